@@ -1,0 +1,52 @@
+//! What kind of exchange a record describes: direction and type of the RFC's header.
+
+/// Whether the traced task sent or received the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Direction {
+    /// The task sent it, or tried to.
+    Send = 0,
+    /// The task received it, or tried to.
+    Receive = 1,
+}
+
+impl Direction {
+    /// The direction with this wire value, if there is one.
+    pub fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Self::Send),
+            1 => Some(Self::Receive),
+            _ => None,
+        }
+    }
+}
+
+/// On which port the message was exchanged: the RFC's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventKind {
+    /// The task itself exchanged the message through `mach_msg`.
+    Normal = 0,
+    /// Someone exchanged it with the kernel on the task's control port.
+    Task = 1,
+    /// Someone exchanged it with the kernel on the control port of one of the task's threads.
+    Thread = 2,
+    /// The kernel raised an exception on the task's exception port, or got its reply.
+    TaskException = 3,
+    /// The kernel raised an exception on a thread's exception port, or got its reply.
+    ThreadException = 4,
+}
+
+impl EventKind {
+    /// The kind with this wire value, if there is one.
+    pub fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Self::Normal),
+            1 => Some(Self::Task),
+            2 => Some(Self::Thread),
+            3 => Some(Self::TaskException),
+            4 => Some(Self::ThreadException),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The trace port: what the kernel copies out about one message, and how a reader takes it apart.
+//!
+//! **What.** The wire format of a trace record, the kinds of event, and the pure logic both ends share.
+//!
+//! **Place in the flow.** `kernel-ipc::observe` -> [`RecordHeader`] bytes -> trace port -> [`Record::parse`] -> `rpctrace2`.
+//!
+//! **Invariants.** Little-endian, sized integers, version first; a reader refuses another version and prints both;
+//! seen = emitted + dropped.
+//!
+//! **Unsafe.** None, and forbidden.
+//!
+//! **Start reading at** [`record`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod record;
+
+pub use event::{Direction, EventKind};
+pub use record::{Record, RecordError, RecordHeader};
+
+/// Special port `which` of `task_get_special_port`/`task_set_special_port` that names a task's trace port.
+///
+/// GNU Mach uses 1, 3 and 4 and answers `KERN_INVALID_ARGUMENT` for every other value, which is how a stock kernel
+/// is recognised.
+pub const TASK_TRACE_PORT: u32 = 5;
+
+/// `msgh_id` of `trace_record`, the only routine of subsystem `trace` (trace-port/defs/trace.defs).
+pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
