@@ -2,14 +2,26 @@
 //!
 //! **What.** Hooks on the kernel's message path that copy every message of a traced task to its trace port.
 //!
-//! **Place in the flow.** struct ipc_kmsg -> `gnumach` views -> `observe` -> `trace_port::RecordHeader` -> trace port.
+//! **Place in the flow.** struct ipc_kmsg -> [`gnumach`] views -> [`observe`] -> `trace_port::RecordHeader` -> [`emit`] -> trace port.
 //!
-//! **Invariants.** No panic path that can run; no allocation but the kernel's own kalloc; no buffer on the kernel's 4 KiB
-//! stack; nothing is locked when a hook calls into the kernel; untraced work costs three instructions.
+//! **Invariants.** No panic path that can run (the payload links only if none is left); no allocation but the kernel's own
+//! kalloc; no buffer on the kernel's 4 KiB stack; nothing of ours is locked while the kernel runs; only a live traced
+//! thread ever waits for its tracer; untraced work costs three instructions.
 //!
-//! **Unsafe.** Only in `gnumach/` and `entry.rs`; everything else also runs in host unit tests against a fake kernel.
+//! **Unsafe.** Only in `gnumach/mach.rs` and `entry.rs`, which exist on the kernel's target alone; everything else also runs in
+//! host unit tests against `gnumach::fake`.
 //!
-//! **Start reading at** `hooks::message`.
+//! **Start reading at** [`hooks::message`].
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod emit;
+#[cfg(target_os = "none")]
+pub mod entry;
+pub mod gnumach;
+pub mod hooks;
+pub mod observe;
 pub mod payload_abi;
+pub mod state;

@@ -181,6 +181,7 @@ pub const HOOKS: &[Hook] = &[
     calls("task_set_special_port", 2, "hook_task_set_special_port"),
     calls("ipc_task_init", 1, "hook_ipc_task_init"),
     calls("ipc_task_terminate", 1, "hook_ipc_task_terminate"),
+    calls("ipc_kobject_server", 2, "hook_ipc_kobject_server"),
     trap(64, "syscall_vm_map", "hook_syscall_vm_map"),
     trap(65, "syscall_vm_allocate", "hook_syscall_vm_allocate"),
     trap(66, "syscall_vm_deallocate", "hook_syscall_vm_deallocate"),

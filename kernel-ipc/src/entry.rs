@@ -1,0 +1,189 @@
+//! Where the kernel enters the payload: the hook symbols of `payload_abi::HOOKS`, and nothing else.
+//!
+//! The stubs of traps test two flags and jump to the original with every register and stack argument in place. `cld` comes
+//! first because `syscall` does not clear the direction flag a user may have set.
+
+use core::arch::global_asm;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::gnumach::mach::{self, Mach};
+use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr};
+use crate::hooks::{kobject, lifecycle, message, receive, special_port};
+use crate::payload_abi::{HEADER_WORDS, Slot};
+use crate::state::State;
+
+static STATE: State = State::new();
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+macro_rules! stub {
+    ($symbol:literal, $original:literal, $traced:literal) => {
+        global_asm!(
+            concat!(".globl ", $symbol),
+            concat!(".type ", $symbol, ", @function"),
+            concat!($symbol, ":"),
+            "cld",
+            "cmp dword ptr [rip + {state} + {traced}], 0",
+            concat!("je ", $original),
+            "mov rax, qword ptr [rip + rpctrace2_slots + {current_thread}]",
+            "mov rax, qword ptr [rax]",
+            "mov r11, qword ptr [rip + rpctrace2_slots + {thread_task}]",
+            "mov rax, qword ptr [rax + r11]",
+            "mov r11, qword ptr [rip + rpctrace2_slots + {task_entry}]",
+            "cmp dword ptr [rax + r11], 0",
+            concat!("je ", $original),
+            $traced,
+            concat!(".size ", $symbol, ", . - ", $symbol),
+            state = sym STATE,
+            traced = const State::TRACED_OFFSET,
+            current_thread = const 8 * (HEADER_WORDS + Slot::current_thread as usize),
+            thread_task = const 8 * (HEADER_WORDS + Slot::thread_task as usize),
+            task_entry = const 8 * (HEADER_WORDS + Slot::task_entry as usize),
+        );
+    };
+}
+
+stub!("hook_mach_msg_trap", "mach_msg_trap", "jmp rpctrace2_mach_msg");
+
+macro_rules! emulation {
+    ($($symbol:literal => $original:literal;)*) => {
+        // MACH_SEND_INTERRUPTED makes the user's stub fall back to a real RPC, which is then traced.
+        $(stub!($symbol, $original, "mov eax, 0x10000007\nret");)*
+    };
+}
+
+emulation! {
+    "hook_syscall_vm_map" => "syscall_vm_map";
+    "hook_syscall_vm_allocate" => "syscall_vm_allocate";
+    "hook_syscall_vm_deallocate" => "syscall_vm_deallocate";
+    "hook_syscall_task_create" => "syscall_task_create";
+    "hook_syscall_task_terminate" => "syscall_task_terminate";
+    "hook_syscall_task_suspend" => "syscall_task_suspend";
+    "hook_syscall_task_set_special_port" => "syscall_task_set_special_port";
+    "hook_syscall_mach_port_allocate" => "syscall_mach_port_allocate";
+    "hook_syscall_mach_port_deallocate" => "syscall_mach_port_deallocate";
+    "hook_syscall_mach_port_insert_right" => "syscall_mach_port_insert_right";
+    "hook_syscall_mach_port_allocate_name" => "syscall_mach_port_allocate_name";
+    "hook_syscall_thread_depress_abort" => "syscall_thread_depress_abort";
+}
+
+// SAFETY (of every call below): the prototypes in the kernel's DWARF; each hook stands at call sites of the function it calls and
+// passes on what it was given.
+unsafe extern "C" {
+    fn task_get_special_port(task: usize, which: u32, port: *mut usize) -> u32;
+    fn task_set_special_port(task: usize, which: u32, port: usize) -> u32;
+    fn ipc_task_init(task: usize, parent: usize);
+    fn ipc_task_terminate(task: usize);
+    fn ipc_kobject_server(request: usize) -> usize;
+    fn thread_syscall_return(result: u32) -> !;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rpctrace2_mach_msg(
+    msg: u64,
+    option: u32,
+    send_size: u32,
+    rcv_size: u32,
+    rcv_name: u32,
+    time_out: u32,
+    notify: u32,
+) -> u32 {
+    let msg = UserAddress(msg);
+    message::mach_msg(
+        &Mach,
+        &STATE,
+        &message::MachMsg { msg, option, send_size, rcv_size, rcv_name, time_out, notify },
+    )
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn traced_msg_receive_continue() -> ! {
+    let result = receive::resume(&Mach, &STATE);
+    // SAFETY: a continuation runs on the thread's own stack with its user state saved, as this expects.
+    unsafe { thread_syscall_return(result) }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn traced_msg_continue() -> ! {
+    let result = receive::resume_plain(&Mach, &STATE);
+    // SAFETY: a continuation runs on the thread's own stack with its user state saved, as this expects.
+    unsafe { thread_syscall_return(result) }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_task_get_special_port(task: usize, which: u32, port: *mut usize) -> u32 {
+    if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
+        // SAFETY: the caller's own arguments.
+        return unsafe { task_get_special_port(task, which, port) };
+    }
+    if task == 0 {
+        return mr::KERN_INVALID_ARGUMENT;
+    }
+    match special_port::get(&Mach, &STATE, Task(task)) {
+        Ok(right) => {
+            // SAFETY: the MIG stub passes the address of a local variable for the result.
+            unsafe { port.write(right.0) };
+            mr::SUCCESS
+        }
+        Err(result) => result,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -> u32 {
+    if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
+        // SAFETY: the caller's own arguments.
+        return unsafe { task_set_special_port(task, which, port) };
+    }
+    if task == 0 {
+        return mr::KERN_INVALID_ARGUMENT;
+    }
+    special_port::set(&Mach, &STATE, Task(task), Port(port))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
+    // SAFETY: the caller's own arguments.
+    unsafe { ipc_task_init(task, parent) };
+    if parent == 0 && mach::check_slots() {
+        // The kernel task, the first of all.
+        ARMED.store(true, Relaxed);
+        mach::announce();
+    }
+    if ARMED.load(Relaxed) {
+        lifecycle::created(&Mach, &STATE, Task(task), (parent != 0).then_some(Task(parent)));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_ipc_task_terminate(task: usize) {
+    // SAFETY: the caller's own argument.
+    unsafe { ipc_task_terminate(task) };
+    if ARMED.load(Relaxed) {
+        lifecycle::terminated(&Mach, &STATE, Task(task));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_ipc_kobject_server(request: usize) -> usize {
+    if !STATE.any_traced() {
+        // SAFETY: the caller's own argument.
+        return unsafe { ipc_kobject_server(request) };
+    }
+    let correlation = kobject::requested(&Mach, &STATE, Kmsg(request));
+    // SAFETY: the caller's own argument.
+    let reply = unsafe { ipc_kobject_server(request) };
+    if reply != 0 {
+        kobject::replied(&Mach, &STATE, Kmsg(reply), correlation);
+    }
+    reply
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        /// Defined nowhere: the payload links only if the optimizer has removed every path that panics.
+        fn rpctrace2_payload_has_a_panic_path() -> !;
+    }
+    // SAFETY: never linked.
+    unsafe { rpctrace2_payload_has_a_panic_path() }
+}

@@ -1,0 +1,426 @@
+//! The running kernel: struct members by the offsets in the slot table, functions by their symbols.
+//!
+//! Every function here is called from a hook at spl0 with nothing locked, on a kernel built for one processor without
+//! kernel preemption: between two calls that may block, nothing else runs but interrupt handlers, which touch no IPC state.
+
+use core::ffi::c_char;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress};
+use crate::payload_abi::{HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
+
+/// Filled by the instrumenter before boot.
+#[unsafe(no_mangle)]
+static rpctrace2_slots: [AtomicU64; SLOT_WORDS] = {
+    let mut words = [const { AtomicU64::new(UNFILLED) }; SLOT_WORDS];
+    words[0] = AtomicU64::new(MAGIC);
+    words[1] = AtomicU64::new(VERSION);
+    words[2] = AtomicU64::new(SLOTS.len() as u64);
+    words
+};
+
+fn slot(slot: Slot) -> usize {
+    rpctrace2_slots[HEADER_WORDS + slot as usize].load(Relaxed) as usize
+}
+
+/// Corresponds to `time_value64_t`.
+#[repr(C)]
+struct TimeValue64 {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+// SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
+// instrumenter refuses a kernel that lacks one of the symbols.
+unsafe extern "C" {
+    fn ipc_kmsg_get(msg: u64, size: u32, kmsg: *mut usize) -> u32;
+    fn ipc_kmsg_copyin(kmsg: usize, space: usize, map: usize, notify: u32) -> u32;
+    fn ipc_kmsg_copyout(kmsg: usize, space: usize, map: usize, notify: u32) -> u32;
+    fn ipc_kmsg_copyout_pseudo(kmsg: usize, space: usize, map: usize) -> u32;
+    fn ipc_kmsg_copyout_dest(kmsg: usize, space: usize);
+    fn ipc_kmsg_put(msg: u64, kmsg: usize, size: u32) -> u32;
+    fn ipc_kmsg_free(kmsg: usize);
+    fn ipc_kmsg_destroy(kmsg: usize);
+    fn ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32;
+    fn ipc_mqueue_copyin(space: usize, name: u32, mqueue: *mut usize, object: *mut usize) -> u32;
+    fn ipc_mqueue_receive(
+        mqueue: usize,
+        option: u32,
+        max_size: u32,
+        time_out: u32,
+        resume: u32,
+        continuation: usize,
+        kmsg: *mut u64,
+        seqno: *mut u32,
+    ) -> u32;
+    fn ipc_marequest_create(space: usize, port: usize, notify: u32, marequest: *mut usize) -> u32;
+    fn ipc_object_release(object: usize);
+    fn ipc_port_copy_send(port: usize) -> usize;
+    fn ipc_port_release_send(port: usize);
+    fn convert_task_to_port(task: usize) -> usize;
+    fn task_reference(task: usize);
+    fn kalloc(size: usize) -> usize;
+    fn copyout(from: *const u32, to: u64, size: usize) -> i32;
+    fn record_time_stamp(stamp: *mut TimeValue64);
+    fn printf(format: *const c_char, ...) -> i32;
+    fn mach_msg_continue();
+    fn mach_msg_receive_continue();
+    fn traced_msg_continue();
+    fn traced_msg_receive_continue();
+    static kernel_task: usize;
+}
+
+/// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
+pub fn check_slots() -> bool {
+    for (index, spec) in SLOTS.iter().enumerate() {
+        let value = rpctrace2_slots.get(HEADER_WORDS + index).map_or(UNFILLED, |word| word.load(Relaxed));
+        if value == UNFILLED || !super::is_plausible(index, value) {
+            // SAFETY: the format is NUL-terminated and matches the arguments; `%.*s` reads exactly `len` bytes of `name`.
+            unsafe {
+                printf(
+                    c"rpctrace2: slot %.*s of the payload holds 0x%lx, not a value of this kernel: trace port off\n".as_ptr(),
+                    spec.name.len() as i32,
+                    spec.name.as_ptr(),
+                    value,
+                )
+            };
+            return false;
+        }
+    }
+    true
+}
+
+/// Says on the console that the trace port is there.
+pub fn announce() {
+    // SAFETY: the format is NUL-terminated and matches the argument.
+    unsafe { printf(c"rpctrace2: trace port armed, payload version %d\n".as_ptr(), VERSION as i32) };
+}
+
+/// The kernel this payload is part of.
+#[derive(Clone, Copy, Debug)]
+pub struct Mach;
+
+/// Reads a member of a kernel struct.
+fn load<T: Copy>(base: usize, offset: Slot) -> T {
+    // SAFETY: `base` is a live struct of the kernel that the handle's owner holds or that the current thread keeps alive, and
+    // the slot is the offset DWARF gives for a member of that struct with this size; nothing writes it meanwhile (no preemption).
+    unsafe { ((base + slot(offset)) as *const T).read() }
+}
+
+/// Writes a member of a kernel struct.
+fn store<T>(base: usize, offset: Slot, value: T) {
+    // SAFETY: as for `load`; the members written are the payload's own holes and those the hook stands in for the kernel to write.
+    unsafe { ((base + slot(offset)) as *mut T).write(value) }
+}
+
+/// Reads a member of the message header of a kmsg.
+fn header<T: Copy>(kmsg: Kmsg, offset: usize) -> T {
+    // SAFETY: the caller owns the kmsg, whose header is 32 bytes; `offset` is that of a header member of this size.
+    unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + offset) as *const T).read() }
+}
+
+const MSGH_SIZE: usize = 4;
+const MSGH_REMOTE_PORT: usize = 8;
+const MSGH_SEQNO: usize = 24;
+
+fn current_task() -> usize {
+    load(Mach.current_thread().0, Slot::thread_task)
+}
+
+fn current_space() -> usize {
+    load(current_task(), Slot::task_itk_space)
+}
+
+fn current_map() -> usize {
+    load(current_task(), Slot::task_map)
+}
+
+fn address(continuation: Continuation) -> usize {
+    match continuation {
+        Continuation::Plain => mach_msg_continue as *const () as usize,
+        Continuation::Options => mach_msg_receive_continue as *const () as usize,
+        Continuation::TracedPlain => traced_msg_continue as *const () as usize,
+        Continuation::TracedOptions => traced_msg_receive_continue as *const () as usize,
+        Continuation::Other => 0,
+    }
+}
+
+fn continuation(swap_func: usize) -> Continuation {
+    use Continuation::{Options, Other, Plain, TracedOptions, TracedPlain};
+    [Plain, Options, TracedPlain, TracedOptions].into_iter().find(|&known| address(known) == swap_func).unwrap_or(Other)
+}
+
+/// `AST_HALT | AST_TERMINATE`.
+const AST_HALTING: u32 = 1 | 2;
+
+impl Kernel for Mach {
+    fn current_thread(&self) -> Thread {
+        // SAFETY: the slot is the address of percpu_array[0].active_thread, which is always a live thread.
+        Thread(unsafe { (slot(Slot::current_thread) as *const usize).read_volatile() })
+    }
+
+    fn thread_task(&self, thread: Thread) -> Task {
+        Task(load(thread.0, Slot::thread_task))
+    }
+
+    fn thread_number(&self, thread: Thread) -> u32 {
+        load(thread.0, Slot::thread_number)
+    }
+
+    fn set_thread_number(&self, thread: Thread, number: u32) {
+        store(thread.0, Slot::thread_number, number);
+    }
+
+    fn thread_is_halting(&self, thread: Thread) -> bool {
+        let place = slot(Slot::thread_active);
+        // SAFETY: the slot holds byte offset and bit number of `thread->active`, a bit-field of the current, live thread.
+        let byte = unsafe { ((thread.0 + (place >> 8)) as *const u8).read() };
+        let active = byte & 1 << (place & 7) != 0;
+        !active || load::<u32>(thread.0, Slot::thread_ast) & AST_HALTING != 0
+    }
+
+    fn saved_receive(&self, thread: Thread) -> Receive {
+        Receive {
+            msg: UserAddress(load(thread.0, Slot::thread_ith_msg)),
+            option: load(thread.0, Slot::thread_ith_option),
+            rcv_size: load(thread.0, Slot::thread_ith_rcv_size),
+            time_out: load(thread.0, Slot::thread_ith_timeout),
+            notify: load(thread.0, Slot::thread_ith_notify),
+            object: Object(load(thread.0, Slot::thread_ith_object)),
+            mqueue: Mqueue(load(thread.0, Slot::thread_ith_mqueue)),
+        }
+    }
+
+    fn save_receive(&self, thread: Thread, receive: &Receive) {
+        store(thread.0, Slot::thread_ith_msg, receive.msg.0);
+        store(thread.0, Slot::thread_ith_option, receive.option);
+        store(thread.0, Slot::thread_ith_rcv_size, receive.rcv_size);
+        store(thread.0, Slot::thread_ith_timeout, receive.time_out);
+        store(thread.0, Slot::thread_ith_notify, receive.notify);
+        store(thread.0, Slot::thread_ith_object, receive.object.0);
+        store(thread.0, Slot::thread_ith_mqueue, receive.mqueue.0);
+    }
+
+    fn task_entry(&self, task: Task) -> u32 {
+        load(task.0, Slot::task_entry)
+    }
+
+    fn set_task_entry(&self, task: Task, entry: u32) {
+        store(task.0, Slot::task_entry, entry);
+    }
+
+    fn task_space(&self, task: Task) -> Space {
+        Space(load(task.0, Slot::task_itk_space))
+    }
+
+    fn task_is_alive(&self, task: Task) -> bool {
+        load::<usize>(task.0, Slot::task_itk_self) != 0
+    }
+
+    fn is_kernel_task(&self, task: Task) -> bool {
+        // SAFETY: a kernel variable set once at boot, before the first hook can run.
+        task.0 == unsafe { kernel_task }
+    }
+
+    fn uncount_sent(&self, task: Task) {
+        let sent: u64 = load(task.0, Slot::task_messages_sent);
+        store(task.0, Slot::task_messages_sent, sent.wrapping_sub(1));
+    }
+
+    fn convert_sleeping_receivers(&self, task: Task, replace: fn(Continuation) -> Continuation) {
+        let current = self.current_thread();
+        let end = task.0 + slot(Slot::task_thread_list);
+        // The queue's links point to the threads themselves; its head ends it.
+        let mut thread: usize = load(task.0, Slot::task_thread_list);
+        while thread != end {
+            if thread != current.0 {
+                let old = continuation(load(thread, Slot::thread_swap_func));
+                let new = replace(old);
+                if new != old {
+                    store(thread, Slot::thread_swap_func, address(new));
+                }
+            }
+            thread = load(thread, Slot::thread_thread_list);
+        }
+    }
+
+    fn task_send_right(&self, task: Task) -> Port {
+        // SAFETY: the task is alive, the caller being one of its threads or holding it; the reference is consumed next.
+        unsafe { task_reference(task.0) };
+        // SAFETY: consumes the reference just taken.
+        Port(unsafe { convert_task_to_port(task.0) })
+    }
+
+    fn ipc_port_copy_send(&self, port: Port) -> Port {
+        // SAFETY: the caller owns a send right to the port, so it exists.
+        Port(unsafe { ipc_port_copy_send(port.0) })
+    }
+
+    fn ipc_port_release_send(&self, port: Port) {
+        // SAFETY: consumes a valid send right the caller owns.
+        unsafe { ipc_port_release_send(port.0) };
+    }
+
+    fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+        load::<u32>(port.0, Slot::port_receiver_name) != 0 && load::<usize>(port.0, Slot::port_receiver) == space.0
+    }
+
+    fn port_msgcount(&self, port: Port) -> u32 {
+        load(port.0, Slot::port_msgcount)
+    }
+
+    fn ipc_kmsg_get(&self, msg: UserAddress, size: u32) -> Result<Kmsg, u32> {
+        let mut kmsg = 0;
+        // SAFETY: the kernel checks the user address; `kmsg` outlives the call.
+        match unsafe { ipc_kmsg_get(msg.0, size, &mut kmsg) } {
+            0 => Ok(Kmsg(kmsg)),
+            result => Err(result),
+        }
+    }
+
+    fn ipc_kmsg_copyin(&self, kmsg: Kmsg, notify: u32) -> u32 {
+        // SAFETY: a kmsg from ipc_kmsg_get that the caller owns; the current task's space and map need no reference.
+        unsafe { ipc_kmsg_copyin(kmsg.0, current_space(), current_map(), notify) }
+    }
+
+    fn ipc_kmsg_copyout(&self, kmsg: Kmsg, notify: u32) -> u32 {
+        // SAFETY: a kmsg from ipc_mqueue_receive that the caller owns.
+        unsafe { ipc_kmsg_copyout(kmsg.0, current_space(), current_map(), notify) }
+    }
+
+    fn ipc_kmsg_copyout_pseudo(&self, kmsg: Kmsg) -> u32 {
+        // SAFETY: a copied-in kmsg that the caller still owns because it could not be sent.
+        unsafe { ipc_kmsg_copyout_pseudo(kmsg.0, current_space(), current_map()) }
+    }
+
+    fn ipc_kmsg_copyout_dest(&self, kmsg: Kmsg) {
+        // SAFETY: a kmsg from ipc_mqueue_receive that the caller owns and has not copied out.
+        unsafe { ipc_kmsg_copyout_dest(kmsg.0, current_space()) };
+    }
+
+    fn ipc_kmsg_put(&self, msg: UserAddress, kmsg: Kmsg, size: u32) -> u32 {
+        // SAFETY: consumes a kmsg of at least `size` message bytes; the kernel checks the user address.
+        unsafe { ipc_kmsg_put(msg.0, kmsg.0, size) }
+    }
+
+    fn ipc_kmsg_free(&self, kmsg: Kmsg) {
+        // SAFETY: consumes a kmsg that holds no rights.
+        unsafe { ipc_kmsg_free(kmsg.0) };
+    }
+
+    fn ipc_kmsg_destroy(&self, kmsg: Kmsg) {
+        // SAFETY: consumes a kmsg in transit, whose header and descriptors are complete.
+        unsafe { ipc_kmsg_destroy(kmsg.0) };
+    }
+
+    fn msgh_size(&self, kmsg: Kmsg) -> u32 {
+        header(kmsg, MSGH_SIZE)
+    }
+
+    fn msgh_seqno(&self, kmsg: Kmsg) -> u32 {
+        header(kmsg, MSGH_SEQNO)
+    }
+
+    fn set_msgh_seqno(&self, kmsg: Kmsg, seqno: u32) {
+        // SAFETY: the caller owns the kmsg, whose header is 32 bytes.
+        unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + MSGH_SEQNO) as *mut u32).write(seqno) };
+    }
+
+    fn message<'a>(&'a self, kmsg: &'a Kmsg, size: u32) -> &'a [u8] {
+        let start = (kmsg.0 + slot(Slot::kmsg_header)) as *const u8;
+        // SAFETY: the caller owns the kmsg and passes at most its message size, which its allocation covers and which copyin or
+        // the kernel's own message has initialized; nothing writes to it while it is borrowed.
+        unsafe { core::slice::from_raw_parts(start, size as usize) }
+    }
+
+    fn ipc_marequest_create(&self, kmsg: Kmsg, notify: u32) -> u32 {
+        let marequest = (kmsg.0 + slot(Slot::kmsg_marequest)) as *mut usize;
+        // SAFETY: a copied-in kmsg holds a reference to its destination; its own member takes the result.
+        unsafe { ipc_marequest_create(current_space(), header(kmsg, MSGH_REMOTE_PORT), notify, marequest) }
+    }
+
+    fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32 {
+        // SAFETY: a kmsg in transit that the caller owns; consumed if this returns success.
+        unsafe { ipc_mqueue_send(kmsg.0, option, time_out) }
+    }
+
+    fn ipc_mqueue_copyin(&self, name: u32) -> Result<(Mqueue, Object), u32> {
+        let (mut mqueue, mut object) = (0, 0);
+        // SAFETY: the results outlive the call; the current space needs no reference.
+        match unsafe { ipc_mqueue_copyin(current_space(), name, &mut mqueue, &mut object) } {
+            0 => Ok((Mqueue(mqueue), Object(object))),
+            result => Err(result),
+        }
+    }
+
+    fn ipc_mqueue_receive(&self, receive: &Receive, max_size: u32, resume: bool, then: Continuation) -> Received {
+        // With MACH_RCV_TOO_LARGE the kernel writes a 32-bit size here instead of a pointer.
+        let mut kmsg = 0u64;
+        let mut seqno = 0;
+        let option = receive.option & super::option::RCV_TIMEOUT;
+        // SAFETY: the queue comes from ipc_mqueue_copyin, whose object reference the caller still holds; if the thread sleeps
+        // this frame is never returned to and the continuation takes everything from the thread.
+        let result = unsafe {
+            ipc_mqueue_receive(
+                receive.mqueue.0,
+                option,
+                max_size,
+                receive.time_out,
+                resume.into(),
+                address(then),
+                &mut kmsg,
+                &mut seqno,
+            )
+        };
+        match result {
+            0 => Received::Message(Kmsg(kmsg as usize), seqno),
+            result => Received::Failed(result, kmsg as u32),
+        }
+    }
+
+    fn ipc_object_release(&self, object: Object) {
+        // SAFETY: consumes the reference that ipc_mqueue_copyin gave.
+        unsafe { ipc_object_release(object.0) };
+    }
+
+    fn object_name(&self, object: Object) -> u32 {
+        // Ports and port sets both begin with struct ipc_target, which holds the name.
+        load(object.0, Slot::port_receiver_name)
+    }
+
+    fn copyout_msgh_size(&self, msg: UserAddress, size: u32) {
+        // SAFETY: the kernel checks the user address; `size` outlives the call. A fault is ignored, as mach_msg_receive does.
+        unsafe { copyout(&size, msg.0 + MSGH_SIZE as u64, size_of::<u32>()) };
+    }
+
+    fn record_alloc(&self, size: usize) -> Option<Kmsg> {
+        let total = size + slot(Slot::kmsg_header);
+        // SAFETY: kalloc may be called with nothing locked; it returns 0 when there is no memory.
+        let kmsg = unsafe { kalloc(total) };
+        if kmsg == 0 {
+            return None;
+        }
+        store(kmsg, Slot::kmsg_size, total);
+        store(kmsg, Slot::kmsg_marequest, 0usize);
+        Some(Kmsg(kmsg))
+    }
+
+    fn record_bytes<'a>(&'a self, kmsg: &'a mut Kmsg, size: usize) -> &'a mut [u8] {
+        let start = (kmsg.0 + slot(Slot::kmsg_header)) as *mut u8;
+        // SAFETY: `record_alloc` was asked for `size` message bytes and nobody else knows the kmsg yet. The bytes are plain
+        // memory that any value is valid for; all are written before the kernel sees them.
+        unsafe { core::slice::from_raw_parts_mut(start, size) }
+    }
+
+    fn time(&self) -> u64 {
+        let mut stamp = TimeValue64 { seconds: 0, nanoseconds: 0 };
+        // SAFETY: `stamp` outlives the call, which only writes to it.
+        unsafe { record_time_stamp(&mut stamp) };
+        (stamp.seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(stamp.nanoseconds as u64)
+    }
+
+    fn report_dropped(&self, total: u32) {
+        // SAFETY: the format is NUL-terminated and matches the argument.
+        unsafe { printf(c"rpctrace2: %u trace records dropped since boot\n".as_ptr(), total) };
+    }
+}

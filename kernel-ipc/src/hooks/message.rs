@@ -1,0 +1,121 @@
+//! `mach_msg` of a traced task: the send half, its record, then the receive half (see [`super::receive`]).
+//!
+//! The semantics are those of the kernel's `mach_msg_send` and `mach_msg_receive`, which `mach_msg_trap` uses for everything
+//! but its optimized cases (facts: GNU Mach ipc/mach_msg.c; shared/facts/kernel.md 1.3).
+
+use trace_port::Direction;
+
+use super::receive;
+use crate::emit;
+use crate::gnumach::{Kernel, Kmsg, UserAddress, mr, option};
+use crate::observe::{self, Call};
+use crate::state::State;
+
+/// Largest message `ipc_kmsg_get` can be given: it doubles the size in 32 bits.
+const MAX_SEND_SIZE: u32 = 0x7fff_ffff - 64;
+
+/// Arguments of `mach_msg_trap`.
+#[derive(Clone, Copy, Debug)]
+pub struct MachMsg {
+    /// The message buffer.
+    pub msg: UserAddress,
+    /// `MACH_SEND_*` and `MACH_RCV_*` bits.
+    pub option: u32,
+    /// Bytes to send.
+    pub send_size: u32,
+    /// Bytes there is room for.
+    pub rcv_size: u32,
+    /// Port or port set to receive from.
+    pub rcv_name: u32,
+    /// Milliseconds.
+    pub time_out: u32,
+    /// Notify port name.
+    pub notify: u32,
+}
+
+/// Stands in for `mach_msg_trap` in a traced task. May not return: a receiver that sleeps goes on in its continuation.
+pub fn mach_msg(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
+    if args.option & option::SEND_MSG != 0 {
+        let result = send(kernel, state, args);
+        if result != mr::SUCCESS {
+            return result;
+        }
+    }
+    if args.option & option::RCV_MSG != 0 {
+        return receive::receive(kernel, state, args);
+    }
+    mr::SUCCESS
+}
+
+// Not inlined, so that the send half's frame is gone while the receive half waits.
+#[inline(never)]
+fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
+    let call = Call { option: args.option, rcv_name: 0, time_out: args.time_out, notify: args.notify };
+    let kmsg = if args.send_size > MAX_SEND_SIZE {
+        Err(mr::SEND_NO_BUFFER)
+    } else {
+        kernel.ipc_kmsg_get(args.msg, args.send_size)
+    };
+    let event = observe::event(kernel, state, Direction::Send, &call);
+    let kmsg = match kmsg {
+        Ok(kmsg) => kmsg,
+        Err(result) => {
+            let draft = event.and_then(|event| emit::draft(kernel, state, event, None));
+            emit::emit(kernel, state, draft, result, 0);
+            return result;
+        }
+    };
+    let draft = event.and_then(|event| emit::draft(kernel, state, event, Some((kmsg, args.send_size))));
+    let seqno = kernel.msgh_seqno(kmsg);
+    let (correlation, stamp) = state.stamp(kmsg);
+    kernel.set_msgh_seqno(kmsg, stamp);
+    let result = transmit(kernel, args, kmsg, seqno);
+    emit::emit(kernel, state, draft, result, correlation);
+    result
+}
+
+/// Sends the kmsg, or gives the message back to the user. Consumes the kmsg either way.
+fn transmit(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg, seqno: u32) -> u32 {
+    let notify = if args.option & option::SEND_CANCEL == 0 { 0 } else { args.notify };
+    let result = if args.option & option::SEND_CANCEL != 0 && notify == 0 {
+        mr::SEND_INVALID_NOTIFY
+    } else {
+        kernel.ipc_kmsg_copyin(kmsg, notify)
+    };
+    if result != mr::SUCCESS {
+        kernel.ipc_kmsg_free(kmsg);
+        return result;
+    }
+    let result = enqueue(kernel, args, kmsg);
+    if result == mr::SUCCESS || result == mr::SEND_WILL_NOTIFY {
+        return result;
+    }
+    kernel.set_msgh_seqno(kmsg, seqno);
+    let result = result | kernel.ipc_kmsg_copyout_pseudo(kmsg);
+    let size = kernel.msgh_size(kmsg);
+    kernel.ipc_kmsg_put(args.msg, kmsg, size);
+    result
+}
+
+/// `ipc_mqueue_send`, with a message-accepted request where the queue is full and the user asked for one.
+fn enqueue(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg) -> u32 {
+    let timed = args.option & option::SEND_TIMEOUT;
+    if args.option & option::SEND_NOTIFY == 0 {
+        return kernel.ipc_mqueue_send(kmsg, timed, args.time_out);
+    }
+    let time_out = if timed != 0 { args.time_out } else { 0 };
+    let result = kernel.ipc_mqueue_send(kmsg, option::SEND_TIMEOUT, time_out);
+    if result != mr::SEND_TIMED_OUT {
+        return result;
+    }
+    if args.notify == 0 {
+        return mr::SEND_INVALID_NOTIFY;
+    }
+    let result = kernel.ipc_marequest_create(kmsg, args.notify);
+    if result != mr::SUCCESS {
+        return result;
+    }
+    // Cannot fail: neither the queue limit nor an interruption stops MACH_SEND_ALWAYS.
+    kernel.ipc_mqueue_send(kmsg, option::SEND_ALWAYS, 0);
+    mr::SEND_WILL_NOTIFY
+}

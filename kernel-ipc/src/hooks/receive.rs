@@ -1,0 +1,139 @@
+//! The receive half of a traced task's `mach_msg`, and the continuations of receivers that slept.
+
+use trace_port::Direction;
+
+use super::message::MachMsg;
+use crate::emit;
+use crate::gnumach::{Continuation, Kernel, Kmsg, Received, Receive, mr, option};
+use crate::observe::{self, Call};
+use crate::state::State;
+
+/// `sizeof (mach_msg_header_t)`.
+const HEADER_SIZE: u32 = 32;
+
+/// What every record of this receive says about the call.
+fn call(kernel: &impl Kernel, receive: &Receive) -> Call {
+    Call {
+        option: receive.option,
+        rcv_name: kernel.object_name(receive.object),
+        time_out: receive.time_out,
+        notify: receive.notify,
+    }
+}
+
+/// Stands in for `mach_msg_receive`. Does not return if the thread has to sleep.
+#[inline(never)]
+pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
+    let (mqueue, object) = match kernel.ipc_mqueue_copyin(args.rcv_name) {
+        Ok(found) => found,
+        Err(result) => {
+            let call = Call {
+                option: args.option,
+                rcv_name: args.rcv_name,
+                time_out: args.time_out,
+                notify: args.notify,
+            };
+            failed(kernel, state, &call, result);
+            return result;
+        }
+    };
+    let receive = Receive {
+        msg: args.msg,
+        option: args.option,
+        rcv_size: args.rcv_size,
+        time_out: args.time_out,
+        notify: args.notify,
+        object,
+        mqueue,
+    };
+    kernel.save_receive(kernel.current_thread(), &receive);
+    let received =
+        kernel.ipc_mqueue_receive(&receive, max_size(&receive), false, Continuation::TracedOptions);
+    finish(kernel, state, &receive, received)
+}
+
+/// Goes on with a receive that slept: stands in for `mach_msg_receive_continue`.
+pub fn resume(kernel: &impl Kernel, state: &State) -> u32 {
+    let receive = kernel.saved_receive(kernel.current_thread());
+    let received =
+        kernel.ipc_mqueue_receive(&receive, max_size(&receive), true, Continuation::TracedOptions);
+    finish(kernel, state, &receive, received)
+}
+
+/// Goes on with a receive that slept in `mach_msg_continue`, which saves neither options nor time-out nor notify port.
+pub fn resume_plain(kernel: &impl Kernel, state: &State) -> u32 {
+    let saved = kernel.saved_receive(kernel.current_thread());
+    let receive = Receive { option: option::RCV_MSG, time_out: 0, notify: 0, ..saved };
+    let received = kernel.ipc_mqueue_receive(&receive, u32::MAX, true, Continuation::TracedPlain);
+    finish(kernel, state, &receive, received)
+}
+
+fn max_size(receive: &Receive) -> u32 {
+    if receive.option & option::RCV_LARGE != 0 { receive.rcv_size } else { u32::MAX }
+}
+
+#[inline(never)]
+fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Received) -> u32 {
+    let call = call(kernel, receive);
+    kernel.ipc_object_release(receive.object);
+    match received {
+        Received::Message(kmsg, seqno) => {
+            let correlation = observe::correlation(kernel, state, kmsg);
+            kernel.set_msgh_seqno(kmsg, seqno);
+            deliver(kernel, state, receive, &call, kmsg, correlation)
+        }
+        Received::Failed(result, real_size) => {
+            if result == mr::RCV_TOO_LARGE {
+                kernel.copyout_msgh_size(receive.msg, real_size);
+            }
+            failed(kernel, state, &call, result);
+            result
+        }
+    }
+}
+
+/// Translates the message for the receiver, records it as it is then, and copies it out.
+fn deliver(
+    kernel: &impl Kernel,
+    state: &State,
+    receive: &Receive,
+    call: &Call,
+    kmsg: Kmsg,
+    correlation: u64,
+) -> u32 {
+    let whole = kernel.msgh_size(kmsg);
+    let (result, size) = if whole > receive.rcv_size {
+        kernel.ipc_kmsg_copyout_dest(kmsg);
+        (mr::RCV_TOO_LARGE, HEADER_SIZE)
+    } else {
+        copyout(kernel, receive, kmsg)
+    };
+    let draft = observe::event(kernel, state, Direction::Receive, call)
+        .and_then(|event| emit::draft(kernel, state, event, Some((kmsg, size))));
+    let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
+    let result = if result == mr::SUCCESS { put } else { result };
+    emit::emit(kernel, state, draft, result, correlation);
+    result
+}
+
+/// Returns the result and how many bytes of the message the receiver gets.
+fn copyout(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg) -> (u32, u32) {
+    let result = if receive.option & option::RCV_NOTIFY == 0 {
+        kernel.ipc_kmsg_copyout(kmsg, 0)
+    } else if receive.notify == 0 {
+        mr::RCV_INVALID_NOTIFY
+    } else {
+        kernel.ipc_kmsg_copyout(kmsg, receive.notify)
+    };
+    if result == mr::SUCCESS || result & !mr::MASK == mr::RCV_BODY_ERROR {
+        return (result, kernel.msgh_size(kmsg));
+    }
+    kernel.ipc_kmsg_copyout_dest(kmsg);
+    (result, HEADER_SIZE)
+}
+
+fn failed(kernel: &impl Kernel, state: &State, call: &Call, result: u32) {
+    let draft = observe::event(kernel, state, Direction::Receive, call)
+        .and_then(|event| emit::draft(kernel, state, event, None));
+    emit::emit(kernel, state, draft, result, 0);
+}

@@ -1,0 +1,57 @@
+//! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`.
+
+use crate::gnumach::{Continuation, Kernel, Port, Task, mr};
+use crate::state::State;
+
+/// Answers for `TASK_TRACE_PORT`: a new send right, or `Port::NULL` if the task is not traced.
+///
+/// # Errors
+/// `KERN_FAILURE` for a task that is dying.
+pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32> {
+    if !kernel.task_is_alive(task) {
+        return Err(mr::KERN_FAILURE);
+    }
+    Ok(state.port(kernel.task_entry(task), task).map_or(Port::NULL, |port| kernel.ipc_port_copy_send(port)))
+}
+
+/// Sets a task's trace port; a null or dead port ends tracing. Consumes the right when it returns `KERN_SUCCESS`.
+///
+/// Answers `KERN_FAILURE` for a dying task and for one that would receive its own trace, `KERN_NO_ACCESS` for the kernel
+/// task, `KERN_RESOURCE_SHORTAGE` when the table is full.
+pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
+    if kernel.is_kernel_task(task) {
+        return mr::KERN_NO_ACCESS;
+    }
+    if !kernel.task_is_alive(task) {
+        return mr::KERN_FAILURE;
+    }
+    let known = kernel.task_entry(task);
+    let old = if port.is_valid() {
+        if kernel.port_is_received_in(port, kernel.task_space(task)) {
+            return mr::KERN_FAILURE;
+        }
+        let Ok((entry, old)) = state.set(known, task, port) else {
+            return mr::KERN_RESOURCE_SHORTAGE;
+        };
+        kernel.set_task_entry(task, entry);
+        kernel.convert_sleeping_receivers(task, traced);
+        old
+    } else {
+        kernel.set_task_entry(task, 0);
+        state.remove(known, task).unwrap_or(Port::NULL)
+    };
+    if old.is_valid() {
+        kernel.ipc_port_release_send(old);
+    }
+    mr::SUCCESS
+}
+
+/// The continuation that records what a thread receives when it wakes up. It behaves like the original once tracing ends,
+/// so there is no way back.
+pub fn traced(continuation: Continuation) -> Continuation {
+    match continuation {
+        Continuation::Plain => Continuation::TracedPlain,
+        Continuation::Options => Continuation::TracedOptions,
+        other => other,
+    }
+}

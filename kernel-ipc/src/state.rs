@@ -1,0 +1,172 @@
+//! What the payload knows: which tasks are traced and where to, and the numbers it gives out.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use spin::mutex::SpinMutex;
+
+use crate::gnumach::{Kmsg, Port, Task};
+
+/// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
+pub const CAPACITY: usize = 256;
+
+/// How many messages of traced senders can be on their way and still be recognised by a traced receiver.
+const IN_TRANSIT: usize = 1024;
+
+/// A task's trace port: engine 0, set by `task_set_special_port`.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    task: Task,
+    /// A send right of ours.
+    port: Port,
+    /// Records lost since the last one that reached the port.
+    dropped: u32,
+}
+
+/// All traced tasks.
+struct Table {
+    entries: heapless::Vec<Option<Entry>, CAPACITY>,
+}
+
+/// The payload's state; one static instance in the kernel, one per test on the host.
+pub struct State {
+    /// How many tasks are traced. The entry stubs read it too.
+    traced: AtomicU32,
+    table: SpinMutex<Table>,
+    transit: SpinMutex<[(usize, u64); IN_TRANSIT]>,
+    correlation: AtomicU64,
+    sequence: AtomicU64,
+    threads: AtomicU32,
+    dropped: AtomicU32,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a task cannot be given a trace port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl State {
+    /// Where the entry stubs find the number of traced tasks.
+    pub const TRACED_OFFSET: usize = core::mem::offset_of!(Self, traced);
+
+    /// No task traced. All zero bytes, so that it takes no room in the kernel's file.
+    pub const fn new() -> Self {
+        Self {
+            traced: AtomicU32::new(0),
+            table: SpinMutex::new(Table { entries: heapless::Vec::new() }),
+            transit: SpinMutex::new([(0, 0); IN_TRANSIT]),
+            correlation: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            threads: AtomicU32::new(0),
+            dropped: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether any task is traced.
+    pub fn any_traced(&self) -> bool {
+        self.traced.load(Relaxed) != 0
+    }
+
+    /// Sets or replaces a task's trace port. `known` is the task's present entry number (0 for none). Returns the entry
+    /// number and the right that was replaced.
+    ///
+    /// # Errors
+    /// [`Full`] when [`CAPACITY`] tasks are traced; `port` is still the caller's then.
+    pub fn set(&self, known: u32, task: Task, port: Port) -> Result<(u32, Port), Full> {
+        let mut table = self.table.lock();
+        if let Some(entry) = table.find(known, task) {
+            let old = core::mem::replace(&mut entry.port, port);
+            entry.dropped = 0;
+            return Ok((known, old));
+        }
+        let entry = Some(Entry { task, port, dropped: 0 });
+        let index = match table.entries.iter().position(Option::is_none) {
+            Some(free) => {
+                if let Some(slot) = table.entries.get_mut(free) {
+                    *slot = entry;
+                }
+                free
+            }
+            None => {
+                let end = table.entries.len();
+                table.entries.push(entry).map_err(|_| Full)?;
+                end
+            }
+        };
+        self.traced.fetch_add(1, Relaxed);
+        Ok((index as u32 + 1, Port::NULL))
+    }
+
+    /// Ends the tracing of a task; returns its right, which the caller releases.
+    pub fn remove(&self, known: u32, task: Task) -> Option<Port> {
+        let mut table = self.table.lock();
+        let port = table.find(known, task)?.port;
+        if let Some(slot) = table.entries.get_mut((known - 1) as usize) {
+            *slot = None;
+        }
+        self.traced.fetch_sub(1, Relaxed);
+        Some(port)
+    }
+
+    /// Our right to a task's trace port; it stays ours.
+    pub fn port(&self, known: u32, task: Task) -> Option<Port> {
+        self.table.lock().find(known, task).map(|entry| entry.port)
+    }
+
+    /// Takes the number of records lost since the last delivered one.
+    pub fn take_dropped(&self, known: u32, task: Task) -> u32 {
+        self.table.lock().find(known, task).map_or(0, |entry| core::mem::take(&mut entry.dropped))
+    }
+
+    /// Counts lost records of a task; returns how many were lost in all since boot.
+    pub fn add_dropped(&self, known: u32, task: Task, count: u32) -> u32 {
+        if let Some(entry) = self.table.lock().find(known, task) {
+            entry.dropped = entry.dropped.saturating_add(count);
+        }
+        self.dropped.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    /// The next place in the order of events, from 1.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Relaxed) + 1
+    }
+
+    /// The next thread number, from 1.
+    pub fn next_thread(&self) -> u32 {
+        self.threads.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    /// Gives a message a correlation number and remembers it. The stamp is kept in the message's `msgh_seqno`, which nobody
+    /// reads before the kernel overwrites it on receipt.
+    pub fn stamp(&self, kmsg: Kmsg) -> (u64, u32) {
+        let correlation = self.correlation.fetch_add(1, Relaxed) + 1;
+        self.restamp(kmsg, correlation);
+        (correlation, correlation as u32)
+    }
+
+    /// Gives another message the correlation number of one already stamped: a request and the kernel's reply.
+    pub fn restamp(&self, kmsg: Kmsg, correlation: u64) {
+        if let Some(slot) = self.transit.lock().get_mut(correlation as usize % IN_TRANSIT) {
+            *slot = (kmsg.0, correlation);
+        }
+    }
+
+    /// The correlation number of a message that carries this stamp, or 0 if it was not stamped by a traced sender.
+    pub fn correlation(&self, kmsg: Kmsg, stamp: u32) -> u64 {
+        match self.transit.lock().get(stamp as usize % IN_TRANSIT) {
+            Some(&(holder, correlation)) if holder == kmsg.0 && correlation as u32 == stamp => correlation,
+            _ => 0,
+        }
+    }
+}
+
+impl Table {
+    fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
+        let index = known.checked_sub(1)? as usize;
+        self.entries.get_mut(index)?.as_mut().filter(|entry| entry.task == task)
+    }
+}
