@@ -1,0 +1,125 @@
+//! Memory by the page: what a message brought out of line, and pages of our own.
+
+use crate::error::Result;
+use crate::sys;
+use crate::task_self;
+
+/// Size of a page of the machine.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// `vm_prot_t`: nothing is allowed.
+pub const VM_PROT_NONE: i32 = 0;
+/// `vm_prot_t`: reading.
+pub const VM_PROT_READ: i32 = 1;
+/// `vm_prot_t`: writing.
+pub const VM_PROT_WRITE: i32 = 2;
+/// `vm_prot_t`: executing.
+pub const VM_PROT_EXECUTE: i32 = 4;
+
+/// `address` rounded down to a page.
+pub const fn page_floor(address: u64) -> u64 {
+    address & !(PAGE_SIZE - 1)
+}
+
+/// `address` rounded up to a page; `None` past the end of the address space.
+pub const fn page_ceiling(address: u64) -> Option<u64> {
+    match address.checked_add(PAGE_SIZE - 1) {
+        Some(sum) => Some(page_floor(sum)),
+        None => None,
+    }
+}
+
+/// Memory that a received message mapped into this task; unmapped when dropped.
+#[derive(Debug)]
+pub struct OutOfLine {
+    address: u64,
+    size: u64,
+}
+
+impl OutOfLine {
+    /// Takes on the region that a received message describes. Only generated stubs call this, with what the kernel wrote
+    /// into the message: the region is mapped, readable and nobody else's.
+    pub(crate) const fn from_parts(address: u64, size: u64) -> Self {
+        Self { address, size }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        sys::memory::kernel_given(self.address, self.size)
+    }
+
+    /// Where the region is.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How many bytes it has.
+    pub const fn len(&self) -> usize {
+        self.size as usize
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+}
+
+impl Drop for OutOfLine {
+    fn drop(&mut self) {
+        if self.size != 0 {
+            // A message's region is whole pages even where its bytes start or end inside one.
+            let start = page_floor(self.address);
+            let end = page_ceiling(self.address + self.size).unwrap_or(self.address + self.size);
+            let _ = sys::trap::vm_deallocate(task_self(), start, end - start);
+        }
+    }
+}
+
+/// Pages of our own from `vm_allocate`, zero-filled; given back when dropped.
+#[derive(Debug)]
+pub struct Pages {
+    address: u64,
+    size: u64,
+}
+
+impl Pages {
+    /// At least `size` bytes, anywhere.
+    pub fn allocate(size: u64) -> Result<Self> {
+        let size = page_ceiling(size.max(1)).ok_or(crate::error::KernReturn::KERN_NO_SPACE)?;
+        let address = sys::trap::vm_allocate(task_self(), 0, size, true)?;
+        Ok(Self { address, size })
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        sys::memory::kernel_given(self.address, self.size)
+    }
+
+    /// The bytes, to change them.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        sys::memory::own_pages(self)
+    }
+
+    /// Where the pages are.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How many bytes they have, a multiple of the page size.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Leaves the pages mapped for ever and returns where they are.
+    pub const fn leak(self) -> u64 {
+        let address = self.address;
+        core::mem::forget(self);
+        address
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        let _ = sys::trap::vm_deallocate(task_self(), self.address, self.size);
+    }
+}

@@ -1,0 +1,21 @@
+//! Slices over memory that the kernel gave to this task, and the few words copied into it before Rust runs there.
+
+use core::slice;
+
+use crate::memory::Pages;
+
+/// The bytes of a region that a message or `vm_allocate` put into this task.
+pub(crate) fn kernel_given<'a>(address: u64, size: u64) -> &'a [u8] {
+    if size == 0 {
+        return &[];
+    }
+    // SAFETY: the two callers own the region they describe, mapped and readable by the kernel's word, and hand the slice
+    // out for no longer than they live.
+    unsafe { slice::from_raw_parts(address as *const u8, size as usize) }
+}
+
+/// The bytes of pages of our own.
+pub(crate) fn own_pages(pages: &mut Pages) -> &mut [u8] {
+    // SAFETY: `vm_allocate` made the pages readable and writable for this `Pages` alone, borrowed mutably here.
+    unsafe { slice::from_raw_parts_mut(pages.address() as *mut u8, pages.size() as usize) }
+}

@@ -1,0 +1,65 @@
+//! `mach_msg` over a buffer of 64-bit words, which is how a message is aligned.
+
+use super::{block, trap};
+use crate::port::PortName;
+
+/// `mach_msg` option: send the message in the buffer.
+pub const MACH_SEND_MSG: u32 = 0x1;
+/// `mach_msg` option: receive a message into the buffer.
+pub const MACH_RCV_MSG: u32 = 0x2;
+/// `mach_msg` option: give up sending after the timeout.
+pub const MACH_SEND_TIMEOUT: u32 = 0x10;
+/// `mach_msg` option: if the queue is full, queue one message all the same and ask for a notification.
+pub const MACH_SEND_NOTIFY: u32 = 0x20;
+/// `mach_msg` option: ask for a notification when the send right of the message is used up.
+pub const MACH_SEND_CANCEL: u32 = 0x80;
+/// `mach_msg` option: give up receiving after the timeout.
+pub const MACH_RCV_TIMEOUT: u32 = 0x100;
+/// `mach_msg` option: ask for a dead-name notification on the reply port received.
+pub const MACH_RCV_NOTIFY: u32 = 0x200;
+/// `mach_msg` option: leave a message that is too large in the queue instead of destroying it.
+pub const MACH_RCV_LARGE: u32 = 0x800;
+
+/// Sends and/or receives one message.
+///
+/// # Panics
+/// If a size is larger than the buffer: the kernel would read or write past it.
+pub fn mach_msg(
+    buffer: &mut [u64],
+    option: u32,
+    send_size: u32,
+    rcv_size: u32,
+    rcv_name: PortName,
+    timeout: u32,
+    notify: PortName,
+) -> u32 {
+    let bytes = size_of_val(buffer);
+    assert!(
+        option & MACH_SEND_MSG == 0 || send_size as usize <= bytes,
+        "mach_msg: send size {send_size}, expected at most the buffer's {bytes}"
+    );
+    assert!(
+        option & MACH_RCV_MSG == 0 || rcv_size as usize <= bytes,
+        "mach_msg: receive size {rcv_size}, expected at most the buffer's {bytes}"
+    );
+    // The kernel stores the size of a message that is too large even where no message fits.
+    assert!(option & MACH_RCV_MSG == 0 || bytes >= 32, "mach_msg: receive buffer of {bytes} bytes, expected a header's 32");
+    trap::mach_msg(buffer.as_mut_ptr() as u64, option, send_size, rcv_size, rcv_name, timeout, notify)
+}
+
+/// Sends `size` bytes at `address`, mapped or not: the kernel reads them and refuses memory it cannot read.
+pub fn send_at(address: u64, size: u32, option: u32, timeout: u32) -> u32 {
+    let option = option & !MACH_RCV_MSG | MACH_SEND_MSG;
+    trap::mach_msg(address, option, size, 0, PortName::NULL, timeout, PortName::NULL)
+}
+
+/// The calling thread's reply port, allocated on first use.
+pub fn reply_port() -> PortName {
+    block::reply_port()
+}
+
+/// Takes the calling thread's reply port away from it; the next RPC gets a new one. A reply that was not waited for can
+/// so never be mistaken for the answer to a later request.
+pub fn forget_reply_port() -> PortName {
+    block::forget_reply_port()
+}
