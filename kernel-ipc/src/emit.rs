@@ -1,6 +1,6 @@
 //! From an event to a record in the trace port's queue: the only writer of trace records.
 
-use trace_port::{RecordHeader, record};
+use trace_port::{RecordHeader, TRACE_RECORD_MSGH_ID, record};
 use zerocopy::IntoBytes;
 
 use crate::gnumach::{Kernel, Kmsg, Port, mr, option};
@@ -27,31 +27,25 @@ pub fn draft(kernel: &impl Kernel, state: &State, mut event: Event, message: Opt
     let message_size = message.map_or(0, |(_, size)| size);
     let captured = (message_size as usize).min(record::MAX_BODY);
     let size = record::wire_size(captured);
-    let Some(mut kmsg) = kernel.record_alloc(size) else {
+    let Some(kmsg) = kernel.record_alloc(size) else {
         drop_record(kernel, state, &event, 0);
         return None;
     };
     event.header.message_size = message_size.into();
     event.header.captured_size = (captured as u32).into();
     if let Some((source, _)) = message {
-        let bytes = kernel.record_bytes(&mut kmsg, size);
-        if let Some(body) = bytes.get_mut(record::BODY_OFFSET..) {
-            let source = kernel.message(&source, captured as u32);
-            // The body is as long as the captured bytes rounded up to eight.
-            if let Some(padding) = body.get_mut(captured..) {
-                padding.fill(0);
-            }
-            for (to, from) in body.iter_mut().zip(source) {
-                *to = *from;
-            }
+        // Before the last word is overwritten by the message's own end, it is the padding.
+        if captured % 8 != 0 {
+            kernel.record_write(kmsg, size - 8, &[0; 8]);
         }
+        kernel.record_copy(kmsg, record::BODY_OFFSET, source, captured);
     }
     Some(Draft { event, kmsg, size })
 }
 
 /// Writes the outcome into the record and queues it. Waits for the tracer only in the traced task's own live thread.
 pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
-    let Some(Draft { mut event, mut kmsg, size }) = draft else { return };
+    let Some(Draft { mut event, kmsg, size }) = draft else { return };
     let Some(port) = trace_port(kernel, state, &event) else {
         kernel.ipc_kmsg_free(kmsg);
         return;
@@ -61,7 +55,7 @@ pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u
     let dropped = state.take_dropped(event.entry, event.task);
     event.header.dropped = dropped.into();
     let right = kernel.task_send_right(event.task);
-    write_prefix(kernel.record_bytes(&mut kmsg, size), size, port, right, &event.header);
+    write_prefix(kernel, kmsg, size, port, right, &event.header);
 
     let how = if !kernel.thread_is_halting(event.thread) {
         0
@@ -105,25 +99,15 @@ fn drop_record(kernel: &impl Kernel, state: &State, event: &Event, carried: u32)
     }
 }
 
-fn write_prefix(bytes: &mut [u8], size: usize, port: Port, task: Port, header: &RecordHeader) {
-    let captured = header.captured_size.get();
-    put(bytes, 0, &RECORD_BITS.to_le_bytes());
-    put(bytes, 4, &(size as u32).to_le_bytes());
-    put(bytes, 8, &(port.0 as u64).to_le_bytes());
-    put(bytes, 16, &0u64.to_le_bytes());
-    put(bytes, 24, &0u32.to_le_bytes());
-    put(bytes, 28, &trace_port::TRACE_RECORD_MSGH_ID.to_le_bytes());
-    put(bytes, record::TASK_TYPE_OFFSET, &record::TASK_TYPE.to_le_bytes());
-    put(bytes, record::TASK_OFFSET, &(task.0 as u64).to_le_bytes());
-    put(bytes, record::HEADER_TYPE_OFFSET, &record::HEADER_TYPE.to_le_bytes());
-    put(bytes, record::HEADER_OFFSET, header.as_bytes());
-    put(bytes, record::BODY_TYPE_OFFSET, &record::body_type(captured).to_le_bytes());
-}
-
-fn put(bytes: &mut [u8], offset: usize, value: &[u8]) {
-    if let Some(place) = bytes.get_mut(offset..).and_then(|rest| rest.get_mut(..value.len())) {
-        for (to, from) in place.iter_mut().zip(value) {
-            *to = *from;
-        }
-    }
+fn write_prefix(kernel: &impl Kernel, kmsg: Kmsg, size: usize, port: Port, task: Port, header: &RecordHeader) {
+    let word = |offset, value: u64| kernel.record_write(kmsg, offset, &value.to_le_bytes());
+    word(0, u64::from(RECORD_BITS) | (size as u64) << 32);
+    word(8, port.0 as u64);
+    word(16, 0);
+    word(24, u64::from(TRACE_RECORD_MSGH_ID) << 32);
+    word(record::TASK_TYPE_OFFSET, record::TASK_TYPE);
+    word(record::TASK_OFFSET, task.0 as u64);
+    word(record::HEADER_TYPE_OFFSET, record::HEADER_TYPE);
+    kernel.record_write(kmsg, record::HEADER_OFFSET, header.as_bytes());
+    word(record::BODY_TYPE_OFFSET, record::body_type(header.captured_size.get()));
 }

@@ -88,11 +88,7 @@ extern "C" fn rpctrace2_mach_msg(
     notify: u32,
 ) -> u32 {
     let msg = UserAddress(msg);
-    message::mach_msg(
-        &Mach,
-        &STATE,
-        &message::MachMsg { msg, option, send_size, rcv_size, rcv_name, time_out, notify },
-    )
+    message::mach_msg(&Mach, &STATE, &message::MachMsg { msg, option, send_size, rcv_size, rcv_name, time_out, notify })
 }
 
 #[unsafe(no_mangle)]

@@ -78,7 +78,8 @@ pub fn check_slots() -> bool {
             // SAFETY: the format is NUL-terminated and matches the arguments; `%.*s` reads exactly `len` bytes of `name`.
             unsafe {
                 printf(
-                    c"rpctrace2: slot %.*s of the payload holds 0x%lx, not a value of this kernel: trace port off\n".as_ptr(),
+                    c"rpctrace2: slot %.*s of the payload holds 0x%lx, not a value of this kernel: trace port off\n"
+                        .as_ptr(),
                     spec.name.len() as i32,
                     spec.name.as_ptr(),
                     value,
@@ -326,13 +327,6 @@ impl Kernel for Mach {
         unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + MSGH_SEQNO) as *mut u32).write(seqno) };
     }
 
-    fn message<'a>(&'a self, kmsg: &'a Kmsg, size: u32) -> &'a [u8] {
-        let start = (kmsg.0 + slot(Slot::kmsg_header)) as *const u8;
-        // SAFETY: the caller owns the kmsg and passes at most its message size, which its allocation covers and which copyin or
-        // the kernel's own message has initialized; nothing writes to it while it is borrowed.
-        unsafe { core::slice::from_raw_parts(start, size as usize) }
-    }
-
     fn ipc_marequest_create(&self, kmsg: Kmsg, notify: u32) -> u32 {
         let marequest = (kmsg.0 + slot(Slot::kmsg_marequest)) as *mut usize;
         // SAFETY: a copied-in kmsg holds a reference to its destination; its own member takes the result.
@@ -405,11 +399,18 @@ impl Kernel for Mach {
         Some(Kmsg(kmsg))
     }
 
-    fn record_bytes<'a>(&'a self, kmsg: &'a mut Kmsg, size: usize) -> &'a mut [u8] {
-        let start = (kmsg.0 + slot(Slot::kmsg_header)) as *mut u8;
-        // SAFETY: `record_alloc` was asked for `size` message bytes and nobody else knows the kmsg yet. The bytes are plain
-        // memory that any value is valid for; all are written before the kernel sees them.
-        unsafe { core::slice::from_raw_parts_mut(start, size) }
+    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
+        let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
+        // SAFETY: `record_alloc` was asked for at least `offset + bytes.len()` message bytes, and nobody else knows the kmsg yet.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {
+        let from = (source.0 + slot(Slot::kmsg_header)) as *const u8;
+        let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
+        // SAFETY: the caller owns both; `size` is at most the source's message size, which its allocation covers, and
+        // `record_alloc` was asked for at least `offset + size` bytes.
+        unsafe { to.copy_from_nonoverlapping(from, size) };
     }
 
     fn time(&self) -> u64 {

@@ -215,8 +215,6 @@ pub trait Kernel {
     fn msgh_seqno(&self, kmsg: Kmsg) -> u32;
     /// Sets `msgh_seqno`.
     fn set_msgh_seqno(&self, kmsg: Kmsg, seqno: u32);
-    /// The first `size` bytes of the message, header included.
-    fn message<'a>(&'a self, kmsg: &'a Kmsg, size: u32) -> &'a [u8];
     /// Corresponds to `ipc_marequest_create` for the kmsg's destination, stored in `ikm_marequest`.
     fn ipc_marequest_create(&self, kmsg: Kmsg, notify: u32) -> u32;
     /// Corresponds to `ipc_mqueue_send`: consumes the kmsg if it returns `mr::SUCCESS`.
@@ -234,8 +232,10 @@ pub trait Kernel {
 
     /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized.
     fn record_alloc(&self, size: usize) -> Option<Kmsg>;
-    /// The message bytes of a kmsg from [`Kernel::record_alloc`].
-    fn record_bytes<'a>(&'a self, kmsg: &'a mut Kmsg, size: usize) -> &'a mut [u8];
+    /// Writes message bytes of a kmsg from [`Kernel::record_alloc`], within the size that was asked for.
+    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]);
+    /// Copies the first `size` message bytes of another kmsg, header included, into a record.
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize);
     /// Nanoseconds of the kernel's clock.
     fn time(&self) -> u64;
     /// Says on the console that records were dropped.

@@ -13,3 +13,6 @@ pub mod lifecycle;
 pub mod message;
 pub mod receive;
 pub mod special_port;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use trace_port::Direction;
 
 use super::message::MachMsg;
 use crate::emit;
-use crate::gnumach::{Continuation, Kernel, Kmsg, Received, Receive, mr, option};
+use crate::gnumach::{Continuation, Kernel, Kmsg, Receive, Received, mr, option};
 use crate::observe::{self, Call};
 use crate::state::State;
 
@@ -27,12 +27,8 @@ pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
     let (mqueue, object) = match kernel.ipc_mqueue_copyin(args.rcv_name) {
         Ok(found) => found,
         Err(result) => {
-            let call = Call {
-                option: args.option,
-                rcv_name: args.rcv_name,
-                time_out: args.time_out,
-                notify: args.notify,
-            };
+            let call =
+                Call { option: args.option, rcv_name: args.rcv_name, time_out: args.time_out, notify: args.notify };
             failed(kernel, state, &call, result);
             return result;
         }
@@ -47,16 +43,14 @@ pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
         mqueue,
     };
     kernel.save_receive(kernel.current_thread(), &receive);
-    let received =
-        kernel.ipc_mqueue_receive(&receive, max_size(&receive), false, Continuation::TracedOptions);
+    let received = kernel.ipc_mqueue_receive(&receive, max_size(&receive), false, Continuation::TracedOptions);
     finish(kernel, state, &receive, received)
 }
 
 /// Goes on with a receive that slept: stands in for `mach_msg_receive_continue`.
 pub fn resume(kernel: &impl Kernel, state: &State) -> u32 {
     let receive = kernel.saved_receive(kernel.current_thread());
-    let received =
-        kernel.ipc_mqueue_receive(&receive, max_size(&receive), true, Continuation::TracedOptions);
+    let received = kernel.ipc_mqueue_receive(&receive, max_size(&receive), true, Continuation::TracedOptions);
     finish(kernel, state, &receive, received)
 }
 
@@ -93,14 +87,7 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
 }
 
 /// Translates the message for the receiver, records it as it is then, and copies it out.
-fn deliver(
-    kernel: &impl Kernel,
-    state: &State,
-    receive: &Receive,
-    call: &Call,
-    kmsg: Kmsg,
-    correlation: u64,
-) -> u32 {
+fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, call: &Call, kmsg: Kmsg, correlation: u64) -> u32 {
     let whole = kernel.msgh_size(kmsg);
     let (result, size) = if whole > receive.rcv_size {
         kernel.ipc_kmsg_copyout_dest(kmsg);
