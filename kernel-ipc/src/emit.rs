@@ -35,7 +35,7 @@ pub fn draft(kernel: &impl Kernel, state: &State, mut event: Event, message: Opt
     event.header.captured_size = (captured as u32).into();
     if let Some((source, _)) = message {
         // Before the last word is overwritten by the message's own end, it is the padding.
-        if captured % 8 != 0 {
+        if !captured.is_multiple_of(8) {
             kernel.record_write(kmsg, size - 8, &[0; 8]);
         }
         kernel.record_copy(kmsg, record::BODY_OFFSET, source, captured);

@@ -1,0 +1,43 @@
+/* C types of trace.defs. Every field is little-endian; trace-port/src/record.rs says what each one means. */
+#ifndef TRACE_TYPES_H
+#define TRACE_TYPES_H
+
+#include <stdint.h>
+
+/* special port of task_get_special_port and task_set_special_port */
+#define TASK_TRACE_PORT		5
+
+#define TRACE_VERSION		1
+
+#define TRACE_SEND		0
+#define TRACE_RECEIVE		1
+
+#define TRACE_NORMAL		0
+#define TRACE_TASK		1
+#define TRACE_THREAD		2
+#define TRACE_TASK_EXCEPTION	3
+#define TRACE_THREAD_EXCEPTION	4
+
+typedef struct {
+	uint16_t version;
+	uint8_t direction;
+	uint8_t kind;
+	uint32_t options;
+	uint32_t retval;
+	uint32_t thread;
+	uint64_t sequence;
+	uint64_t correlation;
+	uint64_t time;
+	uint32_t message_size;
+	uint32_t captured_size;
+	uint32_t dropped;
+	uint32_t rcv_name;
+	uint32_t time_out;
+	uint32_t notify;
+} trace_header_t;
+
+_Static_assert (sizeof (trace_header_t) == 64, "trace_header_t is 64 bytes on the wire");
+
+typedef const char *trace_message_t;
+
+#endif

@@ -1,0 +1,151 @@
+//! The record's bytes, as a table; and that nothing but a whole record of this version is accepted.
+
+use trace_port::record::{self, BODY_OFFSET, MAX_BODY, VERSION};
+use trace_port::{Direction, EventKind, Record, RecordError, RecordHeader};
+use zerocopy::IntoBytes;
+
+/// A receive record of a 40-byte message, byte by byte as trace.defs lays it out.
+#[rustfmt::skip]
+const EXAMPLE: [u8; 168] = [
+    // mach_msg_header_t as the tracer receives it: bits, size 168
+    0x00, 0x11, 0x00, 0x80,  0xa8, 0x00, 0x00, 0x00,
+    // remote port 0, local port 5
+    0, 0, 0, 0, 0, 0, 0, 0,  5, 0, 0, 0, 0, 0, 0, 0,
+    // seqno 9, msgh_id 5000
+    9, 0, 0, 0,  0x88, 0x13, 0, 0,
+    // one inline MACH_MSG_TYPE_PORT_SEND, 64 bits; name 23
+    0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
+    // eight inline MACH_MSG_TYPE_INTEGER_64
+    0x0b, 0x40, 0x00, 0x20,  8, 0, 0, 0,
+    // version 1, receive, normal; options 0x102
+    1, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // retval MACH_RCV_TOO_LARGE; thread 3
+    0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
+    // sequence 0x1122334455667788
+    0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
+    // correlation 6
+    6, 0, 0, 0, 0, 0, 0, 0,
+    // time 1000000007 ns
+    0x07, 0xca, 0x9a, 0x3b, 0, 0, 0, 0,
+    // message size 100, captured 35
+    100, 0, 0, 0,  35, 0, 0, 0,
+    // dropped 2, rcv_name 7
+    2, 0, 0, 0,  7, 0, 0, 0,
+    // time_out 30, notify 0
+    30, 0, 0, 0,  0, 0, 0, 0,
+    // 35 inline MACH_MSG_TYPE_CHAR, long form
+    0x08, 0x08, 0x00, 0x60,  35, 0, 0, 0,
+    // 35 bytes and 5 of padding
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 0, 0, 0, 0, 0,
+];
+
+fn header() -> RecordHeader {
+    RecordHeader {
+        version: VERSION.into(),
+        direction: Direction::Receive as u8,
+        kind: EventKind::Normal as u8,
+        options: 0x102.into(),
+        retval: 0x1000_4004.into(),
+        thread: 3.into(),
+        sequence: 0x1122_3344_5566_7788.into(),
+        correlation: 6.into(),
+        time: 1_000_000_007.into(),
+        message_size: 100.into(),
+        captured_size: 35.into(),
+        dropped: 2.into(),
+        rcv_name: 7.into(),
+        time_out: 30.into(),
+        notify: 0.into(),
+    }
+}
+
+#[test]
+fn the_table_is_the_record() {
+    let record = Record::parse(&EXAMPLE).unwrap();
+    assert_eq!(record.task, 23);
+    assert_eq!(record.direction, Direction::Receive);
+    assert_eq!(record.kind, EventKind::Normal);
+    assert_eq!(record.header, header());
+    assert_eq!(record.message, (1..=35).collect::<Vec<u8>>());
+    assert_eq!(header().as_bytes(), &EXAMPLE[56..120]);
+    assert_eq!(record::wire_size(35), EXAMPLE.len());
+    assert_eq!(record::body_type(35).to_le_bytes(), EXAMPLE[120..128]);
+}
+
+#[test]
+fn every_truncated_prefix_is_an_error_that_says_what_is_missing() {
+    // The last five bytes are padding, which a reader does not need.
+    for length in 0..BODY_OFFSET + 35 {
+        match Record::parse(&EXAMPLE[..length]) {
+            Err(RecordError::Truncated { offset, need, have, .. }) => {
+                assert!(have < need, "at {length}");
+                assert_eq!(offset.min(length) + have, length, "at {length}");
+            }
+            other => panic!("prefix of {length} bytes: {other:?}"),
+        }
+    }
+    assert!(Record::parse(&EXAMPLE[..BODY_OFFSET + 35]).is_ok());
+}
+
+#[test]
+fn another_version_is_refused_and_both_are_named() {
+    let mut bytes = EXAMPLE;
+    bytes[56] = 2;
+    let error = Record::parse(&bytes).unwrap_err();
+    assert_eq!(error, RecordError::WrongVersion { found: 2 });
+    let text = error.to_string();
+    assert!(text.contains("version 2") && text.contains("version 1"), "{text}");
+}
+
+#[test]
+fn every_single_bit_flip_of_the_frame_is_an_error_or_another_value_but_never_a_panic() {
+    let good = Record::parse(&EXAMPLE).unwrap();
+    for bit in 0..EXAMPLE.len() * 8 {
+        let mut bytes = EXAMPLE;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let parsed = Record::parse(&bytes);
+        match bit / 8 {
+            28..40 | 48..58 | 100..104 | 120..128 => assert!(parsed.is_err(), "bit {bit}"),
+            // ports, sizes and seqno of the outer header, and padding, do not reach the record
+            0..28 | 44..48 | 163.. => assert_eq!(parsed, Ok(good), "bit {bit}"),
+            _ => assert_ne!(parsed, Ok(good), "bit {bit}"),
+        }
+    }
+}
+
+#[test]
+fn errors_say_item_place_expected_and_found() {
+    let cases: [(RecordError, &str); 5] = [
+        (
+            RecordError::Truncated { item: "task", offset: 40, need: 4, have: 1 },
+            "trace record cut short: `task` at offset 40 needs 4 bytes, found 1",
+        ),
+        (RecordError::WrongId { found: 2100 }, "not a trace record: expected msgh_id 5000, found 2100"),
+        (
+            RecordError::WrongType { item: "task", offset: 32, expected: 0x11, found: 0x12 },
+            "trace record: type descriptor of `task` at offset 32: expected 0x11, found 0x12",
+        ),
+        (
+            RecordError::WrongVersion { found: 7 },
+            "trace record has version 7, this reader knows version 1: use the rpctrace2 that came with the kernel's payload",
+        ),
+        (
+            RecordError::BadField { field: "direction", found: 9 },
+            "trace record: field `direction` has the unknown value 9",
+        ),
+    ];
+    for (error, text) in cases {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn more_than_the_largest_body_is_refused() {
+    let mut bytes = EXAMPLE;
+    bytes[56 + 44..56 + 48].copy_from_slice(&(MAX_BODY as u32 + 1).to_le_bytes());
+    assert_eq!(
+        Record::parse(&bytes),
+        Err(RecordError::BadField { field: "captured_size", found: MAX_BODY as u32 + 1 })
+    );
+}
