@@ -1,0 +1,61 @@
+//! The boot server as a program sees it through its bootstrap port.
+
+use alloc::vec::Vec;
+
+use protocol::{SPAWN_SUSPENDED, tasks};
+use spin::Once;
+
+use crate::error::{KernReturn, Result};
+use crate::memory::OutOfLine;
+use crate::port::{PortName, ReceiveRight, SendRight};
+use crate::{stubs, task_self};
+
+/// `TASK_BOOTSTRAP_PORT` of task_special_ports.h.
+pub const TASK_BOOTSTRAP_PORT: i32 = 4;
+/// `TASK_EXCEPTION_PORT` of task_special_ports.h.
+pub const TASK_EXCEPTION_PORT: i32 = 3;
+/// The RFC's special port: where the records of a traced task go. A stock kernel answers `KERN_INVALID_ARGUMENT`.
+pub const TASK_TRACE_PORT: i32 = 5;
+
+static BOOTSTRAP: Once<Option<SendRight>> = Once::new();
+
+/// This task's bootstrap port, asked for once.
+fn bootstrap() -> Result<PortName> {
+    BOOTSTRAP
+        .call_once(|| stubs::mach::task_get_special_port(task_self(), TASK_BOOTSTRAP_PORT).ok())
+        .as_ref()
+        .map(SendRight::name)
+        .filter(|name| name.is_valid())
+        .ok_or(KernReturn::KERN_INVALID_NAME)
+}
+
+/// The console device.
+pub fn console() -> Result<SendRight> {
+    stubs::boot::boot_console(bootstrap()?)
+}
+
+/// Starts `argv[0]` from the boot archive. `argv` is each argument followed by NUL; `${host-port}` and `${device-port}` in
+/// it become the names of those rights in the new task. When the program ends, one `boot_exited` message comes to
+/// `exit_port`.
+pub fn spawn(argv: &[u8], suspended: bool, exit_port: &ReceiveRight) -> Result<SendRight> {
+    let flags = if suspended { SPAWN_SUSPENDED } else { 0 };
+    stubs::boot::boot_spawn(bootstrap()?, argv, flags, exit_port.name())
+}
+
+/// A member of the boot archive, from `offset` to its end.
+pub fn read_file(name: &str, offset: u64) -> Result<OutOfLine> {
+    stubs::boot::boot_read_file(bootstrap()?, name.as_bytes(), offset)
+}
+
+/// The tasks that the boot server started and that still run.
+pub fn tasks() -> Result<Vec<tasks::Task>> {
+    let text = stubs::boot::boot_list(bootstrap()?)?;
+    tasks::parse(text.as_slice()).map_err(|_| KernReturn::MIG_TYPE_ERROR)
+}
+
+/// Tells the boot server the exit status; the boot server itself has nobody to tell.
+pub(crate) fn report_exit(status: i32) {
+    if let Ok(port) = bootstrap() {
+        let _ = stubs::boot::boot_exit(port, status);
+    }
+}
