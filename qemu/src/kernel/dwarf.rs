@@ -1,0 +1,338 @@
+//! Struct layouts from a kernel's DWARF: members by path, through anonymous unions and structs, and the holes between.
+
+use std::collections::HashMap;
+
+use gimli::{
+    AttributeValue, DebuggingInformationEntry as Die, DwAt, EndianSlice, LittleEndian as Le, Unit, UnitOffset,
+};
+use object::{Object, ObjectSection};
+
+use crate::error::{InstrumentError, Miss};
+
+type Slice<'a> = EndianSlice<'a, Le>;
+type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
+
+/// How deep structs may nest before a definition is taken for damaged.
+const MAX_DEPTH: usize = 16;
+
+/// One member, however deep, of a struct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Names from the outermost struct, joined by dots; anonymous members add nothing.
+    pub path: String,
+    /// First bit from the start of the outermost struct.
+    pub bit_offset: u64,
+    /// Size in bits.
+    pub bit_size: u64,
+    /// Declared as a bit-field.
+    pub bit_field: bool,
+    /// First byte and end of the storage the member occupies (for a bit-field, its whole declared type).
+    pub storage: (u64, u64),
+    /// A direct member of the struct (named or not).
+    pub direct: bool,
+}
+
+/// One struct definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Tag, or the typedef's name for a struct without one.
+    pub tag: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Members in order, flattened.
+    pub fields: Vec<Field>,
+    /// Where the first equal definition is, as an offset in `.debug_info`.
+    pub die: usize,
+}
+
+impl Layout {
+    /// The only member of that path.
+    pub fn field(&self, path: &str, wanted_by: &str) -> Result<&Field, Miss> {
+        let mut matches = self.fields.iter().filter(|field| field.path == path);
+        let miss = |why: String| Miss::Member {
+            of: self.tag.clone(),
+            member: path.to_owned(),
+            wanted_by: wanted_by.to_owned(),
+            why,
+        };
+        let Some(first) = matches.next() else {
+            return Err(miss("missing".to_owned()));
+        };
+        match matches.find(|other| other.bit_offset != first.bit_offset || other.bit_size != first.bit_size) {
+            Some(other) => Err(miss(format!("ambiguous, at bits {} and {}", first.bit_offset, other.bit_offset))),
+            None => Ok(first),
+        }
+    }
+
+    /// Aligned 4-byte holes before the end of the last member, in order of address.
+    pub fn holes(&self) -> Vec<u64> {
+        let direct: Vec<(u64, u64)> =
+            self.fields.iter().filter(|field| field.direct).map(|field| field.storage).collect();
+        let end = direct.iter().map(|&(_, end)| end).max().unwrap_or(0);
+        (0..end)
+            .step_by(4)
+            .filter(|&hole| hole + 4 <= end && direct.iter().all(|&(from, to)| to <= hole || from >= hole + 4))
+            .collect()
+    }
+
+    /// The first thing in which two definitions differ.
+    fn difference(&self, other: &Self) -> Option<String> {
+        if self.size != other.size {
+            return Some(format!("size ({} and {} bytes)", self.size, other.size));
+        }
+        let place = |field: &Field| format!("{} at bit {} of {} bits", field.path, field.bit_offset, field.bit_size);
+        let longest = self.fields.len().max(other.fields.len());
+        (0..longest).find_map(|index| match (self.fields.get(index), other.fields.get(index)) {
+            (Some(ours), Some(theirs)) if ours == theirs => None,
+            (Some(ours), Some(theirs)) => Some(format!("a member ({} and {})", place(ours), place(theirs))),
+            (Some(only), None) | (None, Some(only)) => Some(format!("a member ({} only in one)", place(only))),
+            (None, None) => None,
+        })
+    }
+}
+
+/// The layouts of the structs that were asked for.
+#[derive(Debug, Default)]
+pub struct Layouts {
+    by_tag: HashMap<String, Vec<Layout>>,
+}
+
+impl Layouts {
+    /// Reads every definition of the structs named in `tags` (struct tags, or typedefs of structs without a tag).
+    pub fn read(elf: &[u8], tags: &[&str]) -> Result<Self, InstrumentError> {
+        let damaged = |error: object::Error| InstrumentError::DamagedElf { why: error.to_string() };
+        let file = object::File::parse(elf).map_err(damaged)?;
+        let section = |id: gimli::SectionId| -> Result<Slice<'_>, InstrumentError> {
+            let data = match file.section_by_name(id.name()) {
+                Some(section) => section.data().map_err(damaged)?,
+                None => &[],
+            };
+            Ok(EndianSlice::new(data, Le))
+        };
+        let dwarf = Dwarf::load(section)?;
+        let mut layouts = Self::default();
+        let mut units = dwarf.units();
+        while let Some(header) = units.next()? {
+            let unit = dwarf.unit(header)?;
+            layouts.read_unit(&dwarf, &unit, tags)?;
+        }
+        Ok(layouts)
+    }
+
+    /// The only layout of struct `tag`.
+    pub fn layout(&self, tag: &str, wanted_by: &str) -> Result<&Layout, Miss> {
+        match self.by_tag.get(tag).map(Vec::as_slice) {
+            None | Some([]) => Err(Miss::StructMissing { name: tag.to_owned(), wanted_by: wanted_by.to_owned() }),
+            Some([only]) => Ok(only),
+            Some([first, second, ..]) => Err(Miss::StructAmbiguous {
+                name: tag.to_owned(),
+                wanted_by: wanted_by.to_owned(),
+                difference: first.difference(second).unwrap_or_default(),
+            }),
+        }
+    }
+
+    fn read_unit(&mut self, dwarf: &Dwarf<'_>, unit: &Unit<Slice<'_>>, tags: &[&str]) -> Result<(), gimli::Error> {
+        let reader = Reader { dwarf, unit };
+        let mut cursor = unit.entries();
+        // The unit itself, then its first child.
+        cursor.next_dfs()?;
+        if cursor.next_dfs()?.is_none_or(|(depth, _)| depth != 1) {
+            return Ok(());
+        }
+        loop {
+            let Some(die) = cursor.current() else { return Ok(()) };
+            if let Some((tag, offset)) = reader.wanted(die, tags)? {
+                self.add(reader.layout(tag, offset)?);
+            }
+            if cursor.next_sibling()?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn add(&mut self, layout: Layout) {
+        let known = self.by_tag.entry(layout.tag.clone()).or_default();
+        if known.iter().all(|other| other.difference(&layout).is_some()) {
+            known.push(layout);
+        }
+    }
+}
+
+/// One unit of the DWARF, with the questions asked of it.
+struct Reader<'a, 'data> {
+    dwarf: &'a Dwarf<'data>,
+    unit: &'a Unit<Slice<'data>>,
+}
+
+impl<'data> Reader<'_, 'data> {
+    /// The tag and definition, when `die` defines one of the structs wanted.
+    fn wanted(
+        &self,
+        die: &Die<'_, '_, Slice<'data>>,
+        tags: &[&str],
+    ) -> Result<Option<(String, UnitOffset)>, gimli::Error> {
+        let is_struct = die.tag() == gimli::DW_TAG_structure_type;
+        if !is_struct && die.tag() != gimli::DW_TAG_typedef {
+            return Ok(None);
+        }
+        let Some(name) = self.name(die)?.filter(|name| tags.contains(&name.as_str())) else { return Ok(None) };
+        if is_struct {
+            // A declaration says nothing about the layout.
+            return Ok(die.attr(gimli::DW_AT_byte_size)?.is_some().then(|| (name, die.offset())));
+        }
+        let Some(offset) = self.type_of(die)? else { return Ok(None) };
+        let target = self.unit.entry(offset)?;
+        let tagless = target.tag() == gimli::DW_TAG_structure_type && self.name(&target)?.is_none();
+        Ok(tagless.then_some((name, offset)))
+    }
+
+    fn layout(&self, tag: String, offset: UnitOffset) -> Result<Layout, gimli::Error> {
+        let die = self.unit.entry(offset)?;
+        let size = self.number(&die, gimli::DW_AT_byte_size)?.unwrap_or(0);
+        let mut fields = Vec::new();
+        self.fields(offset, "", 0, 0, &mut fields)?;
+        let die = offset.to_debug_info_offset(&self.unit.header).map_or(0, |offset| offset.0);
+        Ok(Layout { tag, size, fields, die })
+    }
+
+    fn fields(
+        &self,
+        of: UnitOffset,
+        prefix: &str,
+        base_bits: u64,
+        depth: usize,
+        out: &mut Vec<Field>,
+    ) -> Result<(), gimli::Error> {
+        if depth > MAX_DEPTH {
+            return Ok(());
+        }
+        let mut tree = self.unit.entries_tree(Some(of))?;
+        let mut children = tree.root()?.children();
+        while let Some(child) = children.next()? {
+            let die = child.entry();
+            if die.tag() != gimli::DW_TAG_member {
+                continue;
+            }
+            let Some(kind) = self.type_of(die)? else { continue };
+            let size = self.size_of(kind, 0)?;
+            let bit_size = self.number(die, gimli::DW_AT_bit_size)?;
+            let bit_offset = base_bits + self.bit_offset(die, size)?;
+            let name = self.name(die)?;
+            let path = match (&name, prefix) {
+                (None, _) => prefix.to_owned(),
+                (Some(name), "") => name.clone(),
+                (Some(name), _) => format!("{prefix}.{name}"),
+            };
+            let storage = match bit_size {
+                // The compiler may rewrite the whole declared type to change one bit of it.
+                Some(bits) if size > 0 => {
+                    let unit_bits = size * 8;
+                    let first = bit_offset / unit_bits * size;
+                    (first, ((bit_offset + bits).div_ceil(unit_bits) * size).max(first + size))
+                }
+                _ => (bit_offset / 8, bit_offset / 8 + size),
+            };
+            out.push(Field {
+                path: if name.is_some() { path.clone() } else { String::new() },
+                bit_offset,
+                bit_size: bit_size.unwrap_or(size * 8),
+                bit_field: bit_size.is_some(),
+                storage,
+                direct: depth == 0,
+            });
+            if bit_size.is_none()
+                && let Some(inner) = self.aggregate(kind)?
+            {
+                self.fields(inner, &path, bit_offset, depth + 1, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// First bit of a member within its struct.
+    fn bit_offset(&self, die: &Die<'_, '_, Slice<'data>>, size: u64) -> Result<u64, gimli::Error> {
+        let bytes = self.number(die, gimli::DW_AT_data_member_location)?.unwrap_or(0);
+        if let Some(bits) = self.number(die, gimli::DW_AT_data_bit_offset)? {
+            return Ok(bytes * 8 + bits);
+        }
+        // DWARF 3 counts from the most significant bit of the storage unit.
+        match (self.number(die, gimli::DW_AT_bit_offset)?, self.number(die, gimli::DW_AT_bit_size)?) {
+            (Some(from_top), Some(bits)) => {
+                let unit = self.number(die, gimli::DW_AT_byte_size)?.unwrap_or(size);
+                Ok((bytes * 8 + unit * 8).saturating_sub(from_top + bits))
+            }
+            _ => Ok(bytes * 8),
+        }
+    }
+
+    /// The struct or union behind typedefs and qualifiers.
+    fn aggregate(&self, mut kind: UnitOffset) -> Result<Option<UnitOffset>, gimli::Error> {
+        for _ in 0..MAX_DEPTH {
+            let die = self.unit.entry(kind)?;
+            match die.tag() {
+                gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type => return Ok(Some(kind)),
+                gimli::DW_TAG_typedef
+                | gimli::DW_TAG_const_type
+                | gimli::DW_TAG_volatile_type
+                | gimli::DW_TAG_atomic_type => match self.type_of(&die)? {
+                    Some(next) => kind = next,
+                    None => return Ok(None),
+                },
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    fn size_of(&self, kind: UnitOffset, depth: usize) -> Result<u64, gimli::Error> {
+        let die = self.unit.entry(kind)?;
+        if let Some(size) = self.number(&die, gimli::DW_AT_byte_size)? {
+            return Ok(size);
+        }
+        if depth > MAX_DEPTH {
+            return Ok(0);
+        }
+        let element = match self.type_of(&die)? {
+            Some(inner) => self.size_of(inner, depth + 1)?,
+            None => 0,
+        };
+        match die.tag() {
+            gimli::DW_TAG_pointer_type => Ok(8),
+            gimli::DW_TAG_array_type => Ok(element * self.elements(kind)?),
+            _ => Ok(element),
+        }
+    }
+
+    fn elements(&self, array: UnitOffset) -> Result<u64, gimli::Error> {
+        let mut tree = self.unit.entries_tree(Some(array))?;
+        let mut children = tree.root()?.children();
+        let mut count = 1;
+        while let Some(child) = children.next()? {
+            let die = child.entry();
+            if die.tag() == gimli::DW_TAG_subrange_type {
+                let upper = self.number(die, gimli::DW_AT_upper_bound)?.map(|last| last + 1);
+                // A flexible array member has neither and occupies nothing.
+                count *= self.number(die, gimli::DW_AT_count)?.or(upper).unwrap_or(0);
+            }
+        }
+        Ok(count)
+    }
+
+    fn name(&self, die: &Die<'_, '_, Slice<'data>>) -> Result<Option<String>, gimli::Error> {
+        let Some(value) = die.attr_value(gimli::DW_AT_name)? else { return Ok(None) };
+        Ok(Some(self.dwarf.attr_string(self.unit, value)?.to_string_lossy().into_owned()))
+    }
+
+    fn type_of(&self, die: &Die<'_, '_, Slice<'data>>) -> Result<Option<UnitOffset>, gimli::Error> {
+        Ok(match die.attr_value(gimli::DW_AT_type)? {
+            Some(AttributeValue::UnitRef(offset)) => Some(offset),
+            Some(AttributeValue::DebugInfoRef(offset)) => offset.to_unit_offset(&self.unit.header),
+            _ => None,
+        })
+    }
+
+    fn number(&self, die: &Die<'_, '_, Slice<'data>>, attribute: DwAt) -> Result<Option<u64>, gimli::Error> {
+        Ok(die.attr_value(attribute)?.and_then(|value| value.udata_value()))
+    }
+}

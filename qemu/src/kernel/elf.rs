@@ -1,0 +1,244 @@
+//! Reads a kernel's ELF64 file into plain data: segments, sections, symbols; refuses what is not a GNU Mach kernel.
+
+use std::collections::HashMap;
+
+use object::elf;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
+
+use crate::error::{InstrumentError, Miss};
+use crate::payload_abi;
+
+/// Distance between a kernel virtual address and the physical address it is loaded at.
+pub const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
+
+/// Functions every GNU Mach kernel has; a file with symbols but without these is something else.
+const GNUMACH_SYMBOLS: [&str; 3] = ["mach_trap_table", "ipc_kmsg_get", "mach_msg_trap"];
+
+/// A loadable segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Place in the file.
+    pub offset: u64,
+    /// Virtual address.
+    pub vaddr: u64,
+    /// Physical address.
+    pub paddr: u64,
+    /// Bytes in the file.
+    pub filesz: u64,
+    /// Bytes in memory.
+    pub memsz: u64,
+    /// `PF_*` flags.
+    pub flags: u32,
+}
+
+/// A symbol with an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Virtual address.
+    pub address: u64,
+    /// Size, 0 when the symbol table does not say.
+    pub size: u64,
+    /// Visible to other object files.
+    pub global: bool,
+    /// A function, or a label in an executable section.
+    pub code: bool,
+}
+
+/// A section whose bytes matter.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Virtual address.
+    pub address: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A kernel file, parsed once.
+#[derive(Debug)]
+pub struct KernelElf {
+    bytes: Vec<u8>,
+    segments: Vec<Segment>,
+    entry: u64,
+    text: Vec<Section>,
+    symbols: Vec<Symbol>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl KernelElf {
+    /// Parses `bytes` and refuses what cannot be instrumented at all.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, InstrumentError> {
+        if bytes.len() < 4 || bytes[..4] != elf::ELFMAG {
+            return Err(InstrumentError::NotElf);
+        }
+        if bytes.windows(8).any(|word| word == payload_abi::MAGIC.to_le_bytes()) {
+            return Err(InstrumentError::AlreadyInstrumented);
+        }
+        if bytes.get(4) != Some(&elf::ELFCLASS64) || bytes.get(5) != Some(&elf::ELFDATA2LSB) {
+            return Err(InstrumentError::WrongElf { found: "not 64-bit little-endian".to_owned() });
+        }
+        let damaged = |error: object::Error| InstrumentError::DamagedElf { why: error.to_string() };
+        let header = elf::FileHeader64::<LittleEndian>::parse(&*bytes).map_err(damaged)?;
+        let (machine, kind) = (header.e_machine(LittleEndian), header.e_type(LittleEndian));
+        if machine != elf::EM_X86_64 || kind != elf::ET_EXEC {
+            return Err(InstrumentError::WrongElf { found: format!("machine {machine}, type {kind}") });
+        }
+        let entry = header.e_entry(LittleEndian);
+        let segments = read_segments(&bytes, header).map_err(damaged)?;
+        let file = ElfFile64::<LittleEndian>::parse(&*bytes).map_err(damaged)?;
+        let text = file
+            .sections()
+            .filter(|section| section.kind() == object::SectionKind::Text && section.address() >= KERNEL_OFFSET)
+            .map(|section| Section { address: section.address(), size: section.size() })
+            .collect();
+        let symbols: Vec<Symbol> = file.symbols().filter_map(|symbol| read_symbol(&file, &symbol)).collect();
+        refuse_foreign(&bytes, &file, &symbols)?;
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, symbol) in symbols.iter().enumerate() {
+            by_name.entry(symbol.name.clone()).or_default().push(index);
+        }
+        Ok(Self { bytes, segments, entry, text, symbols, by_name })
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `PT_LOAD` segments in file order.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// `e_entry`.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// Executable sections at kernel addresses.
+    pub fn text(&self) -> &[Section] {
+        &self.text
+    }
+
+    /// All symbols with an address.
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
+    /// The symbol a linker would bind `name` to: the global one, or the only local one.
+    pub fn symbol(&self, name: &str, wanted_by: &str) -> Result<&Symbol, Miss> {
+        let found: Vec<&Symbol> =
+            self.by_name.get(name).into_iter().flatten().map(|&index| &self.symbols[index]).collect();
+        let globals: Vec<&Symbol> = found.iter().copied().filter(|symbol| symbol.global).collect();
+        let candidates = if globals.is_empty() { found } else { globals };
+        let Some(first) = candidates.first().copied() else {
+            return Err(Miss::SymbolMissing { name: name.to_owned(), wanted_by: wanted_by.to_owned() });
+        };
+        if candidates.iter().any(|symbol| symbol.address != first.address) {
+            return Err(Miss::SymbolAmbiguous {
+                name: name.to_owned(),
+                wanted_by: wanted_by.to_owned(),
+                addresses: candidates.iter().map(|symbol| symbol.address).collect(),
+            });
+        }
+        Ok(first)
+    }
+
+    /// Whether another object file can link to `name`.
+    pub fn exports(&self, name: &str) -> bool {
+        self.by_name.get(name).into_iter().flatten().any(|&index| self.symbols[index].global)
+    }
+
+    /// The name of the function that contains `address`, with the offset.
+    pub fn describe(&self, address: u64) -> String {
+        let best = self
+            .symbols
+            .iter()
+            .filter(|symbol| symbol.code && symbol.address <= address)
+            .max_by_key(|symbol| (symbol.address, symbol.size));
+        match best {
+            Some(symbol) => format!("{}+{:#x}", symbol.name, address - symbol.address),
+            None => format!("{address:#x}"),
+        }
+    }
+
+    /// The text of the kernel's `version` variable.
+    pub fn version(&self) -> Option<String> {
+        let symbol = self.symbol("version", "the kernel's version").ok()?;
+        let bytes = self.read(symbol.address, symbol.size)?;
+        let text = bytes.split(|&byte| byte == 0).next()?;
+        Some(String::from_utf8_lossy(text).trim().to_owned())
+    }
+
+    /// Where the `len` bytes at `address` are in the file, if they are file-backed.
+    pub fn file_offset(&self, address: u64, len: u64) -> Option<u64> {
+        let segment = self
+            .segments
+            .iter()
+            .find(|s| address >= s.vaddr && address.saturating_add(len) <= s.vaddr.saturating_add(s.filesz))?;
+        Some(address - segment.vaddr + segment.offset)
+    }
+
+    /// The `len` file-backed bytes at `address`.
+    pub fn read(&self, address: u64, len: u64) -> Option<&[u8]> {
+        let start = usize::try_from(self.file_offset(address, len)?).ok()?;
+        self.bytes.get(start..start.checked_add(usize::try_from(len).ok()?)?)
+    }
+}
+
+fn read_segments(bytes: &[u8], header: &elf::FileHeader64<LittleEndian>) -> Result<Vec<Segment>, object::read::Error> {
+    let headers = header.program_headers(LittleEndian, bytes)?;
+    Ok(headers
+        .iter()
+        .filter(|ph| ph.p_type(LittleEndian) == elf::PT_LOAD)
+        .map(|ph| Segment {
+            offset: ph.p_offset(LittleEndian),
+            vaddr: ph.p_vaddr(LittleEndian),
+            paddr: ph.p_paddr(LittleEndian),
+            filesz: ph.p_filesz(LittleEndian),
+            memsz: ph.p_memsz(LittleEndian),
+            flags: ph.p_flags(LittleEndian),
+        })
+        .collect())
+}
+
+fn read_symbol<'data>(file: &ElfFile64<'data, LittleEndian>, symbol: &impl ObjectSymbol<'data>) -> Option<Symbol> {
+    let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+    if symbol.is_undefined() || matches!(symbol.kind(), SymbolKind::File | SymbolKind::Section) {
+        return None;
+    }
+    let in_text = symbol
+        .section_index()
+        .and_then(|index| file.section_by_index(index).ok())
+        .is_some_and(|section| section.kind() == object::SectionKind::Text);
+    Some(Symbol {
+        name: name.to_owned(),
+        address: symbol.address(),
+        size: symbol.size(),
+        global: symbol.is_global(),
+        code: in_text && symbol.kind() != SymbolKind::Data,
+    })
+}
+
+fn refuse_foreign(bytes: &[u8], file: &ElfFile64<'_, LittleEndian>, symbols: &[Symbol]) -> Result<(), InstrumentError> {
+    if symbols.is_empty() {
+        // The version string is all that is left to recognise a stripped kernel by.
+        let is_mach = bytes.windows(8).any(|text| text == b"GNU Mach");
+        return Err(match is_mach {
+            true => InstrumentError::Stripped { what: "symbol table (.symtab)" },
+            false => InstrumentError::NotGnuMach { missing: "a symbol table and the text `GNU Mach`".to_owned() },
+        });
+    }
+    let missing: Vec<&str> =
+        GNUMACH_SYMBOLS.into_iter().filter(|name| !symbols.iter().any(|symbol| symbol.name == *name)).collect();
+    // One of them missing is a kernel with a changed name, which the plan reports together with everything else.
+    if missing.len() == GNUMACH_SYMBOLS.len() {
+        return Err(InstrumentError::NotGnuMach { missing: format!("the symbols {}", missing.join(", ")) });
+    }
+    if file.section_by_name(".debug_info").is_none() {
+        return Err(InstrumentError::Stripped { what: "debugging information (.debug_info)" });
+    }
+    Ok(())
+}

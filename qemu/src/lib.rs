@@ -1,0 +1,25 @@
+//! The host side: everything between a clean machine and a traced program on a booted GNU Mach.
+//!
+//! **What.** Fetches Debian's stock kernel, instruments its binary with the payload, builds the guest programs, boots
+//! QEMU, sorts out the console. The binary `qemu` (`cargo qemu`) is a thin command line over this library.
+//!
+//! **Place in the flow.** stock kernel -> [`kernel`] facts -> [`plan`] -> [`rewrite`] -> [`verify`] -> QEMU.
+//!
+//! **Invariants.** A plan is complete before a byte is written; outputs are re-read and compared with it; whatever is
+//! missing in a kernel is one error; files appear under their final name only when they are whole.
+//!
+//! **Unsafe.** None, and forbidden.
+//!
+//! **Start reading at** [`instrument::instrument`].
+#![forbid(unsafe_code)]
+
+pub mod elf32;
+pub mod error;
+pub mod instrument;
+pub mod kernel;
+pub mod link;
+#[path = "../../kernel-ipc/src/payload_abi.rs"]
+pub mod payload_abi;
+pub mod plan;
+pub mod rewrite;
+pub mod verify;

@@ -1,0 +1,100 @@
+//! The payload's static library: what its roots reach, and which symbols of the kernel that needs.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use object::read::archive::ArchiveFile;
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex};
+
+use crate::error::{InstrumentError, Miss};
+use crate::kernel::KernelElf;
+
+/// A static library in memory.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// Where a symbol is defined: member and section.
+type Place = (usize, SectionIndex);
+
+impl Archive {
+    /// Reads the library.
+    pub fn read(path: &Path) -> Result<Self, InstrumentError> {
+        let bytes =
+            fs::read(path).map_err(|source| InstrumentError::Io { what: "read", path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), bytes })
+    }
+
+    /// What the library lacks of `roots`, and what those reach that neither the library nor the kernel defines.
+    ///
+    /// Follows relocations section by section as `--gc-sections` does, so that dead code of `core` asks for nothing.
+    pub fn misses(&self, roots: &[&str], kernel: &KernelElf) -> Result<Vec<Miss>, InstrumentError> {
+        let members = self.members()?;
+        let defined = definitions(&members);
+        let mut misses = Vec::new();
+        let mut todo: Vec<Place> = Vec::new();
+        for root in roots {
+            match defined.get(*root) {
+                Some(place) => todo.push(*place),
+                None => misses.push(Miss::PayloadLacks { name: (*root).to_owned() }),
+            }
+        }
+        let mut seen: HashSet<Place> = todo.iter().copied().collect();
+        let mut undefined = HashSet::new();
+        while let Some((member, section)) = todo.pop() {
+            let file = &members[member];
+            let Ok(section) = file.section_by_index(section) else { continue };
+            for (_, relocation) in section.relocations() {
+                let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+                let Ok(symbol) = file.symbol_by_index(index) else { continue };
+                let name = symbol.name().unwrap_or_default();
+                let place = match symbol.section_index() {
+                    Some(local) => Some((member, local)),
+                    // The kernel's own definition wins over a library function such as memcpy.
+                    None if kernel.exports(name) => None,
+                    None => defined.get(name).copied(),
+                };
+                match place {
+                    Some(place) if seen.insert(place) => todo.push(place),
+                    Some(_) => {}
+                    None if kernel.exports(name) || symbol.is_weak() || !undefined.insert(name.to_owned()) => {}
+                    None => misses.push(Miss::PayloadUndefined {
+                        name: name.to_owned(),
+                        used_by: section.name().unwrap_or("?").to_owned(),
+                    }),
+                }
+            }
+        }
+        Ok(misses)
+    }
+
+    fn members(&self) -> Result<Vec<object::File<'_>>, InstrumentError> {
+        let refuse =
+            |error: object::Error| InstrumentError::Payload { path: self.path.clone(), why: error.to_string() };
+        let archive = ArchiveFile::parse(&*self.bytes).map_err(refuse)?;
+        let mut members = Vec::new();
+        for member in archive.members() {
+            let data = member.map_err(refuse)?.data(&*self.bytes).map_err(refuse)?;
+            // rustc's metadata member is no object file.
+            if data.starts_with(&object::elf::ELFMAG) {
+                members.push(object::File::parse(data).map_err(refuse)?);
+            }
+        }
+        Ok(members)
+    }
+}
+
+fn definitions(members: &[object::File<'_>]) -> HashMap<String, Place> {
+    let mut defined = HashMap::new();
+    for (index, file) in members.iter().enumerate() {
+        for symbol in file.symbols().filter(|symbol| symbol.is_global() && !symbol.is_undefined()) {
+            if let (Ok(name), Some(section)) = (symbol.name(), symbol.section_index()) {
+                defined.entry(name.to_owned()).or_insert((index, section));
+            }
+        }
+    }
+    defined
+}

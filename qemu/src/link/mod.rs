@@ -1,0 +1,167 @@
+//! Links the payload library against one kernel with the toolchain's own lld.
+
+mod archive;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io};
+
+use object::read::elf::ElfFile64;
+use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol};
+
+pub use archive::Archive;
+
+use crate::error::InstrumentError;
+use crate::kernel::KernelElf;
+
+/// The `rust-lld` of a toolchain.
+#[derive(Clone, Debug)]
+pub struct Linker {
+    path: PathBuf,
+}
+
+/// A payload at its final address.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    /// The library it was made from.
+    pub archive: PathBuf,
+    /// Address of the first byte.
+    pub base: u64,
+    /// Initialised bytes.
+    pub image: Vec<u8>,
+    /// Bytes in memory.
+    pub memsz: u64,
+    symbols: HashMap<String, u64>,
+}
+
+impl Linked {
+    /// Address of a symbol of the payload.
+    pub fn symbol(&self, name: &str) -> Result<u64, InstrumentError> {
+        self.symbols.get(name).copied().ok_or_else(|| InstrumentError::Payload {
+            path: self.archive.clone(),
+            why: format!("the linked payload lost {name}"),
+        })
+    }
+}
+
+impl Linker {
+    /// The linker that came with the `rustc` in use.
+    pub fn find() -> io::Result<Self> {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let output = Command::new(&rustc).args(["--print", "sysroot"]).output()?;
+        let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        Self::in_sysroot(&sysroot)
+    }
+
+    /// The linker of the toolchain in `sysroot`.
+    pub fn in_sysroot(sysroot: &Path) -> io::Result<Self> {
+        let targets = sysroot.join("lib/rustlib");
+        for entry in fs::read_dir(&targets)? {
+            let path = entry?.path().join("bin/rust-lld");
+            if path.is_file() {
+                return Ok(Self { path });
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("no rust-lld under {}", targets.display())))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Links `archive` at `base` with the symbols of `kernel`, keeping `roots`.
+    pub fn link(
+        &self,
+        archive: &Path,
+        kernel: &KernelElf,
+        base: u64,
+        roots: &[&str],
+    ) -> Result<Linked, InstrumentError> {
+        let io_error = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| InstrumentError::Io { what, path, source }
+        };
+        let dir = tempfile::tempdir().map_err(io_error("write", &env::temp_dir()))?;
+        let stock = dir.path().join("kernel");
+        let script = dir.path().join("payload.ld");
+        let output = dir.path().join("payload");
+        fs::write(&stock, kernel.bytes()).map_err(io_error("write", &stock))?;
+        fs::write(&script, script_text(base, roots)).map_err(io_error("write", &script))?;
+        let mut command = Command::new(&self.path);
+        command
+            .args(["-flavor", "gnu", "-m", "elf_x86_64", "-static", "-nostdlib", "--gc-sections", "--omagic"])
+            .args(["--no-dynamic-linker", "--orphan-handling=error", "-z", "norelro", "--build-id=none"])
+            .arg("-T")
+            .arg(&script)
+            .arg("--just-symbols")
+            .arg(&stock)
+            .arg("-o")
+            .arg(&output)
+            .arg(archive);
+        let run = command.output().map_err(io_error("run", &self.path))?;
+        if !run.status.success() {
+            return Err(InstrumentError::Link {
+                command: format!("{command:?}"),
+                output: String::from_utf8_lossy(&run.stderr).into_owned(),
+            });
+        }
+        let linked = fs::read(&output).map_err(io_error("read", &output))?;
+        read_linked(&linked, archive, base, kernel)
+    }
+}
+
+/// One segment with code, constants, data and bss in this order, so that everything but bss is in the file.
+fn script_text(base: u64, roots: &[&str]) -> String {
+    let mut text = String::new();
+    for root in roots {
+        let _ = writeln!(text, "EXTERN({root})");
+    }
+    let _ = write!(
+        text,
+        "PHDRS {{ payload PT_LOAD FLAGS(7); }}
+SECTIONS {{
+  . = {base:#x};
+  .payload : {{
+    *(.rpctrace2.slots)
+    *(.text .text.*)
+    . = ALIGN(64);
+    *(.rodata .rodata.*)
+    . = ALIGN(64);
+    *(.got .got.*)
+    *(.data .data.*)
+    . = ALIGN(8);
+  }} :payload
+  .payload_bss : {{ *(.bss .bss.*) *(COMMON) }} :payload
+  .comment 0 : {{ *(.comment) }}
+  .symtab 0 : {{ *(.symtab) }}
+  .shstrtab 0 : {{ *(.shstrtab) }}
+  .strtab 0 : {{ *(.strtab) }}
+  /DISCARD/ : {{ *(.eh_frame .eh_frame_hdr .note .note.* .debug_* .llvm_addrsig .gcc_except_table .gcc_except_table.*) }}
+}}
+"
+    );
+    text
+}
+
+fn read_linked(bytes: &[u8], archive: &Path, base: u64, kernel: &KernelElf) -> Result<Linked, InstrumentError> {
+    let refuse = |why: String| InstrumentError::Payload { path: archive.to_owned(), why };
+    let file = ElfFile64::<LittleEndian>::parse(bytes).map_err(|error| refuse(error.to_string()))?;
+    let mut segments = file.segments();
+    let (Some(segment), None) = (segments.next(), segments.next()) else {
+        return Err(refuse("the linked payload does not have exactly one segment".to_owned()));
+    };
+    if segment.address() != base {
+        return Err(refuse(format!("linked at {:#x}, expected {base:#x}", segment.address())));
+    }
+    let image = segment.data().map_err(|error| refuse(error.to_string()))?.to_vec();
+    let symbols = file
+        .symbols()
+        .filter(|symbol| symbol.address() >= base && !symbol.is_undefined())
+        .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address())))
+        .filter(|(name, _)| !kernel.exports(name))
+        .collect();
+    Ok(Linked { archive: archive.to_owned(), base, image, memsz: segment.size(), symbols })
+}

@@ -1,0 +1,182 @@
+//! What will be changed in a kernel, decided completely before a byte is written: plain data that prints itself.
+
+pub mod hooks;
+pub mod place;
+pub mod slots;
+
+use std::fmt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{InstrumentError, Miss};
+use crate::kernel::Layouts;
+use crate::kernel::elf::{KERNEL_OFFSET, KernelElf, Segment};
+use crate::kernel::facts::{self, SlotValue};
+use crate::link::{Archive, Linked, Linker};
+use crate::payload_abi::{self, HOOKS, SLOTS};
+
+/// Bytes of the kernel file that are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// What it is for.
+    pub purpose: String,
+    /// Virtual address of the first byte.
+    pub address: u64,
+    /// Place in the file.
+    pub file_offset: u64,
+    /// The stock bytes.
+    pub old: Vec<u8>,
+    /// The bytes that replace them.
+    pub new: Vec<u8>,
+    /// Why this is the place.
+    pub evidence: String,
+}
+
+/// Everything that will be done to one kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// SHA-256 of the stock kernel file.
+    pub kernel_hash: String,
+    /// Size of the stock kernel file.
+    pub kernel_size: u64,
+    /// The kernel's version text, if it has one.
+    pub kernel_version: String,
+    /// SHA-256 of the linked payload with its slots filled.
+    pub payload_hash: String,
+    /// Segments of the stock kernel.
+    pub kernel_segments: Vec<Segment>,
+    /// `e_entry`.
+    pub entry: u64,
+    /// The segment that is added.
+    pub payload: Segment,
+    /// Address of the slot table in it.
+    pub slots_address: u64,
+    /// The filled slots.
+    pub slots: Vec<SlotValue>,
+    /// Everything that is replaced in the stock kernel.
+    pub patches: Vec<Patch>,
+}
+
+/// A plan and the bytes of the segment it adds.
+#[derive(Debug)]
+pub struct Planned {
+    /// What to do.
+    pub plan: Plan,
+    /// File contents of the added segment.
+    pub image: Vec<u8>,
+}
+
+/// Reads `kernel`, links the payload archive for it, and decides everything.
+pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Planned, InstrumentError> {
+    let layouts = Layouts::read(kernel.bytes(), &facts::wanted_structs(SLOTS))?;
+    let archive = Archive::read(payload)?;
+    let mut misses = Vec::new();
+    let slots = facts::slots(kernel, &layouts, &mut misses)?;
+    let sites = hooks::find(HOOKS, kernel, &layouts, &mut misses);
+    let boot_ends = collect(place::boot_data_ends(kernel), &mut misses).unwrap_or_default();
+    let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
+    misses.extend(archive.misses(&roots(), kernel)?);
+    let Some(end) = end.filter(|_| misses.is_empty()) else {
+        return Err(InstrumentError::Misses(misses));
+    };
+    let base = place::base(kernel, end)?;
+    let linked = linker.link(payload, kernel, base, &roots())?;
+    assemble(kernel, linked, slots, &sites, &boot_ends)
+}
+
+/// Symbols of the payload that must survive the link.
+fn roots() -> Vec<&'static str> {
+    std::iter::once(payload_abi::SLOTS_SYMBOL).chain(HOOKS.iter().map(|hook| hook.symbol)).collect()
+}
+
+fn assemble(
+    kernel: &KernelElf,
+    linked: Linked,
+    slots: Vec<SlotValue>,
+    sites: &[hooks::FoundSite],
+    boot_ends: &[place::BootDataEnd],
+) -> Result<Planned, InstrumentError> {
+    let mut image = linked.image.clone();
+    let slots_address = linked.symbol(payload_abi::SLOTS_SYMBOL)?;
+    slots::fill_table(&mut image, slots_address - linked.base, &slots, &linked.archive)?;
+    let mut patches = Vec::new();
+    for site in sites {
+        patches.push(site.patch(linked.symbol(site.hook.symbol)?, &linked.archive)?);
+    }
+    let memory_end = linked.base + linked.memsz;
+    patches.extend(boot_ends.iter().map(|found| found.patch(memory_end - KERNEL_OFFSET)));
+    let payload = Segment {
+        offset: place::file_offset(kernel.bytes().len() as u64, linked.base),
+        vaddr: linked.base,
+        paddr: linked.base - KERNEL_OFFSET,
+        filesz: image.len() as u64,
+        memsz: linked.memsz,
+        flags: object::elf::PF_R | object::elf::PF_W | object::elf::PF_X,
+    };
+    let plan = Plan {
+        kernel_hash: sha256(kernel.bytes()),
+        kernel_size: kernel.bytes().len() as u64,
+        kernel_version: kernel.version().unwrap_or_else(|| "unknown".to_owned()),
+        payload_hash: sha256(&image),
+        kernel_segments: kernel.segments().to_vec(),
+        entry: kernel.entry(),
+        payload,
+        slots_address,
+        slots,
+        patches,
+    };
+    Ok(Planned { plan, image })
+}
+
+fn collect<T>(found: Result<T, Miss>, misses: &mut Vec<Miss>) -> Option<T> {
+    found.map_err(|miss| misses.push(miss)).ok()
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes in hexadecimal, separated by spaces.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "kernel   {} ({} bytes)", self.kernel_version, self.kernel_size)?;
+        writeln!(out, "         sha256 {}", self.kernel_hash)?;
+        writeln!(out, "         entry {:#x}", self.entry)?;
+        for segment in &self.kernel_segments {
+            writeln!(out, "segment  {}", Shown(segment))?;
+        }
+        writeln!(out, "payload  {}", Shown(&self.payload))?;
+        writeln!(out, "         sha256 {}", self.payload_hash)?;
+        writeln!(out, "slots    {} at {:#x}, version {}", self.slots.len(), self.slots_address, payload_abi::VERSION)?;
+        for slot in &self.slots {
+            writeln!(out, "slot     {:<28} {:#18x}  {}", slot.name, slot.value, slot.evidence)?;
+        }
+        for patch in &self.patches {
+            writeln!(out, "patch    {:#x} (file {:#x}) {}", patch.address, patch.file_offset, patch.purpose)?;
+            writeln!(out, "         {} -> {}  {}", hex(&patch.old), hex(&patch.new), patch.evidence)?;
+        }
+        Ok(())
+    }
+}
+
+struct Shown<'a>(&'a Segment);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Segment { offset, vaddr, paddr, filesz, memsz, flags } = self.0;
+        let flag = |bit: u32, letter: char| if flags & bit == 0 { '-' } else { letter };
+        write!(
+            out,
+            "{vaddr:#18x} phys {paddr:#x} file {offset:#x}+{filesz:#x} memory {memsz:#x} {}{}{}",
+            flag(object::elf::PF_R, 'r'),
+            flag(object::elf::PF_W, 'w'),
+            flag(object::elf::PF_X, 'x'),
+        )
+    }
+}
