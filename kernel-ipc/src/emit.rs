@@ -14,20 +14,25 @@ const MACH_MSG_TYPE_PORT_SEND: u32 = 17;
 /// Records a thread that must not wait may queue beyond the port's limit before they are dropped.
 const QUEUE_CAP: u32 = 64;
 
-/// A record being made: the message is copied when the event happens, the return value is known later.
+/// A record being made: the message is copied and the rights are taken when the event happens, because the call may end the
+/// task; the return value is known later.
 #[derive(Debug)]
 pub struct Draft {
     event: Event,
     kmsg: Kmsg,
     size: usize,
+    port: Port,
+    task: Port,
 }
 
-/// Copies `size` bytes of a message into a new record. `None` means that there was no memory, and is counted.
+/// Copies `size` bytes of a message into a new record. `None` if nobody is to get it or there was no memory, which is counted.
 pub fn draft(kernel: &impl Kernel, state: &State, mut event: Event, message: Option<(Kmsg, u32)>) -> Option<Draft> {
+    let port = trace_port(kernel, state, &event)?;
     let message_size = message.map_or(0, |(_, size)| size);
     let captured = (message_size as usize).min(record::MAX_BODY);
     let size = record::wire_size(captured);
     let Some(kmsg) = kernel.record_alloc(size) else {
+        kernel.ipc_port_release_send(port);
         drop_record(kernel, state, &event, 0);
         return None;
     };
@@ -40,22 +45,18 @@ pub fn draft(kernel: &impl Kernel, state: &State, mut event: Event, message: Opt
         }
         kernel.record_copy(kmsg, record::BODY_OFFSET, source, captured);
     }
-    Some(Draft { event, kmsg, size })
+    let task = kernel.task_send_right(event.task);
+    Some(Draft { event, kmsg, size, port, task })
 }
 
 /// Writes the outcome into the record and queues it. Waits for the tracer only in the traced task's own live thread.
 pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
-    let Some(Draft { mut event, kmsg, size }) = draft else { return };
-    let Some(port) = trace_port(kernel, state, &event) else {
-        kernel.ipc_kmsg_free(kmsg);
-        return;
-    };
+    let Some(Draft { mut event, kmsg, size, port, task }) = draft else { return };
     event.header.retval = retval.into();
     event.header.correlation = correlation.into();
     let dropped = state.take_dropped(event.entry, event.task);
     event.header.dropped = dropped.into();
-    let right = kernel.task_send_right(event.task);
-    write_prefix(kernel, kmsg, size, port, right, &event.header);
+    write_prefix(kernel, kmsg, size, port, task, &event.header);
 
     let how = if !kernel.thread_is_halting(event.thread) {
         0

@@ -140,8 +140,8 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
 extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
     // SAFETY: the caller's own arguments.
     unsafe { ipc_task_init(task, parent) };
-    if parent == 0 && mach::check_slots() {
-        // The kernel task, the first of all.
+    if parent == 0 && !ARMED.load(Relaxed) && mach::check_slots() {
+        // The kernel task, the first of all; the boot task has no parent either.
         ARMED.store(true, Relaxed);
         mach::announce();
     }

@@ -36,14 +36,13 @@ pub fn event(kernel: &impl Kernel, state: &State, direction: Direction, call: &C
     let thread = kernel.current_thread();
     let task = kernel.thread_task(thread);
     let entry = kernel.task_entry(task);
-    if entry == 0 {
-        return None;
-    }
+    let number = state.number(entry, task)?;
     let header = RecordHeader {
         version: record::VERSION.into(),
         direction: direction as u8,
         kind: EventKind::Normal as u8,
         options: call.option.into(),
+        task: number.into(),
         thread: thread_number(kernel, state, thread).into(),
         sequence: state.next_sequence().into(),
         time: kernel.time().into(),

@@ -16,6 +16,8 @@ const IN_TRANSIT: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     task: Task,
+    /// What records call the task.
+    number: u32,
     /// A send right of ours.
     port: Port,
     /// Records lost since the last one that reached the port.
@@ -35,6 +37,7 @@ pub struct State {
     transit: SpinMutex<[(usize, u64); IN_TRANSIT]>,
     correlation: AtomicU64,
     sequence: AtomicU64,
+    tasks: AtomicU32,
     threads: AtomicU32,
     dropped: AtomicU32,
 }
@@ -61,6 +64,7 @@ impl State {
             transit: SpinMutex::new([(0, 0); IN_TRANSIT]),
             correlation: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
+            tasks: AtomicU32::new(0),
             threads: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
         }
@@ -83,7 +87,8 @@ impl State {
             entry.dropped = 0;
             return Ok((known, old));
         }
-        let entry = Some(Entry { task, port, dropped: 0 });
+        let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
+        let entry = Some(Entry { task, number, port, dropped: 0 });
         let index = match table.entries.iter().position(Option::is_none) {
             Some(free) => {
                 if let Some(slot) = table.entries.get_mut(free) {
@@ -110,6 +115,11 @@ impl State {
         }
         self.traced.fetch_sub(1, Relaxed);
         Some(port)
+    }
+
+    /// What records call a task, or nothing if it is not traced.
+    pub fn number(&self, known: u32, task: Task) -> Option<u32> {
+        self.table.lock().find(known, task).map(|entry| entry.number)
     }
 
     /// Our right to a task's trace port; it stays ours.

@@ -34,9 +34,11 @@ typedef struct {
 	uint32_t rcv_name;
 	uint32_t time_out;
 	uint32_t notify;
+	uint32_t task;
+	uint32_t reserved;
 } trace_header_t;
 
-_Static_assert (sizeof (trace_header_t) == 64, "trace_header_t is 64 bytes on the wire");
+_Static_assert (sizeof (trace_header_t) == 72, "trace_header_t is 72 bytes on the wire");
 
 typedef const char *trace_message_t;
 

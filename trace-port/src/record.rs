@@ -4,11 +4,11 @@
 //! offset  bytes  item
 //!      0     32  mach_msg_header_t, msgh_id 5000
 //!     32      8  type descriptor: one port, MACH_MSG_TYPE_PORT_SEND
-//!     40      8  send right to the traced task (0 if the task is gone)
-//!     48      8  type descriptor: the header, 8 x INTEGER_64
-//!     56     64  RecordHeader
-//!    120      8  type descriptor: n x CHAR
-//!    128      n  the message as the traced task sees it, zero padded to a multiple of 8
+//!     40      8  send right to the traced task
+//!     48      8  type descriptor: the header, 9 x INTEGER_64
+//!     56     72  RecordHeader
+//!    128      8  type descriptor: n x CHAR
+//!    136      n  the message as the traced task sees it, zero padded to a multiple of 8
 //! ```
 
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -38,8 +38,8 @@ pub const BODY_OFFSET: usize = BODY_TYPE_OFFSET + 8;
 
 /// `mach_msg_type_t` of one inline send right.
 pub const TASK_TYPE: u64 = 0x0000_0001_2000_4011;
-/// `mach_msg_type_t` of the header: 8 inline 64-bit integers.
-pub const HEADER_TYPE: u64 = 0x0000_0008_2000_400b;
+/// `mach_msg_type_t` of the header: 9 inline 64-bit integers.
+pub const HEADER_TYPE: u64 = 0x0000_0009_2000_400b;
 /// `mach_msg_type_t` of the message bytes without their count, which stands in the upper 32 bits. The longform bit has no
 /// meaning to a 64-bit kernel, but the stock MIG sets and checks it for arrays this large.
 pub const BODY_TYPE: u64 = 0x6000_0808;
@@ -58,7 +58,7 @@ pub struct RecordHeader {
     pub options: U32,
     /// What `mach_msg` returned for this half (`mach_msg_return_t`).
     pub retval: U32,
-    /// The thread that called, a small number unique within the traced system; never an address.
+    /// The thread that called, a number no other traced thread gets until the next boot; never an address.
     pub thread: U32,
     /// Place of the event in the order of all traced events of the system, from 1.
     pub sequence: U64,
@@ -78,10 +78,15 @@ pub struct RecordHeader {
     pub time_out: U32,
     /// The `notify` argument of `mach_msg`.
     pub notify: U32,
+    /// The traced task, likewise a number no other traced task gets until the next boot. It also names a task that is dead by the
+    /// time the record is received.
+    pub task: U32,
+    /// Zero.
+    pub reserved: U32,
 }
 
-const _: () = assert!(size_of::<RecordHeader>() == 64);
-const _: () = assert!(BODY_OFFSET == 128);
+const _: () = assert!(size_of::<RecordHeader>() == 72);
+const _: () = assert!(BODY_OFFSET == 136);
 
 /// Size in bytes of a whole `trace_record` message with `captured` message bytes.
 pub const fn wire_size(captured: usize) -> usize {
@@ -96,7 +101,8 @@ pub const fn body_type(captured: u32) -> u64 {
 /// A validated record, borrowed from the received `trace_record` message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Name, in the reader's own space, of the send right to the traced task that came with the record.
+    /// Name, in the reader's own space, of the send right to the traced task that came with the record; all ones if the task
+    /// died meanwhile.
     pub task: u32,
     /// What the kernel says about the message.
     pub header: RecordHeader,

@@ -6,17 +6,17 @@ use zerocopy::IntoBytes;
 
 /// A receive record of a 40-byte message, byte by byte as trace.defs lays it out.
 #[rustfmt::skip]
-const EXAMPLE: [u8; 168] = [
-    // mach_msg_header_t as the tracer receives it: bits, size 168
-    0x00, 0x11, 0x00, 0x80,  0xa8, 0x00, 0x00, 0x00,
+const EXAMPLE: [u8; 176] = [
+    // mach_msg_header_t as the tracer receives it: bits, size 176
+    0x00, 0x11, 0x00, 0x80,  0xb0, 0x00, 0x00, 0x00,
     // remote port 0, local port 5
     0, 0, 0, 0, 0, 0, 0, 0,  5, 0, 0, 0, 0, 0, 0, 0,
     // seqno 9, msgh_id 5000
     9, 0, 0, 0,  0x88, 0x13, 0, 0,
     // one inline MACH_MSG_TYPE_PORT_SEND, 64 bits; name 23
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
-    // eight inline MACH_MSG_TYPE_INTEGER_64
-    0x0b, 0x40, 0x00, 0x20,  8, 0, 0, 0,
+    // nine inline MACH_MSG_TYPE_INTEGER_64
+    0x0b, 0x40, 0x00, 0x20,  9, 0, 0, 0,
     // version 1, receive, normal; options 0x102
     1, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
@@ -33,6 +33,8 @@ const EXAMPLE: [u8; 168] = [
     2, 0, 0, 0,  7, 0, 0, 0,
     // time_out 30, notify 0
     30, 0, 0, 0,  0, 0, 0, 0,
+    // task 4, reserved
+    4, 0, 0, 0,  0, 0, 0, 0,
     // 35 inline MACH_MSG_TYPE_CHAR, long form
     0x08, 0x08, 0x00, 0x60,  35, 0, 0, 0,
     // 35 bytes and 5 of padding
@@ -57,6 +59,8 @@ fn header() -> RecordHeader {
         rcv_name: 7.into(),
         time_out: 30.into(),
         notify: 0.into(),
+        task: 4.into(),
+        reserved: 0.into(),
     }
 }
 
@@ -68,9 +72,9 @@ fn the_table_is_the_record() {
     assert_eq!(record.kind, EventKind::Normal);
     assert_eq!(record.header, header());
     assert_eq!(record.message, (1..=35).collect::<Vec<u8>>());
-    assert_eq!(header().as_bytes(), &EXAMPLE[56..120]);
+    assert_eq!(header().as_bytes(), &EXAMPLE[56..128]);
     assert_eq!(record::wire_size(35), EXAMPLE.len());
-    assert_eq!(record::body_type(35).to_le_bytes(), EXAMPLE[120..128]);
+    assert_eq!(record::body_type(35).to_le_bytes(), EXAMPLE[128..136]);
 }
 
 #[test]
@@ -106,9 +110,9 @@ fn every_single_bit_flip_of_the_frame_is_an_error_or_another_value_but_never_a_p
         bytes[bit / 8] ^= 1 << (bit % 8);
         let parsed = Record::parse(&bytes);
         match bit / 8 {
-            28..40 | 48..58 | 100..104 | 120..128 => assert!(parsed.is_err(), "bit {bit}"),
+            28..40 | 48..58 | 100..104 | 128..136 => assert!(parsed.is_err(), "bit {bit}"),
             // ports, sizes and seqno of the outer header, and padding, do not reach the record
-            0..28 | 44..48 | 163.. => assert_eq!(parsed, Ok(good), "bit {bit}"),
+            0..28 | 44..48 | 171.. => assert_eq!(parsed, Ok(good), "bit {bit}"),
             _ => assert_ne!(parsed, Ok(good), "bit {bit}"),
         }
     }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 
 use super::*;
+use crate::hooks::lifecycle;
+use crate::state::State;
 
 /// What the scripted kernel functions answer.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +70,8 @@ pub struct Fake {
     pub last_record_option: Cell<u32>,
     /// `messages_sent` of the current task.
     pub messages_sent: Cell<i64>,
+    /// Set: the user's next message is a task_terminate of the current task.
+    pub dies_in_send: Cell<Option<&'static State>>,
     /// Lines on the console.
     pub reports: RefCell<Vec<u32>>,
     next: Cell<usize>,
@@ -270,6 +274,10 @@ impl Kernel for Fake {
         if result == 0 {
             assert!(self.kmsgs.borrow().contains_key(&kmsg.0), "a live kmsg is sent");
             self.sent.borrow_mut().push(kmsg);
+            if let Some(state) = self.dies_in_send.take() {
+                self.script.borrow_mut().halting = true;
+                lifecycle::terminated(self, state, TASK);
+            }
             self.messages_sent.set(self.messages_sent.get() + 1);
         }
         result

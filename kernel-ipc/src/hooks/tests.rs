@@ -57,12 +57,13 @@ fn a_sent_message_is_recorded_with_the_names_the_task_used() {
     assert_eq!(record.direction, Direction::Send);
     assert_eq!(record.header.retval.get(), 0);
     assert_eq!(record.header.thread.get(), 1);
+    assert_eq!(record.header.task.get(), 1);
     assert_eq!(record.header.sequence.get(), 1);
     assert_eq!(record.header.correlation.get(), 1);
     assert_eq!(record.header.time.get(), 1_000_000_007);
     assert_eq!(record.message[8..], sent[8..], "as seen by the task: before copyin, with its own msgh_seqno");
-    assert_eq!(bytes.len(), 128 + 48);
-    assert_eq!(bytes[128 + 44..], [0; 4], "padding is zero, not what kalloc returned");
+    assert_eq!(bytes.len(), 136 + 48);
+    assert_eq!(bytes[136 + 44..], [0; 4], "padding is zero, not what kalloc returned");
     assert_clean(&fake, 1);
     assert_eq!(fake.messages_sent.get(), 1, "the record does not count as the task's");
 }
@@ -328,6 +329,19 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
     assert_eq!(fake.rights.borrow()[&TRACE.0], 1, "only the tracer's own right is left");
     assert_eq!(special_port::get(&fake, &state, TASK), Ok(Port::NULL));
     assert_eq!(special_port::set(&fake, &state, TASK, Port::DEAD), mr::SUCCESS);
+}
+
+#[test]
+fn the_call_that_ends_the_task_is_recorded() {
+    let (fake, state) = traced();
+    let state: &'static State = std::boxed::Box::leak(std::boxed::Box::new(state));
+    fake.user_message(MSG, &user_message(40, 2008));
+    fake.dies_in_send.set(Some(state));
+    assert_eq!(mach_msg(&fake, state, &args(option::SEND_MSG, 40, 0)), mr::SUCCESS);
+    let bytes = one_record(&fake);
+    assert_eq!(Record::parse(&bytes).unwrap().header.task.get(), 1);
+    assert_eq!(fake.last_record_option.get(), option::SEND_ALWAYS);
+    assert_eq!(fake.rights.borrow()[&TRACE.0], 1, "only the tracer's own right is left");
 }
 
 #[test]
