@@ -5,22 +5,11 @@ use trace_port::{Direction, EventKind, RecordHeader, record};
 use crate::gnumach::{Kernel, Kmsg, Task, Thread};
 use crate::state::State;
 
-/// One event of a traced task's thread, with everything that must be noted when it happens.
+/// What the caller of `mach_msg` asked for, which a record of a call without a message shows.
 #[derive(Clone, Copy, Debug)]
-pub struct Event {
-    /// The traced task.
-    pub task: Task,
-    /// Its trace entry.
-    pub entry: u32,
-    /// The thread that acts.
-    pub thread: Thread,
-    /// What the record will say.
-    pub header: RecordHeader,
-}
-
-/// What the caller asked for, for records of calls that have no message to show it.
-#[derive(Clone, Copy, Debug, Default)]
 pub struct Call {
+    /// Which half of the call it is.
+    pub direction: Direction,
     /// `option`.
     pub option: u32,
     /// `rcv_name`, or 0.
@@ -31,27 +20,36 @@ pub struct Call {
     pub notify: u32,
 }
 
-/// Notes an event of the current thread, or nothing if its task is not traced.
-pub fn event(kernel: &impl Kernel, state: &State, direction: Direction, call: &Call) -> Option<Event> {
-    let thread = kernel.current_thread();
-    let task = kernel.thread_task(thread);
-    let entry = kernel.task_entry(task);
-    let number = state.number(entry, task)?;
-    let header = RecordHeader {
+/// The header of a record of the current thread's call, but for what is known only afterwards.
+pub fn header(
+    kernel: &impl Kernel,
+    state: &State,
+    call: &Call,
+    task: u32,
+    message_size: u32,
+    captured_size: u32,
+) -> RecordHeader {
+    RecordHeader {
         version: record::VERSION.into(),
-        direction: direction as u8,
+        direction: call.direction as u8,
         kind: EventKind::Normal as u8,
         options: call.option.into(),
-        task: number.into(),
-        thread: thread_number(kernel, state, thread).into(),
+        task: task.into(),
+        thread: thread_number(kernel, state, kernel.current_thread()).into(),
         sequence: state.next_sequence().into(),
         time: kernel.time().into(),
+        message_size: message_size.into(),
+        captured_size: captured_size.into(),
         rcv_name: call.rcv_name.into(),
         time_out: call.time_out.into(),
         notify: call.notify.into(),
         ..RecordHeader::default()
-    };
-    Some(Event { task, entry, thread, header })
+    }
+}
+
+/// The current task.
+pub fn current_task(kernel: &impl Kernel) -> Task {
+    kernel.thread_task(kernel.current_thread())
 }
 
 /// The correlation number that a traced sender, or the kernel answering one, left in a message in transit.

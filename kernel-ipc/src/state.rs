@@ -150,12 +150,12 @@ impl State {
         self.threads.fetch_add(1, Relaxed).wrapping_add(1)
     }
 
-    /// Gives a message a correlation number and remembers it. The stamp is kept in the message's `msgh_seqno`, which nobody
-    /// reads before the kernel overwrites it on receipt.
-    pub fn stamp(&self, kmsg: Kmsg) -> (u64, u32) {
+    /// Gives a message a correlation number and remembers it. Its lower half, the stamp, is put in the message's `msgh_seqno`,
+    /// which nobody reads before the kernel overwrites it on receipt.
+    pub fn stamp(&self, kmsg: Kmsg) -> u64 {
         let correlation = self.correlation.fetch_add(1, Relaxed) + 1;
         self.restamp(kmsg, correlation);
-        (correlation, correlation as u32)
+        correlation
     }
 
     /// Gives another message the correlation number of one already stamped: a request and the kernel's reply.

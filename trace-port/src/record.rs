@@ -31,6 +31,12 @@ pub const TASK_OFFSET: usize = 40;
 pub const HEADER_TYPE_OFFSET: usize = 48;
 /// Where the [`RecordHeader`] stands.
 pub const HEADER_OFFSET: usize = 56;
+/// Where [`RecordHeader::retval`] stands, which is known last.
+pub const RETVAL_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, retval);
+/// Where [`RecordHeader::correlation`] stands.
+pub const CORRELATION_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, correlation);
+/// Where [`RecordHeader::dropped`] stands.
+pub const DROPPED_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, dropped);
 /// Where the type descriptor of the message bytes stands.
 pub const BODY_TYPE_OFFSET: usize = HEADER_OFFSET + size_of::<RecordHeader>();
 /// Where the message bytes start.

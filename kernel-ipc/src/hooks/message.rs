@@ -6,9 +6,9 @@
 use trace_port::Direction;
 
 use super::receive;
-use crate::emit;
+use crate::emit::{self, Draft};
 use crate::gnumach::{Kernel, Kmsg, UserAddress, mr, option};
-use crate::observe::{self, Call};
+use crate::observe::Call;
 use crate::state::State;
 
 /// Largest message `ipc_kmsg_get` can be given: it doubles the size in 32 bits.
@@ -50,37 +50,49 @@ pub fn mach_msg(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
 // Not inlined, so that the send half's frame is gone while the receive half waits.
 #[inline(never)]
 fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
-    let call = Call { option: args.option, rcv_name: 0, time_out: args.time_out, notify: args.notify };
-    let kmsg = if args.send_size > MAX_SEND_SIZE {
+    let result = if args.send_size > MAX_SEND_SIZE {
         Err(mr::SEND_NO_BUFFER)
     } else {
         kernel.ipc_kmsg_get(args.msg, args.send_size)
     };
-    let event = observe::event(kernel, state, Direction::Send, &call);
-    let kmsg = match kmsg {
-        Ok(kmsg) => kmsg,
-        Err(result) => {
-            let draft = event.and_then(|event| emit::draft(kernel, state, event, None));
-            emit::emit(kernel, state, draft, result, 0);
-            return result;
-        }
+    let (message, failure) = match result {
+        Ok(kmsg) => (Some((kmsg, args.send_size)), mr::SUCCESS),
+        Err(failure) => (None, failure),
     };
-    let draft = event.and_then(|event| emit::draft(kernel, state, event, Some((kmsg, args.send_size))));
+    let draft = start(kernel, state, args, message);
+    let Some((kmsg, _)) = message else {
+        emit::emit(kernel, state, draft, failure, 0);
+        return failure;
+    };
     let seqno = kernel.msgh_seqno(kmsg);
-    let (correlation, stamp) = state.stamp(kmsg);
-    kernel.set_msgh_seqno(kmsg, stamp);
+    let correlation = state.stamp(kmsg);
+    kernel.set_msgh_seqno(kmsg, correlation as u32);
     let result = transmit(kernel, args, kmsg, seqno);
     emit::emit(kernel, state, draft, result, correlation);
     result
 }
 
+#[inline(never)]
+fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<(Kmsg, u32)>) -> Option<Draft> {
+    let call = Call {
+        direction: Direction::Send,
+        option: args.option,
+        rcv_name: 0,
+        time_out: args.time_out,
+        notify: args.notify,
+    };
+    emit::draft(kernel, state, &call, message)
+}
+
 /// Sends the kmsg, or gives the message back to the user. Consumes the kmsg either way.
+#[inline(never)]
 fn transmit(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg, seqno: u32) -> u32 {
-    let notify = if args.option & option::SEND_CANCEL == 0 { 0 } else { args.notify };
-    let result = if args.option & option::SEND_CANCEL != 0 && notify == 0 {
+    let result = if args.option & option::SEND_CANCEL == 0 {
+        kernel.ipc_kmsg_copyin(kmsg, 0)
+    } else if args.notify == 0 {
         mr::SEND_INVALID_NOTIFY
     } else {
-        kernel.ipc_kmsg_copyin(kmsg, notify)
+        kernel.ipc_kmsg_copyin(kmsg, args.notify)
     };
     if result != mr::SUCCESS {
         kernel.ipc_kmsg_free(kmsg);

@@ -3,7 +3,7 @@
 use trace_port::Direction;
 
 use super::message::MachMsg;
-use crate::emit;
+use crate::emit::{self, Draft};
 use crate::gnumach::{Continuation, Kernel, Kmsg, Receive, Received, mr, option};
 use crate::observe::{self, Call};
 use crate::state::State;
@@ -11,24 +11,13 @@ use crate::state::State;
 /// `sizeof (mach_msg_header_t)`.
 const HEADER_SIZE: u32 = 32;
 
-/// What every record of this receive says about the call.
-fn call(kernel: &impl Kernel, receive: &Receive) -> Call {
-    Call {
-        option: receive.option,
-        rcv_name: kernel.object_name(receive.object),
-        time_out: receive.time_out,
-        notify: receive.notify,
-    }
-}
-
 /// Stands in for `mach_msg_receive`. Does not return if the thread has to sleep.
 #[inline(never)]
 pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
     let (mqueue, object) = match kernel.ipc_mqueue_copyin(args.rcv_name) {
         Ok(found) => found,
         Err(result) => {
-            let call =
-                Call { option: args.option, rcv_name: args.rcv_name, time_out: args.time_out, notify: args.notify };
+            let call = call(args.option, args.rcv_name, args.time_out, args.notify);
             failed(kernel, state, &call, result);
             return result;
         }
@@ -66,20 +55,24 @@ fn max_size(receive: &Receive) -> u32 {
     if receive.option & option::RCV_LARGE != 0 { receive.rcv_size } else { u32::MAX }
 }
 
-#[inline(never)]
+fn call(option: u32, rcv_name: u32, time_out: u32, notify: u32) -> Call {
+    Call { direction: Direction::Receive, option, rcv_name, time_out, notify }
+}
+
 fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Received) -> u32 {
-    let call = call(kernel, receive);
+    let rcv_name = kernel.object_name(receive.object);
     kernel.ipc_object_release(receive.object);
     match received {
         Received::Message(kmsg, seqno) => {
             let correlation = observe::correlation(kernel, state, kmsg);
             kernel.set_msgh_seqno(kmsg, seqno);
-            deliver(kernel, state, receive, &call, kmsg, correlation)
+            deliver(kernel, state, receive, rcv_name, kmsg, correlation)
         }
         Received::Failed(result, real_size) => {
             if result == mr::RCV_TOO_LARGE {
                 kernel.copyout_msgh_size(receive.msg, real_size);
             }
+            let call = call(receive.option, rcv_name, receive.time_out, receive.notify);
             failed(kernel, state, &call, result);
             result
         }
@@ -87,25 +80,23 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
 }
 
 /// Translates the message for the receiver, records it as it is then, and copies it out.
-fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, call: &Call, kmsg: Kmsg, correlation: u64) -> u32 {
-    let whole = kernel.msgh_size(kmsg);
-    let (result, size) = if whole > receive.rcv_size {
-        kernel.ipc_kmsg_copyout_dest(kmsg);
-        (mr::RCV_TOO_LARGE, HEADER_SIZE)
-    } else {
-        copyout(kernel, receive, kmsg)
-    };
-    let draft = observe::event(kernel, state, Direction::Receive, call)
-        .and_then(|event| emit::draft(kernel, state, event, Some((kmsg, size))));
+#[inline(never)]
+fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32, kmsg: Kmsg, correlation: u64) -> u32 {
+    let (result, size) = translate(kernel, receive, kmsg);
+    let draft = start(kernel, state, receive, rcv_name, kmsg, size);
     let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
     let result = if result == mr::SUCCESS { put } else { result };
     emit::emit(kernel, state, draft, result, correlation);
     result
 }
 
-/// Returns the result and how many bytes of the message the receiver gets.
-fn copyout(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg) -> (u32, u32) {
-    let result = if receive.option & option::RCV_NOTIFY == 0 {
+/// Translates rights and memory for the receiver. Returns the result and how many bytes of the message the receiver gets.
+#[inline(never)]
+fn translate(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg) -> (u32, u32) {
+    let whole = kernel.msgh_size(kmsg);
+    let result = if whole > receive.rcv_size {
+        mr::RCV_TOO_LARGE
+    } else if receive.option & option::RCV_NOTIFY == 0 {
         kernel.ipc_kmsg_copyout(kmsg, 0)
     } else if receive.notify == 0 {
         mr::RCV_INVALID_NOTIFY
@@ -113,14 +104,27 @@ fn copyout(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg) -> (u32, u32) {
         kernel.ipc_kmsg_copyout(kmsg, receive.notify)
     };
     if result == mr::SUCCESS || result & !mr::MASK == mr::RCV_BODY_ERROR {
-        return (result, kernel.msgh_size(kmsg));
+        return (result, whole);
     }
     kernel.ipc_kmsg_copyout_dest(kmsg);
     (result, HEADER_SIZE)
 }
 
+#[inline(never)]
+fn start(
+    kernel: &impl Kernel,
+    state: &State,
+    receive: &Receive,
+    rcv_name: u32,
+    kmsg: Kmsg,
+    size: u32,
+) -> Option<Draft> {
+    let call = call(receive.option, rcv_name, receive.time_out, receive.notify);
+    emit::draft(kernel, state, &call, Some((kmsg, size)))
+}
+
+#[inline(never)]
 fn failed(kernel: &impl Kernel, state: &State, call: &Call, result: u32) {
-    let draft = observe::event(kernel, state, Direction::Receive, call)
-        .and_then(|event| emit::draft(kernel, state, event, None));
+    let draft = emit::draft(kernel, state, call, None);
     emit::emit(kernel, state, draft, result, 0);
 }
