@@ -24,12 +24,17 @@
 
 extern crate alloc;
 
+pub mod boot;
+pub mod console;
 pub mod error;
 pub mod memory;
 pub mod mig;
+pub mod msg;
 pub mod port;
+pub mod rt;
 pub mod stubs;
 pub mod sys;
+pub mod thread;
 
 use port::PortName;
 

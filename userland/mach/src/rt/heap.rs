@@ -7,7 +7,7 @@ use spin::relax::RelaxStrategy;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
-use talc::{DefaultBinning, TalcLock};
+use talc::TalcLock;
 
 use crate::memory::{PAGE_SIZE, page_ceiling};
 use crate::{sys, task_self};
@@ -19,7 +19,7 @@ const REGION: u64 = 256 * 1024;
 const OVERHEAD: u64 = PAGE_SIZE;
 
 #[global_allocator]
-static HEAP: TalcLock<SpinMutex<(), Yield>, Regions, DefaultBinning> = TalcLock::new(Regions);
+static HEAP: TalcLock<SpinMutex<(), Yield>, Regions> = TalcLock::new(Regions);
 
 /// Waits for the heap's lock by letting the thread that holds it run.
 struct Yield;

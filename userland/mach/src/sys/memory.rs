@@ -19,3 +19,9 @@ pub(crate) fn own_pages(pages: &mut Pages) -> &mut [u8] {
     // SAFETY: `vm_allocate` made the pages readable and writable for this `Pages` alone, borrowed mutably here.
     unsafe { slice::from_raw_parts_mut(pages.address() as *mut u8, pages.size() as usize) }
 }
+
+/// The bytes of message words, in memory order.
+pub(crate) fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: every byte of a `u64` is initialised, bytes have no alignment, and the length is that of the same memory.
+    unsafe { slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
+}

@@ -8,4 +8,5 @@
 pub mod block;
 pub mod memory;
 pub mod msg;
+pub mod thread;
 pub mod trap;

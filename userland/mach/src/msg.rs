@@ -1,0 +1,222 @@
+//! Messages built and taken apart by hand: for a program whose message has no MIG definition, such as a demonstration of
+//! what `mach_msg` does. RPCs do not come through here.
+
+use alloc::vec::Vec;
+
+use crate::error::KernReturn;
+use crate::port::{Disposition, PortName, ReceiveRight};
+use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
+
+/// Bytes in `mach_msg_header_t`.
+pub const HEADER_SIZE: usize = 32;
+
+/// `MACH_MSGH_BITS_COMPLEX`: the body carries rights or out-of-line memory.
+const COMPLEX: u32 = 0x8000_0000;
+
+/// `mach_msg_type_t`: the data stands in the message.
+const INLINE: u64 = 1 << 29;
+/// `mach_msg_type_t`: unmap the sender's memory as the message leaves.
+const DEALLOCATE: u64 = 1 << 31;
+/// `MACH_MSG_TYPE_INTEGER_32`.
+const INTEGER_32: u64 = 2;
+/// `MACH_MSG_TYPE_BYTE`.
+const BYTE: u64 = 9;
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub struct Message {
+    words: Vec<u64>,
+}
+
+impl Message {
+    /// An empty message with this id to this port.
+    pub fn new(id: i32, to: PortName, how: Disposition) -> Self {
+        let words = alloc::vec![
+            u64::from(how as u32),
+            u64::from(to.0),
+            0,
+            u64::from(id as u32) << 32,
+        ];
+        Self { words }
+    }
+
+    /// Names the port that a reply is to go to.
+    #[must_use]
+    pub fn reply_to(mut self, reply: PortName, how: Disposition) -> Self {
+        self.words[0] |= u64::from(how as u32) << 8;
+        self.words[2] = u64::from(reply.0);
+        self
+    }
+
+    /// Adds a 32-bit integer.
+    #[must_use]
+    pub fn integer(mut self, value: u32) -> Self {
+        self.words.extend([INTEGER_32 | 32 << 8 | INLINE | 1 << 32, u64::from(value)]);
+        self
+    }
+
+    /// Adds bytes in the message.
+    #[must_use]
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.words.push(BYTE | 8 << 8 | INLINE | (bytes.len() as u64) << 32);
+        self.words.extend(bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        }));
+        self
+    }
+
+    /// Adds a right.
+    #[must_use]
+    pub fn port(mut self, name: PortName, how: Disposition) -> Self {
+        self.complex();
+        self.words.extend([how as u64 | 64 << 8 | INLINE | 1 << 32, u64::from(name.0)]);
+        self
+    }
+
+    /// Adds memory out of line: `size` bytes at `address`, copied (and here unmapped, if `deallocate`) when it is sent.
+    #[must_use]
+    pub fn out_of_line(mut self, address: u64, size: u32, deallocate: bool) -> Self {
+        self.complex();
+        let deallocate = if deallocate { DEALLOCATE } else { 0 };
+        self.words.extend([BYTE | 8 << 8 | deallocate | u64::from(size) << 32, address]);
+        self
+    }
+
+    fn complex(&mut self) {
+        self.words[0] |= u64::from(COMPLEX);
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u32 {
+        size_of_val(&self.words[..]) as u32
+    }
+
+    /// Sends it; with a timeout in milliseconds if one is given. The message can be sent again.
+    pub fn send(&mut self, timeout: Option<u32>) -> KernReturn {
+        let option = MACH_SEND_MSG | timeout.map_or(0, |_| MACH_SEND_TIMEOUT);
+        let size = self.size();
+        // The kernel reads the size from its argument; the copy in the header is for whoever looks at the buffer.
+        self.words[0] = self.words[0] & 0xffff_ffff | u64::from(size) << 32;
+        let kept = self.words.clone();
+        let answer = mach_msg(&mut self.words, option, size, 0, PortName::NULL, timeout.unwrap_or(0), PortName::NULL);
+        // A message that was not sent comes back with its rights under other dispositions.
+        self.words = kept;
+        KernReturn::from_mach_msg(answer)
+    }
+}
+
+/// A message that was received. The rights in it belong to the receiver, who takes them out by name.
+#[derive(Clone, Debug)]
+pub struct Received {
+    words: Vec<u64>,
+}
+
+/// One item of a message body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// 32-bit integers.
+    Integers(&'a [u8]),
+    /// Bytes in the message.
+    Bytes(&'a [u8]),
+    /// A right, and which kind.
+    Port(PortName, Disposition),
+    /// Memory out of line.
+    OutOfLine {
+        /// Where the kernel mapped it.
+        address: u64,
+        /// How many bytes.
+        size: u64,
+    },
+    /// Anything else, by its `mach_msg_type_name_t`.
+    Other(u8),
+}
+
+impl Received {
+    /// Waits for a message on `port` that is at most `limit` bytes long; with a timeout in milliseconds if one is given.
+    pub fn receive(port: &ReceiveRight, limit: u32, timeout: Option<u32>) -> Result<Self, KernReturn> {
+        Self::receive_with(port.name(), 0, limit, timeout).map_err(|(error, _)| error)
+    }
+
+    /// The same with further options and any name. Also on failure the header that the kernel left in the buffer is
+    /// returned, because that is where `MACH_RCV_TOO_LARGE` says how large the message is.
+    pub fn receive_with(
+        name: PortName,
+        option: u32,
+        limit: u32,
+        timeout: Option<u32>,
+    ) -> Result<Self, (KernReturn, Self)> {
+        let room = (limit as usize).max(HEADER_SIZE).div_ceil(8);
+        let mut words = alloc::vec![0; room];
+        let option = option | MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+        let answer = mach_msg(&mut words, option, 0, limit, name, timeout.unwrap_or(0), PortName::NULL);
+        let received = Self { words };
+        KernReturn::from_mach_msg(answer).into_result().map(|()| received.clone()).map_err(|error| (error, received))
+    }
+
+    /// `msgh_id`.
+    pub fn id(&self) -> i32 {
+        (self.words[3] >> 32) as i32
+    }
+
+    /// `msgh_size`.
+    pub fn size(&self) -> u32 {
+        (self.words[0] >> 32) as u32
+    }
+
+    /// `msgh_seqno`.
+    pub fn seqno(&self) -> u32 {
+        self.words[3] as u32
+    }
+
+    /// The right a reply goes to, with its kind; a send-once right from most clients. The receiver owns it.
+    pub fn reply_port(&self) -> PortName {
+        PortName(self.words[1] as u32)
+    }
+
+    /// The port it came to: the name of its receive right.
+    pub fn port(&self) -> PortName {
+        PortName(self.words[2] as u32)
+    }
+
+    /// The items of the body. Ends early where the body does not hold what its descriptors say.
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        let end = (self.size() as usize / 8).min(self.words.len());
+        let mut rest = self.words.get(HEADER_SIZE / 8..end).unwrap_or_default();
+        core::iter::from_fn(move || {
+            let (item, after) = next_item(rest)?;
+            rest = after;
+            Some(item)
+        })
+    }
+}
+
+/// The first item of a body and what follows it.
+fn next_item(body: &[u64]) -> Option<(Item<'_>, &[u64])> {
+    let (&descriptor, data) = body.split_first()?;
+    let (name, bits, count) = (descriptor as u8, (descriptor >> 8) & 0xffff, descriptor >> 32);
+    if descriptor & INLINE == 0 {
+        let (&address, after) = data.split_first()?;
+        return Some((Item::OutOfLine { address, size: count * bits / 8 }, after));
+    }
+    let bytes = usize::try_from(count.checked_mul(bits)? / 8).ok()?;
+    let (words, after) = data.split_at_checked(bytes.div_ceil(8))?;
+    let item = match (u64::from(name), disposition(name)) {
+        (_, Some(how)) => Item::Port(PortName(*words.first()? as u32), how),
+        (INTEGER_32, _) => Item::Integers(crate::sys::memory::bytes_of(words).get(..bytes)?),
+        (BYTE | 8, _) => Item::Bytes(crate::sys::memory::bytes_of(words).get(..bytes)?),
+        _ => Item::Other(name),
+    };
+    Some((item, after))
+}
+
+/// The right that a received descriptor's name means. Received rights carry the names of moved ones.
+fn disposition(name: u8) -> Option<Disposition> {
+    match name {
+        16 => Some(Disposition::MoveReceive),
+        17 => Some(Disposition::MoveSend),
+        18 => Some(Disposition::MoveSendOnce),
+        _ => None,
+    }
+}

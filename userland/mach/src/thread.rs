@@ -1,0 +1,63 @@
+//! Threads: another flow of control in this task, or the first one of a task that inherited our memory.
+
+use crate::error::Result;
+use crate::port::{PortName, SendRight};
+use crate::sys::thread::{I386_THREAD_STATE, Prepared};
+use crate::{stubs, task_self};
+
+/// Starts a thread of this task that runs `body` and then ends. Returns its control port.
+pub fn spawn(body: impl FnOnce() + Send + 'static) -> Result<SendRight> {
+    let prepared = Prepared::new(body)?;
+    let thread = create(task_self(), &prepared)?;
+    // From the resume on the thread owns what was prepared; before it, a failure takes everything back.
+    stubs::mach::thread_resume(thread.name())?;
+    prepared.started();
+    Ok(thread)
+}
+
+/// A task with a copy of this task's memory and one thread that will run `body` there, suspended.
+///
+/// The copy is of memory only: it holds no ports. Before [`Child::resume`], the parent inserts the rights that the child
+/// is to have. The child must not use a right of the parent's by its name, nor the console: it ends with
+/// [`crate::rt::exit::terminate`].
+pub fn fork(body: impl FnOnce() + Send + 'static) -> Result<Child> {
+    let prepared = Prepared::new(body)?;
+    let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);
+    let thread = match create(task.name(), &prepared) {
+        Ok(thread) => thread,
+        Err(error) => {
+            let _ = crate::sys::trap::task_terminate(task.name());
+            return Err(error);
+        }
+    };
+    Ok(Child { task, thread })
+}
+
+/// A task made by [`fork`].
+#[derive(Debug)]
+pub struct Child {
+    /// Its control port.
+    pub task: SendRight,
+    /// The control port of its only thread.
+    pub thread: SendRight,
+}
+
+impl Child {
+    /// Lets it run.
+    pub fn resume(&self) -> Result<()> {
+        stubs::mach::thread_resume(self.thread.name())
+    }
+}
+
+/// Makes the thread in `task` and sets the registers it starts with; leaves it suspended, as it was made.
+fn create(task: PortName, prepared: &Prepared) -> Result<SendRight> {
+    let thread = stubs::mach::thread_create(task)?;
+    let set = stubs::mach::thread_set_state(thread.name(), I386_THREAD_STATE, &prepared.state().words());
+    match set {
+        Ok(()) => Ok(thread),
+        Err(error) => {
+            let _ = stubs::mach::thread_terminate(thread.name());
+            Err(error)
+        }
+    }
+}
