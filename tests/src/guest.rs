@@ -1,0 +1,43 @@
+//! Runs the host tool in a clean environment and collects everything a user would see.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+/// What one run of `cargo qemu …` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
+}
+
+/// Runs the binary behind `cargo qemu`, whose path `cargo qemu test` passes in `RPCTRACE2_QEMU`, with these arguments.
+///
+/// # Errors
+/// If the variable is not set or the binary cannot be started.
+pub fn qemu(arguments: &[&str]) -> Result<Run> {
+    let binary = PathBuf::from(setting("RPCTRACE2_QEMU")?);
+    let output = Command::new(&binary)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("starting `{}`", binary.display()))?;
+    Ok(Run {
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        status: output.status.code(),
+    })
+}
+
+/// A variable that `cargo qemu test` sets.
+///
+/// # Errors
+/// If it is not set, because the tests were started some other way.
+pub fn setting(name: &str) -> Result<String> {
+    std::env::var(name).with_context(|| format!("`{name}` is not set: run `cargo qemu test`"))
+}

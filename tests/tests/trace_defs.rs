@@ -1,0 +1,98 @@
+//! trace.defs goes through Debian's own MIG, and a C program receives records with the server stub it makes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tests::guest::{qemu, setting};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the workspace").to_path_buf()
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Runs a .defs file through cpp and the stock migcom, writing `name.user.c` and its like into `out`.
+fn mig(defs: &Path, name: &str, out: &Path) -> Result<()> {
+    let preprocessed = out.join(format!("{name}.i"));
+    run(Command::new("gcc")
+        .args(["-E", "-x", "c", "-nostdinc", "-I"])
+        .arg(setting("GNUMACH_DEFS")?)
+        .arg(defs)
+        .arg("-o")
+        .arg(&preprocessed))?;
+    let mut migcom = Command::new(setting("MIGCOM")?);
+    migcom.arg("-n").current_dir(out).stdin(Stdio::from(fs::File::open(&preprocessed)?));
+    for (option, suffix) in
+        [("-user", "user.c"), ("-header", "user.h"), ("-server", "server.c"), ("-sheader", "server.h")]
+    {
+        migcom.arg(option).arg(format!("{name}.{suffix}"));
+    }
+    run(migcom.args(["-list", "/dev/null"]))
+}
+
+/// Builds a C program of tests/c for GNU Mach, without any C library.
+fn build(out: &Path) -> Result<PathBuf> {
+    let headers = PathBuf::from(setting("GNUMACH_DEFS")?);
+    mig(&headers.join("mach/mach.defs"), "mach", out)?;
+    mig(&headers.join("mach/mach_port.defs"), "mach_port", out)?;
+    mig(&root().join("trace-port/defs/trace.defs"), "trace", out)?;
+    let include = Command::new("gcc").arg("-print-file-name=include").output().context("starting gcc")?;
+    let program = out.join("trace_receiver");
+    let c = root().join("tests/c");
+    run(Command::new("gcc")
+        .args(["-O1", "-Wall", "-Werror", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"])
+        .args(["-static", "-nostdlib", "-nostdinc", "-isystem"])
+        .arg(String::from_utf8_lossy(&include.stdout).trim())
+        .arg("-I")
+        .arg(&c)
+        .arg("-I")
+        .arg(c.join("include"))
+        .arg("-I")
+        .arg(out)
+        .arg("-I")
+        .arg(root().join("trace-port/defs"))
+        .arg("-I")
+        .arg(&headers)
+        .args([c.join("trace_receiver.c"), c.join("mach_support.c")])
+        .args(["mach.user.c", "mach_port.user.c", "trace.server.c"].map(|file| out.join(file)))
+        .arg("-o")
+        .arg(&program))?;
+    Ok(program)
+}
+
+/// Two RPCs and the end of the task, whose request has no reply.
+const RECORDS: &str = "\
+record 1: send msgh_id 2021 size 80 retval 0 thread 1 correlation 1
+record 2: receive msgh_id 2121 size 64 retval 0 thread 1 correlation 1
+record 3: send msgh_id 2023 size 64 retval 0 thread 1 correlation 2
+record 4: receive msgh_id 2123 size 48 retval 0 thread 1 correlation 2
+record 5: send msgh_id 2008 size 32 retval 0 thread 1 correlation 3
+no senders left; records 5, lost 0
+";
+
+#[test]
+#[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
+fn a_c_program_receives_records_through_the_stub_of_the_stock_mig() -> Result<()> {
+    let out = tempfile::tempdir()?;
+    let program = build(out.path())?;
+    let traced = qemu(&["run", &program.to_string_lossy()])?;
+    assert_eq!(traced.stdout, RECORDS, "{}", traced.stderr);
+    assert_eq!(traced.status, Some(0));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
+fn on_a_stock_kernel_the_c_program_says_that_there_is_no_trace_port() -> Result<()> {
+    let out = tempfile::tempdir()?;
+    let program = build(out.path())?;
+    let traced = qemu(&["run", "--stock", &program.to_string_lossy()])?;
+    assert_eq!(traced.stdout, "this kernel has no trace port\n", "{}", traced.stderr);
+    Ok(())
+}
