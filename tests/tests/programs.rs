@@ -12,10 +12,10 @@ fn golden_file(program: &str) -> PathBuf {
 
 /// Runs a program untraced and traced and compares: its own output, its exit status, its trace.
 fn check(program: &str) -> Result<()> {
-    let untraced = qemu(&["run", "--icount", program]).context("untraced")?;
+    let untraced = qemu(&["--icount", "run", program]).context("untraced")?;
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let traced = qemu(&["rpctrace2", "--icount", "-o", &file, program]).context("traced")?;
+    let traced = qemu(&["--icount", "rpctrace2", "-o", &file, program]).context("traced")?;
     assert_eq!(traced.stdout, untraced.stdout, "output of `{program}` with and without tracing");
     assert_eq!(traced.status, untraced.status, "exit status of `{program}` with and without tracing");
     assert_eq!(untraced.status, Some(0), "`{program}` itself:\n{}{}", untraced.stdout, untraced.stderr);

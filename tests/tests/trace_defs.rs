@@ -92,7 +92,7 @@ fn a_c_program_receives_records_through_the_stub_of_the_stock_mig() -> Result<()
 fn on_a_stock_kernel_the_c_program_says_that_there_is_no_trace_port() -> Result<()> {
     let out = tempfile::tempdir()?;
     let program = build(out.path())?;
-    let traced = qemu(&["run", "--stock", &program.to_string_lossy()])?;
+    let traced = qemu(&["--stock", "run", &program.to_string_lossy()])?;
     assert_eq!(traced.stdout, "this kernel has no trace port\n", "{}", traced.stderr);
     Ok(())
 }
