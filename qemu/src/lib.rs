@@ -13,13 +13,19 @@
 //! **Start reading at** [`instrument::instrument`].
 #![forbid(unsafe_code)]
 
+pub mod archive;
+pub mod cache;
 pub mod elf32;
 pub mod error;
+pub mod fetch;
 pub mod instrument;
 pub mod kernel;
 pub mod link;
-#[path = "../../kernel-ipc/src/payload_abi.rs"]
-pub mod payload_abi;
 pub mod plan;
 pub mod rewrite;
+pub mod toolchain;
+pub mod ui;
 pub mod verify;
+pub mod vm;
+
+pub use kernel_ipc::payload_abi;

@@ -109,7 +109,7 @@ fn bit_member(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Ans
         let why = format!("expected a bit-field of 1 bit, found a member of {} bits", field.bit_size);
         return Err(wrong(layout, member, wanted_by, &why));
     }
-    Ok((field.bit_offset / 8 << 8 | field.bit_offset % 8, evidence(layout, field)))
+    Ok(((field.bit_offset / 8) << 8 | (field.bit_offset % 8), evidence(layout, field)))
 }
 
 fn per_cpu(

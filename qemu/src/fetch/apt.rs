@@ -1,0 +1,151 @@
+//! A private apt root: Debian packages without touching the system, without root, with apt's own signature checks.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::cache::Cache;
+use crate::fetch::FetchError;
+
+/// Places of Debian's keyring; the suffix changed with trixie.
+const KEYRINGS: [&str; 2] =
+    ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+
+/// An apt configuration of our own in the cache.
+#[derive(Clone, Debug)]
+pub struct AptRoot {
+    root: PathBuf,
+}
+
+impl AptRoot {
+    /// The private root for the given suites. Writes its files; the network comes with [`AptRoot::update`].
+    pub fn create(cache: &Cache, suites: &[&str]) -> Result<Self, FetchError> {
+        let root = cache.path(format!("apt-{}", suites.join("+")));
+        fs::create_dir_all(root.join("lists/partial"))?;
+        fs::create_dir_all(root.join("cache/archives/partial"))?;
+        let keyring = keyring().ok_or(FetchError::NoKeyring)?;
+        let mirror = mirror()?;
+        let sources: String = suites
+            .iter()
+            .map(|suite| format!("deb [signed-by={}] {mirror} {suite} main\n", keyring.display()))
+            .collect();
+        fs::write(root.join("sources.list"), sources)?;
+        Ok(Self { root })
+    }
+
+    /// Fetches the lists of packages.
+    pub fn update(&self) -> Result<(), FetchError> {
+        // Without this option a list that cannot be fetched is only a warning.
+        run(self.apt("apt-get").args(["-o", "APT::Update::Error-Mode=any", "update"])).map(drop)
+    }
+
+    /// Versions of a package, newest first.
+    pub fn versions(&self, package: &str) -> Result<Vec<String>, FetchError> {
+        let output = run(self.apt("apt-cache").args(["madison", package]))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect())
+    }
+
+    /// Downloads and checks one package into `directory`, and says which file it is.
+    pub fn download(&self, package: &str, version: &str, directory: &Path) -> Result<PathBuf, FetchError> {
+        let mut command = self.apt("apt-get");
+        command.arg("download").arg(format!("{package}={version}")).current_dir(directory);
+        run(&mut command)?;
+        let file = fs::read_dir(directory)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+        file.ok_or_else(|| io::Error::other(format!("apt-get download {package} left no .deb file")).into())
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let place = |option: &str, path: &str| format!("{option}={}", self.root.join(path).display());
+        for option in [
+            place("Dir::Etc::sourcelist", "sources.list"),
+            "Dir::Etc::sourceparts=/dev/null".to_owned(),
+            "Dir::Etc::preferencesparts=/dev/null".to_owned(),
+            "Dir::Etc::preferences=/dev/null".to_owned(),
+            place("Dir::State::Lists", "lists"),
+            place("Dir::Cache", "cache"),
+            "Dir::State::status=/dev/null".to_owned(),
+            "Debug::NoLocking=1".to_owned(),
+            "APT::Sandbox::User=root".to_owned(),
+            // The guest's architecture, whatever the host's is.
+            "APT::Architecture=amd64".to_owned(),
+            "APT::Architectures::=amd64".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+}
+
+/// Debian's keyring, if it is installed.
+pub fn keyring() -> Option<&'static Path> {
+    KEYRINGS.into_iter().map(Path::new).find(|path| path.exists())
+}
+
+/// The address of the main Debian archive in the machine's own configuration.
+pub fn mirror() -> Result<String, FetchError> {
+    let format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)";
+    let output = run(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    choose(&String::from_utf8_lossy(&output.stdout)).ok_or(FetchError::NoMirror)
+}
+
+/// Picks the main archive among index targets: component main of a whole suite, not its updates or security fixes.
+fn choose(targets: &str) -> Option<String> {
+    let candidates = targets.lines().filter_map(|line| {
+        let [uri, release, component, origin] = line.split('|').collect::<Vec<_>>().try_into().ok()?;
+        let whole_suite = !release.contains(['-', '/']);
+        (component == "main" && whole_suite).then_some((uri, origin))
+    });
+    // The origin is known only after an `apt-get update`; before that the path has to do.
+    candidates
+        .clone()
+        .find(|&(_, origin)| origin == "Debian")
+        .or_else(|| candidates.clone().find(|&(uri, _)| uri.trim_end_matches('/').ends_with("/debian")))
+        .map(|(uri, _)| uri.to_owned())
+}
+
+/// Runs a command and takes its output into the error when it fails.
+pub fn run(command: &mut Command) -> Result<Output, FetchError> {
+    let shown = || format!("{command:?}").replace('"', "");
+    let shown = shown();
+    let output = command.output().map_err(|error| FetchError::Command {
+        command: shown.clone(),
+        status: error.to_string(),
+        output: String::new(),
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = [output.stdout, output.stderr].concat();
+    Err(FetchError::Command {
+        command: shown,
+        status: output.status.to_string(),
+        output: String::from_utf8_lossy(&text).trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+
+    #[test]
+    fn the_main_archive_is_chosen() {
+        let known = "http://a.example/debian-security/|bookworm-security|main|Debian\n\
+                     http://b.example/linux/|bookworm|main|Other\n\
+                     http://c.example/mirror/|bookworm|main|Debian\n";
+        assert_eq!(choose(known).as_deref(), Some("http://c.example/mirror/"));
+        let before_update = "http://b.example/linux/|bookworm|main|\n\
+                             http://d.example/debian/|trixie-updates|main|\n\
+                             http://d.example/debian/|trixie|contrib|\n\
+                             http://d.example/debian/|trixie|main|\n";
+        assert_eq!(choose(before_update).as_deref(), Some("http://d.example/debian/"));
+        assert_eq!(choose("http://b.example/linux/|bookworm|main|Other\n"), None);
+        assert_eq!(choose(""), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! Gets what comes from Debian: the stock kernel, its interface files, QEMU. Once with the network, then from the cache.
+
+pub mod apt;
+pub mod packages;
+pub mod programs;
+
+pub use apt::AptRoot;
+pub use packages::{Package, fetch, fetched};
+
+/// Why something could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The machine has no Debian mirror configured.
+    #[error(
+        "no Debian mirror in this machine's apt configuration (apt-get indextargets): add one to /etc/apt/sources.list.d"
+    )]
+    NoMirror,
+    /// Packages cannot be checked.
+    #[error("no Debian archive keyring in /usr/share/keyrings: install the package debian-archive-keyring")]
+    NoKeyring,
+    /// A program failed.
+    #[error("{command} failed ({status})\n{output}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: String,
+        /// What it wrote.
+        output: String,
+    },
+    /// A version that is not there.
+    #[error("package {package}: expected a version {wanted}, found {found}")]
+    Version {
+        /// The package.
+        package: String,
+        /// What is wanted.
+        wanted: String,
+        /// What the archive has.
+        found: String,
+    },
+    /// A program that is missing, with the line that installs it.
+    #[error("{program} is missing; install it with: {install}")]
+    Missing {
+        /// The program.
+        program: String,
+        /// How to get it.
+        install: String,
+    },
+    /// A file of the cache.
+    #[error("cache: {0}")]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,125 @@
+//! Debian packages, unpacked in the cache, with a note which version they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cache::Cache;
+use crate::fetch::apt::run;
+use crate::fetch::{AptRoot, FetchError};
+use crate::ui::Progress;
+
+/// The suite everything comes from; a stable one, so it stays.
+pub const SUITE: &str = "trixie";
+
+/// The stock kernel.
+pub const KERNEL: &str = "gnumach-image-1.8-amd64-up-dbg";
+/// The `.defs` files and headers.
+pub const DEV: &str = "gnumach-dev";
+/// The reference MIG, for tests.
+pub const MIG: &str = "mig-x86-64-gnu";
+
+/// The kernel's file in its package.
+const KERNEL_FILE: &str = "boot/gnumach-1.8-amd64-up-dbg.gz";
+/// The directory of the `.defs` files in theirs.
+const DEFS_DIRECTORY: &str = "usr/include/x86_64-linux-gnu";
+/// The reference MIG compiler in its package.
+const MIGCOM_FILE: &str = "usr/lib/mig/x86_64-gnu-migcom";
+
+/// An unpacked package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where its files are.
+    pub root: PathBuf,
+}
+
+/// The kernel file of [`KERNEL`].
+pub fn kernel_file(package: &Package) -> PathBuf {
+    package.root.join(KERNEL_FILE)
+}
+
+/// The include directory of [`DEV`].
+pub fn defs_directory(package: &Package) -> PathBuf {
+    package.root.join(DEFS_DIRECTORY)
+}
+
+/// The compiler of [`MIG`].
+pub fn migcom(package: &Package) -> PathBuf {
+    package.root.join(MIGCOM_FILE)
+}
+
+/// A package that an earlier run fetched.
+pub fn fetched(cache: &Cache, name: &str) -> Option<Package> {
+    let version = fs::read_to_string(note(cache, name)).ok()?.trim().to_owned();
+    let root = cache.path(directory(name, &version));
+    root.is_dir().then(|| Package { name: name.to_owned(), version, root })
+}
+
+/// The packages in the order of `names`; what is not in the cache yet is fetched.
+pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<Package>, FetchError> {
+    if names.iter().any(|name| fetched(cache, name).is_none()) {
+        progress.note(&format!("fetching the package lists of Debian {SUITE}"));
+        let apt = AptRoot::create(cache, &[SUITE])?;
+        apt.update()?;
+        for name in names.iter().filter(|name| fetched(cache, name).is_none()) {
+            let versions = apt.versions(name)?;
+            let version = versions.first().ok_or_else(|| FetchError::Version {
+                package: (*name).to_owned(),
+                wanted: format!("in {SUITE}"),
+                found: "none".to_owned(),
+            })?;
+            progress.note(&format!("fetching {name} {version}"));
+            unpack(cache, &apt, name, version)?;
+        }
+    }
+    let found: Vec<Package> = names.iter().filter_map(|name| fetched(cache, name)).collect();
+    Ok(found)
+}
+
+/// Downloads, unpacks and notes one version of a package.
+pub fn unpack(cache: &Cache, apt: &AptRoot, name: &str, version: &str) -> Result<Package, FetchError> {
+    let root = cache.directory(&directory(name, version), |place| {
+        let downloads = tempfile::tempdir_in(cache.root())?;
+        let file = apt.download(name, version, downloads.path())?;
+        run(Command::new("dpkg").arg("-x").arg(&file).arg(place)).map(drop)
+    })?;
+    let note = note(cache, name);
+    let temporary = note.with_extension("new");
+    fs::write(&temporary, format!("{version}\n"))?;
+    fs::rename(&temporary, &note)?;
+    Ok(Package { name: name.to_owned(), version: version.to_owned(), root })
+}
+
+fn directory(name: &str, version: &str) -> String {
+    // An epoch's colon would end a path in some variables.
+    format!("debian/{name}_{}", version.replace(':', "%3a"))
+}
+
+fn note(cache: &Cache, name: &str) -> PathBuf {
+    cache.path(Path::new("debian").join(format!("{name}.version")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_package_with_its_note_counts_as_fetched() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::at(root.path());
+        assert_eq!(fetched(&cache, DEV), None);
+        let place = cache.path(directory(DEV, "2:1.8-1"));
+        fs::create_dir_all(&place).unwrap();
+        assert_eq!(fetched(&cache, DEV), None);
+        fs::write(note(&cache, DEV), "2:1.8-1\n").unwrap();
+        let package = fetched(&cache, DEV).unwrap();
+        assert_eq!((package.version.as_str(), &package.root), ("2:1.8-1", &place));
+        assert!(!place.to_string_lossy().contains(':'));
+        // Nothing is missing, so this needs neither apt nor a network.
+        assert_eq!(fetch(&cache, &[DEV], &Progress::new(1)).unwrap(), [package]);
+    }
+}

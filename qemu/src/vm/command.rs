@@ -1,0 +1,82 @@
+//! QEMU's command line as data.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Names of the boot files in the directory QEMU runs in: its `-initrd` syntax gives spaces and commas a meaning, so the
+/// files have names without.
+pub const KERNEL: &str = "kernel.elf32";
+/// The boot server.
+pub const BOOTSTRAP: &str = "bootstrap";
+/// The boot archive.
+pub const ARCHIVE: &str = "archive.tar";
+
+/// A virtual machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The QEMU program.
+    pub qemu: PathBuf,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Use the host's processor instead of an emulated one.
+    pub kvm: bool,
+}
+
+impl Machine {
+    /// QEMU's arguments, to be run in the directory with the boot files.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let memory = self.memory.to_string();
+        let modules = modules();
+        let fixed: &[&str] = &[
+            // /dev/kvm may exist and still hang, so emulation is the default.
+            "-accel",
+            if self.kvm { "kvm" } else { "tcg" },
+            "-cpu",
+            "core2duo-v1",
+            "-m",
+            &memory,
+            // Nothing that is not used: no display, network or disk drives.
+            "-nodefaults",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            // The guest's reboot ends the machine.
+            "-no-reboot",
+            "-kernel",
+            KERNEL,
+            "-append",
+            "console=com0",
+            "-initrd",
+            &modules,
+        ];
+        fixed.iter().map(OsString::from).collect()
+    }
+}
+
+/// The multiboot modules with their boot-script lines: the archive becomes `rd0` before the boot server starts.
+fn modules() -> String {
+    format!("{ARCHIVE} $(ramdisk-create),{BOOTSTRAP} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emulation_unless_kvm_is_asked_for() {
+        let machine = Machine { qemu: "qemu".into(), memory: 512, kvm: false };
+        let arguments = machine.arguments();
+        assert_eq!(arguments[..6], ["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512"]);
+        let machine = Machine { kvm: true, memory: 64, ..machine };
+        assert_eq!(machine.arguments()[..6], ["-accel", "kvm", "-cpu", "core2duo-v1", "-m", "64"]);
+    }
+
+    #[test]
+    fn the_ram_disk_exists_before_the_boot_server_starts() {
+        assert_eq!(
+            modules(),
+            "archive.tar $(ramdisk-create),bootstrap ${host-port} ${device-port} $(task-create) $(task-resume)"
+        );
+    }
+}

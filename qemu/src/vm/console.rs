@@ -1,0 +1,165 @@
+//! Takes the console apart: programs' output and trace to their sinks, control lines and kernel trouble to the caller.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+use protocol::channel::{Channel, Demultiplexer};
+use protocol::control::{self, Control};
+
+/// Lines of the console that an error shows.
+const TAIL_LINES: usize = 30;
+
+/// What a kernel says when it enters its debugger; the prompt that follows means that it stays there.
+const DEBUGGER_MARKS: [&str; 4] = ["panic", "Debugger invoked", "trap, eip", "Stopped"];
+
+/// Where the channels go.
+pub struct Sinks<'a> {
+    /// The programs' own output.
+    pub console: &'a mut dyn Write,
+    /// Trace text.
+    pub trace: &'a mut dyn Write,
+    /// Kernel chatter.
+    pub kernel: &'a mut dyn Write,
+}
+
+/// Something the caller has to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The boot server is up.
+    Ready,
+    /// The command ended.
+    Exit(i32),
+    /// The kernel waits in its debugger; the text says why.
+    Debugger(String),
+    /// A control line that is none.
+    Nonsense(String),
+}
+
+/// The console's state between reads.
+#[derive(Debug, Default)]
+pub struct Console {
+    demultiplexer: Demultiplexer,
+    control: String,
+    /// The current line of everything that is not control, as the kernel's own messages come on any channel.
+    line: String,
+    tail: VecDeque<String>,
+    cause: Option<String>,
+}
+
+impl Console {
+    /// Takes what QEMU wrote.
+    pub fn feed(&mut self, input: &[u8], sinks: &mut Sinks<'_>) -> io::Result<Vec<Notice>> {
+        let mut output: Vec<(Channel, Vec<u8>)> = Vec::new();
+        self.demultiplexer.feed(input, |channel, byte| match output.last_mut() {
+            Some((last, bytes)) if *last == channel => bytes.push(byte),
+            _ => output.push((channel, vec![byte])),
+        });
+        let mut notices = Vec::new();
+        for (channel, bytes) in output {
+            let sink = match channel {
+                Channel::Kernel => &mut *sinks.kernel,
+                Channel::Console => &mut *sinks.console,
+                Channel::Trace => &mut *sinks.trace,
+                Channel::Control => {
+                    self.control_bytes(&bytes, &mut notices);
+                    continue;
+                }
+            };
+            sink.write_all(&bytes)?;
+            sink.flush()?;
+            self.text(&bytes);
+        }
+        // The prompt has no line end, so it is what stays in the current line.
+        if self.line.starts_with("db")
+            && self.line.ends_with("> ")
+            && let Some(cause) = self.cause.take()
+        {
+            notices.push(Notice::Debugger(cause));
+        }
+        Ok(notices)
+    }
+
+    /// The last lines of the console.
+    pub fn tail(&self) -> String {
+        let mut text = String::from("--- end of the console");
+        for line in self.tail.iter().chain((!self.line.is_empty()).then_some(&self.line)) {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+        text
+    }
+
+    fn control_bytes(&mut self, bytes: &[u8], notices: &mut Vec<Notice>) {
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.control.push(char::from(byte));
+                continue;
+            }
+            let line = std::mem::take(&mut self.control);
+            notices.push(match control::parse(&line) {
+                Ok(Control::Ready) => Notice::Ready,
+                Ok(Control::Exit(status)) => Notice::Exit(status),
+                Err(error) => Notice::Nonsense(error.to_string()),
+            });
+        }
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.line.push(char::from(byte));
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            if self.cause.is_none() && DEBUGGER_MARKS.iter().any(|mark| line.contains(mark)) {
+                self.cause = Some(line.clone());
+            }
+            if self.tail.len() == TAIL_LINES {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(console: &mut Console, input: &[u8]) -> (Vec<Notice>, [String; 3]) {
+        let (mut programs, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sinks = Sinks { console: &mut programs, trace: &mut trace, kernel: &mut kernel };
+        let notices = console.feed(input, &mut sinks).unwrap();
+        (notices, [programs, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()))
+    }
+
+    #[test]
+    fn channels_go_to_their_sinks_and_control_lines_to_the_caller() {
+        let input = b"GNU Mach\r\n\x01xready\r\n\x01chi\r\n\x01t1 call\r\n\x01c\x01xexit 3\r\n";
+        let (notices, text) = feed(&mut Console::default(), input);
+        assert_eq!(notices, [Notice::Ready, Notice::Exit(3)]);
+        assert_eq!(text, ["hi\n", "1 call\n", "GNU Mach\n"].map(str::to_owned));
+    }
+
+    #[test]
+    fn the_debugger_prompt_after_a_panic_is_reported_with_the_kernels_line() {
+        let mut console = Console::default();
+        let (notices, _) = feed(&mut console, b"\x01cpanic ../kern/x.c:1: f: no\r\nDebugger invoked: panic\r\n");
+        assert_eq!(notices, []);
+        let (notices, _) = feed(&mut console, b"db> ");
+        assert_eq!(notices, [Notice::Debugger("panic ../kern/x.c:1: f: no".to_owned())]);
+        assert!(console.tail().ends_with("\n  Debugger invoked: panic\n  db> "), "{}", console.tail());
+    }
+
+    #[test]
+    fn a_program_that_prints_a_prompt_is_not_a_stopped_kernel() {
+        let (notices, _) = feed(&mut Console::default(), b"\x01cdb> ");
+        assert_eq!(notices, []);
+    }
+
+    #[test]
+    fn an_unknown_control_line_is_reported() {
+        let (notices, _) = feed(&mut Console::default(), b"\x01xexit soon\n");
+        assert_eq!(notices, [Notice::Nonsense(control::parse("exit soon").unwrap_err().to_string())]);
+    }
+}

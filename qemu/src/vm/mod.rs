@@ -1,0 +1,11 @@
+//! Runs one virtual machine: its command line as data, its console taken apart, and what came of it.
+
+pub mod command;
+pub mod console;
+pub mod outcome;
+pub mod run;
+
+pub use command::Machine;
+pub use console::Sinks;
+pub use outcome::{Failure, Outcome};
+pub use run::{Input, Limits, run};

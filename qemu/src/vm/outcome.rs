@@ -1,0 +1,57 @@
+//! What came of a run: the program's exit status, or the one reason why there is none.
+
+use std::time::Duration;
+
+/// The command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its exit status.
+    pub status: i32,
+}
+
+/// Why a run has no exit status. Each shows the end of the console.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The kernel stopped in its debugger after a panic or a trap.
+    #[error("the kernel stopped: {cause}\n{tail}")]
+    Kernel {
+        /// The kernel's own line about it.
+        cause: String,
+        /// The end of the console.
+        tail: String,
+    },
+    /// QEMU ended before the program did.
+    #[error("QEMU ended ({status}) before the program did{stderr}\n{tail}")]
+    Died {
+        /// QEMU's exit status.
+        status: String,
+        /// What QEMU wrote to its standard error.
+        stderr: String,
+        /// The end of the console.
+        tail: String,
+    },
+    /// The time limit.
+    #[error("no end after {} seconds, QEMU was stopped; a longer limit: --timeout SECONDS\n{tail}", limit.as_secs())]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+        /// The end of the console.
+        tail: String,
+    },
+    /// A control line that makes no sense.
+    #[error("{why}\n{tail}")]
+    Control {
+        /// What was expected and found.
+        why: String,
+        /// The end of the console.
+        tail: String,
+    },
+    /// QEMU cannot be started, or an output cannot be written.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
