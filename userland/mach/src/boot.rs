@@ -1,5 +1,6 @@
 //! The boot server as a program sees it through its bootstrap port.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use protocol::{SPAWN_SUSPENDED, tasks};
@@ -45,6 +46,13 @@ pub fn spawn(argv: &[u8], suspended: bool, exit_port: &ReceiveRight) -> Result<S
 /// A member of the boot archive, from `offset` to its end.
 pub fn read_file(name: &str, offset: u64) -> Result<OutOfLine> {
     stubs::boot::boot_read_file(bootstrap()?, name.as_bytes(), offset)
+}
+
+/// The names of the boot archive's members.
+pub fn directory() -> Result<Vec<String>> {
+    let text = stubs::boot::boot_directory(bootstrap()?)?;
+    let text = str::from_utf8(text.as_slice()).map_err(|_| KernReturn::MIG_TYPE_ERROR)?;
+    Ok(text.lines().map(String::from).collect())
 }
 
 /// The tasks that the boot server started and that still run.

@@ -32,6 +32,11 @@ fn device() -> Option<&'static SendRight> {
     DEVICE.call_once(|| boot::console().ok()).as_ref()
 }
 
+/// Another reference of the console device's right, to hand on.
+pub fn device_right() -> Result<SendRight> {
+    device().ok_or(KernReturn::D_NO_SUCH_DEVICE)?.try_clone()
+}
+
 /// Writes all of `bytes` as they are.
 pub fn write(bytes: &[u8]) -> Result<()> {
     let Some(device) = device() else {

@@ -43,9 +43,26 @@ impl OutOfLine {
         Self { address, size }
     }
 
+    /// A copy of `bytes` in pages of its own, for a server to answer with.
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        if bytes.is_empty() {
+            return Ok(Self { address: 0, size: 0 });
+        }
+        let mut pages = Pages::allocate(bytes.len() as u64)?;
+        pages.as_mut_slice()[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self { address: pages.leak(), size: bytes.len() as u64 })
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         sys::memory::kernel_given(self.address, self.size)
+    }
+
+    /// Gives the region up without unmapping it: a message takes it away. Returns address and size.
+    pub const fn into_parts(self) -> (u64, u64) {
+        let parts = (self.address, self.size);
+        core::mem::forget(self);
+        parts
     }
 
     /// Where the region is.

@@ -31,12 +31,7 @@ pub struct Message {
 impl Message {
     /// An empty message with this id to this port.
     pub fn new(id: i32, to: PortName, how: Disposition) -> Self {
-        let words = alloc::vec![
-            u64::from(how as u32),
-            u64::from(to.0),
-            0,
-            u64::from(id as u32) << 32,
-        ];
+        let words = alloc::vec![u64::from(how as u32), u64::from(to.0), 0, u64::from(id as u32) << 32,];
         Self { words }
     }
 

@@ -29,6 +29,12 @@ generated! {
     mach4 => "mach4.rs";
     /// device.defs: devices.
     device => "device.rs";
-    /// boot.defs: our own boot server.
+    /// boot.defs: our own boot server, as its clients call it.
     boot => "boot.rs";
+    /// boot.defs, the server's side.
+    boot_server => "boot_server.rs";
+    /// exc.defs, the side of whoever catches exceptions.
+    exc_server => "exc_server.rs";
+    /// notify.defs, the side of whoever asked the kernel for notifications.
+    notify_server => "notify_server.rs";
 }

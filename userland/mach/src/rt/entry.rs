@@ -49,4 +49,3 @@ extern "C" fn start(stack: *const usize) -> ! {
     let status = unsafe { mach_main(arguments) };
     exit::exit(status)
 }
-

@@ -4,10 +4,10 @@ use core::alloc::Layout;
 
 use spin::mutex::SpinMutex;
 use spin::relax::RelaxStrategy;
+use talc::TalcLock;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
-use talc::TalcLock;
 
 use crate::memory::{PAGE_SIZE, page_ceiling};
 use crate::{sys, task_self};

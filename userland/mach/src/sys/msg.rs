@@ -43,7 +43,10 @@ pub fn mach_msg(
         "mach_msg: receive size {rcv_size}, expected at most the buffer's {bytes}"
     );
     // The kernel stores the size of a message that is too large even where no message fits.
-    assert!(option & MACH_RCV_MSG == 0 || bytes >= 32, "mach_msg: receive buffer of {bytes} bytes, expected a header's 32");
+    assert!(
+        option & MACH_RCV_MSG == 0 || bytes >= 32,
+        "mach_msg: receive buffer of {bytes} bytes, expected a header's 32"
+    );
     trap::mach_msg(buffer.as_mut_ptr() as u64, option, send_size, rcv_size, rcv_name, timeout, notify)
 }
 

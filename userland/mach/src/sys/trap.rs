@@ -113,8 +113,7 @@ pub(super) fn mach_msg(
     timeout: u32,
     notify: PortName,
 ) -> u32 {
-    let args =
-        [address, option.into(), send_size.into(), rcv_size.into(), rcv_name.0.into(), timeout.into()];
+    let args = [address, option.into(), send_size.into(), rcv_size.into(), rcv_name.0.into(), timeout.into()];
     // SAFETY: the kernel reads `send_size` bytes and writes at most `rcv_size` (or a header) at `address`; the callers in
     // `msg` pass a buffer with that room, or no receive option at all.
     unsafe { trap11(MACH_MSG, args, &[notify.0.into(), 0, 0, 0, 0]) as u32 }
@@ -240,8 +239,7 @@ pub fn task_create(parent: PortName, inherit_memory: bool) -> Result<PortName> {
 
 /// `task_terminate`: ends a task.
 pub fn task_terminate(task: PortName) -> Result<()> {
-    answer(plain(TASK_TERMINATE, [task.0.into(), 0, 0, 0, 0, 0]))
-        .unwrap_or_else(|| stubs::mach::task_terminate(task))
+    answer(plain(TASK_TERMINATE, [task.0.into(), 0, 0, 0, 0, 0])).unwrap_or_else(|| stubs::mach::task_terminate(task))
 }
 
 /// `task_suspend`: adds one to a task's suspend count.

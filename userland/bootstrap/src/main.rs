@@ -1,0 +1,80 @@
+//! The boot server: reads the boot archive, starts its command, serves boot.defs until that ends, then reboots.
+//!
+//! The kernel starts it from a boot module with the names of the host control port and the device master port as its
+//! arguments. What it says while it comes up is kernel chatter to the host tool; from the mark that [`run`] writes right
+//! before the command starts, the console belongs to the programs.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod boot_archive;
+mod crash;
+mod devices;
+mod load;
+mod serve;
+
+use alloc::format;
+use alloc::string::String;
+
+use mach::port::{PortName, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::{console, println, stubs};
+use protocol::archive::{COMMAND, split_arguments};
+use protocol::channel::Channel;
+use protocol::control::Control;
+
+use boot_archive::BootArchive;
+use serve::{Privileges, Server};
+
+mach::entry!(main);
+
+/// What the command is said to have ended with when it could not even be started.
+const NOT_STARTED: i32 = 127;
+
+fn main(arguments: Arguments) -> Result<(), String> {
+    load::reserve_null_pages(mach::task_self()).map_err(|error| format!("reserving the first pages: {error}"))?;
+    let privileges = privileges(&arguments)?;
+    let device = devices::open_console(privileges.device.name())?;
+    console::set_device(device);
+    println!("bootstrap: up");
+    let status = run(&privileges).unwrap_or_else(|error| {
+        println!("bootstrap: {error}");
+        NOT_STARTED
+    });
+    tell(Control::Exit(status));
+    devices::drain();
+    stubs::mach_host::host_reboot(privileges.host.name(), 0).map_err(|error| format!("host_reboot: {error}"))
+}
+
+/// The two rights that the boot script passed by name.
+fn privileges(arguments: &Arguments) -> Result<Privileges, String> {
+    let right = |index: usize, what: &str| {
+        let text = arguments.get_str(index);
+        text.and_then(|text| text.parse().ok())
+            .map(|name| SendRight::from_name(PortName(name)))
+            .ok_or_else(|| format!("argument {index}: expected the name of the {what} port, found {text:?}"))
+    };
+    Ok(Privileges { host: right(1, "host control")?, device: right(2, "device master")? })
+}
+
+/// Starts the archive's command and serves until it has ended.
+fn run(privileges: &Privileges) -> Result<i32, String> {
+    let archive = BootArchive::read(privileges.device.name())?;
+    println!("bootstrap: {} members in the boot archive", archive.names().count());
+    let command =
+        archive.member(COMMAND).ok_or_else(|| format!("boot archive: expected a member {COMMAND}, found none"))?;
+    let command = split_arguments(command).map_err(|error| format!("{COMMAND}: {error}"))?;
+    let mut server = Server::new(&archive, privileges).map_err(|error| format!("port set: {error}"))?;
+    tell(Control::Ready);
+    // From here on the console is the programs'.
+    console::write(&Channel::Console.switch()).map_err(|error| format!("console: {error}"))?;
+    server.run(&command)
+}
+
+/// A line for the host tool.
+fn tell(line: Control) {
+    // A console that fails cannot be told about.
+    let _ = console::write_on(Channel::Control, format!("{line}\n").as_bytes());
+}

@@ -1,0 +1,299 @@
+//! The server's loop: every program it started calls on a port of its own, all of them in one port set.
+//!
+//! A program's port is its bootstrap port and its exception port, and the port to which the kernel says that its task is
+//! gone. So all that happens to one program comes through one queue, in the order in which it happened: the exit status a
+//! program tells is always read before the end of its task.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bootstrap::arguments::{Privilege, substitute};
+use bootstrap::image::Image;
+use mach::boot::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
+use mach::error::{KernReturn, Result};
+use mach::memory::OutOfLine;
+use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendOnceRight, SendRight};
+use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
+use mach::sys::trap;
+use mach::{println, stubs, task_self};
+use protocol::archive::{PROGRAMS, split_arguments};
+use protocol::tasks::{State, Task};
+use protocol::{ARGUMENTS_MAX, CRASH_STATUS, SPAWN_SUSPENDED};
+
+use crate::boot_archive::BootArchive;
+use crate::crash::Crash;
+use crate::load::NewTask;
+
+/// `MACH_NOTIFY_DEAD_NAME` of notify.h.
+const MACH_NOTIFY_DEAD_NAME: i32 = 0o110;
+
+/// `TASK_BASIC_INFO` of task_info.h, whose first integer is the suspend count.
+const TASK_BASIC_INFO: i32 = 1;
+
+/// Integers that `task_info` answers at most.
+const TASK_INFO_MAX: usize = 1024;
+
+/// Room for the largest request: `boot_spawn` with all its arguments.
+const REQUEST_SIZE: usize = ARGUMENTS_MAX + 512;
+
+/// Room for the largest reply.
+const REPLY_SIZE: usize = 512;
+
+/// The first names to try for a right inserted into a program's space, as GNU Mach's boot scripts do.
+const FIRST_NAME: u32 = 1;
+
+/// The rights that only the boot server holds.
+pub(crate) struct Privileges {
+    /// The host control port.
+    pub(crate) host: SendRight,
+    /// The device master port.
+    pub(crate) device: SendRight,
+}
+
+/// A program that was started and whose task is still there.
+struct Program {
+    id: u32,
+    name: String,
+    task: SendRight,
+    port: ReceiveRight,
+    exit_port: Option<SendOnceRight>,
+    status: Option<i32>,
+}
+
+/// The boot server.
+pub(crate) struct Server<'a> {
+    archive: &'a BootArchive,
+    privileges: &'a Privileges,
+    ports: PortSet,
+    programs: Vec<Program>,
+    last_id: u32,
+}
+
+impl<'a> Server<'a> {
+    /// A server that has started nothing yet.
+    pub(crate) fn new(archive: &'a BootArchive, privileges: &'a Privileges) -> Result<Self> {
+        Ok(Self { archive, privileges, ports: PortSet::allocate()?, programs: Vec::new(), last_id: 0 })
+    }
+
+    /// Starts the command and serves until it has ended; returns its exit status.
+    pub(crate) fn run(&mut self, command: &[&[u8]]) -> core::result::Result<i32, String> {
+        let command = self.spawn(command, false, None)?;
+        loop {
+            let mut request = vec![0u64; REQUEST_SIZE / 8];
+            let answer =
+                mach_msg(&mut request, MACH_RCV_MSG, 0, REQUEST_SIZE as u32, self.ports.name(), 0, PortName::NULL);
+            KernReturn::from_mach_msg(answer).into_result().map_err(|error| format!("receiving requests: {error}"))?;
+            if let Some((id, status)) = self.serve(&mut request)
+                && id == command
+            {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+impl Server<'_> {
+    /// Serves one message. Answers the id and exit status of a program if it was its end.
+    fn serve(&mut self, request: &mut [u64]) -> Option<(u32, i32)> {
+        let mut reply = vec![0u64; REPLY_SIZE / 8];
+        let caller = PortName(request[2] as u32);
+        let index = self.programs.iter().position(|program| program.port.name() == caller)?;
+        let mut call = Call { server: self, index, ended: None };
+        let served = stubs::boot_server::demux(&mut call, request, &mut reply)
+            || stubs::exc_server::demux(&mut call, request, &mut reply)
+            || stubs::notify_server::demux(&mut call, request, &mut reply);
+        let ended = call.ended;
+        if served {
+            send_reply(&mut reply);
+        }
+        ended
+    }
+
+    /// Starts a program; returns its id.
+    fn spawn(
+        &mut self,
+        arguments: &[&[u8]],
+        suspended: bool,
+        exit_port: Option<SendOnceRight>,
+    ) -> core::result::Result<u32, String> {
+        let name = arguments.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+        let member = format!("{PROGRAMS}{name}");
+        let file = self.archive.member(&member).ok_or_else(|| format!("{name}: no such program"))?;
+        let image = Image::parse(file).map_err(|error| format!("{member}: {error}"))?;
+        let kernel = |what: &'static str| {
+            let name = name.clone();
+            move |error: KernReturn| format!("{name}: {what}: {error}")
+        };
+
+        let task = NewTask::create(&name).map_err(kernel("task_create"))?;
+        let arguments = substitute(arguments, |privilege| self.insert(task.name(), privilege))
+            .map_err(kernel("inserting a privileged right"))?;
+        let port = self.adopt(task.name()).map_err(kernel("its ports"))?;
+        if suspended {
+            trap::task_suspend(task.name()).map_err(kernel("task_suspend"))?;
+        }
+        task.start(&image, &arguments).map_err(|error| format!("{name}: {error}"))?;
+
+        self.last_id += 1;
+        let task = task.finished();
+        self.programs.push(Program { id: self.last_id, name, task, port, exit_port, status: None });
+        Ok(self.last_id)
+    }
+
+    /// Puts a copy of a privileged right into a task, under the first free name.
+    fn insert(&self, task: PortName, privilege: Privilege) -> Result<u32> {
+        let right = match privilege {
+            Privilege::Host => self.privileges.host.name(),
+            Privilege::Device => self.privileges.device.name(),
+        };
+        let mut name = FIRST_NAME;
+        loop {
+            match trap::mach_port_insert_right(task, PortName(name), right, Disposition::CopySend) {
+                Err(KernReturn::KERN_NAME_EXISTS) => name += 1,
+                other => return other.map(|()| name),
+            }
+        }
+    }
+
+    /// Makes the port by which this server and the task know each other, and has the kernel tell it when the task ends.
+    fn adopt(&self, task: PortName) -> Result<ReceiveRight> {
+        let port = ReceiveRight::allocate()?;
+        self.ports.add(&port)?;
+        let right = port.make_send()?;
+        trap::task_set_special_port(task, TASK_BOOTSTRAP_PORT, right.name())?;
+        trap::task_set_special_port(task, TASK_EXCEPTION_PORT, right.name())?;
+        stubs::mach_port::mach_port_request_notification(task_self(), task, MACH_NOTIFY_DEAD_NAME, 0, port.name())?;
+        Ok(port)
+    }
+
+    /// What `boot_list` answers about a program.
+    fn describe(&self, program: &Program) -> Task {
+        let mut info = [0; TASK_INFO_MAX];
+        let suspended = stubs::mach::task_info(program.task.name(), TASK_BASIC_INFO, &mut info)
+            .is_ok_and(|count| count > 0 && info[0] > 0);
+        let state = match program.status {
+            Some(_) => State::Exiting,
+            None if suspended => State::Suspended,
+            None => State::Running,
+        };
+        Task { id: program.id, state, name: program.name.clone() }
+    }
+}
+
+/// One request, and the program that made it.
+struct Call<'s, 'a> {
+    server: &'s mut Server<'a>,
+    index: usize,
+    ended: Option<(u32, i32)>,
+}
+
+impl Call<'_, '_> {
+    fn program(&mut self) -> &mut Program {
+        &mut self.server.programs[self.index]
+    }
+}
+
+impl stubs::boot_server::Server for Call<'_, '_> {
+    fn boot_spawn(
+        &mut self,
+        _bootstrap: PortName,
+        arguments: &[u8],
+        flags: i32,
+        exit_port: SendOnceRight,
+    ) -> Result<SendRight> {
+        let arguments = split_arguments(arguments).map_err(|_| KernReturn::KERN_INVALID_ARGUMENT)?;
+        if flags & !SPAWN_SUSPENDED != 0 {
+            return Err(KernReturn::KERN_INVALID_ARGUMENT);
+        }
+        match self.server.spawn(&arguments, flags & SPAWN_SUSPENDED != 0, Some(exit_port)) {
+            Ok(_) => self.server.programs.last().ok_or(KernReturn::KERN_FAILURE)?.task.try_clone(),
+            Err(error) => {
+                // The return value has room for a number only; the reason goes to whoever watches.
+                println!("bootstrap: {error}");
+                Err(KernReturn::KERN_INVALID_NAME)
+            }
+        }
+    }
+
+    fn boot_exit(&mut self, _bootstrap: PortName, status: i32) -> Result<()> {
+        self.program().status = Some(status);
+        Ok(())
+    }
+
+    fn boot_list(&mut self, _bootstrap: PortName) -> Result<OutOfLine> {
+        let list: String =
+            self.server.programs.iter().map(|program| format!("{}\n", self.server.describe(program))).collect();
+        OutOfLine::copy_of(list.as_bytes())
+    }
+
+    fn boot_read_file(&mut self, _bootstrap: PortName, name: &[u8], offset: u64) -> Result<OutOfLine> {
+        let name = str::from_utf8(name).map_err(|_| KernReturn::KERN_INVALID_NAME)?;
+        let member = self.server.archive.member(name).ok_or(KernReturn::KERN_INVALID_NAME)?;
+        let offset = usize::try_from(offset).map_err(|_| KernReturn::KERN_INVALID_VALUE)?;
+        OutOfLine::copy_of(member.get(offset..).ok_or(KernReturn::KERN_INVALID_VALUE)?)
+    }
+
+    fn boot_console(&mut self, _bootstrap: PortName) -> Result<SendRight> {
+        mach::console::device_right()
+    }
+
+    fn boot_directory(&mut self, _bootstrap: PortName) -> Result<OutOfLine> {
+        let names: String = self.server.archive.names().map(|name| name + "\n").collect();
+        OutOfLine::copy_of(names.as_bytes())
+    }
+}
+
+impl stubs::exc_server::Server for Call<'_, '_> {
+    /// Reports the crash and ends the task. A task that a program made itself inherits its exception port: its crash is
+    /// reported as such and does not become the program's status.
+    fn exception_raise(
+        &mut self,
+        _exception_port: PortName,
+        thread: SendRight,
+        task: SendRight,
+        exception: i32,
+        code: i32,
+        subcode: i64,
+    ) -> Result<()> {
+        let crash = Crash { thread: thread.name(), exception, code, subcode }.describe();
+        let program = self.program();
+        if program.task.name() == task.name() {
+            program.status = Some(CRASH_STATUS + exception);
+            println!("{}[{}]: crashed: {crash}", program.name, program.id);
+        } else {
+            println!("{}[{}]: a task it made crashed: {crash}", program.name, program.id);
+        }
+        let _ = trap::task_terminate(task.name());
+        // The thread that would have read the answer is gone with its task.
+        Err(KernReturn::MIG_NO_REPLY)
+    }
+}
+
+impl stubs::notify_server::Server for Call<'_, '_> {
+    /// The program's task is gone.
+    fn mach_notify_dead_name(&mut self, _notify: PortName, name: PortName) -> Result<()> {
+        // The notification carries a reference of the dead name.
+        drop(SendRight::from_name(name));
+        if self.program().task.name() != name {
+            return Ok(());
+        }
+        let program = self.server.programs.remove(self.index);
+        let status = program.status.unwrap_or(0);
+        if let Some(exit_port) = program.exit_port {
+            // Whoever asked may be gone itself.
+            let _ = stubs::boot::boot_exited(exit_port, status);
+        }
+        self.ended = Some((program.id, status));
+        Ok(())
+    }
+}
+
+/// Sends a reply without waiting: a client that cannot take it loses it.
+fn send_reply(reply: &mut [u64]) {
+    let size = (reply[0] >> 32) as u32;
+    if reply[1] as u32 != PortName::NULL.0 {
+        let _ = mach_msg(reply, MACH_SEND_MSG | MACH_SEND_TIMEOUT, size, 0, PortName::NULL, 0, PortName::NULL);
+    }
+}

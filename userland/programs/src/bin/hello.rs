@@ -1,0 +1,19 @@
+//! hello: writes one line to the console, and its arguments, if it has any, on further lines.
+//!
+//! Its trace must show how a program comes by its console (`task_get_special_port`, `boot_console`), one
+//! `device_write_inband` for each line, and its end (`boot_exit`, `task_terminate`).
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use mach::println;
+use mach::rt::arguments::Arguments;
+
+mach::entry!(main);
+
+fn main(arguments: Arguments) {
+    println!("hello, world");
+    for (index, argument) in arguments.iter().enumerate().skip(1) {
+        println!("argument {index}: {}", argument.escape_ascii());
+    }
+}
