@@ -1,0 +1,276 @@
+//! Command line of the MIG compiler: check, list, table, dump, show, explain, gen.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mig_defs::annotations::Annotations;
+use mig_defs::codegen;
+use mig_defs::compile::{Compilation, Options, compile};
+use mig_defs::diag::{Code, Diagnostics, Severity};
+use mig_defs::layout;
+use mig_defs::model::Model;
+use mig_defs::show;
+use mig_defs::source::{Disk, SourceMap};
+
+/// A MIG compiler for GNU Mach.
+#[derive(Parser)]
+#[command(name = "mig-defs")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compile and report what is wrong, and which routines have no Rust stub.
+    Check(Input),
+    /// Print one line per routine: subsystem, base, name, number, request id, reply id.
+    List(Input),
+    /// Write Rust stubs.
+    Gen {
+        /// Which side.
+        side: Side,
+        #[command(flatten)]
+        input: Input,
+        /// The file to write; standard output if not given.
+        #[arg(short)]
+        output: Option<PathBuf>,
+        /// Path of the runtime crate in the generated code.
+        #[arg(long, default_value = "::mach")]
+        runtime: String,
+        /// Write nothing; fail if the file is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write binary decode tables of all files together.
+    Table {
+        #[command(flatten)]
+        input: Input,
+        /// The file to write.
+        #[arg(short)]
+        output: PathBuf,
+        /// More annotation files.
+        #[arg(long)]
+        annotations: Vec<PathBuf>,
+    },
+    /// Print what a stage of the compiler made of a file.
+    Dump {
+        /// Which stage.
+        #[arg(long)]
+        stage: Stage,
+        #[command(flatten)]
+        input: Input,
+    },
+    /// Explain a diagnostic code.
+    Explain {
+        /// As in MD0031; all of them if not given.
+        code: Option<String>,
+    },
+    /// Print the messages of a routine as byte maps.
+    Show {
+        /// Its name, or the message id of its request or reply.
+        routine: String,
+        #[command(flatten)]
+        input: Input,
+    },
+}
+
+#[derive(Args)]
+struct Input {
+    /// The .defs files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Where #include looks.
+    #[arg(short = 'I')]
+    include: Vec<PathBuf>,
+    /// Define a macro: NAME or NAME=VALUE.
+    #[arg(short = 'D')]
+    define: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Side {
+    User,
+    Server,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stage {
+    Ast,
+    Model,
+    Layout,
+}
+
+impl Input {
+    fn options(&self) -> Options {
+        let options = Options::lp64(self.include.clone());
+        self.define.iter().fold(options, |options, macro_text| match macro_text.split_once('=') {
+            Some((name, value)) => options.define(name, value),
+            None => options.define(macro_text, "1"),
+        })
+    }
+
+    /// Compiles every file, reporting to standard error.
+    fn compile(&self) -> Vec<(&Path, Compilation)> {
+        let options = self.options();
+        let compiled = self.files.iter().map(|file| (file.as_path(), compile(file, &options, &Disk)));
+        compiled.inspect(|(_, compilation)| eprint!("{}", compilation.report())).collect()
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().verb {
+        Verb::Check(input) => check(&input),
+        Verb::List(input) => {
+            let lists = input.compile().into_iter().filter_map(|(_, compilation)| compilation.model);
+            print(&lists.map(|model| layout::list(&model)).collect::<String>())
+        }
+        Verb::Gen { side, input, output, runtime, check } => generate(side, &input, output.as_deref(), &runtime, check),
+        Verb::Table { input, output, annotations } => table(&input, &output, &annotations),
+        Verb::Dump { stage, input } => dump(stage, &input),
+        Verb::Explain { code } => explain(code.as_deref()),
+        Verb::Show { routine, input } => show_routine(&routine, &input),
+    }
+}
+
+/// To standard output; a reader that went away is not an error of ours.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write the output"),
+        _ => Ok(()),
+    }
+}
+
+fn check(input: &Input) -> anyhow::Result<()> {
+    let (mut errors, mut routines, mut text) = (0, 0, String::new());
+    for (file, compilation) in input.compile() {
+        errors += compilation.diagnostics.errors();
+        let Some(model) = &compilation.model else {
+            writeln!(text, "{}: no subsystem", file.display())?;
+            continue;
+        };
+        routines += model.routines.len();
+        writeln!(
+            text,
+            "{}: subsystem {} {}, {} routines",
+            file.display(),
+            model.name,
+            model.base,
+            model.routines.len()
+        )?;
+        for (side, left_out) in [("user", codegen::user::left_out(model)), ("server", codegen::server::left_out(model))]
+        {
+            for (routine, why) in left_out {
+                writeln!(text, "  no {side} stub for {routine}: {why}")?;
+            }
+        }
+    }
+    writeln!(text, "{} files, {routines} routines, {errors} errors", input.files.len())?;
+    print(&text)?;
+    if errors > 0 {
+        bail!("{errors} errors");
+    }
+    Ok(())
+}
+
+fn generate(side: Side, input: &Input, output: Option<&Path>, runtime: &str, check: bool) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (file, compilation) in input.compile() {
+        let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
+        if !model.left_out.is_empty() {
+            bail!("{}: routines are left out because of the errors above", file.display());
+        }
+        let context = codegen::Context { model, sources: &compilation.sources, file, runtime };
+        text += &match side {
+            Side::User => codegen::user::generate(&context)?,
+            Side::Server => codegen::server::generate(&context)?,
+        };
+    }
+    match output {
+        None => print(&text),
+        Some(path) if check => {
+            let found = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            if found != text {
+                bail!("{} is not what its .defs generate; run gen without --check", path.display());
+            }
+            Ok(())
+        }
+        Some(path) => write(path, text.as_bytes()),
+    }
+}
+
+fn table(input: &Input, output: &Path, annotation_files: &[PathBuf]) -> anyhow::Result<()> {
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
+    let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+    for path in annotation_files {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = sources.add(path.clone(), text);
+        annotations.add(file, &sources, &mut diagnostics);
+    }
+    eprint!("{}", diagnostics.render(&sources));
+    let compilations = input.compile();
+    let models: Vec<&Model> = compilations.iter().filter_map(|(_, compilation)| compilation.model.as_ref()).collect();
+    write(output, &codegen::table::tables(&models, &annotations))?;
+    if diagnostics.errors() > 0 {
+        bail!("the annotations above have errors");
+    }
+    Ok(())
+}
+
+fn dump(stage: Stage, input: &Input) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (_, compilation) in input.compile() {
+        match (stage, &compilation.model) {
+            (Stage::Ast, _) => writeln!(text, "{:#?}", compilation.syntax)?,
+            (Stage::Model, Some(model)) => text += &show::model(model),
+            (Stage::Layout, Some(model)) => {
+                for routine in &model.routines {
+                    text += &show::routine(model, routine);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+    print(&text)
+}
+
+fn explain(name: Option<&str>) -> anyhow::Result<()> {
+    let codes = match name {
+        None => Code::ALL.to_vec(),
+        Some(name) => vec![Code::from_name(name).with_context(|| format!("there is no diagnostic {name}"))?],
+    };
+    let line = |code: &Code| {
+        let severity = if code.severity() == Severity::Error { "error" } else { "warning" };
+        format!("{} {severity}: {}\n    {}\n", code.name(), code.title(), code.explanation())
+    };
+    print(&codes.iter().map(line).collect::<String>())
+}
+
+fn show_routine(wanted: &str, input: &Input) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (_, compilation) in input.compile() {
+        let Some(model) = &compilation.model else { continue };
+        for routine in &model.routines {
+            let layout = layout::layout(model, routine);
+            let ids = [layout.request.id, layout.reply.id].map(|id| id.to_string());
+            if *routine.name == *wanted || ids.iter().any(|id| id == wanted) {
+                text += &show::routine(model, routine);
+            }
+        }
+    }
+    if text.is_empty() {
+        bail!("no routine is called, and no message has the id, {wanted}");
+    }
+    print(&text)
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let temporary = path.with_extension("tmp");
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}

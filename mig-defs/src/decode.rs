@@ -1,0 +1,336 @@
+//! Message bytes and tables to fields.
+//!
+//! ```
+//! # fn print(tables: mig_defs::table::Tables<'_>, bytes: &[u8]) {
+//! use mig_defs::decode::{Error, Message};
+//! use mig_defs::value::{Value, View};
+//!
+//! match Message::new(tables, bytes, View::Sent) {
+//!     Ok(message) => {
+//!         print!("{}.{}(", message.routine().subsystem(), message.routine().name());
+//!         for field in message.fields() {
+//!             match field {
+//!                 Ok(field) => match (field.value, field.set) {
+//!                     (Value::Unsigned { value, .. }, Some(set)) => {
+//!                         // VM_PROT_READ|VM_PROT_WRITE
+//!                         let names: Vec<&str> = set.names_of(value as u32).collect();
+//!                         print!("{}: {}", field.name, names.join("|"));
+//!                     }
+//!                     (Value::KernReturn(code), _) => print!("= {:?}", tables.error_name(code)),
+//!                     (Value::Port(right), _) => print!("{}: {:#x}", field.name, right.name),
+//!                     (Value::Struct(members), _) => {
+//!                         members.fields().for_each(|member| print!("{}: {:?}", member.name, member.value));
+//!                     }
+//!                     (value, _) => print!("{}: {value:?}", field.name),
+//!                 },
+//!                 // What was sound has been delivered; the rest is raw bytes from here on.
+//!                 Err(error) => print!("{error}: {:x?}", message.rest(error.offset)),
+//!             }
+//!         }
+//!     }
+//!     Err(Error { msgh_id: Some(id), .. }) => print!("message {id}: {bytes:x?}"),
+//!     Err(error) => print!("{error}"),
+//! }
+//! # }
+//! ```
+
+use core::fmt;
+
+use crate::table::{Item, ItemRole, Items, Routine, Tables, TypeKind};
+use crate::value::{Array, Disposition, Field, PortRight, Value, View, array, until_nul, value};
+use crate::wire::{DESCRIPTOR_SIZE, Descriptor, HEADER_SIZE, Header, read_u32, read_u64};
+
+/// Why a message, or an item of it, cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error<'a> {
+    /// `msgh_id`; `None` if the message is shorter than a header.
+    pub msgh_id: Option<u32>,
+    /// The routine, if the id is known.
+    pub routine: Option<&'a str>,
+    /// The item that is wrong.
+    pub field: Option<&'a str>,
+    /// Where it starts in the message.
+    pub offset: usize,
+    /// What is wrong.
+    pub reason: Reason,
+    /// Bytes (or, for [`Reason::WrongSize`], the bytes its type has) needed from `offset`.
+    pub need: u64,
+    /// Bytes there are.
+    pub have: u64,
+}
+
+/// What is wrong with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The message ends before the item does.
+    Truncated,
+    /// No routine has this id.
+    UnknownId,
+    /// The descriptor gives data of another size than the item's type has.
+    WrongSize,
+    /// The descriptor gives port rights where the type has none, or the other way round.
+    NotThisType {
+        /// The `msgt_name` found.
+        found: u8,
+    },
+    /// Bytes are left after the last item.
+    TrailingBytes,
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.msgh_id {
+            Some(id) => write!(out, "message {id}")?,
+            None => write!(out, "message")?,
+        }
+        if let Some(routine) = self.routine {
+            write!(out, " ({routine})")?;
+        }
+        if let Some(field) = self.field {
+            write!(out, ": {field} at byte {}", self.offset)?;
+        }
+        match self.reason {
+            Reason::Truncated => write!(out, ": needs {} bytes, there are {}", self.need, self.have),
+            Reason::UnknownId => write!(out, ": no routine has this id"),
+            Reason::WrongSize => write!(out, ": expected {} bytes of data, found {}", self.need, self.have),
+            Reason::NotThisType { found } => write!(out, ": descriptor of type {found} does not fit"),
+            Reason::TrailingBytes => write!(out, ": {} bytes after the last item at byte {}", self.have, self.offset),
+        }
+    }
+}
+
+impl core::error::Error for Error<'_> {}
+
+/// A message whose routine is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    header: Header,
+    bytes: &'a [u8],
+    routine: Routine<'a>,
+    is_reply: bool,
+    view: View,
+}
+
+impl<'a> Message<'a> {
+    /// Looks the message's id up. Some ids are a reply and, in an interface for asynchronous use, also a one-way request
+    /// with the same content (`device_open` and `device_open_reply`): they count as the reply.
+    pub fn new(tables: Tables<'a>, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
+        let header = read_header(bytes)?;
+        let request = tables.request(header.id).map(|routine| (routine, false));
+        let reply = tables.reply(header.id).map(|routine| (routine, true));
+        let found = match request {
+            Some((routine, _)) if routine.reply_id().is_some() => request,
+            _ => reply.or(request),
+        };
+        Self::found(header, bytes, found, view)
+    }
+
+    /// The message as a reply, for ids that are both a request and a reply and for a caller who knows the request.
+    pub fn reply(tables: Tables<'a>, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
+        let header = read_header(bytes)?;
+        Self::found(header, bytes, tables.reply(header.id).map(|routine| (routine, true)), view)
+    }
+
+    fn found(
+        header: Header,
+        bytes: &'a [u8],
+        found: Option<(Routine<'a>, bool)>,
+        view: View,
+    ) -> Result<Self, Error<'a>> {
+        match found {
+            Some((routine, is_reply)) => Ok(Self { header, bytes, routine, is_reply, view }),
+            None => Err(Error {
+                msgh_id: Some(header.id),
+                routine: None,
+                field: None,
+                offset: 0,
+                reason: Reason::UnknownId,
+                need: 0,
+                have: bytes.len() as u64,
+            }),
+        }
+    }
+
+    /// The header.
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The routine, with its name and subsystem.
+    pub fn routine(&self) -> Routine<'a> {
+        self.routine
+    }
+
+    /// Whether it is the reply.
+    pub fn is_reply(&self) -> bool {
+        self.is_reply
+    }
+
+    /// The message's bytes from `offset` on.
+    pub fn rest(&self, offset: usize) -> &'a [u8] {
+        self.bytes.get(offset..).unwrap_or(&[])
+    }
+
+    /// The fields: of a request the request port and then the arguments, of a reply the return code and then the
+    /// arguments. After an error there are no more.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields { message: *self, items: self.routine.items(self.is_reply), offset: HEADER_SIZE, state: State::Items }
+    }
+}
+
+fn read_header<'a>(bytes: &[u8]) -> Result<Header, Error<'a>> {
+    Header::read(bytes).ok_or(Error {
+        msgh_id: None,
+        routine: None,
+        field: None,
+        offset: 0,
+        reason: Reason::Truncated,
+        need: HEADER_SIZE as u64,
+        have: bytes.len() as u64,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Items,
+    Done,
+}
+
+/// An iterator over a message's fields.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    message: Message<'a>,
+    items: Items<'a>,
+    offset: usize,
+    state: State,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>, Error<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Done {
+            return None;
+        }
+        let Some(item) = self.items.next() else {
+            self.state = State::Done;
+            let have = self.message.bytes.len().saturating_sub(self.offset);
+            return (have > 0).then(|| Err(self.error(None, Reason::TrailingBytes, 0, have as u64)));
+        };
+        let field = match item.role() {
+            ItemRole::RequestPort => Ok(self.request_port(item)),
+            _ => self.item(item),
+        };
+        if field.is_err() {
+            self.state = State::Done;
+        }
+        Some(field)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Where the next item starts.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    fn error(&self, item: Option<Item<'a>>, reason: Reason, need: u64, have: u64) -> Error<'a> {
+        Error {
+            msgh_id: Some(self.message.header.id),
+            routine: Some(self.message.routine.name()),
+            field: item.map(|item| item.name()),
+            offset: self.offset,
+            reason,
+            need,
+            have,
+        }
+    }
+
+    /// A sender's request port is the remote port; to the receiver it is the local one.
+    fn request_port(&self, item: Item<'a>) -> Field<'a> {
+        let header = self.message.header;
+        let view = self.message.view;
+        let (name, disposition) = match view {
+            View::Sent => (header.remote_port, header.remote_disposition()),
+            View::Received => (header.local_port as u32, header.local_disposition()),
+        };
+        let right = PortRight { name, disposition: Disposition(disposition), view };
+        Field { name: item.name(), type_name: item.ty().name(), value: Value::Port(right), set: None }
+    }
+
+    fn item(&mut self, item: Item<'a>) -> Result<Field<'a>, Error<'a>> {
+        let bytes = self.message.bytes;
+        let have = bytes.len().saturating_sub(self.offset) as u64;
+        let Some(word) = read_u64(bytes, self.offset) else {
+            return Err(self.error(Some(item), Reason::Truncated, DESCRIPTOR_SIZE as u64, have));
+        };
+        let descriptor = Descriptor::from_word(word);
+        let start = self.offset + DESCRIPTOR_SIZE;
+        let size = if descriptor.inline { descriptor.data_size() } else { 8 };
+        // The sum fits: a descriptor describes less than 2^45 bytes.
+        let need = DESCRIPTOR_SIZE as u64 + size;
+        let Some(data) = usize::try_from(size).ok().and_then(|size| bytes.get(start..start.checked_add(size)?)) else {
+            return Err(self.error(Some(item), Reason::Truncated, need, have));
+        };
+        let value = match descriptor.inline {
+            true => self.inline(item, descriptor, data)?,
+            false => self.out_of_line(descriptor, data),
+        };
+        let field = Field { name: item.name(), type_name: item.ty().name(), value, set: item.set() };
+        // The padding after the last item may be missing.
+        self.offset = (start + data.len().next_multiple_of(8)).min(bytes.len());
+        let failed = matches!(value, Value::KernReturn(code) if code != 0);
+        if item.role() == ItemRole::RetCode && failed && self.offset == bytes.len() {
+            self.state = State::Done;
+        }
+        Ok(field)
+    }
+
+    fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {
+        let ty = item.ty();
+        let element = ty.element();
+        let wrong_type = Reason::NotThisType { found: descriptor.name };
+        // A null right of a polymorphic type may be sent with any type name, so only the type's side is certain.
+        if descriptor.is_port() && element.kind() != TypeKind::Port {
+            return Err(self.error(Some(item), wrong_type, 0, data.len() as u64));
+        }
+        if element.kind() == TypeKind::Port {
+            return match usize::from(descriptor.size / 8) {
+                stride @ (4 | 8) => Ok(self.ports(item, descriptor, data, stride)),
+                _ => Err(self.error(Some(item), wrong_type, 8, data.len() as u64)),
+            };
+        }
+        match (ty.kind(), ty.size()) {
+            (TypeKind::CString, 0) => Ok(Value::Text(until_nul(data))),
+            // An array of variable size holds whole elements; how the descriptor counts them does not matter.
+            (TypeKind::Array, 0) => match element.size() {
+                0 => Ok(Value::Bytes(data)),
+                size if data.len().is_multiple_of(size) => Ok(array(element, data)),
+                size => Err(self.error(Some(item), Reason::WrongSize, size as u64, data.len() as u64)),
+            },
+            // Structs of 8-byte members went as bytes before MIG's fix of 2025 and as 64-bit integers since:
+            // only the total size tells.
+            (_, size) if size == data.len() => Ok(value(ty, data)),
+            (_, size) => Err(self.error(Some(item), Reason::WrongSize, size as u64, data.len() as u64)),
+        }
+    }
+
+    fn ports(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8], stride: usize) -> Value<'a> {
+        let (disposition, view) = (Disposition(descriptor.name), self.message.view);
+        if item.ty().kind() == TypeKind::Port && descriptor.number == 1 {
+            let name = read_u32(data, 0).unwrap_or(0);
+            return Value::Port(PortRight { name, disposition, view });
+        }
+        let count = data.len() / stride;
+        Value::Array(Array { element: item.ty().element(), data, count, stride, port: Some((disposition, view)) })
+    }
+
+    fn out_of_line(&self, descriptor: Descriptor, data: &[u8]) -> Value<'a> {
+        let address = read_u64(data, 0).unwrap_or(0);
+        if descriptor.is_port() {
+            let disposition = Disposition(descriptor.name);
+            return Value::OutOfLinePorts { address, count: descriptor.number, disposition, view: self.message.view };
+        }
+        Value::OutOfLine { address, size: descriptor.data_size(), deallocate: descriptor.deallocate }
+    }
+}

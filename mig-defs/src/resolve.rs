@@ -1,0 +1,148 @@
+//! Syntax tree to model: applies MIG's defaults and makes every semantic check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::format;
+use std::rc::Rc;
+use std::string::String;
+use std::vec::Vec;
+
+use crate::ast::{self, Statement};
+use crate::diag::{Code, Diagnostics};
+use crate::model::{Abi, Model, TypeId};
+use crate::source::Span;
+
+mod routine;
+mod types;
+
+/// Resolves a file. `None` if there is no subsystem to resolve; otherwise everything that is sound is in the model, and
+/// what is not has been reported.
+pub fn resolve(file: &ast::File, abi: Abi, diagnostics: &mut Diagnostics) -> Option<Model> {
+    let mut resolver = Resolver::new(abi, diagnostics);
+    resolver.declare_basic_types();
+    for statement in &file.statements {
+        resolver.statement(statement);
+    }
+    resolver.has_subsystem.then_some(resolver.model)
+}
+
+/// A problem that was already reported.
+struct Reported;
+
+struct Resolver<'a> {
+    model: Model,
+    diagnostics: &'a mut Diagnostics,
+    has_subsystem: bool,
+    warned_early_types: bool,
+    /// Names of types whose declaration was wrong: using them is not a second error.
+    broken: BTreeSet<Rc<str>>,
+    routine_names: BTreeMap<Rc<str>, Span>,
+    next_number: u32,
+    user_prefix: String,
+    server_prefix: String,
+    wait_time: Option<String>,
+    msg_option: Option<String>,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(abi: Abi, diagnostics: &'a mut Diagnostics) -> Self {
+        let model = Model {
+            abi,
+            name: Rc::from(""),
+            base: 0,
+            kernel_user: false,
+            kernel_server: false,
+            server_demux: None,
+            types: Vec::new(),
+            named: BTreeMap::new(),
+            routines: Vec::new(),
+            left_out: Vec::new(),
+        };
+        Self {
+            model,
+            diagnostics,
+            has_subsystem: false,
+            warned_early_types: false,
+            broken: BTreeSet::new(),
+            routine_names: BTreeMap::new(),
+            next_number: 0,
+            user_prefix: String::new(),
+            server_prefix: String::new(),
+            wait_time: None,
+            msg_option: None,
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Subsystem(subsystem) => self.subsystem(subsystem),
+            Statement::WaitTime(word) => self.wait_time.clone_from(word),
+            Statement::MsgOption(word) => {
+                self.msg_option = (word != "MACH_MSG_OPTION_NONE").then(|| word.clone());
+            }
+            Statement::ServerPrefix(name) => self.server_prefix = String::from(&*name.text),
+            Statement::UserPrefix(name) => self.user_prefix = String::from(&*name.text),
+            Statement::ServerDemux(name) => self.model.server_demux = Some(name.text.clone()),
+            Statement::Type(named) => self.type_statement(named),
+            Statement::Routine(routine) => self.routine_statement(routine),
+            Statement::Skip(count) => self.next_number += count,
+            Statement::BrokenRoutine(span) => {
+                let number = self.take_number();
+                self.diagnostics.report(Code::RoutineLeftOut, *span, format!("routine {number} is left out"));
+                self.model.left_out.push((Rc::from("?"), number));
+            }
+            Statement::Import(_) | Statement::RcsId(_) => {}
+        }
+    }
+
+    fn take_number(&mut self) -> u32 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    fn subsystem(&mut self, subsystem: &ast::Subsystem) {
+        if self.has_subsystem {
+            let message = format!("the earlier subsystem `{}` is forgotten", self.model.name);
+            self.diagnostics.report(Code::SubsystemAgain, subsystem.name.span, message);
+        }
+        self.has_subsystem = true;
+        self.model.name = subsystem.name.text.clone();
+        self.model.base = subsystem.base;
+        self.model.kernel_user = subsystem.kernel_user;
+        self.model.kernel_server = subsystem.kernel_server;
+    }
+
+    fn type_statement(&mut self, named: &ast::NamedType) {
+        if !self.has_subsystem && !self.warned_early_types {
+            self.warned_early_types = true;
+            let message = "types before the subsystem statement; GNU MIG does not accept this";
+            self.diagnostics.report(Code::TypesBeforeSubsystem, named.name.span, message);
+        }
+        let name = named.name.text.clone();
+        if self.model.named.contains_key(&name) {
+            let message = format!("type `{name}` is already defined");
+            self.diagnostics.report(Code::TypeRedefined, named.name.span, message);
+        }
+        match self.named_type(named) {
+            Ok(id) => {
+                self.broken.remove(&name);
+                self.model.named.insert(name, id);
+            }
+            Err(Reported) => {
+                self.broken.insert(name);
+            }
+        }
+    }
+
+    fn look_up(&mut self, name: &ast::Ident) -> Result<TypeId, Reported> {
+        match self.model.named.get(&name.text) {
+            Some(id) if !self.broken.contains(&name.text) => Ok(*id),
+            _ => {
+                if !self.broken.contains(&name.text) {
+                    let message = format!("type `{}` is not defined", name.text);
+                    self.diagnostics.report(Code::UnknownType, name.span, message);
+                }
+                Err(Reported)
+            }
+        }
+    }
+}

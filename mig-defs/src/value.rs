@@ -1,0 +1,257 @@
+//! What a decoder delivers: fields with values, arrays and structs read only when asked.
+
+use crate::table::{Members, Set, Type, TypeKind};
+use crate::wire::{read_u32, read_u64, type_name as tn};
+
+/// One argument, return code or struct member.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// Its name in the .defs.
+    pub name: &'a str,
+    /// Its type's name in the .defs.
+    pub type_name: &'a str,
+    /// Its value.
+    pub value: Value<'a>,
+    /// What a number in it means, if an annotation says.
+    pub set: Option<Set<'a>>,
+}
+
+/// Which right a message carries, as its type descriptor (or `msgh_bits`) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disposition(pub u8);
+
+impl Disposition {
+    /// The name of the `MACH_MSG_TYPE_*` constant, without that prefix, in a message as it is sent.
+    pub fn sent_name(self) -> &'static str {
+        match u32::from(self.0) {
+            tn::MOVE_RECEIVE => "MOVE_RECEIVE",
+            tn::MOVE_SEND => "MOVE_SEND",
+            tn::MOVE_SEND_ONCE => "MOVE_SEND_ONCE",
+            tn::COPY_SEND => "COPY_SEND",
+            tn::MAKE_SEND => "MAKE_SEND",
+            tn::MAKE_SEND_ONCE => "MAKE_SEND_ONCE",
+            tn::PORT_NAME => "PORT_NAME",
+            tn::PROTECTED_PAYLOAD => "PROTECTED_PAYLOAD",
+            0 => "NONE",
+            _ => "UNKNOWN",
+        }
+    }
+
+    /// The same in a message as it is received: what the receiver now has.
+    pub fn received_name(self) -> &'static str {
+        match u32::from(self.0) {
+            tn::MOVE_RECEIVE => "PORT_RECEIVE",
+            tn::MOVE_SEND => "PORT_SEND",
+            tn::MOVE_SEND_ONCE => "PORT_SEND_ONCE",
+            _ => self.sent_name(),
+        }
+    }
+}
+
+/// Whether the message is seen by its sender or by its receiver. Port names are those of that task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// As it was sent: dispositions are what the sender asks for.
+    Sent,
+    /// As it was received: dispositions are what the receiver got.
+    Received,
+}
+
+/// A port right in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRight {
+    /// Its name in the task whose view this is; 0 is MACH_PORT_NULL, all ones MACH_PORT_DEAD.
+    pub name: u32,
+    /// Which right.
+    pub disposition: Disposition,
+    /// Whose view.
+    pub view: View,
+}
+
+/// A value.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A signed integer of so many bits.
+    Signed {
+        /// The number.
+        value: i64,
+        /// 8, 16, 32 or 64.
+        bits: u8,
+    },
+    /// An unsigned integer of so many bits.
+    Unsigned {
+        /// The number.
+        value: u64,
+        /// 8, 16, 32 or 64.
+        bits: u8,
+    },
+    /// A truth value; anything but 0 is true.
+    Bool(bool),
+    /// A return code.
+    KernReturn(i32),
+    /// A C string up to its NUL, or an array of characters. Not necessarily UTF-8.
+    Text(&'a [u8]),
+    /// Bytes of data.
+    Bytes(&'a [u8]),
+    /// The name of a port, without a right.
+    PortName(u32),
+    /// A port right.
+    Port(PortRight),
+    /// Several values of one type.
+    Array(Array<'a>),
+    /// A struct.
+    Struct(Struct<'a>),
+    /// Memory outside the message.
+    OutOfLine {
+        /// Where, in the task whose view this is.
+        address: u64,
+        /// How many bytes.
+        size: u64,
+        /// Whether the sender gives it away.
+        deallocate: bool,
+    },
+    /// An array of port rights outside the message.
+    OutOfLinePorts {
+        /// Where, in the task whose view this is.
+        address: u64,
+        /// How many.
+        count: u32,
+        /// Which rights.
+        disposition: Disposition,
+        /// Whose view.
+        view: View,
+    },
+}
+
+/// An array, not yet taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Array<'a> {
+    pub(crate) element: Type<'a>,
+    pub(crate) data: &'a [u8],
+    pub(crate) count: usize,
+    /// Bytes from one element to the next.
+    pub(crate) stride: usize,
+    pub(crate) port: Option<(Disposition, View)>,
+}
+
+impl<'a> Array<'a> {
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The elements' type name.
+    pub fn element_type_name(&self) -> &'a str {
+        self.element.name()
+    }
+
+    /// What the elements' numbers mean.
+    pub fn set(&self) -> Option<Set<'a>> {
+        self.element.set()
+    }
+
+    /// The element with this index.
+    pub fn get(&self, index: usize) -> Option<Value<'a>> {
+        let start = index.checked_mul(self.stride)?;
+        let data = self.data.get(start..start.checked_add(self.stride)?)?;
+        if index >= self.count {
+            return None;
+        }
+        match self.port {
+            Some((disposition, view)) => {
+                read_u32(data, 0).map(|name| Value::Port(PortRight { name, disposition, view }))
+            }
+            None => Some(value(self.element, data)),
+        }
+    }
+
+    /// The elements.
+    pub fn iter(&self) -> impl Iterator<Item = Value<'a>> {
+        let array = *self;
+        (0..self.count).map_while(move |index| array.get(index))
+    }
+}
+
+/// A struct, not yet taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Struct<'a> {
+    ty: Type<'a>,
+    data: &'a [u8],
+}
+
+impl<'a> Struct<'a> {
+    /// Its type's name.
+    pub fn type_name(&self) -> &'a str {
+        self.ty.name()
+    }
+
+    /// Its members.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields { members: self.ty.members(), data: self.data }
+    }
+}
+
+/// An iterator over a struct's members.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    members: Members<'a>,
+    data: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        let (name, ty, offset) = self.members.next()?;
+        let data = self.data.get(offset..offset.checked_add(ty.size())?)?;
+        Some(Field { name, type_name: ty.name(), value: value(ty, data), set: ty.set() })
+    }
+}
+
+/// The value of `data`, which has the size of `ty`.
+pub(crate) fn value<'a>(ty: Type<'a>, data: &'a [u8]) -> Value<'a> {
+    let bits = (data.len() * 8).min(64) as u8;
+    match (ty.kind(), data.len()) {
+        (TypeKind::Struct, _) => Value::Struct(Struct { ty, data }),
+        (TypeKind::Array, _) => array(ty.element(), data),
+        (TypeKind::CString, _) => Value::Text(until_nul(data)),
+        (TypeKind::Char, 1) => Value::Text(data),
+        (TypeKind::PortName | TypeKind::Port, 4 | 8) => Value::PortName(unsigned(data) as u32),
+        (TypeKind::KernReturn, 4) => Value::KernReturn(unsigned(data) as i32),
+        (TypeKind::Bool, 1 | 2 | 4 | 8) => Value::Bool(unsigned(data) != 0),
+        (TypeKind::Signed, 1 | 2 | 4 | 8) => {
+            let shift = 64 - u32::from(bits);
+            Value::Signed { value: (unsigned(data) << shift) as i64 >> shift, bits }
+        }
+        (TypeKind::Unsigned | TypeKind::Byte, 1 | 2 | 4 | 8) => Value::Unsigned { value: unsigned(data), bits },
+        _ => Value::Bytes(data),
+    }
+}
+
+/// As many elements as `data` has room for.
+pub(crate) fn array<'a>(element: Type<'a>, data: &'a [u8]) -> Value<'a> {
+    match (element.kind(), element.size()) {
+        (TypeKind::Char, _) => Value::Text(data),
+        (TypeKind::Byte, _) | (_, 0) => Value::Bytes(data),
+        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, port: None }),
+    }
+}
+
+pub(crate) fn until_nul(data: &[u8]) -> &[u8] {
+    let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+    &data[..end]
+}
+
+fn unsigned(data: &[u8]) -> u64 {
+    match data {
+        [byte] => u64::from(*byte),
+        [low, high] => u64::from(u16::from_le_bytes([*low, *high])),
+        _ => read_u64(data, 0).or_else(|| read_u32(data, 0).map(u64::from)).unwrap_or(0),
+    }
+}

@@ -1,0 +1,128 @@
+//! Helpers of the integration tests: compile text, build messages, print fields.
+#![allow(dead_code, clippy::allow_attributes, reason = "not every test file uses every helper")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use mig_defs::annotations::Annotations;
+use mig_defs::codegen::table;
+use mig_defs::compile::{Compilation, Options, compile};
+use mig_defs::decode::Message;
+use mig_defs::diag::Diagnostics;
+use mig_defs::model::Model;
+use mig_defs::source::{Memory, SourceMap};
+use mig_defs::table::Tables;
+use mig_defs::value::{Field, Value, View};
+use mig_defs::wire::Header;
+
+/// Compiles text that includes nothing.
+pub(crate) fn compile_text(text: &str) -> Compilation {
+    let path = PathBuf::from("test.defs");
+    let files = Memory(BTreeMap::from([(path.clone(), text.to_string())]));
+    compile(&path, &Options::lp64(Vec::new()), &files)
+}
+
+/// Tables of several texts with the built-in annotations.
+pub(crate) fn tables(texts: &[&str]) -> Vec<u8> {
+    let models: Vec<Model> = texts
+        .iter()
+        .map(|text| {
+            let compilation = compile_text(text);
+            assert_eq!(compilation.report(), "");
+            compilation.model.expect("a subsystem")
+        })
+        .collect();
+    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+    table::tables(&models.iter().collect::<Vec<_>>(), &annotations)
+}
+
+/// Builds a message.
+pub(crate) struct Builder {
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+impl Builder {
+    pub(crate) fn new(id: u32, bits: u32, remote_port: u32, local_port: u64) -> Self {
+        let header = Header { bits, size: 0, remote_port, local_port, seqno: 0, id };
+        Self { header, bytes: header.to_bytes().to_vec() }
+    }
+
+    pub(crate) fn item(mut self, descriptor: u64, data: &[u8]) -> Self {
+        self.bytes.extend(descriptor.to_le_bytes());
+        self.bytes.extend(data);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.header.size = self.bytes.len() as u32;
+        self.bytes[..32].copy_from_slice(&self.header.to_bytes());
+        self.bytes
+    }
+}
+
+/// Everything a message decodes to, as text.
+pub(crate) fn decode_all(tables: Tables<'_>, bytes: &[u8], view: View) -> String {
+    let message = match Message::new(tables, bytes, view) {
+        Ok(message) => message,
+        Err(error) => return error.to_string(),
+    };
+    let routine = message.routine();
+    let reply = if message.is_reply() { " reply" } else { "" };
+    let fields: Vec<String> = message
+        .fields()
+        .map(|field| match field {
+            Ok(field) => field_text(tables, &field),
+            Err(error) => format!("error {error}"),
+        })
+        .collect();
+    format!("{}.{}{reply}({})", routine.subsystem(), routine.name(), fields.join(", "))
+}
+
+fn field_text(tables: Tables<'_>, field: &Field<'_>) -> String {
+    let mut text = format!("{}: {} = {}", field.name, field.type_name, value_text(tables, field.value));
+    if let (Some(set), Value::Signed { value, .. }) = (field.set, field.value) {
+        write!(text, " {}", set.names_of(value as u32).collect::<Vec<_>>().join("|")).expect("writes to a string");
+    }
+    text
+}
+
+fn value_text(tables: Tables<'_>, value: Value<'_>) -> String {
+    match value {
+        Value::Signed { value, bits } => format!("{value} i{bits}"),
+        Value::Unsigned { value, bits } => format!("{value} u{bits}"),
+        Value::Bool(value) => value.to_string(),
+        Value::KernReturn(code) => tables.error_name(code).map_or(code.to_string(), str::to_string),
+        Value::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+        Value::Bytes(bytes) => format!("{bytes:x?}"),
+        Value::PortName(name) => format!("name {name}"),
+        Value::Port(right) => {
+            let name = match right.view {
+                View::Sent => right.disposition.sent_name(),
+                View::Received => right.disposition.received_name(),
+            };
+            format!("port {} {name}", right.name)
+        }
+        Value::Array(array) => {
+            format!("[{}]", array.iter().map(|value| value_text(tables, value)).collect::<Vec<_>>().join(", "))
+        }
+        Value::Struct(members) => {
+            let fields: Vec<_> = members.fields().map(|field| field_text(tables, &field)).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::OutOfLine { address, size, deallocate } => {
+            format!("{size} bytes at {address:#x}{}", if deallocate { " dealloc" } else { "" })
+        }
+        Value::OutOfLinePorts { address, count, disposition, .. } => {
+            format!("{count} ports at {address:#x} {}", disposition.sent_name())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// The directory of this package's test files.
+pub(crate) fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
