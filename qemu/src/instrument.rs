@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::InstrumentError;
-use crate::kernel::KernelElf;
+use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
 use crate::plan::{Plan, Planned};
 use crate::{elf32, plan, rewrite, verify};
@@ -71,10 +71,10 @@ pub fn render(kernel: &KernelElf, planned: &Planned) -> Result<(Vec<u8>, Vec<u8>
     Ok((large, small))
 }
 
-/// The ELF32 form of a stock kernel.
-pub fn stock_elf32(bytes: Vec<u8>) -> Result<Vec<u8>, InstrumentError> {
-    let kernel = KernelElf::parse(bytes)?;
-    elf32::wrap(kernel.bytes(), kernel.segments(), kernel.entry())
+/// The ELF32 form of a kernel that is booted as it is; nothing is asked of it but that it can be loaded.
+pub fn stock_elf32(bytes: &[u8]) -> Result<Vec<u8>, InstrumentError> {
+    let (segments, entry) = elf::loadable(bytes)?;
+    elf32::wrap(bytes, &segments, entry)
 }
 
 /// Writes a file under a temporary name, then renames it.
@@ -83,7 +83,8 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), InstrumentError> {
     write_atomically(path, contents).map_err(io_error)
 }
 
-fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
+/// Writes a file under a temporary name in the same directory, then renames it.
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".rpctrace2-")

@@ -15,14 +15,18 @@
 
 pub mod archive;
 pub mod cache;
+pub mod doctor;
 pub mod elf32;
 pub mod error;
 pub mod fetch;
+pub mod guest;
 pub mod instrument;
 pub mod kernel;
 pub mod link;
 pub mod plan;
 pub mod rewrite;
+pub mod setup;
+pub mod stubs;
 pub mod toolchain;
 pub mod ui;
 pub mod verify;

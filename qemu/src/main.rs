@@ -1,14 +1,18 @@
-//! The command line `cargo qemu`.
+//! `cargo qemu`: hands the command line to one function per verb and ends with the guest's exit status.
 #![forbid(unsafe_code)]
-fn main() -> anyhow::Result<()> {
-    let a: Vec<String> = std::env::args().collect();
-    let linker = qemu::link::Linker::find()?;
-    let plan = qemu::instrument::instrument(
-        qemu::instrument::read_kernel(a[1].as_ref())?,
-        a[2].as_ref(),
-        &linker,
-        &qemu::instrument::Outputs::beside(a[3].as_ref()),
-    )?;
-    print!("{plan}");
-    Ok(())
+
+mod cli;
+mod cmd;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            // `{:#}` is the whole chain of causes; a backtrace of this tool helps nobody.
+            eprintln!("error: {error:#}");
+            ExitCode::from(cli::FAILURE)
+        }
+    }
 }

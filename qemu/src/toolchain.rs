@@ -82,6 +82,15 @@ impl Toolchain {
         })
     }
 
+    /// A `core` for [`TARGET`] that is there already.
+    pub fn existing_core(&self, cache: &Cache) -> Option<Core> {
+        let private = self.private_sysroot(cache);
+        if has_core(&self.sysroot) {
+            return Some(Core::Toolchain);
+        }
+        has_core(&private).then_some(Core::Private(private))
+    }
+
     /// Finds or makes a `core` for [`TARGET`].
     pub fn core(&self, cache: &Cache, progress: &Progress) -> Result<Core, ToolchainError> {
         let only = env::var(VARIABLE).ok().filter(|way| !way.is_empty());

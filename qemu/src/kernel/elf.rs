@@ -70,23 +70,11 @@ pub struct KernelElf {
 impl KernelElf {
     /// Parses `bytes` and refuses what cannot be instrumented at all.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, InstrumentError> {
-        if bytes.len() < 4 || bytes[..4] != elf::ELFMAG {
-            return Err(InstrumentError::NotElf);
-        }
+        let (segments, entry) = loadable(&bytes)?;
         if bytes.windows(8).any(|word| word == payload_abi::MAGIC.to_le_bytes()) {
             return Err(InstrumentError::AlreadyInstrumented);
         }
-        if bytes.get(4) != Some(&elf::ELFCLASS64) || bytes.get(5) != Some(&elf::ELFDATA2LSB) {
-            return Err(InstrumentError::WrongElf { found: "not 64-bit little-endian".to_owned() });
-        }
         let damaged = |error: object::Error| InstrumentError::DamagedElf { why: error.to_string() };
-        let header = elf::FileHeader64::<LittleEndian>::parse(&*bytes).map_err(damaged)?;
-        let (machine, kind) = (header.e_machine(LittleEndian), header.e_type(LittleEndian));
-        if machine != elf::EM_X86_64 || kind != elf::ET_EXEC {
-            return Err(InstrumentError::WrongElf { found: format!("machine {machine}, type {kind}") });
-        }
-        let entry = header.e_entry(LittleEndian);
-        let segments = read_segments(&bytes, header).map_err(damaged)?;
         let file = ElfFile64::<LittleEndian>::parse(&*bytes).map_err(damaged)?;
         let text = file
             .sections()
@@ -186,6 +174,24 @@ impl KernelElf {
         let start = usize::try_from(self.file_offset(address, len)?).ok()?;
         self.bytes.get(start..start.checked_add(usize::try_from(len).ok()?)?)
     }
+}
+
+/// The loadable segments and the entry of an x86-64 ELF64 executable.
+pub fn loadable(bytes: &[u8]) -> Result<(Vec<Segment>, u64), InstrumentError> {
+    if !bytes.starts_with(&elf::ELFMAG) {
+        return Err(InstrumentError::NotElf);
+    }
+    if bytes.get(4) != Some(&elf::ELFCLASS64) || bytes.get(5) != Some(&elf::ELFDATA2LSB) {
+        return Err(InstrumentError::WrongElf { found: "a file that is not 64-bit little-endian".to_owned() });
+    }
+    let damaged = |error: object::Error| InstrumentError::DamagedElf { why: error.to_string() };
+    let header = elf::FileHeader64::<LittleEndian>::parse(bytes).map_err(damaged)?;
+    let (machine, kind) = (header.e_machine(LittleEndian), header.e_type(LittleEndian));
+    if machine != elf::EM_X86_64 || kind != elf::ET_EXEC {
+        return Err(InstrumentError::WrongElf { found: format!("machine {machine}, type {kind}") });
+    }
+    let segments = read_segments(bytes, header).map_err(damaged)?;
+    Ok((segments, header.e_entry(LittleEndian)))
 }
 
 fn read_segments(bytes: &[u8], header: &elf::FileHeader64<LittleEndian>) -> Result<Vec<Segment>, object::read::Error> {

@@ -20,6 +20,8 @@ pub struct Machine {
     pub memory: u32,
     /// Use the host's processor instead of an emulated one.
     pub kvm: bool,
+    /// Let guest time follow the instructions executed, so that a run is the same each time.
+    pub icount: bool,
 }
 
 impl Machine {
@@ -50,7 +52,8 @@ impl Machine {
             "-initrd",
             &modules,
         ];
-        fixed.iter().map(OsString::from).collect()
+        let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
+        fixed.iter().chain(icount).map(OsString::from).collect()
     }
 }
 
@@ -65,9 +68,10 @@ mod tests {
 
     #[test]
     fn emulation_unless_kvm_is_asked_for() {
-        let machine = Machine { qemu: "qemu".into(), memory: 512, kvm: false };
+        let machine = Machine { qemu: "qemu".into(), memory: 512, kvm: false, icount: false };
         let arguments = machine.arguments();
         assert_eq!(arguments[..6], ["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512"]);
+        assert!(!arguments.contains(&"-icount".into()));
         let machine = Machine { kvm: true, memory: 64, ..machine };
         assert_eq!(machine.arguments()[..6], ["-accel", "kvm", "-cpu", "core2duo-v1", "-m", "64"]);
     }

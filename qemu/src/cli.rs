@@ -1,0 +1,148 @@
+//! The command line: options, verbs, and which function does what.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use qemu::setup::Choices;
+
+use crate::cmd;
+
+/// Exit status of this tool's own failures, out of the way of what programs use.
+pub(crate) const FAILURE: u8 = 125;
+
+/// Fetches, instruments and boots GNU Mach, and traces the Mach messages of programs on it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo qemu", bin_name = "cargo qemu", version)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of everything that boots a machine; they stand before the verb.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Options {
+    /// Show what the kernel and the boot server say.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// A stock GNU Mach kernel file (.gz or not) instead of Debian's.
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// Boot the kernel as it is, without instrumenting it.
+    #[arg(long)]
+    stock: bool,
+    /// Memory of the machine in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=65536))]
+    memory: u32,
+    /// Use KVM instead of emulation.
+    #[arg(long, conflicts_with = "icount")]
+    kvm: bool,
+    /// Let guest time follow the instructions executed: every run is the same.
+    #[arg(long)]
+    icount: bool,
+    /// Stop the machine after this time; not for the shell.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a program: a name from userland/programs, or the path of a static x86-64 GNU Mach ELF file.
+    Run {
+        /// The program and its arguments.
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "PROGRAM [ARGUMENTS]"
+        )]
+        command: Vec<String>,
+    },
+    /// Run a program and print every Mach message it sends and receives.
+    #[command(disable_help_flag = true)]
+    Rpctrace2 {
+        /// Options of rpctrace2, the program, its arguments. `-o FILE` writes the trace to a file of the host.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS PROGRAM [ARGUMENTS]")]
+        command: Vec<String>,
+    },
+    /// An interactive prompt on the booted system; `exit` or Ctrl-C ends it.
+    Shell,
+    /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
+    Instrument {
+        /// A stock GNU Mach kernel with symbols and DWARF, .gz or not.
+        kernel: PathBuf,
+        /// The file to write (default: KERNEL.trace without .gz, in the current directory).
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Show what is here, what is missing, and how to get it.
+    Doctor,
+    /// Set everything up, check the guest packages and run all tests.
+    Test {
+        /// Also the tests that need other kernels than the default one.
+        #[arg(long)]
+        all: bool,
+        /// What follows goes to the test programs (after cargo's `--`).
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+impl Options {
+    /// What the library wants to know.
+    pub(crate) fn choices(&self) -> Choices {
+        Choices {
+            kernel: self.kernel.clone(),
+            stock: self.stock,
+            memory: self.memory,
+            kvm: self.kvm,
+            icount: self.icount,
+            timeout: Some(Duration::from_secs(self.timeout)),
+        }
+    }
+}
+
+/// Does what the command line says and returns the exit status.
+pub(crate) fn run() -> Result<u8> {
+    let Cli { options, verb } = Cli::parse();
+    match verb {
+        Verb::Run { command } => cmd::run::run(&options, &command),
+        Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
+        Verb::Shell => cmd::shell::run(&options),
+        Verb::Instrument { kernel, output } => cmd::instrument::run(&kernel, output),
+        Verb::Doctor => cmd::doctor::run(),
+        Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_rpctrace2_goes_to_the_guest() {
+        let line = ["qemu", "-v", "rpctrace2", "-f", "--help", "-v", "--kernel", "x", "ping", "--", "-a"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        assert!(cli.options.verbose && cli.options.kernel.is_none());
+        let Verb::Rpctrace2 { command } = cli.verb else { panic!("{:?}", cli.verb) };
+        assert_eq!(command, line[3..]);
+    }
+
+    #[test]
+    fn a_programs_own_options_are_its_own() {
+        let cli = Cli::try_parse_from(["qemu", "run", "hello", "--stock", "-v"]).unwrap();
+        assert!(!cli.options.stock && !cli.options.verbose);
+        let Verb::Run { command } = cli.verb else { panic!("{:?}", cli.verb) };
+        assert_eq!(command, ["hello", "--stock", "-v"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! `cargo qemu doctor`: the table of what is here and what is missing.
+
+use anyhow::{Context, Result};
+use qemu::cache::Cache;
+use qemu::doctor::{self, State};
+
+pub(crate) fn run() -> Result<u8> {
+    let cache = Cache::open().context("opening the cache")?;
+    let findings = doctor::examine(&cache);
+    print!("{}", doctor::table(&findings));
+    let missing = findings.iter().any(|finding| matches!(finding.state, State::Missing(_)));
+    Ok(u8::from(missing))
+}

@@ -1,0 +1,51 @@
+//! `cargo qemu instrument KERNEL[.gz] [-o OUT]`: prints the plan, writes the instrumented kernel.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use qemu::instrument::{self, Outputs};
+use qemu::link::Linker;
+use qemu::setup;
+use qemu::ui::Progress;
+
+/// Steps of the build before the kernel's turn.
+const STEPS: u64 = 4;
+
+pub(crate) fn run(kernel: &Path, output: Option<PathBuf>) -> Result<u8> {
+    let output = output.unwrap_or_else(|| default_output(kernel));
+    // A file that cannot be instrumented is refused before anything is fetched or built for it.
+    let bytes = instrument::read_kernel(kernel)?;
+    qemu::kernel::KernelElf::parse(bytes.clone()).with_context(|| kernel.display().to_string())?;
+    let mut progress = Progress::new(STEPS);
+    let built = setup::build(&mut progress)?;
+    progress.step("building the payload");
+    let payload = built.builder.payload()?;
+    drop(progress);
+    let outputs = Outputs::beside(&output);
+    let plan = instrument::instrument(bytes, &payload, &Linker::find()?, &outputs)
+        .with_context(|| kernel.display().to_string())?;
+    let mut out = io::stdout().lock();
+    write!(out, "{plan}")?;
+    for path in [&outputs.elf64, &outputs.elf32, &outputs.layout] {
+        writeln!(out, "written  {}", path.display())?;
+    }
+    Ok(0)
+}
+
+/// `KERNEL.trace` in the current directory.
+fn default_output(kernel: &Path) -> PathBuf {
+    let name = kernel.file_name().unwrap_or_default().to_string_lossy();
+    PathBuf::from(format!("{}.trace", name.strip_suffix(".gz").unwrap_or(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_output_has_no_gz() {
+        assert_eq!(default_output(Path::new("/boot/gnumach-1.8.gz")), Path::new("gnumach-1.8.trace"));
+        assert_eq!(default_output(Path::new("k")), Path::new("k.trace"));
+    }
+}

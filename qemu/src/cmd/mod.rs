@@ -1,0 +1,68 @@
+//! One file per verb: takes the parsed options, calls the library, prints.
+
+pub(crate) mod doctor;
+pub(crate) mod instrument;
+pub(crate) mod rpctrace2;
+pub(crate) mod run;
+pub(crate) mod shell;
+pub(crate) mod test;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use qemu::archive::host_program;
+use qemu::setup::{self, Choices, Prepared};
+use qemu::vm::{self, Input, Sinks};
+
+use crate::cli::Options;
+
+/// A program for the archive that comes from the host: its name there and its contents.
+type HostProgram = Option<(String, Vec<u8>)>;
+
+/// If `word` is the path of a host file, reads it and replaces `word` by the program's name in the archive.
+fn take_host_program(word: &mut String) -> Result<HostProgram> {
+    if !word.contains('/') {
+        return Ok(None);
+    }
+    let (name, contents) = host_program(Path::new(word.as_str()))?;
+    name.clone_into(word);
+    Ok(Some((name, contents)))
+}
+
+/// Boots a machine that runs `arguments`, with the trace going to `trace`, and returns the exit status.
+fn boot(
+    options: &Options,
+    choices: &Choices,
+    arguments: &[String],
+    program: HostProgram,
+    input: Input,
+    trace: Option<&mut dyn Write>,
+) -> Result<u8> {
+    let prepared = setup::prepare(choices)?;
+    refuse_unknown(&prepared, arguments, program.is_some())?;
+    let directory = prepared.boot_directory(arguments, program.into_iter().collect())?;
+    let place = directory.path().to_owned();
+    let (mut console, mut other) = (io::stdout(), io::stdout());
+    let (mut chatter, mut nothing) = (io::stderr(), io::sink());
+    let mut sinks = Sinks {
+        console: &mut console,
+        trace: trace.unwrap_or(&mut other),
+        kernel: if options.verbose { &mut chatter } else { &mut nothing },
+    };
+    // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
+    let started = move || drop(directory);
+    let outcome = vm::run(&prepared.machine, &place, input, prepared.limits, &mut sinks, started)?;
+    // A shell keeps the low byte of an exit status too.
+    Ok(outcome.status.to_le_bytes()[0])
+}
+
+/// An unknown program is refused here, where the names of the known ones can be listed, and before a machine is booted.
+fn refuse_unknown(prepared: &Prepared, arguments: &[String], from_host: bool) -> Result<()> {
+    let Some(program) = arguments.first() else { bail!("no program given") };
+    if from_host || program == protocol::archive::SHELL || prepared.programs().any(|known| known == program) {
+        return Ok(());
+    }
+    let known: Vec<&str> = prepared.programs().collect();
+    bail!("no program `{program}`: expected one of {}, or the path of a static x86-64 ELF file", known.join(", "))
+}

@@ -1,0 +1,16 @@
+//! `cargo qemu run PROGRAM [ARGUMENTS]`: a program, untraced.
+
+use anyhow::Result;
+use qemu::vm::Input;
+
+use crate::cli::Options;
+use crate::cmd::{boot, take_host_program};
+
+pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
+    let mut arguments = command.to_vec();
+    let program = match arguments.first_mut() {
+        Some(first) => take_host_program(first)?,
+        None => None,
+    };
+    boot(options, &options.choices(), &arguments, program, Input::None, None)
+}

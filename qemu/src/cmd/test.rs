@@ -1,0 +1,77 @@
+//! `cargo qemu test`: sets everything up, lints the guest packages on their target, runs every test.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use qemu::cache::Cache;
+use qemu::fetch::packages::{MIG, migcom};
+use qemu::fetch::{fetch, programs};
+use qemu::guest::workspace;
+use qemu::instrument;
+use qemu::setup;
+use qemu::toolchain::cargo;
+use qemu::ui::Progress;
+
+use crate::cli::FAILURE;
+
+/// Steps before the first test.
+const STEPS: u64 = 8;
+
+pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
+    let mut progress = Progress::new(STEPS);
+    progress.step("looking for QEMU");
+    programs::qemu(&progress)?;
+    let built = setup::build(&mut progress)?;
+    progress.step("looking for Debian's MIG");
+    let cache = Cache::open().context("opening the cache")?;
+    let found = fetch(&cache, &[MIG], &progress)?;
+    let mig = found.first().with_context(|| format!("{MIG} is not in the cache after it was fetched"))?;
+    progress.step("building the payload");
+    let payload = built.builder.payload()?;
+    progress.step("building the guest's programs");
+    built.builder.userland()?;
+    // Tests read the kernel many times; unpacked it is quicker.
+    let kernel = built.target.join("stock-kernel");
+    instrument::write(&kernel, &instrument::read_kernel(&built.stock_kernel)?)?;
+    drop(progress);
+
+    let mut failed = Vec::new();
+    if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
+    } else {
+        eprintln!("cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)");
+    }
+    let variables = [
+        ("GNUMACH_DEFS", built.defs.clone().into_os_string()),
+        ("MIGCOM", migcom(mig).into_os_string()),
+        ("RPCTRACE2_KERNEL", kernel.into_os_string()),
+        ("RPCTRACE2_PAYLOAD", payload.into_os_string()),
+        ("RPCTRACE2_QEMU", env::current_exe()?.into_os_string()),
+    ];
+    for (name, packages) in [
+        ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),
+        ("tests of the boot server's logic", &["-p", "bootstrap", "--lib"]),
+    ] {
+        let mut command = cargo();
+        command.arg("test").args(packages).current_dir(workspace()).envs(variables.clone());
+        command.args(["--no-fail-fast", "--", "--include-ignored"]).args(arguments);
+        if all {
+            command.env("RPCTRACE2_ALL_KERNELS", "1");
+        }
+        run_step(name, &mut command, &mut failed)?;
+    }
+    for name in &failed {
+        eprintln!("failed: {name}");
+    }
+    Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Runs one step to its end whatever the others did, so that one run shows everything that is wrong.
+fn run_step(name: &'static str, command: &mut Command, failed: &mut Vec<&'static str>) -> Result<()> {
+    eprintln!("== {name}");
+    if !command.status().with_context(|| format!("starting {command:?}"))?.success() {
+        failed.push(name);
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Brings everything a run needs together, each part made only if it is missing or stale.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use protocol::archive::{COMMAND, INTERFACES, join_arguments};
+use tempfile::TempDir;
+
+use crate::archive::Archive;
+use crate::cache::Cache;
+use crate::fetch::packages::{self, DEV, KERNEL};
+use crate::fetch::{self, programs};
+use crate::guest::{self, Builder, Userland};
+use crate::instrument::{self, Outputs};
+use crate::link::Linker;
+use crate::payload_abi;
+use crate::plan::sha256;
+use crate::stubs::{self, Generated};
+use crate::toolchain::Toolchain;
+use crate::ui::Progress;
+use crate::vm::{Limits, Machine, command};
+
+/// What the user chose about the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// A kernel file instead of Debian's.
+    pub kernel: Option<PathBuf>,
+    /// Boot the kernel as it is.
+    pub stock: bool,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Use KVM.
+    pub kvm: bool,
+    /// Count instructions instead of time.
+    pub icount: bool,
+    /// Time limit.
+    pub timeout: Option<Duration>,
+}
+
+/// A machine that is ready to boot.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The machine.
+    pub machine: Machine,
+    /// Bounds of its run.
+    pub limits: Limits,
+    kernel: PathBuf,
+    userland: Userland,
+    tables: PathBuf,
+}
+
+/// Everything that is made by compiling.
+#[derive(Debug)]
+pub struct Built {
+    /// The `.defs` include directory.
+    pub defs: PathBuf,
+    /// The stock kernel file.
+    pub stock_kernel: PathBuf,
+    /// Directory of all products.
+    pub target: PathBuf,
+    /// The builder of guest code.
+    pub builder: Builder,
+    /// Generated files.
+    pub generated: Generated,
+}
+
+/// The steps of [`prepare`], for the progress bar.
+const STEPS: u64 = 7;
+
+/// Makes a machine ready.
+pub fn prepare(choices: &Choices) -> Result<Prepared> {
+    let mut progress = Progress::new(STEPS);
+    progress.step("looking for QEMU");
+    let qemu = programs::qemu(&progress)?;
+    let built = build(&mut progress)?;
+    progress.step("building the guest's programs");
+    let userland = built.builder.userland()?;
+    let stock = choices.kernel.as_deref().unwrap_or(&built.stock_kernel);
+    let kernel = if choices.stock {
+        progress.step("wrapping the stock kernel for QEMU");
+        stock_kernel(stock, &built.target)?
+    } else {
+        progress.step("building the payload and instrumenting the kernel");
+        let payload = built.builder.payload()?;
+        instrumented_kernel(stock, &payload, &built.target)?
+    };
+    let machine = Machine { qemu, memory: choices.memory, kvm: choices.kvm, icount: choices.icount };
+    let limits = Limits { time: choices.timeout };
+    Ok(Prepared { machine, limits, kernel, userland, tables: built.generated.tables })
+}
+
+/// Fetches, finds `core`, and generates stubs.
+pub fn build(progress: &mut Progress) -> Result<Built> {
+    let cache = Cache::open().context("opening the cache")?;
+    progress.step("looking for Debian's kernel and interface files");
+    let found = fetch::fetch(&cache, &[KERNEL, DEV], progress)?;
+    let [kernel, dev] = &found[..] else { anyhow::bail!("{KERNEL} or {DEV} is not in the cache after it was fetched") };
+    progress.step("looking for a core library for the guest");
+    let toolchain = Toolchain::find()?;
+    let core = toolchain.core(&cache, progress)?;
+    progress.step("generating RPC stubs and decode tables");
+    let workspace = guest::workspace();
+    let target = guest::target_directory(&workspace);
+    let defs = packages::defs_directory(dev);
+    let generated = stubs::generate(&defs, &workspace, &target)?;
+    let builder = Builder::new(&workspace, &target, &toolchain.guest_flags(&core)?, &generated.stubs);
+    Ok(Built { defs, stock_kernel: packages::kernel_file(kernel), target, builder, generated })
+}
+
+/// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload.
+fn instrumented_kernel(stock: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
+    let bytes = instrument::read_kernel(stock)?;
+    let library = fs::read(payload).with_context(|| format!("reading {}", payload.display()))?;
+    let key = sha256(format!("{} {} {}", sha256(&bytes), sha256(&library), tool_state()).as_bytes());
+    let kernels = Cache::at(target);
+    let directory = kernels.directory(&format!("kernels/{}", &key[..16]), |place| -> Result<()> {
+        let outputs = Outputs::beside(&place.join("kernel"));
+        instrument::instrument(bytes, payload, &Linker::find()?, &outputs)
+            .with_context(|| format!("instrumenting {}", stock.display()))?;
+        Ok(())
+    })?;
+    Ok(Outputs::beside(&directory.join("kernel")).elf32)
+}
+
+/// Changes with the tool itself, whose decisions are in its outputs.
+fn tool_state() -> String {
+    let exe = std::env::current_exe().and_then(fs::metadata);
+    let modified = exe.ok().and_then(|meta| meta.modified().ok());
+    format!("{} {modified:?}", payload_abi::VERSION)
+}
+
+fn stock_kernel(stock: &Path, target: &Path) -> Result<PathBuf> {
+    let bytes = instrument::read_kernel(stock)?;
+    let out = target.join(format!("stock-{}.elf32", &sha256(&bytes)[..16]));
+    if !out.is_file() {
+        instrument::write(&out, &instrument::stock_elf32(&bytes)?)?;
+    }
+    Ok(out)
+}
+
+impl Prepared {
+    /// Names of the programs in the archive.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        self.userland.programs.iter().map(|program| program.name.as_str())
+    }
+
+    /// The directory QEMU runs in: kernel, boot server, and an archive with `extra` programs that runs `arguments`.
+    pub fn boot_directory(&self, arguments: &[String], extra: Vec<(String, Vec<u8>)>) -> Result<TempDir> {
+        let mut archive = Archive::default();
+        let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+        for program in &self.userland.programs {
+            archive.add_program(&program.name, read(&program.path)?);
+        }
+        for (name, contents) in extra {
+            archive.add_program(&name, contents);
+        }
+        archive.add(INTERFACES, read(&self.tables)?);
+        archive.add(COMMAND, join_arguments(arguments).map_err(|error| anyhow::anyhow!("{error}"))?);
+        self.write_boot_files(&archive).context("writing the boot files")
+    }
+
+    fn write_boot_files(&self, archive: &Archive) -> io::Result<TempDir> {
+        let directory = tempfile::Builder::new().prefix("rpctrace2-").tempdir()?;
+        let place = |name: &str| directory.path().join(name);
+        fs::write(place(command::ARCHIVE), archive.to_ustar()?)?;
+        fs::copy(&self.kernel, place(command::KERNEL))?;
+        fs::copy(&self.userland.bootstrap, place(command::BOOTSTRAP))?;
+        Ok(directory)
+    }
+}
