@@ -8,6 +8,7 @@ use spin::Once;
 
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
+use crate::msg::{Item, Received};
 use crate::port::{PortName, ReceiveRight, SendRight};
 use crate::{stubs, task_self};
 
@@ -17,6 +18,11 @@ pub const TASK_BOOTSTRAP_PORT: i32 = 4;
 pub const TASK_EXCEPTION_PORT: i32 = 3;
 /// The RFC's special port: where the records of a traced task go. A stock kernel answers `KERN_INVALID_ARGUMENT`.
 pub const TASK_TRACE_PORT: i32 = 5;
+
+/// `msgh_id` of `boot_exited`.
+pub const BOOT_EXITED: i32 = 5201;
+/// Room for any message that comes to an exit port.
+const EXITED_MAX: u32 = 128;
 
 static BOOTSTRAP: Once<Option<SendRight>> = Once::new();
 
@@ -41,6 +47,23 @@ pub fn console() -> Result<SendRight> {
 pub fn spawn(argv: &[u8], suspended: bool, exit_port: &ReceiveRight) -> Result<SendRight> {
     let flags = if suspended { SPAWN_SUSPENDED } else { 0 };
     stubs::boot::boot_spawn(bootstrap()?, argv, flags, exit_port.name())
+}
+
+/// Waits until the program that was spawned with this exit port has ended; returns its exit status.
+pub fn wait_exit(exit_port: &ReceiveRight) -> Result<i32> {
+    let message = Received::receive(exit_port, EXITED_MAX, None)?;
+    exit_status(&message).ok_or(KernReturn::MIG_REPLY_MISMATCH)
+}
+
+/// The exit status in a message that came to an exit port; `None` if it is no `boot_exited`: the kernel says that the
+/// right was destroyed when the program could not be started.
+pub fn exit_status(message: &Received) -> Option<i32> {
+    message.items().find_map(|item| match item {
+        Item::Integers(bytes) if message.id() == BOOT_EXITED => {
+            bytes.first_chunk().map(|bytes| i32::from_le_bytes(*bytes))
+        }
+        _ => None,
+    })
 }
 
 /// A member of the boot archive, from `offset` to its end.

@@ -23,6 +23,8 @@
 #![deny(unsafe_code)]
 
 extern crate alloc;
+// Generated stubs name this crate as every other crate does.
+extern crate self as mach;
 
 pub mod boot;
 pub mod console;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::error::KernReturn;
-use crate::port::{Disposition, PortName, ReceiveRight};
+use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
 
 /// Bytes in `mach_msg_header_t`.
@@ -19,8 +19,12 @@ const INLINE: u64 = 1 << 29;
 const DEALLOCATE: u64 = 1 << 31;
 /// `MACH_MSG_TYPE_INTEGER_32`.
 const INTEGER_32: u64 = 2;
+/// `MACH_MSG_TYPE_CHAR`.
+const CHAR: u64 = 8;
 /// `MACH_MSG_TYPE_BYTE`.
 const BYTE: u64 = 9;
+/// `MACH_MSG_TYPE_PORT_NAME`.
+const PORT_NAME: u64 = 15;
 
 /// A message to send.
 #[derive(Clone, Debug)]
@@ -89,16 +93,47 @@ impl Message {
     }
 
     /// Sends it; with a timeout in milliseconds if one is given. The message can be sent again.
+    ///
+    /// A message that timed out comes back with its rights, copied and made ones included, as rights to move. They are
+    /// released again here, except where the message was to move them: those are the caller's, as before.
     pub fn send(&mut self, timeout: Option<u32>) -> KernReturn {
         let option = MACH_SEND_MSG | timeout.map_or(0, |_| MACH_SEND_TIMEOUT);
         let size = self.size();
-        // The kernel reads the size from its argument; the copy in the header is for whoever looks at the buffer.
         self.words[0] = self.words[0] & 0xffff_ffff | u64::from(size) << 32;
-        let kept = self.words.clone();
-        let answer = mach_msg(&mut self.words, option, size, 0, PortName::NULL, timeout.unwrap_or(0), PortName::NULL);
-        // A message that was not sent comes back with its rights under other dispositions.
-        self.words = kept;
-        KernReturn::from_mach_msg(answer)
+        let mut words = self.words.clone();
+        let answer = mach_msg(&mut words, option, size, 0, PortName::NULL, timeout.unwrap_or(0), PortName::NULL);
+        let answer = KernReturn::from_mach_msg(answer);
+        if matches!(answer, KernReturn::MACH_SEND_TIMED_OUT | KernReturn::MACH_SEND_INTERRUPTED) {
+            self.release_copies(words);
+        }
+        answer
+    }
+
+    /// Releases what a message that came back holds beyond what it was built with.
+    fn release_copies(&self, returned: Vec<u64>) {
+        let moved = |how: u8| disposition(how).is_some();
+        let built = Received { words: self.words.clone() };
+        let returned = Received { words: returned };
+        let header = [(0, returned.reply_port()), (8, returned.port())];
+        for (shift, name) in header {
+            if !moved((self.words[0] >> shift) as u8) {
+                release((returned.words[0] >> shift) as u8, name);
+            }
+        }
+        for (built, returned) in built.items().zip(returned.items()) {
+            if let (Item::Other(_), Item::Port(name, how)) = (built, returned) {
+                release(how as u8, name);
+            }
+        }
+    }
+}
+
+/// Drops a right that came back in a message.
+fn release(how: u8, name: PortName) {
+    match disposition(how) {
+        Some(Disposition::MoveSend) => drop(SendRight::from_name(name)),
+        Some(Disposition::MoveSendOnce) => drop(SendOnceRight::from_name(name)),
+        _ => {}
     }
 }
 
@@ -111,7 +146,7 @@ pub struct Received {
 /// One item of a message body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// 32-bit integers.
+    /// 32-bit integers, or port names as numbers, which own nothing.
     Integers(&'a [u8]),
     /// Bytes in the message.
     Bytes(&'a [u8]),
@@ -147,7 +182,10 @@ impl Received {
         let option = option | MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
         let answer = mach_msg(&mut words, option, 0, limit, name, timeout.unwrap_or(0), PortName::NULL);
         let received = Self { words };
-        KernReturn::from_mach_msg(answer).into_result().map(|()| received.clone()).map_err(|error| (error, received))
+        match KernReturn::from_mach_msg(answer).into_result() {
+            Ok(()) => Ok(received),
+            Err(error) => Err((error, received)),
+        }
     }
 
     /// `msgh_id`.
@@ -199,8 +237,8 @@ fn next_item(body: &[u64]) -> Option<(Item<'_>, &[u64])> {
     let (words, after) = data.split_at_checked(bytes.div_ceil(8))?;
     let item = match (u64::from(name), disposition(name)) {
         (_, Some(how)) => Item::Port(PortName(*words.first()? as u32), how),
-        (INTEGER_32, _) => Item::Integers(crate::sys::memory::bytes_of(words).get(..bytes)?),
-        (BYTE | 8, _) => Item::Bytes(crate::sys::memory::bytes_of(words).get(..bytes)?),
+        (INTEGER_32 | PORT_NAME, _) => Item::Integers(crate::sys::memory::bytes_of(words).get(..bytes)?),
+        (BYTE | CHAR, _) => Item::Bytes(crate::sys::memory::bytes_of(words).get(..bytes)?),
         _ => Item::Other(name),
     };
     Some((item, after))

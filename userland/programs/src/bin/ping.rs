@@ -1,0 +1,104 @@
+//! ping: makes a child task with a copy of its memory; parent and child call each other.
+//!
+//! Its trace must show `task_create` with inherited memory, a thread started in the child, rights inserted into the child's
+//! space, and then both tasks: the child's `ping` calls answered by the parent, the parent's answered by the child, without
+//! anybody having set a trace port for the child.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use mach::error::{KernReturn, Result as KernResult};
+use mach::port::{Disposition, PortName, ReceiveRight};
+use mach::rt::arguments::Arguments;
+use mach::rt::exit::terminate;
+use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, mach_msg};
+use mach::sys::trap::mach_port_insert_right;
+use mach::{println, stubs, task_self, thread};
+use programs::ping::{client, server};
+use programs::{Doing, Mismatch, expect};
+
+mach::entry!(main);
+
+/// How often each side calls the other.
+const CALLS: i32 = 3;
+/// What the child calls its send right to the parent's port.
+const PARENT: PortName = PortName(0x101);
+/// What the child calls the receive right of its own port.
+const CHILD: PortName = PortName(0x102);
+/// `MACH_NOTIFY_DEAD_NAME` of notify.h.
+const NOTIFY_DEAD_NAME: i32 = 0o110;
+
+fn main(_arguments: Arguments) -> Result<(), Mismatch> {
+    let parent_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let child_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let to_child = child_port.make_send().doing("a send right to the child's port")?;
+
+    let child = thread::fork(child).doing("making the child")?;
+    mach_port_insert_right(child.task.name(), PARENT, parent_port.name(), Disposition::MakeSend)
+        .doing("inserting a send right into the child")?;
+    mach_port_insert_right(child.task.name(), CHILD, child_port.into_name(), Disposition::MoveReceive)
+        .doing("inserting a receive right into the child")?;
+    let notify = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    stubs::mach_port::mach_port_request_notification(
+        task_self(),
+        child.task.name(),
+        NOTIFY_DEAD_NAME,
+        0,
+        notify.name(),
+    )
+    .doing("mach_port_request_notification")?;
+    child.resume().doing("starting the child")?;
+
+    for number in 1..=CALLS {
+        let answered = serve_one(parent_port.name()).doing("serving the child")?;
+        expect("number the child sent", number, answered)?;
+        println!("ping: the child asked about {answered}");
+    }
+    for number in 1..=CALLS {
+        let doubled = client::ping(to_child.name(), 10 * number).doing("asking the child")?;
+        expect("the child's answer", 20 * number, doubled)?;
+        println!("ping: the child answered {doubled}");
+    }
+    mach::msg::Received::receive(&notify, 256, None).doing("waiting for the child's end")?;
+    println!("ping: the child is gone");
+    Ok(())
+}
+
+/// What the child runs. A wrong answer ends it early, which the parent notices as a call that fails.
+fn child() {
+    let rights = (1..=CALLS).all(|number| client::ping(PARENT, number) == Ok(2 * number));
+    if rights {
+        for _ in 1..=CALLS {
+            if serve_one(CHILD).is_err() {
+                break;
+            }
+        }
+    }
+    terminate()
+}
+
+/// The side that answers, and what it was asked.
+struct Doubler(i32);
+
+impl server::Server for Doubler {
+    fn ping(&mut self, _port: PortName, number: i32) -> KernResult<i32> {
+        self.0 = number;
+        Ok(2 * number)
+    }
+}
+
+/// Receives one call, answers it, and returns the number in it.
+fn serve_one(port: PortName) -> KernResult<i32> {
+    let mut request = [0; 16];
+    let mut reply = [0; 16];
+    let limit = size_of_val(&request) as u32;
+    let received = mach_msg(&mut request, MACH_RCV_MSG, 0, limit, port, 0, PortName::NULL);
+    KernReturn::from_mach_msg(received).into_result()?;
+    let mut doubler = Doubler(0);
+    if !server::demux(&mut doubler, &mut request, &mut reply) {
+        return Err(KernReturn::MIG_BAD_ID);
+    }
+    let size = (reply[0] >> 32) as u32;
+    let sent = mach_msg(&mut reply, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
+    KernReturn::from_mach_msg(sent).into_result().map(|()| doubler.0)
+}

@@ -1,0 +1,11 @@
+//! The stubs of defs/ping.defs, generated like all others.
+
+/// The client's side.
+pub mod client {
+    include!(concat!(env!("MACH_STUBS"), "/ping.rs"));
+}
+
+/// The server's side.
+pub mod server {
+    include!(concat!(env!("MACH_STUBS"), "/ping_server.rs"));
+}
