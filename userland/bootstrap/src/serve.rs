@@ -84,7 +84,12 @@ impl<'a> Server<'a> {
             let mut request = vec![0u64; REQUEST_SIZE / 8];
             let answer =
                 mach_msg(&mut request, MACH_RCV_MSG, 0, REQUEST_SIZE as u32, self.ports.name(), 0, PortName::NULL);
-            KernReturn::from_mach_msg(answer).into_result().map_err(|error| format!("receiving requests: {error}"))?;
+            match KernReturn::from_mach_msg(answer) {
+                KernReturn::KERN_SUCCESS => {}
+                // A client's mistake: the kernel has destroyed its message, and tells it so through its reply right.
+                KernReturn::MACH_RCV_TOO_LARGE => continue,
+                error => return Err(format!("receiving requests: {error}")),
+            }
             if let Some((id, status)) = self.serve(&mut request)
                 && id == command
             {

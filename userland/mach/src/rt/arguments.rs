@@ -75,12 +75,15 @@ pub(super) unsafe fn from_stack(stack: *const usize) -> Arguments {
     let envp = unsafe { argv.add(count + 1) };
     // SAFETY: `argv` points to `count` pointers by contract.
     let argv = unsafe { slice::from_raw_parts(argv, count) };
-    let mut environment = 0;
-    // SAFETY: envp ends with a NULL, at which the loop stops.
-    while !unsafe { *envp.add(environment) }.is_null() {
-        environment += 1;
+    let mut end = envp;
+    // SAFETY: envp ends with a NULL, at which the loop stops; `end` has not passed it.
+    while !unsafe { end.read() }.is_null() {
+        // SAFETY: what was read was not the last word of envp.
+        end = unsafe { end.add(1) };
     }
-    // SAFETY: the loop counted that many pointers.
+    // SAFETY: both point into envp, `end` to its NULL, a whole number of words apart.
+    let environment = unsafe { end.offset_from_unsigned(envp) };
+    // SAFETY: the loop passed that many pointers.
     let envp = unsafe { slice::from_raw_parts(envp, environment) };
     *ARGUMENTS.call_once(|| Arguments { argv, envp })
 }

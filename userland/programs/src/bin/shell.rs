@@ -115,11 +115,7 @@ impl Keys {
                     line.clear();
                     print!("^C\n{PROMPT}");
                 }
-                0x08 | 0x7f => {
-                    if line.pop().is_some() {
-                        print!("\x08 \x08");
-                    }
-                }
+                0x08 | 0x7f => print!("{}", line.pop().map_or("", |_| "\x08 \x08")),
                 key @ (b' '..=b'~' | 0x80..) if line.len() < LINE_MAX => {
                     line.push(key);
                     console::write(&[key])?;
