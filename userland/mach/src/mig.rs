@@ -1,1 +1,41 @@
 //! What every generated stub needs to build a request and read a reply.
+//!
+//! A stub knows its descriptors and sizes; this module moves values, rights and memory in and out of message words and
+//! checks what comes in, so that a stub is a straight line of `put` and `take`. A message that is not what its .defs say
+//! is refused as MIG refuses it, and the rights and memory in the part that was not taken are given back.
+
+mod incoming;
+mod item;
+mod outgoing;
+mod rights;
+mod server;
+
+pub use incoming::{Array, Incoming};
+pub use item::Item;
+pub use outgoing::Outgoing;
+pub use rights::{AnyRight, OutOfLinePorts};
+pub use server::{Served, answer, refuse, request_id};
+
+/// Words of the message header.
+const HEADER_WORDS: usize = 4;
+/// `MACH_MSGH_BITS_COMPLEX`
+const COMPLEX: u64 = 0x8000_0000;
+/// The inline bit of a type descriptor.
+const INLINE: u64 = 1 << 29;
+/// The deallocate bit of a type descriptor.
+const DEALLOCATE: u64 = 1 << 31;
+/// Descriptor of a return code: one inline INTEGER_32.
+const RET_CODE: u64 = 0x0000_0001_2000_2002;
+/// A reply's id is its request's plus this.
+const REPLY_ID_OFFSET: u32 = 100;
+
+/// Whether a message must, must not or may carry rights or out-of-line memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complexity {
+    /// Must not.
+    Simple,
+    /// Must.
+    Complex,
+    /// Depends on its values.
+    Varies,
+}

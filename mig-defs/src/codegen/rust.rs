@@ -1,0 +1,335 @@
+//! What the user and the server generator share: Rust types of arguments, structs, names, documentation.
+
+use std::collections::BTreeMap;
+use std::format;
+use std::rc::Rc;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::quote;
+
+use super::Context;
+use super::table::basic_kind;
+use crate::layout::{self, Complexity, Message};
+use crate::model::{Argument, Member, Model, Routine, Shape, Type, TypeId};
+use crate::table::TypeKind;
+use crate::wire::{Descriptor, type_name as tn};
+
+/// Structs that the stubs of a file use, by name.
+pub(super) type Structs = BTreeMap<String, TypeId>;
+
+/// How an argument stands in a message, and the Rust type of its value or element.
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// A value of fixed size.
+    Value(TokenStream),
+    /// A C string of this many bytes, of which all are sent.
+    Text(u32),
+    /// A C string of up to this many bytes.
+    VaryingText(u32),
+    /// One right.
+    Port,
+    /// One right of any kind.
+    AnyPort,
+    /// An inline array of up to so many rights.
+    Ports(u32),
+    /// An inline array of up to so many elements.
+    Array(TokenStream, u32),
+    /// Memory out of line: the element type.
+    OutOfLine(TokenStream),
+    /// An array of rights out of line.
+    OutOfLinePorts,
+    /// An array that is inline up to so many elements, else out of line.
+    Either(TokenStream, u32),
+}
+
+/// Why there is no stub.
+pub(super) type Unsupported = String;
+
+/// The runtime crate's path as tokens.
+pub(super) fn runtime(context: &Context<'_>) -> anyhow::Result<TokenStream> {
+    let path: syn::Path = syn::parse_str(context.runtime)
+        .map_err(|error| anyhow::anyhow!("runtime path `{}`: {error}", context.runtime))?;
+    Ok(quote!(#path))
+}
+
+/// A name as a Rust identifier.
+pub(super) fn ident(name: &str) -> Ident {
+    if syn::parse_str::<Ident>(name).is_ok() {
+        return Ident::new(name, Span::call_site());
+    }
+    match name {
+        "self" | "super" | "crate" | "Self" | "_" => Ident::new(&format!("{name}_"), Span::call_site()),
+        _ => Ident::new_raw(name, Span::call_site()),
+    }
+}
+
+/// How an argument of type `id` is passed.
+pub(super) fn form(model: &Model, id: TypeId, rt: &TokenStream, structs: &mut Structs) -> Result<Form, Unsupported> {
+    let root = model.unaliased(id);
+    let ty = model.ty(root);
+    match &ty.shape {
+        Shape::OutOfLine(target) => {
+            let target = model.unaliased(*target);
+            let element = match model.ty(target).shape {
+                Shape::VarArray(element, _) => element,
+                _ => target,
+            };
+            if model.ty(element).is_port() {
+                return Ok(Form::OutOfLinePorts);
+            }
+            value(model, element, rt, structs).map(Form::OutOfLine)
+        }
+        Shape::VarArray(element, most) => {
+            if model.ty(*element).is_port() {
+                // Moved rights would need an owning array.
+                let borrowed =
+                    matches!(ty.in_name, tn::COPY_SEND | tn::MAKE_SEND | tn::MAKE_SEND_ONCE | tn::POLYMORPHIC);
+                return match borrowed && !ty.indefinite {
+                    true => Ok(Form::Ports(*most)),
+                    false => Err(String::from("an inline array of moved rights")),
+                };
+            }
+            let element = value(model, *element, rt, structs)?;
+            Ok(if ty.indefinite { Form::Either(element, *most) } else { Form::Array(element, *most) })
+        }
+        Shape::CString if ty.var_array => Ok(Form::VaryingText(ty.bytes)),
+        Shape::CString => Ok(Form::Text(ty.bytes)),
+        _ if ty.is_port() && ty.number == 1 => {
+            let any = ty.in_name == tn::POLYMORPHIC || ty.out_name == tn::POLYMORPHIC;
+            Ok(if any { Form::AnyPort } else { Form::Port })
+        }
+        Shape::Basic if ty.in_name == tn::STRING => Ok(Form::Text(ty.bytes)),
+        _ => value(model, id, rt, structs).map(Form::Value),
+    }
+}
+
+/// The Rust type of a value of fixed size.
+pub(super) fn value(
+    model: &Model,
+    id: TypeId,
+    rt: &TokenStream,
+    structs: &mut Structs,
+) -> Result<TokenStream, Unsupported> {
+    let root = model.unaliased(id);
+    let ty = model.ty(root);
+    match &ty.shape {
+        Shape::Array(element, count) => {
+            let element = value(model, *element, rt, structs)?;
+            let count = Literal::u32_unsuffixed(*count);
+            Ok(quote!([#element; #count]))
+        }
+        Shape::Struct(members) => {
+            let name = ty.name.as_ref().map(|name| name.to_string()).ok_or("a struct without a name")?;
+            for member in members {
+                member_type(model, member, rt, structs)?;
+            }
+            let ident = ident(&name);
+            structs.insert(name, root);
+            Ok(quote!(#ident))
+        }
+        Shape::CString => Ok(bytes(ty)),
+        _ => basic(model, id, ty, rt),
+    }
+}
+
+fn bytes(ty: &Type) -> TokenStream {
+    let size = Literal::u32_unsuffixed(ty.bytes);
+    quote!([u8; #size])
+}
+
+fn basic(model: &Model, id: TypeId, ty: &Type, rt: &TokenStream) -> Result<TokenStream, Unsupported> {
+    Ok(match (basic_kind(model, id), ty.size) {
+        (TypeKind::Unsigned, 16) => quote!(u16),
+        (TypeKind::Unsigned, 32) => quote!(u32),
+        (TypeKind::Unsigned, 64) => quote!(u64),
+        (TypeKind::Signed, 16) => quote!(i16),
+        (TypeKind::Signed, 32) => quote!(i32),
+        (TypeKind::Signed, 64) => quote!(i64),
+        (TypeKind::Bool, _) => quote!(bool),
+        (TypeKind::Char | TypeKind::Byte, _) => quote!(u8),
+        (TypeKind::PortName, _) => quote!(#rt::port::PortName),
+        (TypeKind::KernReturn, _) => quote!(#rt::error::KernReturn),
+        (TypeKind::Port, _) => return Err(String::from("a right inside a struct or array")),
+        _ if ty.size.is_multiple_of(8) => bytes(ty),
+        _ => return Err(format!("a value of {} bits", ty.size)),
+    })
+}
+
+/// A struct member's type; `KernReturn` has no default value and is a number there.
+fn member_type(
+    model: &Model,
+    member: &Member,
+    rt: &TokenStream,
+    structs: &mut Structs,
+) -> Result<TokenStream, Unsupported> {
+    match basic_kind(model, member.ty) {
+        TypeKind::KernReturn => Ok(quote!(i32)),
+        _ => value(model, member.ty, rt, structs),
+    }
+}
+
+/// The definition of a struct and its place in messages.
+pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStream) -> TokenStream {
+    let ty = model.ty(id);
+    let Shape::Struct(members) = &ty.shape else { return TokenStream::new() };
+    let ident = ident(name);
+    let mut structs = Structs::new();
+    let mut fields = Vec::new();
+    let mut large = false;
+    for member in members {
+        let Ok(field) = member_type(model, member, rt, &mut structs) else { continue };
+        let member_type = model.ty(model.unaliased(member.ty));
+        // The standard library implements Default for arrays of up to 32 elements.
+        large |= matches!(member_type.shape, Shape::CString) && member_type.bytes > 32;
+        large |= matches!(member_type.shape, Shape::Array(_, count) if count > 32);
+        fields.push((self::ident(&member.name), field, member));
+    }
+    let declarations = fields.iter().map(|(name, ty, member)| {
+        let doc = format!(" `{}`, at byte {}", model.display_name(member.ty), member.offset);
+        quote!(#[doc = #doc] pub #name: #ty)
+    });
+    let range = |member: &Member| {
+        let start = Literal::u32_unsuffixed(member.offset);
+        quote!(#start..)
+    };
+    let writes = fields.iter().map(|(name, _, member)| {
+        let range = range(member);
+        quote!(#rt::mig::Item::write(self.#name, &mut to[#range]);)
+    });
+    let reads = fields.iter().map(|(name, _, member)| {
+        let range = range(member);
+        quote!(#name: #rt::mig::Item::read(&from[#range]))
+    });
+    let size = Literal::u32_unsuffixed(ty.bytes);
+    let doc = format!(" `{name}` of the .defs: {} bytes.", ty.bytes);
+    let lower_case = name.chars().any(|character| character == '_') || name.starts_with(char::is_lowercase);
+    let expect = lower_case.then(|| quote!(#[expect(non_camel_case_types, reason = "the C name")]));
+    let derive_default = (!large).then(|| quote!(, Default));
+    let default = large.then(|| {
+        quote! {
+            impl Default for #ident {
+                fn default() -> Self {
+                    #rt::mig::Item::read(&[0; #size])
+                }
+            }
+        }
+    });
+    quote! {
+        #[doc = #doc]
+        #expect
+        #[derive(Clone, Copy, Debug, PartialEq #derive_default)]
+        pub struct #ident {
+            #(#declarations,)*
+        }
+
+        #default
+
+        impl #rt::mig::Item for #ident {
+            const SIZE: usize = #size;
+
+            fn write(self, to: &mut [u8]) {
+                #(#writes)*
+            }
+
+            fn read(from: &[u8]) -> Self {
+                Self { #(#reads,)* }
+            }
+        }
+    }
+}
+
+/// A descriptor as a literal.
+pub(super) fn descriptor(descriptor: Descriptor) -> Literal {
+    hex(descriptor.to_word())
+}
+
+fn hex(word: u64) -> Literal {
+    let digits = format!("{word:016x}");
+    let groups: Vec<&str> = (0..4).map(|group| &digits[group * 4..group * 4 + 4]).collect();
+    let text = format!("0x{}", groups.join("_"));
+    syn::parse_str::<syn::LitInt>(&text).map_or_else(|_| Literal::u64_unsuffixed(word), |literal| literal.token())
+}
+
+/// `Complexity` of the runtime.
+pub(super) fn complexity(complexity: Complexity, rt: &TokenStream) -> TokenStream {
+    match complexity {
+        Complexity::Simple => quote!(#rt::mig::Complexity::Simple),
+        Complexity::Complex => quote!(#rt::mig::Complexity::Complex),
+        Complexity::Varies => quote!(#rt::mig::Complexity::Varies),
+    }
+}
+
+/// The documentation of a routine's stub.
+pub(super) fn documentation(context: &Context<'_>, routine: &Routine) -> Vec<String> {
+    let layout = layout::layout(context.model, routine);
+    let place = context.sources.place(routine.span);
+    let file = place.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let size = |message: &Message| match message.is_variable() {
+        true => format!("{} to {} bytes", message.min_size, message.max_size),
+        false => format!("{} bytes", message.min_size),
+    };
+    let reply = match routine.one_way {
+        true => String::from("no reply"),
+        false => format!("reply {} of {}", layout.reply.id, size(&layout.reply)),
+    };
+    Vec::from([
+        format!(" `{}` of subsystem `{}`, {file} line {}.", routine.name, context.model.name, place.line),
+        String::new(),
+        format!(" Request {} of {}, {reply}.", layout.request.id, size(&layout.request)),
+    ])
+}
+
+/// `///` lines as tokens.
+pub(super) fn doc_tokens(lines: &[String]) -> TokenStream {
+    lines.iter().map(|line| quote!(#[doc = #line])).collect()
+}
+
+/// `#[expect]` for a function with many arguments.
+pub(super) fn too_many_arguments(count: usize) -> Option<TokenStream> {
+    // Clippy's own limit.
+    (count > 7).then(|| quote!(#[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]))
+}
+
+/// The name of a struct for the results of `routine`: `vm_region` gives `VmRegionOut`.
+pub(super) fn result_name(routine: &str) -> Ident {
+    let capitalised = routine.split('_').map(|word| {
+        let mut characters = word.chars();
+        characters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
+    });
+    Ident::new(&format!("{}Out", capitalised.collect::<String>()), Span::call_site())
+}
+
+/// Formatted Rust text of the items.
+pub(super) fn format_items(items: TokenStream) -> anyhow::Result<String> {
+    let file: syn::File = syn::parse2(items)?;
+    Ok(prettyplease::unparse(&file))
+}
+
+/// The head of a generated file.
+pub(super) fn header(context: &Context<'_>, side: &str) -> String {
+    let file = context.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let files = context.sources.files().iter().map(|file| file.text.as_bytes());
+    format!(
+        "// Generated by mig-defs (`gen {side}`) from {file}, subsystem {} {}. Sources: {:016x}. Do not edit.\n",
+        context.model.name,
+        context.model.base,
+        hash(files)
+    )
+}
+
+/// FNV-1a over all source bytes: tells two generations apart, no more.
+fn hash<'a>(files: impl Iterator<Item = &'a [u8]>) -> u64 {
+    files.flatten().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The argument's name as an identifier.
+pub(super) fn argument_ident(argument: &Argument) -> Ident {
+    ident(&argument.name)
+}
+
+/// The identifier of the argument that says which right a polymorphic one is.
+pub(super) fn poly_ident(name: &Rc<str>) -> Ident {
+    Ident::new(&format!("{name}_poly"), Span::call_site())
+}
