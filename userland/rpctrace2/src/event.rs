@@ -1,0 +1,92 @@
+//! One record in plain values, with its own copy of the message: what the stages pass on.
+
+use alloc::vec::Vec;
+
+use mig_defs::decode::Message;
+use mig_defs::table::Tables;
+use mig_defs::value::View;
+use mig_defs::wire::Header;
+use trace_port::{Direction, EventKind, Record};
+
+/// One message that a task sent or received, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The kernel's number of the task.
+    pub task: u32,
+    /// The kernel's number of the thread.
+    pub thread: u32,
+    /// Sent or received.
+    pub direction: Direction,
+    /// On which port.
+    pub kind: EventKind,
+    /// `option` of `mach_msg`.
+    pub options: u32,
+    /// What this half of `mach_msg` returned.
+    pub retval: u32,
+    /// Place in the order of all events.
+    pub sequence: u64,
+    /// Links the copies of one message, and a request with the kernel's reply; 0 if unknown.
+    pub correlation: u64,
+    /// Nanoseconds since the epoch.
+    pub time: u64,
+    /// Size of the whole message.
+    pub message_size: u32,
+    /// Records lost since the one before.
+    pub dropped: u32,
+    /// The port or port set that was received from.
+    pub rcv_name: u32,
+    /// Milliseconds.
+    pub time_out: u32,
+    /// The notify port.
+    pub notify: u32,
+    /// The message as the task sees it.
+    pub message: Vec<u8>,
+}
+
+impl From<&Record<'_>> for Event {
+    fn from(record: &Record<'_>) -> Self {
+        let header = &record.header;
+        Self {
+            task: header.task.get(),
+            thread: header.thread.get(),
+            direction: record.direction,
+            kind: record.kind,
+            options: header.options.get(),
+            retval: header.retval.get(),
+            sequence: header.sequence.get(),
+            correlation: header.correlation.get(),
+            time: header.time.get(),
+            message_size: header.message_size.get(),
+            dropped: header.dropped.get(),
+            rcv_name: header.rcv_name.get(),
+            time_out: header.time_out.get(),
+            notify: header.notify.get(),
+            message: record.message.to_vec(),
+        }
+    }
+}
+
+impl Event {
+    /// The header of the message, if there is one.
+    pub fn mach_header(&self) -> Option<Header> {
+        Header::read(&self.message)
+    }
+
+    /// Whose port names the message has.
+    pub fn view(&self) -> View {
+        match self.direction {
+            Direction::Send => View::Sent,
+            Direction::Receive => View::Received,
+        }
+    }
+
+    /// The message decoded as a request or, if no request has its id, as a reply.
+    pub fn decode<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
+        Message::new(tables, &self.message, self.view()).ok()
+    }
+
+    /// The message decoded as a reply.
+    pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
+        Message::reply(tables, &self.message, self.view()).ok()
+    }
+}

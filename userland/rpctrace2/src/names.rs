@@ -1,0 +1,372 @@
+//! What tasks and ports are called, learned from the trace itself.
+//!
+//! A right comes into a task's name space by a message, which the trace shows, or by one of four traps
+//! (`mach_task_self`, `mach_thread_self`, `mach_host_self`, `mach_reply_port`), which it does not. So a name that no
+//! message brought and that is used as a task can only be the task's own, and so on ([`Names::sent`]).
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use mig_defs::decode::Message;
+use mig_defs::value::{Field, Value, View};
+use mig_defs::wire::type_name;
+
+use crate::correlate::is_name;
+use crate::event::Event;
+use crate::values;
+
+/// Place of a task in the order in which this trace met them; the number that is shown is one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskIndex(pub usize);
+
+/// What a port is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Task(TaskIndex),
+    /// The kernel's number of the thread.
+    Thread(u32),
+    ReplyPort,
+    /// Shown with the port's name: `port set 14`.
+    Kind(&'static str),
+    /// Shown as it is: `device "console"`.
+    Known(String),
+}
+
+#[derive(Clone, Debug)]
+struct Port {
+    what: What,
+    /// A reference was given up, so the name may already stand for something else.
+    stale: bool,
+}
+
+#[derive(Debug)]
+struct Task {
+    /// The kernel's number; `None` until its first record.
+    number: Option<u32>,
+    name: String,
+    /// Nobody has been seen to create it.
+    foundling: bool,
+    /// The kernel's numbers of its threads, in the order of their first records.
+    threads: Vec<u32>,
+    ports: BTreeMap<u32, Port>,
+}
+
+/// All names of a trace.
+#[derive(Debug)]
+pub struct Names {
+    tasks: Vec<Task>,
+}
+
+impl Task {
+    fn new(name: String) -> Self {
+        Self { number: None, name, foundling: false, threads: Vec::new(), ports: BTreeMap::new() }
+    }
+
+    /// Whether nothing certain is known about a name.
+    fn is_open(&self, name: u32) -> bool {
+        is_name(name) && self.ports.get(&name).is_none_or(|port| port.stale)
+    }
+
+    fn learn(&mut self, name: u32, what: What) {
+        if is_name(name) {
+            self.ports.insert(name, Port { what, stale: false });
+        }
+    }
+
+    fn release(&mut self, name: u32) {
+        if let Some(port) = self.ports.get_mut(&name) {
+            port.stale = true;
+        }
+    }
+}
+
+impl Names {
+    /// For a trace of this command.
+    pub fn new(command: &str) -> Self {
+        let base = command.rsplit('/').next().unwrap_or(command);
+        Self { tasks: Vec::from([Task::new(base.to_string())]) }
+    }
+
+    /// The task of an event, which may be a new one.
+    pub fn meet(&mut self, event: &Event) -> TaskIndex {
+        let index = self.find(event.task).unwrap_or_else(|| self.claim(event.task));
+        let task = &mut self.tasks[index.0];
+        if !task.threads.contains(&event.thread) {
+            task.threads.push(event.thread);
+        }
+        index
+    }
+
+    /// The task with the kernel's number, if it has been met.
+    pub fn find(&self, number: u32) -> Option<TaskIndex> {
+        self.tasks.iter().position(|task| task.number == Some(number)).map(TaskIndex)
+    }
+
+    /// A first record: which of the tasks that were created and not yet heard of is it? The kernel counts tasks up in the
+    /// order of their creation.
+    fn claim(&mut self, number: u32) -> TaskIndex {
+        let expected: Vec<usize> = (0..self.tasks.len()).filter(|index| self.tasks[*index].number.is_none()).collect();
+        let last = self.tasks.iter().filter_map(|task| task.number).max();
+        let place = last.and_then(|last| number.checked_sub(last)?.checked_sub(1)).unwrap_or(0) as usize;
+        let index = match expected.get(place).or(expected.first()) {
+            Some(index) => *index,
+            None => {
+                let name = format!("({})", self.tasks[0].name);
+                self.tasks.push(Task { foundling: true, ..Task::new(name) });
+                self.tasks.len() - 1
+            }
+        };
+        self.tasks[index].number = Some(number);
+        TaskIndex(index)
+    }
+
+    /// A task was created: a foundling if there is one, else one not yet heard of.
+    fn create(&mut self, parent: TaskIndex, name: Option<String>) -> TaskIndex {
+        // The kernel names a new task after its parent, in parentheses.
+        let name = name.unwrap_or_else(|| format!("({})", self.tasks[parent.0].name));
+        let found = self.tasks.iter().position(|task| task.foundling);
+        let index = found.unwrap_or_else(|| {
+            self.tasks.push(Task::new(String::new()));
+            self.tasks.len() - 1
+        });
+        self.tasks[index].foundling = false;
+        self.tasks[index].name = name;
+        TaskIndex(index)
+    }
+
+    /// How the lines of a task begin: `hello[1]`, or `hello[1/2]` if it has several threads.
+    pub fn label(&self, task: TaskIndex, thread: u32) -> String {
+        let Some(known) = self.tasks.get(task.0) else { return format!("[{}]", task.0 + 1) };
+        match known.threads.iter().position(|number| *number == thread) {
+            Some(place) if known.threads.len() > 1 => format!("{}[{}/{}]", known.name, task.0 + 1, place + 1),
+            _ => format!("{}[{}]", known.name, task.0 + 1),
+        }
+    }
+
+    /// How many tasks the trace has met or seen created.
+    pub fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// What a port is called by a thread of the task that has this name for it.
+    pub fn port(&self, task: TaskIndex, thread: u32, name: u32) -> String {
+        match name {
+            0 => return "MACH_PORT_NULL".to_string(),
+            u32::MAX => return "MACH_PORT_DEAD".to_string(),
+            _ => {}
+        }
+        match self.what(task, name) {
+            Some(What::Task(index)) if *index == task => "self".to_string(),
+            Some(What::Task(index)) => format!("task[{}]", index.0 + 1),
+            Some(What::Thread(number)) if *number == thread => "thread-self".to_string(),
+            Some(What::Thread(_)) => format!("thread {name}"),
+            Some(What::ReplyPort) => "reply port".to_string(),
+            Some(What::Kind(kind)) => format!("{kind} {name}"),
+            Some(What::Known(text)) => text.clone(),
+            None => format!("port {name}"),
+        }
+    }
+
+    fn what(&self, task: TaskIndex, name: u32) -> Option<&What> {
+        self.tasks.get(task.0)?.ports.get(&name).map(|port| &port.what)
+    }
+
+    /// The task whose name space the port names in a request are of: `mach_port_allocate(task: task[2], …)`.
+    pub fn space_of(&self, task: TaskIndex, request: &Message<'_>) -> TaskIndex {
+        let port = match request.fields().next() {
+            Some(Ok(Field { type_name: "ipc_space_t", value: Value::Port(right), .. })) => right.name,
+            _ => return task,
+        };
+        match self.what(task, port) {
+            Some(What::Task(index)) => *index,
+            _ => task,
+        }
+    }
+
+    /// Learns from a message that is being sent: what its ports must be, before it is printed.
+    pub fn sent(&mut self, task: TaskIndex, event: &Event, message: Option<&Message<'_>>) {
+        let Some(header) = event.mach_header() else { return };
+        let known = &mut self.tasks[task.0];
+        let reply_port = header.local_port as u32;
+        if u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE && known.is_open(reply_port) {
+            known.learn(reply_port, What::ReplyPort);
+        }
+        if let Some(Ok(field)) = message.filter(|message| !message.is_reply()).and_then(|message| message.fields().next())
+            && known.is_open(header.remote_port)
+            && let Some(what) = self.by_use(task, event.thread, &field)
+        {
+            self.tasks[task.0].learn(header.remote_port, what);
+        }
+    }
+
+    /// What a name is that no message brought and that is used like this.
+    fn by_use(&self, task: TaskIndex, thread: u32, port: &Field<'_>) -> Option<What> {
+        let has = |what: &What| self.tasks[task.0].ports.values().any(|port| !port.stale && port.what == *what);
+        let what = match (port.type_name, port.name) {
+            ("task_t" | "vm_task_t" | "ipc_space_t", _) => What::Task(task),
+            ("thread_t", _) => What::Thread(thread),
+            ("host_t", _) => What::Known("host".to_string()),
+            ("host_priv_t", _) => What::Known("host-priv".to_string()),
+            (_, "master_port") => What::Known("device-master".to_string()),
+            (_, "bootstrap") => What::Known("bootstrap".to_string()),
+            _ => return None,
+        };
+        // One task has one name for each of these, so this must be something else.
+        if has(&what) { None } else { Some(what) }
+    }
+
+    /// Learns from a message that was sent, once it is printed: what it took along and what it changed.
+    pub fn after_sent(&mut self, task: TaskIndex, event: &Event, message: Option<&Message<'_>>) {
+        let Some(header) = event.mach_header() else { return };
+        let known = &mut self.tasks[task.0];
+        if u32::from(header.remote_disposition()) == type_name::MOVE_SEND_ONCE {
+            known.ports.remove(&header.remote_port);
+        }
+        let Some(message) = message else { return };
+        for field in message.fields().skip(1).map_while(Result::ok) {
+            if let Value::Port(right) = field.value
+                && (type_name::MOVE_RECEIVE..=type_name::MOVE_SEND_ONCE).contains(&u32::from(right.disposition.0))
+            {
+                known.release(right.name);
+            }
+        }
+        if message.routine().name() == "task_set_name"
+            && let Some(Value::Text(name)) = field(message, "name")
+            && let Some(What::Task(index)) = self.what(task, header.remote_port).cloned()
+        {
+            self.tasks[index.0].name = values::plain(name);
+        }
+    }
+
+    /// Learns from a message that came in, before it is printed: what the rights in it are.
+    pub fn received(&mut self, task: TaskIndex, message: &Message<'_>) {
+        for field in message.fields().map_while(Result::ok) {
+            if let Value::Port(right) = field.value
+                && right.view == View::Received
+            {
+                self.came(task, right.name, kind_of_type(field.type_name));
+            }
+        }
+    }
+
+    /// A right came with a message. A name that is known already stands for the same port as before.
+    fn came(&mut self, task: TaskIndex, name: u32, what: Option<What>) {
+        let known = &mut self.tasks[task.0];
+        match what {
+            Some(what) if known.is_open(name) => known.learn(name, what),
+            None if known.is_open(name) => drop(known.ports.remove(&name)),
+            _ => {}
+        }
+    }
+
+    /// Learns from a successful reply, before it is printed.
+    pub fn replied(&mut self, task: TaskIndex, request: &Message<'_>, reply: &Message<'_>) {
+        let space = self.space_of(task, request);
+        for field in reply.fields().map_while(Result::ok) {
+            let what = match self.brought(task, request, field.name) {
+                Some(what) => Some(what),
+                None => kind_of_type(field.type_name),
+            };
+            match (field.value, what) {
+                (Value::Port(right), Some(what @ (What::Known(_) | What::Task(_)))) => {
+                    self.tasks[task.0].learn(right.name, what);
+                }
+                (Value::Port(right), what) => self.came(task, right.name, what),
+                (Value::PortName(name), Some(what)) => self.tasks[space.0].learn(name, what),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the argument `field` of a reply is, where the routine says so.
+    fn brought(&mut self, task: TaskIndex, request: &Message<'_>, field: &str) -> Option<What> {
+        let known = |text: &str| Some(What::Known(text.to_string()));
+        match (request.routine().name(), field) {
+            ("task_create", "child_task") => Some(What::Task(self.create(task, None))),
+            ("boot_spawn", "task") => {
+                let name = text(request, "arguments").and_then(|all| Some(all.split(|byte| *byte == 0).next()?.to_vec()));
+                Some(What::Task(self.create(task, name.map(|name| values::plain(&name)))))
+            }
+            ("device_open" | "device_open_new", "device") => {
+                Some(What::Known(format!("device \"{}\"", values::plain(text(request, "name")?))))
+            }
+            ("boot_console", "console") => known("device \"console\""),
+            ("task_get_special_port", "special_port") => match number(request, "which_port")? {
+                1 => Some(What::Task(task)),
+                3 => known("exception port"),
+                4 => known("bootstrap"),
+                5 => known("trace port"),
+                _ => None,
+            },
+            ("mach_port_allocate", "name") => match number(request, "right")? {
+                3 => Some(What::Kind("port set")),
+                4 => Some(What::Kind("dead name")),
+                _ => Some(What::Kind("port")),
+            },
+            _ => None,
+        }
+    }
+
+    /// Learns from a successful reply, once it is printed: which names its request gave up or made.
+    pub fn after_replied(&mut self, task: TaskIndex, request: &Message<'_>) {
+        let space = self.space_of(task, request);
+        let Some(Value::PortName(name)) = field(request, "name") else { return };
+        match request.routine().name() {
+            "mach_port_deallocate" => self.tasks[space.0].release(name),
+            "mach_port_destroy" => drop(self.tasks[space.0].ports.remove(&name)),
+            "mach_port_mod_refs" => match (number(request, "right"), number(request, "delta")) {
+                (Some(1 | 3), Some(..0)) => drop(self.tasks[space.0].ports.remove(&name)),
+                (_, Some(..0)) => self.tasks[space.0].release(name),
+                _ => {}
+            },
+            "mach_port_allocate_name" => {
+                let kind = if number(request, "right") == Some(3) { "port set" } else { "port" };
+                self.tasks[space.0].learn(name, What::Kind(kind));
+            }
+            "mach_port_insert_right" => {
+                if let Some(Value::Port(right)) = field(request, "poly")
+                    && let Some(what) = self.what(task, right.name).cloned()
+                {
+                    self.tasks[space.0].learn(name, what);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a right of this type is, if the type alone says enough.
+fn kind_of_type(type_name: &str) -> Option<What> {
+    Some(What::Kind(match type_name {
+        "thread_t" => "thread",
+        "task_t" => "task port",
+        "device_t" => "device",
+        "processor_t" => "processor",
+        "processor_set_t" | "processor_set_name_t" => "processor set",
+        "memory_object_t" => "memory object",
+        "memory_object_control_t" => "memory control",
+        "memory_object_name_t" => "memory name",
+        _ => return None,
+    }))
+}
+
+fn field<'a>(message: &Message<'a>, name: &str) -> Option<Value<'a>> {
+    message.fields().map_while(Result::ok).find(|field| field.name == name).map(|field| field.value)
+}
+
+fn text<'a>(message: &Message<'a>, name: &str) -> Option<&'a [u8]> {
+    match field(message, name)? {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn number(message: &Message<'_>, name: &str) -> Option<i64> {
+    match field(message, name)? {
+        Value::Signed { value, .. } => Some(value),
+        Value::Unsigned { value, .. } => i64::try_from(value).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! Rows to text: times before, hex dumps below.
+
+use alloc::string::{String, ToString};
+use core::fmt::Write;
+
+use crate::options::{Options, Stamp};
+use crate::weave::Row;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Prints rows one after the other.
+#[derive(Debug, Default)]
+pub struct Printer {
+    /// Time of the row before.
+    before: Option<u64>,
+}
+
+impl Printer {
+    /// Appends a row and its line end.
+    pub fn row(&mut self, options: &Options, row: &Row, out: &mut String) {
+        let start = out.len();
+        self.stamp(options.stamp, row.time, out);
+        // Writing to a String cannot fail.
+        let _ = match row.label.as_str() {
+            "" => writeln!(out, "{}", row.line),
+            label => writeln!(out, "{label} {}", row.line),
+        };
+        if options.ascii {
+            // Messages' own text is escaped, so the only thing to replace is ours.
+            let line = out.split_off(start).replace('…', "...");
+            out.push_str(&line);
+        }
+        if options.hex {
+            for event in &row.messages {
+                dump(&event.message, out);
+            }
+        }
+    }
+
+    fn stamp(&mut self, stamp: Stamp, time: u64, out: &mut String) {
+        let (seconds, micros) = (time / SECOND, time % SECOND / 1000);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let _ = match stamp {
+            Stamp::None => Ok(()),
+            Stamp::Day => write!(out, "{hour:02}:{minute:02}:{second:02} "),
+            Stamp::DayMicroseconds => write!(out, "{hour:02}:{minute:02}:{second:02}.{micros:06} "),
+            Stamp::Epoch => write!(out, "{seconds}.{micros:06} "),
+            Stamp::Relative => {
+                let since = time.saturating_sub(self.before.unwrap_or(time));
+                write!(out, "{:>6}.{:06} ", since / SECOND, since % SECOND / 1000)
+            }
+        };
+        self.before = Some(time);
+    }
+}
+
+/// A duration in the form of `-T`: `<0.000123>`.
+pub fn duration(nanoseconds: u64) -> String {
+    let mut text = String::new();
+    let _ = write!(text, " <{}.{:06}>", nanoseconds / SECOND, nanoseconds % SECOND / 1000);
+    text
+}
+
+fn dump(bytes: &[u8], out: &mut String) {
+    for (index, row) in bytes.chunks(16).enumerate() {
+        let _ = write!(out, " | {:05x} ", index * 16);
+        for place in 0..16 {
+            let text = row.get(place).map_or("  ".to_string(), |byte| alloc::format!("{byte:02x}"));
+            let _ = write!(out, " {}{text}", if place == 8 { " " } else { "" });
+        }
+        out.push_str("  ");
+        out.extend(row.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' }));
+        out.push('\n');
+    }
+}

@@ -1,0 +1,114 @@
+//! Which messages the user wants to see: `-e trace=...`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use mig_defs::table::{Routine, Tables};
+use mig_defs::wire::REPLY_ID_OFFSET;
+use thiserror::Error;
+
+use crate::event::Event;
+
+/// A name that is neither routine nor subsystem.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("option `-e`: no routine, subsystem or msgh_id is called `{0}`")]
+pub struct UnknownName(pub String);
+
+/// One `-e trace=` expression.
+#[derive(Debug)]
+struct Expression {
+    negated: bool,
+    names: Vec<String>,
+}
+
+/// What is to be printed.
+#[derive(Debug, Default)]
+pub struct Selection {
+    expressions: Vec<Expression>,
+}
+
+/// What is asked about: the request that a message is, or answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its `msgh_id`, if there is a message.
+    pub msgh_id: Option<u32>,
+    /// Its routine, if known.
+    pub routine: Option<Routine<'a>>,
+    /// Whether it is a `mach_msg` call that failed.
+    pub failed: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// Of a request, or of a message that may be a reply.
+    pub fn of(tables: Tables<'a>, event: &Event) -> Self {
+        let msgh_id = event.mach_header().map(|header| header.id);
+        match msgh_id {
+            Some(id) if tables.is_reply(id) => Self::of_reply(tables, event),
+            _ => Self { msgh_id, routine: msgh_id.and_then(|id| tables.request(id)), failed: false },
+        }
+    }
+
+    /// Of a reply.
+    pub fn of_reply(tables: Tables<'a>, event: &Event) -> Self {
+        let id = event.mach_header().map(|header| header.id);
+        Self {
+            msgh_id: id.map(|id| id.wrapping_sub(REPLY_ID_OFFSET)),
+            routine: id.and_then(|id| tables.reply(id)),
+            failed: false,
+        }
+    }
+
+    /// What lines and tables call it.
+    pub fn name(&self) -> String {
+        match (self.routine, self.msgh_id) {
+            (Some(routine), _) => routine.name().to_string(),
+            (None, Some(id)) => format!("msgh_id {id}"),
+            (None, None) => "mach_msg".to_string(),
+        }
+    }
+}
+
+impl Selection {
+    /// Reads the expressions: names separated by commas, the first may have `!` before it.
+    ///
+    /// # Errors
+    /// [`UnknownName`], because a mistyped name would select nothing.
+    pub fn new(expressions: &[String], tables: Tables<'_>) -> Result<Self, UnknownName> {
+        let known = |name: &str| {
+            matches!(name, "all" | "none" | "mach_msg")
+                || name.parse::<u32>().is_ok()
+                || tables.routines().any(|routine| routine.name() == name || routine.subsystem() == name)
+        };
+        let read = |text: &String| {
+            let (negated, text) = text.strip_prefix('!').map_or((false, text.as_str()), |rest| (true, rest));
+            let names: Vec<String> = text.split(',').map(ToString::to_string).collect();
+            match names.iter().find(|name| !known(name)) {
+                Some(name) => Err(UnknownName(name.clone())),
+                None => Ok(Expression { negated, names }),
+            }
+        };
+        Ok(Self { expressions: expressions.iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether it is selected: by any of the positive expressions, if there are some, and by every negated one.
+    pub fn has(&self, subject: Subject<'_>) -> bool {
+        let mut positive = self.expressions.iter().filter(|expression| !expression.negated).peekable();
+        let wanted = positive.peek().is_none() || positive.any(|expression| expression.names_it(subject));
+        wanted && !self.expressions.iter().any(|expression| expression.negated && expression.names_it(subject))
+    }
+}
+
+impl Expression {
+    fn names_it(&self, subject: Subject<'_>) -> bool {
+        self.names.iter().any(|name| match name.as_str() {
+            "all" => true,
+            "none" => false,
+            "mach_msg" if subject.failed => true,
+            name => {
+                subject.routine.is_some_and(|routine| routine.name() == name || routine.subsystem() == name)
+                    || (subject.msgh_id.is_some() && subject.msgh_id == name.parse().ok())
+            }
+        })
+    }
+}

@@ -1,0 +1,337 @@
+//! The pipeline: records in, text out.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use mig_defs::decode::Message;
+use mig_defs::table::Tables;
+use mig_defs::value::Value;
+use trace_port::{Direction, EventKind, Record};
+
+use crate::correlate::{Call, Correlator, Step};
+use crate::event::Event;
+use crate::line::{Line, Tag};
+use crate::names::{Names, TaskIndex};
+use crate::options::{Options, Report};
+use crate::order::Order;
+use crate::print::{self, Printer};
+use crate::select::{Selection, Subject, UnknownName};
+use crate::summary::Summary;
+use crate::values::Writer;
+use crate::weave::{Outcome, Row, Weaver, remark};
+
+/// `MACH_RCV_TOO_LARGE`
+const MACH_RCV_TOO_LARGE: u32 = 0x1000_4004;
+
+/// A trace of one command and its children.
+#[derive(Debug)]
+pub struct Trace<'t> {
+    tables: Tables<'t>,
+    options: Options,
+    order: Order,
+    correlator: Correlator,
+    names: Names,
+    selection: Selection,
+    weaver: Weaver,
+    printer: Printer,
+    summary: Summary,
+    /// Time of the last event.
+    now: u64,
+}
+
+/// Who does something.
+#[derive(Clone, Copy, Debug)]
+struct Actor {
+    task: TaskIndex,
+    thread: u32,
+    kind: EventKind,
+}
+
+impl<'t> Trace<'t> {
+    /// A trace that decodes with these tables.
+    ///
+    /// # Errors
+    /// If an option names something the tables do not have.
+    pub fn new(tables: Tables<'t>, options: Options, command: &str) -> Result<Self, UnknownName> {
+        let selection = Selection::new(&options.expressions, tables)?;
+        Ok(Self {
+            tables,
+            options,
+            order: Order::default(),
+            correlator: Correlator::default(),
+            names: Names::new(command),
+            selection,
+            weaver: Weaver::default(),
+            printer: Printer::default(),
+            summary: Summary::default(),
+            now: 0,
+        })
+    }
+
+    /// Takes the next record; appends the lines that are complete now.
+    pub fn record(&mut self, record: &Record<'_>, out: &mut String) {
+        for event in self.order.push(Event::from(record)) {
+            self.event(event, out);
+        }
+    }
+
+    /// Whether something is held back that [`Trace::idle`] would print.
+    pub fn is_waiting(&self) -> bool {
+        self.order.is_waiting() || self.weaver.is_waiting()
+    }
+
+    /// Nothing has come for a while: prints what was held back for what might come.
+    pub fn idle(&mut self, out: &mut String) {
+        self.catch_up(out);
+        let row = self.weaver.interrupt();
+        self.print(row, out);
+    }
+
+    /// The command has ended, and all its records have been taken.
+    pub fn exited(&mut self, status: i32, out: &mut String) {
+        self.catch_up(out);
+        let row = self.weaver.end();
+        self.print(row, out);
+        if !self.options.quiet {
+            let label = self.names.label(TaskIndex(0), 0);
+            let row = remark(self.now, &format!("+++ {label} exited with {status} +++"));
+            self.print(Some(row), out);
+        }
+    }
+
+    /// No record comes any more.
+    pub fn finish(&mut self, out: &mut String) {
+        self.catch_up(out);
+        let row = self.weaver.end();
+        self.print(row, out);
+        if self.options.report != Report::Lines {
+            self.summary.write(out);
+        }
+    }
+
+    fn catch_up(&mut self, out: &mut String) {
+        for event in self.order.flush() {
+            self.event(event, out);
+        }
+    }
+
+    fn event(&mut self, event: Event, out: &mut String) {
+        self.now = event.time;
+        if event.dropped > 0 {
+            self.summary.lost(event.dropped);
+            let plural = if event.dropped == 1 { "" } else { "s" };
+            let row = remark(event.time, &format!("--- {} record{plural} lost ---", event.dropped));
+            self.other(row, out);
+        }
+        let actor = Actor { task: self.names.meet(&event), thread: event.thread, kind: event.kind };
+        match self.correlator.step(self.tables, event) {
+            Step::Request(call) => self.request(actor, call, out),
+            Step::Reply { call, reply } => self.reply(actor, call.as_deref(), reply, out),
+            Step::OneWay(event) => self.one_way(actor, event, out),
+            Step::Incoming(event) => self.incoming(actor, event, out),
+            Step::Answer { request, answer } => self.answer(actor, request.as_deref(), answer, out),
+            Step::Failed(event) => self.failed(actor, event, out),
+        }
+    }
+
+    fn request(&mut self, actor: Actor, call: Rc<Call>, out: &mut String) {
+        let line = self.sent_line(actor, &call.request);
+        let subject = Subject::of(self.tables, &call.request);
+        if self.selection.has(subject) {
+            self.summary.count(&subject.name());
+            let messages = Vec::from([Rc::new(call.request.clone())]);
+            let row = Row { label: self.label(actor), time: call.request.time, line, messages };
+            let before = self.weaver.request(call, row);
+            self.print(before, out);
+        }
+    }
+
+    fn one_way(&mut self, actor: Actor, event: Rc<Event>, out: &mut String) {
+        let mut line = self.sent_line(actor, &event);
+        line.push(Tag::Plain, " = ");
+        line.push(Tag::Success, "MACH_MSG_SUCCESS");
+        self.selected(actor, event, line, out);
+    }
+
+    /// `routine(arguments)` of a message that was sent; learns from it.
+    fn sent_line(&mut self, actor: Actor, event: &Event) -> Line {
+        let message = event.decode(self.tables);
+        self.names.sent(actor.task, event, message.as_ref());
+        let mut line = Line::default();
+        self.writer(actor, message.as_ref()).request(&mut line, event);
+        self.names.after_sent(actor.task, event, message.as_ref());
+        line
+    }
+
+    fn incoming(&mut self, actor: Actor, event: Rc<Event>, out: &mut String) {
+        let message = event.decode(self.tables);
+        if let Some(message) = &message {
+            self.names.received(actor.task, message);
+        }
+        let mut line = Line::default();
+        line.push(Tag::Plain, "<- ");
+        self.writer(actor, message.as_ref()).request(&mut line, &event);
+        self.selected(actor, event.clone(), line, out);
+    }
+
+    fn reply(&mut self, actor: Actor, call: Option<&Call>, reply: Rc<Event>, out: &mut String) {
+        let request = call.and_then(|call| call.request.decode(self.tables));
+        let message = reply.decode_reply(self.tables);
+        let succeeded = message.as_ref().is_some_and(has_succeeded);
+        match (&request, &message) {
+            (Some(request), Some(message)) if succeeded => self.names.replied(actor.task, request, message),
+            (_, Some(message)) => self.names.received(actor.task, message),
+            _ => {}
+        }
+        let mut line = Line::default();
+        let failed = self.result(actor, request.as_ref(), &reply, &mut line);
+        if let Some(request) = request.as_ref().filter(|_| succeeded) {
+            self.names.after_replied(actor.task, request);
+        }
+        let subject = match call {
+            Some(call) => Subject::of(self.tables, &call.request),
+            None => Subject::of_reply(self.tables, &reply),
+        };
+        if !self.selection.has(subject) {
+            return;
+        }
+        let routine = subject.name();
+        if failed {
+            self.summary.error(&routine);
+        }
+        if let Some(call) = call {
+            let took = reply.time.saturating_sub(call.request.time);
+            self.summary.time(&routine, took);
+            if self.options.durations {
+                line.push(Tag::Note, &print::duration(took));
+            }
+        }
+        let outcome = Outcome { line, routine, label: self.label(actor), time: reply.time, reply };
+        for row in self.weaver.reply(call.map_or(0, |call| call.id), outcome) {
+            self.print(Some(row), out);
+        }
+    }
+
+    fn answer(&mut self, actor: Actor, request: Option<&Event>, answer: Rc<Event>, out: &mut String) {
+        self.names.sent(actor.task, &answer, None);
+        let mut line = Line::default();
+        let subject = match request {
+            Some(request) => Subject::of(self.tables, request),
+            None => Subject::of_reply(self.tables, &answer),
+        };
+        line.push(Tag::Plain, "-> ");
+        line.push(Tag::Routine, &subject.name());
+        line.push(Tag::Plain, " reply = ");
+        let request = request.and_then(|request| request.decode(self.tables));
+        let failed = self.result(actor, request.as_ref(), &answer, &mut line);
+        let message = answer.decode_reply(self.tables);
+        self.names.after_sent(actor.task, &answer, message.as_ref());
+        if self.selection.has(subject) {
+            if failed {
+                self.summary.error(&subject.name());
+            }
+            let row = Row { label: self.label(actor), time: answer.time, line, messages: Vec::from([answer]) };
+            self.other(row, out);
+        }
+    }
+
+    /// What a reply says; whether it is a failure.
+    fn result(&self, actor: Actor, request: Option<&Message<'_>>, reply: &Event, line: &mut Line) -> bool {
+        let writer = self.writer(actor, request);
+        match reply.decode_reply(self.tables) {
+            Some(message) => writer.reply(line, &message),
+            None => writer.unknown_reply(line, reply),
+        }
+    }
+
+    fn failed(&mut self, actor: Actor, event: Rc<Event>, out: &mut String) {
+        let message = event.decode(self.tables);
+        self.names.sent(actor.task, &event, message.as_ref().filter(|_| event.direction == Direction::Send));
+        let mut line = Line::default();
+        line.push(Tag::Routine, "mach_msg");
+        let writer = self.writer(actor, message.as_ref());
+        line.push(Tag::Plain, if event.direction == Direction::Send { "(send" } else { "(receive, " });
+        if event.direction == Direction::Receive {
+            writer.port(&mut line, event.rcv_name);
+        }
+        if self.options.verbose {
+            writer.mach_msg_options(&mut line, &event);
+        }
+        line.push(Tag::Plain, ")");
+        writer.failed_message(&mut line, &event);
+        line.push(Tag::Plain, " = ");
+        writer.code(&mut line, event.retval as i32);
+        if event.retval == MACH_RCV_TOO_LARGE {
+            // The header that is left of a destroyed message still has the size it had.
+            let size = event.mach_header().map_or(event.message_size, |header| header.size);
+            if size > 0 {
+                line.add(Tag::Plain, format_args!(" {{size: {size}}}"));
+            }
+        }
+        let subject = Subject::of(self.tables, &event);
+        if self.selection.has(Subject { failed: true, ..subject }) {
+            let name = if message.is_some() { subject.name() } else { "mach_msg".to_string() };
+            self.summary.count(&name);
+            self.summary.error(&name);
+            let row = Row { label: self.label(actor), time: event.time, line, messages: Vec::from([event]) };
+            self.other(row, out);
+        }
+    }
+
+    fn selected(&mut self, actor: Actor, event: Rc<Event>, line: Line, out: &mut String) {
+        let subject = Subject::of(self.tables, &event);
+        if self.selection.has(subject) {
+            self.summary.count(&subject.name());
+            let row = Row { label: self.label(actor), time: event.time, line, messages: Vec::from([event]) };
+            self.other(row, out);
+        }
+    }
+
+    /// A line that is complete, after the request that was held back.
+    fn other(&mut self, row: Row, out: &mut String) {
+        let before = self.weaver.interrupt();
+        self.print(before, out);
+        self.print(Some(row), out);
+    }
+
+    fn print(&mut self, row: Option<Row>, out: &mut String) {
+        if let Some(row) = row.filter(|_| self.options.report != Report::Summary) {
+            self.printer.row(&self.options, &row, out);
+        }
+    }
+
+    fn label(&self, actor: Actor) -> String {
+        let label = self.names.label(actor.task, actor.thread);
+        match actor.kind {
+            EventKind::Normal => label,
+            EventKind::Task => label + " (task)",
+            EventKind::Thread => label + " (thread)",
+            EventKind::TaskException => label + " (task exception)",
+            EventKind::ThreadException => label + " (thread exception)",
+        }
+    }
+
+    /// A writer of this actor's messages, or of replies to this request.
+    fn writer(&self, actor: Actor, request: Option<&Message<'_>>) -> Writer<'_> {
+        let request = request.filter(|request| !request.is_reply());
+        let space = request.map_or(actor.task, |request| self.names.space_of(actor.task, request));
+        Writer {
+            tables: self.tables,
+            names: &self.names,
+            options: &self.options,
+            task: actor.task,
+            thread: actor.thread,
+            space,
+        }
+    }
+}
+
+fn has_succeeded(reply: &Message<'_>) -> bool {
+    match reply.fields().next() {
+        Some(Ok(field)) => !matches!(field.value, Value::KernReturn(code) if code != 0),
+        Some(Err(_)) => false,
+        None => true,
+    }
+}

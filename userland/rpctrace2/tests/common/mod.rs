@@ -1,0 +1,277 @@
+//! Records for tests: messages put together item by item as mach/message.h lays them out, and tables of sample.defs.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use mig_defs::annotations::Annotations;
+use mig_defs::codegen::table::tables;
+use mig_defs::compile::{Options as CompileOptions, compile};
+use mig_defs::source::Disk;
+use mig_defs::table::Tables;
+use rpctrace2::{Options, Request, Trace, options};
+use trace_port::{Direction, EventKind, Record, RecordHeader};
+
+pub const MOVE_SEND: u32 = 17;
+pub const MOVE_SEND_ONCE: u32 = 18;
+pub const COPY_SEND: u32 = 19;
+pub const MAKE_SEND: u32 = 20;
+pub const MAKE_SEND_ONCE: u32 = 21;
+
+/// The port names of the tasks in the tests.
+pub const SELF: u64 = 1;
+pub const REPLY: u64 = 4;
+
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs/sample.defs");
+    let mut compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
+    let annotations = Annotations::builtin(&mut compiled.sources, &mut compiled.diagnostics);
+    assert_eq!(compiled.report(), "");
+    let model = compiled.model.as_ref().expect("sample.defs has a subsystem");
+    tables(&[model], &annotations)
+});
+
+pub fn sample_tables() -> Tables<'static> {
+    Tables::parse(&BYTES).expect("the compiler's own tables are sound")
+}
+
+/// A message under construction.
+#[derive(Clone, Debug)]
+pub struct Message {
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    fn new(bits: u32, remote: u64, local: u64, id: u32) -> Self {
+        let mut bytes = Vec::new();
+        bytes.extend(bits.to_le_bytes());
+        bytes.extend(0_u32.to_le_bytes());
+        bytes.extend(remote.to_le_bytes());
+        bytes.extend(local.to_le_bytes());
+        bytes.extend(0_u32.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+        Self { bytes }
+    }
+
+    /// A request as its sender sees it, with a reply port.
+    pub fn request(id: u32, to: u64) -> Self {
+        Self::new(COPY_SEND | MAKE_SEND_ONCE << 8, to, REPLY, id)
+    }
+
+    /// The same with another reply port; 0 for none.
+    pub fn request_from(id: u32, to: u64, reply: u64) -> Self {
+        let how = if reply == 0 { 0 } else { MAKE_SEND_ONCE };
+        Self::new(COPY_SEND | how << 8, to, reply, id)
+    }
+
+    /// A reply as its receiver sees it: it came to the reply port by a send-once right.
+    pub fn reply(id: u32, port: u64) -> Self {
+        Self::new(MOVE_SEND_ONCE << 8, 0, port, id)
+    }
+
+    /// A request as a server sees it: `right` is the reply right.
+    pub fn incoming(id: u32, port: u64, right: u64) -> Self {
+        Self::new(MOVE_SEND_ONCE | MOVE_SEND << 8, right, port, id)
+    }
+
+    /// A server's reply as it sends it.
+    pub fn answer(id: u32, right: u64) -> Self {
+        Self::new(MOVE_SEND_ONCE, right, 0, id)
+    }
+
+    fn item(mut self, name: u32, bits: u32, count: usize, data: &[u8]) -> Self {
+        self.bytes.extend((name | bits << 8 | 1 << 29).to_le_bytes());
+        self.bytes.extend((count as u32).to_le_bytes());
+        self.bytes.extend(data);
+        self.pad()
+    }
+
+    fn pad(mut self) -> Self {
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self
+    }
+
+    pub fn int(self, value: i32) -> Self {
+        self.item(2, 32, 1, &value.to_le_bytes())
+    }
+
+    pub fn ints(self, values: &[i32]) -> Self {
+        let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.item(2, 32, values.len(), &data)
+    }
+
+    pub fn bool(self, value: bool) -> Self {
+        self.item(0, 32, 1, &i32::from(value).to_le_bytes())
+    }
+
+    pub fn long(self, value: u64) -> Self {
+        self.item(11, 64, 1, &value.to_le_bytes())
+    }
+
+    pub fn chars(self, text: &[u8]) -> Self {
+        self.item(8, 8, text.len(), text)
+    }
+
+    pub fn data(self, bytes: &[u8]) -> Self {
+        self.item(9, 8, bytes.len(), bytes)
+    }
+
+    pub fn name(self, port: u32) -> Self {
+        self.item(15, 32, 1, &port.to_le_bytes())
+    }
+
+    /// A `c_string[32]`.
+    pub fn string(self, text: &str) -> Self {
+        let mut data = text.as_bytes().to_vec();
+        data.resize(32, 0);
+        self.item(12, 32 * 8, 1, &data)
+    }
+
+    pub fn port(self, how: u32, name: u64) -> Self {
+        self.item(how, 64, 1, &name.to_le_bytes())
+    }
+
+    /// A struct of 64-bit words.
+    pub fn words(self, words: &[u64]) -> Self {
+        let data: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.item(11, 64, words.len(), &data)
+    }
+
+    /// Out-of-line bytes.
+    pub fn memory(mut self, address: u64, size: u32) -> Self {
+        self.bytes.extend((9_u32 | 8 << 8).to_le_bytes());
+        self.bytes.extend(size.to_le_bytes());
+        self.bytes.extend(address.to_le_bytes());
+        self
+    }
+
+    /// With its size in the header, as the kernel puts it there.
+    pub fn done(mut self) -> Vec<u8> {
+        let size = self.bytes.len() as u32;
+        self.bytes[4..8].copy_from_slice(&size.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// A record to feed; everything but the message has a plain default.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub direction: Direction,
+    pub header: RecordHeader,
+    pub message: Vec<u8>,
+}
+
+impl Sample {
+    fn new(direction: Direction, message: Vec<u8>) -> Self {
+        let header = RecordHeader {
+            task: 40.into(),
+            thread: 70.into(),
+            message_size: (message.len() as u32).into(),
+            captured_size: (message.len() as u32).into(),
+            ..RecordHeader::default()
+        };
+        Self { direction, header, message }
+    }
+
+    pub fn sent(message: Message) -> Self {
+        Self::new(Direction::Send, message.done())
+    }
+
+    pub fn received(message: Message) -> Self {
+        Self::new(Direction::Receive, message.done())
+    }
+
+    /// A call that failed without a message.
+    pub fn failed(direction: Direction, retval: u32) -> Self {
+        Self::new(direction, Vec::new()).retval(retval)
+    }
+
+    pub fn raw(direction: Direction, message: &[u8]) -> Self {
+        Self::new(direction, message.to_vec())
+    }
+
+    pub fn retval(mut self, retval: u32) -> Self {
+        self.header.retval = retval.into();
+        self
+    }
+
+    pub fn task(mut self, task: u32) -> Self {
+        self.header.task = task.into();
+        self.header.thread = (task + 1000).into();
+        self
+    }
+
+    pub fn thread(mut self, thread: u32) -> Self {
+        self.header.thread = thread.into();
+        self
+    }
+
+    pub fn correlation(mut self, correlation: u64) -> Self {
+        self.header.correlation = correlation.into();
+        self
+    }
+
+    pub fn on(mut self, rcv_name: u32) -> Self {
+        self.header.rcv_name = rcv_name.into();
+        self
+    }
+
+    pub fn dropped(mut self, dropped: u32) -> Self {
+        self.header.dropped = dropped.into();
+        self
+    }
+
+    pub fn sequence(mut self, sequence: u64) -> Self {
+        self.header.sequence = sequence.into();
+        self
+    }
+
+    pub fn time(mut self, time: u64) -> Self {
+        self.header.time = time.into();
+        self
+    }
+
+    pub fn options(mut self, options: u32, time_out: u32) -> Self {
+        self.header.options = options.into();
+        self.header.time_out = time_out.into();
+        self
+    }
+
+    pub fn feed(&self, trace: &mut Trace<'_>, out: &mut String) {
+        let record = Record {
+            task: 0,
+            header: self.header,
+            direction: self.direction,
+            kind: EventKind::Normal,
+            message: &self.message,
+        };
+        trace.record(&record, out);
+    }
+}
+
+/// A trace of `hello` with these arguments before the command.
+pub fn trace(arguments: &[&str]) -> Trace<'static> {
+    let options = match options::parse(arguments.iter().copied().chain(["hello"])) {
+        Ok(Request::Trace { options, .. }) => options,
+        other => panic!("expected options, found {other:?}"),
+    };
+    start(options)
+}
+
+pub fn start(options: Options) -> Trace<'static> {
+    Trace::new(sample_tables(), options, "hello").expect("the tests select names that exist")
+}
+
+/// The lines of a whole trace. Records without a sequence number get the next one.
+pub fn lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
+    let mut trace = trace(arguments);
+    let mut out = String::new();
+    for (index, sample) in samples.iter().enumerate() {
+        let numbered = match sample.header.sequence.get() {
+            0 => sample.clone().sequence(index as u64 + 1),
+            _ => sample.clone(),
+        };
+        numbered.feed(&mut trace, &mut out);
+    }
+    trace.finish(&mut out);
+    out.lines().map(String::from).collect()
+}
