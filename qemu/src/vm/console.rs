@@ -96,7 +96,8 @@ impl Console {
                 continue;
             }
             let line = std::mem::take(&mut self.control);
-            notices.push(match control::parse(&line) {
+            // The kernel's own console, unlike its terminal driver, also puts a return after each line end.
+            notices.push(match control::parse(line.trim_matches('\r')) {
                 Ok(Control::Ready) => Notice::Ready,
                 Ok(Control::Exit(status)) => Notice::Exit(status),
                 Err(error) => Notice::Nonsense(error.to_string()),
@@ -106,9 +107,13 @@ impl Console {
 
     fn text(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            if byte != b'\n' {
-                self.line.push(char::from(byte));
-                continue;
+            match byte {
+                b'\n' => {}
+                b'\r' => continue,
+                _ => {
+                    self.line.push(char::from(byte));
+                    continue;
+                }
             }
             let line = std::mem::take(&mut self.line);
             if self.cause.is_none() && DEBUGGER_MARKS.iter().any(|mark| line.contains(mark)) {
@@ -155,6 +160,12 @@ mod tests {
     fn a_program_that_prints_a_prompt_is_not_a_stopped_kernel() {
         let (notices, _) = feed(&mut Console::default(), b"\x01cdb> ");
         assert_eq!(notices, []);
+    }
+
+    #[test]
+    fn returns_after_line_ends_are_not_part_of_a_control_line() {
+        let (notices, _) = feed(&mut Console::default(), b"\x01xready\r\n\r\x01c\x01xexit 7\r\n\r");
+        assert_eq!(notices, [Notice::Ready, Notice::Exit(7)]);
     }
 
     #[test]

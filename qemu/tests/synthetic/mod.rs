@@ -1,0 +1,292 @@
+//! A small kernel made from nothing: an ELF64 executable with symbols and DWARF that has whatever the payload asks for.
+//!
+//! Tests take [`Kernel::complete`], damage it, and look at what the tool says.
+
+pub mod dwarf;
+pub mod payload;
+
+use std::collections::BTreeMap;
+
+use qemu::payload_abi::{HOOKS, Need, SLOTS, Site};
+
+pub use dwarf::{Member, Struct};
+
+const TEXT: u64 = 0xffff_ffff_8100_0000;
+const DATA: u64 = 0xffff_ffff_8110_0000;
+const BOOT: u64 = 0x100_0000;
+const TRAPS: u64 = 130;
+const TRAP_SIZE: u64 = 32;
+
+/// A symbol of the synthetic kernel.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    pub name: String,
+    pub address: u64,
+    pub size: u64,
+    pub global: bool,
+    /// In text rather than in data.
+    pub code: bool,
+}
+
+/// The parts of a kernel, to be changed before [`Kernel::build`].
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    pub structs: Vec<Struct>,
+    pub symbols: Vec<Symbol>,
+    pub text: Vec<u8>,
+    pub data: Vec<u8>,
+    /// Leave out `.symtab`, or the DWARF.
+    pub symtab: bool,
+    pub dwarf: bool,
+}
+
+impl Kernel {
+    /// A kernel in which everything is found.
+    pub fn complete() -> Self {
+        let mut kernel = Self {
+            structs: dwarf::structs(SLOTS),
+            symbols: Vec::new(),
+            text: Vec::new(),
+            data: Vec::new(),
+            symtab: true,
+            dwarf: true,
+        };
+        let functions = kernel.functions();
+        kernel.caller(&functions);
+        kernel.data(&functions);
+        kernel
+    }
+
+    /// One function for every symbol the hooks name, each a single `ret`.
+    fn functions(&mut self) -> BTreeMap<String, u64> {
+        let mut names = vec!["ipc_kmsg_get"];
+        for hook in HOOKS {
+            names.push(match hook.site {
+                Site::Trap { original, .. } => original,
+                Site::Calls { target, .. } => target,
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        let mut functions = BTreeMap::new();
+        for name in names {
+            let address = TEXT + self.text.len() as u64;
+            self.text.extend_from_slice(&[0xc3, 0x90, 0x90, 0x90]);
+            self.symbol(name, address, 4, true);
+            functions.insert(name.to_owned(), address);
+        }
+        functions
+    }
+
+    /// A function with all the calls, and the movabs of the end of the kernel.
+    fn caller(&mut self, functions: &BTreeMap<String, u64>) {
+        let start = self.text.len();
+        for hook in HOOKS {
+            if let Site::Calls { target, count } = hook.site {
+                for _ in 0..count {
+                    self.call(functions[target]);
+                }
+            }
+        }
+        self.text.extend_from_slice(&[0x48, 0xbe]);
+        let end = self.end() - 0xffff_ffff_8000_0000;
+        self.text.extend_from_slice(&end.to_le_bytes());
+        self.text.push(0xc3);
+        let size = (self.text.len() - start) as u64;
+        self.symbol("c_boot_entry", TEXT + start as u64, size, true);
+    }
+
+    /// Adds a `call rel32`.
+    pub fn call(&mut self, target: u64) {
+        let next = TEXT + self.text.len() as u64 + 5;
+        let rel32 = i32::try_from(target.wrapping_sub(next).cast_signed()).unwrap();
+        self.text.push(0xe8);
+        self.text.extend_from_slice(&rel32.to_le_bytes());
+    }
+
+    /// Adds a function that only calls `target`.
+    pub fn function_calling(&mut self, name: &str, target: &str) {
+        let address = TEXT + self.text.len() as u64;
+        let target = self.address(target);
+        self.call(target);
+        self.text.push(0xc3);
+        self.symbol(name, address, 6, true);
+    }
+
+    fn data(&mut self, functions: &BTreeMap<String, u64>) {
+        self.data = vec![0; usize::try_from(TRAPS * TRAP_SIZE).unwrap()];
+        self.symbol("mach_trap_table", DATA, TRAPS * TRAP_SIZE, false);
+        for hook in HOOKS {
+            if let Site::Trap { number, original } = hook.site {
+                self.set_trap(number, functions[original]);
+            }
+        }
+        let mut next = DATA + TRAPS * TRAP_SIZE;
+        let version = b"GNU Mach synthetic\0";
+        self.data.extend_from_slice(version);
+        self.symbol("version", next, version.len() as u64, false);
+        next += 64;
+        for spec in SLOTS {
+            if let Need::PerCpu { array, of, .. } = spec.need {
+                let size = self.structs.iter().find(|s| s.tag == of).unwrap().size;
+                self.symbol(array, next, size, false);
+                next += size;
+            }
+        }
+        self.symbol("_end", self.end(), 0, false);
+    }
+
+    pub fn set_trap(&mut self, number: u32, address: u64) {
+        let place = usize::try_from(u64::from(number) * TRAP_SIZE + 8).unwrap();
+        self.data[place..place + 8].copy_from_slice(&address.to_le_bytes());
+    }
+
+    /// `_end`: well after the data, as a bss would be, and not on a page boundary.
+    pub fn end(&self) -> u64 {
+        DATA + 0x8c88
+    }
+
+    fn symbol(&mut self, name: &str, address: u64, size: u64, code: bool) {
+        self.symbols.push(Symbol { name: name.to_owned(), address, size, global: true, code });
+    }
+
+    pub fn address(&self, name: &str) -> u64 {
+        self.symbols.iter().find(|symbol| symbol.name == name).unwrap().address
+    }
+
+    pub fn struct_mut(&mut self, tag: &str) -> &mut Struct {
+        self.structs.iter_mut().find(|s| s.tag == tag).unwrap()
+    }
+
+    pub fn symbol_mut(&mut self, name: &str) -> &mut Symbol {
+        self.symbols.iter_mut().find(|symbol| symbol.name == name).unwrap()
+    }
+
+    /// The ELF file.
+    pub fn build(&self) -> Vec<u8> {
+        let mut file = vec![0; 0x1000];
+        let boot = place(&mut file, &[0xf4; 16]);
+        let text = place(&mut file, &self.text);
+        let data = place(&mut file, &self.data);
+        let bss = self.end() - DATA;
+        let segments = [
+            segment(5, boot, BOOT, 16, 16),
+            segment(5, text, TEXT, self.text.len() as u64, self.text.len() as u64),
+            segment(6, data, DATA, self.data.len() as u64, bss),
+        ];
+        let mut sections = Sections::default();
+        sections.add(".text", 1, 6, TEXT, text, self.text.len() as u64, 0, 0);
+        sections.add(".data", 1, 3, DATA, data, self.data.len() as u64, 0, 0);
+        if self.dwarf {
+            for (name, contents) in dwarf::sections(&self.structs) {
+                let offset = place(&mut file, &contents);
+                sections.add(&name, 1, 0, 0, offset, contents.len() as u64, 0, 0);
+            }
+        }
+        if self.symtab {
+            let (symtab, strtab) = self.symbol_table();
+            let (at_symtab, at_strtab) = (place(&mut file, &symtab), place(&mut file, &strtab));
+            let strings = sections.count() + 1;
+            sections.add(".symtab", 2, 0, 0, at_symtab, symtab.len() as u64, strings, 24);
+            sections.add(".strtab", 3, 0, 0, at_strtab, strtab.len() as u64, 0, 0);
+        }
+        let names_offset = file.len() as u64;
+        let (headers, names) = sections.finish(names_offset);
+        file.extend_from_slice(&names);
+        let table = place(&mut file, &headers);
+        let header =
+            elf_header(table, u16::try_from(segments.len()).unwrap(), u16::try_from(headers.len() / 64).unwrap());
+        file[..64].copy_from_slice(&header);
+        file[64..64 + 56 * 3].copy_from_slice(&segments.concat());
+        file
+    }
+
+    fn symbol_table(&self) -> (Vec<u8>, Vec<u8>) {
+        let (mut table, mut strings) = (vec![0; 24], vec![0]);
+        for symbol in &self.symbols {
+            table.extend_from_slice(&u32::try_from(strings.len()).unwrap().to_le_bytes());
+            let kind = if symbol.code { 2 } else { 1 };
+            table.extend_from_slice(&[u8::from(symbol.global) << 4 | kind, 0]);
+            table.extend_from_slice(&(if symbol.code { 1u16 } else { 2 }).to_le_bytes());
+            table.extend_from_slice(&symbol.address.to_le_bytes());
+            table.extend_from_slice(&symbol.size.to_le_bytes());
+            strings.extend_from_slice(symbol.name.as_bytes());
+            strings.push(0);
+        }
+        (table, strings)
+    }
+}
+
+/// Appends `contents` on a page boundary and says where.
+fn place(file: &mut Vec<u8>, contents: &[u8]) -> u64 {
+    file.resize(file.len().next_multiple_of(0x1000), 0);
+    let offset = file.len() as u64;
+    file.extend_from_slice(contents);
+    offset
+}
+
+fn segment(flags: u32, offset: u64, address: u64, filesz: u64, memsz: u64) -> [u8; 56] {
+    let physical = if address > 0xffff_ffff_8000_0000 { address - 0xffff_ffff_8000_0000 } else { address };
+    let mut header = [0; 56];
+    header[..4].copy_from_slice(&1u32.to_le_bytes());
+    header[4..8].copy_from_slice(&flags.to_le_bytes());
+    for (index, field) in [offset, address, physical, filesz, memsz, 0x1000].into_iter().enumerate() {
+        header[8 + index * 8..16 + index * 8].copy_from_slice(&field.to_le_bytes());
+    }
+    header
+}
+
+fn elf_header(section_table: u64, segments: u16, sections: u16) -> Vec<u8> {
+    let mut header = vec![0x7f, b'E', b'L', b'F', 2, 1, 1];
+    header.resize(16, 0);
+    header.extend_from_slice(&2u16.to_le_bytes());
+    header.extend_from_slice(&62u16.to_le_bytes());
+    header.extend_from_slice(&1u32.to_le_bytes());
+    for field in [BOOT, 64, section_table] {
+        header.extend_from_slice(&field.to_le_bytes());
+    }
+    header.extend_from_slice(&0u32.to_le_bytes());
+    for field in [64, 56, segments, 64, sections, sections - 1] {
+        header.extend_from_slice(&field.to_le_bytes());
+    }
+    header
+}
+
+#[derive(Default)]
+struct Sections {
+    headers: Vec<u8>,
+    names: Vec<u8>,
+}
+
+impl Sections {
+    fn count(&self) -> u32 {
+        // The null section comes first.
+        u32::try_from(self.headers.len() / 64).unwrap() + 1
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of a section header, in their order")]
+    fn add(&mut self, name: &str, kind: u32, flags: u64, address: u64, offset: u64, size: u64, link: u32, entry: u64) {
+        if self.names.is_empty() {
+            self.names.push(0);
+        }
+        self.headers.extend_from_slice(&u32::try_from(self.names.len()).unwrap().to_le_bytes());
+        self.headers.extend_from_slice(&kind.to_le_bytes());
+        for field in [flags, address, offset, size] {
+            self.headers.extend_from_slice(&field.to_le_bytes());
+        }
+        self.headers.extend_from_slice(&link.to_le_bytes());
+        self.headers.extend_from_slice(&1u32.to_le_bytes());
+        for field in [1, entry] {
+            self.headers.extend_from_slice(&field.to_le_bytes());
+        }
+        self.names.extend_from_slice(name.as_bytes());
+        self.names.push(0);
+    }
+
+    fn finish(mut self, offset: u64) -> (Vec<u8>, Vec<u8>) {
+        let size = self.names.len() as u64 + 11;
+        self.add(".shstrtab", 3, 0, 0, offset, size, 0, 0);
+        self.names.resize(usize::try_from(size).unwrap(), 0);
+        ([vec![0; 64], self.headers].concat(), self.names)
+    }
+}

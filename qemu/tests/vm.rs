@@ -1,0 +1,75 @@
+//! How a run ends, with a shell script in QEMU's place that plays each case.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use qemu::vm::{Failure, Input, Limits, Machine, Outcome, Sinks, run};
+
+/// What a run gave: its result, the programs' output, the trace, the kernel's chatter.
+struct Played {
+    result: Result<Outcome, Failure>,
+    text: [String; 3],
+}
+
+fn play(script: &str, limit: Duration) -> Played {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("qemu");
+    fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let machine = Machine { qemu: file, memory: 64, kvm: false, icount: false };
+    let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut kernel };
+    let limits = Limits { time: Some(limit) };
+    let result = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {});
+    Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_exit_line_is_the_outcome_and_the_machine_is_ended() {
+    let begin = Instant::now();
+    let played = play(r"printf 'boot\r\n\001xready\r\n\001chi\r\n\001tcall\r\n\001c\001xexit 7\r\n'", LONG);
+    assert_eq!(played.result.unwrap(), Outcome { status: 7 });
+    assert_eq!(played.text, ["hi\n", "call\n", "boot\n"].map(str::to_owned));
+    assert!(begin.elapsed() < LONG);
+}
+
+#[test]
+fn a_stopped_kernel_is_one_error_with_its_own_words() {
+    let script = r"printf '\001cwork\r\npanic x.c:1: f: it broke\r\nDebugger invoked: panic\r\ndb> '; sleep 60";
+    let error = play(script, LONG).result.unwrap_err();
+    assert!(matches!(&error, Failure::Kernel { cause, .. } if cause == "panic x.c:1: f: it broke"), "{error}");
+    assert!(error.to_string().ends_with("\n  work\n  panic x.c:1: f: it broke\n  Debugger invoked: panic\n  db> "));
+}
+
+#[test]
+fn a_machine_that_dies_early_is_an_error_with_what_it_said() {
+    let error = play(r"printf 'boot\r\n'; echo 'no such device' >&2; exit 3", LONG).result.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Failure::Died { .. }), "{text}");
+    assert_eq!(
+        text,
+        "QEMU ended (exit status: 3) before the program did: no such device\n--- end of the console\n  boot"
+    );
+}
+
+#[test]
+fn the_time_limit_ends_the_machine() {
+    let begin = Instant::now();
+    let error = play(r"printf 'boot\r\n'; exec sleep 60", Duration::from_millis(300)).result.unwrap_err();
+    assert!(matches!(error, Failure::TimedOut { .. }), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_missing_qemu_is_an_error_not_a_panic() {
+    let machine = Machine { qemu: Path::new("/nonexistent/qemu").into(), memory: 64, kvm: false, icount: false };
+    let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
+    let mut sinks = Sinks { console: &mut nothing.0, trace: &mut nothing.1, kernel: &mut nothing.2 };
+    let directory = tempfile::tempdir().unwrap();
+    let result = run(&machine, directory.path(), Input::None, Limits { time: Some(LONG) }, &mut sinks, || {});
+    assert!(result.is_err());
+}
