@@ -110,9 +110,11 @@ impl Server<'_> {
             || stubs::exc_server::demux(&mut call, request, &mut reply)
             || stubs::notify_server::demux(&mut call, request, &mut reply);
         let ended = call.ended;
-        if served {
-            send_reply(&mut reply);
+        if !served {
+            // The reply says that nobody knows the request; what it brought is given back.
+            mach::msg::destroy_body(request);
         }
+        send_reply(&mut reply);
         ended
     }
 
@@ -169,7 +171,14 @@ impl Server<'_> {
         let right = port.make_send()?;
         trap::task_set_special_port(task, TASK_BOOTSTRAP_PORT, right.name())?;
         trap::task_set_special_port(task, TASK_EXCEPTION_PORT, right.name())?;
-        stubs::mach_port::mach_port_request_notification(task_self(), task, MACH_NOTIFY_DEAD_NAME, 0, port.name())?;
+        stubs::mach_port::mach_port_request_notification(
+            task_self(),
+            task,
+            MACH_NOTIFY_DEAD_NAME,
+            0,
+            port.name(),
+            Disposition::MakeSendOnce,
+        )?;
         Ok(port)
     }
 
@@ -240,8 +249,8 @@ impl stubs::boot_server::Server for Call<'_, '_> {
         OutOfLine::copy_of(member.get(offset..).ok_or(KernReturn::KERN_INVALID_VALUE)?)
     }
 
-    fn boot_console(&mut self, _bootstrap: PortName) -> Result<SendRight> {
-        mach::console::device_right()
+    fn boot_console(&mut self, _bootstrap: PortName) -> Result<PortName> {
+        mach::console::device_name()
     }
 
     fn boot_directory(&mut self, _bootstrap: PortName) -> Result<OutOfLine> {

@@ -11,7 +11,7 @@ use spin::Once;
 
 use crate::error::{KernReturn, Result};
 use crate::memory::Pages;
-use crate::port::SendRight;
+use crate::port::{PortName, SendRight};
 use crate::{boot, stubs, sys};
 
 /// Most bytes in one in-band device message (`IO_INBAND_MAX`).
@@ -32,9 +32,9 @@ fn device() -> Option<&'static SendRight> {
     DEVICE.call_once(|| boot::console().ok()).as_ref()
 }
 
-/// Another reference of the console device's right, to hand on.
-pub fn device_right() -> Result<SendRight> {
-    device().ok_or(KernReturn::D_NO_SUCH_DEVICE)?.try_clone()
+/// The name of the console device's right, which stays the runtime's.
+pub fn device_name() -> Result<PortName> {
+    device().map(SendRight::name).ok_or(KernReturn::D_NO_SUCH_DEVICE)
 }
 
 /// Writes all of `bytes` as they are.

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::error::KernReturn;
+use crate::memory::OutOfLine;
 use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
 
@@ -124,6 +125,20 @@ impl Message {
             if let (Item::Other(_), Item::Port(name, how)) = (built, returned) {
                 release(how as u8, name);
             }
+        }
+    }
+}
+
+/// Gives back the rights and the memory in the body of a received message that nobody is going to look at. The rights in
+/// its header stay as they are.
+pub fn destroy_body(message: &[u64]) {
+    let message = Received { words: message.to_vec() };
+    for item in message.items() {
+        match item {
+            Item::Port(name, Disposition::MoveReceive) => drop(ReceiveRight::from_name(name)),
+            Item::Port(name, how) => release(how as u8, name),
+            Item::OutOfLine { address, size } => drop(OutOfLine::from_parts(address, size)),
+            Item::Integers(_) | Item::Bytes(_) | Item::Other(_) => {}
         }
     }
 }

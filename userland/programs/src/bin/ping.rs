@@ -45,6 +45,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
         NOTIFY_DEAD_NAME,
         0,
         notify.name(),
+        Disposition::MakeSendOnce,
     )
     .doing("mach_port_request_notification")?;
     child.resume().doing("starting the child")?;

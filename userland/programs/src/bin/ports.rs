@@ -134,8 +134,15 @@ fn dead_name() -> Result<(), Mismatch> {
 
 /// Asks the kernel for a notification.
 fn request(name: PortName, id: i32, sync: u32, notify: &ReceiveRight) -> Result<(), Mismatch> {
-    let previous = stubs::mach_port::mach_port_request_notification(task_self(), name, id, sync, notify.name())
-        .doing("mach_port_request_notification")?;
+    let previous = stubs::mach_port::mach_port_request_notification(
+        task_self(),
+        name,
+        id,
+        sync,
+        notify.name(),
+        Disposition::MakeSendOnce,
+    )
+    .doing("mach_port_request_notification")?;
     expect("notification asked for before", PortName::NULL, previous.name())
 }
 
