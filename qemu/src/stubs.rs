@@ -18,8 +18,8 @@ enum Side {
     Server,
 }
 
-/// Stub file, `.defs` file, side; `userland/mach/src/stubs.rs` includes them under these names.
-const STUBS: [(&str, &str, Side); 10] = [
+/// Stub file, `.defs` file, side; userland/mach/src/stubs.rs and userland/programs include them under these names.
+const STUBS: [(&str, &str, Side); 12] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
@@ -30,10 +30,12 @@ const STUBS: [(&str, &str, Side); 10] = [
     ("boot_server.rs", BOOT_DEFS, Side::Server),
     ("exc_server.rs", "mach/exc.defs", Side::Server),
     ("notify_server.rs", "mach/notify.defs", Side::Server),
+    ("ping.rs", PING_DEFS, Side::User),
+    ("ping_server.rs", PING_DEFS, Side::Server),
 ];
 
 /// Subsystems that the traces are decoded with.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "mach/mach.defs",
     "mach/mach_port.defs",
     "mach/mach_host.defs",
@@ -50,10 +52,14 @@ const TABLES: [&str; 16] = [
     "mach_debug/mach_debug.defs",
     "device/device.defs",
     BOOT_DEFS,
+    PING_DEFS,
+    TRACE_DEFS,
 ];
 
-/// Our own interface, relative to the workspace.
+/// Our own interfaces, relative to the workspace.
 const BOOT_DEFS: &str = "userland/protocol/defs/boot.defs";
+const PING_DEFS: &str = "userland/programs/defs/ping.defs";
+const TRACE_DEFS: &str = "trace-port/defs/trace.defs";
 
 /// Runtime crate of the generated code.
 const RUNTIME: &str = "::mach";
@@ -127,7 +133,8 @@ fn tables(defs: &Path, workspace: &Path, options: &Options) -> Result<Vec<u8>, S
 }
 
 fn place(defs: &Path, workspace: &Path, file: &str) -> PathBuf {
-    if file == BOOT_DEFS { workspace.join(file) } else { defs.join(file) }
+    let ours = [BOOT_DEFS, PING_DEFS, TRACE_DEFS].contains(&file);
+    if ours { workspace.join(file) } else { defs.join(file) }
 }
 
 fn sound<'a>(path: &Path, compilation: &'a Compilation) -> Result<&'a Model, StubError> {

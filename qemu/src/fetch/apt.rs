@@ -122,7 +122,8 @@ pub fn run(command: &mut Command) -> Result<Output, FetchError> {
     if output.status.success() {
         return Ok(output);
     }
-    let text = [output.stdout, output.stderr].concat();
+    // Cargo's JSON messages, say, explain nothing; a program that fails says why on its standard error.
+    let text = if output.stderr.is_empty() { output.stdout } else { output.stderr };
     Err(FetchError::Command {
         command: shown,
         status: output.status.to_string(),
