@@ -90,7 +90,7 @@ impl<'a> Server<'a> {
                 KernReturn::MACH_RCV_TOO_LARGE => continue,
                 error => return Err(format!("receiving requests: {error}")),
             }
-            if let Some((id, status)) = self.serve(&mut request)
+            if let Some((id, status)) = self.serve(&request)
                 && id == command
             {
                 return Ok(status);
@@ -101,7 +101,7 @@ impl<'a> Server<'a> {
 
 impl Server<'_> {
     /// Serves one message. Answers the id and exit status of a program if it was its end.
-    fn serve(&mut self, request: &mut [u64]) -> Option<(u32, i32)> {
+    fn serve(&mut self, request: &[u64]) -> Option<(u32, i32)> {
         let mut reply = vec![0u64; REPLY_SIZE / 8];
         let caller = PortName(request[2] as u32);
         let index = self.programs.iter().position(|program| program.port.name() == caller)?;

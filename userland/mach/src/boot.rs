@@ -8,8 +8,8 @@ use spin::Once;
 
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
-use crate::msg::{Item, Received};
 use crate::port::{PortName, ReceiveRight, SendRight};
+use crate::sys::msg::{MACH_RCV_MSG, mach_msg};
 use crate::{stubs, task_self};
 
 /// `TASK_BOOTSTRAP_PORT` of task_special_ports.h.
@@ -19,10 +19,10 @@ pub const TASK_EXCEPTION_PORT: i32 = 3;
 /// The RFC's special port: where the records of a traced task go. A stock kernel answers `KERN_INVALID_ARGUMENT`.
 pub const TASK_TRACE_PORT: i32 = 5;
 
-/// `msgh_id` of `boot_exited`.
-pub const BOOT_EXITED: i32 = 5201;
 /// Room for any message that comes to an exit port.
-const EXITED_MAX: u32 = 128;
+pub const EXITED_MAX: usize = 128;
+/// Room for any reply of a boot.defs server.
+const REPLY_MAX: usize = 128;
 
 static BOOTSTRAP: Once<Option<SendRight>> = Once::new();
 
@@ -51,19 +51,30 @@ pub fn spawn(argv: &[u8], suspended: bool, exit_port: &ReceiveRight) -> Result<S
 
 /// Waits until the program that was spawned with this exit port has ended; returns its exit status.
 pub fn wait_exit(exit_port: &ReceiveRight) -> Result<i32> {
-    let message = Received::receive(exit_port, EXITED_MAX, None)?;
+    let mut message = [0; EXITED_MAX / 8];
+    let answer = mach_msg(&mut message, MACH_RCV_MSG, 0, EXITED_MAX as u32, exit_port.name(), 0, PortName::NULL);
+    KernReturn::from_mach_msg(answer).into_result()?;
     exit_status(&message).ok_or(KernReturn::MIG_REPLY_MISMATCH)
 }
 
 /// The exit status in a message that came to an exit port; `None` if it is no `boot_exited`: the kernel says that the
 /// right was destroyed when the program could not be started.
-pub fn exit_status(message: &Received) -> Option<i32> {
-    message.items().find_map(|item| match item {
-        Item::Integers(bytes) if message.id() == BOOT_EXITED => {
-            bytes.first_chunk().map(|bytes| i32::from_le_bytes(*bytes))
-        }
-        _ => None,
-    })
+pub fn exit_status(message: &[u64]) -> Option<i32> {
+    let mut exited = Exited(None);
+    // Nobody waits for an answer: boot_exited is one-way.
+    let mut reply = [0; REPLY_MAX / 8];
+    stubs::boot_server::demux(&mut exited, message, &mut reply);
+    exited.0
+}
+
+/// The side of boot.defs that a program serves: hearing of an end.
+struct Exited(Option<i32>);
+
+impl stubs::boot_server::Server for Exited {
+    fn boot_exited(&mut self, _exit_port: PortName, status: i32) -> Result<()> {
+        self.0 = Some(status);
+        Ok(())
+    }
 }
 
 /// A member of the boot archive, from `offset` to its end.

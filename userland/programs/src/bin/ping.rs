@@ -96,7 +96,7 @@ fn serve_one(port: PortName) -> KernResult<i32> {
     let received = mach_msg(&mut request, MACH_RCV_MSG, 0, limit, port, 0, PortName::NULL);
     KernReturn::from_mach_msg(received).into_result()?;
     let mut doubler = Doubler(0);
-    if !server::demux(&mut doubler, &mut request, &mut reply) {
+    if !server::demux(&mut doubler, &request, &mut reply) {
         return Err(KernReturn::MIG_BAD_ID);
     }
     let size = (reply[0] >> 32) as u32;
