@@ -138,9 +138,7 @@ impl Correlator {
             request.task == event.task && (answers || died)
         };
         let same_message = |call: &Rc<Call>| event.correlation != 0 && call.request.correlation == event.correlation;
-        let same_port = |call: &Rc<Call>| {
-            call.request.mach_header().is_some_and(|sent| sent.local_port as u32 == port)
-        };
+        let same_port = |call: &Rc<Call>| call.request.mach_header().is_some_and(|sent| sent.local_port as u32 == port);
         let position = |test: &dyn Fn(&Rc<Call>) -> bool| self.pending.iter().position(|call| fits(call) && test(call));
         position(&same_message).or_else(|| position(&same_port))
     }

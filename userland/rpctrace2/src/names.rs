@@ -48,6 +48,8 @@ struct Task {
     name: String,
     /// Nobody has been seen to create it.
     foundling: bool,
+    /// Someone has set its name.
+    named: bool,
     /// The kernel's numbers of its threads, in the order of their first records.
     threads: Vec<u32>,
     ports: BTreeMap<u32, Port>,
@@ -61,7 +63,7 @@ pub struct Names {
 
 impl Task {
     fn new(name: String) -> Self {
-        Self { number: None, name, foundling: false, threads: Vec::new(), ports: BTreeMap::new() }
+        Self { number: None, name, foundling: false, named: false, threads: Vec::new(), ports: BTreeMap::new() }
     }
 
     /// Whether nothing certain is known about a name.
@@ -131,8 +133,11 @@ impl Names {
             self.tasks.push(Task::new(String::new()));
             self.tasks.len() - 1
         });
-        self.tasks[index].foundling = false;
-        self.tasks[index].name = name;
+        let task = &mut self.tasks[index];
+        task.foundling = false;
+        if !task.named {
+            task.name = name;
+        }
         TaskIndex(index)
     }
 
@@ -193,7 +198,8 @@ impl Names {
         if u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE && known.is_open(reply_port) {
             known.learn(reply_port, What::ReplyPort);
         }
-        if let Some(Ok(field)) = message.filter(|message| !message.is_reply()).and_then(|message| message.fields().next())
+        if let Some(Ok(field)) =
+            message.filter(|message| !message.is_reply()).and_then(|message| message.fields().next())
             && known.is_open(header.remote_port)
             && let Some(what) = self.by_use(task, event.thread, &field)
         {
@@ -236,7 +242,9 @@ impl Names {
             && let Some(Value::Text(name)) = field(message, "name")
             && let Some(What::Task(index)) = self.what(task, header.remote_port).cloned()
         {
-            self.tasks[index.0].name = values::plain(name);
+            let renamed = &mut self.tasks[index.0];
+            renamed.name = values::plain(name);
+            renamed.named = true;
         }
     }
 
@@ -286,7 +294,8 @@ impl Names {
         match (request.routine().name(), field) {
             ("task_create", "child_task") => Some(What::Task(self.create(task, None))),
             ("boot_spawn", "task") => {
-                let name = text(request, "arguments").and_then(|all| Some(all.split(|byte| *byte == 0).next()?.to_vec()));
+                let name =
+                    text(request, "arguments").and_then(|all| Some(all.split(|byte| *byte == 0).next()?.to_vec()));
                 Some(What::Task(self.create(task, name.map(|name| values::plain(&name)))))
             }
             ("device_open" | "device_open_new", "device") => {

@@ -131,7 +131,11 @@ const fn set(letter: char, action: fn(&mut Options), help: &'static str) -> Row 
 }
 
 const TABLE: &[Row] = &[
-    Row { letter: 's', action: Action::Value("SIZE", set_string_size), help: "print at most SIZE bytes of a string (80)" },
+    Row {
+        letter: 's',
+        action: Action::Value("SIZE", set_string_size),
+        help: "print at most SIZE bytes of a string (80)",
+    },
     set('t', set_stamp, "time of day before each line; -tt with microseconds; -ttt seconds since the epoch"),
     set('r', |options| options.stamp = Stamp::Relative, "time since the line before"),
     set('T', |options| options.durations = true, "how long each RPC took"),
@@ -146,7 +150,11 @@ const TABLE: &[Row] = &[
     set('v', |options| options.verbose = true, "abbreviate nothing; the options of failed mach_msg calls"),
     set('q', |options| options.quiet = true, "no lines about exits"),
     set('f', |_| (), "accepted: children are always followed"),
-    Row { letter: 'o', action: Action::Value("FILE", |_, _| Err(OptionsError::NoFiles)), help: "not inside the guest yet" },
+    Row {
+        letter: 'o',
+        action: Action::Value("FILE", |_, _| Err(OptionsError::NoFiles)),
+        help: "not inside the guest yet",
+    },
     Row { letter: 'h', action: Action::Help, help: "this text" },
 ];
 

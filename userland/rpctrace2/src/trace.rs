@@ -137,22 +137,25 @@ impl<'t> Trace<'t> {
     }
 
     fn request(&mut self, actor: Actor, call: Rc<Call>, out: &mut String) {
+        let label = self.label(actor);
         let line = self.sent_line(actor, &call.request);
         let subject = Subject::of(self.tables, &call.request);
         if self.selection.has(subject) {
             self.summary.count(&subject.name());
             let messages = Vec::from([Rc::new(call.request.clone())]);
-            let row = Row { label: self.label(actor), time: call.request.time, line, messages };
+            let row = Row { label, time: call.request.time, line, messages };
             let before = self.weaver.request(call, row);
             self.print(before, out);
         }
     }
 
     fn one_way(&mut self, actor: Actor, event: Rc<Event>, out: &mut String) {
+        // A task that names itself is still called what it was.
+        let label = self.label(actor);
         let mut line = self.sent_line(actor, &event);
         line.push(Tag::Plain, " = ");
         line.push(Tag::Success, "MACH_MSG_SUCCESS");
-        self.selected(actor, event, line, out);
+        self.selected(label, event, line, out);
     }
 
     /// `routine(arguments)` of a message that was sent; learns from it.
@@ -173,7 +176,7 @@ impl<'t> Trace<'t> {
         let mut line = Line::default();
         line.push(Tag::Plain, "<- ");
         self.writer(actor, message.as_ref()).request(&mut line, &event);
-        self.selected(actor, event.clone(), line, out);
+        self.selected(self.label(actor), event.clone(), line, out);
     }
 
     fn reply(&mut self, actor: Actor, call: Option<&Call>, reply: Rc<Event>, out: &mut String) {
@@ -280,11 +283,11 @@ impl<'t> Trace<'t> {
         }
     }
 
-    fn selected(&mut self, actor: Actor, event: Rc<Event>, line: Line, out: &mut String) {
+    fn selected(&mut self, label: String, event: Rc<Event>, line: Line, out: &mut String) {
         let subject = Subject::of(self.tables, &event);
         if self.selection.has(subject) {
             self.summary.count(&subject.name());
-            let row = Row { label: self.label(actor), time: event.time, line, messages: Vec::from([event]) };
+            let row = Row { label, time: event.time, line, messages: Vec::from([event]) };
             self.other(row, out);
         }
     }

@@ -11,15 +11,15 @@ use mig_defs::table::Tables;
 use rpctrace2::{Options, Request, Trace, options};
 use trace_port::{Direction, EventKind, Record, RecordHeader};
 
-pub const MOVE_SEND: u32 = 17;
-pub const MOVE_SEND_ONCE: u32 = 18;
-pub const COPY_SEND: u32 = 19;
-pub const MAKE_SEND: u32 = 20;
-pub const MAKE_SEND_ONCE: u32 = 21;
+pub(crate) const MOVE_SEND: u32 = 17;
+pub(crate) const MOVE_SEND_ONCE: u32 = 18;
+pub(crate) const COPY_SEND: u32 = 19;
+pub(crate) const MAKE_SEND: u32 = 20;
+pub(crate) const MAKE_SEND_ONCE: u32 = 21;
 
 /// The port names of the tasks in the tests.
-pub const SELF: u64 = 1;
-pub const REPLY: u64 = 4;
+pub(crate) const SELF: u64 = 1;
+pub(crate) const REPLY: u64 = 4;
 
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs/sample.defs");
@@ -30,13 +30,13 @@ static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     tables(&[model], &annotations)
 });
 
-pub fn sample_tables() -> Tables<'static> {
+pub(crate) fn sample_tables() -> Tables<'static> {
     Tables::parse(&BYTES).expect("the compiler's own tables are sound")
 }
 
 /// A message under construction.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
@@ -53,28 +53,28 @@ impl Message {
     }
 
     /// A request as its sender sees it, with a reply port.
-    pub fn request(id: u32, to: u64) -> Self {
+    pub(crate) fn request(id: u32, to: u64) -> Self {
         Self::new(COPY_SEND | MAKE_SEND_ONCE << 8, to, REPLY, id)
     }
 
     /// The same with another reply port; 0 for none.
-    pub fn request_from(id: u32, to: u64, reply: u64) -> Self {
+    pub(crate) fn request_from(id: u32, to: u64, reply: u64) -> Self {
         let how = if reply == 0 { 0 } else { MAKE_SEND_ONCE };
         Self::new(COPY_SEND | how << 8, to, reply, id)
     }
 
     /// A reply as its receiver sees it: it came to the reply port by a send-once right.
-    pub fn reply(id: u32, port: u64) -> Self {
+    pub(crate) fn reply(id: u32, port: u64) -> Self {
         Self::new(MOVE_SEND_ONCE << 8, 0, port, id)
     }
 
     /// A request as a server sees it: `right` is the reply right.
-    pub fn incoming(id: u32, port: u64, right: u64) -> Self {
+    pub(crate) fn incoming(id: u32, port: u64, right: u64) -> Self {
         Self::new(MOVE_SEND_ONCE | MOVE_SEND << 8, right, port, id)
     }
 
     /// A server's reply as it sends it.
-    pub fn answer(id: u32, right: u64) -> Self {
+    pub(crate) fn answer(id: u32, right: u64) -> Self {
         Self::new(MOVE_SEND_ONCE, right, 0, id)
     }
 
@@ -90,54 +90,54 @@ impl Message {
         self
     }
 
-    pub fn int(self, value: i32) -> Self {
+    pub(crate) fn int(self, value: i32) -> Self {
         self.item(2, 32, 1, &value.to_le_bytes())
     }
 
-    pub fn ints(self, values: &[i32]) -> Self {
+    pub(crate) fn ints(self, values: &[i32]) -> Self {
         let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.item(2, 32, values.len(), &data)
     }
 
-    pub fn bool(self, value: bool) -> Self {
+    pub(crate) fn bool(self, value: bool) -> Self {
         self.item(0, 32, 1, &i32::from(value).to_le_bytes())
     }
 
-    pub fn long(self, value: u64) -> Self {
+    pub(crate) fn long(self, value: u64) -> Self {
         self.item(11, 64, 1, &value.to_le_bytes())
     }
 
-    pub fn chars(self, text: &[u8]) -> Self {
+    pub(crate) fn chars(self, text: &[u8]) -> Self {
         self.item(8, 8, text.len(), text)
     }
 
-    pub fn data(self, bytes: &[u8]) -> Self {
+    pub(crate) fn data(self, bytes: &[u8]) -> Self {
         self.item(9, 8, bytes.len(), bytes)
     }
 
-    pub fn name(self, port: u32) -> Self {
+    pub(crate) fn name(self, port: u32) -> Self {
         self.item(15, 32, 1, &port.to_le_bytes())
     }
 
     /// A `c_string[32]`.
-    pub fn string(self, text: &str) -> Self {
+    pub(crate) fn string(self, text: &str) -> Self {
         let mut data = text.as_bytes().to_vec();
         data.resize(32, 0);
         self.item(12, 32 * 8, 1, &data)
     }
 
-    pub fn port(self, how: u32, name: u64) -> Self {
+    pub(crate) fn port(self, how: u32, name: u64) -> Self {
         self.item(how, 64, 1, &name.to_le_bytes())
     }
 
     /// A struct of 64-bit words.
-    pub fn words(self, words: &[u64]) -> Self {
+    pub(crate) fn words(self, words: &[u64]) -> Self {
         let data: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.item(11, 64, words.len(), &data)
     }
 
     /// Out-of-line bytes.
-    pub fn memory(mut self, address: u64, size: u32) -> Self {
+    pub(crate) fn memory(mut self, address: u64, size: u32) -> Self {
         self.bytes.extend((9_u32 | 8 << 8).to_le_bytes());
         self.bytes.extend(size.to_le_bytes());
         self.bytes.extend(address.to_le_bytes());
@@ -145,7 +145,7 @@ impl Message {
     }
 
     /// With its size in the header, as the kernel puts it there.
-    pub fn done(mut self) -> Vec<u8> {
+    pub(crate) fn done(mut self) -> Vec<u8> {
         let size = self.bytes.len() as u32;
         self.bytes[4..8].copy_from_slice(&size.to_le_bytes());
         self.bytes
@@ -154,10 +154,10 @@ impl Message {
 
 /// A record to feed; everything but the message has a plain default.
 #[derive(Clone, Debug)]
-pub struct Sample {
-    pub direction: Direction,
-    pub header: RecordHeader,
-    pub message: Vec<u8>,
+pub(crate) struct Sample {
+    pub(crate) direction: Direction,
+    pub(crate) header: RecordHeader,
+    pub(crate) message: Vec<u8>,
 }
 
 impl Sample {
@@ -172,71 +172,71 @@ impl Sample {
         Self { direction, header, message }
     }
 
-    pub fn sent(message: Message) -> Self {
+    pub(crate) fn sent(message: Message) -> Self {
         Self::new(Direction::Send, message.done())
     }
 
-    pub fn received(message: Message) -> Self {
+    pub(crate) fn received(message: Message) -> Self {
         Self::new(Direction::Receive, message.done())
     }
 
     /// A call that failed without a message.
-    pub fn failed(direction: Direction, retval: u32) -> Self {
+    pub(crate) fn failed(direction: Direction, retval: u32) -> Self {
         Self::new(direction, Vec::new()).retval(retval)
     }
 
-    pub fn raw(direction: Direction, message: &[u8]) -> Self {
+    pub(crate) fn raw(direction: Direction, message: &[u8]) -> Self {
         Self::new(direction, message.to_vec())
     }
 
-    pub fn retval(mut self, retval: u32) -> Self {
+    pub(crate) fn retval(mut self, retval: u32) -> Self {
         self.header.retval = retval.into();
         self
     }
 
-    pub fn task(mut self, task: u32) -> Self {
+    pub(crate) fn task(mut self, task: u32) -> Self {
         self.header.task = task.into();
         self.header.thread = (task + 1000).into();
         self
     }
 
-    pub fn thread(mut self, thread: u32) -> Self {
+    pub(crate) fn thread(mut self, thread: u32) -> Self {
         self.header.thread = thread.into();
         self
     }
 
-    pub fn correlation(mut self, correlation: u64) -> Self {
+    pub(crate) fn correlation(mut self, correlation: u64) -> Self {
         self.header.correlation = correlation.into();
         self
     }
 
-    pub fn on(mut self, rcv_name: u32) -> Self {
+    pub(crate) fn on(mut self, rcv_name: u32) -> Self {
         self.header.rcv_name = rcv_name.into();
         self
     }
 
-    pub fn dropped(mut self, dropped: u32) -> Self {
+    pub(crate) fn dropped(mut self, dropped: u32) -> Self {
         self.header.dropped = dropped.into();
         self
     }
 
-    pub fn sequence(mut self, sequence: u64) -> Self {
+    pub(crate) fn sequence(mut self, sequence: u64) -> Self {
         self.header.sequence = sequence.into();
         self
     }
 
-    pub fn time(mut self, time: u64) -> Self {
+    pub(crate) fn time(mut self, time: u64) -> Self {
         self.header.time = time.into();
         self
     }
 
-    pub fn options(mut self, options: u32, time_out: u32) -> Self {
+    pub(crate) fn options(mut self, options: u32, time_out: u32) -> Self {
         self.header.options = options.into();
         self.header.time_out = time_out.into();
         self
     }
 
-    pub fn feed(&self, trace: &mut Trace<'_>, out: &mut String) {
+    pub(crate) fn feed(&self, trace: &mut Trace<'_>, out: &mut String) {
         let record = Record {
             task: 0,
             header: self.header,
@@ -249,7 +249,7 @@ impl Sample {
 }
 
 /// A trace of `hello` with these arguments before the command.
-pub fn trace(arguments: &[&str]) -> Trace<'static> {
+pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
     let options = match options::parse(arguments.iter().copied().chain(["hello"])) {
         Ok(Request::Trace { options, .. }) => options,
         other => panic!("expected options, found {other:?}"),
@@ -257,12 +257,12 @@ pub fn trace(arguments: &[&str]) -> Trace<'static> {
     start(options)
 }
 
-pub fn start(options: Options) -> Trace<'static> {
+pub(crate) fn start(options: Options) -> Trace<'static> {
     Trace::new(sample_tables(), options, "hello").expect("the tests select names that exist")
 }
 
 /// The lines of a whole trace. Records without a sequence number get the next one.
-pub fn lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
+pub(crate) fn lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
     let mut trace = trace(arguments);
     let mut out = String::new();
     for (index, sample) in samples.iter().enumerate() {

@@ -1,0 +1,456 @@
+//! Records in, exact lines out: RPCs, failures, servers, losses, names.
+
+use crate::common::*;
+use trace_port::Direction;
+
+fn vm_allocate() -> Message {
+    Message::request(7000, SELF).long(0).long(4096).bool(true)
+}
+
+fn vm_allocated(address: u64) -> Message {
+    Message::reply(7100, REPLY).int(0).long(address)
+}
+
+fn echo(port: u64, reply: u64, value: i32) -> Message {
+    Message::request_from(7008, port, reply).int(value)
+}
+
+#[test]
+fn an_rpc_is_one_line() {
+    let found = lines(
+        &[],
+        &[Sample::sent(vm_allocate()).correlation(9), Sample::received(vm_allocated(0x2000)).correlation(9)],
+    );
+    assert_eq!(
+        found,
+        ["hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}"]
+    );
+}
+
+#[test]
+fn a_failed_rpc_shows_the_error_by_name_or_number() {
+    let reply = |code| Sample::received(Message::reply(7101, REPLY).int(code));
+    let request = || Sample::sent(Message::request(7001, SELF).int(3));
+    let found =
+        lines(&[], &[request(), reply(3), request(), reply(77), request(), reply(0x1234_5678), request(), reply(-303)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|VM_PROT_WRITE) = KERN_NO_SPACE",
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|VM_PROT_WRITE) = 77",
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|VM_PROT_WRITE) = 0x12345678",
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|VM_PROT_WRITE) = MIG_BAD_ID",
+        ]
+    );
+}
+
+#[test]
+fn rpcs_of_two_threads_interleave() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(echo(7, 4, 1)),
+            Sample::sent(echo(7, 5, 2)).thread(71),
+            Sample::received(Message::reply(7108, 4).int(0).int(10)),
+            Sample::received(Message::reply(7108, 5).int(0).int(20)).thread(71),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1/2] echo(port: port 7, value: 2) <unfinished …>",
+            "hello[1/1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1/2] <… echo resumed> = KERN_SUCCESS {answer: 20}",
+        ]
+    );
+}
+
+#[test]
+fn a_reply_may_be_received_by_another_thread() {
+    let found =
+        lines(&[], &[Sample::sent(echo(7, 4, 1)), Sample::received(Message::reply(7108, 4).int(0).int(10)).thread(71)]);
+    assert_eq!(found, ["hello[1] echo(port: port 7, value: 1) = KERN_SUCCESS {answer: 10}"]);
+}
+
+#[test]
+fn the_correlation_number_tells_two_requests_on_one_port_apart() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(echo(7, 4, 1)).correlation(100),
+            Sample::sent(echo(7, 4, 2)).correlation(200),
+            Sample::received(Message::reply(7108, 4).int(0).int(20)).correlation(200),
+            Sample::received(Message::reply(7108, 4).int(0).int(10)).correlation(100),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1] echo(port: port 7, value: 2) = KERN_SUCCESS {answer: 20}",
+            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+        ]
+    );
+}
+
+#[test]
+fn client_and_server_are_both_traced() {
+    let client = |sample: Sample| sample.task(40);
+    let server = |sample: Sample| sample.task(41);
+    let found = lines(
+        &[],
+        &[
+            client(Sample::sent(Message::request(7003, SELF).bool(false))),
+            client(Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6))),
+            client(Sample::sent(echo(7, 4, 5))).correlation(1),
+            server(Sample::received(Message::incoming(7008, 3, 9).int(5))).correlation(1),
+            server(Sample::sent(Message::answer(7108, 9).int(0).int(6))).correlation(2),
+            client(Sample::received(Message::reply(7108, 4).int(0).int(6))).correlation(2),
+            client(Sample::sent(Message::request_from(7002, 6, 0).string("server"))),
+            server(Sample::sent(vm_allocate())),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] task_create(target_task: self, inherit_memory: false) = KERN_SUCCESS {child_task: task[2]}",
+            "hello[1] echo(port: port 7, value: 5) <unfinished …>",
+            "(hello)[2] <- echo(port: port 3, value: 5)",
+            "(hello)[2] -> echo reply = KERN_SUCCESS {answer: 6}",
+            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 6}",
+            "hello[1] task_set_name(task: task[2], name: \"server\") = MACH_MSG_SUCCESS",
+            "server[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
+        ]
+    );
+}
+
+#[test]
+fn an_orphan_reply_is_resumed_from_nowhere() {
+    let found = lines(&[], &[Sample::received(vm_allocated(0x3000))]);
+    assert_eq!(found, ["hello[1] <… vm_allocate resumed> = KERN_SUCCESS {address: 0x3000}"]);
+}
+
+#[test]
+fn an_answer_to_an_unseen_request_is_one_all_the_same() {
+    let found = lines(&[], &[Sample::sent(Message::answer(7108, 9).int(5))]);
+    assert_eq!(found, ["hello[1] -> echo reply = KERN_FAILURE"]);
+}
+
+#[test]
+fn a_dropped_reply_right_ends_the_call() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(echo(7, 4, 1)),
+            Sample::received(Message::reply(71, 4)),
+            Sample::received(Message::reply(7108, 4).int(0).int(10)),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] echo(port: port 7, value: 1) = msgh_id 71(32 bytes)",
+            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+        ]
+    );
+}
+
+#[test]
+fn failed_sends_show_mach_msg_and_the_message() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(echo(7, 4, 1)).retval(0x1000_0004),
+            Sample::failed(Direction::Send, 0x1000_0002),
+            Sample::sent(echo(7, 4, 1)).retval(0x1000_000c | 0x1000),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] mach_msg(send) echo(port: port 7, value: 1) = MACH_SEND_TIMED_OUT",
+            "hello[1] mach_msg(send) = MACH_SEND_INVALID_DATA",
+            "hello[1] mach_msg(send) echo(port: port 7, value: 1) = MACH_SEND_INVALID_MEMORY|MACH_MSG_VM_SPACE",
+        ]
+    );
+}
+
+#[test]
+fn failed_receives_show_the_port_and_the_size() {
+    let mut header = Message::reply(7108, 12).done();
+    header[4..8].copy_from_slice(&4096_u32.to_le_bytes());
+    let found = lines(
+        &[],
+        &[
+            Sample::failed(Direction::Receive, 0x1000_4003).on(12),
+            Sample::raw(Direction::Receive, &header).retval(0x1000_4004).on(12),
+            Sample::failed(Direction::Receive, 0x1000_4002).on(0),
+            Sample::sent(echo(7, 4, 1)),
+            Sample::failed(Direction::Receive, 0x1000_4005).on(4),
+            Sample::received(Message::reply(7108, 4).int(0).int(10)),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] mach_msg(receive, port 12) = MACH_RCV_TIMED_OUT",
+            "hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}",
+            "hello[1] mach_msg(receive, MACH_PORT_NULL) = MACH_RCV_INVALID_NAME",
+            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1] mach_msg(receive, reply port) = MACH_RCV_INTERRUPTED",
+            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+        ]
+    );
+    let verbose = Sample::failed(Direction::Receive, 0x1000_4003).on(12).options(0x102, 50);
+    assert_eq!(
+        lines(&["-v"], &[verbose]),
+        [
+            "hello[1] mach_msg(receive, port 12, options: MACH_RCV_MSG|MACH_RCV_TIMEOUT, time_out: 50) = MACH_RCV_TIMED_OUT"
+        ]
+    );
+}
+
+#[test]
+fn lost_records_are_a_line() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(echo(7, 4, 1)).sequence(1),
+            Sample::received(Message::reply(7108, 4).int(0).int(10)).sequence(5).dropped(3),
+            Sample::sent(echo(7, 4, 2)).sequence(7).dropped(1),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "--- 3 records lost ---",
+            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "--- 1 record lost ---",
+            "hello[1] echo(port: port 7, value: 2) = ?",
+        ]
+    );
+}
+
+#[test]
+fn records_are_printed_in_sequence_order() {
+    let mut trace = trace(&[]);
+    let mut out = String::new();
+    let one_way = |name: &str| Sample::sent(Message::request_from(7002, SELF, 0).string(name));
+    one_way("a").sequence(11).feed(&mut trace, &mut out);
+    one_way("c").sequence(13).feed(&mut trace, &mut out);
+    one_way("d").sequence(14).feed(&mut trace, &mut out);
+    assert!(trace.is_waiting());
+    assert_eq!(out.lines().count(), 1);
+    one_way("b").sequence(12).feed(&mut trace, &mut out);
+    assert!(!trace.is_waiting());
+    // What does not come is not waited for beyond an idle moment; when it does come, it is printed late.
+    one_way("f").sequence(16).feed(&mut trace, &mut out);
+    trace.idle(&mut out);
+    one_way("e").sequence(15).feed(&mut trace, &mut out);
+    let names: String = out.split('"').skip(1).step_by(2).collect();
+    assert_eq!(names, "abcdfe");
+}
+
+#[test]
+fn a_missing_record_is_waited_for_only_so_long() {
+    let mut trace = trace(&[]);
+    let mut out = String::new();
+    let one_way = |sequence| Sample::sent(Message::request_from(7002, SELF, 0).string("x")).sequence(sequence);
+    one_way(1).feed(&mut trace, &mut out);
+    for sequence in 3..=66 {
+        one_way(sequence).feed(&mut trace, &mut out);
+    }
+    assert_eq!(out.lines().count(), 1);
+    one_way(67).feed(&mut trace, &mut out);
+    assert_eq!(out.lines().count(), 66);
+    assert!(!trace.is_waiting());
+}
+
+#[test]
+fn an_idle_moment_shows_the_request_that_waits() {
+    let mut trace = trace(&[]);
+    let mut out = String::new();
+    Sample::sent(echo(7, 4, 1)).sequence(1).feed(&mut trace, &mut out);
+    assert_eq!(out, "");
+    assert!(trace.is_waiting());
+    trace.idle(&mut out);
+    Sample::received(Message::reply(7108, 4).int(0).int(2)).sequence(2).feed(&mut trace, &mut out);
+    assert_eq!(
+        out,
+        "hello[1] echo(port: port 7, value: 1) <unfinished …>\nhello[1] <… echo resumed> = KERN_SUCCESS {answer: 2}\n"
+    );
+}
+
+#[test]
+fn unknown_ids_show_their_items() {
+    let message = || Message::request(2999, 7).int(-5).chars(b"abc").port(MAKE_SEND, 8).name(9).memory(0x5000, 12);
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(message()),
+            Sample::received(Message::reply(3099, REPLY).int(-303)),
+            Sample::sent(Message::request_from(2998, 7, 0).data(&[1, 2, 255])),
+            Sample::received(Message::incoming(2997, 3, 0).words(&[7, 8])),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] msgh_id 2999(112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12]) = MIG_BAD_ID",
+            "hello[1] msgh_id 2998(48 bytes: <01 02 ff>) = MACH_MSG_SUCCESS",
+            "hello[1] <- msgh_id 2997(56 bytes: <07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00>)",
+        ]
+    );
+}
+
+#[test]
+fn a_truncated_body_shows_what_there_is() {
+    let whole = vm_allocate().done();
+    let cut = |length: usize| lines(&["-s", "4"], &[Sample::raw(Direction::Send, &whole[..length])]);
+    assert_eq!(
+        cut(60),
+        [
+            "hello[1] vm_allocate(task: self, address: 0x0, <message 7000 (vm_allocate): size at byte 48: needs 16 bytes, \
+         there are 12> <0b 40 00 20…>) = ?"
+        ]
+    );
+    assert_eq!(cut(31), ["hello[1] mach_msg(send) = KERN_SUCCESS"]);
+}
+
+#[test]
+fn values_are_printed_by_kind() {
+    let long = [b'x'; 100];
+    let give = Message::request(7009, 7).port(MOVE_SEND, 8).data(&[0xde, 0xad]).memory(0x2000, 8192);
+    let found = lines(
+        &["-s", "10"],
+        &[
+            Sample::sent(give),
+            Sample::received(Message::reply(7109, REPLY).int(0)),
+            Sample::sent(Message::request(7010, 7).port(MAKE_SEND_ONCE, 8)),
+            Sample::received(Message::reply(7110, REPLY).int(0)),
+            Sample::sent(Message::request(7007, 7).chars(b"a\"b\\\n\x07\xff")),
+            Sample::received(Message::reply(7107, REPLY).int(0).int(7)),
+            Sample::sent(Message::request(7007, 7).chars(&long)),
+            Sample::received(Message::reply(7107, REPLY).int(0).int(100)),
+            Sample::sent(Message::request(7011, 7)),
+            Sample::received(Message::reply(7111, REPLY).int(0).words(&[5, 0x7000]).ints(&[1, -2, 3])),
+            Sample::sent(Message::request(7001, SELF).int(0)),
+            Sample::received(Message::reply(7101, REPLY).int(0)),
+            Sample::sent(Message::request(7001, SELF).int(0x41)),
+            Sample::received(Message::reply(7101, REPLY).int(0)),
+            Sample::sent(Message::request(7010, 7).port(MAKE_SEND_ONCE, 0)),
+            Sample::received(Message::reply(7110, REPLY).int(0)),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192]) = KERN_SUCCESS",
+            "hello[1] watch(port: port 7, tell: make-send-once port 8) = KERN_SUCCESS",
+            r#"hello[1] device_write_inband(device: port 7, data: "a\"b\\\n\x07\xff") = KERN_SUCCESS {bytes_written: 7}"#,
+            "hello[1] device_write_inband(device: port 7, data: \"xxxxxxxxxx\"…) = KERN_SUCCESS {bytes_written: 100}",
+            "hello[1] describe(port: port 7) = KERN_SUCCESS {pair: {first: 5, second: 0x7000}, info: [1, -2, 3]}",
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_NONE) = KERN_SUCCESS",
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|0x40) = KERN_SUCCESS",
+            "hello[1] watch(port: port 7, tell: MACH_PORT_NULL) = KERN_SUCCESS",
+        ]
+    );
+}
+
+#[test]
+fn ports_are_called_what_they_are() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(Message::request(7014, 2)),
+            Sample::received(Message::reply(7114, REPLY).int(0)),
+            Sample::sent(Message::request(7016, 5)),
+            Sample::received(Message::reply(7116, REPLY).int(0)),
+            Sample::sent(Message::request(7012, SELF).int(4)),
+            Sample::received(Message::reply(7112, REPLY).int(0).port(MOVE_SEND, 6)),
+            Sample::sent(Message::request(7006, 9).int(1).string("console")),
+            Sample::received(Message::reply(7106, REPLY).int(0).port(MOVE_SEND, 10)),
+            Sample::sent(Message::request(7007, 10).chars(b"hi")),
+            Sample::received(Message::reply(7107, REPLY).int(0).int(2)),
+            Sample::sent(Message::request(7004, SELF).int(3)),
+            Sample::received(Message::reply(7104, REPLY).int(0).name(11)),
+            Sample::sent(Message::request(7005, SELF).name(10)),
+            Sample::received(Message::reply(7105, REPLY).int(0)),
+            // The name was given up and comes back as another port.
+            Sample::sent(Message::request(7004, SELF).int(1)),
+            Sample::received(Message::reply(7104, REPLY).int(0).name(10)),
+            Sample::sent(Message::request(7013, 6).chars(b"ping\0-c\0")),
+            Sample::received(Message::reply(7113, REPLY).int(0).port(MOVE_SEND, 12)),
+            Sample::sent(Message::request(7015, 12).name(3).port(COPY_SEND, 6)),
+            Sample::received(Message::reply(7115, REPLY).int(0)),
+            Sample::sent(Message::request(7014, 3)).task(41),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] host_ping(host: host) = KERN_SUCCESS",
+            "hello[1] thread_ping(thread: thread-self) = KERN_SUCCESS",
+            "hello[1] task_get_special_port(task: self, which_port: TASK_BOOTSTRAP_PORT) = KERN_SUCCESS {special_port: bootstrap}",
+            "hello[1] device_open(master_port: device-master, mode: 1, name: \"console\") = KERN_SUCCESS {device: device \"console\"}",
+            "hello[1] device_write_inband(device: device \"console\", data: \"hi\") = KERN_SUCCESS {bytes_written: 2}",
+            "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_PORT_SET) = KERN_SUCCESS {name: port set 11}",
+            "hello[1] mach_port_deallocate(task: self, name: device \"console\") = KERN_SUCCESS",
+            "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port 10}",
+            "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0-c\\0\") = KERN_SUCCESS {task: task[2]}",
+            "hello[1] mach_port_insert_right(task: task[2], name: port 3, poly: bootstrap) = KERN_SUCCESS",
+            "ping[2] host_ping(host: bootstrap) = ?",
+        ]
+    );
+}
+
+#[test]
+fn a_child_heard_of_before_its_creation_is_the_same_task() {
+    let found = lines(
+        &[],
+        &[
+            Sample::sent(Message::request(7013, 6).chars(b"ping\0")),
+            Sample::sent(Message::request_from(7002, SELF, 0).string("early")).task(41),
+            Sample::received(Message::reply(7113, REPLY).int(0).port(MOVE_SEND, 12)),
+            Sample::sent(Message::request_from(7014, 2, 0)).task(41),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0\") <unfinished …>",
+            "(hello)[2] task_set_name(task: self, name: \"early\") = MACH_MSG_SUCCESS",
+            "hello[1] <… boot_spawn resumed> = KERN_SUCCESS {task: task[2]}",
+            "early[2] host_ping(host: host) = MACH_MSG_SUCCESS",
+        ]
+    );
+}
+
+#[test]
+fn children_are_told_apart_by_the_order_of_their_creation() {
+    let create = || Sample::sent(Message::request(7003, SELF).bool(false));
+    let created = |name| Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, name));
+    let rename = |name, text: &str| Sample::sent(Message::request_from(7002, name, 0).string(text));
+    let found = lines(
+        &["-e", "trace=vm_allocate"],
+        &[
+            create(),
+            created(6),
+            create(),
+            created(7),
+            rename(6, "first"),
+            rename(7, "second"),
+            Sample::sent(vm_allocate()).task(42),
+            Sample::sent(vm_allocate()).task(41),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "second[3] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) <unfinished …>",
+            "first[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
+        ]
+    );
+}

@@ -1,0 +1,6 @@
+//! All tests of the stages, from records to text, as one program.
+
+mod common;
+mod lines;
+mod options;
+mod property;

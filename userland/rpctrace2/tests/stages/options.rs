@@ -1,0 +1,222 @@
+//! The command line: what each option does to the output, and how mistakes are answered.
+
+use crate::common::*;
+use rpctrace2::options::{Report, Stamp, help, parse};
+use rpctrace2::select::UnknownName;
+use rpctrace2::{Options, Request, Trace};
+use trace_port::Direction;
+
+fn refusal(arguments: &[&str]) -> String {
+    parse(arguments.iter().copied()).expect_err("must be refused").to_string()
+}
+
+fn accepted(arguments: &[&str]) -> (Options, Vec<String>) {
+    match parse(arguments.iter().copied()) {
+        Ok(Request::Trace { options, command }) => (options, command),
+        other => panic!("expected a command to trace, found {other:?}"),
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (arguments, expected) in [
+        (&["-z", "hello"][..], "unknown option `-z`; `rpctrace2 -h` lists the options"),
+        (&["--frob", "hello"], "unknown option `--frob`; `rpctrace2 -h` lists the options"),
+        (&["-s"], "option `-s` needs a value: SIZE"),
+        (&["-e"], "option `-e` needs a value: trace=NAME[,NAME]..."),
+        (&["-s", "x", "hello"], "option `-s`: expected a number of bytes, found `x`"),
+        (&["-s-1", "hello"], "option `-s`: expected a number of bytes, found `-1`"),
+        (&["-e", "signal=x", "hello"], "option `-e`: expected trace=NAME[,NAME]..., found `signal=x`"),
+        (&["-e", "trace=", "hello"], "option `-e`: expected trace=NAME[,NAME]..., found `trace=`"),
+        (
+            &["-o", "f", "hello"],
+            "option `-o`: a file cannot be written inside the guest yet; redirect the output of the host's command",
+        ),
+        (&[], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
+        (&["-t", "--"], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
+    ] {
+        assert_eq!(refusal(arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn options_end_at_the_command() {
+    let (options, command) = accepted(&["-vTs5", "-e", "vm_protect", "-fq", "hello", "-x", "--", "-s"]);
+    assert_eq!(command, ["hello", "-x", "--", "-s"]);
+    let expected = Options {
+        string_size: 5,
+        durations: true,
+        verbose: true,
+        quiet: true,
+        expressions: vec!["vm_protect".to_string()],
+        ..Options::default()
+    };
+    assert_eq!(options, expected);
+    assert_eq!(accepted(&["-C", "--", "-t"]).1, ["-t"]);
+    assert_eq!(accepted(&["-"]).1, ["-"]);
+    for (argument, stamp) in [
+        ("-t", Stamp::Day),
+        ("-tt", Stamp::DayMicroseconds),
+        ("-ttt", Stamp::Epoch),
+        ("-tttt", Stamp::Epoch),
+        ("-tr", Stamp::Relative),
+    ] {
+        assert_eq!(accepted(&[argument, "hello"]).0.stamp, stamp, "{argument}");
+    }
+    assert_eq!(accepted(&["-c", "hello"]).0.report, Report::Summary);
+}
+
+#[test]
+fn help_lists_every_option() {
+    assert_eq!(parse(["-h"]), Ok(Request::Help));
+    assert_eq!(parse(["-t", "--help", "hello"]), Ok(Request::Help));
+    let text = help();
+    for letter in "strTcCexvqfoh".chars() {
+        assert!(text.contains(&format!("\n  -{letter} ")), "-{letter} is not in:\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+}
+
+/// An RPC from `time` that takes `took`, its request with the sequence number `from`.
+fn protect(from: u64, time: u64, took: u64, code: i32) -> [Sample; 2] {
+    [
+        Sample::sent(Message::request(7001, SELF).int(1)).sequence(from).time(time),
+        Sample::received(Message::reply(7101, REPLY).int(code)).sequence(from + 1).time(time + took),
+    ]
+}
+
+#[test]
+fn times_stand_before_lines() {
+    // 2026-11-21 02:03:04.000005 UTC
+    let time = 1_795_226_584_000_005_000;
+    let samples = [protect(1, time, 1000, 0), protect(3, time + 2_500_000_000, 1000, 0)].concat();
+    let call = "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = KERN_SUCCESS";
+    for (option, first, second) in [
+        ("-t", "02:03:04", "02:03:06"),
+        ("-tt", "02:03:04.000005", "02:03:06.500005"),
+        ("-ttt", "1795226584.000005", "1795226586.500005"),
+        ("-r", "     0.000000", "     2.500000"),
+    ] {
+        assert_eq!(lines(&[option], &samples), [format!("{first} {call}"), format!("{second} {call}")]);
+    }
+}
+
+#[test]
+fn durations_stand_behind_results() {
+    let [request, reply] = protect(1, 0, 1_000_042_000, 0);
+    let between = Sample::failed(Direction::Receive, 0x1000_4003).on(9).sequence(2);
+    let line = "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ)";
+    assert_eq!(lines(&["-T"], &[request.clone(), reply.clone()]), [format!("{line} = KERN_SUCCESS <1.000042>")]);
+    assert_eq!(
+        lines(&["-T"], &[request, between, reply.sequence(3)]),
+        [
+            format!("{line} <unfinished …>"),
+            "hello[1] mach_msg(receive, port 9) = MACH_RCV_TIMED_OUT".to_string(),
+            "hello[1] <… vm_protect resumed> = KERN_SUCCESS <1.000042>".to_string(),
+        ]
+    );
+}
+
+fn mixed() -> Vec<Sample> {
+    let [request, reply] = protect(1, 0, 3_000_000, 0);
+    let [request_2, reply_2] = protect(4, 5_000_000, 1_000_000, 5);
+    let name = Sample::sent(Message::request_from(7002, SELF, 0).string("hello")).sequence(2);
+    let receive = Sample::failed(Direction::Receive, 0x1000_4003).on(9).sequence(6);
+    vec![request, name, reply.sequence(3), request_2, reply_2, receive]
+}
+
+#[test]
+fn expressions_select_lines() {
+    let protect = "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ)";
+    let rpcs = [format!("{protect} = KERN_SUCCESS"), format!("{protect} = KERN_FAILURE")];
+    let name = ["hello[1] task_set_name(task: self, name: \"hello\") = MACH_MSG_SUCCESS"];
+    let failed = ["hello[1] mach_msg(receive, port 9) = MACH_RCV_TIMED_OUT"];
+    // What is not printed does not come between.
+    assert_eq!(lines(&["-e", "trace=vm_protect"], &mixed()), rpcs);
+    assert_eq!(lines(&["-e", "7002"], &mixed()), name);
+    assert_eq!(lines(&["-e", "trace=mach_msg"], &mixed()), failed);
+    assert_eq!(lines(&["-e", "trace=!vm_protect,mach_msg"], &mixed()), name);
+    assert_eq!(lines(&["-e", "trace=sample", "-e", "trace=!task_set_name"], &mixed()), rpcs);
+    assert_eq!(lines(&["-e", "none"], &mixed()), [""; 0]);
+    assert_eq!(lines(&["-e", "all"], &mixed()), lines(&[], &mixed()));
+    let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
+    let refused = Trace::new(sample_tables(), options, "hello").expect_err("must be refused");
+    assert_eq!(refused, UnknownName("vm_protekt".to_string()));
+    assert_eq!(refused.to_string(), "option `-e`: no routine, subsystem or msgh_id is called `vm_protekt`");
+}
+
+#[test]
+fn the_summary_counts_by_routine() {
+    let table = [
+        "% time     seconds  usecs/call     calls    errors routine",
+        "------ ----------- ----------- --------- --------- ----------------",
+        "100.00    0.004000        2000         2         1 vm_protect",
+        "  0.00    0.000000           0         1         1 mach_msg",
+        "  0.00    0.000000           0         1           task_set_name",
+        "------ ----------- ----------- --------- --------- ----------------",
+        "100.00    0.004000        1000         4         2 total",
+    ];
+    assert_eq!(lines(&["-c"], &mixed()), table);
+    let both = lines(&["-C"], &mixed());
+    assert_eq!(both[..5], lines(&[], &mixed()));
+    assert_eq!(both[5..], table);
+}
+
+#[test]
+fn hex_shows_both_messages() {
+    let found = lines(&["-x"], &protect(1, 0, 0, 0));
+    assert_eq!(
+        found,
+        [
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = KERN_SUCCESS",
+            " | 00000  13 15 00 00 30 00 00 00  01 00 00 00 00 00 00 00  ....0...........",
+            " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 59 1b 00 00  ............Y...",
+            " | 00020  02 20 00 20 01 00 00 00  01 00 00 00 00 00 00 00  . . ............",
+            " | 00000  00 12 00 00 30 00 00 00  00 00 00 00 00 00 00 00  ....0...........",
+            " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 bd 1b 00 00  ................",
+            " | 00020  02 20 00 20 01 00 00 00  00 00 00 00 00 00 00 00  . . ............",
+        ]
+    );
+}
+
+#[test]
+fn verbose_abbreviates_nothing() {
+    let long = Sample::sent(Message::request_from(7007, 7, 0).chars(&[b'x'; 100]));
+    let text = "x".repeat(100);
+    assert_eq!(
+        lines(&["-v"], &[long]),
+        [format!("hello[1] device_write_inband(device: port 7, data: \"{text}\") = MACH_MSG_SUCCESS")]
+    );
+    let port = Sample::sent(Message::request_from(7009, 7, 0).port(COPY_SEND, 8).data(&[]).memory(0, 0));
+    assert_eq!(
+        lines(&["-v"], &[port]),
+        ["hello[1] give(port: port 7, right: copy-send port 8, bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"]
+    );
+}
+
+#[test]
+fn the_exit_is_a_line_unless_quiet() {
+    for (arguments, expected) in [
+        (
+            &[][..],
+            "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = ?\n+++ hello[1] exited with 3 +++\n",
+        ),
+        (&["-q"], "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = ?\n"),
+    ] {
+        let mut trace = trace(arguments);
+        let mut out = String::new();
+        protect(1, 0, 0, 0)[0].feed(&mut trace, &mut out);
+        trace.exited(3, &mut out);
+        trace.finish(&mut out);
+        assert_eq!(out, expected);
+    }
+}
+
+#[test]
+fn an_ascii_output_has_no_other_characters() {
+    let mut trace = start(Options { ascii: true, string_size: 2, ..Options::default() });
+    let mut out = String::new();
+    Sample::sent(Message::request(7007, 7).chars("äöü".as_bytes())).sequence(1).feed(&mut trace, &mut out);
+    trace.idle(&mut out);
+    assert_eq!(out, "hello[1] device_write_inband(device: port 7, data: \"\\xc3\\xa4\"...) <unfinished ...>\n");
+}

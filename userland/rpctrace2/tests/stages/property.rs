@@ -1,0 +1,73 @@
+//! Whatever bytes come, a trace goes on: no panic, and only printable text.
+
+use crate::common::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use trace_port::Direction;
+
+/// A message: any bytes, or a known header before any bytes, or a sound one with some bytes changed.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let sound = Message::request(7009, 7).port(MOVE_SEND, 8).data(&[1, 2, 3]).memory(0x2000, 8192).done();
+    let described = Message::reply(7111, REPLY).int(0).words(&[5, 6]).ints(&[1, 2]).done();
+    let header = (any::<u32>(), 0..12_u64, 0..12_u64, prop_oneof![6995..7120_u32, 60..80_u32, any::<u32>()]);
+    let built = (header, vec(any::<u8>(), 0..96)).prop_map(|((bits, remote, local, id), body)| {
+        let mut bytes = Message::request_from(id, remote, local).done();
+        bytes[..4].copy_from_slice(&bits.to_le_bytes());
+        bytes.extend(body);
+        bytes
+    });
+    let damaged = (0..2_usize, vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), any::<prop::sample::Index>());
+    let damaged = damaged.prop_map(move |(which, changes, end)| {
+        let mut bytes = if which == 0 { sound.clone() } else { described.clone() };
+        for (at, byte) in changes {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        bytes.truncate(end.index(bytes.len() + 1));
+        bytes
+    });
+    prop_oneof![vec(any::<u8>(), 0..64), built, damaged]
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let retval = prop_oneof![4 => Just(0), 1 => Just(0x1000_4004), 1 => any::<u32>()];
+    let sequence = prop_oneof![8 => 1..200_u64, 1 => any::<u64>()];
+    (message(), any::<bool>(), retval, sequence, 1..4_u32, 0..3_u32, any::<u64>()).prop_map(
+        |(message, sent, retval, sequence, task, dropped, time)| {
+            let direction = if sent { Direction::Send } else { Direction::Receive };
+            Sample::raw(direction, &message)
+                .retval(retval)
+                .sequence(sequence)
+                .task(task)
+                .dropped(dropped)
+                .correlation(sequence % 7)
+                .time(time)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_make_lines(samples in vec(sample(), 1..40), flags in 0..4_usize) {
+        let mut trace = trace([&["-T"][..], &["-vx"], &["-c"], &["-Cs0", "-tt"]][flags]);
+        let mut out = String::new();
+        for sample in &samples {
+            sample.feed(&mut trace, &mut out);
+            if sample.header.time.get() % 5 == 0 {
+                trace.idle(&mut out);
+            }
+        }
+        trace.exited(0, &mut out);
+        trace.finish(&mut out);
+        prop_assert!(!trace.is_waiting());
+        prop_assert!(out.ends_with('\n'));
+        let odd = out.chars().find(|c| !matches!(c, ' '..='~' | '\n' | '…'));
+        prop_assert_eq!(odd, None, "{}", out);
+    }
+
+    #[test]
+    fn every_prefix_of_a_message_makes_a_line(length in 0..113_usize) {
+        let whole = Message::request(7009, 7).port(MOVE_SEND, 8).data(&[1, 2, 3]).memory(0x2000, 8192).done();
+        let found = lines(&[], &[Sample::raw(Direction::Send, &whole[..length.min(whole.len())])]);
+        prop_assert_eq!(found.len(), 1);
+    }
+}
