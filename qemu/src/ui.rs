@@ -1,62 +1,96 @@
-//! What the user sees while things are prepared: a progress bar on a terminal, plain lines elsewhere.
+//! What the user sees while things are prepared: a progress bar on a terminal, a plain line for what takes long elsewhere.
 
 use std::io::{self, IsTerminal};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A step that is done sooner is not worth a line in a log.
+const LONG: Duration = Duration::from_secs(2);
+
 /// Progress through a known number of steps, on standard error.
 #[derive(Debug)]
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    shown: Shown,
+    steps: u64,
     done: u64,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Bar(ProgressBar),
+    /// Takes the line of the current step, to be printed if the next one does not come soon.
+    Lines(Sender<String>),
 }
 
 impl Progress {
     /// Progress through `steps` steps.
     pub fn new(steps: u64) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(steps);
-            // The template is a constant; if it were wrong, indicatif's own style would do.
-            if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:20}] {pos}/{len} {wide_msg}") {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self { bar, done: 0 }
+        let shown = if io::stderr().is_terminal() { Shown::Bar(bar(steps)) } else { Shown::Lines(lines()) };
+        Self { shown, steps, done: 0 }
     }
 
     /// The next step begins.
     pub fn step(&mut self, what: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.done);
-            bar.set_message(what.to_owned());
-        }
         self.done += 1;
-    }
-
-    /// Something in this step takes its time and is worth a line of its own.
-    pub fn note(&self, what: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(what.to_owned()),
-            None => eprintln!("{what}"),
+        match &self.shown {
+            Shown::Bar(bar) => {
+                bar.set_position(self.done - 1);
+                bar.set_message(what.to_owned());
+            }
+            // The receiver lives as long as this sender.
+            Shown::Lines(lines) => drop(lines.send(format!("[{}/{}] {what}", self.done, self.steps))),
         }
     }
 
-    /// Something the user should still see later.
-    pub fn keep(&self, what: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{what}")),
-            None => eprintln!("{what}"),
+    /// Something in this step will take its time, or changes the machine: always worth saying.
+    pub fn note(&self, what: &str) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.set_message(what.to_owned()),
+            Shown::Lines(_) => eprintln!("{what}"),
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
     }
+}
+
+fn bar(steps: u64) -> ProgressBar {
+    let bar = ProgressBar::new(steps);
+    // The template is a constant; if it were wrong, indicatif's own style would do.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:20}] {pos}/{len} {wide_msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+fn lines() -> Sender<String> {
+    let (sender, receiver) = mpsc::channel::<String>();
+    thread::spawn(move || {
+        let mut waiting: Option<String> = None;
+        loop {
+            let next = match waiting {
+                Some(_) => receiver.recv_timeout(LONG),
+                None => receiver.recv().map_err(RecvTimeoutError::from),
+            };
+            match next {
+                Ok(line) => waiting = Some(line),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(line) = waiting.take() {
+                        eprintln!("{line}");
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    });
+    sender
 }
