@@ -132,8 +132,6 @@ catalogue! {
         "Each member of a struct needs its own name.";
     BadAnnotation = 60, Error, "an annotation file is malformed",
         "See annotations/README.md for the format.";
-    NotGenerated = 70, Warning, "no Rust stub is generated for this routine",
-        "The routine is in the decode tables, but the stub generator does not support one of its arguments.";
 }
 
 impl Code {

@@ -188,7 +188,8 @@ fn descriptor_of(ty: &Type, argument: &Argument, name: u32) -> Descriptor {
         number: ty.number,
         inline: ty.inline,
         longform: argument.long_form,
-        deallocate: argument.dealloc == Dealloc::Yes,
+        // The bit of an array that may be inline is set only where the data turn out to be out of line.
+        deallocate: argument.dealloc == Dealloc::Yes && !ty.indefinite,
     }
 }
 

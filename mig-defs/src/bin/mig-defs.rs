@@ -39,7 +39,7 @@ enum Verb {
         #[arg(short)]
         output: Option<PathBuf>,
         /// Path of the runtime crate in the generated code.
-        #[arg(long, default_value = "crate")]
+        #[arg(long, default_value = "::mach")]
         runtime: String,
         /// Write nothing; fail if the file is not what would be written.
         #[arg(long)]

@@ -126,3 +126,12 @@ fn value_text(tables: Tables<'_>, value: Value<'_>) -> String {
 pub(crate) fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
+
+/// The files of tests/good, sorted.
+pub(crate) fn good_files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(corpus().join("good")).expect("tests/good");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "defs"));
+    files.sort();
+    files
+}

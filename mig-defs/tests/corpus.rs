@@ -1,0 +1,105 @@
+//! Goldens: good/ files and what every stage makes of them, bad/ files and the diagnostics they give.
+//!
+//! `BLESS=1` rewrites the goldens; the differences are then reviewed like code.
+#![cfg(feature = "compiler")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use common::{corpus, good_files};
+use mig_defs::codegen::{self, Context};
+use mig_defs::compile::{Compilation, Options, compile};
+use mig_defs::diag::Code;
+use mig_defs::layout::list;
+use mig_defs::show;
+use mig_defs::source::Memory;
+
+/// Compiles a file under its bare name, so that goldens hold no path of this machine.
+fn compile_file(path: &Path) -> (PathBuf, Compilation) {
+    let name = PathBuf::from(path.file_name().expect("a file name"));
+    let text = std::fs::read_to_string(path).expect("a text");
+    let files = Memory(BTreeMap::from([(name.clone(), text)]));
+    let compilation = compile(&name, &Options::lp64(Vec::new()), &files);
+    (name, compilation)
+}
+
+fn check_golden(path: &Path, found: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, found).expect("golden written");
+        return;
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    let different = expected.lines().zip(found.lines()).position(|(expected, found)| expected != found);
+    if let Some(line) = different {
+        let (expected, found) = (expected.lines().nth(line), found.lines().nth(line));
+        panic!("{}:{}: expected {expected:?}, found {found:?}; BLESS=1 if that is meant", path.display(), line + 1);
+    }
+    assert_eq!(expected, found, "{}: lengths differ; BLESS=1 if that is meant", path.display());
+}
+
+#[test]
+fn good_files_give_their_goldens() {
+    let files = good_files();
+    assert!(files.len() >= 4, "{files:?}");
+    for path in files {
+        let (name, compilation) = compile_file(&path);
+        assert_eq!(compilation.report(), "", "{}", path.display());
+        let model = compilation.model.as_ref().expect("a subsystem");
+        check_golden(&path.with_extension("list"), &list(model));
+        check_golden(&path.with_extension("model"), &show::model(model));
+        let layout: String = model.routines.iter().map(|routine| show::routine(model, routine)).collect();
+        check_golden(&path.with_extension("layout"), &layout);
+        let context = Context { model, sources: &compilation.sources, file: &name, runtime: "crate" };
+        let user = codegen::user::generate(&context).expect("user stubs");
+        check_golden(&path.with_extension("user.rs"), &user);
+        let server = codegen::server::generate(&context).expect("server stubs");
+        check_golden(&path.with_extension("server.rs"), &server);
+    }
+}
+
+#[test]
+fn bad_files_give_their_diagnostics() {
+    let entries = std::fs::read_dir(corpus().join("bad")).expect("tests/bad");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "defs"));
+    files.sort();
+    let mut shown = BTreeSet::new();
+    for path in files {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let code = Code::from_name(name.split('-').next().unwrap_or(&name)).expect("named after a code");
+        let (_, compilation) = compile_file(&path);
+        let report = compilation.report();
+        assert!(report.contains(&code.name()), "{}: {report}", path.display());
+        check_golden(&path.with_extension("stderr"), &report);
+        shown.insert(code);
+    }
+    // No file shows these two: one is about the command line, the other about annotation files.
+    let elsewhere = [Code::CannotRead, Code::BadAnnotation];
+    let missing: Vec<_> = Code::ALL.iter().filter(|code| !shown.contains(code) && !elsewhere.contains(code)).collect();
+    assert!(missing.is_empty(), "no bad file for {missing:?}");
+}
+
+#[test]
+fn an_unknown_type_costs_one_routine() {
+    let text = "subsystem s 10; type p_t = MACH_MSG_TYPE_COPY_SEND;\n\
+        routine a(p : p_t); routine b(p : p_t; x : nowhere_t; y : elsewhere_t); routine c(p : p_t);";
+    let compilation = common::compile_text(text);
+    let model = compilation.model.expect("a subsystem");
+    assert_eq!(list(&model), "s 10 a 0 10 110\ns 10 c 2 12 112\n");
+    assert_eq!(model.left_out.len(), 1);
+    let codes: Vec<_> = compilation.diagnostics.list().iter().map(|wrong| wrong.code).collect();
+    assert_eq!(codes, [Code::UnknownType, Code::UnknownType, Code::RoutineLeftOut]);
+}
+
+#[test]
+fn the_kernel_view_is_a_matter_of_macros() {
+    let path = corpus().join("good/macros.defs");
+    let text = std::fs::read_to_string(&path).expect("a text");
+    let files = Memory(BTreeMap::from([(PathBuf::from("m.defs"), text)]));
+    let options = Options::lp64(Vec::new()).define("KERNEL_SERVER", "1").define("INTERFACE", "kernel");
+    let compilation = compile(Path::new("m.defs"), &options, &files);
+    let model = compilation.model.expect("a subsystem");
+    assert_eq!((&*model.name, model.kernel_server, model.kernel_user), ("kernel", true, false));
+}

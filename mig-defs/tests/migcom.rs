@@ -1,0 +1,239 @@
+//! Differential test against Debian's MIG: the same routines, ids, sizes and type descriptors for every .defs file.
+//!
+//! Needs `GNUMACH_DEFS`, the include directory of a gnumach-dev package, `MIGCOM`, the migcom program of mig-x86-64-gnu,
+//! and gcc as preprocessor; `cargo qemu test` sets both and runs it.
+#![cfg(feature = "compiler")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use mig_defs::compile::{Options, compile};
+use mig_defs::layout::{Item, RoutineLayout, Source, layout, list};
+use mig_defs::model::Model;
+use mig_defs::source::Disk;
+use mig_defs::wire::Descriptor;
+
+/// What migcom made of a file.
+struct Migcom {
+    list: String,
+    user: String,
+    server: String,
+}
+
+fn directory(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set"));
+    PathBuf::from(value)
+}
+
+/// Every .defs file below `path`; links (`mach/machine`) would only lead to files that are found anyway.
+fn defs_below(path: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry")).collect();
+    entries.sort_by_key(std::fs::DirEntry::path);
+    for entry in entries {
+        let kind = entry.file_type().expect("file type");
+        if kind.is_dir() {
+            defs_below(&entry.path(), found);
+        } else if kind.is_file() && entry.path().extension().is_some_and(|extension| extension == "defs") {
+            found.push(entry.path());
+        }
+    }
+}
+
+/// Runs gcc and migcom. `None` if migcom refuses the file.
+fn migcom(include: &Path, file: &Path, scratch: &Path) -> Option<Migcom> {
+    let mut cpp = Command::new("gcc")
+        .args(["-E", "-x", "c", "-nostdinc", "-I"])
+        .arg(include)
+        .arg(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("gcc runs");
+    let output = |name: &str| scratch.join(name);
+    let status = Command::new(directory("MIGCOM"))
+        .arg("-n")
+        .args(["-list".as_ref(), output("list").as_os_str()])
+        .args(["-user".as_ref(), output("user.c").as_os_str()])
+        .args(["-server".as_ref(), output("server.c").as_os_str()])
+        .args(["-header", "/dev/null"])
+        .stdin(cpp.stdout.take().expect("gcc's output"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("migcom runs");
+    cpp.wait().expect("gcc ends");
+    let read = |name| std::fs::read_to_string(output(name)).expect("migcom's output");
+    status.success().then(|| Migcom { list: read("list"), user: read("user.c"), server: read("server.c") })
+}
+
+/// The text of each routine in a C file.
+fn routines(text: &str) -> BTreeMap<&str, &str> {
+    let mut starts: Vec<(usize, &str)> = Vec::new();
+    for (at, line) in text.lines().map(|line| (line.as_ptr() as usize - text.as_ptr() as usize, line)) {
+        let name = line.strip_prefix("/* Routine ").or_else(|| line.strip_prefix("/* SimpleRoutine "));
+        if let Some(name) = name.and_then(|name| name.strip_suffix(" */")) {
+            starts.push((at, name));
+        }
+    }
+    let ends = starts.iter().skip(1).map(|(at, _)| *at).chain([text.len()]).collect::<Vec<_>>();
+    starts.iter().zip(ends).map(|((start, name), end)| (*name, &text[*start..end])).collect()
+}
+
+/// The type descriptors that a routine declares, by C name.
+fn descriptors(text: &str) -> BTreeMap<String, Descriptor> {
+    let mut found = BTreeMap::new();
+    let mut current: Option<(String, Descriptor)> = None;
+    for line in text.lines().map(str::trim) {
+        let declaration =
+            line.strip_prefix("const mach_msg_type_t ").or_else(|| line.strip_prefix("const mach_msg_type_long_t "));
+        if let Some(name) = declaration.and_then(|rest| rest.strip_suffix(" = {")) {
+            current = Some((name.to_string(), Descriptor::default()));
+        } else if line == "};" {
+            found.extend(current.take());
+        } else if let (Some((_, descriptor)), Some((field, value))) = (&mut current, line.split_once('=')) {
+            let value = value.trim().trim_end_matches(',').trim_start_matches("(unsigned char)").trim();
+            match field.trim() {
+                ".msgt_name" => descriptor.name = message_type(value),
+                ".msgt_size" => descriptor.size = value.parse().expect("a size"),
+                ".msgt_number" => descriptor.number = value.parse().expect("a number"),
+                ".msgt_inline" => descriptor.inline = value == "TRUE",
+                ".msgt_longform" => descriptor.longform = value == "TRUE",
+                ".msgt_deallocate" => descriptor.deallocate = value == "TRUE",
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn message_type(text: &str) -> u8 {
+    let names = [
+        ("BOOLEAN", 0),
+        ("UNSTRUCTURED", 0),
+        ("INTEGER_16", 1),
+        ("INTEGER_32", 2),
+        ("CHAR", 8),
+        ("BYTE", 9),
+        ("INTEGER_8", 9),
+        ("REAL", 10),
+        ("INTEGER_64", 11),
+        ("STRING", 12),
+        ("STRING_C", 12),
+        ("PORT_NAME", 15),
+        ("MOVE_RECEIVE", 16),
+        ("PORT_RECEIVE", 16),
+        ("MOVE_SEND", 17),
+        ("PORT_SEND", 17),
+        ("MOVE_SEND_ONCE", 18),
+        ("PORT_SEND_ONCE", 18),
+        ("COPY_SEND", 19),
+        ("MAKE_SEND", 20),
+        ("MAKE_SEND_ONCE", 21),
+        ("POLYMORPHIC", 255),
+    ];
+    let name = text.strip_prefix("MACH_MSG_TYPE_");
+    match name.and_then(|name| names.iter().find(|(known, _)| *known == name)) {
+        Some((_, number)) => *number,
+        None => text.parse().unwrap_or_else(|_| panic!("message type {text}")),
+    }
+}
+
+/// The first number after any of `marks` in `text`.
+fn number_after(text: &str, marks: &[&str]) -> Option<u32> {
+    let at = marks.iter().filter_map(|mark| text.find(mark).map(|at| at + mark.len())).min()?;
+    let digits: String = text[at..].chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Compares the descriptors called `{item}{suffix}` with ours; returns how many there are.
+fn compare(
+    place: &str,
+    items: &[Item],
+    theirs: &BTreeMap<String, Descriptor>,
+    suffix: &str,
+    ours: impl Fn(&Item) -> Descriptor,
+) -> usize {
+    let mut compared = 0;
+    for item in items {
+        if let Some(expected) = theirs.get(&format!("{}{suffix}", item.name)) {
+            assert_eq!(ours(item), *expected, "{place}: {}{suffix}", item.name);
+            compared += 1;
+        }
+    }
+    compared
+}
+
+/// Compares one routine; returns how many descriptors were compared.
+fn compare_routine(place: &str, layout: &RoutineLayout, one_way: bool, user: &str, server: &str) -> usize {
+    let (user_types, server_types) = (descriptors(user), descriptors(server));
+    // In the server, MIG's reply items of the same name as a request item (inout) are declared once as Type.
+    let mut compared = compare(place, &layout.request.items, &user_types, "Type", |item| item.sent);
+    compared += compare(place, &layout.request.items, &server_types, "Check", |item| item.received);
+    compared += compare(place, &layout.reply.items, &server_types, "Type", |item| item.sent);
+    compared += compare(place, &layout.reply.items, &user_types, "Check", |item| item.received);
+    for item in &layout.request.items {
+        let name = format!("{}Type", item.name);
+        assert!(user_types.contains_key(&name), "{place}: migcom has no {name}");
+    }
+    let request = number_after(server, &["(msgh_size < ", "In0P->Head.msgh_size != "]);
+    assert_eq!(request, Some(layout.request.min_size), "{place}: request size");
+    let exact = number_after(user, &["_Static_assert(sizeof(Request) == "]);
+    assert_eq!(exact, (!layout.request.is_variable()).then_some(layout.request.min_size), "{place}: request varies");
+    if !one_way {
+        let reply = number_after(user, &["(msgh_size < ", "((msgh_size != ", "OutP->Head.msgh_size != "]);
+        assert_eq!(reply, Some(layout.reply.min_size), "{place}: reply size");
+    }
+    compared
+}
+
+fn compare_file(place: &str, model: &Model, theirs: &Migcom) -> usize {
+    assert_eq!(list(model), theirs.list, "{place}: list");
+    let (user, server) = (routines(&theirs.user), routines(&theirs.server));
+    let mut compared = 0;
+    for routine in &model.routines {
+        let place = format!("{place}: {}", routine.name);
+        let layout = layout(model, routine);
+        let (user, server) = (user[&*routine.name], server[&*routine.name]);
+        compared += compare_routine(&place, &layout, routine.one_way, user, server);
+        let ours: usize = layout.request.items.iter().filter(|item| item.source != Source::RetCode).count();
+        let declared = descriptors(user).keys().filter(|name| name.ends_with("Type")).count();
+        assert_eq!(declared, ours, "{place}: items of the request");
+    }
+    compared
+}
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev and mig-x86-64-gnu: set GNUMACH_DEFS and MIGCOM, as `cargo qemu test` does"]
+fn every_file_is_laid_out_as_migcom_does() {
+    let include = directory("GNUMACH_DEFS");
+    let scratch = std::env::temp_dir().join(format!("mig-defs-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).expect("scratch directory");
+    let mut files = Vec::new();
+    defs_below(&include, &mut files);
+    files.push(common::corpus().join("../../trace-port/defs/trace.defs"));
+    files.extend(common::good_files());
+    let (mut subsystems, mut compared) = (0, 0);
+    for file in &files {
+        let compilation = compile(file, &Options::lp64(vec![include.clone()]), &Disk);
+        let place = file.display().to_string();
+        let Some(model) = &compilation.model else {
+            assert_eq!(compilation.report(), "", "{place}");
+            continue;
+        };
+        if let Some(theirs) = migcom(&include, file, &scratch) {
+            assert_eq!(compilation.diagnostics.errors(), 0, "{}", compilation.report());
+            compared += compare_file(&place, model, &theirs);
+            subsystems += 1;
+        } else {
+            // What migcom refuses, ours must have found fault with too.
+            assert_ne!(compilation.report(), "", "{place}: migcom refuses it");
+        }
+    }
+    std::fs::remove_dir_all(&scratch).expect("scratch directory");
+    assert!(subsystems >= 15, "only {subsystems} subsystems below {}", include.display());
+    assert!(compared >= 1000, "only {compared} descriptors compared");
+    println!("{} files, {subsystems} subsystems, {compared} descriptors", files.len());
+}
