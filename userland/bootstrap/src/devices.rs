@@ -47,7 +47,7 @@ pub(crate) fn open_console(device_master: PortName) -> Result<SendRight, String>
 /// Returns when everything written before has left the machine. The driver answers a write as soon as its queue is short
 /// enough; so much chatter is written that, when the last write is answered, nothing but chatter can be left in it.
 pub(crate) fn drain() {
-    let filler = [b'.'; console::INBAND_MAX - 4];
+    let filler = [b' '; console::INBAND_MAX - 4];
     for _ in 0..DRAIN.div_ceil(filler.len()) {
         let _ = console::write_on(Channel::Kernel, &filler);
     }

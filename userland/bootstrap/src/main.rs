@@ -17,9 +17,11 @@ mod serve;
 
 use alloc::format;
 use alloc::string::String;
+use core::mem;
 
 use mach::port::{PortName, SendRight};
 use mach::rt::arguments::Arguments;
+use mach::rt::exit::on_exit;
 use mach::{console, println, stubs};
 use protocol::archive::{COMMAND, split_arguments};
 use protocol::channel::Channel;
@@ -33,19 +35,31 @@ mach::entry!(main);
 /// What the command is said to have ended with when it could not even be started.
 const NOT_STARTED: i32 = 127;
 
-fn main(arguments: Arguments) -> Result<(), String> {
+fn main(arguments: Arguments) -> Result<i32, String> {
     load::reserve_null_pages(mach::task_self()).map_err(|error| format!("reserving the first pages: {error}"))?;
     let privileges = privileges(&arguments)?;
+    let host = privileges.host.name();
     let device = devices::open_console(privileges.device.name())?;
     console::set_device(device);
+    // Also a panic brings the system down in order, with its status.
+    on_exit(move |status| shut_down(host, status));
     println!("bootstrap: up");
     let status = run(&privileges).unwrap_or_else(|error| {
         println!("bootstrap: {error}");
         NOT_STARTED
     });
+    // The rights must last until `shut_down` has used them.
+    mem::forget(privileges);
+    Ok(status)
+}
+
+/// Tells the host tool the exit status and reboots.
+fn shut_down(host: PortName, status: i32) {
     tell(Control::Exit(status));
     devices::drain();
-    stubs::mach_host::host_reboot(privileges.host.name(), 0).map_err(|error| format!("host_reboot: {error}"))
+    if let Err(error) = stubs::mach_host::host_reboot(host, 0) {
+        println!("bootstrap: host_reboot: {error}");
+    }
 }
 
 /// The two rights that the boot script passed by name.

@@ -18,7 +18,30 @@
 //! code.
 //!
 //! # Start reading at
-//! [`rt`] for what happens before `main`, [`port`] for the types every program uses.
+//! [`rt`] for what happens before `main`, [`port`] for the types every program uses. A program:
+//!
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//! #![forbid(unsafe_code)]
+//!
+//! use mach::port::ReceiveRight;
+//! use mach::rt::arguments::Arguments;
+//! use mach::{println, stubs, task_self};
+//!
+//! mach::entry!(main);
+//!
+//! // main returns (), an exit status, or a Result of either whose error is printed.
+//! fn main(arguments: Arguments) -> mach::error::Result<i32> {
+//!     let port = ReceiveRight::allocate()?; // given back when dropped
+//!     let kind = stubs::mach_port::mach_port_type(task_self(), port.name())?;
+//!     println!("{}: type {kind:#x}", arguments.get_str(0).unwrap_or("?"));
+//!     Ok(0)
+//! }
+//! ```
+//!
+//! [`boot`] starts other programs and reads files, [`console`] writes on another channel, [`thread`] starts threads and
+//! child tasks, [`sys::msg`] is `mach_msg` itself.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -9,10 +9,17 @@ use crate::{stubs, task_self};
 pub fn spawn(body: impl FnOnce() + Send + 'static) -> Result<SendRight> {
     let prepared = Prepared::new(body)?;
     let thread = create(task_self(), &prepared)?;
-    // From the resume on the thread owns what was prepared; before it, a failure takes everything back.
-    stubs::mach::thread_resume(thread.name())?;
-    prepared.started();
-    Ok(thread)
+    match stubs::mach::thread_resume(thread.name()) {
+        Ok(()) => {
+            // The thread owns its stack and body now, and may already have given them back.
+            prepared.started();
+            Ok(thread)
+        }
+        Err(error) => {
+            let _ = stubs::mach::thread_terminate(thread.name());
+            Err(error)
+        }
+    }
 }
 
 /// A task with a copy of this task's memory and one thread that will run `body` there, suspended.

@@ -1,6 +1,9 @@
 //! The end of a program: its exit status goes to the boot server, then the task ends itself.
 
+use alloc::boxed::Box;
 use core::fmt::Display;
+
+use spin::Once;
 
 use super::arguments::program_name;
 use crate::{boot, sys, task_self};
@@ -35,9 +38,23 @@ impl<T: Termination, E: Display> Termination for Result<T, E> {
     }
 }
 
+/// What is done with the exit status instead of telling it to the boot server.
+type LastAction = Box<dyn Fn(i32) + Send + Sync>;
+
+static LAST_ACTION: Once<LastAction> = Once::new();
+
+/// Has `action` called with the exit status when the program ends, however it ends, instead of the boot server being told.
+/// For the boot server itself, which has nobody to tell. The first call counts.
+pub fn on_exit(action: impl Fn(i32) + Send + Sync + 'static) {
+    LAST_ACTION.call_once(|| Box::new(action));
+}
+
 /// Ends the program with this exit status.
 pub fn exit(status: i32) -> ! {
-    boot::report_exit(status);
+    match LAST_ACTION.get() {
+        Some(action) => action(status),
+        None => boot::report_exit(status),
+    }
     terminate()
 }
 
