@@ -137,3 +137,32 @@ impl fmt::Debug for KernReturn {
 }
 
 impl core::error::Error for KernReturn {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn values_have_the_names_of_the_headers() {
+        for (value, name) in [
+            (0, "KERN_SUCCESS"),
+            (28, "KERN_INTERRUPTED"),
+            (0x1000_0007, "MACH_SEND_INTERRUPTED"),
+            (0x1000_4004, "MACH_RCV_TOO_LARGE"),
+            (-303, "MIG_BAD_ID"),
+            (2502, "D_NO_SUCH_DEVICE"),
+            (11, "kern_return_t 0xb"),
+            (-1000, "kern_return_t 0xfffffc18"),
+        ] {
+            assert_eq!(KernReturn(value).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn only_success_is_ok() {
+        assert_eq!(KernReturn::KERN_SUCCESS.into_result(), Ok(()));
+        assert_eq!(KernReturn::from_mach_msg(0x1000_4003).into_result(), Err(KernReturn::MACH_RCV_TIMED_OUT));
+    }
+}

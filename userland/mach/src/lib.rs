@@ -46,6 +46,8 @@
 #![deny(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 // Generated stubs name this crate as every other crate does.
 extern crate self as mach;
 

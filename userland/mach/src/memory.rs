@@ -140,3 +140,21 @@ impl Drop for Pages {
         let _ = sys::trap::vm_deallocate(task_self(), self.address, self.size);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_round_to_pages() {
+        for (address, floor, ceiling) in [
+            (0, 0, Some(0)),
+            (1, 0, Some(4096)),
+            (4096, 4096, Some(4096)),
+            (8191, 4096, Some(8192)),
+            (u64::MAX, u64::MAX - 4095, None),
+        ] {
+            assert_eq!((page_floor(address), page_ceiling(address)), (floor, ceiling), "{address:#x}");
+        }
+    }
+}

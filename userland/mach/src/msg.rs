@@ -228,35 +228,57 @@ impl Received {
         PortName(self.words[2] as u32)
     }
 
-    /// The items of the body. Ends early where the body does not hold what its descriptors say.
+    /// The items of the body; an array of rights is one item for each. Ends early where the body does not hold what its
+    /// descriptors say.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
         let end = (self.size() as usize / 8).min(self.words.len());
         let mut rest = self.words.get(HEADER_SIZE / 8..end).unwrap_or_default();
+        let mut ports: Option<(&[u64], Disposition)> = None;
         core::iter::from_fn(move || {
-            let (item, after) = next_item(rest)?;
-            rest = after;
-            Some(item)
+            loop {
+                if let Some((names, how)) = ports
+                    && let [name, others @ ..] = names
+                {
+                    ports = Some((others, how));
+                    return Some(Item::Port(PortName(*name as u32), how));
+                }
+                let next = next_item(rest)?;
+                rest = next.1;
+                match next.0 {
+                    Found::Item(item) => return Some(item),
+                    Found::Ports(names, how) => ports = Some((names, how)),
+                }
+            }
         })
     }
 }
 
-/// The first item of a body and what follows it.
-fn next_item(body: &[u64]) -> Option<(Item<'_>, &[u64])> {
+/// What a descriptor describes: rights may be several.
+enum Found<'a> {
+    Item(Item<'a>),
+    Ports(&'a [u64], Disposition),
+}
+
+/// What stands first in a body, and what follows it.
+fn next_item(body: &[u64]) -> Option<(Found<'_>, &[u64])> {
     let (&descriptor, data) = body.split_first()?;
     let (name, bits, count) = (descriptor as u8, (descriptor >> 8) & 0xffff, descriptor >> 32);
+    let bytes = usize::try_from(count * bits / 8).ok()?;
     if descriptor & INLINE == 0 {
         let (&address, after) = data.split_first()?;
-        return Some((Item::OutOfLine { address, size: count * bits / 8 }, after));
+        return Some((Found::Item(Item::OutOfLine { address, size: bytes as u64 }), after));
     }
-    let bytes = usize::try_from(count.checked_mul(bits)? / 8).ok()?;
     let (words, after) = data.split_at_checked(bytes.div_ceil(8))?;
-    let item = match (u64::from(name), disposition(name)) {
-        (_, Some(how)) => Item::Port(PortName(*words.first()? as u32), how),
-        (INTEGER_32 | PORT_NAME, _) => Item::Integers(crate::sys::memory::bytes_of(words).get(..bytes)?),
-        (BYTE | CHAR, _) => Item::Bytes(crate::sys::memory::bytes_of(words).get(..bytes)?),
+    if let Some(how) = disposition(name) {
+        return Some((Found::Ports(words, how), after));
+    }
+    let data = crate::sys::memory::bytes_of(words).get(..bytes)?;
+    let item = match u64::from(name) {
+        INTEGER_32 | PORT_NAME => Item::Integers(data),
+        BYTE | CHAR => Item::Bytes(data),
         _ => Item::Other(name),
     };
-    Some((item, after))
+    Some((Found::Item(item), after))
 }
 
 /// The right that a received descriptor's name means. Received rights carry the names of moved ones.
@@ -266,5 +288,84 @@ fn disposition(name: u8) -> Option<Disposition> {
         17 => Some(Disposition::MoveSend),
         18 => Some(Disposition::MoveSendOnce),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, vec};
+
+    use super::*;
+
+    const TO: PortName = PortName(0x11);
+
+    /// The message as a receiver would have it.
+    fn received(message: &Message) -> Received {
+        let mut words = message.words.clone();
+        words[0] |= u64::from(message.size()) << 32;
+        Received { words }
+    }
+
+    #[test]
+    fn descriptors_are_those_of_mig() {
+        let message = Message::new(6000, TO, Disposition::CopySend)
+            .reply_to(PortName(0x22), Disposition::MakeSendOnce)
+            .integer(5)
+            .bytes(b"ninebytes")
+            .port(PortName(0x33), Disposition::MoveSend)
+            .out_of_line(0x1000, 16, true);
+        let expected = [
+            0x8000_1513,
+            0x11,
+            0x22,
+            6000 << 32,
+            0x0000_0001_2000_2002,
+            5,
+            0x0000_0009_2000_0809,
+            u64::from_le_bytes(*b"ninebyte"),
+            u64::from(b's'),
+            0x0000_0001_2000_4011,
+            0x33,
+            0x0000_0010_8000_0809,
+            0x1000,
+        ];
+        assert_eq!(message.words, expected);
+        assert_eq!(message.size(), 104);
+    }
+
+    #[test]
+    fn what_is_built_is_read_back() {
+        let message = Message::new(-7, TO, Disposition::CopySend)
+            .integer(5)
+            .bytes(b"abc")
+            .port(PortName(0x33), Disposition::MoveReceive)
+            .out_of_line(0x1000, 16, false);
+        let received = received(&message);
+        assert_eq!((received.id(), received.size()), (-7, message.size()));
+        let expected = [
+            Item::Integers(&[5, 0, 0, 0]),
+            Item::Bytes(b"abc"),
+            Item::Port(PortName(0x33), Disposition::MoveReceive),
+            Item::OutOfLine { address: 0x1000, size: 16 },
+        ];
+        assert_eq!(received.items().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_array_of_rights_is_one_item_for_each() {
+        let words = vec![0x8000_0000 | 56 << 32, 0, 0, 0, 0x0000_0002_2000_4011, 1, 2];
+        let items: Vec<_> = Received { words }.items().map(|item| format!("{item:?}")).collect();
+        assert_eq!(items, ["Port(PortName(1), MoveSend)", "Port(PortName(2), MoveSend)"]);
+    }
+
+    #[test]
+    fn a_body_that_ends_early_ends_the_items() {
+        let whole = received(&Message::new(1, TO, Disposition::CopySend).integer(1).bytes(&[7; 20]));
+        for length in 4..whole.words.len() {
+            let cut = Received { words: whole.words[..length].to_vec() };
+            assert_eq!(cut.items().count(), usize::from(length >= 6), "{length} words");
+        }
+        let nonsense = Received { words: vec![u64::MAX; 9] };
+        assert_eq!(nonsense.items().count(), 0);
     }
 }

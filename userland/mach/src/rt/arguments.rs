@@ -66,6 +66,7 @@ pub fn program_name() -> &'static str {
 /// # Safety
 /// `stack` points to argc, argc pointers to NUL-terminated strings, NULL, more such pointers, NULL; all of it stays as it
 /// is for the rest of the program.
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "only `entry` calls it"))]
 pub(super) unsafe fn from_stack(stack: *const usize) -> Arguments {
     // SAFETY: the first word is argc by this function's contract.
     let count = unsafe { *stack };

@@ -7,10 +7,15 @@
 //!    first used.
 //! 5. [`exit`]: the boot server hears the exit status, and the task ends itself. A panic ([`panic`]) prints one line and
 //!    exits with status 101.
+//!
+//! What takes a program over is left out on a host, where the rest of this crate is built for its tests.
 #![expect(unsafe_code, reason = "the start of a program and its heap are agreements with the loader and the kernel")]
 
 pub mod arguments;
+#[cfg(target_os = "none")]
 pub mod entry;
 pub mod exit;
+#[cfg(target_os = "none")]
 mod heap;
+#[cfg(target_os = "none")]
 mod panic;

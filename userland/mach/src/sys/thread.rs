@@ -122,3 +122,20 @@ fn end(stack: u64) -> ! {
         trap::thread_switch();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_stand_where_the_kernel_reads_them() {
+        let state = ThreadState { rdi: 0x1111_2222, rsi: 3, rsp: 0x7fff_ffff_f000, rip: 0x20_0000 };
+        let words = state.words();
+        assert_eq!(words[16..20], [0x1111_2222, 0, 3, 0]);
+        assert_eq!(words[32..34], [0x20_0000, 0]);
+        assert_eq!(words[38..40], [0xffff_f000, 0x7fff]);
+        assert_eq!(words.iter().filter(|word| **word != 0).count(), 5);
+        assert_eq!(ThreadState::rip_of(&words), Some(0x20_0000));
+        assert_eq!(ThreadState::rip_of(&words[..33]), None);
+    }
+}
