@@ -22,7 +22,8 @@
 //!
 //! # Place in the flow
 //! `trace_port::Record` -> [`event`] -> [`order`] -> [`correlate`] -> [`names`] -> [`select`] -> [`weave`] (requests and
-//! replies to [`line`]s, values by [`values`]) -> [`print`]. [`trace`] strings them together. `mig_defs` decodes.
+//! replies to [`line`]s, values by [`values`]) -> [`print`]. [`trace`] strings them together. `mig_defs` decodes. On Mach,
+//! `session` (feature `mach-task`) starts the command and receives the records.
 //!
 //! # Invariants
 //! Each stage sees the output of the one before and nothing else. No input makes a stage panic: what cannot be decoded is
@@ -47,6 +48,8 @@ pub mod order;
 pub mod print;
 pub mod raw;
 pub mod select;
+#[cfg(feature = "mach-task")]
+pub mod session;
 pub mod summary;
 pub mod trace;
 pub mod values;

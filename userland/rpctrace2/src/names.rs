@@ -125,14 +125,14 @@ impl Names {
     }
 
     /// A task was created: a foundling if there is one, else one not yet heard of.
-    fn create(&mut self, parent: TaskIndex, name: Option<String>) -> TaskIndex {
-        // The kernel names a new task after its parent, in parentheses.
-        let name = name.unwrap_or_else(|| format!("({})", self.tasks[parent.0].name));
+    fn create(&mut self, parent: TaskIndex) -> TaskIndex {
         let found = self.tasks.iter().position(|task| task.foundling);
         let index = found.unwrap_or_else(|| {
             self.tasks.push(Task::new(String::new()));
             self.tasks.len() - 1
         });
+        // The kernel names a new task after its parent, in parentheses.
+        let name = format!("({})", self.tasks[parent.0].name);
         let task = &mut self.tasks[index];
         task.foundling = false;
         if !task.named {
@@ -292,11 +292,11 @@ impl Names {
     fn brought(&mut self, task: TaskIndex, request: &Message<'_>, field: &str) -> Option<What> {
         let known = |text: &str| Some(What::Known(text.to_string()));
         match (request.routine().name(), field) {
-            ("task_create", "child_task") => Some(What::Task(self.create(task, None))),
+            ("task_create", "child_task") => Some(What::Task(self.create(task))),
+            // The boot server makes the task, so it is not traced with ours.
             ("boot_spawn", "task") => {
-                let name =
-                    text(request, "arguments").and_then(|all| Some(all.split(|byte| *byte == 0).next()?.to_vec()));
-                Some(What::Task(self.create(task, name.map(|name| values::plain(&name)))))
+                let program = text(request, "arguments")?.split(|byte| *byte == 0).next()?;
+                Some(What::Known(format!("task \"{}\"", values::plain(program))))
             }
             ("device_open" | "device_open_new", "device") => {
                 Some(What::Known(format!("device \"{}\"", values::plain(text(request, "name")?))))

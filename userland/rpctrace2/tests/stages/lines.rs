@@ -383,7 +383,9 @@ fn ports_are_called_what_they_are() {
             Sample::received(Message::reply(7104, REPLY).int(0).name(10)),
             Sample::sent(Message::request(7013, 6).chars(b"ping\0-c\0")),
             Sample::received(Message::reply(7113, REPLY).int(0).port(MOVE_SEND, 12)),
-            Sample::sent(Message::request(7015, 12).name(3).port(COPY_SEND, 6)),
+            Sample::sent(Message::request(7003, SELF).bool(true)),
+            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 13)),
+            Sample::sent(Message::request(7015, 13).name(3).port(COPY_SEND, 6)),
             Sample::received(Message::reply(7115, REPLY).int(0)),
             Sample::sent(Message::request(7014, 3)).task(41),
         ],
@@ -399,9 +401,10 @@ fn ports_are_called_what_they_are() {
             "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_PORT_SET) = KERN_SUCCESS {name: port set 11}",
             "hello[1] mach_port_deallocate(task: self, name: device \"console\") = KERN_SUCCESS",
             "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port 10}",
-            "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0-c\\0\") = KERN_SUCCESS {task: task[2]}",
+            "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0-c\\0\") = KERN_SUCCESS {task: task \"ping\"}",
+            "hello[1] task_create(target_task: self, inherit_memory: true) = KERN_SUCCESS {child_task: task[2]}",
             "hello[1] mach_port_insert_right(task: task[2], name: port 3, poly: bootstrap) = KERN_SUCCESS",
-            "ping[2] host_ping(host: bootstrap) = ?",
+            "(hello)[2] host_ping(host: bootstrap) = ?",
         ]
     );
 }
@@ -411,18 +414,18 @@ fn a_child_heard_of_before_its_creation_is_the_same_task() {
     let found = lines(
         &[],
         &[
-            Sample::sent(Message::request(7013, 6).chars(b"ping\0")),
+            Sample::sent(Message::request(7003, SELF).bool(true)),
             Sample::sent(Message::request_from(7002, SELF, 0).string("early")).task(41),
-            Sample::received(Message::reply(7113, REPLY).int(0).port(MOVE_SEND, 12)),
+            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 12)),
             Sample::sent(Message::request_from(7014, 2, 0)).task(41),
         ],
     );
     assert_eq!(
         found,
         [
-            "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0\") <unfinished …>",
+            "hello[1] task_create(target_task: self, inherit_memory: true) <unfinished …>",
             "(hello)[2] task_set_name(task: self, name: \"early\") = MACH_MSG_SUCCESS",
-            "hello[1] <… boot_spawn resumed> = KERN_SUCCESS {task: task[2]}",
+            "hello[1] <… task_create resumed> = KERN_SUCCESS {child_task: task[2]}",
             "early[2] host_ping(host: host) = MACH_MSG_SUCCESS",
         ]
     );

@@ -1,0 +1,12 @@
+//! rpctrace2 as a program on Mach: `rpctrace2 [OPTION]... COMMAND [ARGUMENT]...`, started by the boot server.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use mach::rt::arguments::Arguments;
+
+mach::entry!(main);
+
+fn main(arguments: Arguments) -> i32 {
+    rpctrace2::session::main(arguments)
+}

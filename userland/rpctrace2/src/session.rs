@@ -1,0 +1,303 @@
+//! The live source: starts the command with a trace port and prints what arrives there until all traced tasks are gone.
+//!
+//! The kernel holds a send right to the trace port for every traced task and for every record in its queue, and we hold
+//! none. So the no-senders notification comes when the last traced task is gone, children included, and is queued behind
+//! its last record.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use mach::boot::{self, TASK_TRACE_PORT};
+use mach::error::KernReturn;
+use mach::memory::OutOfLine;
+use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::{console, mig, print, println, stubs, task_self};
+use mig_defs::table::{TableError, Tables};
+use protocol::archive::{self, INTERFACES};
+use protocol::channel::Channel;
+use thiserror::Error;
+use trace_port::{Record, RecordError, TRACE_RECORD_MSGH_ID};
+use zerocopy::IntoBytes;
+
+use crate::options::{self, Options, OptionsError, Request};
+use crate::select::UnknownName;
+use crate::trace::Trace;
+
+/// Exit status when the command is not in the boot archive, as in shells.
+const NOT_FOUND: i32 = 127;
+/// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
+const CANNOT_TRACE: i32 = 125;
+
+/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
+const MACH_NOTIFY_NO_SENDERS: i32 = 70;
+/// `MACH_PORT_QLIMIT_MAX` of port.h: the more records fit, the less often a traced thread waits.
+const QUEUE_LIMIT: u32 = 16;
+/// Bytes of the first receive buffer; it grows with the largest record.
+const BUFFER_START: usize = 8 * 1024;
+/// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
+const IDLE: u32 = 1000;
+/// Bytes of text that are written even if more records are there.
+const BATCH: usize = 4096;
+
+/// Why a command cannot be traced.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    #[error(transparent)]
+    UnknownName(#[from] UnknownName),
+    #[error("argument {0} is not UTF-8")]
+    NotUtf8(usize),
+    #[error("argument {index} holds a NUL byte at offset {offset}")]
+    Nul { index: usize, offset: usize },
+    #[error("{0}: command not found")]
+    NotFound(String),
+    #[error(
+        "this kernel has no trace port (task_set_special_port 5: KERN_INVALID_ARGUMENT); boot one that `cargo qemu \
+         instrument` made, without --stock"
+    )]
+    NoTracePort,
+    #[error("{INTERFACES} of the boot archive: {0}")]
+    Tables(#[from] TableError),
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    #[error("{what}: {error}")]
+    Kernel { what: &'static str, error: KernReturn },
+}
+
+impl Failure {
+    fn status(&self) -> i32 {
+        match self {
+            Self::NotFound(_) => NOT_FOUND,
+            _ => CANNOT_TRACE,
+        }
+    }
+}
+
+fn doing<T>(what: &'static str, result: Result<T, KernReturn>) -> Result<T, Failure> {
+    result.map_err(|error| Failure::Kernel { what, error })
+}
+
+/// The whole program; returns its exit status: the command's, if it ran.
+pub fn main(arguments: Arguments) -> i32 {
+    match run(arguments) {
+        Ok(status) => status,
+        Err(failure) => {
+            println!("rpctrace2: {failure}");
+            failure.status()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<i32, Failure> {
+    let mut words = Vec::new();
+    for index in 1..arguments.len() {
+        words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
+    }
+    let (options, command) = match options::parse(words)? {
+        Request::Trace { options, command } => (options, command),
+        Request::Help => {
+            print!("{}", options::help());
+            return Ok(0);
+        }
+    };
+    let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
+    let tables = Tables::parse(file.as_slice())?;
+    let program = command.first().map_or("", String::as_str);
+    let mut trace = Trace::new(tables, options_for_console(options), program)?;
+    Session::start(&command)?.follow(&mut trace)
+}
+
+/// What the console does with bytes beyond ASCII is up to its terminal settings; our own text does without them.
+fn options_for_console(options: Options) -> Options {
+    Options { ascii: true, ..options }
+}
+
+/// A running command and the ports it is heard through.
+struct Session {
+    /// Both ports below, so that their messages come in the order in which they were sent.
+    ports: PortSet,
+    trace: ReceiveRight,
+    exit: ReceiveRight,
+    /// Kept to end the command if it cannot be traced to its end.
+    task: SendRight,
+    buffer: Vec<u64>,
+}
+
+/// What a message was.
+enum Message {
+    Record,
+    /// No traced task is left, and no record of one.
+    NoSenders,
+    /// The command has ended, with this status.
+    Exited(i32),
+    Other,
+}
+
+impl Session {
+    fn start(command: &[String]) -> Result<Self, Failure> {
+        let ports = doing("mach_port_allocate", PortSet::allocate())?;
+        let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
+        let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
+        doing("mach_port_move_member", ports.add(&trace))?;
+        doing("mach_port_move_member", ports.add(&exit))?;
+        doing("mach_port_set_qlimit", trace.set_queue_limit(QUEUE_LIMIT))?;
+
+        let name = command.first().map_or("", String::as_str);
+        let arguments = archive::join_arguments(command).map_err(|error| match error {
+            archive::ArgumentsError::EmbeddedNul { index, offset } => Failure::Nul { index, offset },
+            _ => Failure::NotFound(name.to_string()),
+        })?;
+        let task = boot::spawn(&arguments, true, &exit).map_err(|error| match error {
+            KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
+            error => Failure::Kernel { what: "boot_spawn", error },
+        })?;
+        let session = Self { ports, trace, exit, task, buffer: vec![0; BUFFER_START / 8] };
+        match session.arm() {
+            Ok(()) => Ok(session),
+            Err(failure) => {
+                session.kill();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sets the trace port and lets the command run.
+    fn arm(&self) -> Result<(), Failure> {
+        let right = doing("mach_port_insert_right", self.trace.make_send())?;
+        match stubs::mach::task_set_special_port(self.task.name(), TASK_TRACE_PORT, right.name()) {
+            Err(KernReturn::KERN_INVALID_ARGUMENT) => return Err(Failure::NoTracePort),
+            other => doing("task_set_special_port", other)?,
+        }
+        // From here on only the kernel can send to it.
+        drop(right);
+        let before = stubs::mach_port::mach_port_request_notification(
+            task_self(),
+            self.trace.name(),
+            MACH_NOTIFY_NO_SENDERS,
+            0,
+            self.trace.name(),
+            Disposition::MakeSendOnce,
+        );
+        drop(doing("mach_port_request_notification", before)?);
+        doing("task_resume", stubs::mach::task_resume(self.task.name()))
+    }
+
+    /// Ends the command; it may have done so itself.
+    fn kill(&self) {
+        let _ = stubs::mach::task_terminate(self.task.name());
+    }
+
+    /// Prints until the command has ended and no traced task is left; returns the command's exit status.
+    fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
+        let result = self.print_all(trace);
+        if result.is_err() {
+            self.kill();
+        }
+        result
+    }
+
+    fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
+        let mut text = String::new();
+        let mut status = None;
+        let mut exit_shown = false;
+        let mut has_senders = true;
+        while has_senders || status.is_none() {
+            let exit_due = status.filter(|_| !exit_shown);
+            // Text and the exit line wait until the queue is empty, but no longer.
+            let timeout = match exit_due {
+                None if text.is_empty() => trace.is_waiting().then_some(IDLE),
+                _ => Some(0),
+            };
+            if !self.receive(timeout)? {
+                match exit_due {
+                    Some(status) => {
+                        trace.exited(status, &mut text);
+                        exit_shown = true;
+                    }
+                    None if text.is_empty() => trace.idle(&mut text),
+                    None => {}
+                }
+                write(&mut text)?;
+                continue;
+            }
+            match self.take(trace, &mut text)? {
+                Message::Exited(found) => status = Some(found),
+                Message::NoSenders => has_senders = false,
+                Message::Record | Message::Other => {}
+            }
+            if text.len() >= BATCH {
+                write(&mut text)?;
+            }
+        }
+        let status = status.unwrap_or(CANNOT_TRACE);
+        if !exit_shown {
+            trace.exited(status, &mut text);
+        }
+        trace.finish(&mut text);
+        write(&mut text)?;
+        Ok(status)
+    }
+
+    /// Receives one message into the buffer; false if none came in time.
+    fn receive(&mut self, timeout: Option<u32>) -> Result<bool, Failure> {
+        let option = MACH_RCV_MSG | MACH_RCV_LARGE | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+        loop {
+            let room = size_of_val(&self.buffer[..]) as u32;
+            let ports = self.ports.name();
+            let answer = mach_msg(&mut self.buffer, option, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
+            match KernReturn::from_mach_msg(answer) {
+                KernReturn::KERN_SUCCESS => return Ok(true),
+                KernReturn::MACH_RCV_TIMED_OUT => return Ok(false),
+                // It stays in the queue, and the kernel has left its size in the buffer.
+                KernReturn::MACH_RCV_TOO_LARGE => {
+                    let size = self.message_size().max(2 * room as usize);
+                    self.buffer.resize(size.div_ceil(8), 0);
+                }
+                KernReturn::MACH_RCV_INTERRUPTED => {}
+                error => return Err(Failure::Kernel { what: "receiving from the trace port", error }),
+            }
+        }
+    }
+
+    /// `msgh_size` of the message in the buffer.
+    fn message_size(&self) -> usize {
+        self.buffer.first().map_or(0, |word| (word >> 32) as usize)
+    }
+
+    /// Does what the message in the buffer asks for.
+    fn take(&self, trace: &mut Trace<'_>, text: &mut String) -> Result<Message, Failure> {
+        let message = self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer);
+        // msgh_local_port: which of our ports it came to.
+        let port = PortName(message.get(2).map_or(0, |word| *word as u32));
+        if port == self.exit.name() {
+            return Ok(boot::exit_status(message).map_or(Message::Other, Message::Exited));
+        }
+        match mig::request_id(message) {
+            Some(TRACE_RECORD_MSGH_ID) => {
+                let record = Record::parse(message.as_bytes())?;
+                // Every record brings a reference of the task's right; records are told apart by the task's number.
+                drop(SendRight::from_name(PortName(record.task)));
+                trace.record(&record, text);
+                Ok(Message::Record)
+            }
+            Some(id) if id == MACH_NOTIFY_NO_SENDERS as u32 => Ok(Message::NoSenders),
+            _ => {
+                mach::msg::destroy_body(message);
+                Ok(Message::Other)
+            }
+        }
+    }
+}
+
+/// Writes the text, as trace, and empties it.
+fn write(text: &mut String) -> Result<(), Failure> {
+    if !text.is_empty() {
+        doing("writing to the console", console::write_on(Channel::Trace, text.as_bytes()))?;
+        text.clear();
+    }
+    Ok(())
+}
