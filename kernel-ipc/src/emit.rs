@@ -25,16 +25,15 @@ pub struct Draft {
     port: Port,
 }
 
-/// Starts a record of the current thread's call with the first bytes of a message. `None` if the task is not traced, or if
-/// there was no memory, which is counted.
+/// Starts a record of the current thread's call with the first `size` bytes of a message. `None` if the task is not traced, or
+/// if there was no memory, which is counted.
 #[inline(never)]
 pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, message: Option<(Kmsg, u32)>) -> Option<Draft> {
     let task = observe::current_task(kernel);
     let entry = kernel.task_entry(task);
     let number = state.number(entry, task)?;
     let port = trace_port(kernel, state, entry, task)?;
-    let message_size = message.map_or(0, |(_, size)| size);
-    let captured = (message_size as usize).min(record::MAX_BODY);
+    let captured = message.map_or(0, |(_, size)| size as usize).min(record::MAX_BODY);
     let size = record::wire_size(captured);
     let Some(kmsg) = kernel.record_alloc(size) else {
         kernel.ipc_port_release_send(port);
@@ -57,7 +56,7 @@ pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, message: Option<(
     word(record::TASK_OFFSET, kernel.task_send_right(task).0 as u64);
     word(record::HEADER_TYPE_OFFSET, record::HEADER_TYPE);
     word(record::BODY_TYPE_OFFSET, record::body_type(captured as u32));
-    let header = observe::header(kernel, state, call, number, message_size, captured as u32);
+    let header = observe::header(kernel, state, call, number, captured as u32);
     kernel.record_write(kmsg, record::HEADER_OFFSET, header.as_bytes());
     Some(Draft { kmsg, port })
 }

@@ -18,17 +18,12 @@ pub struct Call {
     pub time_out: u32,
     /// `notify`.
     pub notify: u32,
+    /// Size of the whole message, also where the task gets less of it or none; 0 if there was none.
+    pub message_size: u32,
 }
 
 /// The header of a record of the current thread's call, but for what is known only afterwards.
-pub fn header(
-    kernel: &impl Kernel,
-    state: &State,
-    call: &Call,
-    task: u32,
-    message_size: u32,
-    captured_size: u32,
-) -> RecordHeader {
+pub fn header(kernel: &impl Kernel, state: &State, call: &Call, task: u32, captured_size: u32) -> RecordHeader {
     RecordHeader {
         version: record::VERSION.into(),
         direction: call.direction as u8,
@@ -38,7 +33,7 @@ pub fn header(
         thread: thread_number(kernel, state, kernel.current_thread()).into(),
         sequence: state.next_sequence().into(),
         time: kernel.time().into(),
-        message_size: message_size.into(),
+        message_size: call.message_size.into(),
         captured_size: captured_size.into(),
         rcv_name: call.rcv_name.into(),
         time_out: call.time_out.into(),

@@ -80,6 +80,7 @@ fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<(K
         rcv_name: 0,
         time_out: args.time_out,
         notify: args.notify,
+        message_size: args.send_size,
     };
     emit::draft(kernel, state, &call, message)
 }

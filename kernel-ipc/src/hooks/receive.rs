@@ -17,7 +17,7 @@ pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
     let (mqueue, object) = match kernel.ipc_mqueue_copyin(args.rcv_name) {
         Ok(found) => found,
         Err(result) => {
-            let call = call(args.option, args.rcv_name, args.time_out, args.notify);
+            let call = call(args.option, args.rcv_name, args.time_out, args.notify, 0);
             failed(kernel, state, &call, result);
             return result;
         }
@@ -55,8 +55,8 @@ fn max_size(receive: &Receive) -> u32 {
     if receive.option & option::RCV_LARGE != 0 { receive.rcv_size } else { u32::MAX }
 }
 
-fn call(option: u32, rcv_name: u32, time_out: u32, notify: u32) -> Call {
-    Call { direction: Direction::Receive, option, rcv_name, time_out, notify }
+fn call(option: u32, rcv_name: u32, time_out: u32, notify: u32, message_size: u32) -> Call {
+    Call { direction: Direction::Receive, option, rcv_name, time_out, notify, message_size }
 }
 
 fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Received) -> u32 {
@@ -72,7 +72,7 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
             if result == mr::RCV_TOO_LARGE {
                 kernel.copyout_msgh_size(receive.msg, real_size);
             }
-            let call = call(receive.option, rcv_name, receive.time_out, receive.notify);
+            let call = call(receive.option, rcv_name, receive.time_out, receive.notify, real_size);
             failed(kernel, state, &call, result);
             result
         }
@@ -82,8 +82,9 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
 /// Translates the message for the receiver, records it as it is then, and copies it out.
 #[inline(never)]
 fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32, kmsg: Kmsg, correlation: u64) -> u32 {
-    let (result, size) = translate(kernel, receive, kmsg);
-    let draft = start(kernel, state, receive, rcv_name, kmsg, size);
+    let whole = kernel.msgh_size(kmsg);
+    let (result, size) = translate(kernel, receive, kmsg, whole);
+    let draft = start(kernel, state, receive, rcv_name, whole, (kmsg, size));
     let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
     let result = if result == mr::SUCCESS { put } else { result };
     emit::emit(kernel, state, draft, result, correlation);
@@ -92,8 +93,7 @@ fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32
 
 /// Translates rights and memory for the receiver. Returns the result and how many bytes of the message the receiver gets.
 #[inline(never)]
-fn translate(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg) -> (u32, u32) {
-    let whole = kernel.msgh_size(kmsg);
+fn translate(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg, whole: u32) -> (u32, u32) {
     let result = if whole > receive.rcv_size {
         mr::RCV_TOO_LARGE
     } else if receive.option & option::RCV_NOTIFY == 0 {
@@ -116,11 +116,11 @@ fn start(
     state: &State,
     receive: &Receive,
     rcv_name: u32,
-    kmsg: Kmsg,
-    size: u32,
+    message_size: u32,
+    message: (Kmsg, u32),
 ) -> Option<Draft> {
-    let call = call(receive.option, rcv_name, receive.time_out, receive.notify);
-    emit::draft(kernel, state, &call, Some((kmsg, size)))
+    let call = call(receive.option, rcv_name, receive.time_out, receive.notify, message_size);
+    emit::draft(kernel, state, &call, Some(message))
 }
 
 #[inline(never)]

@@ -189,6 +189,8 @@ fn every_failing_receive_is_recorded_and_returned() {
         let record = Record::parse(&bytes).unwrap();
         assert_eq!(record.header.retval.get(), *expected, "{name}");
         assert_eq!(record.message.len(), *captured, "{name}");
+        let found = *queued && *expected != invalid_name;
+        assert_eq!(record.header.message_size.get(), if found { 48 } else { 0 }, "{name}: true size");
         assert_clean(&fake, fake.queue.borrow().len());
     }
 }
