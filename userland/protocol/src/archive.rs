@@ -17,7 +17,7 @@ pub const COMMAND: &str = "etc/command";
 /// The member with the compiled decode tables.
 pub const INTERFACES: &str = "etc/interfaces.mdt";
 
-/// The command that means the boot server's own prompt instead of a program.
+/// The program that is an interactive prompt.
 pub const SHELL: &str = "shell";
 
 /// An argument vector as one sequence of bytes: each argument, then a NUL.
