@@ -1,24 +1,19 @@
 //! The Mach runtime of our user space: entry, traps, rights as owning types, allocator, console.
 //!
-//! # What
-//! What a Rust program needs to run as a GNU Mach task without any C library: `_start`, a heap, a console, `mach_msg`,
-//! ports, memory, threads, and the kernel's RPCs as functions ([`stubs`]).
+//! **What.** What a Rust program needs to run as a GNU Mach task without any C library: `_start`, a heap, a console,
+//! `mach_msg`, ports, memory, threads, and the kernel's RPCs as functions ([`stubs`]).
 //!
-//! # Place in the flow
-//! Below every program in userland: the boot server, rpctrace2, and the programs to trace. It knows nothing of tracing,
-//! except that a traced task's shortcut traps fall back to real RPCs, as glibc's do.
+//! **Place in the flow.** Below every program in userland: the boot server, rpctrace2, and the programs to trace. It
+//! knows nothing of tracing, except that a traced task's shortcut traps fall back to real RPCs, as glibc's do.
 //!
-//! # Invariants
-//! A right is owned by one value and released when that is dropped. Every RPC goes through a generated stub. Each thread
-//! has one reply port. The runtime sends no message of its own before the program asks for something, except what the
-//! first use of the console or the heap needs, so that a trace shows the program and not its runtime.
+//! **Invariants.** A right is owned by one value and released when that is dropped. Every RPC goes through a generated
+//! stub. Each thread has one reply port. The runtime sends no message of its own before the program asks for something,
+//! except what the first use of the console or the heap needs, so that a trace shows the program and not its runtime.
 //!
-//! # Unsafe
-//! Only in [`sys`] (traps, memory the kernel gave us) and [`rt`] (entry, heap). Everything else, stubs included, is safe
-//! code.
+//! **Unsafe.** Only in [`sys`] (traps, memory the kernel gave us) and [`rt`] (entry, heap). Everything else, stubs
+//! included, is safe code.
 //!
-//! # Start reading at
-//! [`rt`] for what happens before `main`, [`port`] for the types every program uses. A program:
+//! **Start reading at** [`rt`] for what happens before `main`, [`port`] for the types every program uses. A program:
 //!
 //! ```ignore
 //! #![no_std]

@@ -1,21 +1,16 @@
 //! What the programs to trace share: checking a result, and saying what was expected when it differs.
 //!
-//! # What
-//! One program per file in `src/bin`, each one behaviour, whose header says what its trace must show.
+//! **What.** One program per file in `src/bin`, each one behaviour, whose header says what its trace must show.
 //!
-//! # Place in the flow
-//! They are the traced ones: rpctrace2 starts them, the golden tests compare what they print and what is printed about
-//! them.
+//! **Place in the flow.** They are the traced ones: rpctrace2 starts them, the golden tests compare what they print and
+//! what is printed about them.
 //!
-//! # Invariants
-//! A program prints the same at every run, traced or not: no addresses, no times, nothing whose order is left to chance. It
-//! exits with 0 only if everything it checked was as expected.
+//! **Invariants.** A program prints the same at every run, traced or not: no addresses, no times, nothing whose order
+//! is left to chance. It exits with 0 only if everything it checked was as expected.
 //!
-//! # Unsafe
-//! None.
+//! **Unsafe.** None.
 //!
-//! # Start reading at
-//! `src/bin/hello.rs`, then [`expect`].
+//! **Start reading at** `src/bin/hello.rs`, then [`expect`].
 #![no_std]
 #![forbid(unsafe_code)]
 

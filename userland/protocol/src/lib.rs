@@ -1,22 +1,18 @@
 //! What the boot server, the programs and the host agree on: archive members, console channels, control lines, boot.defs.
 //!
-//! # What
-//! Constants, and small formats with one function that writes and one that reads each. The MIG interface of the boot
-//! server stands beside them in `defs/boot.defs`.
+//! **What.** Constants, and small formats with one function that writes and one that reads each. The MIG interface of
+//! the boot server stands beside them in `defs/boot.defs`.
 //!
-//! # Place in the flow
-//! Below everything on both sides: the host tool writes the archive ([`archive`]) and reads the console ([`channel`],
-//! [`control`]); the boot server does the opposite; programs ask the boot server through boot.defs.
+//! **Place in the flow.** Below everything on both sides: the host tool writes the archive ([`archive`]) and reads the
+//! console ([`channel`], [`control`]); the boot server does the opposite; programs ask the boot server through
+//! boot.defs.
 //!
-//! # Invariants
-//! What one function writes, its partner reads back unchanged; every format is refused, not guessed at, when it is damaged.
-//! A host tool and a boot archive are built from the same source, so there is no version here.
+//! **Invariants.** What one function writes, its partner reads back unchanged; every format is refused, not guessed at,
+//! when it is damaged. A host tool and a boot archive are built from the same source, so there is no version here.
 //!
-//! # Unsafe
-//! None.
+//! **Unsafe.** None.
 //!
-//! # Start reading at
-//! [`archive`], then [`channel`].
+//! **Start reading at** [`archive`], then [`channel`].
 #![no_std]
 #![forbid(unsafe_code)]
 
