@@ -191,6 +191,11 @@ impl<'a> Struct<'a> {
         self.ty.name()
     }
 
+    /// Its bytes as they stand in the message.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.data
+    }
+
     /// Its members.
     pub fn fields(&self) -> Fields<'a> {
         Fields { members: self.ty.members(), data: self.data }

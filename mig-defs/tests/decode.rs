@@ -264,7 +264,7 @@ fn errors_and_sets_have_names() {
     assert_eq!(options.names_of(0).collect::<Vec<_>>(), ["MACH_MSG_OPTION_NONE"]);
     let right = tables.set("mach_port_right").expect("set");
     assert_eq!((right.name_of(1), right.name_of(9)), (Some("MACH_PORT_RIGHT_RECEIVE"), None));
-    assert!(matches!(right.names_of(9).next(), None));
+    assert!(right.names_of(9).next().is_none());
 }
 
 #[test]

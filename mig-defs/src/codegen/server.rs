@@ -2,7 +2,8 @@
 //!
 //! Arguments are as the user stubs return them (rights owned, arrays borrowed from the request), results as the user
 //! stubs take them, except that out-of-line memory is an `OutOfLine` and goes over to the client. Methods have a default
-//! that answers `MIG_BAD_ID`. A request that is not what its .defs say never reaches the trait: it is answered with
+//! that answers `MIG_BAD_ID`. An `sreplyport` argument is a name: the right is the server's only if it answers
+//! `MIG_NO_REPLY`. A request that is not what its .defs say never reaches the trait: it is answered with
 //! `MIG_BAD_ARGUMENTS`, and its rights and memory are given back.
 
 use std::format;
@@ -166,7 +167,7 @@ impl<'a> Stub<'a> {
             Role::RequestPort => self.parameter(&name, quote!(#rt::port::PortName), quote!(mig_port)),
             Role::ReplyPort { server: true, .. } => {
                 self.takes_reply_port = true;
-                self.parameter(&name, quote!(#rt::mig::AnyRight), quote!(mig_reply_port));
+                self.parameter(&name, quote!(#rt::port::PortName), quote!(mig_reply_port));
             }
             Role::MsgSeqno => self.parameter(&name, quote!(u32), quote!(mig_sequence_number)),
             Role::ReplyPort { .. } | Role::WaitTime | Role::MsgOption => {}
@@ -358,7 +359,7 @@ impl<'a> Stub<'a> {
         let (takes, puts, arguments) = (&self.takes, &self.puts, &self.arguments);
         let incoming = if takes.is_empty() { quote!(incoming) } else { quote!(mut incoming) };
         let outgoing = if puts.is_empty() { quote!(_outgoing) } else { quote!(outgoing) };
-        let reply_port = self.takes_reply_port.then(|| quote!(let mig_reply_port = incoming.take_reply_port();));
+        let reply_port = self.takes_reply_port.then(|| quote!(let mig_reply_port = incoming.reply_port();));
         let has_seqno = self.routine.arguments.iter().any(|argument| argument.role == Role::MsgSeqno);
         let sequence_number = has_seqno.then(|| quote!(let mig_sequence_number = incoming.sequence_number();));
         let names: Vec<_> = self.results.iter().map(|(name, ..)| name).collect();

@@ -164,11 +164,6 @@ impl<'a> Incoming<'a> {
         PortName(self.words.get(1).map_or(0, |word| *word as u32))
     }
 
-    /// That right, taken over from the message.
-    pub fn take_reply_port(&self) -> AnyRight {
-        AnyRight::from_parts(self.reply_disposition(), self.reply_port())
-    }
-
     /// The kind of that right: a `msgt_name`.
     pub fn reply_disposition(&self) -> u8 {
         self.words.first().map_or(0, |word| *word as u8)

@@ -36,7 +36,7 @@ fn start_reply<'a>(request: &[u64], reply: &'a mut [u64]) -> Option<Outgoing<'a>
 /// Runs one routine's `serve` on a request and completes the reply.
 ///
 /// The reply goes to the request's reply port, unless the routine is one-way or answers `MIG_NO_REPLY`; the right is then
-/// released here, unless the routine took it (`takes_reply_port`).
+/// released here, unless the routine was given its name (`takes_reply_port`) and keeps it by answering `MIG_NO_REPLY`.
 pub fn answer(
     request: &[u64],
     reply: &mut [u64],
@@ -49,14 +49,15 @@ pub fn answer(
     let incoming = Incoming::new(request, KernReturn::MIG_BAD_ARGUMENTS);
     let reply_port = AnyRight::from_parts(incoming.reply_disposition(), incoming.reply_port());
     let result = serve(incoming, &mut outgoing);
+    let kept = takes_reply_port && result == Err(KernReturn::MIG_NO_REPLY);
     let silent = one_way || result == Err(KernReturn::MIG_NO_REPLY);
     outgoing.complete(result);
     if silent {
         reply[0] &= !0xff;
         reply[1] = PortName::NULL.0.into();
     }
-    // Where a reply is sent, or the routine took the right, it is no longer ours to release.
-    if !silent || takes_reply_port {
+    // Where a reply is sent, or the routine keeps the right to answer later, it is not ours to release.
+    if !silent || kept {
         reply_port.into_name();
     }
     Served::Yes

@@ -1,0 +1,166 @@
+//! Property: a message made of any values of a routine's types decodes, and encodes to the same bytes again.
+#![cfg(feature = "compiler")]
+
+mod common;
+
+use common::{Builder, compile_text, decode_all, good_files};
+use mig_defs::decode::Message;
+use mig_defs::encode::{EncodeError, encode};
+use mig_defs::layout::{Item, layout};
+use mig_defs::model::{Model, Routine, Shape};
+use mig_defs::table::Tables;
+use mig_defs::value::{Value, View};
+use mig_defs::wire::{Header, type_name as tn};
+use proptest::prelude::*;
+
+thread_local! {
+    /// Compiled once per test, not once per case.
+    static INTERFACES: &'static (Vec<Model>, Vec<u8>) = Box::leak(Box::new(compile_good_files()));
+}
+
+/// The models of all good files, and their tables.
+fn interfaces() -> &'static (Vec<Model>, Vec<u8>) {
+    INTERFACES.with(|interfaces| *interfaces)
+}
+
+fn compile_good_files() -> (Vec<Model>, Vec<u8>) {
+    let texts: Vec<String> =
+        good_files().iter().map(|path| std::fs::read_to_string(path).expect("a good file")).collect();
+    let models = texts.iter().map(|text| compile_text(text).model.expect("a subsystem")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    (models, common::tables(&texts))
+}
+
+/// Takes bytes off a pool that never ends.
+struct Pool<'a>(&'a [u8], usize);
+
+impl Pool<'_> {
+    fn byte(&mut self) -> u8 {
+        self.1 += 1;
+        self.0.get(self.1 % self.0.len().max(1)).copied().unwrap_or(0).wrapping_add(self.1 as u8)
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.byte()).collect()
+    }
+}
+
+/// Data for an item of the type `id`; `None` for data that would be refused by design.
+fn data_for(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut Pool<'_>) -> (u64, Vec<u8>) {
+    use mig_defs::layout::Source;
+    let mut descriptor = if view == View::Sent { item.sent } else { item.received };
+    let Source::Argument(index) = item.source else {
+        return (descriptor.to_word(), vec![0; 4]);
+    };
+    let argument = &routine.arguments[index];
+    let ty = model.ty(model.unaliased(argument.ty));
+    if ty.is_port() && u32::from(descriptor.name) == tn::POLYMORPHIC & 0xff {
+        descriptor.name = tn::MOVE_SEND as u8;
+    }
+    if !descriptor.inline {
+        // Whole elements: sizes are counted in bytes by the decoder.
+        descriptor.number = u32::from(pool.byte()) * if ty.is_port() { 1 } else { ty.element_number };
+        return (descriptor.to_word(), pool.bytes(8));
+    }
+    if ty.var_array {
+        let most = ty.number / ty.element_number;
+        descriptor.number = u32::from(pool.byte()) % (most + 1) * ty.element_number;
+        if matches!(ty.shape, Shape::CString) {
+            descriptor.number = descriptor.number.clamp(1, ty.number);
+        }
+    }
+    let mut data = pool.bytes(descriptor.data_size() as usize);
+    if ty.string {
+        // Text without NUL and then zeros, as stubs write it.
+        let end = usize::from(pool.byte()) % data.len();
+        let varying = ty.var_array;
+        let length = data.len();
+        data.iter_mut().enumerate().for_each(|(at, byte)| match () {
+            () if at + 1 == length || (!varying && at >= end) => *byte = 0,
+            () => *byte |= 1,
+        });
+    }
+    if ty.is_port() {
+        data.chunks_mut(8).for_each(|right| right[4..].fill(0));
+    }
+    if ty.in_name == tn::BOOLEAN && ty.size == 32 && matches!(ty.shape, Shape::Basic) {
+        data = vec![data[0] & 1, 0, 0, 0];
+    }
+    (descriptor.to_word(), data)
+}
+
+fn message(model: &Model, routine: &Routine, is_reply: bool, view: View, pool: &mut Pool<'_>) -> Vec<u8> {
+    let layout = layout(model, routine);
+    let message = if is_reply { &layout.reply } else { &layout.request };
+    let mut complex = false;
+    let mut builder = Builder::new(message.id, 0x1211, 0x55, 0x66);
+    for item in &message.items {
+        let (word, data) = data_for(model, routine, item, view, pool);
+        complex |= word & (1 << 29) == 0 || mig_defs::wire::is_port(word as u32 & 0xff);
+        builder = builder.item(word, &data);
+    }
+    let mut bytes = builder.finish();
+    bytes[3] |= if complex { 0x80 } else { 0 };
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decode_and_encode_are_inverse(pool in proptest::collection::vec(any::<u8>(), 1..200), reply: bool, sent: bool) {
+        let (models, bytes) = interfaces();
+        let tables = Tables::parse(bytes).expect("tables");
+        let view = if sent { View::Sent } else { View::Received };
+        for model in models {
+            for routine in model.routines.iter().filter(|routine| !reply || !routine.one_way) {
+                let bytes = message(model, routine, reply, view, &mut Pool(&pool, 0));
+                let text = decode_all(tables, &bytes, view);
+                prop_assert!(!text.contains("error"), "{} {text}", routine.name);
+                let decoded = if reply { Message::reply(tables, &bytes, view) } else { Message::new(tables, &bytes, view) };
+                let decoded = decoded.expect("a known id");
+                let values: Vec<Value<'_>> = decoded.fields().map(|field| field.expect("sound").value).collect();
+                let mut buffer = vec![0xaa; bytes.len()];
+                let header = decoded.header();
+                let size = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer);
+                prop_assert_eq!(size, Ok(bytes.len()), "{}", text);
+                prop_assert_eq!(&buffer, &bytes, "{}", text);
+                for short in [0, 31, bytes.len() - 1] {
+                    let cut = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer[..short]);
+                    prop_assert!(matches!(cut, Err(EncodeError::NoRoom { .. })), "{short} {cut:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), id in 7000_u32..7720) {
+        let (_, table_bytes) = interfaces();
+        let tables = Tables::parse(table_bytes).expect("tables");
+        let mut message = Header { id, ..Header::default() }.to_bytes().to_vec();
+        message.extend(bytes);
+        decode_all(tables, &message, View::Sent);
+    }
+
+    #[test]
+    fn no_text_makes_the_compiler_panic(text in "[a-z_0-9:;,()\\[\\]{}*=^|#\"<>/ \\n]{0,200}") {
+        compile_text(&text);
+        compile_text(&format!("subsystem s 1; type t = {text};"));
+        compile_text(&format!("subsystem s 1; routine r(p : int; x : y = {text});"));
+    }
+}
+
+#[test]
+fn values_of_another_type_are_refused() {
+    let (_, bytes) = interfaces();
+    let tables = Tables::parse(bytes).expect("tables");
+    let routine = tables.request(7000).expect("types.scalars");
+    let mut buffer = [0; 512];
+    let run = |values: Vec<Value<'static>>, buffer: &mut [u8]| {
+        encode(routine, true, View::Sent, Header::default(), values, buffer)
+    };
+    assert_eq!(run(vec![], &mut buffer), Err(EncodeError::Missing { item: 0 }));
+    assert_eq!(run(vec![Value::KernReturn(5)], &mut buffer), Ok(48));
+    let wrong = vec![Value::KernReturn(0), Value::Bytes(&[1, 2])];
+    assert_eq!(run(wrong, &mut buffer), Err(EncodeError::WrongType { item: 1, offset: 48 }));
+}

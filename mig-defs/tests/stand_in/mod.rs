@@ -1,0 +1,121 @@
+//! Stand-ins for what the guest's runtime has below its stubs: rights that log their release, a `mach_msg` that is a
+//! function of the test.
+
+use std::cell::RefCell;
+
+use port::PortName;
+
+pub(crate) mod memory;
+pub(crate) mod port;
+
+/// The reply port of every thread.
+pub(crate) const REPLY_PORT: PortName = PortName(0x900);
+
+type Kernel = Box<dyn FnMut(&[u64]) -> Option<Vec<u64>>>;
+
+thread_local! {
+    static RELEASED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    static REQUEST: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
+}
+
+/// What was released since the last call.
+pub(crate) fn released() -> Vec<u32> {
+    RELEASED.take()
+}
+
+/// The message that was sent last.
+pub(crate) fn request_of() -> Vec<u64> {
+    REQUEST.with_borrow(Clone::clone)
+}
+
+/// Messages are answered by `answer`; `None` is a message that times out.
+pub(crate) fn kernel(answer: impl FnMut(&[u64]) -> Option<Vec<u64>> + 'static) {
+    KERNEL.set(Some(Box::new(answer)));
+}
+
+/// Messages are delivered to `demux`, and its replies delivered back.
+pub(crate) fn with_server(mut demux: impl FnMut(&[u64], &mut [u64]) -> bool + 'static) {
+    kernel(move |request| {
+        let mut reply = vec![0; 1024];
+        let served = demux(&delivered(request), &mut reply);
+        assert!(served, "{request:x?}");
+        reply.truncate((reply[0] >> 32) as usize / 8);
+        Some(delivered(&reply))
+    });
+}
+
+/// A sent message as its receiver sees it: header ports swapped, rights under the names of received ones.
+pub(crate) fn delivered(message: &[u64]) -> Vec<u64> {
+    let mut words = message.to_vec();
+    let received = |name: u64| match name {
+        19 | 20 => 17,
+        21 => 18,
+        other => other,
+    };
+    let (remote, local) = (words[0] & 0xff, words[0] >> 8 & 0xff);
+    words[0] = words[0] & !0xffff | received(local) | received(remote) << 8;
+    words.swap(1, 2);
+    let mut at = 4;
+    while at < words.len() {
+        let descriptor = words[at];
+        words[at] = descriptor & !0xff | received(descriptor & 0xff);
+        let bits = (descriptor >> 8 & 0xffff) * (descriptor >> 32);
+        at += 1 + if descriptor & (1 << 29) == 0 { 1 } else { bits.div_ceil(64) as usize };
+    }
+    words
+}
+
+pub(crate) mod sys {
+    //! `sys` of the runtime.
+
+    pub(crate) mod memory {
+        //! Bytes of message words; copied, which is enough for a test.
+
+        pub(crate) fn bytes_of(words: &[u64]) -> &[u8] {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            bytes.leak()
+        }
+    }
+
+    pub(crate) mod msg {
+        //! `mach_msg` as a function of the test.
+
+        use super::super::{KERNEL, PortName, REPLY_PORT, REQUEST};
+
+        pub(crate) const MACH_SEND_MSG: u32 = 1;
+        pub(crate) const MACH_RCV_MSG: u32 = 2;
+        pub(crate) const MACH_RCV_TIMEOUT: u32 = 0x100;
+
+        pub(crate) fn mach_msg(
+            buffer: &mut [u64],
+            option: u32,
+            send_size: u32,
+            rcv_size: u32,
+            rcv_name: PortName,
+            _timeout: u32,
+            _notify: PortName,
+        ) -> u32 {
+            assert_eq!(buffer[0] >> 32, u64::from(send_size), "size in the header");
+            let request = buffer[..send_size as usize / 8].to_vec();
+            let answer = KERNEL.with_borrow_mut(|kernel| kernel.as_mut().and_then(|kernel| kernel(&request)));
+            REQUEST.set(request);
+            if option & MACH_RCV_MSG == 0 {
+                return 0;
+            }
+            assert_eq!(rcv_name, REPLY_PORT);
+            let Some(reply) = answer else { return 0x1000_4003 };
+            assert!(reply.len() * 8 <= rcv_size as usize, "a reply of {} words", reply.len());
+            buffer[..reply.len()].copy_from_slice(&reply);
+            0
+        }
+
+        pub(crate) fn reply_port() -> PortName {
+            REPLY_PORT
+        }
+
+        pub(crate) fn forget_reply_port() -> PortName {
+            PortName::NULL
+        }
+    }
+}
