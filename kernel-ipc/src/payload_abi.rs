@@ -152,20 +152,14 @@ slots! {
     task_itk_space = member("task", "itk_space");
     /// `task->messages_sent`.
     task_messages_sent = member("task", "messages_sent");
-    /// `task->messages_received`.
-    task_messages_received = member("task", "messages_received");
     /// A hole of struct task: 1 + index of the task's trace entry, or 0.
     task_entry = Need::Padding { of: "task" };
-    /// `port->ip_target.ipt_object.io_bits`.
-    port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
     /// `port->ip_target.ipt_name`, the receiver's name for the port.
     port_receiver_name = member("ipc_port", "ip_target.ipt_name");
     /// `port->data.receiver`.
     port_receiver = member("ipc_port", "data.receiver");
     /// `port->ip_msgcount`.
     port_msgcount = member("ipc_port", "ip_msgcount");
-    /// `port->ip_qlimit`.
-    port_qlimit = member("ipc_port", "ip_qlimit");
     /// `kmsg->ikm_size`.
     kmsg_size = member("ipc_kmsg", "ikm_size");
     /// `kmsg->ikm_marequest`.
