@@ -24,9 +24,9 @@ const NOTIFY_NO_SENDERS: i32 = 0o106;
 const NOTIFY_DEAD_NAME: i32 = 0o110;
 
 /// Ids of the messages this program sends to itself.
-const CARRIES_RECEIVE: i32 = 6100;
-const CARRIES_SEND: i32 = 6101;
-const PLAIN: i32 = 6102;
+const CARRIES_RECEIVE: i32 = 6600;
+const CARRIES_SEND: i32 = 6601;
+const PLAIN: i32 = 6602;
 
 /// Most bytes of any message here.
 const LIMIT: u32 = 256;
