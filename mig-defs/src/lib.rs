@@ -1,29 +1,26 @@
 //! A MIG compiler and message decoder for GNU Mach.
 //!
-//! # What
-//! With the feature `compiler` (std): reads .defs files and writes Rust stubs and binary decode tables. Without it
-//! (no_std, no alloc): opens decode tables and turns the bytes of Mach messages into named, typed fields.
+//! **What.** With the feature `compiler` (std): reads .defs files and writes Rust stubs and binary decode tables. Without
+//! it (no_std, no alloc): opens decode tables and turns the bytes of Mach messages into named, typed fields.
 //!
-//! # Place in the flow
+//! **Place in the flow.** `parse` decides what is grammar, `resolve` what has a meaning (and reports what has none),
+//! `layout` where things stand in a message, `codegen` how they are called. The printers of rpctrace2 see only [`table`],
+//! [`decode`] and [`value`].
 //! ```text
 //! x.defs -> preprocess -> lex -> parse -> ast -> resolve -> model -> layout -> codegen::{user, server, table}
 //!                                                                                              |
 //!                       message bytes + interfaces.mdt -> table, decode -> value <-------------+
 //! ```
-//! `parse` decides what is grammar, `resolve` what has a meaning (and reports what has none), `layout` where things stand
-//! in a message, `codegen` how they are called. The printers of rpctrace2 see only [`table`], [`decode`] and [`value`].
 //!
-//! # Invariants
-//! Layouts, ids and descriptors are those of the system's own MIG: tests/migcom.rs compares every routine. A file's
-//! mistakes cost the declarations they are in and no others; a routine that is left out keeps its number. Decode tables
-//! are checked once, in [`table::Tables::parse`]; after that nothing in them, and nothing in a message, can make the
-//! decoder panic or read outside the message.
+//! **Invariants.** Layouts, ids and descriptors are those of the system's own MIG: tests/migcom.rs compares every
+//! routine. A file's mistakes cost the declarations they are in and no others; a routine that is left out keeps its
+//! number. Decode tables are checked once, in [`table::Tables::parse`]; after that nothing in them, and nothing in a
+//! message, can make the decoder panic or read outside the message.
 //!
-//! # Unsafe
-//! None.
+//! **Unsafe.** None, and forbidden.
 //!
-//! # Start reading at
-//! `compile.rs` for the compiler, [`decode`] (with an example) for the decoder, `bin/mig-defs.rs` for the commands.
+//! **Start reading at** `compile.rs` for the compiler, [`decode`] (with an example) for the decoder, `bin/mig-defs.rs`
+//! for the commands.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -47,6 +47,7 @@ fn good_files_give_their_goldens() {
         let (name, compilation) = compile_file(&path);
         assert_eq!(compilation.report(), "", "{}", path.display());
         let model = compilation.model.as_ref().expect("a subsystem");
+        let path = corpus().join("good/golden").join(&name);
         check_golden(&path.with_extension("list"), &list(model));
         check_golden(&path.with_extension("model"), &show::model(model));
         let layout: String = model.routines.iter().map(|routine| show::routine(model, routine)).collect();

@@ -24,22 +24,22 @@ mod stand_in;
 use stand_in::{memory, port, sys};
 
 mod types {
-    include!("good/types.user.rs");
+    include!("good/golden/types.user.rs");
 }
 mod types_server {
-    include!("good/types.server.rs");
+    include!("good/golden/types.server.rs");
 }
 mod arrays {
-    include!("good/arrays.user.rs");
+    include!("good/golden/arrays.user.rs");
 }
 mod arrays_server {
-    include!("good/arrays.server.rs");
+    include!("good/golden/arrays.server.rs");
 }
 mod ports {
-    include!("good/ports.user.rs");
+    include!("good/golden/ports.user.rs");
 }
 mod ports_server {
-    include!("good/ports.server.rs");
+    include!("good/golden/ports.server.rs");
 }
 
 use error::{KernReturn, Result};

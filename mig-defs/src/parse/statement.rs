@@ -1,4 +1,4 @@
-//! Statements.
+//! Parses statements, with recovery after a syntax error.
 
 use std::format;
 use std::vec::Vec;
