@@ -238,6 +238,13 @@ impl Names {
                 known.release(right.name);
             }
         }
+        if message.routine().name() == "thread_terminate_release" {
+            for gone in ["thread_name", "reply_port"] {
+                if let Some(Value::PortName(name)) = field(message, gone) {
+                    self.tasks[task.0].ports.remove(&name);
+                }
+            }
+        }
         if message.routine().name() == "task_set_name"
             && let Some(Value::Text(name)) = field(message, "name")
             && let Some(What::Task(index)) = self.what(task, header.remote_port).cloned()

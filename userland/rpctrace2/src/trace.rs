@@ -155,7 +155,8 @@ impl<'t> Trace<'t> {
         let mut line = self.sent_line(actor, &event);
         line.push(Tag::Plain, " = ");
         line.push(Tag::Success, "MACH_MSG_SUCCESS");
-        self.selected(label, event, line, out);
+        let name = Subject::of(self.tables, &event).name();
+        self.selected(label, event, &name, line, out);
     }
 
     /// `routine(arguments)` of a message that was sent; learns from it.
@@ -176,7 +177,8 @@ impl<'t> Trace<'t> {
         let mut line = Line::default();
         line.push(Tag::Plain, "<- ");
         self.writer(actor, message.as_ref()).request(&mut line, &event);
-        self.selected(self.label(actor), event.clone(), line, out);
+        let name = served(&Subject::of(self.tables, &event));
+        self.selected(self.label(actor), event.clone(), &name, line, out);
     }
 
     fn reply(&mut self, actor: Actor, call: Option<&Call>, reply: Rc<Event>, out: &mut String) {
@@ -227,13 +229,21 @@ impl<'t> Trace<'t> {
         line.push(Tag::Plain, "-> ");
         line.push(Tag::Routine, &subject.name());
         line.push(Tag::Plain, " reply = ");
+        let took = request.map(|request| answer.time.saturating_sub(request.time));
         let request = request.and_then(|request| request.decode(self.tables));
         let failed = self.result(actor, request.as_ref(), &answer, &mut line);
         let message = answer.decode_reply(self.tables);
         self.names.after_sent(actor.task, &answer, message.as_ref());
         if self.selection.has(subject) {
+            let name = served(&subject);
             if failed {
-                self.summary.error(&subject.name());
+                self.summary.error(&name);
+            }
+            if let Some(took) = took {
+                self.summary.time(&name, took);
+                if self.options.durations {
+                    line.push(Tag::Note, &print::duration(took));
+                }
             }
             let row = Row { label: self.label(actor), time: answer.time, line, messages: Vec::from([answer]) };
             self.other(row, out);
@@ -283,10 +293,11 @@ impl<'t> Trace<'t> {
         }
     }
 
-    fn selected(&mut self, label: String, event: Rc<Event>, line: Line, out: &mut String) {
+    /// A line about one message, counted under `name`, if it is selected.
+    fn selected(&mut self, label: String, event: Rc<Event>, name: &str, line: Line, out: &mut String) {
         let subject = Subject::of(self.tables, &event);
         if self.selection.has(subject) {
-            self.summary.count(&subject.name());
+            self.summary.count(name);
             let row = Row { label, time: event.time, line, messages: Vec::from([event]) };
             self.other(row, out);
         }
@@ -329,6 +340,11 @@ impl<'t> Trace<'t> {
             space,
         }
     }
+}
+
+/// What a routine is called in the summary where a traced task is the server.
+fn served(subject: &Subject<'_>) -> String {
+    format!("<- {}", subject.name())
 }
 
 fn has_succeeded(reply: &Message<'_>) -> bool {

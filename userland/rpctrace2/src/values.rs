@@ -8,6 +8,7 @@ use mig_defs::table::{Set, Tables};
 use mig_defs::value::{Array, Disposition, Field, PortRight, Value, View};
 use mig_defs::wire::{HEADER_SIZE, type_name};
 
+use crate::correlate::{is_name, received_on};
 use crate::event::Event;
 use crate::line::{Line, Tag};
 use crate::names::{Names, TaskIndex};
@@ -149,7 +150,7 @@ impl Writer<'_> {
             },
             Value::KernReturn(code) => self.code(line, code),
             Value::Text(text) => self.text(line, text),
-            Value::Bytes(bytes) => self.bytes(line, bytes),
+            Value::Bytes(bytes) => self.data(line, bytes),
             Value::PortName(name) => {
                 line.push(Tag::Port, &self.names.port(self.space, self.thread, name));
             }
@@ -191,7 +192,7 @@ impl Writer<'_> {
     }
 
     fn right(&self, line: &mut Line, right: PortRight) {
-        if crate::correlate::is_name(right.name) {
+        if is_name(right.name) {
             line.push(Tag::Port, disposition_text(right.disposition, right.view, self.options.verbose));
         }
         self.port(line, right.name);
@@ -209,6 +210,14 @@ impl Writer<'_> {
         line.add(Tag::Text, format_args!("\"{}\"{cut}", plain(shown)));
     }
 
+    /// Data of no particular kind; text is often sent as such.
+    fn data(&self, line: &mut Line, bytes: &[u8]) {
+        if !bytes.is_empty() && bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')) {
+            return self.text(line, bytes);
+        }
+        self.bytes(line, bytes);
+    }
+
     fn bytes(&self, line: &mut Line, bytes: &[u8]) {
         let (shown, cut) = self.shown(bytes);
         let mut text = String::new();
@@ -219,11 +228,17 @@ impl Writer<'_> {
         line.add(Tag::Value, format_args!("<{text}{cut}>"));
     }
 
-    /// `msgh_id 2999(24 bytes: CHAR "…", …)`
+    /// `msgh_id 2999(to port 7, 56 bytes: 5, "…")`, or `on` the port it came in on.
     fn unknown(&self, line: &mut Line, event: &Event) {
-        let id = event.mach_header().map_or(0, |header| header.id);
-        line.add(Tag::Routine, format_args!("msgh_id {id}"));
-        line.add(Tag::Plain, format_args!("({} bytes", event.message_size));
+        let header = event.mach_header().unwrap_or_default();
+        let (preposition, port) = match event.view() {
+            View::Sent => ("to", header.remote_port),
+            View::Received => ("on", received_on(header, event)),
+        };
+        line.add(Tag::Routine, format_args!("msgh_id {}", header.id));
+        line.add(Tag::Plain, format_args!("({preposition} "));
+        self.port(line, port);
+        line.add(Tag::Plain, format_args!(", {} bytes", event.message_size));
         let mut items = Items::new(&event.message);
         let mut separator = ": ";
         for item in items.by_ref() {
@@ -260,7 +275,7 @@ impl Writer<'_> {
             (type_name::CHAR | type_name::STRING, true, _) => self.text(line, until_padding(item.data)),
             (type_name::INTEGER_32, true, 4) => line.add(Tag::Value, format_args!("{}", low(item.data) as i32)),
             (type_name::INTEGER_64, true, 8) => line.add(Tag::Value, format_args!("{}", wide(item.data) as i64)),
-            _ => self.bytes(line, item.data),
+            _ => self.data(line, item.data),
         }
     }
 
@@ -361,6 +376,7 @@ fn constants(line: &mut Line, set: Set<'_>, number: u32) {
         any = true;
     }
     match (any, names.rest()) {
+        (false, 0) => line.push(Tag::Value, "0"),
         (false, rest) => line.add(Tag::Value, format_args!("{rest:#x}")),
         (true, 0) => {}
         (true, rest) => line.add(Tag::Value, format_args!("|{rest:#x}")),

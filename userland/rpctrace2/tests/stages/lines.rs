@@ -150,7 +150,7 @@ fn a_dropped_reply_right_ends_the_call() {
     assert_eq!(
         found,
         [
-            "hello[1] echo(port: port 7, value: 1) = msgh_id 71(32 bytes)",
+            "hello[1] echo(port: port 7, value: 1) = msgh_id 71(on reply port, 32 bytes)",
             "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
         ]
     );
@@ -298,9 +298,9 @@ fn unknown_ids_show_their_items() {
     assert_eq!(
         found,
         [
-            "hello[1] msgh_id 2999(112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12]) = MIG_BAD_ID",
-            "hello[1] msgh_id 2998(48 bytes: <01 02 ff>) = MACH_MSG_SUCCESS",
-            "hello[1] <- msgh_id 2997(56 bytes: <07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00>)",
+            "hello[1] msgh_id 2999(to port 7, 112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12]) = MIG_BAD_ID",
+            "hello[1] msgh_id 2998(to port 7, 48 bytes: <01 02 ff>) = MACH_MSG_SUCCESS",
+            "hello[1] <- msgh_id 2997(on port 3, 56 bytes: <07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00>)",
         ]
     );
 }
@@ -454,6 +454,36 @@ fn children_are_told_apart_by_the_order_of_their_creation() {
         [
             "second[3] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) <unfinished …>",
             "first[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
+        ]
+    );
+}
+
+#[test]
+fn a_thread_that_ends_gives_its_names_to_the_next() {
+    let end = |thread| Sample::sent(Message::request_from(7017, 5, 0).name(5).name(6)).thread(thread);
+    let ping = |thread| Sample::sent(Message::request_from(7016, 5, 0)).thread(thread);
+    let found = lines(&[], &[ping(71), end(71), ping(72), ping(71)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] thread_ping(thread: thread-self) = MACH_MSG_SUCCESS",
+            "hello[1] thread_terminate_release(thread: thread-self, thread_name: thread-self, reply_port: port 6) = \
+             MACH_MSG_SUCCESS",
+            "hello[1/2] thread_ping(thread: thread-self) = MACH_MSG_SUCCESS",
+            "hello[1/1] thread_ping(thread: thread 5) = MACH_MSG_SUCCESS",
+        ]
+    );
+}
+
+#[test]
+fn bytes_that_are_text_are_shown_as_text() {
+    let data = |bytes: &[u8]| Sample::sent(Message::request_from(2998, 7, 0).data(bytes));
+    let found = lines(&[], &[data(b"two\nlines\t"), data(b"not\0")]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] msgh_id 2998(to port 7, 56 bytes: \"two\\nlines\\t\") = MACH_MSG_SUCCESS",
+            "hello[1] msgh_id 2998(to port 7, 48 bytes: <6e 6f 74 00>) = MACH_MSG_SUCCESS",
         ]
     );
 }

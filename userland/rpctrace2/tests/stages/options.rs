@@ -163,6 +163,19 @@ fn the_summary_counts_by_routine() {
 }
 
 #[test]
+fn serving_is_counted_and_timed_apart() {
+    let found = lines(
+        &["-CT"],
+        &[
+            Sample::received(Message::incoming(7008, 3, 9).int(5)).time(1_000_000),
+            Sample::sent(Message::answer(7108, 9).int(5)).time(3_000_000),
+        ],
+    );
+    assert_eq!(found[1], "hello[1] -> echo reply = KERN_FAILURE <0.002000>");
+    assert_eq!(found[4], "100.00    0.002000        2000         1         1 <- echo");
+}
+
+#[test]
 fn hex_shows_both_messages() {
     let found = lines(&["-x"], &protect(1, 0, 0, 0));
     assert_eq!(
