@@ -10,10 +10,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use mig_defs::annotations::Annotations;
+use mig_defs::codegen;
 use mig_defs::compile::{Options, compile};
+use mig_defs::diag::Diagnostics;
 use mig_defs::layout::{Item, RoutineLayout, Source, layout, list};
 use mig_defs::model::Model;
-use mig_defs::source::Disk;
+use mig_defs::source::{Disk, SourceMap};
+use mig_defs::table::Tables;
 use mig_defs::wire::Descriptor;
 
 /// What migcom made of a file.
@@ -205,6 +209,24 @@ fn compare_file(place: &str, model: &Model, theirs: &Migcom) -> usize {
     compared
 }
 
+/// Every routine of every file is found in the tables under both its ids, with all its items.
+fn check_tables(models: &[Model]) {
+    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+    let bytes = codegen::table::tables(&models.iter().collect::<Vec<_>>(), &annotations);
+    let tables = Tables::parse(&bytes).expect("tables");
+    assert_eq!(tables.subsystem_count(), models.len());
+    for (model, routine) in models.iter().flat_map(|model| model.routines.iter().map(move |routine| (model, routine))) {
+        let layout = layout(model, routine);
+        let mut named = tables.requests(layout.request.id).filter(|found| found.name() == &*routine.name);
+        let found = named.next().unwrap_or_else(|| panic!("{} is not in the tables", routine.name));
+        assert_eq!(found.items(false).count(), layout.request.items.len() + 1, "{}", routine.name);
+        if !routine.one_way {
+            assert_eq!(found.reply_id(), Some(layout.reply.id), "{}", routine.name);
+            assert_eq!(found.items(true).count(), layout.reply.items.len(), "{}", routine.name);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs Debian's gnumach-dev and mig-x86-64-gnu: set GNUMACH_DEFS and MIGCOM, as `cargo qemu test` does"]
 fn every_file_is_laid_out_as_migcom_does() {
@@ -216,6 +238,7 @@ fn every_file_is_laid_out_as_migcom_does() {
     files.push(common::corpus().join("../../trace-port/defs/trace.defs"));
     files.extend(common::good_files());
     let (mut subsystems, mut compared) = (0, 0);
+    let mut models = Vec::new();
     for file in &files {
         let compilation = compile(file, &Options::lp64(vec![include.clone()]), &Disk);
         let place = file.display().to_string();
@@ -227,11 +250,13 @@ fn every_file_is_laid_out_as_migcom_does() {
             assert_eq!(compilation.diagnostics.errors(), 0, "{}", compilation.report());
             compared += compare_file(&place, model, &theirs);
             subsystems += 1;
+            models.push(model.clone());
         } else {
             // What migcom refuses, ours must have found fault with too.
             assert_ne!(compilation.report(), "", "{place}: migcom refuses it");
         }
     }
+    check_tables(&models);
     std::fs::remove_dir_all(&scratch).expect("scratch directory");
     assert!(subsystems >= 15, "only {subsystems} subsystems below {}", include.display());
     assert!(compared >= 1000, "only {compared} descriptors compared");

@@ -193,6 +193,10 @@ impl ports_server::Server for Ports {
         })
     }
 
+    fn any_back(&mut self, _: PortName) -> Result<(PortName, Disposition)> {
+        Ok((PortName(31), Disposition::MoveReceive))
+    }
+
     fn asynchronous(&mut self, _: PortName, reply: PortName, _: u32) -> Result<()> {
         self.kept.push(AnyRight::SendOnce(SendOnceRight::from_name(reply)));
         Err(KernReturn::MIG_NO_REPLY)
@@ -222,6 +226,10 @@ fn rights_change_hands_and_are_released_once() {
     assert_eq!((back.a.name().0, back.b.name().0, back.c.name().0, back.d.name().0), (21, 22, 23, 24));
     drop(back);
     assert_eq!(released(), [21, 22, 23, 24]);
+    let right = ports::any_back(SERVER).expect("served");
+    assert!(matches!(right, AnyRight::Receive(_)), "{right:?}");
+    drop(right);
+    assert_eq!(released(), [31]);
     // Not implemented: the default answers, and what came with the request is released.
     assert_eq!(ports::make_once(SERVER, PortName(13)), Err(KernReturn::MIG_BAD_ID));
     assert_eq!(released(), [13]);

@@ -1,10 +1,10 @@
 //! Model to server stubs: a trait with one method per routine, and `demux`, which calls it.
 //!
 //! Arguments are as the user stubs return them (rights owned, arrays borrowed from the request), results as the user
-//! stubs take them, except that out-of-line memory is an `OutOfLine` and goes over to the client. Methods have a default
-//! that answers `MIG_BAD_ID`. An `sreplyport` argument is a name: the right is the server's only if it answers
-//! `MIG_NO_REPLY`. A request that is not what its .defs say never reaches the trait: it is answered with
-//! `MIG_BAD_ARGUMENTS`, and its rights and memory are given back.
+//! stubs take them, except that a polymorphic right is a pair of name and `Disposition`, and out-of-line memory is an
+//! `OutOfLine` and goes over to the client. Methods have a default that answers `MIG_BAD_ID`. An `sreplyport` argument is
+//! a name: the right is the server's only if it answers `MIG_NO_REPLY`. A request that is not what its .defs say never
+//! reaches the trait: it is answered with `MIG_BAD_ARGUMENTS`, and its rights and memory are given back.
 
 use std::format;
 use std::string::{String, ToString};
@@ -275,13 +275,20 @@ impl<'a> Stub<'a> {
                 let put = quote!(outgoing.put_array(#descriptor, #name.as_ref(), #room););
                 (quote!(impl AsRef<[#element]>), put)
             }
-            Form::AnyPort => return Err(String::from("a polymorphic right that goes back")),
-            Form::VaryingText(_) => return Err(String::from("a string of variable size that goes back")),
+            Form::AnyPort => (
+                quote!((#rt::port::PortName, #rt::port::Disposition)),
+                quote!(outgoing.put_any_port(#descriptor, #name.0, #name.1);),
+            ),
+            Form::VaryingText(room) => {
+                let room = Literal::u32_unsuffixed(*room);
+                let put = quote!(outgoing.put_varying_string(#descriptor, #name.as_ref(), #room););
+                (quote!(impl AsRef<[u8]>), put)
+            }
             Form::Ports(_) | Form::OutOfLinePorts => return Err(String::from("an array of rights that goes back")),
             Form::Either(..) => return Err(String::from("an array that may be inline or out of line")),
         };
-        if matches!(form, Form::Array(..)) && self.several_results() {
-            return Err(String::from("an inline array next to other results"));
+        if matches!(form, Form::Array(..) | Form::VaryingText(_)) && self.several_results() {
+            return Err(String::from("an inline array or string next to other results"));
         }
         self.results.push((name, ty, model.display_name(argument.ty)));
         self.puts.push(put);
