@@ -1,7 +1,6 @@
 //! rpctrace2: the stages between trace records and the lines a user reads.
 //!
-//! # What
-//! Every Mach message of a command and its children as text, decoded with MIG definitions:
+//! **What.** Every Mach message of a command and its children as text, decoded with MIG definitions:
 //!
 //! ```text
 //! hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}
@@ -20,20 +19,16 @@
 //! The number in brackets counts the tasks of this trace, 1 is the command; after a slash, the thread within the task,
 //! shown once there is more than one.
 //!
-//! # Place in the flow
-//! `trace_port::Record` -> [`event`] -> [`order`] -> [`correlate`] -> [`names`] -> [`select`] -> [`weave`] (requests and
-//! replies to [`line`]s, values by [`values`]) -> [`print`]. [`trace`] strings them together. `mig_defs` decodes. On Mach,
-//! `session` (feature `mach-task`) starts the command and receives the records.
+//! **Place in the flow.** `trace_port::Record` -> [`event`] -> [`order`] -> [`correlate`] -> [`names`] -> [`select`] ->
+//! [`weave`] (requests and replies to [`line`]s, values by [`values`]) -> [`print`]. [`trace`] strings them together and
+//! `mig_defs` decodes. On Mach, `session` (feature `mach-task`) starts the command and receives the records.
 //!
-//! # Invariants
-//! Each stage sees the output of the one before and nothing else. No input makes a stage panic: what cannot be decoded is
-//! printed as bytes. What a record says was lost is printed where it was lost.
+//! **Invariants.** Each stage sees the output of the one before and nothing else. No input makes a stage panic: what
+//! cannot be decoded is printed as bytes. What a record says was lost is printed where it was lost.
 //!
-//! # Unsafe
-//! None, and forbidden.
+//! **Unsafe.** None, and forbidden.
 //!
-//! # Start reading at
-//! [`trace`].
+//! **Start reading at** [`trace`].
 #![no_std]
 #![forbid(unsafe_code)]
 
