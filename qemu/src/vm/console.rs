@@ -39,6 +39,7 @@ pub enum Notice {
 #[derive(Debug, Default)]
 pub struct Console {
     demultiplexer: Demultiplexer,
+    line_ended: bool,
     control: String,
     /// The current line of everything that is not control, as the kernel's own messages come on any channel.
     line: String,
@@ -49,8 +50,9 @@ pub struct Console {
 impl Console {
     /// Takes what QEMU wrote.
     pub fn feed(&mut self, input: &[u8], sinks: &mut Sinks<'_>) -> io::Result<Vec<Notice>> {
+        let input = self.without_kernel_returns(input);
         let mut output: Vec<(Channel, Vec<u8>)> = Vec::new();
-        self.demultiplexer.feed(input, |channel, byte| match output.last_mut() {
+        self.demultiplexer.feed(&input, |channel, byte| match output.last_mut() {
             Some((last, bytes)) if *last == channel => bytes.push(byte),
             _ => output.push((channel, vec![byte])),
         });
@@ -89,6 +91,15 @@ impl Console {
         text
     }
 
+    /// What the kernel prints itself, `mach_print` included, has a return after each line end and not only before it.
+    fn without_kernel_returns(&mut self, input: &[u8]) -> Vec<u8> {
+        let keep = |&byte: &u8| {
+            let after_line_end = std::mem::replace(&mut self.line_ended, byte == b'\n');
+            !(after_line_end && byte == b'\r')
+        };
+        input.iter().copied().filter(keep).collect()
+    }
+
     fn control_bytes(&mut self, bytes: &[u8], notices: &mut Vec<Notice>) {
         for &byte in bytes {
             if byte != b'\n' {
@@ -96,8 +107,7 @@ impl Console {
                 continue;
             }
             let line = std::mem::take(&mut self.control);
-            // The kernel's own console, unlike its terminal driver, also puts a return after each line end.
-            notices.push(match control::parse(line.trim_matches('\r')) {
+            notices.push(match control::parse(&line) {
                 Ok(Control::Ready) => Notice::Ready,
                 Ok(Control::Exit(status)) => Notice::Exit(status),
                 Err(error) => Notice::Nonsense(error.to_string()),
@@ -163,9 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn returns_after_line_ends_are_not_part_of_a_control_line() {
-        let (notices, _) = feed(&mut Console::default(), b"\x01xready\r\n\r\x01c\x01xexit 7\r\n\r");
-        assert_eq!(notices, [Notice::Ready, Notice::Exit(7)]);
+    fn returns_that_the_kernel_puts_after_line_ends_are_dropped_wherever_the_input_is_cut() {
+        let input = b"\x01xready\r\n\r\x01ca\r\n\rb\rc\r\n\r\x01xexit 7\r\n\r";
+        for cut in 0..=input.len() {
+            let (head, tail) = input.split_at(cut);
+            let mut console = Console::default();
+            let (mut notices, [mut text, ..]) = feed(&mut console, head);
+            let (more, [rest, ..]) = feed(&mut console, tail);
+            notices.extend(more);
+            text.push_str(&rest);
+            assert_eq!(notices, [Notice::Ready, Notice::Exit(7)], "cut at {cut}");
+            assert_eq!(text, "a\nb\rc\n", "cut at {cut}");
+        }
     }
 
     #[test]
