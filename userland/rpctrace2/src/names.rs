@@ -37,7 +37,9 @@ enum What {
 #[derive(Clone, Debug)]
 struct Port {
     what: What,
-    /// A reference was given up, so the name may already stand for something else.
+    /// User references, as far as messages brought them; `None` if a trap did.
+    refs: Option<u32>,
+    /// The last known reference was given up, so the name may already stand for something else.
     stale: bool,
 }
 
@@ -71,15 +73,28 @@ impl Task {
         is_name(name) && self.ports.get(&name).is_none_or(|port| port.stale)
     }
 
-    fn learn(&mut self, name: u32, what: What) {
+    /// A name that a trap gave to the task.
+    fn learn_from_use(&mut self, name: u32, what: What) {
         if is_name(name) {
-            self.ports.insert(name, Port { what, stale: false });
+            self.ports.insert(name, Port { what, refs: None, stale: false });
         }
     }
 
-    fn release(&mut self, name: u32) {
+    /// A reference that a message gave to the task. A name that is known already stands for the same port as before,
+    /// unless this says otherwise.
+    fn learn(&mut self, name: u32, what: What) {
+        match self.ports.get_mut(&name) {
+            Some(port) if !port.stale && port.what == what => port.refs = port.refs.map(|refs| refs.saturating_add(1)),
+            _ if is_name(name) => drop(self.ports.insert(name, Port { what, refs: Some(1), stale: false })),
+            _ => {}
+        }
+    }
+
+    fn release(&mut self, name: u32, count: u32) {
         if let Some(port) = self.ports.get_mut(&name) {
-            port.stale = true;
+            let left = port.refs.unwrap_or(0).saturating_sub(count);
+            port.refs = port.refs.map(|_| left);
+            port.stale = left == 0;
         }
     }
 }
@@ -196,14 +211,14 @@ impl Names {
         let known = &mut self.tasks[task.0];
         let reply_port = header.local_port as u32;
         if u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE && known.is_open(reply_port) {
-            known.learn(reply_port, What::ReplyPort);
+            known.learn_from_use(reply_port, What::ReplyPort);
         }
         if let Some(Ok(field)) =
             message.filter(|message| !message.is_reply()).and_then(|message| message.fields().next())
             && known.is_open(header.remote_port)
             && let Some(what) = self.by_use(task, event.thread, &field)
         {
-            self.tasks[task.0].learn(header.remote_port, what);
+            self.tasks[task.0].learn_from_use(header.remote_port, what);
         }
     }
 
@@ -235,7 +250,7 @@ impl Names {
             if let Value::Port(right) = field.value
                 && (type_name::MOVE_RECEIVE..=type_name::MOVE_SEND_ONCE).contains(&u32::from(right.disposition.0))
             {
-                known.release(right.name);
+                known.release(right.name, 1);
             }
         }
         if message.routine().name() == "thread_terminate_release" {
@@ -266,13 +281,13 @@ impl Names {
         }
     }
 
-    /// A right came with a message. A name that is known already stands for the same port as before.
-    fn came(&mut self, task: TaskIndex, name: u32, what: Option<What>) {
+    /// A right came with a message whose type says at most which kind it is.
+    fn came(&mut self, task: TaskIndex, name: u32, kind: Option<What>) {
         let known = &mut self.tasks[task.0];
-        match what {
-            Some(what) if known.is_open(name) => known.learn(name, what),
-            None if known.is_open(name) => drop(known.ports.remove(&name)),
-            _ => {}
+        let before = known.ports.get(&name).filter(|port| !port.stale).map(|port| port.what.clone());
+        match before.or(kind) {
+            Some(what) => known.learn(name, what),
+            None => drop(known.ports.remove(&name)),
         }
     }
 
@@ -330,11 +345,15 @@ impl Names {
         let space = self.space_of(task, request);
         let Some(Value::PortName(name)) = field(request, "name") else { return };
         match request.routine().name() {
-            "mach_port_deallocate" => self.tasks[space.0].release(name),
+            "mach_port_deallocate" => self.tasks[space.0].release(name, 1),
             "mach_port_destroy" => drop(self.tasks[space.0].ports.remove(&name)),
             "mach_port_mod_refs" => match (number(request, "right"), number(request, "delta")) {
                 (Some(1 | 3), Some(..0)) => drop(self.tasks[space.0].ports.remove(&name)),
-                (_, Some(..0)) => self.tasks[space.0].release(name),
+                (_, Some(delta @ ..0)) => {
+                    let count = u32::try_from(delta.unsigned_abs()).unwrap_or(u32::MAX);
+                    self.tasks[space.0].release(name, count);
+                }
+                (_, Some(_)) => self.came(space, name, None),
                 _ => {}
             },
             "mach_port_allocate_name" => {

@@ -487,3 +487,20 @@ fn bytes_that_are_text_are_shown_as_text() {
         ]
     );
 }
+
+#[test]
+fn a_name_is_known_while_a_reference_of_it_is_left() {
+    let boot = || {
+        [
+            Sample::sent(Message::request(7012, SELF).int(4)),
+            Sample::received(Message::reply(7112, REPLY).int(0).port(MOVE_SEND, 6)),
+        ]
+    };
+    let free =
+        || [Sample::sent(Message::request(7005, SELF).name(6)), Sample::received(Message::reply(7105, REPLY).int(0))];
+    let came = || [Sample::received(Message::incoming(7009, 3, 0).port(MOVE_SEND, 6).data(&[]).memory(0, 0))];
+    let samples: Vec<Sample> = [&boot()[..], &came(), &free(), &came(), &free(), &free(), &came()].concat();
+    let found = lines(&["-e", "give"], &samples);
+    let given = |port: &str| format!("hello[1] <- give(port: port 3, right: {port}, bytes: <>, memory: ool 0x0[0])");
+    assert_eq!(found, [given("bootstrap"), given("bootstrap"), given("port 6")]);
+}
