@@ -82,7 +82,7 @@ enum Verb {
     Doctor,
     /// Set everything up, check the guest packages and run all tests.
     Test {
-        /// Also the tests that need other kernels than the default one.
+        /// Also trace on the newest kernel of Debian (suite sid).
         #[arg(long)]
         all: bool,
         /// What follows goes to the test programs (after cargo's `--`).

@@ -118,6 +118,9 @@ impl Toolchain {
                 Err(error) => tried.push(format!("building it from source: {error}")),
             }
         }
+        if let Some(way) = only.filter(|way| !["sysroot", "rustup", "build"].contains(&way.as_str())) {
+            tried.push(format!("{VARIABLE}: expected sysroot, rustup or build, found {way}"));
+        }
         Err(ToolchainError::NoCore { version: self.version.clone(), tried })
     }
 

@@ -12,6 +12,9 @@ use crate::ui::Progress;
 /// The suite everything comes from; a stable one, so it stays.
 pub const SUITE: &str = "trixie";
 
+/// The suite with the newest kernel, for `cargo qemu test --all` alone: what it has today is gone tomorrow.
+const MOVING_SUITE: &str = "sid";
+
 /// The stock kernel.
 pub const KERNEL: &str = "gnumach-image-1.8-amd64-up-dbg";
 /// The `.defs` files and headers.
@@ -61,15 +64,31 @@ pub fn fetched(cache: &Cache, name: &str) -> Option<Package> {
 
 /// The packages in the order of `names`; what is not in the cache yet is fetched.
 pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<Package>, FetchError> {
+    fetch_from(cache, SUITE, names, progress)
+}
+
+/// The kernel of the suite that moves: whatever it has at the first call, kept apart from the default one.
+pub fn moving_kernel(cache: &Cache, progress: &Progress) -> Result<Package, FetchError> {
+    let apart = Cache::at(cache.path(MOVING_SUITE));
+    fs::create_dir_all(apart.root())?;
+    let mut found = fetch_from(&apart, MOVING_SUITE, &[KERNEL], progress)?;
+    found.pop().ok_or_else(|| FetchError::Version {
+        package: KERNEL.to_owned(),
+        wanted: format!("in {MOVING_SUITE}"),
+        found: "none".to_owned(),
+    })
+}
+
+fn fetch_from(cache: &Cache, suite: &str, names: &[&str], progress: &Progress) -> Result<Vec<Package>, FetchError> {
     if names.iter().any(|name| fetched(cache, name).is_none()) {
-        progress.note(&format!("fetching the package lists of Debian {SUITE}"));
-        let apt = AptRoot::create(cache, &[SUITE])?;
+        progress.note(&format!("fetching the package lists of Debian {suite}"));
+        let apt = AptRoot::create(cache, &[suite])?;
         apt.update()?;
         for name in names.iter().filter(|name| fetched(cache, name).is_none()) {
             let versions = apt.versions(name)?;
             let version = versions.first().ok_or_else(|| FetchError::Version {
                 package: (*name).to_owned(),
-                wanted: format!("in {SUITE}"),
+                wanted: format!("in {suite}"),
                 found: "none".to_owned(),
             })?;
             progress.note(&format!("fetching {name} {version}"));
