@@ -49,7 +49,8 @@ fn split(command: &[String]) -> Words {
             let after_mark = usize::from(word == "--");
             words.program = Some(words.guest.len() + after_mark);
             words.guest.push(word.clone());
-            words.guest.extend(rest.cloned());
+            // Variables are for the program's task, not for rpctrace2's: the boot server takes the escape away.
+            words.guest.extend(rest.map(|argument| argument.replace("${", "$${")));
             words.program = words.program.filter(|&program| program < words.guest.len());
             return words;
         }
@@ -82,6 +83,11 @@ mod tests {
             assert_eq!(found.guest, ["-f", "hello", "-o", "y"]);
             assert_eq!(found.program, Some(1));
         }
+    }
+
+    #[test]
+    fn variables_are_left_for_the_programs_own_task() {
+        assert_eq!(words(&["-f", "hello", "${host-port}"]).guest, ["-f", "hello", "$${host-port}"]);
     }
 
     #[test]

@@ -14,24 +14,41 @@ pub enum Privilege {
     Device,
 }
 
+/// Stands for `${`, so that a program can pass a variable on to one that it spawns.
+const ESCAPED: &[u8] = b"$${";
+
 /// Replaces each variable by the decimal name that `insert` answers for it; `insert` is called once per right, however
-/// often the right is named, and not at all for one that is not.
+/// often the right is named, and not at all for one that is not. `$${` becomes `${`.
 pub fn substitute<E>(
     arguments: &[&[u8]],
     mut insert: impl FnMut(Privilege) -> Result<u32, E>,
 ) -> Result<Vec<Vec<u8>>, E> {
-    let mut replaced: Vec<Vec<u8>> = arguments.iter().map(|argument| argument.to_vec()).collect();
-    for (variable, privilege) in [(HOST_PORT_ARGUMENT, Privilege::Host), (DEVICE_PORT_ARGUMENT, Privilege::Device)] {
-        let mut name = None;
-        for argument in &mut replaced {
-            while let Some(at) = argument.windows(variable.len()).position(|window| window == variable.as_bytes()) {
-                let name = match name {
+    let mut variables = [
+        (HOST_PORT_ARGUMENT.as_bytes(), Privilege::Host, None),
+        (DEVICE_PORT_ARGUMENT.as_bytes(), Privilege::Device, None),
+    ];
+    let mut replaced = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let mut out = Vec::with_capacity(argument.len());
+        let mut rest = *argument;
+        while let [first, after @ ..] = rest {
+            if let Some(after) = rest.strip_prefix(ESCAPED) {
+                out.extend_from_slice(b"${");
+                rest = after;
+            } else if let Some((text, privilege, name)) = variables.iter_mut().find(|(text, ..)| rest.starts_with(text))
+            {
+                let name = match *name {
                     Some(name) => name,
-                    None => *name.insert(insert(privilege)?),
+                    None => *name.insert(insert(*privilege)?),
                 };
-                argument.splice(at..at + variable.len(), name.to_string().into_bytes());
+                out.extend_from_slice(name.to_string().as_bytes());
+                rest = rest.get(text.len()..).unwrap_or_default();
+            } else {
+                out.push(*first);
+                rest = after;
             }
         }
+        replaced.push(out);
     }
     Ok(replaced)
 }
@@ -58,6 +75,12 @@ mod tests {
         let arguments: &[&[u8]] = &[b"${host-port", b"$(task-create)", b"\\1", b"${kernel-task}"];
         let replaced = substitute(arguments, |_| Err("nothing to insert"));
         assert_eq!(replaced.unwrap(), arguments);
+    }
+
+    #[test]
+    fn an_escaped_variable_is_passed_on_as_one() {
+        let replaced = substitute(&[b"rpctrace2", b"$${host-port}", b"$$${host-port}", b"$$"], |_| Ok::<_, ()>(7));
+        assert_eq!(replaced.unwrap(), [&b"rpctrace2"[..], b"${host-port}", b"$${host-port}", b"$$"]);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use bootstrap::stack;
 use mach::error::{KernReturn, Result};
 use mach::memory::{Pages, VM_PROT_NONE};
 use mach::port::{PortName, SendRight};
+use mach::stubs;
 use mach::sys::thread::{I386_THREAD_STATE, ThreadState};
 use mach::sys::trap::{self, Mapping};
-use mach::{stubs, task_self};
 
 /// Size of a program's first stack.
 const STACK_SIZE: u64 = 256 * 1024;
@@ -26,9 +26,9 @@ pub(crate) struct NewTask {
 }
 
 impl NewTask {
-    /// An empty task.
-    pub(crate) fn create(name: &str) -> Result<Self> {
-        let task = SendRight::from_name(trap::task_create(task_self(), false)?);
+    /// An empty task. It inherits its trace port from the task that asked for it.
+    pub(crate) fn create(name: &str, parent: PortName) -> Result<Self> {
+        let task = SendRight::from_name(trap::task_create(parent, false)?);
         let new = Self { task, finished: false };
         // The name only serves the kernel's own messages; one that is too long is cut.
         stubs::gnumach::task_set_name(new.name(), &name.as_bytes()[..name.len().min(31)])?;

@@ -79,7 +79,7 @@ impl<'a> Server<'a> {
 
     /// Starts the command and serves until it has ended; returns its exit status.
     pub(crate) fn run(&mut self, command: &[&[u8]]) -> core::result::Result<i32, String> {
-        let command = self.spawn(command, false, None)?;
+        let command = self.spawn(command, task_self(), false, None)?;
         loop {
             let mut request = vec![0u64; REQUEST_SIZE / 8];
             let answer =
@@ -122,6 +122,7 @@ impl Server<'_> {
     fn spawn(
         &mut self,
         arguments: &[&[u8]],
+        parent: PortName,
         suspended: bool,
         exit_port: Option<SendOnceRight>,
     ) -> core::result::Result<u32, String> {
@@ -134,7 +135,7 @@ impl Server<'_> {
             move |error: KernReturn| format!("{name}: {what}: {error}")
         };
 
-        let task = NewTask::create(&name).map_err(kernel("task_create"))?;
+        let task = NewTask::create(&name, parent).map_err(kernel("task_create"))?;
         let arguments = substitute(arguments, |privilege| self.insert(task.name(), privilege))
             .map_err(kernel("inserting a privileged right"))?;
         let port = self.adopt(task.name()).map_err(kernel("its ports"))?;
@@ -221,7 +222,8 @@ impl stubs::boot_server::Server for Call<'_, '_> {
         if flags & !SPAWN_SUSPENDED != 0 {
             return Err(KernReturn::KERN_INVALID_ARGUMENT);
         }
-        match self.server.spawn(&arguments, flags & SPAWN_SUSPENDED != 0, Some(exit_port)) {
+        let parent = self.program().task.name();
+        match self.server.spawn(&arguments, parent, flags & SPAWN_SUSPENDED != 0, Some(exit_port)) {
             Ok(_) => self.server.programs.last().ok_or(KernReturn::KERN_FAILURE)?.task.try_clone(),
             Err(error) => {
                 // The return value has room for a number only; the reason goes to whoever watches.
