@@ -1,9 +1,92 @@
-//! Makes two traces of one program comparable: port names are renumbered by first appearance.
+//! Makes two traces of one program comparable: port names are renumbered by first appearance, and lines whose order Mach
+//! does not promise are put into one.
 
 use std::collections::HashMap;
 
+/// What of a trace's order the program itself determines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Every line's.
+    Whole,
+    /// That of each task's own lines.
+    WithinTasks,
+    /// None: threads of one task send and receive at once.
+    Nothing,
+}
+
+/// Normalises a trace as far as `order` allows.
+pub fn trace(text: &str, order: Order) -> String {
+    let mut lines = match order {
+        Order::Whole => return ports(text),
+        Order::WithinTasks | Order::Nothing => joined(text),
+    };
+    match order {
+        Order::Whole => {}
+        Order::WithinTasks => lines.sort_by_key(|line| task(line)),
+        Order::Nothing => {
+            for line in &mut lines {
+                *line = without_thread(line);
+            }
+            lines.sort();
+        }
+    }
+    let mut text = lines.join("\n");
+    text.push('\n');
+    if order == Order::Nothing { text } else { ports(&text) }
+}
+
+/// The lines of a trace with the two parts of every interrupted call made one again, where its first part stands. A call
+/// that has only a first part ends as one does whose reply never comes.
+fn joined(text: &str) -> Vec<String> {
+    const UNFINISHED: &str = " <unfinished …>";
+    const RESUMED: &str = " resumed> ";
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let resumed = line.split_once(" <… ").and_then(|(tag, rest)| {
+            let (routine, outcome) = rest.split_once(RESUMED)?;
+            Some((format!("{} {routine}(", without_thread(tag)), outcome))
+        });
+        let begun = resumed.as_ref().and_then(|(start, _)| {
+            lines.iter().position(|line| without_thread(line).starts_with(start) && line.ends_with(UNFINISHED))
+        });
+        match (begun, resumed) {
+            (Some(at), Some((_, outcome))) => {
+                let start = lines[at].strip_suffix(UNFINISHED).unwrap_or_default();
+                lines[at] = format!("{start} {outcome}");
+            }
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    for line in &mut lines {
+        if let Some(start) = line.strip_suffix(UNFINISHED) {
+            *line = format!("{start} = ?");
+        }
+    }
+    lines
+}
+
+/// `name[task]` or `name[task/thread]` at the start of a line.
+fn tag(line: &str) -> Option<&str> {
+    let end = line.find(']')?;
+    (line.find('[')? < end && !line[..end].contains(' ')).then(|| &line[..=end])
+}
+
+/// The number of the task whose line it is; lines of no task go last.
+fn task(line: &str) -> u32 {
+    let number = tag(line).and_then(|tag| tag.split_once('[')).map(|(_, number)| number.trim_end_matches(']'));
+    let number = number.map(|number| number.split_once('/').map_or(number, |(task, _)| task));
+    number.and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
+}
+
+fn without_thread(line: &str) -> String {
+    match tag(line).and_then(|tag| Some((tag.split_once('/')?.0, tag.len()))) {
+        Some((task, end)) => format!("{task}]{}", &line[end..]),
+        None => line.to_owned(),
+    }
+}
+
 /// Replaces the number after every `port ` by its place among all port numbers of the text, from 1.
-pub fn ports(text: &str) -> String {
+fn ports(text: &str) -> String {
     const MARK: &str = "port ";
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut out = String::with_capacity(text.len());
@@ -25,11 +108,36 @@ pub fn ports(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::ports;
+    use super::{Order, ports, trace};
 
     #[test]
     fn numbers_follow_the_order_of_first_appearance() {
         assert_eq!(ports("a(port 14, port 9) = {port 14}\nport x"), "a(port 1, port 2) = {port 1}\nport x");
+    }
+
+    const INTERLEAVED: &str = "\
+a[1] x(p: port 5) <unfinished …>
+b[2] y() = 0
+a[1/2] z() = 0
+a[1/1] <… x resumed> = 1
+a[1/2] end() <unfinished …>
++++ a[1] exited with 0 +++
+";
+
+    #[test]
+    fn interrupted_calls_are_joined_and_tasks_keep_their_own_order() {
+        let expected =
+            "a[1] x(p: port 1) = 1\na[1/2] z() = 0\na[1/2] end() = ?\nb[2] y() = 0\n+++ a[1] exited with 0 +++\n";
+        assert_eq!(trace(INTERLEAVED, Order::WithinTasks), expected);
+    }
+
+    #[test]
+    fn lines_of_threads_that_run_at_once_have_no_order() {
+        let other: Vec<&str> = INTERLEAVED.lines().collect();
+        let other = [other[2], other[0], other[3], other[1], other[4], other[5]].join("\n").replace("/2]", "/3]");
+        assert_eq!(trace(INTERLEAVED, Order::Nothing), trace(&other, Order::Nothing));
+        let lost = INTERLEAVED.replace("b[2] y() = 0\n", "");
+        assert_ne!(trace(INTERLEAVED, Order::Nothing), trace(&lost, Order::Nothing));
     }
 
     #[test]

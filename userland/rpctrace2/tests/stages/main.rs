@@ -2,5 +2,6 @@
 
 mod common;
 mod lines;
+mod naming;
 mod options;
 mod property;
