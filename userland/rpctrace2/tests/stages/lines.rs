@@ -3,7 +3,7 @@
 use crate::common::*;
 use trace_port::Direction;
 
-fn vm_allocate() -> Message {
+pub(crate) fn vm_allocate() -> Message {
     Message::request(7000, SELF).long(0).long(4096).bool(true)
 }
 

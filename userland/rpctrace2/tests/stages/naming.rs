@@ -1,7 +1,7 @@
 //! Records in, names out: what ports, tasks and threads are called, and for how long.
 
 use crate::common::*;
-use trace_port::Direction;
+use crate::lines::vm_allocate;
 
 #[test]
 fn ports_are_called_what_they_are() {
