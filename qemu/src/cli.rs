@@ -80,6 +80,8 @@ enum Verb {
     },
     /// Show what is here, what is missing, and how to get it.
     Doctor,
+    /// Count instructions on the stock and the instrumented kernel and compare with the checked-in ceilings.
+    Bench,
     /// Set everything up, check the guest packages and run all tests.
     Test {
         /// Also trace on the newest kernel of Debian (suite sid).
@@ -114,6 +116,7 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Shell => cmd::shell::run(&options),
         Verb::Instrument { kernel, output } => cmd::instrument::run(&kernel, output),
         Verb::Doctor => cmd::doctor::run(),
+        Verb::Bench => cmd::bench::run(&options),
         Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! One file per verb: takes the parsed options, calls the library, prints.
 
+pub(crate) mod bench;
 pub(crate) mod doctor;
 pub(crate) mod instrument;
 pub(crate) mod rpctrace2;

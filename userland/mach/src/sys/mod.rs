@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "traps are instructions, and the kernel names memory by number")]
 
 pub mod block;
+pub mod clock;
 pub mod memory;
 pub mod msg;
 pub mod thread;

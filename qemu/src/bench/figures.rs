@@ -1,0 +1,154 @@
+//! From the measurements of both kernels to the figures that have a ceiling.
+
+use crate::bench::results::{BenchError, Results};
+
+/// One figure: what tracing costs, beside the stock kernel's number where there is one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Its name in the table, in bench.json and in the ceiling file.
+    pub name: &'static str,
+    /// The stock kernel's measurement.
+    pub stock: Option<f64>,
+    /// The instrumented kernel's.
+    pub ours: f64,
+    /// What the ceiling is for.
+    pub value: f64,
+    /// Unit of `value`.
+    pub unit: &'static str,
+    /// What `stock` and `ours` count.
+    pub counted: &'static str,
+}
+
+const EACH: &str = "instructions a call";
+const MORE: &str = "instructions more per mach_msg";
+const TIMES: &str = "times stock";
+
+/// Size of the payload in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadSize {
+    /// Text, constants and data.
+    pub file: u64,
+    /// Those and zeroed memory.
+    pub memory: u64,
+}
+
+/// Every figure that follows from instruction counts and sizes.
+pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<Vec<Figure>, BenchError> {
+    let mut figures = Vec::new();
+    // A kernel RPC is one mach_msg; an RPC of another task is one of the client and one of the server.
+    for (name, base, case, calls) in [
+        ("kernel RPC, nobody traced", "untraced/kernel-rpc", "untraced/kernel-rpc", 1.0),
+        ("task RPC, nobody traced", "untraced/task-rpc", "untraced/task-rpc", 2.0),
+        ("kernel RPC, another task traced", "untraced/kernel-rpc", "other-traced/kernel-rpc", 1.0),
+        ("task RPC, another task traced", "untraced/task-rpc", "other-traced/task-rpc", 2.0),
+    ] {
+        let (stock, ours) = (stock.each(base)?, ours.each(case)?);
+        let value = (ours - stock) / calls;
+        figures.push(Figure { name, stock: Some(stock), ours, value, unit: MORE, counted: EACH });
+    }
+    for (name, base, case) in [
+        ("kernel RPC, client traced, its own thread", "untraced/kernel-rpc", "traced/kernel-rpc"),
+        ("kernel RPC, client traced, whole machine", "untraced/kernel-rpc", "machine/kernel-rpc"),
+        ("task RPC, client traced, whole machine", "untraced/task-rpc", "machine/task-rpc"),
+        ("task RPC, both traced, whole machine", "untraced/task-rpc", "both-traced/task-rpc"),
+    ] {
+        let (stock, ours) = (stock.each(base)?, ours.each(case)?);
+        figures.push(Figure { name, stock: Some(stock), ours, value: ours / stock, unit: TIMES, counted: EACH });
+    }
+    for (name, small, large) in
+        [("recording a byte, 1 KiB to 4 KiB", 1024, 4096), ("recording a byte, 4 KiB to 64 KiB", 4096, 65536)]
+    {
+        figures.push(per_byte(name, stock, ours, small, large)?);
+    }
+    let alone = ours.each("traced/kernel-rpc")?;
+    for (name, case) in [
+        ("kernel RPC, 16 tasks traced", "traced-16/kernel-rpc"),
+        ("kernel RPC, 256 tasks traced", "traced-256/kernel-rpc"),
+    ] {
+        let many = ours.each(case)?;
+        let value = many / alone;
+        figures.push(Figure { name, stock: None, ours: many, value, unit: "times one task traced", counted: EACH });
+    }
+    for (name, size) in [("payload text and data", payload.file), ("payload with zeroed memory", payload.memory)] {
+        let size = size as f64;
+        figures.push(Figure { name, stock: None, ours: size, value: size, unit: "bytes", counted: "bytes" });
+    }
+    Ok(figures)
+}
+
+/// What recording adds to sending one byte, against one copy of it by the kernel (`copyin`, which is what a byte more costs
+/// an untraced sender of small messages).
+fn per_byte(name: &'static str, stock: &Results, ours: &Results, small: u32, large: u32) -> Result<Figure, BenchError> {
+    let more = |results: &Results, who: &str, small: u32, large: u32| -> Result<f64, BenchError> {
+        let cost = |size: u32| results.each(&format!("{who}/send-{size}"));
+        Ok((cost(large)? - cost(small)?) / f64::from(large - small))
+    };
+    let copy = more(stock, "untraced", 32, 1024)?;
+    let recording = more(ours, "traced", small, large)? - more(stock, "untraced", small, large)?;
+    Ok(Figure {
+        name,
+        stock: Some(copy),
+        ours: recording,
+        value: recording / copy,
+        unit: "times one copy",
+        counted: "instructions a byte",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOCK: &str = "\
+bench untraced/kernel-rpc 8400 7
+bench untraced/task-rpc 14000 7
+bench untraced/send-32 600 1
+bench untraced/send-1024 724 1
+bench untraced/send-4096 1108 1
+bench untraced/send-65536 38788 1
+";
+
+    const OURS: &str = "\
+bench untraced/kernel-rpc 8421 7
+bench untraced/task-rpc 14028 7
+bench other-traced/kernel-rpc 8470 7
+bench other-traced/task-rpc 14140 7
+bench traced/kernel-rpc 16800 7
+bench traced/send-32 1300 1
+bench traced/send-1024 1548 1
+bench traced/send-4096 2316 1
+bench traced/send-65536 47676 1
+bench machine/kernel-rpc 192000 64
+bench machine/task-rpc 256000 64
+bench both-traced/task-rpc 512000 64
+bench traced-16/kernel-rpc 16800 7
+bench traced-256/kernel-rpc 17640 7
+";
+
+    #[test]
+    fn each_figure_is_what_its_unit_says() {
+        let stock = Results::parse(STOCK).unwrap();
+        let ours = Results::parse(OURS).unwrap();
+        let found = figures(&stock, &ours, PayloadSize { file: 10, memory: 20 }).unwrap();
+        let value = |name: &str| found.iter().find(|figure| figure.name == name).unwrap().value;
+        assert_eq!(value("kernel RPC, nobody traced"), 3.0);
+        assert_eq!(value("task RPC, nobody traced"), 2.0);
+        assert_eq!(value("kernel RPC, another task traced"), 10.0);
+        assert_eq!(value("task RPC, another task traced"), 10.0);
+        assert_eq!(value("kernel RPC, client traced, its own thread"), 2.0);
+        assert_eq!(value("kernel RPC, client traced, whole machine"), 2.5);
+        assert_eq!(value("task RPC, both traced, whole machine"), 4.0);
+        // 0.125 a byte is one copy; recording adds another one.
+        assert_eq!(value("recording a byte, 1 KiB to 4 KiB"), 1.0);
+        assert!((value("recording a byte, 4 KiB to 64 KiB") - 1.0).abs() < 0.01);
+        assert!((value("kernel RPC, 256 tasks traced") - 1.05).abs() < 1e-9);
+        assert_eq!(value("payload text and data"), 10.0);
+    }
+
+    #[test]
+    fn a_case_that_was_not_measured_is_an_error() {
+        let stock = Results::parse(STOCK).unwrap();
+        let error = figures(&stock, &stock, PayloadSize { file: 0, memory: 0 }).unwrap_err();
+        assert_eq!(error, BenchError::Missing { case: "other-traced/kernel-rpc".to_owned() });
+    }
+}

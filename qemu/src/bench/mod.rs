@@ -1,0 +1,9 @@
+//! What `cargo qemu bench` works with: the guest's lines, the figures made of them, the ceilings they must stay below.
+
+pub mod ceilings;
+pub mod figures;
+pub mod results;
+
+pub use ceilings::{Ceilings, Verdict};
+pub use figures::Figure;
+pub use results::Results;

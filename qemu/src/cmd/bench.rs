@@ -1,0 +1,118 @@
+//! `cargo qemu bench`: stock and instrumented kernel side by side, in retired instructions, against the ceilings.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use qemu::bench::figures::{PayloadSize, figures};
+use qemu::bench::{Ceilings, Figure, Results, Verdict, ceilings};
+use qemu::guest::workspace;
+use qemu::instrument;
+use qemu::kernel::KernelElf;
+use qemu::link::Linker;
+use qemu::plan;
+use qemu::setup::{self, Choices};
+use qemu::ui::Progress;
+use qemu::vm::{self, Input, Sinks};
+
+use crate::cli::{FAILURE, Options};
+
+/// The guest program that measures.
+const PROGRAM: &str = "bench-rpc";
+
+/// Steps of the build before the payload's turn.
+const STEPS: u64 = 4;
+
+/// The checked-in ceilings, and where the figures go, relative to the workspace and the target directory.
+const CEILINGS: &str = "qemu/bench-ceilings.json";
+const OUTPUT: &str = "bench.json";
+
+pub(crate) fn run(options: &Options) -> Result<u8> {
+    let choices = Choices { icount: true, kvm: false, ..options.choices() };
+    let ours = measure(&Choices { stock: false, ..choices.clone() })?;
+    let stock = measure(&Choices { stock: true, ..choices.clone() })?;
+    let figures = figures(&stock, &ours, payload_size(&choices)?)?;
+    let text = fs::read_to_string(workspace().join(CEILINGS)).with_context(|| format!("reading {CEILINGS}"))?;
+    let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {CEILINGS}"))?;
+
+    let target = qemu::guest::target_directory(&workspace());
+    let output = target.parent().unwrap_or(&target).join(OUTPUT);
+    let json = serde_json::to_string_pretty(&ceilings::json(&figures, &ceilings))?;
+    instrument::write(&output, json.as_bytes())?;
+    print!("{}", table(&figures, &ceilings));
+    println!("written  {}", output.display());
+    judge(&figures, &ceilings)
+}
+
+/// Boots one kernel and lets it be measured.
+fn measure(choices: &Choices) -> Result<Results> {
+    let output = boot(choices, &[PROGRAM.to_owned()])?;
+    Ok(Results::parse(&output)?)
+}
+
+/// Boots a machine that runs `arguments`; returns what they print.
+fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
+    let prepared = setup::prepare(choices)?;
+    let directory = prepared.boot_directory(arguments, Vec::new())?;
+    let (mut console, mut trace, mut kernel) = (Vec::new(), io::sink(), io::sink());
+    let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut kernel };
+    let outcome = vm::run(&prepared.machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ())?;
+    let text = String::from_utf8_lossy(&console).into_owned();
+    if outcome.status != 0 {
+        bail!("{} ended with {}:\n{text}", arguments.join(" "), outcome.status);
+    }
+    Ok(text)
+}
+
+/// Links the payload for this kernel once more and weighs it.
+fn payload_size(choices: &Choices) -> Result<PayloadSize> {
+    let mut progress = Progress::new(STEPS);
+    let built = setup::build(&mut progress)?;
+    let payload = built.builder.payload()?;
+    let kernel: &Path = choices.kernel.as_deref().unwrap_or(&built.stock_kernel);
+    let kernel = KernelElf::parse(instrument::read_kernel(kernel)?)?;
+    let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
+    Ok(PayloadSize { file: planned.plan.payload.filesz, memory: planned.plan.payload.memsz })
+}
+
+fn table(figures: &[Figure], ceilings: &Ceilings) -> String {
+    let mut text = format!("{:<44} {:>11} {:>12}  {:>10} {:>10}\n", "", "stock", "instrumented", "figure", "ceiling");
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{}", ceilings::rounded(value)));
+    for figure in figures {
+        text.push_str(&format!(
+            "{:<44} {:>11} {:>12}  {:>10} {:>10}  {}{}\n",
+            figure.name,
+            number(figure.stock),
+            number(Some(figure.ours)),
+            number(Some(figure.value)),
+            number(ceilings.of(figure.name)),
+            figure.unit,
+            if ceilings.judge(figure) == Verdict::Exceeded { "  EXCEEDED" } else { "" },
+        ));
+    }
+    text
+}
+
+/// Says which lines of the ceiling file are to change; fails if a ceiling is exceeded or names no figure.
+fn judge(figures: &[Figure], ceilings: &Ceilings) -> Result<u8> {
+    let mut failed = false;
+    for figure in figures {
+        let line = format!("\"{}\": {}", figure.name, ceilings::rounded(figure.value));
+        match ceilings.judge(figure) {
+            Verdict::Holds => {}
+            Verdict::CouldBeLower => eprintln!("lower the ceiling, {CEILINGS}: {line}"),
+            Verdict::NoCeiling => eprintln!("no ceiling yet, {CEILINGS}: {line}"),
+            Verdict::Exceeded => {
+                eprintln!("above the ceiling of {CEILINGS}: {line} {}", figure.unit);
+                failed = true;
+            }
+        }
+    }
+    for name in ceilings.names().filter(|name| figures.iter().all(|figure| figure.name != *name)) {
+        eprintln!("{CEILINGS} has a ceiling for `{name}`, which is no figure");
+        failed = true;
+    }
+    Ok(if failed { FAILURE } else { 0 })
+}
