@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 
 use crate::gnumach::{Kernel, Kmsg, Port, Task, mr, option};
 use crate::observe::{self, Call};
-use crate::state::State;
+use crate::state::{State, TracePort};
 
 /// `msgh_bits` of a record in transit: complex, and the destination is a send right.
 const RECORD_BITS: u32 = 0x8000_0000 | MACH_MSG_TYPE_PORT_SEND;
@@ -32,7 +32,7 @@ pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, message: Option<(
     let task = observe::current_task(kernel);
     let entry = kernel.task_entry(task);
     let number = state.number(entry, task)?;
-    let port = trace_port(kernel, state, entry, task)?;
+    let port = trace_port(kernel, state, task)?;
     let captured = message.map_or(0, |(_, size)| size as usize).min(record::MAX_BODY);
     let size = record::wire_size(captured);
     let Some(kmsg) = kernel.record_alloc(size) else {
@@ -88,16 +88,15 @@ pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u
 
 /// A new right to the task's trace port. Tracing ends here once the port is dead, and a task that receives from its own
 /// trace port is left alone.
-fn trace_port(kernel: &impl Kernel, state: &State, entry: u32, task: Task) -> Option<Port> {
-    let ours = state.port(entry, task)?;
-    let port = kernel.ipc_port_copy_send(ours);
-    if !port.is_valid() {
-        if let Some(dead) = state.remove(entry, task) {
-            kernel.set_task_entry(task, 0);
-            kernel.ipc_port_release_send(dead);
+fn trace_port(kernel: &impl Kernel, state: &State, task: Task) -> Option<Port> {
+    let port = match state.send_right(kernel, task) {
+        TracePort::Live(port) => port,
+        TracePort::None => return None,
+        TracePort::Dead(port) => {
+            kernel.ipc_port_release_send(port);
+            return None;
         }
-        return None;
-    }
+    };
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         kernel.ipc_port_release_send(port);
         return None;

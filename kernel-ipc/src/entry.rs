@@ -9,7 +9,6 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::gnumach::mach::{self, Mach};
 use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr};
 use crate::hooks::{kobject, lifecycle, message, receive, special_port};
-use crate::payload_abi::{HEADER_WORDS, Slot};
 use crate::state::State;
 
 static STATE: State = State::new();
@@ -24,20 +23,16 @@ macro_rules! stub {
             "cld",
             "cmp dword ptr [rip + {state} + {traced}], 0",
             concat!("je ", $original),
-            "mov rax, qword ptr [rip + rpctrace2_slots + {current_thread}]",
-            "mov rax, qword ptr [rax]",
-            "mov r11, qword ptr [rip + rpctrace2_slots + {thread_task}]",
-            "mov rax, qword ptr [rax + r11]",
-            "mov r11, qword ptr [rip + rpctrace2_slots + {task_entry}]",
-            "cmp dword ptr [rax + r11], 0",
+            // mov rax, segment:[address]: see payload_abi::link_symbols.
+            ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04, 0x25",
+            ".long rpctrace2_current_thread_address",
+            "mov rax, qword ptr [rax + rpctrace2_thread_task]",
+            "cmp dword ptr [rax + rpctrace2_task_entry], 0",
             concat!("je ", $original),
             $traced,
             concat!(".size ", $symbol, ", . - ", $symbol),
             state = sym STATE,
             traced = const State::TRACED_OFFSET,
-            current_thread = const 8 * (HEADER_WORDS + Slot::current_thread as usize),
-            thread_task = const 8 * (HEADER_WORDS + Slot::thread_task as usize),
-            task_entry = const 8 * (HEADER_WORDS + Slot::task_entry as usize),
         );
     };
 }

@@ -5,13 +5,19 @@
 //! commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
 
 /// First word of the slot table.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rpctrac2");
+
+/// What the slot of a lock holds on a kernel for one processor, which has none.
+pub const ABSENT: u64 = u64::MAX - 1;
+
+/// Lowest address of the kernel. Smaller values of a [`Need::PerCpu`] slot are offsets.
+pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 
 /// What an unfilled slot holds. The payload does not arm while one is left.
 pub const UNFILLED: u64 = u64::MAX;
@@ -49,7 +55,16 @@ pub enum Need {
         /// Tag of the struct.
         of: &'static str,
     },
-    /// Address of a member of the only element of a per-CPU array (a kernel built for one processor).
+    /// Byte offset of a `simple_lock_data_t` member, or [`ABSENT`] on a kernel for one processor, where it takes no room. All
+    /// locks must be there on the one kind of kernel and none on the other.
+    Lock {
+        /// Tag of the struct.
+        of: &'static str,
+        /// Path of the member.
+        member: &'static str,
+    },
+    /// Where a processor finds a member of its element of a per-CPU array: the member's address, if the array has one element;
+    /// else the member's offset, to be used with `%gs`, which points to the element.
     PerCpu {
         /// The array's symbol.
         array: &'static str,
@@ -113,11 +128,17 @@ const fn member(of: &'static str, member: &'static str) -> Need {
     Need::Member { of, member }
 }
 
+const fn lock(of: &'static str, member: &'static str) -> Need {
+    Need::Lock { of, member }
+}
+
 slots! {
-    /// Address of the pointer to the running thread.
+    /// Where the pointer to the running thread is.
     current_thread = Need::PerCpu { array: "percpu_array", of: "percpu", member: "active_thread" };
     /// `thread->task`.
     thread_task = member("thread", "task");
+    /// `thread->lock`.
+    thread_lock = lock("thread", "lock");
     /// `thread->thread_list`, the link of `task->thread_list`.
     thread_thread_list = member("thread", "thread_list");
     /// `thread->active`.
@@ -142,6 +163,8 @@ slots! {
     thread_ith_mqueue = member("thread", "saved.receive.mqueue");
     /// A hole of struct thread: the payload's thread number.
     thread_number = Need::Padding { of: "thread" };
+    /// `task->lock`.
+    task_lock = lock("task", "lock");
     /// `task->map`.
     task_map = member("task", "map");
     /// `task->thread_list`.
@@ -154,6 +177,8 @@ slots! {
     task_messages_sent = member("task", "messages_sent");
     /// A hole of struct task: 1 + index of the task's trace entry, or 0.
     task_entry = Need::Padding { of: "task" };
+    /// `port->ip_target.ipt_object.io_lock_data`.
+    port_lock = lock("ipc_port", "ip_target.ipt_object.io_lock_data");
     /// `port->ip_target.ipt_name`, the receiver's name for the port.
     port_receiver_name = member("ipc_port", "ip_target.ipt_name");
     /// `port->data.receiver`.
@@ -167,6 +192,24 @@ slots! {
     /// `kmsg->ikm_header`.
     kmsg_header = member("ipc_kmsg", "ikm_header");
 }
+
+/// Slots that the entry stubs need as parts of their instructions: symbols that the instrumenter defines for the link, as
+/// the values of the slots say.
+pub fn link_symbols(slot: impl Fn(Slot) -> u64) -> [(&'static str, u64); 4] {
+    let current_thread = slot(Slot::current_thread);
+    // Prefixes of an instruction; the one for %ds has no meaning in 64-bit mode.
+    let segment = if current_thread < KERNEL_BASE { GS_PREFIX } else { DS_PREFIX };
+    [
+        ("rpctrace2_current_thread_segment", segment),
+        // The processor extends the sign of a 32-bit address.
+        ("rpctrace2_current_thread_address", current_thread & 0xffff_ffff),
+        ("rpctrace2_thread_task", slot(Slot::thread_task)),
+        ("rpctrace2_task_entry", slot(Slot::task_entry)),
+    ]
+}
+
+const GS_PREFIX: u64 = 0x65;
+const DS_PREFIX: u64 = 0x3e;
 
 /// Every redirected place. The payload's symbol has the original's signature.
 pub const HOOKS: &[Hook] = &[

@@ -1,10 +1,16 @@
 //! What the payload knows: which tasks are traced and where to, and the numbers it gives out.
+//!
+//! Lock order on kernels for several processors: kernel code holds no lock when it calls a hook. The payload takes `table`,
+//! and inside it only a port's `ip_lock` (in `ipc_port_copy_send`, which neither blocks nor calls on); `transit` alone;
+//! `task_lock`, inside it a thread's `thread_lock` at splsched, as the kernel does; an `ip_lock` alone. No lock of the
+//! payload is held across anything else of the kernel. All are taken at spl0 by code that is not preempted; no interrupt
+//! handler takes them. A task's number in the table, kept in the task, changes only under `table`.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::mutex::SpinMutex;
 
-use crate::gnumach::{Kmsg, Port, Task};
+use crate::gnumach::{Kernel, Kmsg, Port, Task};
 
 /// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
 pub const CAPACITY: usize = 256;
@@ -52,6 +58,17 @@ impl Default for State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// What a task's records go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TracePort {
+    /// Nothing: the task is not traced.
+    None,
+    /// A live port: a right of the caller's.
+    Live(Port),
+    /// Nothing any more: the table's right to a dead port, which the caller releases.
+    Dead(Port),
+}
+
 impl State {
     /// Where the entry stubs find the number of traced tasks.
     pub const TRACED_OFFSET: usize = core::mem::offset_of!(Self, traced);
@@ -75,17 +92,16 @@ impl State {
         self.traced.load(Relaxed) != 0
     }
 
-    /// Sets or replaces a task's trace port. `known` is the task's present entry number (0 for none). Returns the entry
-    /// number and the right that was replaced.
+    /// Sets or replaces a task's trace port. Returns the right that was replaced.
     ///
     /// # Errors
     /// [`Full`] when [`CAPACITY`] tasks are traced; `port` is still the caller's then.
-    pub fn set(&self, known: u32, task: Task, port: Port) -> Result<(u32, Port), Full> {
+    pub fn set(&self, kernel: &impl Kernel, task: Task, port: Port) -> Result<Port, Full> {
         let mut table = self.table.lock();
-        if let Some(entry) = table.find(known, task) {
+        if let Some(entry) = table.find(kernel.task_entry(task), task) {
             let old = core::mem::replace(&mut entry.port, port);
             entry.dropped = 0;
-            return Ok((known, old));
+            return Ok(old);
         }
         let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
         let entry = Some(Entry { task, number, port, dropped: 0 });
@@ -102,17 +118,23 @@ impl State {
                 end
             }
         };
+        kernel.set_task_entry(task, index as u32 + 1);
         self.traced.fetch_add(1, Relaxed);
-        Ok((index as u32 + 1, Port::NULL))
+        Ok(Port::NULL)
     }
 
     /// Ends the tracing of a task; returns its right, which the caller releases.
-    pub fn remove(&self, known: u32, task: Task) -> Option<Port> {
-        let mut table = self.table.lock();
+    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Option<Port> {
+        self.take(kernel, &mut self.table.lock(), task)
+    }
+
+    fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<Port> {
+        let known = kernel.task_entry(task);
         let port = table.find(known, task)?.port;
         if let Some(slot) = table.entries.get_mut((known - 1) as usize) {
             *slot = None;
         }
+        kernel.set_task_entry(task, 0);
         self.traced.fetch_sub(1, Relaxed);
         Some(port)
     }
@@ -122,9 +144,16 @@ impl State {
         self.table.lock().find(known, task).map(|entry| entry.number)
     }
 
-    /// Our right to a task's trace port; it stays ours.
-    pub fn port(&self, known: u32, task: Task) -> Option<Port> {
-        self.table.lock().find(known, task).map(|entry| entry.port)
+    /// A new right to a task's trace port. Tracing ends here once the port is dead.
+    pub fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
+        let mut table = self.table.lock();
+        let Some(entry) = table.find(kernel.task_entry(task), task) else { return TracePort::None };
+        // Under the lock, because whoever replaces the port releases our right to it.
+        let port = kernel.ipc_port_copy_send(entry.port);
+        if port.is_valid() {
+            return TracePort::Live(port);
+        }
+        self.take(kernel, &mut table, task).map_or(TracePort::None, TracePort::Dead)
     }
 
     /// Takes the number of records lost since the last delivered one.

@@ -39,14 +39,6 @@ pub enum InstrumentError {
     /// The output of an earlier run.
     #[error("already instrumented: the file holds a slot table of this tool; give the stock kernel instead")]
     AlreadyInstrumented,
-    /// A kernel for several processors.
-    #[error("kernels for several processors are not supported yet: {array} has {elements} elements, expected 1")]
-    Smp {
-        /// The per-CPU array.
-        array: String,
-        /// How many elements it has.
-        elements: u64,
-    },
     /// Everything that was looked for and not found as expected.
     #[error("{}", list(.0))]
     Misses(Vec<Miss>),
@@ -100,6 +92,37 @@ pub enum InstrumentError {
 /// One thing that was looked for in a kernel and not found as expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Miss {
+    /// The per-CPU array is not one of whole elements.
+    #[error("{array}: expected a multiple of {element} bytes, found {size}")]
+    PerCpuSize {
+        /// The array.
+        array: String,
+        /// Its size.
+        size: u64,
+        /// The size of its element.
+        element: u64,
+    },
+    /// A kernel for several processors that does not reach its per-CPU data as expected.
+    #[error("{wanted_by}: expected instructions that load %gs:{offset:#x}, found none")]
+    Segment {
+        /// The member's offset.
+        offset: u64,
+        /// What needs it.
+        wanted_by: String,
+    },
+    /// A lock where there should be none, or none where there should be one.
+    #[error(
+        "slot {slot}: expected {} on a kernel for {}, found {}",
+        if *several { "a lock" } else { "no lock" },
+        if *several { "several processors" } else { "one processor" },
+        if *several { "none" } else { "one" }
+    )]
+    Lock {
+        /// The slot.
+        slot: String,
+        /// Whether the kernel is for several processors.
+        several: bool,
+    },
     /// No such symbol.
     #[error("symbol {name} (for {wanted_by}): missing")]
     SymbolMissing {

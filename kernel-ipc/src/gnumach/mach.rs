@@ -1,13 +1,16 @@
 //! The running kernel: struct members by the offsets in the slot table, functions by their symbols.
 //!
-//! Every function here is called from a hook at spl0 with nothing locked, on a kernel built for one processor without
-//! kernel preemption: between two calls that may block, nothing else runs but interrupt handlers, which touch no IPC state.
+//! Every function here is called from a hook at spl0, on a kernel without kernel preemption, with nothing locked but the
+//! payload's own table. On a kernel for one processor nothing else runs between two calls that may block but interrupt
+//! handlers, which touch no IPC state. On a kernel for several, members that other processors change are read under the
+//! kernel's own simple locks (`state` has the order); the rest belongs to the current thread or never changes.
 
+use core::arch::asm;
 use core::ffi::c_char;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed, fence};
 
 use super::{Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress};
-use crate::payload_abi::{HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
+use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
 
 /// Filled by the instrumenter before boot.
 #[unsafe(no_mangle)]
@@ -61,6 +64,8 @@ unsafe extern "C" {
     fn task_reference(task: usize);
     fn kalloc(size: usize) -> usize;
     fn copyout(from: *const u32, to: u64, size: usize) -> i32;
+    fn splsched() -> u32;
+    fn splx(level: u32);
     fn record_time_stamp(stamp: *mut TimeValue64);
     fn printf(format: *const c_char, ...) -> i32;
     fn mach_msg_continue();
@@ -104,20 +109,56 @@ pub struct Mach;
 /// Reads a member of a kernel struct.
 fn load<T: Copy>(base: usize, offset: Slot) -> T {
     // SAFETY: `base` is a live struct of the kernel that the handle's owner holds or that the current thread keeps alive, and
-    // the slot is the offset DWARF gives for a member of that struct with this size; nothing writes it meanwhile (no preemption).
-    unsafe { ((base + slot(offset)) as *const T).read() }
+    // the slot is the offset DWARF gives for a member of that struct with this size. Another processor may change the member
+    // where the caller says so; it is read with one instruction then.
+    unsafe { ((base + slot(offset)) as *const T).read_volatile() }
 }
 
 /// Writes a member of a kernel struct.
 fn store<T>(base: usize, offset: Slot, value: T) {
     // SAFETY: as for `load`; the members written are the payload's own holes and those the hook stands in for the kernel to write.
-    unsafe { ((base + slot(offset)) as *mut T).write(value) }
+    unsafe { ((base + slot(offset)) as *mut T).write_volatile(value) }
 }
 
 /// Reads a member of the message header of a kmsg.
 fn header<T: Copy>(kmsg: Kmsg, offset: usize) -> T {
     // SAFETY: the caller owns the kmsg, whose header is 32 bytes; `offset` is that of a header member of this size.
     unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + offset) as *const T).read() }
+}
+
+/// A member of a kernel struct that is changed atomically.
+fn atomic64(base: usize, offset: Slot) -> &'static AtomicU64 {
+    // SAFETY: as for `load`; the reference is used at once, while the struct lives, and the member is an aligned word.
+    unsafe { &*((base + slot(offset)) as *const AtomicU64) }
+}
+
+/// A held `simple_lock` of the kernel; nothing on a kernel for one processor.
+struct SimpleLock(Option<&'static AtomicU32>);
+
+impl SimpleLock {
+    /// Corresponds to `simple_lock`: a word that is 1 while held.
+    fn take(base: usize, offset: Slot) -> Self {
+        let place = slot(offset);
+        if place as u64 == ABSENT {
+            return Self(None);
+        }
+        // SAFETY: `base` is a live struct that outlives the guard, and the slot its aligned 4-byte lock word.
+        let word = unsafe { &*((base + place) as *const AtomicU32) };
+        while word.swap(1, Ordering::Acquire) != 0 {
+            while word.load(Relaxed) != 0 {
+                core::hint::spin_loop();
+            }
+        }
+        Self(Some(word))
+    }
+}
+
+impl Drop for SimpleLock {
+    fn drop(&mut self) {
+        if let Some(word) = self.0 {
+            word.store(0, Ordering::Release);
+        }
+    }
 }
 
 const MSGH_SIZE: usize = 4;
@@ -151,13 +192,40 @@ fn continuation(swap_func: usize) -> Continuation {
     [Plain, Options, TracedPlain, TracedOptions].into_iter().find(|&known| address(known) == swap_func).unwrap_or(Other)
 }
 
+/// Replaces the continuation of a sleeping receiver, under its lock as the scheduler does where threads run in parallel.
+fn convert(thread: usize, replace: fn(Continuation) -> Continuation) {
+    // SAFETY: may be called at any level; the result goes back to splx below.
+    let level = unsafe { splsched() };
+    let lock = SimpleLock::take(thread, Slot::thread_lock);
+    // Elsewhere thread_halt may just have looked at the continuation of a thread that it makes give up its receive.
+    let halted_elsewhere = lock.0.is_some() && load::<u32>(thread, Slot::thread_ast) & AST_HALTING != 0;
+    let old = continuation(load(thread, Slot::thread_swap_func));
+    let new = replace(old);
+    if new != old && !halted_elsewhere {
+        store(thread, Slot::thread_swap_func, address(new));
+    }
+    drop(lock);
+    // SAFETY: the level that splsched found.
+    unsafe { splx(level) };
+}
+
 /// `AST_HALT | AST_TERMINATE`.
 const AST_HALTING: u32 = 1 | 2;
 
 impl Kernel for Mach {
     fn current_thread(&self) -> Thread {
-        // SAFETY: the slot is the address of percpu_array[0].active_thread, which is always a live thread.
-        Thread(unsafe { (slot(Slot::current_thread) as *const usize).read_volatile() })
+        let thread;
+        // SAFETY: mov rax, segment:[address] (see payload_abi::link_symbols) reads this processor's active_thread, which is
+        // always a live thread, and changes nothing. It is not `pure`: the word belongs to another thread after a wait.
+        unsafe {
+            asm!(
+                ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04, 0x25",
+                ".long rpctrace2_current_thread_address",
+                out("rax") thread,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        Thread(thread)
     }
 
     fn thread_task(&self, thread: Thread) -> Task {
@@ -215,6 +283,9 @@ impl Kernel for Mach {
     }
 
     fn task_is_alive(&self, task: Task) -> bool {
+        // Between an entry's appearance and this look, against ipc_task_terminate, which clears the member before it looks for
+        // an entry: one of both sees the other.
+        fence(Ordering::SeqCst);
         load::<usize>(task.0, Slot::task_itk_self) != 0
     }
 
@@ -224,25 +295,22 @@ impl Kernel for Mach {
     }
 
     fn uncount_sent(&self, task: Task) {
-        let sent: u64 = load(task.0, Slot::task_messages_sent);
-        store(task.0, Slot::task_messages_sent, sent.wrapping_sub(1));
+        atomic64(task.0, Slot::task_messages_sent).fetch_sub(1, Relaxed);
     }
 
     fn convert_sleeping_receivers(&self, task: Task, replace: fn(Continuation) -> Continuation) {
         let current = self.current_thread();
         let end = task.0 + slot(Slot::task_thread_list);
+        let task_lock = SimpleLock::take(task.0, Slot::task_lock);
         // The queue's links point to the threads themselves; its head ends it.
         let mut thread: usize = load(task.0, Slot::task_thread_list);
         while thread != end {
             if thread != current.0 {
-                let old = continuation(load(thread, Slot::thread_swap_func));
-                let new = replace(old);
-                if new != old {
-                    store(thread, Slot::thread_swap_func, address(new));
-                }
+                convert(thread, replace);
             }
             thread = load(thread, Slot::thread_thread_list);
         }
+        drop(task_lock);
     }
 
     fn task_send_right(&self, task: Task) -> Port {
@@ -263,6 +331,7 @@ impl Kernel for Mach {
     }
 
     fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+        let _lock = SimpleLock::take(port.0, Slot::port_lock);
         load::<u32>(port.0, Slot::port_receiver_name) != 0 && load::<usize>(port.0, Slot::port_receiver) == space.0
     }
 

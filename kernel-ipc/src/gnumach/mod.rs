@@ -7,7 +7,7 @@ pub mod fake;
 #[cfg(target_os = "none")]
 pub mod mach;
 
-use crate::payload_abi::Slot;
+use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS};
 
 macro_rules! handle {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -242,9 +242,13 @@ pub trait Kernel {
     fn report_dropped(&self, total: u32);
 }
 
-/// Whether a slot's value can be what it stands for: an address in the kernel, or an offset into a struct.
+/// Whether a slot's value can be what it stands for: an address in the kernel, an offset into a struct, or no lock.
 pub fn is_plausible(index: usize, value: u64) -> bool {
-    const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
     const MAX_OFFSET: u64 = 0x10_0000;
-    if index == Slot::current_thread as usize { value >= KERNEL_BASE } else { value < MAX_OFFSET }
+    let need = SLOTS.get(index).map(|spec| spec.need);
+    match need {
+        Some(Need::PerCpu { .. }) => value >= KERNEL_BASE || value < MAX_OFFSET,
+        Some(Need::Lock { .. }) => value == ABSENT || value < MAX_OFFSET,
+        _ => value < MAX_OFFSET,
+    }
 }

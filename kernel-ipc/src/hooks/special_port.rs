@@ -1,7 +1,7 @@
 //! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`.
 
 use crate::gnumach::{Continuation, Kernel, Port, Task, mr};
-use crate::state::State;
+use crate::state::{State, TracePort};
 
 /// Answers for `TASK_TRACE_PORT`: a new send right, or `Port::NULL` if the task is not traced.
 ///
@@ -11,7 +11,14 @@ pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32>
     if !kernel.task_is_alive(task) {
         return Err(mr::KERN_FAILURE);
     }
-    Ok(state.port(kernel.task_entry(task), task).map_or(Port::NULL, |port| kernel.ipc_port_copy_send(port)))
+    Ok(match state.send_right(kernel, task) {
+        TracePort::Live(port) => port,
+        TracePort::None => Port::NULL,
+        TracePort::Dead(port) => {
+            kernel.ipc_port_release_send(port);
+            Port::DEAD
+        }
+    })
 }
 
 /// Sets a task's trace port; a null or dead port ends tracing. Consumes the right when it returns `KERN_SUCCESS`.
@@ -25,25 +32,35 @@ pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
     if !kernel.task_is_alive(task) {
         return mr::KERN_FAILURE;
     }
-    let known = kernel.task_entry(task);
     let old = if port.is_valid() {
         if kernel.port_is_received_in(port, kernel.task_space(task)) {
             return mr::KERN_FAILURE;
         }
-        let Ok((entry, old)) = state.set(known, task, port) else {
+        let Ok(old) = state.set(kernel, task, port) else {
             return mr::KERN_RESOURCE_SHORTAGE;
         };
-        kernel.set_task_entry(task, entry);
+        if !kernel.task_is_alive(task) {
+            return ended_meanwhile(kernel, state, task, old);
+        }
         kernel.convert_sleeping_receivers(task, traced);
         old
     } else {
-        kernel.set_task_entry(task, 0);
-        state.remove(known, task).unwrap_or(Port::NULL)
+        state.remove(kernel, task).unwrap_or(Port::NULL)
     };
     if old.is_valid() {
         kernel.ipc_port_release_send(old);
     }
     mr::SUCCESS
+}
+
+/// The task died on another processor after it was found alive: takes back what was set, unless `ipc_task_terminate` has done so.
+#[cold]
+fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Port) -> u32 {
+    if old.is_valid() {
+        kernel.ipc_port_release_send(old);
+    }
+    // On failure the caller keeps its right; if the entry is gone, the right went with it.
+    if state.remove(kernel, task).is_some() { mr::KERN_FAILURE } else { mr::SUCCESS }
 }
 
 /// The continuation that records what a thread receives when it wakes up. It behaves like the original once tracing ends,

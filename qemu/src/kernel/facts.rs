@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::error::{InstrumentError, Miss};
+use iced_x86::{Code, Decoder, DecoderOptions, Register};
+
+use crate::error::Miss;
+use crate::kernel::code::functions;
 use crate::kernel::dwarf::{Field, Layout, Layouts};
 use crate::kernel::elf::KernelElf;
-use crate::payload_abi::{Need, SLOTS, SlotSpec};
+use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS, SlotSpec};
+
+/// Size of `simple_lock_data_t` on kernels for several processors.
+const LOCK_BITS: u64 = 32;
 
 /// C name of a trap table entry's type.
 pub const TRAP_TYPE: &str = "mach_trap_t";
@@ -33,6 +39,7 @@ pub fn wanted_structs(specs: &[SlotSpec]) -> Vec<&'static str> {
             | Need::Bit { of, .. }
             | Need::Size { of }
             | Need::Padding { of }
+            | Need::Lock { of, .. }
             | Need::PerCpu { of, .. } => of,
         })
         .collect();
@@ -43,40 +50,31 @@ pub fn wanted_structs(specs: &[SlotSpec]) -> Vec<&'static str> {
 }
 
 /// Fills [`SLOTS`]; what is not found is added to `misses`.
-pub fn slots(kernel: &KernelElf, layouts: &Layouts, misses: &mut Vec<Miss>) -> Result<Vec<SlotValue>, InstrumentError> {
+pub fn slots(kernel: &KernelElf, layouts: &Layouts, misses: &mut Vec<Miss>) -> Vec<SlotValue> {
     fill(SLOTS, kernel, layouts, misses)
 }
 
 /// Fills any list of slots; what is not found is added to `misses`.
-pub fn fill(
-    specs: &[SlotSpec],
-    kernel: &KernelElf,
-    layouts: &Layouts,
-    misses: &mut Vec<Miss>,
-) -> Result<Vec<SlotValue>, InstrumentError> {
+pub fn fill(specs: &[SlotSpec], kernel: &KernelElf, layouts: &Layouts, misses: &mut Vec<Miss>) -> Vec<SlotValue> {
     let mut holes = HashMap::new();
     let mut values = Vec::new();
     for spec in specs {
-        match answer(spec, kernel, layouts, &mut holes)? {
+        match answer(spec, kernel, layouts, &mut holes) {
             Ok((value, evidence)) => values.push(SlotValue { name: spec.name, value, evidence }),
             // One ambiguous struct has one line, however many slots ask about it.
             Err(miss) if !same_struct(misses, &miss) => misses.push(miss),
             Err(_) => {}
         }
     }
-    Ok(values)
+    agree_on_locks(specs, &values, misses);
+    values
 }
 
 type Answer = Result<(u64, String), Miss>;
 
-fn answer(
-    spec: &SlotSpec,
-    kernel: &KernelElf,
-    layouts: &Layouts,
-    holes: &mut HashMap<&'static str, usize>,
-) -> Result<Answer, InstrumentError> {
+fn answer(spec: &SlotSpec, kernel: &KernelElf, layouts: &Layouts, holes: &mut HashMap<&'static str, usize>) -> Answer {
     let name = format!("slot {}", spec.name);
-    Ok(match spec.need {
+    match spec.need {
         Need::Member { of, member } => byte_member(layouts, of, member, &name),
         Need::Bit { of, member } => bit_member(layouts, of, member, &name),
         Need::Size { of } => layouts.layout(of, &name).map(|layout| (layout.size, whole(layout))),
@@ -89,8 +87,9 @@ fn answer(
                 None => Err(Miss::NoPadding { of: of.to_owned(), wanted_by: name.clone() }),
             }
         }),
-        Need::PerCpu { array, of, member } => return per_cpu(kernel, layouts, array, of, member, &name),
-    })
+        Need::Lock { of, member } => lock(layouts, of, member, &name),
+        Need::PerCpu { array, of, member } => per_cpu(kernel, layouts, array, of, member, &name),
+    }
 }
 
 fn byte_member(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Answer {
@@ -112,25 +111,65 @@ fn bit_member(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Ans
     Ok(((field.bit_offset / 8) << 8 | (field.bit_offset % 8), evidence(layout, field)))
 }
 
-fn per_cpu(
-    kernel: &KernelElf,
-    layouts: &Layouts,
-    array: &str,
-    of: &str,
-    member: &str,
-    wanted_by: &str,
-) -> Result<Answer, InstrumentError> {
-    let found = kernel.symbol(array, wanted_by).and_then(|symbol| Ok((symbol, layouts.layout(of, wanted_by)?)));
-    let (symbol, layout) = match found {
-        Ok(found) => found,
-        Err(miss) => return Ok(Err(miss)),
-    };
-    if layout.size == 0 || symbol.size != layout.size {
-        let elements = symbol.size.checked_div(layout.size).unwrap_or(0);
-        return Err(InstrumentError::Smp { array: array.to_owned(), elements });
+fn per_cpu(kernel: &KernelElf, layouts: &Layouts, array: &str, of: &str, member: &str, wanted_by: &str) -> Answer {
+    let symbol = kernel.symbol(array, wanted_by)?;
+    let layout = layouts.layout(of, wanted_by)?;
+    let (offset, why) = byte_member(layouts, of, member, wanted_by)?;
+    let elements = symbol.size.checked_div(layout.size).filter(|count| count * layout.size == symbol.size);
+    match elements {
+        Some(1) => Ok((symbol.address + offset, format!("{array} at {:#x} + {why}", symbol.address))),
+        Some(2..) => {
+            let uses = segment_uses(kernel, offset);
+            if uses == 0 {
+                return Err(Miss::Segment { offset, wanted_by: wanted_by.to_owned() });
+            }
+            Ok((offset, format!("%gs, {why}, {uses} instructions read it so")))
+        }
+        _ => Err(Miss::PerCpuSize { array: array.to_owned(), size: symbol.size, element: layout.size }),
     }
-    Ok(byte_member(layouts, of, member, wanted_by)
-        .map(|(offset, why)| (symbol.address + offset, format!("{array} at {:#x} + {why}", symbol.address))))
+}
+
+/// How many instructions of the kernel load a register from this offset of `%gs`.
+fn segment_uses(kernel: &KernelElf, offset: u64) -> usize {
+    let count = |(address, code): (u64, &[u8])| {
+        let instructions = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+        instructions
+            .into_iter()
+            .filter(|found| {
+                found.code() == Code::Mov_r64_rm64
+                    && found.segment_prefix() == Register::GS
+                    && found.memory_base() == Register::None
+                    && found.memory_index() == Register::None
+                    && found.memory_displacement64() == offset
+            })
+            .count()
+    };
+    functions(kernel).into_iter().map(count).sum()
+}
+
+/// A lock word, or none where the member takes no room.
+fn lock(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Answer {
+    let layout = layouts.layout(of, wanted_by)?;
+    let field = layout.field(member, wanted_by)?;
+    match field.bit_size {
+        0 => Ok((ABSENT, format!("{}.{} takes no room, {}", layout.tag, field.path, whole(layout)))),
+        LOCK_BITS => Ok((field.bit_offset / 8, evidence(layout, field))),
+        bits => {
+            Err(wrong(layout, member, wanted_by, &format!("expected a lock of {LOCK_BITS} bits or none, found {bits}")))
+        }
+    }
+}
+
+/// A kernel for one processor has no locks, one for several has all of them.
+fn agree_on_locks(specs: &[SlotSpec], values: &[SlotValue], misses: &mut Vec<Miss>) {
+    let value = |spec: &SlotSpec| values.iter().find(|value| value.name == spec.name).map(|value| value.value);
+    let per_cpu = specs.iter().filter(|spec| matches!(spec.need, Need::PerCpu { .. })).find_map(value);
+    let Some(several) = per_cpu.map(|place| place < KERNEL_BASE) else { return };
+    for spec in specs {
+        if matches!(spec.need, Need::Lock { .. }) && value(spec).is_some_and(|place| (place != ABSENT) != several) {
+            misses.push(Miss::Lock { slot: spec.name.to_owned(), several });
+        }
+    }
 }
 
 fn wrong(layout: &Layout, member: &str, wanted_by: &str, why: &str) -> Miss {

@@ -1,5 +1,6 @@
 //! Everything that is read from a kernel file: its ELF structure, its DWARF, and the facts the payload asks for.
 
+pub mod code;
 pub mod dwarf;
 pub mod elf;
 pub mod facts;

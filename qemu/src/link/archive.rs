@@ -28,10 +28,16 @@ impl Archive {
         Ok(Self { path: path.to_owned(), bytes })
     }
 
-    /// What the library lacks of `roots`, and what those reach that neither the library nor the kernel defines.
+    /// What the library lacks of `roots`, and what those reach that neither the library nor the kernel nor `given` defines.
     ///
     /// Follows relocations section by section as `--gc-sections` does, so that dead code of `core` asks for nothing.
-    pub fn misses(&self, roots: &[&str], kernel: &KernelElf) -> Result<Vec<Miss>, InstrumentError> {
+    pub fn misses(
+        &self,
+        roots: &[&str],
+        given: &[(&str, u64)],
+        kernel: &KernelElf,
+    ) -> Result<Vec<Miss>, InstrumentError> {
+        let known = |name: &str| kernel.exports(name) || given.iter().any(|&(symbol, _)| symbol == name);
         let members = self.members()?;
         let defined = definitions(&members);
         let mut misses = Vec::new();
@@ -60,7 +66,7 @@ impl Archive {
                 match place {
                     Some(place) if seen.insert(place) => todo.push(place),
                     Some(_) => {}
-                    None if kernel.exports(name) || symbol.is_weak() || !undefined.insert(name.to_owned()) => {}
+                    None if known(name) || symbol.is_weak() || !undefined.insert(name.to_owned()) => {}
                     None => misses.push(Miss::PayloadUndefined {
                         name: name.to_owned(),
                         used_by: section.name().unwrap_or("?").to_owned(),

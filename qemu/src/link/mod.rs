@@ -72,13 +72,14 @@ impl Linker {
         &self.path
     }
 
-    /// Links `archive` at `base` with the symbols of `kernel`, keeping `roots`.
+    /// Links `archive` at `base` with the symbols of `kernel` and the `defined` ones, keeping `roots`.
     pub fn link(
         &self,
         archive: &Path,
         kernel: &KernelElf,
         base: u64,
         roots: &[&str],
+        defined: &[(&str, u64)],
     ) -> Result<Linked, InstrumentError> {
         let io_error = |what, path: &Path| {
             let path = path.to_owned();
@@ -94,6 +95,7 @@ impl Linker {
         command
             .args(["-flavor", "gnu", "-m", "elf_x86_64", "-static", "-nostdlib", "--gc-sections", "--omagic"])
             .args(["--no-dynamic-linker", "--orphan-handling=error", "-z", "norelro", "--build-id=none"])
+            .args(defined.iter().map(|(name, value)| format!("--defsym={name}={value:#x}")))
             .arg("-T")
             .arg(&script)
             .arg("--just-symbols")

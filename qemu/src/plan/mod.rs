@@ -72,22 +72,30 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let layouts = Layouts::read(kernel.bytes(), &facts::wanted_structs(SLOTS))?;
     let archive = Archive::read(payload)?;
     let mut misses = Vec::new();
-    let slots = facts::slots(kernel, &layouts, &mut misses)?;
+    let slots = facts::slots(kernel, &layouts, &mut misses);
     let sites = hooks::find(HOOKS, kernel, &layouts, &mut misses);
     let boot_ends = collect(place::boot_data_ends(kernel), &mut misses).unwrap_or_default();
     let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
-    misses.extend(archive.misses(&roots(), kernel)?);
+    misses.extend(archive.misses(&roots(), &link_symbols(&slots), kernel)?);
     let Some(end) = end.filter(|_| misses.is_empty()) else {
         return Err(InstrumentError::Misses(misses));
     };
     let base = place::base(kernel, end)?;
-    let linked = linker.link(payload, kernel, base, &roots())?;
+    let linked = linker.link(payload, kernel, base, &roots(), &link_symbols(&slots))?;
     assemble(kernel, linked, slots, &sites, &boot_ends)
 }
 
 /// Symbols of the payload that must survive the link.
 fn roots() -> Vec<&'static str> {
     std::iter::once(payload_abi::SLOTS_SYMBOL).chain(HOOKS.iter().map(|hook| hook.symbol)).collect()
+}
+
+/// Symbols that are defined for the payload. Without a value for a slot there is a miss, and nothing is linked.
+fn link_symbols(slots: &[SlotValue]) -> [(&'static str, u64); 4] {
+    payload_abi::link_symbols(|wanted| {
+        let name = SLOTS[wanted as usize].name;
+        slots.iter().find(|slot| slot.name == name).map_or(payload_abi::UNFILLED, |slot| slot.value)
+    })
 }
 
 fn assemble(

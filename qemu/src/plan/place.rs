@@ -3,9 +3,9 @@
 use iced_x86::{Code, Decoder, DecoderOptions};
 
 use crate::error::{InstrumentError, Miss};
+use crate::kernel::code::functions;
 use crate::kernel::elf::{KERNEL_OFFSET, KernelElf};
 use crate::plan::Patch;
-use crate::plan::hooks::functions;
 
 const PAGE: u64 = 0x1000;
 

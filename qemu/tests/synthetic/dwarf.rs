@@ -41,6 +41,7 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
     for spec in specs {
         let (of, member) = match spec.need {
             Need::Member { of, member } | Need::Bit { of, member } | Need::PerCpu { of, member, .. } => (of, member),
+            Need::Lock { of, member } => (of, member),
             Need::Padding { of } | Need::Size { of } => (of, ""),
         };
         let index = structs.iter().position(|s| s.tag == of).unwrap_or_else(|| {
@@ -62,8 +63,10 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
                 place.size += 16;
             }
             Need::Size { .. } => {}
+            // For one processor: a member without room.
+            Need::Lock { .. } => add_path(&mut place.members, offset, 0, member),
             Need::Member { .. } | Need::PerCpu { .. } => {
-                add_path(&mut place.members, offset, member);
+                add_path(&mut place.members, offset, 8, member);
                 place.size += 8;
             }
         }
@@ -72,9 +75,9 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
 }
 
 /// Adds a member with nested structs for its path; those are as large as the struct so far.
-fn add_path(members: &mut Vec<Member>, offset: u64, path: &str) {
+fn add_path(members: &mut Vec<Member>, offset: u64, size: u64, path: &str) {
     let Some((head, tail)) = path.split_once('.') else {
-        members.push(Member::plain(path, offset, 8));
+        members.push(Member::plain(path, offset, size));
         return;
     };
     let index = members.iter().position(|member| member.name.as_deref() == Some(head)).unwrap_or_else(|| {
@@ -82,8 +85,8 @@ fn add_path(members: &mut Vec<Member>, offset: u64, path: &str) {
         members.len() - 1
     });
     let nested = &mut members[index];
-    nested.size = offset + 8 - nested.offset;
-    add_path(&mut nested.inner, offset - nested.offset, tail);
+    nested.size = nested.size.max(offset + size - nested.offset);
+    add_path(&mut nested.inner, offset - nested.offset, size, tail);
 }
 
 /// The DWARF sections of one unit with these structs.

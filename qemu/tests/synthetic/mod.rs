@@ -113,6 +113,13 @@ impl Kernel {
         self.symbol(name, address, 6, true);
     }
 
+    /// Adds a function with this code.
+    pub fn function(&mut self, name: &str, code: &[u8]) {
+        let address = TEXT + self.text.len() as u64;
+        self.text.extend_from_slice(code);
+        self.symbol(name, address, code.len() as u64, true);
+    }
+
     fn data(&mut self, functions: &BTreeMap<String, u64>) {
         self.data = vec![0; usize::try_from(TRAPS * TRAP_SIZE).unwrap()];
         self.symbol("mach_trap_table", DATA, TRAPS * TRAP_SIZE, false);
