@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use qemu::fetch::packages::{Flavour, SUITE};
 use qemu::setup::Choices;
 
 use crate::cmd;
@@ -31,6 +32,15 @@ pub(crate) struct Options {
     /// A stock GNU Mach kernel file (.gz or not) instead of Debian's.
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
+    /// The Debian suite the kernel comes from.
+    #[arg(long, default_value = SUITE, conflicts_with = "kernel", value_parser = suite)]
+    suite: String,
+    /// Debian's kernel for one processor or for several (smp is in sid).
+    #[arg(long, value_enum, default_value_t = KernelFlavour::Up, conflicts_with = "kernel")]
+    flavour: KernelFlavour,
+    /// Processors of the machine; a kernel for one processor uses the first.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    smp: u32,
     /// Boot the kernel as it is, without instrumenting it.
     #[arg(long)]
     stock: bool,
@@ -46,6 +56,31 @@ pub(crate) struct Options {
     /// Stop the machine after this time; not for the shell.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+}
+
+/// The `--flavour` option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum KernelFlavour {
+    Up,
+    Smp,
+}
+
+impl From<KernelFlavour> for Flavour {
+    fn from(flavour: KernelFlavour) -> Self {
+        match flavour {
+            KernelFlavour::Up => Self::Up,
+            KernelFlavour::Smp => Self::Smp,
+        }
+    }
+}
+
+/// The name of a suite, which becomes part of file names and of apt's configuration.
+fn suite(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err("expected letters, digits and hyphens".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +119,7 @@ enum Verb {
     Bench,
     /// Set everything up, check the guest packages and run all tests.
     Test {
-        /// Also trace on the newest kernel of Debian (suite sid).
+        /// Also run the tests of programs and records on the newest kernels of Debian (suite sid), up and smp.
         #[arg(long)]
         all: bool,
         /// What follows goes to the test programs (after cargo's `--`).
@@ -98,6 +133,9 @@ impl Options {
     pub(crate) fn choices(&self) -> Choices {
         Choices {
             kernel: self.kernel.clone(),
+            suite: self.suite.clone(),
+            flavour: self.flavour.into(),
+            processors: self.smp,
             stock: self.stock,
             memory: self.memory,
             kvm: self.kvm,
@@ -139,6 +177,19 @@ mod tests {
         assert!(cli.options.verbose && cli.options.kernel.is_none());
         let Verb::Rpctrace2 { command } = cli.verb else { panic!("{:?}", cli.verb) };
         assert_eq!(command, line[3..]);
+    }
+
+    #[test]
+    fn a_kernel_is_named_once_and_suites_are_plain_words() {
+        let parse = |words: &[&str]| Cli::try_parse_from([&["qemu"], words, &["shell"]].concat());
+        let options = parse(&["--suite", "sid", "--flavour", "smp", "--smp", "4"]).unwrap().options.choices();
+        assert_eq!((options.suite.as_str(), options.flavour, options.processors), ("sid", Flavour::Smp, 4));
+        let options = parse(&[]).unwrap().options.choices();
+        assert_eq!((options.suite.as_str(), options.flavour, options.processors), (SUITE, Flavour::Up, 1));
+        for wrong in [&["--suite", "../x"][..], &["--suite", ""], &["--kernel", "k", "--suite", "sid"], &["--smp", "0"]]
+        {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

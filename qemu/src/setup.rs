@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::cache::Cache;
-use crate::fetch::packages::{self, DEV, KERNEL};
+use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
 use crate::fetch::{self, programs};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
@@ -28,6 +28,12 @@ use crate::vm::{Limits, Machine, command};
 pub struct Choices {
     /// A kernel file instead of Debian's.
     pub kernel: Option<PathBuf>,
+    /// The Debian suite of the kernel.
+    pub suite: String,
+    /// Which of its kernels.
+    pub flavour: Flavour,
+    /// Processors of the machine.
+    pub processors: u32,
     /// Boot the kernel as it is.
     pub stock: bool,
     /// Memory in MiB.
@@ -78,7 +84,7 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     let built = build(&mut progress)?;
     progress.step("building the guest's programs");
     let userland = built.builder.userland()?;
-    let stock = choices.kernel.as_deref().unwrap_or(&built.stock_kernel);
+    let stock = &chosen_kernel(choices, &built, &progress)?;
     let kernel = if choices.stock {
         progress.step("wrapping the stock kernel for QEMU");
         stock_kernel(stock, &built.target)?
@@ -87,9 +93,27 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         let payload = built.builder.payload()?;
         instrumented_kernel(stock, &payload, &built.target)?
     };
-    let machine = Machine { qemu, memory: choices.memory, kvm: choices.kvm, icount: choices.icount };
+    let machine = Machine {
+        qemu,
+        memory: choices.memory,
+        processors: choices.processors,
+        kvm: choices.kvm,
+        icount: choices.icount,
+    };
     let limits = Limits { time: choices.timeout };
     Ok(Prepared { machine, limits, kernel, userland, tables: built.generated.tables })
+}
+
+/// The kernel file the user named, or Debian's, fetched if it is not the default one.
+fn chosen_kernel(choices: &Choices, built: &Built, progress: &Progress) -> Result<PathBuf> {
+    if let Some(file) = &choices.kernel {
+        return Ok(file.clone());
+    }
+    if choices.suite == SUITE && choices.flavour == Flavour::Up {
+        return Ok(built.stock_kernel.clone());
+    }
+    let cache = Cache::open().context("opening the cache")?;
+    Ok(packages::kernel_file(&packages::fetch_kernel(&cache, &choices.suite, choices.flavour, progress)?))
 }
 
 /// Fetches, finds `core`, and generates stubs.

@@ -16,13 +16,16 @@ pub struct Run {
     pub status: Option<i32>,
 }
 
-/// Runs the binary behind `cargo qemu`, whose path `cargo qemu test` passes in `RPCTRACE2_QEMU`, with these arguments.
+/// Runs the binary behind `cargo qemu`, whose path `cargo qemu test` passes in `RPCTRACE2_QEMU`, with these arguments. Options
+/// in `RPCTRACE2_OPTIONS`, separated by spaces, come first: they choose the kernel and the machine.
 ///
 /// # Errors
 /// If the variable is not set or the binary cannot be started.
 pub fn qemu(arguments: &[&str]) -> Result<Run> {
     let binary = PathBuf::from(setting("RPCTRACE2_QEMU")?);
+    let options = std::env::var("RPCTRACE2_OPTIONS").unwrap_or_default();
     let output = Command::new(&binary)
+        .args(options.split_whitespace())
         .args(arguments)
         .stdin(Stdio::null())
         .output()

@@ -12,8 +12,29 @@ use crate::ui::Progress;
 /// The suite everything comes from; a stable one, so it stays.
 pub const SUITE: &str = "trixie";
 
-/// The suite with the newest kernel, for `cargo qemu test --all` alone: what it has today is gone tomorrow.
-const MOVING_SUITE: &str = "sid";
+/// The suite with the newest kernels: what it has today is gone tomorrow, so nothing but the user's wish or `cargo qemu test --all`
+/// leads there.
+pub const MOVING_SUITE: &str = "sid";
+
+/// How many processors a kernel is built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flavour {
+    /// One.
+    #[default]
+    Up,
+    /// Several.
+    Smp,
+}
+
+impl Flavour {
+    /// The package with this kernel.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Up => KERNEL,
+            Self::Smp => "gnumach-image-1.8-amd64-smp-dbg",
+        }
+    }
+}
 
 /// The stock kernel.
 pub const KERNEL: &str = "gnumach-image-1.8-amd64-up-dbg";
@@ -22,8 +43,8 @@ pub const DEV: &str = "gnumach-dev";
 /// The reference MIG, for tests.
 pub const MIG: &str = "mig-x86-64-gnu";
 
-/// The kernel's file in its package.
-const KERNEL_FILE: &str = "boot/gnumach-1.8-amd64-up-dbg.gz";
+/// How the names of packages with kernels begin; the rest is in the name of the kernel's file too.
+const KERNEL_PREFIX: &str = "gnumach-image-";
 /// The directory of the `.defs` files in theirs.
 const DEFS_DIRECTORY: &str = "usr/include/x86_64-linux-gnu";
 /// The reference MIG compiler in its package.
@@ -40,9 +61,10 @@ pub struct Package {
     pub root: PathBuf,
 }
 
-/// The kernel file of [`KERNEL`].
+/// The kernel file of a [`Flavour`]'s package.
 pub fn kernel_file(package: &Package) -> PathBuf {
-    package.root.join(KERNEL_FILE)
+    let name = package.name.strip_prefix(KERNEL_PREFIX).unwrap_or(&package.name);
+    package.root.join(format!("boot/gnumach-{name}.gz"))
 }
 
 /// The include directory of [`DEV`].
@@ -67,14 +89,16 @@ pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<P
     fetch_from(cache, SUITE, names, progress)
 }
 
-/// The kernel of the suite that moves: whatever it has at the first call, kept apart from the default one.
-pub fn moving_kernel(cache: &Cache, progress: &Progress) -> Result<Package, FetchError> {
-    let apart = Cache::at(cache.path(MOVING_SUITE));
+/// The kernel of a suite. Suites but [`SUITE`] have a place of their own in the cache, so that what is there today is never taken
+/// for what the default one needs; a kernel that was fetched stays until the cache is cleaned.
+pub fn fetch_kernel(cache: &Cache, suite: &str, flavour: Flavour, progress: &Progress) -> Result<Package, FetchError> {
+    let name = flavour.package();
+    let apart = if suite == SUITE { cache.clone() } else { Cache::at(cache.path(suite)) };
     fs::create_dir_all(apart.root())?;
-    let mut found = fetch_from(&apart, MOVING_SUITE, &[KERNEL], progress)?;
+    let mut found = fetch_from(&apart, suite, &[name], progress)?;
     found.pop().ok_or_else(|| FetchError::Version {
-        package: KERNEL.to_owned(),
-        wanted: format!("in {MOVING_SUITE}"),
+        package: name.to_owned(),
+        wanted: format!("in {suite}"),
         found: "none".to_owned(),
     })
 }

@@ -18,6 +18,8 @@ pub struct Machine {
     pub qemu: PathBuf,
     /// Memory in MiB.
     pub memory: u32,
+    /// How many processors.
+    pub processors: u32,
     /// Use the host's processor instead of an emulated one.
     pub kvm: bool,
     /// Let guest time follow the instructions executed, so that a run is the same each time.
@@ -28,6 +30,7 @@ impl Machine {
     /// QEMU's arguments, to be run in the directory with the boot files.
     pub fn arguments(&self) -> Vec<OsString> {
         let memory = self.memory.to_string();
+        let processors = self.processors.to_string();
         let modules = modules();
         let fixed: &[&str] = &[
             // /dev/kvm may exist and still hang, so emulation is the default.
@@ -37,6 +40,8 @@ impl Machine {
             "core2duo-v1",
             "-m",
             &memory,
+            "-smp",
+            &processors,
             // Nothing that is not used: no display, network or disk drives.
             "-nodefaults",
             "-display",
@@ -68,7 +73,7 @@ mod tests {
 
     #[test]
     fn emulation_unless_kvm_is_asked_for() {
-        let machine = Machine { qemu: "qemu".into(), memory: 512, kvm: false, icount: false };
+        let machine = Machine { qemu: "qemu".into(), memory: 512, processors: 1, kvm: false, icount: false };
         let arguments = machine.arguments();
         assert_eq!(arguments[..6], ["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512"]);
         assert!(!arguments.contains(&"-icount".into()));
