@@ -66,7 +66,8 @@ fn the_time_limit_ends_the_machine() {
 
 #[test]
 fn a_missing_qemu_is_an_error_not_a_panic() {
-    let machine = Machine { qemu: Path::new("/nonexistent/qemu").into(), memory: 64, processors: 1, kvm: false, icount: false };
+    let machine =
+        Machine { qemu: Path::new("/nonexistent/qemu").into(), memory: 64, processors: 1, kvm: false, icount: false };
     let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
     let mut sinks = Sinks { console: &mut nothing.0, trace: &mut nothing.1, kernel: &mut nothing.2 };
     let directory = tempfile::tempdir().unwrap();

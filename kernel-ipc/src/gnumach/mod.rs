@@ -247,7 +247,7 @@ pub fn is_plausible(index: usize, value: u64) -> bool {
     const MAX_OFFSET: u64 = 0x10_0000;
     let need = SLOTS.get(index).map(|spec| spec.need);
     match need {
-        Some(Need::PerCpu { .. }) => value >= KERNEL_BASE || value < MAX_OFFSET,
+        Some(Need::PerCpu { .. }) => !(MAX_OFFSET..KERNEL_BASE).contains(&value),
         Some(Need::Lock { .. }) => value == ABSENT || value < MAX_OFFSET,
         _ => value < MAX_OFFSET,
     }
