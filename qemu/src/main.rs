@@ -15,10 +15,13 @@ fn main() -> ExitCode {
                 return ExitCode::from(BROKEN_PIPE);
             }
             eprintln!("error: {}", describe(&error));
-            ExitCode::from(cli::FAILURE)
+            ExitCode::from(if error.is::<cmd::UnknownProgram>() { NOT_FOUND } else { cli::FAILURE })
         }
     }
 }
+
+/// What a shell answers for a command that is not there.
+const NOT_FOUND: u8 = 127;
 
 /// What a program has that a closed pipe ended: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;

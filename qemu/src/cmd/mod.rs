@@ -11,7 +11,7 @@ pub(crate) mod test;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use qemu::archive::host_program;
 use qemu::setup::{self, Choices, Prepared};
 use qemu::vm::{self, Input, Sinks};
@@ -31,17 +31,21 @@ fn take_host_program(word: &mut String) -> Result<HostProgram> {
     Ok(Some((name, contents)))
 }
 
-/// Boots a machine that runs `arguments`, with the trace going to `trace`, and returns the exit status.
+/// Boots a machine that runs `arguments`, of which `named` is a program, with the trace going to `trace`, and returns the exit
+/// status.
 fn boot(
     options: &Options,
     choices: &Choices,
     arguments: &[String],
+    named: Option<usize>,
     program: HostProgram,
     input: Input,
     trace: Option<&mut dyn Write>,
 ) -> Result<u8> {
     let prepared = setup::prepare(choices)?;
-    refuse_unknown(&prepared, arguments, program.is_some())?;
+    if let Some(named) = named.and_then(|named| arguments.get(named)).filter(|_| program.is_none()) {
+        refuse_unknown(&prepared, named)?;
+    }
     let directory = prepared.boot_directory(arguments, program.into_iter().collect())?;
     let place = directory.path().to_owned();
     let (mut console, mut other) = (io::stdout(), io::stdout());
@@ -58,12 +62,28 @@ fn boot(
     Ok(outcome.status.to_le_bytes()[0])
 }
 
+/// A program that is neither in the boot archive nor a file of the host.
+#[derive(Debug)]
+pub(crate) struct UnknownProgram {
+    program: String,
+    known: Vec<String>,
+}
+
+impl std::fmt::Display for UnknownProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { program, known } = self;
+        let known = known.join(", ");
+        write!(f, "no program `{program}`: expected one of {known}, or the path of a static x86-64 ELF file")
+    }
+}
+
+impl std::error::Error for UnknownProgram {}
+
 /// An unknown program is refused here, where the names of the known ones can be listed, and before a machine is booted.
-fn refuse_unknown(prepared: &Prepared, arguments: &[String], from_host: bool) -> Result<()> {
-    let Some(program) = arguments.first() else { bail!("no program given") };
-    if from_host || program == protocol::archive::SHELL || prepared.programs().any(|known| known == program) {
+fn refuse_unknown(prepared: &Prepared, program: &str) -> Result<()> {
+    if program == protocol::archive::SHELL || prepared.programs().any(|known| known == program) {
         return Ok(());
     }
-    let known: Vec<&str> = prepared.programs().collect();
-    bail!("no program `{program}`: expected one of {}, or the path of a static x86-64 ELF file", known.join(", "))
+    let known = prepared.programs().map(ToOwned::to_owned).collect();
+    Err(UnknownProgram { program: program.to_owned(), known }.into())
 }

@@ -37,7 +37,8 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
     };
     let trace = file.as_mut().map(|file| file as &mut dyn Write);
     let arguments: Vec<String> = std::iter::once(RPCTRACE2.to_owned()).chain(words.guest).collect();
-    boot(options, &options.choices(), &arguments, program, Input::None, trace)
+    let named = words.program.map(|program| program + 1);
+    boot(options, &options.choices(), &arguments, named, program, Input::None, trace)
 }
 
 /// Finds the program, and takes out `-o FILE`: the guest has no files, so the trace goes into the host's.

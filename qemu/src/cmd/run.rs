@@ -12,5 +12,5 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
         Some(first) => take_host_program(first)?,
         None => None,
     };
-    boot(options, &options.choices(), &arguments, program, Input::None, None)
+    boot(options, &options.choices(), &arguments, Some(0), program, Input::None, None)
 }

@@ -10,5 +10,5 @@ use crate::cmd::boot;
 pub(crate) fn run(options: &Options) -> Result<u8> {
     // Whoever types decides how long it takes.
     let choices = Choices { timeout: None, ..options.choices() };
-    boot(options, &choices, &[protocol::archive::SHELL.to_owned()], None, Input::Stdin, None)
+    boot(options, &choices, &[protocol::archive::SHELL.to_owned()], None, None, Input::Stdin, None)
 }

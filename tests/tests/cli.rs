@@ -1,0 +1,114 @@
+//! What a user meets besides a good trace: stock kernels, kernels by path, wrong names, crashes, the prompt.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use tests::guest::{Run, qemu, setting};
+
+fn one_line(text: &str) -> &str {
+    assert_eq!(text.lines().count(), 1, "expected one line, found:\n{text}");
+    text.trim_end()
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_trace_port_is_set_read_back_and_cleared_by_rpc() -> Result<()> {
+    let Run { stdout, stderr, status } = qemu(&["run", "trace-port"])?;
+    let expected = "trace-port: set and read back\ntrace-port: records came\ntrace-port: records stopped\n";
+    assert_eq!((stdout.as_str(), status), (expected, Some(0)), "{stderr}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_stock_kernel_gives_one_clear_line() -> Result<()> {
+    let program = qemu(&["--stock", "run", "trace-port"])?;
+    assert_eq!((one_line(&program.stdout), program.status), ("trace-port: this kernel has no trace port", Some(3)));
+    let tracer = qemu(&["--stock", "rpctrace2", "hello"])?;
+    assert!(one_line(&tracer.stdout).contains("this kernel has no trace port"), "{}", tracer.stdout);
+    assert!(tracer.stdout.contains("cargo qemu instrument"), "{}", tracer.stdout);
+    assert_eq!(tracer.status, Some(125));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_kernel_file_given_by_path_is_instrumented_and_traces() -> Result<()> {
+    let kernel = setting("RPCTRACE2_KERNEL")?;
+    let run = qemu(&["--kernel", &kernel, "rpctrace2", "hello"])?;
+    assert!(run.stdout.contains("data: \"hello, world\\n\") = KERN_SUCCESS {bytes_written: 13}"), "{}", run.stdout);
+    assert_eq!(run.status, Some(0));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn an_instrumented_kernel_is_written_and_not_instrumented_twice() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("kernel.trace");
+    let out_name = out.to_string_lossy().into_owned();
+    let first = qemu(&["instrument", &setting("RPCTRACE2_KERNEL")?, "-o", &out_name])?;
+    assert_eq!(first.status, Some(0), "{}", first.stderr);
+    assert!(first.stdout.contains("mach_trap_table[25]"), "the plan is printed:\n{}", first.stdout);
+    for suffix in ["", ".elf32", ".layout"] {
+        let file = format!("{out_name}{suffix}");
+        assert!(std::fs::metadata(&file).is_ok_and(|file| file.len() > 0), "{file}");
+    }
+    let second = qemu(&["instrument", &out_name, "-o", &format!("{out_name}.2")])?;
+    assert_eq!(second.status, Some(125));
+    assert!(one_line(&second.stderr).contains("already instrumented"), "{}", second.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn variables_become_names_in_the_programs_own_task() -> Result<()> {
+    let arguments = ["hello", "${host-port}", "d=${device-port}"];
+    let untraced = qemu(&[&["run"][..], &arguments].concat())?;
+    assert_eq!(untraced.stdout, "hello, world\nargument 1: 1\nargument 2: d=2\n");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("trace").to_string_lossy().into_owned();
+    let traced = qemu(&[&["rpctrace2", "-o", &file][..], &arguments].concat())?;
+    assert_eq!(traced.stdout, untraced.stdout);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_is_not_there_is_one_line_and_a_status_of_its_own() -> Result<()> {
+    for verb in ["run", "rpctrace2"] {
+        let missing = qemu(&[verb, "nonsense"])?;
+        assert_eq!(missing.status, Some(127), "{verb}");
+        assert!(one_line(&missing.stderr).contains("no program `nonsense`: expected one of "), "{}", missing.stderr);
+    }
+    let option = qemu(&["rpctrace2", "-Z", "hello"])?;
+    assert_eq!(option.status, Some(125));
+    assert!(one_line(&option.stdout).contains("unknown option `-Z`"), "{}", option.stdout);
+    let foreign = qemu(&["run", "/bin/ls"])?;
+    assert_eq!(foreign.status, Some(125));
+    assert!(one_line(&foreign.stderr).contains("/bin/ls"), "{}", foreign.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_prompt_runs_programs_and_ends_with_the_status_it_is_told() -> Result<()> {
+    let mut shell = Command::new(setting("RPCTRACE2_QEMU")?)
+        .arg("shell")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("starting the shell")?;
+    let mut keys = shell.stdin.take().context("the shell's standard input")?;
+    keys.write_all(b"ps\nhello\nrpctrace2 hello\nexit 7\n")?;
+    let output = shell.wait_with_output()?;
+    drop(keys);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("running    shell"), "{text}");
+    assert_eq!(text.matches("\nhello, world").count(), 2, "{text}");
+    assert!(text.contains("+++ hello[1] exited with 0 +++"), "{text}");
+    assert_eq!(output.status.code(), Some(7));
+    Ok(())
+}
