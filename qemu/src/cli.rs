@@ -113,6 +113,21 @@ enum Verb {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Write a GRUB disk image that boots the instrumented kernel and runs a program; without one, the prompt.
+    Image {
+        /// The image to write.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Boot it at once.
+        #[arg(long)]
+        boot: bool,
+        /// Let GRUB use multiboot 2, which kernels of 2026 and later have.
+        #[arg(long)]
+        multiboot2: bool,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM [ARGUMENTS]")]
+        command: Vec<String>,
+    },
     /// Show what is here, what is missing, and how to get it.
     Doctor,
     /// Count instructions on the stock and the instrumented kernel and compare with the checked-in ceilings.
@@ -129,6 +144,11 @@ enum Verb {
 }
 
 impl Options {
+    /// Whether the kernel stays as it is.
+    pub(crate) const fn is_stock(&self) -> bool {
+        self.stock
+    }
+
     /// What the library wants to know.
     pub(crate) fn choices(&self) -> Choices {
         Choices {
@@ -154,6 +174,9 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Shell => cmd::shell::run(&options),
         Verb::Instrument { kernel, output } => cmd::instrument::run(&kernel, output),
         Verb::Doctor => cmd::doctor::run(),
+        Verb::Image { output, boot, multiboot2, command } => {
+            cmd::image::run(&options, &output, boot, multiboot2, &command)
+        }
         Verb::Bench => cmd::bench::run(&options),
         Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
     }

@@ -21,6 +21,7 @@ pub mod elf32;
 pub mod error;
 pub mod fetch;
 pub mod guest;
+pub mod image;
 pub mod instrument;
 pub mod kernel;
 pub mod link;

@@ -99,6 +99,7 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         processors: choices.processors,
         kvm: choices.kvm,
         icount: choices.icount,
+        disc: None,
     };
     let limits = Limits { time: choices.timeout };
     Ok(Prepared { machine, limits, kernel, userland, tables: built.generated.tables })
@@ -166,6 +167,11 @@ fn stock_kernel(stock: &Path, target: &Path) -> Result<PathBuf> {
 }
 
 impl Prepared {
+    /// The kernel as a boot loader takes it, which stands beside the form for QEMU's own loader.
+    pub fn elf64(&self) -> PathBuf {
+        self.kernel.with_extension("")
+    }
+
     /// Names of the programs in the archive.
     pub fn programs(&self) -> impl Iterator<Item = &str> {
         self.userland.programs.iter().map(|program| program.name.as_str())

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod doctor;
+pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;

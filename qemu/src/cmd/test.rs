@@ -68,6 +68,12 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         command.args(["--no-fail-fast", "--", "--include-ignored"]).args(arguments);
         run_step(name, &mut command, &mut failed)?;
     }
+    if all {
+        let image = built.target.join("test.iso");
+        let mut command = Command::new(&this);
+        command.arg("image").arg("-o").arg(&image).args(["--boot", "rpctrace2", "hello"]);
+        run_step("a disk image booted through GRUB", &mut command, &mut failed)?;
+    }
     for (name, flavour, options) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
         eprintln!("kernel of {} {}", package.name, package.version);

@@ -1,7 +1,7 @@
 //! Programs of the host: finds QEMU, installs it where that is possible.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fetch::FetchError;
@@ -22,24 +22,50 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 /// QEMU, installed with apt if this is root.
 pub fn qemu(progress: &Progress) -> Result<PathBuf, FetchError> {
-    if let Some(found) = find(QEMU) {
-        return Ok(found);
+    program(QEMU, &["qemu-system-x86"], progress)
+}
+
+/// What makes a bootable disk image, installed with apt if this is root.
+pub fn mkrescue(progress: &Progress) -> Result<PathBuf, FetchError> {
+    // Each package of GRUB_PACKAGES is needed; the programs and the directory stand for one each.
+    let complete = |found: PathBuf| {
+        let rest = find("xorriso").is_some() && find("mformat").is_some() && Path::new(GRUB_MODULES).is_dir();
+        rest.then_some(found)
+    };
+    match find(MKRESCUE).and_then(complete) {
+        Some(found) => Ok(found),
+        None => install(MKRESCUE, &GRUB_PACKAGES, progress),
     }
-    let missing = || FetchError::Missing { program: QEMU.to_owned(), install: INSTALL_QEMU.to_owned() };
+}
+
+const MKRESCUE: &str = "grub-mkrescue";
+const GRUB_PACKAGES: [&str; 4] = ["grub-common", "grub-pc-bin", "mtools", "xorriso"];
+const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
+
+fn program(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf, FetchError> {
+    find(name).map_or_else(|| install(name, packages, progress), Ok)
+}
+
+fn install(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf, FetchError> {
+    let packages_text = packages.join(" ");
+    let missing = || FetchError::Missing {
+        program: name.to_owned(),
+        install: format!("sudo apt-get install --no-install-recommends {packages_text}"),
+    };
     if !is_root() || find("apt-get").is_none() {
         return Err(missing());
     }
-    progress.note("installing QEMU (apt-get install qemu-system-x86)");
+    progress.note(&format!("installing {name} (apt-get install {packages_text})"));
     let apt = |arguments: &[&str]| {
         run(Command::new("apt-get").args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    let install = ["install", "--no-install-recommends", "qemu-system-x86"];
+    let install = [&["install", "--no-install-recommends"], packages].concat();
     // A machine whose lists are missing or old needs an update first; one that has them does not.
     if apt(&install).is_err() {
         apt(&["update"])?;
         apt(&install)?;
     }
-    find(QEMU).ok_or_else(missing)
+    find(name).ok_or_else(missing)
 }
 
 fn is_root() -> bool {

@@ -24,6 +24,8 @@ pub struct Machine {
     pub kvm: bool,
     /// Let guest time follow the instructions executed, so that a run is the same each time.
     pub icount: bool,
+    /// Boot this disk image through the BIOS and not the files in the directory.
+    pub disc: Option<PathBuf>,
 }
 
 impl Machine {
@@ -50,21 +52,29 @@ impl Machine {
             "stdio",
             // The guest's reboot ends the machine.
             "-no-reboot",
-            "-kernel",
-            KERNEL,
-            "-append",
-            "console=com0",
-            "-initrd",
-            &modules,
         ];
+        let files: &[&str] = &["-kernel", KERNEL, "-append", "console=com0", "-initrd", &modules];
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
-        fixed.iter().chain(icount).map(OsString::from).collect()
+        let mut arguments: Vec<OsString> = fixed.iter().chain(icount).map(OsString::from).collect();
+        match &self.disc {
+            Some(image) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
+            None => arguments.extend(files.iter().map(OsString::from)),
+        }
+        arguments
     }
 }
 
 /// The multiboot modules with their boot-script lines: the archive becomes `rd0` before the boot server starts.
 fn modules() -> String {
-    format!("{ARCHIVE} $(ramdisk-create),{BOOTSTRAP} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)")
+    [ARCHIVE, BOOTSTRAP].map(|file| format!("{file} {}", module_arguments(file))).join(",")
+}
+
+/// What follows a module's name on its boot-script line.
+pub fn module_arguments(file: &str) -> &'static str {
+    match file {
+        ARCHIVE => "$(ramdisk-create)",
+        _ => "${host-port} ${device-port} $(task-create) $(task-resume)",
+    }
 }
 
 #[cfg(test)]
@@ -73,12 +83,28 @@ mod tests {
 
     #[test]
     fn emulation_unless_kvm_is_asked_for() {
-        let machine = Machine { qemu: "qemu".into(), memory: 512, processors: 1, kvm: false, icount: false };
+        let machine =
+            Machine { qemu: "qemu".into(), memory: 512, processors: 1, kvm: false, icount: false, disc: None };
         let arguments = machine.arguments();
         assert_eq!(arguments[..6], ["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512"]);
         assert!(!arguments.contains(&"-icount".into()));
         let machine = Machine { kvm: true, memory: 64, ..machine };
         assert_eq!(machine.arguments()[..6], ["-accel", "kvm", "-cpu", "core2duo-v1", "-m", "64"]);
+    }
+
+    #[test]
+    fn a_disc_is_booted_by_the_bios() {
+        let machine = Machine {
+            qemu: "qemu".into(),
+            memory: 512,
+            processors: 1,
+            kvm: false,
+            icount: false,
+            disc: Some("/t/a.iso".into()),
+        };
+        let arguments = machine.arguments();
+        assert!(arguments.ends_with(&["-cdrom".into(), "/t/a.iso".into()]));
+        assert!(!arguments.contains(&"-kernel".into()));
     }
 
     #[test]

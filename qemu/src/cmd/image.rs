@@ -1,0 +1,48 @@
+//! `cargo qemu image -o FILE.iso [PROGRAM]`: a GRUB disk image with the instrumented kernel.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use qemu::fetch::programs;
+use qemu::image::{self, Protocol};
+use qemu::setup;
+use qemu::ui::Progress;
+use qemu::vm::{self, Input, Machine, Sinks};
+
+use crate::cli::Options;
+use crate::cmd::{refuse_unknown, take_host_program};
+
+pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
+    if options.is_stock() {
+        bail!("an image is made of an instrumented kernel: leave --stock out");
+    }
+    let mut arguments = command.to_vec();
+    if arguments.is_empty() {
+        arguments.push(protocol::archive::SHELL.to_owned());
+    }
+    let program = take_host_program(&mut arguments[0])?;
+    let mkrescue = programs::mkrescue(&Progress::new(1))?;
+    let prepared = setup::prepare(&options.choices())?;
+    refuse_unknown(&prepared, &arguments, program.is_some())?;
+    let directory = prepared.boot_directory(&arguments, program.into_iter().collect())?;
+    let first = if multiboot2 { Protocol::Two } else { Protocol::One };
+    image::write(output, &prepared.elf64(), directory.path(), first, &mkrescue)?;
+    eprintln!("written  {}", output.display());
+    if !boot {
+        return Ok(0);
+    }
+    let disc = output.canonicalize().with_context(|| format!("reading {}", output.display()))?;
+    let machine = Machine { disc: Some(disc), ..prepared.machine };
+    let (mut console, mut trace) = (io::stdout(), io::stdout());
+    let (mut chatter, mut nothing) = (io::stderr(), io::sink());
+    let mut sinks = Sinks {
+        console: &mut console,
+        trace: &mut trace,
+        kernel: if options.verbose { &mut chatter } else { &mut nothing },
+    };
+    let input = if command.is_empty() { Input::Stdin } else { Input::None };
+    let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
+    // A shell keeps the low byte of an exit status too.
+    Ok(outcome.status.to_le_bytes()[0])
+}
