@@ -26,6 +26,10 @@ const NEWEST: &[(&str, Flavour, &str)] = &[
     ("the newest kernel for several, four there", Flavour::Smp, "--suite sid --flavour smp --smp 4"),
 ];
 
+/// Disk images that are booted through GRUB: name, options of the machine, options of the image.
+const IMAGES: &[(&str, &[&str], &[&str])] =
+    &[("a disk image, multiboot", &[], &[]), ("a disk image, multiboot 2", &["--suite", "sid"], &["--multiboot2"])];
+
 pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
     // Taken now: building the tests may replace the file of the running program.
     let this = env::current_exe()?;
@@ -68,11 +72,11 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         command.args(["--no-fail-fast", "--", "--include-ignored"]).args(arguments);
         run_step(name, &mut command, &mut failed)?;
     }
-    if all {
-        let image = built.target.join("test.iso");
+    for (name, options, protocol) in if all { IMAGES } else { &[] } {
         let mut command = Command::new(&this);
-        command.arg("image").arg("-o").arg(&image).args(["--boot", "rpctrace2", "hello"]);
-        run_step("a disk image booted through GRUB", &mut command, &mut failed)?;
+        command.args(*options).arg("image").args(*protocol);
+        command.arg("-o").arg(built.target.join("test.iso")).args(["--boot", "rpctrace2", "hello"]);
+        run_step(name, &mut command, &mut failed)?;
     }
     for (name, flavour, options) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
