@@ -24,7 +24,9 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     let program = take_host_program(&mut arguments[0])?;
     let mkrescue = programs::mkrescue(&Progress::new(1))?;
     let prepared = setup::prepare(&options.choices())?;
-    refuse_unknown(&prepared, &arguments, program.is_some())?;
+    if program.is_none() {
+        refuse_unknown(&prepared, &arguments[0])?;
+    }
     let directory = prepared.boot_directory(&arguments, program.into_iter().collect())?;
     let first = if multiboot2 { Protocol::Two } else { Protocol::One };
     image::write(output, &prepared.elf64(), directory.path(), first, &mkrescue)?;
