@@ -329,7 +329,8 @@ impl<'a> Fields<'a> {
         let address = read_u64(data, 0).unwrap_or(0);
         if descriptor.is_port() {
             let disposition = Disposition(descriptor.name);
-            return Value::OutOfLinePorts { address, count: descriptor.number, disposition, view: self.message.view };
+            let (count, view, deallocate) = (descriptor.number, self.message.view, descriptor.deallocate);
+            return Value::OutOfLinePorts { address, count, disposition, view, deallocate };
         }
         Value::OutOfLine { address, size: descriptor.data_size(), deallocate: descriptor.deallocate }
     }

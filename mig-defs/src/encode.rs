@@ -103,9 +103,9 @@ impl Writer<'_> {
                     Descriptor { number: (size * 8 / bits) as u32, inline: false, deallocate, ..descriptor };
                 self.write(descriptor, &address.to_le_bytes(), 8, true)
             }
-            Value::OutOfLinePorts { address, count, disposition, .. } => {
+            Value::OutOfLinePorts { address, count, disposition, deallocate, .. } => {
                 let descriptor =
-                    Descriptor { name: disposition.0, size: 32, number: count, inline: false, ..descriptor };
+                    Descriptor { name: disposition.0, size: 32, number: count, inline: false, deallocate, ..descriptor };
                 self.write(descriptor, &address.to_le_bytes(), 8, true)
             }
             Value::Port(right) => {

@@ -121,6 +121,8 @@ pub enum Value<'a> {
         disposition: Disposition,
         /// Whose view.
         view: View,
+        /// Whether the sender gives the memory away.
+        deallocate: bool,
     },
 }
 

@@ -5,10 +5,9 @@
 #![cfg(feature = "compiler")]
 
 mod common;
+mod reference;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
@@ -19,59 +18,7 @@ use mig_defs::model::Model;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::wire::Descriptor;
-
-/// What migcom made of a file.
-struct Migcom {
-    list: String,
-    user: String,
-    server: String,
-}
-
-fn directory(variable: &str) -> PathBuf {
-    let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set"));
-    PathBuf::from(value)
-}
-
-/// Every .defs file below `path`; links (`mach/machine`) would only lead to files that are found anyway.
-fn defs_below(path: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = std::fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry")).collect();
-    entries.sort_by_key(std::fs::DirEntry::path);
-    for entry in entries {
-        let kind = entry.file_type().expect("file type");
-        if kind.is_dir() {
-            defs_below(&entry.path(), found);
-        } else if kind.is_file() && entry.path().extension().is_some_and(|extension| extension == "defs") {
-            found.push(entry.path());
-        }
-    }
-}
-
-/// Runs gcc and migcom. `None` if migcom refuses the file.
-fn migcom(include: &Path, file: &Path, scratch: &Path) -> Option<Migcom> {
-    let mut cpp = Command::new("gcc")
-        .args(["-E", "-x", "c", "-nostdinc", "-I"])
-        .arg(include)
-        .arg(file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("gcc runs");
-    let output = |name: &str| scratch.join(name);
-    let status = Command::new(directory("MIGCOM"))
-        .arg("-n")
-        .args(["-list".as_ref(), output("list").as_os_str()])
-        .args(["-user".as_ref(), output("user.c").as_os_str()])
-        .args(["-server".as_ref(), output("server.c").as_os_str()])
-        .args(["-header", "/dev/null"])
-        .stdin(cpp.stdout.take().expect("gcc's output"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("migcom runs");
-    cpp.wait().expect("gcc ends");
-    let read = |name| std::fs::read_to_string(output(name)).expect("migcom's output");
-    status.success().then(|| Migcom { list: read("list"), user: read("user.c"), server: read("server.c") })
-}
+use reference::{Migcom, defs_below, directory, migcom, scratch};
 
 /// The text of each routine in a C file.
 fn routines(text: &str) -> BTreeMap<&str, &str> {
@@ -231,8 +178,7 @@ fn check_tables(models: &[Model]) {
 #[ignore = "needs Debian's gnumach-dev and mig-x86-64-gnu: set GNUMACH_DEFS and MIGCOM, as `cargo qemu test` does"]
 fn every_file_is_laid_out_as_migcom_does() {
     let include = directory("GNUMACH_DEFS");
-    let scratch = std::env::temp_dir().join(format!("mig-defs-{}", std::process::id()));
-    std::fs::create_dir_all(&scratch).expect("scratch directory");
+    let scratch = scratch("layout");
     let mut files = Vec::new();
     defs_below(&include, &mut files);
     files.push(common::corpus().join("../../trace-port/defs/trace.defs"));

@@ -170,7 +170,7 @@ impl Writer<'_> {
                 let given = if deallocate && self.options.verbose { "dealloc " } else { "" };
                 line.add(Tag::Value, format_args!("{given}ool {address:#x}[{size}]"));
             }
-            Value::OutOfLinePorts { address, count, disposition, view } => {
+            Value::OutOfLinePorts { address, count, disposition, view, .. } => {
                 let how = disposition_text(disposition, view, self.options.verbose);
                 line.add(Tag::Value, format_args!("{how}ool {address:#x}[{count} ports]"));
             }

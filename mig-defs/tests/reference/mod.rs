@@ -1,0 +1,87 @@
+//! Debian's MIG as a reference: finds .defs files, runs gcc and migcom on them, takes their C apart.
+#![allow(dead_code, clippy::allow_attributes, reason = "not every test file uses every helper")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub(crate) mod driver;
+pub(crate) mod values;
+
+/// What migcom made of a file.
+pub(crate) struct Migcom {
+    pub(crate) list: String,
+    pub(crate) user: String,
+    pub(crate) server: String,
+    pub(crate) user_header: String,
+    pub(crate) server_header: String,
+}
+
+/// The directory or file that an environment variable names.
+pub(crate) fn directory(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set"));
+    PathBuf::from(value)
+}
+
+/// The include directories whose .defs are compared: all versions if `GNUMACH_DEFS_ALL` names them, else the one.
+pub(crate) fn versions() -> Vec<PathBuf> {
+    match std::env::var_os("GNUMACH_DEFS_ALL") {
+        Some(list) => std::env::split_paths(&list).collect(),
+        None => vec![directory("GNUMACH_DEFS")],
+    }
+}
+
+/// Every .defs file below `path`; links (`mach/machine`) would only lead to files that are found anyway.
+pub(crate) fn defs_below(path: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(path).expect("directory").map(|entry| entry.expect("entry")).collect();
+    entries.sort_by_key(std::fs::DirEntry::path);
+    for entry in entries {
+        let kind = entry.file_type().expect("file type");
+        if kind.is_dir() {
+            defs_below(&entry.path(), found);
+        } else if kind.is_file() && entry.path().extension().is_some_and(|extension| extension == "defs") {
+            found.push(entry.path());
+        }
+    }
+}
+
+/// An empty directory for one test.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let scratch = std::env::temp_dir().join(format!("mig-defs-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).expect("scratch directory");
+    scratch
+}
+
+/// Runs gcc and migcom. `None` if migcom refuses the file.
+pub(crate) fn migcom(include: &Path, file: &Path, scratch: &Path) -> Option<Migcom> {
+    let mut cpp = Command::new("gcc")
+        .args(["-E", "-x", "c", "-nostdinc", "-I"])
+        .arg(include)
+        .arg(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("gcc runs");
+    let output = |name: &str| scratch.join(name);
+    let mut command = Command::new(directory("MIGCOM"));
+    command.arg("-n");
+    let files =
+        [("-list", "list"), ("-user", "user.c"), ("-server", "server.c"), ("-header", "user.h"), ("-sheader", "server.h")];
+    for (option, name) in files {
+        command.arg(option).arg(output(name));
+    }
+    let status = command
+        .stdin(cpp.stdout.take().expect("gcc's output"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("migcom runs");
+    cpp.wait().expect("gcc ends");
+    let read = |name| std::fs::read_to_string(output(name)).expect("migcom's output");
+    status.success().then(|| Migcom {
+        list: read("list"),
+        user: read("user.c"),
+        server: read("server.c"),
+        user_header: read("user.h"),
+        server_header: read("server.h"),
+    })
+}

@@ -1,0 +1,239 @@
+//! Values for every item of a message, as they stand in the message and as they stand in a C program's memory.
+
+use mig_defs::layout::{Item, Message, Source};
+use mig_defs::model::{Dealloc, Model, Role, Routine, Shape, Type};
+use mig_defs::value::View;
+use mig_defs::wire::{Descriptor, type_name as tn};
+
+use super::driver::{ARENA, Part, SLOTS, TABLES};
+
+/// How the values of a case are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Zeros, empty arrays.
+    Zero,
+    /// As many elements as there can be.
+    Most,
+    /// Anything.
+    Random,
+}
+
+/// Random values.
+pub(crate) struct Pool {
+    pub(crate) choice: Choice,
+    state: u64,
+}
+
+impl Pool {
+    pub(crate) fn new(choice: Choice, seed: u64) -> Self {
+        Self { choice, state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+    }
+
+    fn next(&mut self) -> u64 {
+        if self.choice == Choice::Zero {
+            return 0;
+        }
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| (self.next() >> 24) as u8).collect()
+    }
+
+    fn up_to(&mut self, most: u32) -> u32 {
+        match self.choice {
+            Choice::Zero => 0,
+            Choice::Most => most,
+            Choice::Random => (self.next() >> 24) as u32 % (most + 1),
+        }
+    }
+
+    fn one_of(&mut self, names: &[u32]) -> u32 {
+        names[(self.next() >> 24) as usize % names.len()]
+    }
+}
+
+/// The value of one item.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) source: Source,
+    pub(crate) descriptor: Descriptor,
+    /// In the message.
+    pub(crate) data: Vec<u8>,
+    /// In C.
+    pub(crate) c: Vec<u8>,
+    /// Elements, if it is an array.
+    pub(crate) count: u32,
+    /// Bytes of `data` that mean something: the others are padding that C leaves as it is.
+    pub(crate) significant: Vec<bool>,
+}
+
+impl Given {
+    pub(crate) fn out_of_line(&self) -> bool {
+        !self.descriptor.inline
+    }
+}
+
+/// Elements that an inline array has room for.
+pub(crate) fn most(ty: &Type) -> u32 {
+    ty.number / ty.element_number.max(1)
+}
+
+/// Values for all items of a message.
+pub(crate) fn give(model: &Model, routine: &Routine, message: &Message, view: View, pool: &mut Pool) -> Vec<Given> {
+    message.items.iter().map(|item| value(model, routine, item, view, pool)).collect()
+}
+
+fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut Pool) -> Given {
+    let mut descriptor = if view == View::Sent { item.sent } else { item.received };
+    let whole = |data: Vec<u8>, descriptor, count| Given {
+        source: item.source,
+        descriptor,
+        significant: vec![true; data.len()],
+        c: data.clone(),
+        data,
+        count,
+    };
+    let index = match item.source {
+        Source::RetCode => return whole(vec![0; 4], descriptor, 1),
+        Source::Count(index) => {
+            let room = most(model.ty(routine.arguments[index].ty));
+            return whole(room.to_le_bytes().to_vec(), descriptor, 1);
+        }
+        Source::Argument(index) => index,
+    };
+    let argument = &routine.arguments[index];
+    let ty = model.ty(argument.ty);
+    if ty.is_port() && u32::from(descriptor.name) == tn::POLYMORPHIC & 0xff {
+        let sent = [tn::COPY_SEND, tn::MOVE_SEND, tn::MAKE_SEND, tn::MAKE_SEND_ONCE, tn::MOVE_SEND_ONCE];
+        descriptor.name = pool.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
+    }
+    if argument.dealloc == Dealloc::Maybe {
+        descriptor.deallocate = pool.up_to(1) == 1;
+    }
+    let outside = ty.indefinite && pool.choice == Choice::Random && pool.up_to(1) == 1;
+    if outside {
+        descriptor.inline = false;
+        descriptor.deallocate = argument.dealloc == Dealloc::Yes;
+    }
+    if !descriptor.inline {
+        let elements = if outside { most(ty) + 1 + pool.up_to(1000) } else { pool.up_to(100_000) };
+        let number = elements * if ty.is_port() { 1 } else { ty.element_number };
+        if ty.number == 0 || ty.var_array || ty.indefinite {
+            descriptor.number = number;
+        }
+        if outside && ty.is_port() {
+            descriptor.size = 32;
+        }
+        let address = pool.bytes(8);
+        return whole(address, descriptor, descriptor.number / ty.element_number.max(1));
+    }
+    let mut count = most(ty);
+    if ty.var_array {
+        // What comes back must fit into what was there.
+        count = if argument.role == Role::InOut { count } else { pool.up_to(count) };
+        count = count.max(u32::from(ty.string));
+        descriptor.number = count * ty.element_number;
+    }
+    let data = pool.bytes(descriptor.data_size() as usize);
+    plain(model, ty, whole(data, descriptor, count), pool)
+}
+
+/// Makes random bytes a value of the type.
+fn plain(model: &Model, ty: &Type, mut given: Given, pool: &mut Pool) -> Given {
+    let root = ty;
+    if root.string {
+        let end = if root.var_array { given.data.len() - 1 } else { pool.up_to(given.data.len() as u32 - 1) as usize };
+        for (at, byte) in given.data.iter_mut().enumerate() {
+            *byte = if at >= end { 0 } else { *byte | 1 };
+        }
+        // C's text ends where its NUL is, and so does what a varying string says to be long.
+        let length = given.data.iter().position(|byte| *byte == 0).expect("a NUL") + 1;
+        if root.var_array {
+            given.data.truncate(length);
+            given.descriptor.number = length as u32;
+        }
+        given.significant = (0..given.data.len()).map(|at| at < length).collect();
+        given.c.clone_from(&given.data);
+    } else if root.is_port() {
+        given.data.chunks_mut(8).for_each(|right| right[4..].fill(0));
+        given.c = given.data.chunks(8).flat_map(|right| right[..4].to_vec()).collect();
+        given.significant = (0..given.data.len()).map(|at| at % 8 < 4).collect();
+    } else if ty.in_name == tn::BOOLEAN && ty.size == 32 && !matches!(shape(model, ty), Shape::VarArray(..)) {
+        for (at, byte) in given.data.iter_mut().enumerate() {
+            *byte = if at % 4 == 0 { *byte & 1 } else { 0 };
+        }
+        given.c.clone_from(&given.data);
+    }
+    given
+}
+
+fn shape<'a>(model: &'a Model, ty: &'a Type) -> &'a Shape {
+    match &ty.shape {
+        Shape::Alias(of) => &model.ty(model.unaliased(*of)).shape,
+        other => other,
+    }
+}
+
+/// The values of a case as the driver wants them.
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; TABLES] }
+    }
+
+    /// Puts a parameter's value into the arena; returns its offset.
+    pub(crate) fn place(&mut self, slot: usize, bytes: &[u8]) -> usize {
+        assert!(slot < SLOTS);
+        let offset = self.bytes.len().next_multiple_of(16);
+        self.bytes.resize(offset, 0);
+        self.bytes.extend(bytes);
+        self.table(slot, offset as u32);
+        self.table(SLOTS + slot, bytes.len() as u32);
+        offset
+    }
+
+    /// How many bytes to answer; `u32::MAX` for other memory.
+    pub(crate) fn answer(&mut self, slot: usize, size: u32) {
+        self.table(SLOTS + slot, size);
+    }
+
+    /// How many bytes to log; `u32::MAX` for the pointer itself.
+    pub(crate) fn log(&mut self, slot: usize, size: u32) {
+        self.table(2 * SLOTS + slot, size);
+    }
+
+    fn table(&mut self, entry: usize, value: u32) {
+        self.bytes[entry * 4..entry * 4 + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn patch(&mut self, offset: usize, bytes: &[u8]) {
+        self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// The address of an offset in the arena.
+pub(crate) fn address(offset: usize) -> [u8; 8] {
+    (ARENA + offset as u64).to_le_bytes()
+}
+
+/// What C sees of an item in one of the parameters that belong to it.
+pub(crate) fn seen(given: &Given, part: Part) -> Vec<u8> {
+    match part {
+        Part::Value => given.c.clone(),
+        Part::Count => given.count.to_le_bytes().to_vec(),
+        Part::Poly => u32::from(given.descriptor.name).to_le_bytes().to_vec(),
+        Part::Dealloc => u32::from(given.descriptor.deallocate).to_le_bytes().to_vec(),
+        Part::ServerCopy => u32::from(given.descriptor.inline).to_le_bytes().to_vec(),
+    }
+}
