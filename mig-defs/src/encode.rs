@@ -104,8 +104,14 @@ impl Writer<'_> {
                 self.write(descriptor, &address.to_le_bytes(), 8, true)
             }
             Value::OutOfLinePorts { address, count, disposition, deallocate, .. } => {
-                let descriptor =
-                    Descriptor { name: disposition.0, size: 32, number: count, inline: false, deallocate, ..descriptor };
+                let descriptor = Descriptor {
+                    name: disposition.0,
+                    size: 32,
+                    number: count,
+                    inline: false,
+                    deallocate,
+                    ..descriptor
+                };
                 self.write(descriptor, &address.to_le_bytes(), 8, true)
             }
             Value::Port(right) => {

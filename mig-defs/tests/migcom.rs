@@ -8,6 +8,7 @@ mod common;
 mod reference;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
@@ -18,7 +19,7 @@ use mig_defs::model::Model;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::wire::Descriptor;
-use reference::{Migcom, defs_below, directory, migcom, scratch};
+use reference::{Migcom, defs_below, migcom, scratch, versions};
 
 /// The text of each routine in a C file.
 fn routines(text: &str) -> BTreeMap<&str, &str> {
@@ -177,22 +178,28 @@ fn check_tables(models: &[Model]) {
 #[test]
 #[ignore = "needs Debian's gnumach-dev and mig-x86-64-gnu: set GNUMACH_DEFS and MIGCOM, as `cargo qemu test` does"]
 fn every_file_is_laid_out_as_migcom_does() {
-    let include = directory("GNUMACH_DEFS");
     let scratch = scratch("layout");
+    for include in versions() {
+        compare_version(&include, &scratch);
+    }
+    std::fs::remove_dir_all(&scratch).expect("scratch directory");
+}
+
+fn compare_version(include: &Path, scratch: &Path) {
     let mut files = Vec::new();
-    defs_below(&include, &mut files);
+    defs_below(include, &mut files);
     files.push(common::corpus().join("../../trace-port/defs/trace.defs"));
     files.extend(common::good_files());
     let (mut subsystems, mut compared) = (0, 0);
     let mut models = Vec::new();
     for file in &files {
-        let compilation = compile(file, &Options::lp64(vec![include.clone()]), &Disk);
+        let compilation = compile(file, &Options::lp64(vec![include.to_path_buf()]), &Disk);
         let place = file.display().to_string();
         let Some(model) = &compilation.model else {
             assert_eq!(compilation.report(), "", "{place}");
             continue;
         };
-        if let Some(theirs) = migcom(&include, file, &scratch) {
+        if let Some(theirs) = migcom(include, file, scratch) {
             assert_eq!(compilation.diagnostics.errors(), 0, "{}", compilation.report());
             compared += compare_file(&place, model, &theirs);
             subsystems += 1;
@@ -203,8 +210,12 @@ fn every_file_is_laid_out_as_migcom_does() {
         }
     }
     check_tables(&models);
-    std::fs::remove_dir_all(&scratch).expect("scratch directory");
     assert!(subsystems >= 15, "only {subsystems} subsystems below {}", include.display());
     assert!(compared >= 1000, "only {compared} descriptors compared");
-    println!("{} files, {subsystems} subsystems, {compared} descriptors", files.len());
+    let routines: usize = models.iter().map(|model| model.routines.len()).sum();
+    println!(
+        "{}: {} files, {subsystems} subsystems, {routines} routines, {compared} descriptors",
+        include.display(),
+        files.len()
+    );
 }

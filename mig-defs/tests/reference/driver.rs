@@ -1,12 +1,13 @@
 //! A C program around migcom's stubs: calls each user stub, or answers in each server procedure, with values that come on
 //! its standard input, and writes what the stub made of them to its standard output.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mig_defs::model::{Argument, Model, Role, Routine};
+use mig_defs::model::{Argument, Model, Role, Routine, Type};
 
 /// Where the driver maps the values, so that a test knows the address of each.
 pub(crate) const ARENA: u64 = 0x1000_0000;
@@ -49,8 +50,13 @@ pub(crate) fn prototype(header: &str, name: &str) -> Vec<Parameter> {
 
 /// Which argument a parameter belongs to.
 pub(crate) fn part<'a>(routine: &'a Routine, parameter: &Parameter) -> (usize, &'a Argument, Part) {
-    let suffixes =
-        [("", Part::Value), ("Cnt", Part::Count), ("Poly", Part::Poly), ("Dealloc", Part::Dealloc), ("SCopy", Part::ServerCopy)];
+    let suffixes = [
+        ("", Part::Value),
+        ("Cnt", Part::Count),
+        ("Poly", Part::Poly),
+        ("Dealloc", Part::Dealloc),
+        ("SCopy", Part::ServerCopy),
+    ];
     for (suffix, part) in suffixes {
         let name = parameter.name.strip_suffix(suffix);
         let found = routine.arguments.iter().enumerate().find(|(_, argument)| name == Some(&*argument.name));
@@ -169,8 +175,14 @@ pub(crate) fn user(model: &Model, header: &str) -> String {
                 }
             })
             .collect();
-        writeln!(cases, "        case {}: result = {} ({}); break;", routine.number, routine.user_name, arguments.join(", "))
-            .expect("writes to a string");
+        writeln!(
+            cases,
+            "        case {}: result = {} ({}); break;",
+            routine.number,
+            routine.user_name,
+            arguments.join(", ")
+        )
+        .expect("writes to a string");
     }
     let body = format!(
         "      int result = -1;\n      switch (head[0])\n        {{\n{cases}        }}\n      \
@@ -194,7 +206,9 @@ pub(crate) fn server(model: &Model, text: &str, header: &str) -> String {
             let name = &parameter.name;
             let call = match by_value(model, argument, part, parameter) {
                 true => format!("put (&{name}, sizeof {name});"),
-                false => format!("both ({slot}, (void *) {name}, {});", i32::from(indefinite_out(model, argument, part))),
+                false => {
+                    format!("both ({slot}, (void *) {name}, {});", i32::from(indefinite_out(model, argument, part)))
+                }
             };
             writeln!(body, "  {call}").expect("writes to a string");
         }
@@ -229,22 +243,44 @@ fn indefinite_out(model: &Model, argument: &Argument, part: Part) -> bool {
 }
 
 fn demux_name(server: &str) -> &str {
-    let end = server.rfind("\n\t(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP)\n{\n\tmach_msg_header_t *InP").expect("demux");
+    let end = server
+        .rfind("\n\t(mach_msg_header_t *InHeadP, mach_msg_header_t *OutHeadP)\n{\n\tmach_msg_header_t *InP")
+        .expect("demux");
     server[..end].rsplit(' ').next().expect("a name")
 }
 
 /// Compiles a driver; what gcc says if it refuses.
-pub(crate) fn build(text: &str, headers: &Path, scratch: &Path, name: &str) -> Result<PathBuf, String> {
-    let source = scratch.join(format!("{name}.c"));
+pub(crate) fn build(model: &Model, text: &str, headers: &Path, scratch: &Path, name: &str) -> Result<PathBuf, String> {
     let program = scratch.join(name);
+    let Err(error) = compile(text, headers, scratch, name) else { return Ok(program) };
+    // Some types of old .defs are in no header.
+    let unknown: BTreeMap<&str, &Type> = error
+        .split("unknown type name ‘")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('’'))
+        .filter_map(|(name, _)| Some((name, model.ty(*model.named.get(name)?))))
+        .collect();
+    if unknown.is_empty() {
+        return Err(error);
+    }
+    let declare = |(name, ty): (&&str, &&Type)| match ty.inline && !ty.assignable {
+        true => format!("typedef char {name}[{}];\n", ty.bytes),
+        false => format!("typedef struct {{ char bytes[{}]; }} {name};\n", ty.bytes),
+    };
+    let declarations: String = unknown.iter().map(declare).collect();
+    compile(&format!("{declarations}{text}"), headers, scratch, name).map(|()| program)
+}
+
+fn compile(text: &str, headers: &Path, scratch: &Path, name: &str) -> Result<(), String> {
+    let source = scratch.join(format!("{name}.c"));
     std::fs::write(&source, text).expect("driver written");
     let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/c/include");
     let mut command = Command::new("gcc");
-    command.args(["-O0", "-w", "-fno-builtin", "-o"]).arg(&program).arg(&source);
+    command.args(["-O0", "-w", "-fno-builtin", "-o"]).arg(scratch.join(name)).arg(&source);
     command.arg("-I").arg(scratch).arg("-I").arg(headers).arg("-I").arg(support);
-    let output = command.output().expect("gcc runs");
+    let output = command.env("LC_ALL", "C.UTF-8").output().expect("gcc runs");
     match output.status.success() {
-        true => Ok(program),
+        true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }

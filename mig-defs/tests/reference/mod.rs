@@ -64,8 +64,13 @@ pub(crate) fn migcom(include: &Path, file: &Path, scratch: &Path) -> Option<Migc
     let output = |name: &str| scratch.join(name);
     let mut command = Command::new(directory("MIGCOM"));
     command.arg("-n");
-    let files =
-        [("-list", "list"), ("-user", "user.c"), ("-server", "server.c"), ("-header", "user.h"), ("-sheader", "server.h")];
+    let files = [
+        ("-list", "list"),
+        ("-user", "user.c"),
+        ("-server", "server.c"),
+        ("-header", "user.h"),
+        ("-sheader", "server.h"),
+    ];
     for (option, name) in files {
         command.arg(option).arg(output(name));
     }

@@ -109,7 +109,8 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
     let ty = model.ty(argument.ty);
     if ty.is_port() && u32::from(descriptor.name) == tn::POLYMORPHIC & 0xff {
         let sent = [tn::COPY_SEND, tn::MOVE_SEND, tn::MAKE_SEND, tn::MAKE_SEND_ONCE, tn::MOVE_SEND_ONCE];
-        descriptor.name = pool.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
+        descriptor.name =
+            pool.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
     }
     if argument.dealloc == Dealloc::Maybe {
         descriptor.deallocate = pool.up_to(1) == 1;

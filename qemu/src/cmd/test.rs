@@ -1,11 +1,13 @@
 //! `cargo qemu test`: sets everything up, lints the guest packages on their target, runs every test.
 
 use std::env;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use qemu::cache::Cache;
-use qemu::fetch::packages::{Flavour, MIG, MOVING_SUITE, fetch_kernel, migcom};
+use qemu::fetch::packages::{Flavour, MIG, MOVING_SUITE, defs_directory, fetch_defs, fetch_kernel, migcom};
 use qemu::fetch::{fetch, programs};
 use qemu::guest::workspace;
 use qemu::instrument;
@@ -29,6 +31,9 @@ const NEWEST: &[(&str, Flavour, &str)] = &[
 /// Disk images that are booted through GRUB: name, options of the machine, options of the image.
 const IMAGES: &[(&str, &[&str], &[&str])] =
     &[("a disk image, multiboot", &[], &[]), ("a disk image, multiboot 2", &["--suite", "sid"], &["--multiboot2"])];
+
+/// Suites with other versions of the interfaces: 2022, and the newest.
+const OTHER_DEFS: [&str; 2] = ["bookworm", MOVING_SUITE];
 
 pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
     // Taken now: building the tests may replace the file of the running program.
@@ -78,6 +83,14 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         command.arg("-o").arg(built.target.join("test.iso")).args(["--boot", "rpctrace2", "hello"]);
         run_step(name, &mut command, &mut failed)?;
     }
+    if all {
+        let mut command = cargo();
+        command.args(["test", "-p", "mig-defs", "--features", "compiler", "--test", "migcom", "--test", "marshal"]);
+        command.args(["--no-fail-fast", "--", "--include-ignored", "--nocapture"]);
+        command.current_dir(workspace()).envs(variables.clone());
+        command.env("GNUMACH_DEFS_ALL", all_defs(&cache, &built.defs)?);
+        run_step("the interfaces of every version against the real MIG", &mut command, &mut failed)?;
+    }
     for (name, flavour, options) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
         eprintln!("kernel of {} {}", package.name, package.version);
@@ -91,6 +104,18 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// The include directories of every version of the interfaces that is still served.
+fn all_defs(cache: &Cache, stock: &Path) -> Result<OsString> {
+    let mut directories = vec![stock.to_path_buf()];
+    for suite in OTHER_DEFS {
+        match fetch_defs(cache, suite, &Progress::new(1)) {
+            Ok(package) => directories.push(defs_directory(&package)),
+            Err(error) => eprintln!("the interfaces of Debian {suite} are skipped: {error}"),
+        }
+    }
+    Ok(env::join_paths(directories)?)
 }
 
 /// Runs one step to its end whatever the others did, so that one run shows everything that is wrong.

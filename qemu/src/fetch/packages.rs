@@ -92,7 +92,15 @@ pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<P
 /// The kernel of a suite. Suites but [`SUITE`] have a place of their own in the cache, so that what is there today is never taken
 /// for what the default one needs; a kernel that was fetched stays until the cache is cleaned.
 pub fn fetch_kernel(cache: &Cache, suite: &str, flavour: Flavour, progress: &Progress) -> Result<Package, FetchError> {
-    let name = flavour.package();
+    fetch_apart(cache, suite, flavour.package(), progress)
+}
+
+/// The `.defs` files of a suite, kept as its kernels are; a suite that is no longer served is an error.
+pub fn fetch_defs(cache: &Cache, suite: &str, progress: &Progress) -> Result<Package, FetchError> {
+    fetch_apart(cache, suite, DEV, progress)
+}
+
+fn fetch_apart(cache: &Cache, suite: &str, name: &str, progress: &Progress) -> Result<Package, FetchError> {
     let apart = if suite == SUITE { cache.clone() } else { Cache::at(cache.path(suite)) };
     fs::create_dir_all(apart.root())?;
     let mut found = fetch_from(&apart, suite, &[name], progress)?;
