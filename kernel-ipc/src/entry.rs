@@ -1,10 +1,10 @@
 //! Where the kernel enters the payload: the hook symbols of `payload_abi::HOOKS`, and nothing else.
 //!
-//! The stubs of traps test two flags and jump to the original with every register and stack argument in place. `cld` comes
-//! first because `syscall` does not clear the direction flag a user may have set.
+//! The stubs of traps test two flags and jump to the original with every register and stack argument in place. For a traced
+//! task `cld` comes first, because `syscall` does not clear the direction flag a user may have set.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use crate::gnumach::mach::{self, Mach};
 use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr};
@@ -20,7 +20,6 @@ macro_rules! stub {
             concat!(".globl ", $symbol),
             concat!(".type ", $symbol, ", @function"),
             concat!($symbol, ":"),
-            "cld",
             "cmp dword ptr [rip + {state} + {traced}], 0",
             concat!("je ", $original),
             // mov rax, segment:[address]: see payload_abi::link_symbols.
@@ -29,6 +28,7 @@ macro_rules! stub {
             "mov rax, qword ptr [rax + rpctrace2_thread_task]",
             "cmp dword ptr [rax + rpctrace2_task_entry], 0",
             concat!("je ", $original),
+            "cld",
             $traced,
             concat!(".size ", $symbol, ", . - ", $symbol),
             state = sym STATE,
@@ -128,6 +128,7 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
     if task == 0 {
         return mr::KERN_INVALID_ARGUMENT;
     }
+    KOBJECT_SERVER.store(kobject_server as *const () as *mut (), Relaxed);
     special_port::set(&Mach, &STATE, Task(task), Port(port))
 }
 
@@ -154,8 +155,20 @@ extern "C" fn hook_ipc_task_terminate(task: usize) {
     }
 }
 
-#[unsafe(no_mangle)]
-extern "C" fn hook_ipc_kobject_server(request: usize) -> usize {
+/// Where `hook_ipc_kobject_server` goes on: to the original until the first trace port is set, so that until then it costs
+/// one instruction.
+static KOBJECT_SERVER: AtomicPtr<()> = AtomicPtr::new(ipc_kobject_server as *const () as *mut ());
+
+global_asm!(
+    ".globl hook_ipc_kobject_server",
+    ".type hook_ipc_kobject_server, @function",
+    "hook_ipc_kobject_server:",
+    "jmp qword ptr [rip + {next}]",
+    ".size hook_ipc_kobject_server, . - hook_ipc_kobject_server",
+    next = sym KOBJECT_SERVER,
+);
+
+extern "C" fn kobject_server(request: usize) -> usize {
     if !STATE.any_traced() {
         // SAFETY: the caller's own argument.
         return unsafe { ipc_kobject_server(request) };

@@ -2,7 +2,7 @@
 //!
 //! Each line `bench NAME TOTAL COUNT` says that COUNT calls took TOTAL instructions: the least of many batches, because a
 //! clock interrupt can only add. A kernel without trace ports answers the untraced cases alone. The clients are tasks of
-//! their own; this one is the tracer, which receives records and throws them away.
+//! their own; this one is the tracer, which receives records and throws them away. `bench-rpc NAME` measures one case.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -82,10 +82,12 @@ struct Bench {
     trace: ReceiveRight,
     both: PortSet,
     buffer: Vec<u64>,
+    /// The only case to measure, if one was named.
+    only: Option<&'static str>,
 }
 
-fn main(_arguments: Arguments) -> Result<(), Mismatch> {
-    let bench = &mut Bench::new()?;
+fn main(arguments: Arguments) -> Result<(), Mismatch> {
+    let bench = &mut Bench::new(arguments.get_str(1))?;
     bench.line("untraced/kernel-rpc", Work::KernelCall, Traced::Nobody)?;
     bench.line("untraced/task-rpc", Work::ServerCall, Traced::Nobody)?;
     for size in SIZES {
@@ -124,16 +126,19 @@ fn end(others: &mut Vec<PortName>) -> Result<(), Mismatch> {
 }
 
 impl Bench {
-    fn new() -> Result<Self, Mismatch> {
+    fn new(only: Option<&'static str>) -> Result<Self, Mismatch> {
         let report = ReceiveRight::allocate().doing("mach_port_allocate")?;
         let trace = ReceiveRight::allocate().doing("mach_port_allocate")?;
         trace.set_queue_limit(QUEUE).doing("mach_port_set_qlimit")?;
         let both = PortSet::allocate().doing("mach_port_allocate")?;
-        Ok(Self { report, trace, both, buffer: alloc::vec![0; wire_size(LIMIT) / 8] })
+        Ok(Self { report, trace, both, only, buffer: alloc::vec![0; wire_size(LIMIT) / 8] })
     }
 
     /// Measures one case and prints its line.
     fn line(&mut self, name: &str, work: Work, traced: Traced) -> Result<(), Mismatch> {
+        if self.only.is_some_and(|only| only != name) {
+            return Ok(());
+        }
         let together = matches!(traced, Traced::ClientTogether | Traced::BothTogether);
         let calls = match work {
             Work::Send(_) => 1,
