@@ -9,6 +9,7 @@ use core::arch::asm;
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed, fence};
 
+use super::copy::copy;
 use super::{Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress};
 use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
 
@@ -477,21 +478,9 @@ impl Kernel for Mach {
     fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {
         let from = (source.0 + slot(Slot::kmsg_header)) as *const u8;
         let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
-        // By words, as the kernel's own copyin and copyout do; its memcpy goes byte by byte.
         // SAFETY: the caller owns both; `size` is at most the source's message size, which its allocation covers, and
-        // `record_alloc` was asked for at least `offset + size` bytes. The direction flag is clear in the kernel.
-        unsafe {
-            asm!(
-                "rep movsq",
-                "mov ecx, {rest:e}",
-                "rep movsb",
-                rest = in(reg) size % 8,
-                inout("rcx") size / 8 => _,
-                inout("rsi") from => _,
-                inout("rdi") to => _,
-                options(nostack, preserves_flags),
-            )
-        };
+        // `record_alloc` was asked for at least `offset + size` bytes.
+        unsafe { copy(from, to, size) };
     }
 
     fn time(&self) -> u64 {

@@ -2,6 +2,8 @@
 //!
 //! The hooks are written against [`Kernel`]. `mach` implements it on the running kernel, `fake` in host unit tests.
 
+#[cfg(target_os = "none")]
+mod copy;
 #[cfg(test)]
 pub mod fake;
 #[cfg(target_os = "none")]
