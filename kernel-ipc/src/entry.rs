@@ -7,7 +7,7 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use crate::gnumach::mach::{self, Mach};
-use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr};
+use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, time};
 use crate::hooks::{kobject, lifecycle, message, receive, special_port};
 use crate::state::State;
 
@@ -129,6 +129,7 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
         return mr::KERN_INVALID_ARGUMENT;
     }
     KOBJECT_SERVER.store(kobject_server as *const () as *mut (), Relaxed);
+    time::watch();
     special_port::set(&Mach, &STATE, Task(task), Port(port))
 }
 
@@ -142,6 +143,7 @@ extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
         mach::announce();
     }
     if ARMED.load(Relaxed) {
+        time::watch();
         lifecycle::created(&Mach, &STATE, Task(task), (parent != 0).then_some(Task(parent)));
     }
 }
@@ -151,6 +153,7 @@ extern "C" fn hook_ipc_task_terminate(task: usize) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_task_terminate(task) };
     if ARMED.load(Relaxed) {
+        time::watch();
         lifecycle::terminated(&Mach, &STATE, Task(task));
     }
 }

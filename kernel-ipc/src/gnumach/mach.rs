@@ -7,11 +7,14 @@
 
 use core::arch::asm;
 use core::ffi::c_char;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed, fence};
+use core::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
 use super::copy::copy;
-use super::{Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress};
-use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
+use super::lock::SimpleLock;
+use super::{
+    Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress, time,
+};
+use crate::payload_abi::{HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
 
 /// Filled by the instrumenter before boot.
 #[unsafe(no_mangle)]
@@ -23,15 +26,8 @@ static rpctrace2_slots: [AtomicU64; SLOT_WORDS] = {
     words
 };
 
-fn slot(slot: Slot) -> usize {
+pub(super) fn slot(slot: Slot) -> usize {
     rpctrace2_slots[HEADER_WORDS + slot as usize].load(Relaxed) as usize
-}
-
-/// Corresponds to `time_value64_t`.
-#[repr(C)]
-struct TimeValue64 {
-    seconds: i64,
-    nanoseconds: i64,
 }
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -67,7 +63,6 @@ unsafe extern "C" {
     fn copyout(from: *const u32, to: u64, size: usize) -> i32;
     fn splsched() -> u32;
     fn splx(level: u32);
-    fn record_time_stamp(stamp: *mut TimeValue64);
     fn printf(format: *const c_char, ...) -> i32;
     fn mach_msg_continue();
     fn mach_msg_receive_continue();
@@ -133,35 +128,6 @@ fn atomic64(base: usize, offset: Slot) -> &'static AtomicU64 {
     unsafe { &*((base + slot(offset)) as *const AtomicU64) }
 }
 
-/// A held `simple_lock` of the kernel; nothing on a kernel for one processor.
-struct SimpleLock(Option<&'static AtomicU32>);
-
-impl SimpleLock {
-    /// Corresponds to `simple_lock`: a word that is 1 while held.
-    fn take(base: usize, offset: Slot) -> Self {
-        let place = slot(offset);
-        if place as u64 == ABSENT {
-            return Self(None);
-        }
-        // SAFETY: `base` is a live struct that outlives the guard, and the slot its aligned 4-byte lock word.
-        let word = unsafe { &*((base + place) as *const AtomicU32) };
-        while word.swap(1, Ordering::Acquire) != 0 {
-            while word.load(Relaxed) != 0 {
-                core::hint::spin_loop();
-            }
-        }
-        Self(Some(word))
-    }
-}
-
-impl Drop for SimpleLock {
-    fn drop(&mut self) {
-        if let Some(word) = self.0 {
-            word.store(0, Ordering::Release);
-        }
-    }
-}
-
 const MSGH_SIZE: usize = 4;
 const MSGH_REMOTE_PORT: usize = 8;
 const MSGH_SEQNO: usize = 24;
@@ -199,7 +165,7 @@ fn convert(thread: usize, replace: fn(Continuation) -> Continuation) {
     let level = unsafe { splsched() };
     let lock = SimpleLock::take(thread, Slot::thread_lock);
     // Elsewhere thread_halt may just have looked at the continuation of a thread that it makes give up its receive.
-    let halted_elsewhere = lock.0.is_some() && load::<u32>(thread, Slot::thread_ast) & AST_HALTING != 0;
+    let halted_elsewhere = lock.is_real() && load::<u32>(thread, Slot::thread_ast) & AST_HALTING != 0;
     let old = continuation(load(thread, Slot::thread_swap_func));
     let new = replace(old);
     if new != old && !halted_elsewhere {
@@ -484,10 +450,7 @@ impl Kernel for Mach {
     }
 
     fn time(&self) -> u64 {
-        let mut stamp = TimeValue64 { seconds: 0, nanoseconds: 0 };
-        // SAFETY: `stamp` outlives the call, which only writes to it.
-        unsafe { record_time_stamp(&mut stamp) };
-        (stamp.seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(stamp.nanoseconds as u64)
+        time::now()
     }
 
     fn report_dropped(&self, total: u32) {

@@ -7,7 +7,11 @@ mod copy;
 #[cfg(test)]
 pub mod fake;
 #[cfg(target_os = "none")]
+mod lock;
+#[cfg(target_os = "none")]
 pub mod mach;
+#[cfg(target_os = "none")]
+pub mod time;
 
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS};
 
