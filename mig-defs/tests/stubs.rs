@@ -35,6 +35,12 @@ mod arrays {
 mod arrays_server {
     include!("good/golden/arrays.server.rs");
 }
+mod lists {
+    include!("good/golden/lists.user.rs");
+}
+mod lists_server {
+    include!("good/golden/lists.server.rs");
+}
 mod ports {
     include!("good/golden/ports.user.rs");
 }
@@ -166,6 +172,96 @@ fn memory_out_of_line_is_named_by_address_and_given_back_once() {
     assert_eq!((request[4] >> 32, request[4] & (1 << 29)), (257, 0));
     let _ = arrays::either(SERVER, &[0; 256], &mut room);
     assert_eq!(request_of()[4], 0x0000_0100_6000_400b);
+}
+
+struct Lists;
+
+/// Rights of these names, the receiver's own now.
+fn send_rights(names: std::ops::Range<u32>) -> Vec<SendRight> {
+    names.map(|name| SendRight::from_name(PortName(name))).collect()
+}
+
+/// The names of rights that are dropped with this.
+fn names(rights: Vec<AnyRight>) -> Vec<u32> {
+    rights.iter().map(|right| right.name().0).collect()
+}
+
+impl lists_server::Server for Lists {
+    fn mixed(&mut self, _: PortName) -> Result<lists_server::MixedOut> {
+        let c = (0..200).map(|a| lists_server::pair_t { a, b: -1 }).collect();
+        Ok(lists_server::MixedOut { a: vec![1, 2], b: 3, c, d: b"text".to_vec() })
+    }
+
+    fn given(&mut self, _: PortName, a: Vec<AnyRight>) -> Result<Vec<SendRight>> {
+        assert_eq!(names(a), [31, 32]);
+        Ok(send_rights(33..35))
+    }
+
+    fn lent(&mut self, _: PortName, a: Vec<AnyRight>) -> Result<Vec<SendRight>> {
+        assert_eq!(names(a), [41, 42, 43]);
+        Ok(send_rights(44..46))
+    }
+
+    fn rights(&mut self, _: PortName, a: Vec<AnyRight>) -> Result<lists_server::RightsOut> {
+        let c = a.len() as u32;
+        Ok(lists_server::RightsOut { b: a.into_iter().map(|one| SendRight::from_name(one.into_name())).collect(), c })
+    }
+
+    fn some(&mut self, _: PortName, a: mig::Received<'_, lists_server::pair_t>) -> Result<()> {
+        assert_eq!(a.iter().map(|pair| (pair.a, pair.b)).collect::<Vec<_>>(), [(7, 8)]);
+        Ok(())
+    }
+
+    fn any_list(&mut self, _: PortName, a: Vec<AnyRight>) -> Result<()> {
+        assert!(a.iter().all(|right| matches!(right, AnyRight::SendOnce(_))), "{a:?}");
+        Ok(())
+    }
+
+    fn large(&mut self, _: PortName, a: &[u8]) -> Result<()> {
+        assert_eq!(a, [5; 50_000]);
+        Ok(())
+    }
+}
+
+#[test]
+fn lists_and_rights_in_lists_arrive() {
+    with_server(|request, reply| lists_server::demux(&mut Lists, request, reply));
+    assert_eq!(names(lists::given(SERVER, send_rights(31..33)).expect("served")), [33, 34]);
+    assert_eq!(released(), [31, 32, 33, 34]);
+    assert_eq!(lists::given(SERVER, send_rights(31..35)).err(), Some(KernReturn::MIG_ARRAY_TOO_LARGE));
+    assert_eq!(released(), [31, 32, 33, 34], "too many for the message");
+    let rights = lists::rights(SERVER, send_rights(51..53)).expect("served");
+    assert_eq!((names(rights.b), rights.c), (vec![51, 52], 2));
+    assert_eq!(released(), [51, 52]);
+    let pair = lists::pair_t { a: 7, b: 8 };
+    assert_eq!(lists::some(SERVER, &[pair]), Ok(()));
+    assert_eq!(lists::any_list(SERVER, &[PortName(61)], Disposition::MakeSendOnce), Ok(()));
+    assert_eq!(released(), [61]);
+    assert_eq!(lists::large(SERVER, &[5; 50_000]), Ok(()));
+}
+
+#[test]
+fn what_does_not_fit_goes_out_of_line() {
+    with_server(|request, reply| lists_server::demux(&mut Lists, request, reply));
+    let (mut a, mut c) = ([0; 3], [lists::pair_t::default(); 4]);
+    // The stand-in's memory out of line has no contents on the receiver's side; the descriptor says what there was.
+    let mut request = Vec::new();
+    kernel(|_| None);
+    let _ = lists::mixed(SERVER, &mut a, &mut c);
+    request.extend(stand_in::delivered(&request_of()));
+    let mut reply = [0; 64];
+    assert!(lists_server::demux(&mut Lists, &request, &mut reply));
+    // Two numbers, one, 200 structs out of line, five characters.
+    assert_eq!(reply[6..13], [0x2_2000_2002, 2 << 32 | 1, 0x1_2000_2002, 3, 0x190_c000_400b, reply[11], 0x5_2000_080c]);
+    assert_eq!(&reply[13].to_le_bytes(), b"text\0\0\0\0");
+    kernel(|_| None);
+    let _ = lists::lent(SERVER, &[PortName(41), PortName(42), PortName(43)]);
+    let request = stand_in::delivered(&request_of());
+    assert!(lists_server::demux(&mut Lists, &request, &mut reply));
+    assert_eq!((reply[0] as u32, reply[6]), (0x8000_0012, 0x2_c000_2011));
+    assert_eq!(released(), [41, 42, 43]);
+    let _ = lists::rights(SERVER, send_rights(0..257));
+    assert_eq!(request_of()[4], 0x101_c000_2011);
 }
 
 #[derive(Default)]

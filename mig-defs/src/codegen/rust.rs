@@ -32,8 +32,15 @@ pub(super) enum Form {
     Port,
     /// One right of any kind.
     AnyPort,
-    /// An inline array of up to so many rights.
+    /// An inline array of up to so many rights that stay the sender's.
     Ports(u32),
+    /// An array of rights that the sender gives away, or that may be inline (up to so many) or out of line.
+    Rights {
+        /// How many fit inline.
+        most: u32,
+        /// Whether there may be more, out of line.
+        either: bool,
+    },
     /// An inline array of up to so many elements.
     Array(TokenStream, u32),
     /// Memory out of line: the element type.
@@ -83,13 +90,12 @@ pub(super) fn form(model: &Model, id: TypeId, rt: &TokenStream, structs: &mut St
         }
         Shape::VarArray(element, most) => {
             if model.ty(*element).is_port() {
-                // Moved rights would need an owning array.
                 let borrowed =
                     matches!(ty.in_name, tn::COPY_SEND | tn::MAKE_SEND | tn::MAKE_SEND_ONCE | tn::POLYMORPHIC);
-                return match borrowed && !ty.indefinite {
-                    true => Ok(Form::Ports(*most)),
-                    false => Err(String::from("an inline array of moved rights")),
-                };
+                return Ok(match borrowed && !ty.indefinite {
+                    true => Form::Ports(*most),
+                    false => Form::Rights { most: *most, either: ty.indefinite },
+                });
             }
             let element = value(model, *element, rt, structs)?;
             Ok(if ty.indefinite { Form::Either(element, *most) } else { Form::Array(element, *most) })

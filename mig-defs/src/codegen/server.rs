@@ -15,7 +15,7 @@ use quote::quote;
 
 use super::Context;
 use super::rust::{self, Form, Structs, Unsupported, argument_ident, ident};
-use super::user::{received_right, sent_right};
+use super::user::{put_rights, received_right, sent_right};
 use crate::layout::{self, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
@@ -177,7 +177,7 @@ impl<'a> Stub<'a> {
                     self.take(model, index, argument, &form).map_err(unsupported)?;
                 }
                 if argument.count_in_out {
-                    self.take_count(index, argument);
+                    self.take_count(index, argument, matches!(form, Form::Array(..)));
                 }
                 if argument.role.in_reply() {
                     self.put(model, index, argument, &form).map_err(unsupported)?;
@@ -227,19 +227,28 @@ impl<'a> Stub<'a> {
             Form::OutOfLinePorts => {
                 (quote!(#rt::mig::OutOfLinePorts), quote!(let #name = incoming.take_ports(#descriptor)?;))
             }
-            Form::Ports(_) => return Err(String::from("an inline array of rights")),
-            Form::Either(..) => return Err(String::from("an array that may be inline or out of line")),
+            Form::Ports(most) | Form::Rights { most, .. } => {
+                let (most, either) = (number(most), matches!(form, Form::Rights { either: true, .. }));
+                let take = quote!(let #name = incoming.take_rights(#descriptor, #most, #either)?;);
+                (quote!(#rt::mig::Vec<#rt::mig::AnyRight>), take)
+            }
+            Form::Either(element, most) => {
+                let most = number(most);
+                let take = quote!(let #name = incoming.take_either_way::<#element>(#descriptor, #most)?;);
+                (quote!(#rt::mig::Received<'_, #element>), take)
+            }
         };
         self.takes.push(take);
         self.parameter(&name, ty, quote!(#name));
         Ok(())
     }
 
-    fn take_count(&mut self, index: usize, argument: &Argument) {
+    /// How much room the user has: a limit for what goes inline, of no interest where more can go out of line.
+    fn take_count(&mut self, index: usize, argument: &Argument, used: bool) {
         let items = &self.layout.request.items;
         if let Some(item) = items.iter().find(|item| item.source == Source::Count(index)) {
             let descriptor = rust::descriptor(item.received);
-            let name = ident(&format!("{}_count", argument.name));
+            let name = ident(&format!("{}{}_count", if used { "" } else { "_" }, argument.name));
             self.takes.push(quote!(let #name: u32 = incoming.take(#descriptor)?;));
         }
     }
@@ -273,7 +282,12 @@ impl<'a> Stub<'a> {
                 let most = Literal::u32_unsuffixed(*most);
                 let room = if argument.count_in_out { quote!(#most.min(#count as usize)) } else { quote!(#most) };
                 let put = quote!(outgoing.put_array(#descriptor, #name.as_ref(), #room););
-                (quote!(impl AsRef<[#element]>), put)
+                (self.list(quote!(#element)), put)
+            }
+            Form::Either(element, most) => {
+                let most = Literal::u32_unsuffixed(*most);
+                let put = quote!(outgoing.put_either_moved(#descriptor, #name.as_ref(), #most););
+                (self.list(quote!(#element)), put)
             }
             Form::AnyPort => (
                 quote!((#rt::port::PortName, #rt::port::Disposition)),
@@ -282,20 +296,27 @@ impl<'a> Stub<'a> {
             Form::VaryingText(room) => {
                 let room = Literal::u32_unsuffixed(*room);
                 let put = quote!(outgoing.put_varying_string(#descriptor, #name.as_ref(), #room););
-                (quote!(impl AsRef<[u8]>), put)
+                (self.list(quote!(u8)), put)
             }
-            Form::Ports(_) | Form::OutOfLinePorts => return Err(String::from("an array of rights that goes back")),
-            Form::Either(..) => return Err(String::from("an array that may be inline or out of line")),
+            Form::Ports(_) | Form::Rights { .. } | Form::OutOfLinePorts => {
+                let (element, put) = put_rights(&quote!(outgoing), &descriptor, in_name, &quote!(#name), form, rt);
+                if in_name == tn::POLYMORPHIC {
+                    return Err(String::from("an array of rights of any kind that goes back"));
+                }
+                (quote!(#rt::mig::Vec<#element>), put)
+            }
         };
-        if matches!(form, Form::Array(..) | Form::VaryingText(_)) && self.several_results() {
-            return Err(String::from("an inline array or string next to other results"));
-        }
         self.results.push((name, ty, model.display_name(argument.ty)));
         self.puts.push(put);
         Ok(())
     }
 
-    /// A named struct cannot have a field of an unnamed type.
+    /// The type of an array that goes back. A named struct cannot have a field of an unnamed type.
+    fn list(&self, element: TokenStream) -> TokenStream {
+        let rt = self.rt;
+        if self.several_results() { quote!(#rt::mig::Vec<#element>) } else { quote!(impl AsRef<[#element]>) }
+    }
+
     fn several_results(&self) -> bool {
         self.routine.arguments.iter().filter(|argument| argument.role.in_reply()).count() > 1
     }

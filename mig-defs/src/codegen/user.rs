@@ -26,7 +26,7 @@ use crate::layout::{self, Item, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
 
-/// Larger messages would not leave a thread enough of its stack.
+/// Larger messages would not leave a thread enough of its stack: they are built on the heap.
 const MAX_BUFFER: u32 = 40 * 1024;
 
 /// Routines without a stub, with the reason.
@@ -84,10 +84,6 @@ impl<'a> Stub<'a> {
         structs: &mut Structs,
     ) -> Result<Self, Unsupported> {
         let layout = layout::layout(model, routine);
-        let size = layout.request.max_size.max(layout.reply.max_size);
-        if size > MAX_BUFFER {
-            return Err(format!("its messages have up to {size} bytes"));
-        }
         if routine.msg_option.is_some() || routine.wait_time.is_some() {
             return Err(String::from("the file's waittime or msgoption is a C expression"));
         }
@@ -186,6 +182,10 @@ impl<'a> Stub<'a> {
             Form::Array(ty, _) | Form::OutOfLine(ty) | Form::Either(ty, _) => {
                 self.parameters.push(quote!(#name: &[#ty]));
             }
+            Form::Rights { .. } => {
+                let (element, _) = sent_right(model.ty(argument.ty).in_name, &quote!(right), rt);
+                self.parameters.push(quote!(#name: #rt::mig::Vec<#element>));
+            }
             Form::Ports(_) | Form::OutOfLinePorts => {
                 self.parameters.push(quote!(#name: &[#rt::port::PortName]));
                 if matches!(form, Form::Ports(_)) && model.ty(argument.ty).in_name == tn::POLYMORPHIC {
@@ -231,6 +231,10 @@ impl<'a> Stub<'a> {
                     _ => quote!(mig_request.put_ports(#descriptor, #value, #most);),
                 }
             }
+            Form::Rights { .. } => {
+                let in_name = model.ty(argument.ty).in_name;
+                put_rights(&quote!(mig_request), &descriptor, in_name, value, form, self.rt).1
+            }
             Form::OutOfLine(ty) if ty.to_string() == "u8" => {
                 quote!(mig_request.put_out_of_line(#descriptor, #value);)
             }
@@ -267,7 +271,13 @@ impl<'a> Stub<'a> {
                 self.take_value(index, &name, ty, false);
                 return Ok(());
             }
-            Form::Ports(_) => return Err(String::from("an inline array of rights that comes back")),
+            Form::Ports(most) | Form::Rights { most, .. } => {
+                let either = matches!(form, Form::Rights { either: true, .. });
+                self.puts_room(index, *most);
+                let most = Literal::u32_unsuffixed(*most);
+                let take = quote!(let #name = mig_reply.take_rights(#descriptor, #most, #either)?;);
+                (quote!(#rt::mig::Vec<#rt::mig::AnyRight>), take)
+            }
             Form::Text(room) | Form::VaryingText(room) => {
                 let varies = matches!(form, Form::VaryingText(_));
                 let room = Literal::u32_unsuffixed(*room);
@@ -322,6 +332,15 @@ impl<'a> Stub<'a> {
         }
     }
 
+    /// `countinout` of an array that the runtime allocates: there is always room for the most.
+    fn puts_room(&mut self, index: usize, most: u32) {
+        if let Some(item) = find(&self.layout.request.items, Source::Count(index)) {
+            let descriptor = rust::descriptor(item.sent);
+            let most = Literal::u32_suffixed(most);
+            self.puts.push(quote!(mig_request.put(#descriptor, #most);));
+        }
+    }
+
     fn tokens(&self, context: &Context<'_>) -> TokenStream {
         let rt = self.rt;
         let name = ident(&self.routine.user_name);
@@ -337,6 +356,10 @@ impl<'a> Stub<'a> {
         let (request, reply) = (&self.layout.request, &self.layout.reply);
         let size = if self.routine.one_way { request.max_size } else { request.max_size.max(reply.max_size) };
         let words = Literal::u32_unsuffixed(size.div_ceil(8));
+        let buffer = match size > MAX_BUFFER {
+            true => quote!(let mut mig_words = #rt::mig::buffer(#words);),
+            false => quote!(let mut mig_words = [0; #words];),
+        };
         let (port, how) = self.destination.clone().unwrap_or_else(|| (quote!(), quote!()));
         let (option, timeout) = (&self.option, &self.timeout);
         let request_binding = if puts.is_empty() { quote!(let mig_request) } else { quote!(let mut mig_request) };
@@ -368,7 +391,7 @@ impl<'a> Stub<'a> {
             #documentation
             #too_many
             pub fn #name(#(#parameters),*) -> #rt::error::Result<#result_type> {
-                let mut mig_words = [0; #words];
+                #buffer
                 #request_binding = #rt::mig::Outgoing::request(&mut mig_words, #id, #port, #how);
                 #(#puts)*
                 #exchange
@@ -400,6 +423,31 @@ impl<'a> Stub<'a> {
             }
         }
     }
+}
+
+/// The element type of an array of rights that `form` sends, and the statement that adds it to `message`.
+pub(super) fn put_rights(
+    message: &TokenStream,
+    descriptor: &Literal,
+    in_name: u32,
+    value: &TokenStream,
+    form: &Form,
+    rt: &TokenStream,
+) -> (TokenStream, TokenStream) {
+    let (element, name) = sent_right(in_name, &quote!(right), rt);
+    let (method, most) = match form {
+        Form::Ports(most) | Form::Rights { most, either: false } => (quote!(put_ports), *most),
+        Form::Rights { most, either: true } => (quote!(put_rights), *most),
+        _ => (quote!(put_rights), 0),
+    };
+    let most = Literal::u32_unsuffixed(most);
+    let names = match in_name {
+        tn::MOVE_SEND | tn::MOVE_SEND_ONCE | tn::MOVE_RECEIVE => quote! {
+            #value.into_iter().map(|right| #name).collect::<#rt::mig::Vec<#rt::port::PortName>>()
+        },
+        _ => quote!(#value),
+    };
+    (element, quote!(#message.#method(#descriptor, &#names, #most);))
 }
 
 fn find(items: &[Item], source: Source) -> Option<&Item> {

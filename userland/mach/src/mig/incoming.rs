@@ -1,5 +1,6 @@
 //! A received message being taken apart: a user's reply or a server's request.
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::rights::{AnyRight, OutOfLinePorts};
@@ -149,6 +150,33 @@ impl<'a> Incoming<'a> {
         Ok(OutOfLinePorts::from_parts(memory, descriptor as u8))
     }
 
+    /// Takes an array that may have come inline or out of line.
+    pub fn take_either_way<T: Item>(&mut self, descriptor: u64, most: usize) -> Result<Received<'a, T>> {
+        if self.word(self.at)? & INLINE != 0 {
+            return self.take_array(descriptor, most).map(Received::Inline);
+        }
+        let memory = self.take_out_of_line(descriptor & !INLINE)?;
+        Ok(Received::OutOfLine(memory, PhantomData))
+    }
+
+    /// Takes an array of at most `most` rights that came inline or, if `either`, out of line. Type 255 is any right.
+    pub fn take_rights(&mut self, descriptor: u64, most: usize, either: bool) -> Result<Vec<AnyRight>> {
+        let found = self.word(self.at)?;
+        let name = if descriptor & 0xff == 0xff { found & 0xff } else { descriptor & 0xff };
+        let expected = descriptor & !0xff | name;
+        if either && found & INLINE == 0 {
+            // Out of line rights are 32-bit names.
+            return Ok(self.take_ports(expected & !INLINE & !0xff_ff00 | 32 << 8)?.collect());
+        }
+        let number = (self.descriptor(expected)? >> 32) as usize;
+        if number > most {
+            return Err(self.wrong);
+        }
+        let names = self.data(self.at + 1, number * 8)?;
+        self.at += 1 + number;
+        Ok(names.chunks_exact(8).map(|right| AnyRight::from_parts(name as u8, PortName::read(right))).collect())
+    }
+
     /// Checks that nothing is left.
     pub fn finish(&self) -> Result<()> {
         if self.at == self.words.len() { Ok(()) } else { Err(self.wrong) }
@@ -210,6 +238,40 @@ fn byte_count(descriptor: u64) -> usize {
     (bits * number).div_ceil(8) as usize
 }
 
+/// An array that came inline or out of line.
+#[derive(Debug)]
+pub enum Received<'a, T> {
+    /// In the message.
+    Inline(Array<'a, T>),
+    /// In memory of its own, which goes when this is dropped.
+    OutOfLine(OutOfLine, PhantomData<T>),
+}
+
+impl<T: Item> Received<'_, T> {
+    /// Its elements.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        self.as_array().iter()
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.as_array().len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The array, wherever it is.
+    pub fn as_array(&self) -> Array<'_, T> {
+        match self {
+            Self::Inline(array) => Array { bytes: array.bytes, element: PhantomData },
+            Self::OutOfLine(memory, _) => Array { bytes: memory.as_slice(), element: PhantomData },
+        }
+    }
+}
+
 /// An array in a received message.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a, T> {
@@ -229,7 +291,7 @@ impl<'a, T: Item + 'a> Array<'a, T> {
     }
 
     /// Its elements.
-    pub fn iter(&self) -> impl Iterator<Item = T> + 'a {
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
         self.bytes.chunks_exact(T::SIZE).map(T::read)
     }
 

@@ -10,11 +10,19 @@ mod outgoing;
 mod rights;
 mod server;
 
-pub use incoming::{Array, Incoming};
+/// For generated stubs, which are also included where `alloc` has another name.
+pub use alloc::vec::Vec;
+
+pub use incoming::{Array, Incoming, Received};
 pub use item::Item;
 pub use outgoing::Outgoing;
 pub use rights::{AnyRight, OutOfLinePorts};
 pub use server::{Served, answer, refuse, request_id};
+
+/// Room for a message that is too large for a thread's stack.
+pub fn buffer(words: usize) -> Vec<u64> {
+    alloc::vec![0; words]
+}
 
 /// Words of the message header.
 const HEADER_WORDS: usize = 4;

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{COMPLEX, Complexity, DEALLOCATE, HEADER_WORDS, INLINE, Incoming, Item, REPLY_ID_OFFSET, RET_CODE};
+use super::{
+    AnyRight, COMPLEX, Complexity, DEALLOCATE, HEADER_WORDS, INLINE, Incoming, Item, REPLY_ID_OFFSET, RET_CODE,
+};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::{Disposition, PortName, ReceiveRight};
@@ -139,6 +141,7 @@ impl<'a> Outgoing<'a> {
     /// Adds an inline array of at most `most` rights.
     pub fn put_ports(&mut self, descriptor: u64, names: &[PortName], most: usize) {
         if names.len() > most {
+            Self::release(descriptor, names);
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
         self.words[0] |= COMPLEX;
@@ -151,6 +154,11 @@ impl<'a> Outgoing<'a> {
         self.put_ports(descriptor & !0xff | how as u64, names, most);
     }
 
+    /// Gives back rights that were to be moved; those of other dispositions stay where they are.
+    fn release(descriptor: u64, names: &[PortName]) {
+        names.iter().for_each(|name| drop(AnyRight::from_parts(descriptor as u8, *name)));
+    }
+
     /// Adds bytes out of line: the receiver gets a copy of the pages they are in.
     pub fn put_out_of_line(&mut self, descriptor: u64, bytes: &[u8]) {
         self.words[0] |= COMPLEX;
@@ -160,11 +168,7 @@ impl<'a> Outgoing<'a> {
 
     /// Adds an array out of line, from a copy that is given back when the message is sent.
     pub fn put_out_of_line_items<T: Item>(&mut self, descriptor: u64, values: &[T]) {
-        let mut bytes = alloc::vec![0; values.len() * T::SIZE];
-        for (value, place) in values.iter().zip(bytes.chunks_mut(T::SIZE)) {
-            value.write(place);
-        }
-        match OutOfLine::copy_of(&bytes) {
+        match OutOfLine::copy_of(&bytes_of_items(values)) {
             Ok(copy) => {
                 self.put_out_of_line(descriptor, copy.as_slice());
                 self.held.push(copy);
@@ -179,6 +183,33 @@ impl<'a> Outgoing<'a> {
         self.words[0] |= COMPLEX;
         self.push(with_bytes(descriptor | DEALLOCATE, size as usize));
         self.push(address);
+    }
+
+    /// Adds an array that goes inline up to `most` elements, else out of line in memory that goes over to the receiver.
+    pub fn put_either_moved<T: Item>(&mut self, descriptor: u64, values: &[T], most: usize) {
+        if values.len() <= most {
+            return self.put_array(descriptor, values, most);
+        }
+        match OutOfLine::copy_of(&bytes_of_items(values)) {
+            Ok(copy) => self.put_moved(descriptor & !INLINE, copy),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Adds rights, inline up to `most` and else out of line in memory that goes over to the receiver.
+    pub fn put_rights(&mut self, descriptor: u64, names: &[PortName], most: usize) {
+        if names.len() <= most && descriptor & INLINE != 0 {
+            return self.put_ports(descriptor, names, most);
+        }
+        // Out of line rights are 32-bit names.
+        let descriptor = descriptor & !INLINE & !0xff_ff00 | 32 << 8;
+        match OutOfLine::copy_of(&bytes_of_items(names)) {
+            Ok(copy) => self.put_moved(descriptor, copy),
+            Err(error) => {
+                Self::release(descriptor, names);
+                self.fail(error);
+            }
+        }
     }
 
     /// Adds an array that goes inline up to `most` elements, else out of line.
@@ -271,6 +302,15 @@ impl<'a> Outgoing<'a> {
 
 /// Largest item: a struct or fixed array within an array.
 const MAX_ITEM: usize = 2048;
+
+/// Items one after the other, as they stand out of line.
+fn bytes_of_items<T: Item>(values: &[T]) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; values.len() * T::SIZE];
+    for (value, place) in values.iter().zip(bytes.chunks_mut(T::SIZE)) {
+        value.write(place);
+    }
+    bytes
+}
 
 /// The descriptor with the number of basic items that `bytes` bytes are.
 fn with_bytes(descriptor: u64, bytes: usize) -> u64 {
