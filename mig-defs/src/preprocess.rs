@@ -23,6 +23,13 @@ pub use scan::{Kind, Token};
 /// Most files open at once.
 const MAX_DEPTH: usize = 64;
 
+/// Headers of the Hurd's C library that its .defs include and that no other system has: what a .defs file needs of them.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("bits/utsname.h", "#ifndef _UTSNAME_LENGTH\n#define _UTSNAME_LENGTH 1024\n#endif\n"),
+    // The requests' numbers are in comments; nothing of this header gets into a message.
+    ("bits/ioctls.h", ""),
+];
+
 /// What the command line says about preprocessing.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -209,8 +216,12 @@ impl Preprocessor<'_> {
     }
 
     fn include(&mut self, path: &Path, span: Span, rest: &[Token], depth: usize) {
-        let expanded = macros::expand(&self.macros, rest.to_vec(), self.diagnostics);
-        let text = scan::join(&expanded);
+        // What stands between quotes or angle brackets is a file name, whatever macros are called so.
+        let literal = rest.first().is_some_and(|first| first.is_punct("<") || first.text.starts_with('"'));
+        let text = match literal {
+            true => scan::join(rest),
+            false => scan::join(&macros::expand(&self.macros, rest.to_vec(), self.diagnostics)),
+        };
         let (name, beside) = match (text.strip_prefix('"'), text.strip_prefix('<')) {
             (Some(quoted), _) if quoted.ends_with('"') => (&quoted[..quoted.len() - 1], true),
             (_, Some(angled)) if angled.ends_with('>') => (&angled[..angled.len() - 1], false),
@@ -233,6 +244,9 @@ impl Preprocessor<'_> {
             if let Ok(text) = self.files.read(&candidate) {
                 return self.file(&candidate, text, depth + 1);
             }
+        }
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return self.file(Path::new(name), (*text).to_string(), depth + 1);
         }
         let places: Vec<String> = self.options.include.iter().map(|dir| dir.display().to_string()).collect();
         let message = format!("`{name}` is not in any include directory ({})", places.join(", "));
@@ -314,6 +328,23 @@ mod tests {
             ("inc/lib.defs", "#ifndef L\n#define L\nlib\n#endif\n"),
         ];
         assert_eq!(run_files(&files, &[]), ("side lib end".to_string(), vec![]));
+    }
+
+    #[test]
+    fn macros_name_files_but_do_not_change_names_in_brackets() {
+        let text = "#define lib other\n#define FILE <lib.defs>\n#include <lib.defs>\n#undef lib\n#include FILE\n";
+        assert_eq!(
+            run_files(&[("main.defs", text), ("inc/lib.defs", "found")], &[]),
+            ("found found".to_string(), vec![])
+        );
+    }
+
+    #[test]
+    fn headers_of_the_hurds_c_library_are_built_in_and_give_way_to_real_ones() {
+        let text = "#include <bits/utsname.h>\n#include <bits/ioctls.h>\n_UTSNAME_LENGTH";
+        assert_eq!(run(text), ("1024".to_string(), vec![]));
+        let files = [("main.defs", text), ("inc/bits/utsname.h", "#define _UTSNAME_LENGTH 64\n")];
+        assert_eq!(run_files(&files, &[]), ("64".to_string(), vec![]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use quote::quote;
 
 use super::Context;
 use super::rust::{self, Form, Structs, Unsupported, argument_ident, ident};
-use super::user::{put_rights, received_right, sent_right};
+use super::user::{put_rights, received_right, rights_descriptor, sent_right};
 use crate::layout::{self, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
@@ -299,11 +299,12 @@ impl<'a> Stub<'a> {
                 (self.list(quote!(u8)), put)
             }
             Form::Ports(_) | Form::Rights { .. } | Form::OutOfLinePorts => {
-                let (element, put) = put_rights(&quote!(outgoing), &descriptor, in_name, &quote!(#name), form, rt);
-                if in_name == tn::POLYMORPHIC {
-                    return Err(String::from("an array of rights of any kind that goes back"));
-                }
-                (quote!(#rt::mig::Vec<#element>), put)
+                let descriptor = rights_descriptor(&descriptor, in_name, &quote!(#name.1));
+                let any = in_name == tn::POLYMORPHIC;
+                let names = if any { quote!(#name.0) } else { quote!(#name) };
+                let (element, put) = put_rights(&quote!(outgoing), &descriptor, in_name, &names, form, rt);
+                let list = quote!(#rt::mig::Vec<#element>);
+                (if any { quote!((#list, #rt::port::Disposition)) } else { list }, put)
             }
         };
         self.results.push((name, ty, model.display_name(argument.ty)));

@@ -185,14 +185,20 @@ impl<'a> Stub<'a> {
             Form::Rights { .. } => {
                 let (element, _) = sent_right(model.ty(argument.ty).in_name, &quote!(right), rt);
                 self.parameters.push(quote!(#name: #rt::mig::Vec<#element>));
+                self.poly_parameter(model, argument);
             }
             Form::Ports(_) | Form::OutOfLinePorts => {
                 self.parameters.push(quote!(#name: &[#rt::port::PortName]));
-                if matches!(form, Form::Ports(_)) && model.ty(argument.ty).in_name == tn::POLYMORPHIC {
-                    let poly = poly_ident(&argument.name);
-                    self.parameters.push(quote!(#poly: #rt::port::Disposition));
-                }
+                self.poly_parameter(model, argument);
             }
+        }
+    }
+
+    /// The kind of rights in a polymorphic array.
+    fn poly_parameter(&mut self, model: &Model, argument: &Argument) {
+        if model.ty(argument.ty).in_name == tn::POLYMORPHIC {
+            let (poly, rt) = (poly_ident(&argument.name), self.rt);
+            self.parameters.push(quote!(#poly: #rt::port::Disposition));
         }
     }
 
@@ -233,12 +239,19 @@ impl<'a> Stub<'a> {
             }
             Form::Rights { .. } => {
                 let in_name = model.ty(argument.ty).in_name;
+                let poly = poly_ident(&argument.name);
+                let descriptor = rights_descriptor(&descriptor, in_name, &quote!(#poly));
                 put_rights(&quote!(mig_request), &descriptor, in_name, value, form, self.rt).1
+            }
+            Form::OutOfLinePorts => {
+                let poly = poly_ident(&argument.name);
+                let descriptor = rights_descriptor(&descriptor, model.ty(argument.ty).in_name, &quote!(#poly));
+                quote!(mig_request.put_out_of_line_items(#descriptor, #value);)
             }
             Form::OutOfLine(ty) if ty.to_string() == "u8" => {
                 quote!(mig_request.put_out_of_line(#descriptor, #value);)
             }
-            Form::OutOfLine(_) | Form::OutOfLinePorts => {
+            Form::OutOfLine(_) => {
                 quote!(mig_request.put_out_of_line_items(#descriptor, #value);)
             }
             Form::Either(_, most) => {
@@ -425,10 +438,15 @@ impl<'a> Stub<'a> {
     }
 }
 
+/// The descriptor of an array of rights; of which kind they are, `poly` says if the type does not.
+pub(super) fn rights_descriptor(descriptor: &Literal, in_name: u32, poly: &TokenStream) -> TokenStream {
+    if in_name == tn::POLYMORPHIC { quote!(#descriptor & !0xff | #poly as u64) } else { quote!(#descriptor) }
+}
+
 /// The element type of an array of rights that `form` sends, and the statement that adds it to `message`.
 pub(super) fn put_rights(
     message: &TokenStream,
-    descriptor: &Literal,
+    descriptor: &TokenStream,
     in_name: u32,
     value: &TokenStream,
     form: &Form,
