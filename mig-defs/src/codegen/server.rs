@@ -14,8 +14,8 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::Context;
+use super::rights::{put_rights, received_right, rights_descriptor, sent_right};
 use super::rust::{self, Form, Structs, Unsupported, argument_ident, ident};
-use super::user::{put_rights, received_right, rights_descriptor, sent_right};
 use crate::layout::{self, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
