@@ -23,6 +23,8 @@ const QUEUE_CAP: u32 = 64;
 pub struct Draft {
     kmsg: Kmsg,
     port: Port,
+    /// Records lost before this one. Taken with it, as nobody will know once the call has ended the task.
+    dropped: u32,
 }
 
 /// Starts a record of the current thread's call with the first `size` bytes of a message. `None` if the task is not traced, or
@@ -58,15 +60,16 @@ pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, message: Option<(
     word(record::BODY_TYPE_OFFSET, record::body_type(captured as u32));
     let header = observe::header(kernel, state, call, number, captured as u32);
     kernel.record_write(kmsg, record::HEADER_OFFSET, header.as_bytes());
-    Some(Draft { kmsg, port })
+    let dropped = state.take_dropped(kernel.task_entry(task), task);
+    Some(Draft { kmsg, port, dropped })
 }
 
 /// Writes the outcome into the record and queues it. Waits for the tracer only in the traced task's own live thread.
 #[inline(never)]
 pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
-    let Some(Draft { kmsg, port }) = draft else { return };
+    let Some(Draft { kmsg, port, dropped }) = draft else { return };
     let task = observe::current_task(kernel);
-    let dropped = state.take_dropped(kernel.task_entry(task), task);
+    let dropped = dropped.saturating_add(state.take_dropped(kernel.task_entry(task), task));
     kernel.record_write(kmsg, record::RETVAL_OFFSET, &retval.to_le_bytes());
     kernel.record_write(kmsg, record::CORRELATION_OFFSET, &correlation.to_le_bytes());
     kernel.record_write(kmsg, record::DROPPED_OFFSET, &dropped.to_le_bytes());

@@ -121,6 +121,10 @@ extern "C" fn hook_task_get_special_port(task: usize, which: u32, port: *mut usi
 
 #[unsafe(no_mangle)]
 extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -> u32 {
+    #[cfg(feature = "faults")]
+    if let Some(answer) = crate::gnumach::faulty::FAULTS.command(which) {
+        return answer;
+    }
     if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
         // SAFETY: the caller's own arguments.
         return unsafe { task_set_special_port(task, which, port) };

@@ -21,6 +21,8 @@ pub mod clock;
 pub mod emit;
 #[cfg(target_os = "none")]
 pub mod entry;
+#[cfg(any(feature = "faults", test))]
+pub mod faults;
 pub mod gnumach;
 pub mod hooks;
 pub mod observe;

@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Boot the kernel as it is, without instrumenting it.
     #[arg(long)]
     stock: bool,
+    /// Build the payload with this feature of its package, for tests of the payload.
+    #[arg(long, value_name = "FEATURE", hide = true)]
+    payload_feature: Option<String>,
     /// Memory of the machine in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=65536))]
     memory: u32,
@@ -157,6 +160,7 @@ impl Options {
             flavour: self.flavour.into(),
             processors: self.smp,
             stock: self.stock,
+            payload_feature: self.payload_feature.clone(),
             memory: self.memory,
             kvm: self.kvm,
             icount: self.icount,

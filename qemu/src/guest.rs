@@ -70,6 +70,14 @@ impl Builder {
         Ok(self.target.join(TARGET).join("release/libkernel_ipc.a"))
     }
 
+    /// The payload's static library with a feature of its package, built apart from the ordinary one.
+    pub fn payload_with(&self, feature: &str) -> Result<PathBuf, FetchError> {
+        let apart = Self { target: self.target.join(format!("with-{feature}")), ..self.clone() };
+        let mut command = apart.cargo("rustc");
+        run(command.args(["-p", "kernel-ipc", "--lib", "--crate-type", "staticlib", "--features", feature]))?;
+        Ok(apart.target.join(TARGET).join("release/libkernel_ipc.a"))
+    }
+
     /// All programs.
     pub fn userland(&self) -> Result<Userland, FetchError> {
         let mut built = self.binaries(&["-p", "bootstrap", "-p", "programs", "--bins"])?;

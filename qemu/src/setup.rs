@@ -36,6 +36,8 @@ pub struct Choices {
     pub processors: u32,
     /// Boot the kernel as it is.
     pub stock: bool,
+    /// A feature of the payload's package, for test builds.
+    pub payload_feature: Option<String>,
     /// Memory in MiB.
     pub memory: u32,
     /// Use KVM.
@@ -90,7 +92,10 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         stock_kernel(stock, &built.target)?
     } else {
         progress.step("building the payload and instrumenting the kernel");
-        let payload = built.builder.payload()?;
+        let payload = match &choices.payload_feature {
+            Some(feature) => built.builder.payload_with(feature)?,
+            None => built.builder.payload()?,
+        };
         instrumented_kernel(stock, &payload, &built.target)?
     };
     let machine = Machine {

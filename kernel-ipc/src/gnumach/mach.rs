@@ -33,6 +33,7 @@ pub(super) fn slot(slot: Slot) -> usize {
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
 // instrumenter refuses a kernel that lacks one of the symbols.
 unsafe extern "C" {
+    #[cfg_attr(feature = "faults", link_name = "faulty_ipc_kmsg_get")]
     fn ipc_kmsg_get(msg: u64, size: u32, kmsg: *mut usize) -> u32;
     fn ipc_kmsg_copyin(kmsg: usize, space: usize, map: usize, notify: u32) -> u32;
     fn ipc_kmsg_copyout(kmsg: usize, space: usize, map: usize, notify: u32) -> u32;
@@ -41,6 +42,7 @@ unsafe extern "C" {
     fn ipc_kmsg_put(msg: u64, kmsg: usize, size: u32) -> u32;
     fn ipc_kmsg_free(kmsg: usize);
     fn ipc_kmsg_destroy(kmsg: usize);
+    #[cfg_attr(feature = "faults", link_name = "faulty_ipc_mqueue_send")]
     fn ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32;
     fn ipc_mqueue_copyin(space: usize, name: u32, mqueue: *mut usize, object: *mut usize) -> u32;
     fn ipc_mqueue_receive(
@@ -59,6 +61,7 @@ unsafe extern "C" {
     fn ipc_port_release_send(port: usize);
     fn convert_task_to_port(task: usize) -> usize;
     fn task_reference(task: usize);
+    #[cfg_attr(feature = "faults", link_name = "faulty_kalloc")]
     fn kalloc(size: usize) -> usize;
     fn copyout(from: *const u32, to: u64, size: usize) -> i32;
     fn splsched() -> u32;

@@ -6,6 +6,8 @@
 mod copy;
 #[cfg(test)]
 pub mod fake;
+#[cfg(all(target_os = "none", feature = "faults"))]
+pub mod faulty;
 #[cfg(target_os = "none")]
 mod lock;
 #[cfg(target_os = "none")]

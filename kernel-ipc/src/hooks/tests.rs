@@ -347,6 +347,19 @@ fn the_call_that_ends_the_task_is_recorded() {
 }
 
 #[test]
+fn the_record_of_the_call_that_ends_the_task_tells_of_earlier_losses() {
+    let (fake, state) = traced();
+    let state: &'static State = std::boxed::Box::leak(std::boxed::Box::new(state));
+    fake.user_message(MSG, &user_message(40, 2008));
+    fake.script.borrow_mut().no_memory = true;
+    assert_eq!(mach_msg(&fake, state, &args(option::SEND_MSG, 40, 0)), mr::SUCCESS);
+    fake.script.borrow_mut().no_memory = false;
+    fake.dies_in_send.set(Some(state));
+    assert_eq!(mach_msg(&fake, state, &args(option::SEND_MSG, 40, 0)), mr::SUCCESS);
+    assert_eq!(Record::parse(&one_record(&fake)).unwrap().header.dropped.get(), 1);
+}
+
+#[test]
 fn the_kernel_task_and_a_dying_task_are_refused() {
     let (fake, state) = traced();
     assert_eq!(special_port::set(&fake, &state, KERNEL_TASK, TRACE), mr::KERN_NO_ACCESS);

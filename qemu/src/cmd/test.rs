@@ -67,6 +67,7 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         ("RPCTRACE2_KERNEL", kernel.into_os_string()),
         ("RPCTRACE2_PAYLOAD", payload.into_os_string()),
         ("RPCTRACE2_QEMU", this.clone().into_os_string()),
+        ("RPCTRACE2_ALL", if all { "1" } else { "0" }.into()),
     ];
     for (name, packages) in [
         ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),

@@ -1,0 +1,54 @@
+//! Fault injection: a traced program runs again and again, each time with another record or message that fails.
+//!
+//! The payload of these boots is built with its feature `faults`; the program `faults` counts what comes and compares.
+
+use anyhow::Result;
+use tests::guest::{qemu, setting};
+
+/// Kinds of userland/programs/src/bin/faults.rs.
+const ALLOCATION: &str = "1";
+const QUEUEING: &str = "2";
+const COPY_IN: &str = "3";
+
+/// Runs `program` with the first to the last event of a kind failing, in one boot, until there are no more such events.
+fn sweep(kind: &str, last: u32, program: &str) -> Result<()> {
+    let last = if setting("RPCTRACE2_ALL")? == "1" { 10_000 } else { last };
+    let last_word = last.to_string();
+    let line = ["--icount", "--timeout", "1800", "--payload-feature", "faults"];
+    let run = qemu(&[&line[..], &["run", "faults", kind, "1", &last_word, program]].concat())?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    let runs = run.stdout.lines().filter(|line| line.contains(": Outcome ")).count();
+    assert!(runs >= 5, "expected at least 5 runs with a fault, found {runs}:\n{}", run.stdout);
+    if kind != COPY_IN {
+        check_output(program, &run.stdout, runs)?;
+    }
+    Ok(())
+}
+
+/// Every run printed what the program prints untraced: those with a fault, the one before them without, and the one after
+/// them whose fault never came.
+fn check_output(program: &str, stdout: &str, runs: usize) -> Result<()> {
+    let untraced = qemu(&["--icount", "run", program])?;
+    let is_programs =
+        |line: &&str| !line.starts_with("faults: ") && !line.contains(": Outcome ") && !line.starts_with("rpctrace2: ");
+    let printed: String = stdout.lines().filter(is_programs).flat_map(|line| [line, "\n"]).collect();
+    let whole = usize::from(stdout.contains(" comes "));
+    assert_eq!(printed, untraced.stdout.repeat(runs + 1 + whole), "output of {program} with faults");
+    Ok(())
+}
+
+macro_rules! sweeps {
+    ($($name:ident: $kind:ident, $last:literal, $program:literal;)*) => {$(
+        #[test]
+        #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+        fn $name() -> Result<()> {
+            sweep($kind, $last, $program)
+        }
+    )*};
+}
+
+sweeps! {
+    a_record_without_memory_is_counted: ALLOCATION, 40, "ports";
+    a_record_that_is_interrupted_is_counted: QUEUEING, 40, "ports";
+    a_message_that_cannot_be_copied_in_is_refused: COPY_IN, 40, "hello";
+}
