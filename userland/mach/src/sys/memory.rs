@@ -9,7 +9,7 @@ pub(crate) fn kernel_given<'a>(address: u64, size: u64) -> &'a [u8] {
     if size == 0 {
         return &[];
     }
-    // SAFETY: the two callers own the region they describe, mapped and readable by the kernel's word, and hand the slice
+    // SAFETY: the callers own the region they describe, mapped and readable by the kernel's word, and hand the slice
     // out for no longer than they live.
     unsafe { slice::from_raw_parts(address as *const u8, size as usize) }
 }
@@ -18,6 +18,13 @@ pub(crate) fn kernel_given<'a>(address: u64, size: u64) -> &'a [u8] {
 pub(crate) fn own_pages(pages: &mut Pages) -> &mut [u8] {
     // SAFETY: `vm_allocate` made the pages readable and writable for this `Pages` alone, borrowed mutably here.
     unsafe { slice::from_raw_parts_mut(pages.address() as *mut u8, pages.size() as usize) }
+}
+
+/// The first `size` bytes of pages of our own, whose others may be protected.
+pub(crate) fn own_part(pages: &mut Pages, size: usize) -> &mut [u8] {
+    assert!(size as u64 <= pages.size(), "{size} bytes of {}", pages.size());
+    // SAFETY: as in `own_pages`; the assertion keeps the slice within the pages, and the caller has protected none of these.
+    unsafe { slice::from_raw_parts_mut(pages.address() as *mut u8, size) }
 }
 
 /// The bytes of message words, in memory order.

@@ -11,3 +11,4 @@ pub mod memory;
 pub mod msg;
 pub mod thread;
 pub mod trap;
+pub mod wild;

@@ -1,0 +1,132 @@
+//! The other thread: a server that answers, with options of its own, so that calls sleep and wake each other.
+//!
+//! It shares its port with nobody, and the calling thread goes on only after it has dealt with the message; so the order of
+//! events is one and the same at every run.
+
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use mach::error::Result;
+use mach::memory::PAGE_SIZE;
+use mach::port::{Disposition, PortName, Right};
+use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
+use mach::sys::trap::thread_switch;
+use mach::sys::wild::{Arena, Arguments, Place};
+use mach::{stubs, task_self, thread};
+
+use crate::message::take_memory;
+use crate::random::{Hash, Random};
+
+/// Messages dealt with.
+static SERVED: AtomicU64 = AtomicU64::new(0);
+/// What the server has seen.
+static SEEN: AtomicU64 = AtomicU64::new(0);
+/// The server's last call, for the full log: option, receive size, result, header.
+static LAST: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
+/// `MACH_RCV_TOO_LARGE`.
+const RCV_TOO_LARGE: u32 = 0x1000_4004;
+/// `MACH_RCV_BODY_ERROR`.
+const RCV_BODY_ERROR: u32 = 0x1000_400c;
+/// Longer than any run.
+const NEVER: u32 = 1_000_000_000;
+
+/// The server's port, and the one that answers come to.
+pub(crate) struct Echo {
+    pub(crate) port: PortName,
+    pub(crate) reply: PortName,
+    sent: u64,
+}
+
+impl Echo {
+    /// Starts the server.
+    pub(crate) fn start(seed: u64) -> Result<Self> {
+        let allocate = || stubs::mach_port::mach_port_allocate(task_self(), Right::Receive as u32);
+        let (port, reply, notify) = (allocate()?, allocate()?, allocate()?);
+        stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
+        let mut arena = Arena::allocate(4 * PAGE_SIZE)?;
+        drop(thread::spawn(move || {
+            // Its reply port is made now, not at a time that depends on what it receives.
+            mach::sys::msg::reply_port();
+            SERVED.fetch_add(1, SeqCst);
+            serve(port, notify, &mut Random::new(seed ^ 0xec40), &mut arena)
+        })?);
+        let mut echo = Self { port, reply, sent: 0 };
+        echo.wait(true);
+        Ok(echo)
+    }
+
+    /// Waits until the server has dealt with a message that was sent; returns the hash of all it has seen.
+    pub(crate) fn wait(&mut self, was_sent: bool) -> u64 {
+        self.sent += u64::from(was_sent);
+        while SERVED.load(SeqCst) < self.sent {
+            thread_switch();
+        }
+        SEEN.load(SeqCst)
+    }
+}
+
+/// Receives and answers for ever.
+fn serve(port: PortName, notify: PortName, random: &mut Random, arena: &mut Arena) {
+    let mut hash = Hash::START;
+    let mut answer = false;
+    loop {
+        let mut arguments = Arguments {
+            option: MACH_RCV_MSG,
+            send_size: if answer { 32 } else { 0 },
+            rcv_size: 4 * PAGE_SIZE as u32,
+            rcv_name: port,
+            time_out: NEVER,
+            notify,
+        };
+        if answer {
+            arguments.option |= MACH_SEND_MSG;
+        }
+        // Half of the receives are of the plain kind, which the kernel has optimized.
+        if random.percent(50) {
+            arguments.option |= random.next() as u32 & (MACH_RCV_LARGE | MACH_RCV_TIMEOUT);
+            if random.percent(20) {
+                arguments.option |= MACH_RCV_NOTIFY;
+            }
+            if random.percent(25) {
+                arguments.rcv_size = random.below(64) as u32;
+            }
+        }
+        let result = arena.mach_msg(Place::Inside(0), &arguments);
+        hash.word(result.into());
+        note(&arguments, result, arena);
+        hash.bytes(&arena.as_slice()[..512]);
+        let bits = u32::from_le_bytes(arena.as_slice()[..4].try_into().unwrap_or_default());
+        if result == 0 {
+            take_memory(arena, None, &mut hash);
+        }
+        // A message whose body could not be taken whole came all the same, and its sender waits.
+        answer = (result == 0 || result & !0x3c00 == RCV_BODY_ERROR) && bits & 0xff == 18;
+        if answer {
+            reply(arena);
+        }
+        SEEN.store(hash.0, SeqCst);
+        let stays = result == RCV_TOO_LARGE && arguments.option & MACH_RCV_LARGE != 0;
+        if !stays {
+            SERVED.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+fn note(arguments: &Arguments, result: u32, arena: &Arena) {
+    let words = arena.as_slice().chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes));
+    let call = [arguments.option, arguments.rcv_size, result].map(u64::from);
+    for (place, word) in LAST.iter().zip(call.into_iter().chain(words)) {
+        place.store(word, SeqCst);
+    }
+}
+
+/// The server's last call, as words.
+pub(crate) fn last() -> [u64; 7] {
+    LAST.each_ref().map(|word| word.load(SeqCst))
+}
+
+/// Turns the message into its answer: a header alone, to the send-once right that came with it.
+fn reply(arena: &mut Arena) {
+    let message = arena.as_mut_slice();
+    message[..4].copy_from_slice(&18u32.to_le_bytes());
+    message[16..24].fill(0);
+}

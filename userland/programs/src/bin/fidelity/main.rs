@@ -1,0 +1,318 @@
+//! fidelity SEED COUNT [FROM TO]: pseudo-random `mach_msg` calls, each one's result and the state afterwards in a hash.
+//!
+//! What it prints must be the same traced and untraced, for every seed: the hash after each 1000 calls, and with FROM and TO
+//! each call between them with everything that went into the hash. Excluded is what docs/differences.md lists.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod echo;
+mod message;
+mod random;
+mod world;
+
+use core::ops::Range;
+
+use mach::error::Result;
+use mach::memory::PAGE_SIZE;
+use mach::port::PortName;
+use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT};
+use mach::sys::wild::{Arena, Arguments, Place};
+use mach::{println, task_self};
+use programs::{Doing, Mismatch};
+
+use echo::Echo;
+use message::{MAKE_SEND_ONCE, Supply};
+use random::{Hash, Random};
+use world::World;
+
+mach::entry!(main);
+
+/// The optimized kind of call.
+const RPC: u32 = MACH_SEND_MSG | MACH_RCV_MSG;
+/// Every option bit that `mach_msg` knows.
+const ALL_OPTIONS: u32 = 0x1 | 0x2 | 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
+/// Results of a send half that failed; those of a receive half have bit 14 set.
+const FAILED_SEND: Range<u32> = 0x1000_0001..0x1000_4000;
+/// Bytes of the arena that are looked at after each call.
+const SEEN: usize = 4096;
+
+/// What was called.
+struct Call {
+    place: Place,
+    arguments: Arguments,
+    /// First words of the message.
+    header: [u32; 8],
+}
+
+/// Everything the calls work on.
+struct Run {
+    random: Random,
+    world: World,
+    arena: Arena,
+    supply: Supply,
+    echo: Echo,
+    hash: Hash,
+}
+
+fn main(arguments: mach::rt::arguments::Arguments) -> core::result::Result<(), Mismatch> {
+    if let Some(result) = arguments.get_str(1).and_then(fatal) {
+        println!("fidelity: {:#x}", result.doing("setting up")?);
+        return Ok(());
+    }
+    let number = |index| arguments.get_str(index).and_then(|word| word.parse::<u64>().ok());
+    let (seed, count) = (number(1).doing("a seed")?, number(2).doing("a number of calls")?);
+    let shown = number(3).unwrap_or(u64::MAX)..number(4).unwrap_or(u64::MAX);
+    println!("fidelity: seed {seed}, {count} calls");
+    let mut run = Run::new(seed).doing("setting up")?;
+    for index in 1..=count {
+        let shown = shown.contains(&index);
+        run.step(index, shown).doing("looking at the state")?;
+        if index % 1000 == 0 || index == count {
+            println!("{index} {:016x}", run.hash.0);
+        }
+    }
+    Ok(())
+}
+
+/// The calls that a stock kernel does not survive, by name, each alone: see docs/differences.md.
+fn fatal(name: &str) -> Option<Result<u32>> {
+    match name {
+        "null" => Some(fatal_call(Place::Null)),
+        "reply" => Some(fatal_call(Place::Inside(0))),
+        _ => None,
+    }
+}
+
+/// A request to the kernel whose reply port and receive name are a send right.
+fn fatal_call(place: Place) -> Result<u32> {
+    let mut arena = Arena::allocate(PAGE_SIZE)?;
+    message::header(arena.as_mut_slice(), 19 | MAKE_SEND_ONCE << 8, task_self(), task_self(), 3999);
+    let arguments = Arguments {
+        option: RPC,
+        send_size: 32,
+        rcv_size: 4096,
+        rcv_name: task_self(),
+        time_out: 0,
+        notify: PortName::NULL,
+    };
+    Ok(arena.mach_msg(place, &arguments))
+}
+
+impl Run {
+    fn new(seed: u64) -> Result<Self> {
+        let echo = Echo::start(seed)?;
+        let arena = Arena::allocate(16 * PAGE_SIZE)?;
+        let supply = Supply::new()?;
+        Ok(Self { random: Random::new(seed), world: World::new()?, arena, supply, echo, hash: Hash::START })
+    }
+
+    /// One call, and a look at what it did.
+    fn step(&mut self, index: u64, shown: bool) -> Result<()> {
+        if index % 8 == 1 {
+            self.world.refresh(&mut self.random)?;
+            self.world.hash_types(&mut self.hash);
+        }
+        let served = self.random.percent(8);
+        let call = if served { self.rpc() } else { self.wild()? };
+        let result = self.arena.mach_msg(call.place, &call.arguments);
+        let before = self.hash;
+        if result == 0 && call.place == Place::Inside(0) {
+            message::clear_kernel_padding(self.arena.as_mut_slice());
+        }
+        self.hash.word(result.into());
+        self.hash.bytes(&self.arena.as_slice()[..SEEN]);
+        let buffer = self.hash;
+        if served {
+            let seen = self.echo.wait(!FAILED_SEND.contains(&result));
+            self.hash.word(seen);
+        }
+        let inside = call.place == Place::Inside(0);
+        let received = result == 0 && call.arguments.option & MACH_RCV_MSG != 0;
+        if inside && (received || matches!(result, 0x1000_0004 | 0x1000_0007)) {
+            message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
+        }
+        if index.is_multiple_of(16) || shown {
+            let mut state = Hash::START;
+            self.world.hash_state(&mut state);
+            // The full log looks more often, but must not change the hash.
+            if index.is_multiple_of(16) {
+                self.hash.word(state.0);
+            }
+            if shown {
+                show(index, &call, result, [before, buffer, self.hash, state]);
+                println!("{index} after: {:x?}", words::<32>(self.arena.as_slice()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A call to the echo server, which is answered or refused.
+    fn rpc(&mut self) -> Call {
+        let random = &mut self.random;
+        let remote = random.pick(&[19, 19, 19, 20, 21], 19);
+        let complex = if random.percent(40) { message::COMPLEX } else { 0 };
+        let bits = remote | MAKE_SEND_ONCE << 8 | complex;
+        let port = Some(self.world.port(random)).filter(|port| world::is_receive(*port));
+        let size = if complex == 0 {
+            32 + 8 * random.below(300) as u32
+        } else {
+            message::sound_body(self.arena.as_mut_slice(), random, &self.supply, port)
+        };
+        message::header(self.arena.as_mut_slice(), bits, self.echo.port, self.echo.reply, random.next() as u32);
+        let mut option = RPC;
+        if random.percent(40) {
+            option |= random.pick(&[MACH_SEND_TIMEOUT, MACH_RCV_TIMEOUT, 0x200, 0x20, 0x110], 0);
+        }
+        let arguments = Arguments {
+            option,
+            send_size: size,
+            rcv_size: if random.percent(10) { random.below(64) as u32 } else { 8192 },
+            rcv_name: self.echo.reply,
+            time_out: 1_000_000_000,
+            notify: self.world.port(random),
+        };
+        self.call(Place::Inside(0), arguments)
+    }
+
+    /// A call with anything in it.
+    fn wild(&mut self) -> Result<Call> {
+        let bits = message::bits(&mut self.random);
+        let size = self.body(bits & message::COMPLEX != 0)?;
+        let random = &mut self.random;
+        let (mut remote, local) = (self.world.name(random), self.world.name(random));
+        let mut id = random.next() as u32;
+        if random.percent(4) {
+            // The kernel itself: mach_port_type, whose answer depends on the body, and routines that are not there.
+            remote = task_self();
+            id = random.pick(&message::KERNEL_REQUESTS, 1);
+        }
+        let bits = if remote == task_self() { bits & !0xff | 19 } else { bits };
+        let mut rcv_name = if random.percent(80) { self.world.port(random) } else { self.world.name(random) };
+        let local = if bits & 0xff00 == 0 && random.percent(90) { PortName::NULL } else { local };
+        if random.percent(20) {
+            rcv_name = local;
+        }
+        message::header(self.arena.as_mut_slice(), bits, remote, local, id);
+        let place = self.place(size as usize);
+        let random = &mut self.random;
+        let mut arguments = Arguments {
+            option: option(random),
+            send_size: lie_about(random, size),
+            rcv_size: match random.below(10) {
+                0 => random.below(80) as u32,
+                1 => random.next() as u32,
+                _ => 8192,
+            },
+            rcv_name,
+            time_out: if random.percent(2) { 1 + random.below(20) as u32 } else { 0 },
+            notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
+        };
+        restrain(&mut arguments, bits, remote, local);
+        Ok(self.call(place, arguments))
+    }
+
+    fn body(&mut self, complex: bool) -> Result<u32> {
+        let (random, world) = (&mut self.random, &self.world);
+        if !complex && random.percent(50) {
+            return Ok(32 + 8 * random.below(20) as u32);
+        }
+        message::body(self.arena.as_mut_slice(), random, &mut self.supply, |random| world.name(random))
+    }
+
+    /// Where the message is; moves it there.
+    fn place(&mut self, size: usize) -> Place {
+        let whole = self.arena.size();
+        // Not at address 0: any fault of the kernel in the first page, copyin's included, is fatal to it.
+        let offset = match self.random.below(40) {
+            0 => return Place::Forbidden,
+            1 => return Place::ReadOnly,
+            2 => return Place::Kernel,
+            3 => 4,
+            // So that the message ends near the page that nobody can touch.
+            5 | 6 => whole - (size + self.random.below(64) as usize).min(whole),
+            _ => return Place::Inside(0),
+        };
+        self.arena.as_mut_slice().copy_within(..size, offset.min(whole - size));
+        Place::Inside(offset.min(whole - 1))
+    }
+
+    fn call(&self, place: Place, arguments: Arguments) -> Call {
+        Call { place, arguments, header: words(self.arena.as_slice()) }
+    }
+}
+
+/// The first words of a message.
+fn words<const N: usize>(message: &[u8]) -> [u32; N] {
+    let mut words = [0; N];
+    for (word, bytes) in words.iter_mut().zip(message.chunks_exact(4)) {
+        *word = bytes.try_into().map_or(0, u32::from_le_bytes);
+    }
+    words
+}
+
+fn option(random: &mut Random) -> u32 {
+    match random.below(20) {
+        0..7 => RPC,
+        7..10 => MACH_SEND_MSG | MACH_SEND_TIMEOUT,
+        10 | 11 => MACH_RCV_MSG | MACH_RCV_TIMEOUT,
+        12 => random.next() as u32,
+        _ => random.next() as u32 & ALL_OPTIONS | random.pick(&[MACH_SEND_MSG, MACH_RCV_MSG, RPC], RPC),
+    }
+}
+
+/// A send size that is right, nearly right, or wrong.
+fn lie_about(random: &mut Random, size: u32) -> u32 {
+    match random.below(25) {
+        0 => size.wrapping_sub(8),
+        1 => size + 8,
+        2 => size.wrapping_add(random.below(8) as u32),
+        3 => random.below(40) as u32,
+        4 => random.pick(&[60_000, 0x2_0000, 0x10_0000, 0x7fff_ffb8], 0),
+        _ => size,
+    }
+}
+
+/// Takes out of a call what would wait for ever, and what docs/differences.md lists.
+fn restrain(arguments: &mut Arguments, bits: u32, remote: PortName, local: PortName) {
+    if arguments.send_size > 0x7fff_ffff {
+        arguments.send_size = 24;
+    }
+    let sends = arguments.option & MACH_SEND_MSG != 0;
+    if sends && arguments.option & MACH_SEND_TIMEOUT == 0 && !world::has_room(remote) {
+        arguments.option |= MACH_SEND_TIMEOUT;
+    }
+    let comes_back = sends && (remote == arguments.rcv_name || remote == task_self() && local == arguments.rcv_name);
+    let comes_back = comes_back && world::is_receive(arguments.rcv_name);
+    let receives = arguments.option & MACH_RCV_MSG != 0;
+    if receives && arguments.option & MACH_RCV_TIMEOUT == 0 && !comes_back && !world::has_message(arguments.rcv_name) {
+        arguments.option |= MACH_RCV_TIMEOUT;
+    }
+    if arguments.option == RPC {
+        // Difference 1: the optimized path sometimes takes what the other refuses.
+        if arguments.send_size >= 32 && arguments.send_size % 8 == 4 {
+            arguments.send_size += 4;
+        }
+        // Difference 2: the stock kernel asserts that this is a receive right.
+        if bits == 19 | MAKE_SEND_ONCE << 8 && local == arguments.rcv_name && !world::is_receive(local) {
+            arguments.option |= MACH_RCV_TIMEOUT;
+        }
+    }
+}
+
+fn show(index: u64, call: &Call, result: u32, hashes: [Hash; 4]) {
+    let [before, buffer, after, state] = hashes.map(|hash| hash.0);
+    let Arguments { option, send_size, rcv_size, rcv_name, time_out, notify } = call.arguments;
+    println!(
+        "{index} {:?} option {option:#x} send {send_size} receive {rcv_size} {} time {time_out} notify {} header {:x?} = {result:#x} \
+         before {before:016x} buffer {buffer:016x} after {after:016x} state {state:016x} \
+         server {:x?}",
+        call.place,
+        rcv_name.0,
+        notify.0,
+        call.header,
+        echo::last()
+    );
+}

@@ -1,0 +1,237 @@
+//! Messages that are nearly right: headers and bodies drawn from everything that `mach_msg` knows, and some things it does not.
+
+use mach::error::Result;
+use mach::memory::{PAGE_SIZE, Pages};
+use mach::port::PortName;
+use mach::sys::wild::Arena;
+use mach::{stubs, task_self};
+
+use crate::random::{Hash, Random};
+
+pub(crate) const COMPLEX: u32 = 0x8000_0000;
+pub(crate) const MAKE_SEND_ONCE: u32 = 21;
+/// Moves, copies and makes.
+const DISPOSITIONS: [u32; 6] = [16, 17, 18, 19, 20, 21];
+const INLINE: u32 = 1 << 29;
+const LONG_FORM: u32 = 1 << 30;
+const DEALLOCATE: u32 = 1 << 31;
+
+/// Ids of requests to the kernel: `mach_port_type`, whose answer depends on the body, and routines that are not there.
+pub(crate) const KERNEL_REQUESTS: [u32; 4] = [3201, 3999, 2999, 1];
+
+/// Difference 3: the kernel's replies carry whatever its heap held behind integers of 4 bytes.
+pub(crate) fn clear_kernel_padding(message: &mut [u8]) {
+    const INTEGER: [u8; 8] = (1u64 << 32 | 1 << 29 | 32 << 8 | 2).to_le_bytes();
+    let word = |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let (size, id) = (word(4) as usize, word(28));
+    if !KERNEL_REQUESTS.contains(&id.wrapping_sub(100)) {
+        return;
+    }
+    for item in message.get_mut(32..size.min(64)).into_iter().flat_map(|body| body.chunks_exact_mut(16)) {
+        if item.starts_with(&INTEGER) {
+            item[12..].fill(0);
+        }
+    }
+}
+
+/// Memory that messages send out of line.
+pub(crate) struct Supply {
+    bytes: Pages,
+    names: Pages,
+}
+
+impl Supply {
+    pub(crate) fn new() -> Result<Self> {
+        let (mut bytes, names) = (Pages::allocate(4 * PAGE_SIZE)?, Pages::allocate(PAGE_SIZE)?);
+        for (index, byte) in bytes.as_mut_slice().iter_mut().enumerate() {
+            *byte = (index % 251) as u8;
+        }
+        Ok(Self { bytes, names })
+    }
+
+    /// A region of a message's own, which it may unmap.
+    fn fresh(&self) -> Result<u64> {
+        let mut address = 0;
+        stubs::mach::vm_allocate(task_self(), &mut address, 2 * PAGE_SIZE, true)?;
+        Ok(address)
+    }
+
+    fn owns(&self, address: u64) -> bool {
+        [&self.bytes, &self.names]
+            .iter()
+            .any(|pages| (pages.address()..pages.address() + pages.size()).contains(&address))
+    }
+}
+
+/// Words of 32 bits written one after the other.
+struct Writer<'a> {
+    to: &'a mut [u8],
+    used: usize,
+}
+
+impl Writer<'_> {
+    fn word(&mut self, word: u32) {
+        if let Some(place) = self.to.get_mut(self.used..self.used + 4) {
+            place.copy_from_slice(&word.to_le_bytes());
+            self.used += 4;
+        }
+    }
+
+    fn long(&mut self, long: u64) {
+        self.word(long as u32);
+        self.word((long >> 32) as u32);
+    }
+}
+
+/// Writes a header.
+pub(crate) fn header(to: &mut [u8], bits: u32, remote: PortName, local: PortName, id: u32) {
+    let mut writer = Writer { to, used: 0 };
+    for word in [bits, 0, remote.0, 0, local.0, 0, 0, id] {
+        writer.word(word);
+    }
+}
+
+/// Draws the bits of a header.
+pub(crate) fn bits(random: &mut Random) -> u32 {
+    let remote = match random.below(20) {
+        0 => 0,
+        1 => random.below(32) as u32,
+        2..9 => 19,
+        _ => random.pick(&DISPOSITIONS, 19),
+    };
+    let local = match random.below(20) {
+        0..8 => 0,
+        8 => random.below(32) as u32,
+        9..14 => MAKE_SEND_ONCE,
+        _ => random.pick(&DISPOSITIONS, 20),
+    };
+    let complex = if random.percent(45) { COMPLEX } else { 0 };
+    let junk = if random.percent(3) { random.next() as u32 & 0x7fff_0000 } else { 0 };
+    remote | local << 8 | complex | junk
+}
+
+/// Writes a body behind the header and returns the size of the message. `name` draws a port name.
+pub(crate) fn body(
+    to: &mut [u8],
+    random: &mut Random,
+    supply: &mut Supply,
+    mut name: impl FnMut(&mut Random) -> PortName,
+) -> Result<u32> {
+    let mut writer = Writer { to, used: 32 };
+    for _ in 0..random.below(5) {
+        match random.below(12) {
+            0..4 => bytes(&mut writer, random),
+            4..8 => rights(&mut writer, random, &mut name),
+            8 | 9 => out_of_line(&mut writer, random, supply)?,
+            10 => out_of_line_rights(&mut writer, random, supply, &mut name),
+            _ => writer.long(random.next() & random.next()),
+        }
+    }
+    Ok(writer.used as u32)
+}
+
+/// Writes a body that nothing is wrong with: a refused one would leave a send-once notification in the server's queue.
+/// `port` is a receive right, if there is one.
+pub(crate) fn sound_body(to: &mut [u8], random: &mut Random, supply: &Supply, port: Option<PortName>) -> u32 {
+    let mut writer = Writer { to, used: 32 };
+    for _ in 0..random.below(4) {
+        match (random.below(4), port) {
+            (0, Some(port)) => {
+                let kind = random.pick(&[20, 21], 20);
+                descriptor(&mut writer, random, kind, 64, 1, INLINE);
+                writer.long(port.0.into());
+            }
+            (1, _) => {
+                let size = random.pick(&[0, 1, 100, 4096, 4097], 1);
+                descriptor(&mut writer, random, 9, 8, size, 0);
+                writer.long(supply.bytes.address() + random.below(PAGE_SIZE));
+            }
+            _ => bytes(&mut writer, random),
+        }
+    }
+    writer.used as u32
+}
+
+fn descriptor(writer: &mut Writer<'_>, random: &mut Random, kind: u32, size: u32, number: u32, flags: u32) {
+    // On a 64-bit kernel the long form differs by its flag only.
+    let long_form = if random.percent(10) { LONG_FORM } else { 0 };
+    writer.word(kind | size << 8 | flags | long_form);
+    writer.word(number);
+}
+
+fn bytes(writer: &mut Writer<'_>, random: &mut Random) {
+    let number = if random.percent(10) { random.below(3000) } else { random.below(40) } as u32;
+    let (kind, size) = random.pick(&[(9, 8), (2, 32), (1, 16), (11, 64), (15, 32), (3, 32)], (9, 8));
+    descriptor(writer, random, kind, size, number, INLINE);
+    for _ in 0..(number * size).div_ceil(64) {
+        writer.long(random.next());
+    }
+}
+
+fn rights(writer: &mut Writer<'_>, random: &mut Random, name: &mut impl FnMut(&mut Random) -> PortName) {
+    let kind = random.pick(&DISPOSITIONS, 19);
+    let number = 1 + random.below(3) as u32;
+    let size = if random.percent(3) { 32 } else { 64 };
+    descriptor(writer, random, kind, size, number, INLINE);
+    for _ in 0..number {
+        writer.long(name(random).0.into());
+    }
+}
+
+fn out_of_line(writer: &mut Writer<'_>, random: &mut Random, supply: &Supply) -> Result<()> {
+    let size = random.pick(&[0, 1, 7, 100, 4095, 4096, 4097, 8000], 1);
+    let (address, flags) = match random.below(8) {
+        0 | 1 => (supply.fresh()?, DEALLOCATE),
+        2 => (random.pick(&[0, 0x1000, 0xffff_ffff_8100_0000, 0x7fff_ffff_f000], 0), 0),
+        _ => (supply.bytes.address() + random.below(PAGE_SIZE), 0),
+    };
+    descriptor(writer, random, 9, 8, size, flags);
+    writer.long(address);
+    Ok(())
+}
+
+fn out_of_line_rights(
+    writer: &mut Writer<'_>,
+    random: &mut Random,
+    supply: &mut Supply,
+    name: &mut impl FnMut(&mut Random) -> PortName,
+) {
+    let number = random.below(6) as u32;
+    for place in supply.names.as_mut_slice().chunks_mut(4).take(number as usize) {
+        place.copy_from_slice(&name(random).0.to_le_bytes());
+    }
+    let kind = random.pick(&DISPOSITIONS, 19);
+    descriptor(writer, random, kind, 32, number, 0);
+    writer.long(supply.names.address());
+}
+
+/// Reads the memory that a message brought into the hash and unmaps it.
+pub(crate) fn take_memory(arena: &Arena, supply: Option<&Supply>, hash: &mut Hash) {
+    let message = arena.as_slice();
+    let word = |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    if word(0) & COMPLEX == 0 {
+        return;
+    }
+    let (end, mut at) = (word(4) as usize, 32);
+    while at + 8 <= end {
+        let first = word(at);
+        let (size, number) = (first >> 8 & 0xffff, word(at + 4));
+        at += 8;
+        let bytes = u64::from(size) * u64::from(number) / 8;
+        if first & INLINE != 0 {
+            at += bytes.next_multiple_of(8) as usize;
+            continue;
+        }
+        let address = u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        at += 8;
+        if bytes == 0 || address == 0 || supply.is_some_and(|supply| supply.owns(address)) {
+            continue;
+        }
+        if let Ok(copy) = stubs::mach::vm_read(task_self(), address, bytes) {
+            hash.bytes(copy.as_slice());
+        }
+        let start = mach::memory::page_floor(address);
+        let end = mach::memory::page_ceiling(address + bytes).unwrap_or(address);
+        hash.word(u64::from(stubs::mach::vm_deallocate(task_self(), start, end - start).is_ok()));
+    }
+}

@@ -1,0 +1,183 @@
+//! The ports that the calls play with, and what can be seen of their state.
+
+use alloc::vec::Vec;
+
+use mach::error::Result;
+use mach::port::{Disposition, PortName, Right};
+use mach::{stubs, task_self};
+
+use crate::random::{Hash, Random};
+
+/// Bits of `mach_port_type_t`.
+const SEND: u32 = 1 << 16;
+const RECEIVE: u32 = 1 << 17;
+const SEND_ONCE: u32 = 1 << 18;
+const PORT_SET: u32 = 1 << 19;
+const DEAD_NAME: u32 = 1 << 20;
+/// A `mach_port_type_t` for a name that names nothing.
+const NOTHING: u32 = 0;
+
+/// Ports that are made anew whenever there are fewer.
+const LEAST: usize = 5;
+/// Names above which all are destroyed.
+const MOST: usize = 28;
+
+/// The names in play.
+pub(crate) struct World {
+    /// Names of the program itself, which no call touches.
+    reserved: Vec<u32>,
+    names: Vec<(PortName, u32)>,
+}
+
+impl World {
+    /// Everything there is now is the program's own.
+    pub(crate) fn new() -> Result<Self> {
+        let mut world = Self { reserved: Vec::new(), names: Vec::new() };
+        world.reserved = all()?.into_iter().map(|(name, _)| name.0).collect();
+        Ok(world)
+    }
+
+    /// Reads which names there are, destroys them if they are too many and makes new ones if they are too few.
+    pub(crate) fn refresh(&mut self, random: &mut Random) -> Result<()> {
+        self.read()?;
+        if self.names.len() > MOST {
+            for (name, _) in &self.names {
+                stubs::mach_port::mach_port_destroy(task_self(), *name)?;
+            }
+            self.read()?;
+        }
+        let ports = self.names.iter().filter(|(_, kind)| kind & RECEIVE != 0).count();
+        for index in ports..LEAST {
+            self.make(random, index)?;
+        }
+        if ports < LEAST {
+            self.read()?;
+        }
+        Ok(())
+    }
+
+    fn make(&self, random: &mut Random, index: usize) -> Result<()> {
+        let port = stubs::mach_port::mach_port_allocate(task_self(), Right::Receive as u32)?;
+        if random.percent(75) {
+            stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
+        }
+        if index == 0 {
+            let set = stubs::mach_port::mach_port_allocate(task_self(), Right::PortSet as u32)?;
+            stubs::mach_port::mach_port_move_member(task_self(), port, set)?;
+        }
+        // No-senders, port-destroyed and dead-name notifications.
+        if let Some(id) = [Some(70), Some(69), Some(72), None][random.below(4) as usize] {
+            // A right that could not be made would leave a send-once notification in the thread's reply port.
+            let to = self.names.iter().find(|(_, kind)| kind & RECEIVE != 0).map_or(port, |(name, _)| *name);
+            let _ = stubs::mach_port::mach_port_request_notification(
+                task_self(),
+                port,
+                id,
+                u32::from(id == 70),
+                to,
+                Disposition::MakeSendOnce,
+            );
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<()> {
+        self.names = all()?;
+        self.names.retain(|(name, _)| !self.reserved.contains(&name.0));
+        Ok(())
+    }
+
+    /// A name in play, or one that was, or one that names nothing.
+    pub(crate) fn name(&self, random: &mut Random) -> PortName {
+        match random.below(25) {
+            0 => PortName::NULL,
+            1 => PortName::DEAD,
+            2 => PortName(0x00ab_0000 + random.below(9) as u32),
+            _ => {
+                self.names.get(random.below(self.names.len() as u64) as usize).map_or(PortName::NULL, |(name, _)| *name)
+            }
+        }
+    }
+
+    /// A name of a receive right, if there is one.
+    pub(crate) fn port(&self, random: &mut Random) -> PortName {
+        let ports: Vec<PortName> =
+            self.names.iter().filter(|(_, kind)| kind & (RECEIVE | PORT_SET) != 0).map(|(name, _)| *name).collect();
+        random.pick(&ports, PortName::NULL)
+    }
+
+    /// The types of all names in play.
+    pub(crate) fn hash_types(&self, hash: &mut Hash) {
+        for (name, kind) in &self.names {
+            hash.word(u64::from(name.0) << 32 | u64::from(*kind));
+        }
+    }
+
+    /// References of every right and the state of every port in play.
+    pub(crate) fn hash_state(&self, hash: &mut Hash) {
+        for (name, kind) in &self.names {
+            for (bit, right) in [(SEND, Right::Send), (SEND_ONCE, Right::SendOnce), (DEAD_NAME, Right::DeadName)] {
+                if kind & bit != 0 {
+                    let refs = stubs::mach_port::mach_port_get_refs(task_self(), *name, right as u32);
+                    hash.word(refs.map_or_else(|error| u64::from(error.0 as u32) | 1 << 63, u64::from));
+                }
+            }
+            if kind & RECEIVE != 0 {
+                hash_status(*name, hash);
+            }
+        }
+    }
+}
+
+/// Everything that `mach_port_get_receive_status` says.
+fn hash_status(name: PortName, hash: &mut Hash) {
+    match stubs::mach_port::mach_port_get_receive_status(task_self(), name) {
+        Err(error) => hash.word(u64::from(error.0 as u32) | 1 << 63),
+        Ok(status) => {
+            let flags = [status.mps_srights, status.mps_pdrequest, status.mps_nsrequest];
+            let flags = flags.iter().fold(0, |word, flag| word << 1 | u64::from(*flag));
+            hash.word(u64::from(status.mps_pset.0) << 32 | u64::from(status.mps_seqno));
+            hash.word(u64::from(status.mps_mscount) << 32 | u64::from(status.mps_qlimit));
+            hash.word(u64::from(status.mps_msgcount) << 32 | u64::from(status.mps_sorights));
+            hash.word(flags);
+        }
+    }
+}
+
+/// All names of this task and their types. The two lists are in the kernel's order, which tracing does not change.
+fn all() -> Result<Vec<(PortName, u32)>> {
+    let out = stubs::mach_port::mach_port_names(task_self())?;
+    let words = |bytes: &[u8]| -> Vec<u32> {
+        bytes.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_le_bytes)).collect()
+    };
+    let (names, types) = (words(out.names.as_slice()), words(out.types.as_slice()));
+    Ok(names.into_iter().map(PortName).zip(types).collect())
+}
+
+/// Whether a call without a time limit can neither wait for a message on this name nor hang.
+pub(crate) fn has_message(name: PortName) -> bool {
+    match kind(name) {
+        kind if kind & RECEIVE != 0 => stubs::mach_port::mach_port_get_receive_status(task_self(), name)
+            .is_ok_and(|status| status.mps_msgcount > 0),
+        kind => kind & PORT_SET == 0,
+    }
+}
+
+/// Whether a message to this name cannot wait for room in its queue.
+pub(crate) fn has_room(name: PortName) -> bool {
+    match kind(name) {
+        kind if kind & RECEIVE != 0 => stubs::mach_port::mach_port_get_receive_status(task_self(), name)
+            .is_ok_and(|status| status.mps_msgcount < status.mps_qlimit),
+        // Somebody else's port may be full.
+        kind => kind & SEND == 0,
+    }
+}
+
+/// Whether this names a receive right.
+pub(crate) fn is_receive(name: PortName) -> bool {
+    kind(name) & RECEIVE != 0
+}
+
+fn kind(name: PortName) -> u32 {
+    stubs::mach_port::mach_port_type(task_self(), name).unwrap_or(NOTHING)
+}
