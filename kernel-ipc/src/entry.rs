@@ -132,7 +132,7 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
     if task == 0 {
         return mr::KERN_INVALID_ARGUMENT;
     }
-    KOBJECT_SERVER.store(kobject_server as *const () as *mut (), Relaxed);
+    KOBJECT_SERVER.store(rpctrace2_kobject_server as *const () as *mut (), Relaxed);
     time::watch();
     special_port::set(&Mach, &STATE, Task(task), Port(port))
 }
@@ -175,7 +175,8 @@ global_asm!(
     next = sym KOBJECT_SERVER,
 );
 
-extern "C" fn kobject_server(request: usize) -> usize {
+#[unsafe(no_mangle)]
+extern "C" fn rpctrace2_kobject_server(request: usize) -> usize {
     if !STATE.any_traced() {
         // SAFETY: the caller's own argument.
         return unsafe { ipc_kobject_server(request) };

@@ -2,6 +2,7 @@
 
 pub mod ceilings;
 pub mod figures;
+pub mod frames;
 pub mod results;
 
 pub use ceilings::{Ceilings, Verdict};

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use qemu::bench::figures::{PayloadSize, figures};
+use qemu::bench::frames::Stacks;
 use qemu::bench::{Ceilings, Figure, Results, Verdict, ceilings};
 use qemu::guest::workspace;
 use qemu::instrument;
@@ -28,11 +29,23 @@ const STEPS: u64 = 4;
 const CEILINGS: &str = "qemu/bench-ceilings.json";
 const OUTPUT: &str = "bench.json";
 
+/// Figures of stack depth: name, where the payload begins, the function it stands in for.
+const STACKS: [(&str, &str, &str); 6] = [
+    ("stack of a traced mach_msg", "rpctrace2_mach_msg", "mach_msg_trap"),
+    ("stack of a traced mach_msg that slept", "traced_msg_receive_continue", "mach_msg_receive_continue"),
+    ("stack of a message to the kernel", "rpctrace2_kobject_server", "ipc_kobject_server"),
+    ("stack of task_set_special_port", "hook_task_set_special_port", "task_set_special_port"),
+    ("stack of task_create", "hook_ipc_task_init", "ipc_task_init"),
+    ("stack of task_terminate", "hook_ipc_task_terminate", "ipc_task_terminate"),
+];
+
 pub(crate) fn run(options: &Options) -> Result<u8> {
     let choices = Choices { icount: true, kvm: false, ..options.choices() };
     let ours = measure(&Choices { stock: false, ..choices.clone() })?;
     let stock = measure(&Choices { stock: true, ..choices.clone() })?;
-    let figures = figures(&stock, &ours, payload_size(&choices)?)?;
+    let (size, stacks) = payload(&choices)?;
+    let mut figures = figures(&stock, &ours, size)?;
+    figures.extend(stacks);
     let text = fs::read_to_string(workspace().join(CEILINGS)).with_context(|| format!("reading {CEILINGS}"))?;
     let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {CEILINGS}"))?;
 
@@ -65,15 +78,29 @@ fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// Links the payload for this kernel once more and weighs it.
-fn payload_size(choices: &Choices) -> Result<PayloadSize> {
+/// Links the payload for this kernel once more: its size, and what each hook adds to the kernel stack.
+fn payload(choices: &Choices) -> Result<(PayloadSize, Vec<Figure>)> {
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     let payload = built.builder.payload()?;
     let kernel: &Path = choices.kernel.as_deref().unwrap_or(&built.stock_kernel);
     let kernel = KernelElf::parse(instrument::read_kernel(kernel)?)?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
-    Ok(PayloadSize { file: planned.plan.payload.filesz, memory: planned.plan.payload.memsz })
+    let segment = &planned.plan.payload;
+    let stacks = Stacks::read(&kernel, &planned.image, segment.vaddr, &planned.symbols);
+    let mut figures = Vec::new();
+    for (name, hook, original) in STACKS {
+        let entry = planned.symbols.iter().find(|(_, symbol)| symbol.as_str() == hook).map(|(&address, _)| address);
+        let entry = entry.with_context(|| format!("the payload has no symbol {hook}"))?;
+        let original = kernel.symbol(original, hook)?.address;
+        let Some(found) = stacks.deeper(entry, original, segment.vaddr) else { bail!("{hook} calls nothing") };
+        let callee = kernel.describe(found.callee);
+        eprintln!("{name}: worst at {}, {} bytes below", callee.trim_end_matches("+0x0"), found.depth);
+        let (ours, value) = (found.depth as f64, found.bytes as f64);
+        let stock = Some(ours - value);
+        figures.push(Figure { name, stock, ours, value, unit: "bytes deeper than stock", counted: "bytes of stack" });
+    }
+    Ok((PayloadSize { file: segment.filesz, memory: segment.memsz }, figures))
 }
 
 fn table(figures: &[Figure], ceilings: &Ceilings) -> String {

@@ -37,6 +37,11 @@ pub struct Linked {
 }
 
 impl Linked {
+    /// The payload's symbols by address.
+    pub fn by_address(&self) -> std::collections::BTreeMap<u64, String> {
+        self.symbols.iter().map(|(name, &address)| (address, name.clone())).collect()
+    }
+
     /// Address of a symbol of the payload.
     pub fn symbol(&self, name: &str) -> Result<u64, InstrumentError> {
         self.symbols.get(name).copied().ok_or_else(|| InstrumentError::Payload {

@@ -4,6 +4,7 @@ pub mod hooks;
 pub mod place;
 pub mod slots;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -65,6 +66,8 @@ pub struct Planned {
     pub plan: Plan,
     /// File contents of the added segment.
     pub image: Vec<u8>,
+    /// Its symbols.
+    pub symbols: BTreeMap<u64, String>,
 }
 
 /// Reads `kernel`, links the payload archive for it, and decides everything.
@@ -134,7 +137,7 @@ fn assemble(
         slots,
         patches,
     };
-    Ok(Planned { plan, image })
+    Ok(Planned { plan, image, symbols: linked.by_address() })
 }
 
 fn collect<T>(found: Result<T, Miss>, misses: &mut Vec<Miss>) -> Option<T> {
