@@ -59,7 +59,8 @@ impl Stacks {
             for (function, depth) in edge {
                 for &(callee, bytes) in self.calls.get(&function).into_iter().flatten() {
                     let reached = depth + bytes;
-                    if deepest.get(&callee).is_none_or(|&known| reached > known) {
+                    // A way back to where it began is not the way to it.
+                    if callee != from && deepest.get(&callee).is_none_or(|&known| reached > known) {
                         deepest.insert(callee, reached);
                         next.insert(callee, reached);
                     }
