@@ -282,6 +282,43 @@ fn compare_server(place: &str, model: &Model, tables: Tables<'_>, program: &Path
     cases.len()
 }
 
+/// What the server answers to requests that are not what their .defs say is what the runtime of our stubs answers
+/// (userland/mach/src/mig, tests/stubs.rs). Returns how many there were.
+fn refusals(place: &str, model: &Model, program: &Path, header: &str) -> usize {
+    const BAD_ID: i32 = -303;
+    const BAD_ARGUMENTS: i32 = -304;
+    let mut cases = Vec::new();
+    for routine in &model.routines {
+        let request = server_case(model, routine, &driver::prototype(header, &routine.server_name), 1).request;
+        let mut changed = |change: &dyn Fn(&mut Vec<u8>), answer| {
+            let mut bytes = request.clone();
+            change(&mut bytes);
+            let size = bytes.len() as u32;
+            bytes[4..8].copy_from_slice(&size.to_le_bytes());
+            let mut image = Image::new();
+            image.place(SLOTS - 1, &bytes);
+            cases.push((&routine.name, answer, image.finish()));
+        };
+        changed(&|bytes| bytes[28..32].copy_from_slice(&0x7fff_0000_u32.to_le_bytes()), BAD_ID);
+        changed(&|bytes| bytes.extend([0; 8]), BAD_ARGUMENTS);
+        if request.len() > 32 {
+            changed(&|bytes| bytes.truncate(bytes.len() - 8), BAD_ARGUMENTS);
+            // The size of an element in the first descriptor.
+            changed(&|bytes| bytes[33] ^= 0x18, BAD_ARGUMENTS);
+        }
+    }
+    let images: Vec<_> = cases.iter().map(|(.., image)| (0, image.clone())).collect();
+    let blocks = driver::run(program, &images);
+    assert_eq!(blocks.len(), cases.len() * 2, "{place}: a procedure was called");
+    for ((name, answer, _), blocks) in cases.iter().zip(blocks.chunks_exact(2)) {
+        let served = i32::from(*answer != BAD_ID).to_le_bytes();
+        assert_eq!(blocks[0], served, "{place}: {name}: {answer}");
+        assert_eq!(blocks[1].len(), 48, "{place}: {name}: {answer}");
+        assert_eq!(blocks[1][40..44], answer.to_le_bytes(), "{place}: {name}: {answer}");
+    }
+    cases.len()
+}
+
 fn tables(model: &Model) -> Vec<u8> {
     let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
     codegen::table::tables(&[model], &annotations)
@@ -292,6 +329,7 @@ fn tables(model: &Model) -> Vec<u8> {
 struct Compared {
     routines: usize,
     calls: usize,
+    refusals: usize,
     /// What gcc says to the server that migcom writes, if it refuses it.
     refused: Option<String>,
 }
@@ -303,9 +341,12 @@ fn compare_file(place: &str, model: &Model, theirs: &Migcom, headers: &Path, scr
     let user = build(&driver::user(model, &theirs.user_header), "user-driver");
     let user = user.unwrap_or_else(|error| panic!("{place}: gcc refuses the user stubs: {error}"));
     let calls = compare_user(place, model, tables, &user, &theirs.user_header);
-    let mut compared = Compared { routines: model.routines.len(), calls, refused: None };
+    let mut compared = Compared { routines: model.routines.len(), calls, refusals: 0, refused: None };
     match build(&driver::server(model, &theirs.server, &theirs.server_header), "server-driver") {
-        Ok(server) => compared.calls += compare_server(place, model, tables, &server, &theirs.server_header),
+        Ok(server) => {
+            compared.calls += compare_server(place, model, tables, &server, &theirs.server_header);
+            compared.refusals += refusals(place, model, &server, &theirs.server_header);
+        }
         Err(error) => compared.refused = Some(error),
     }
     compared
@@ -338,13 +379,15 @@ fn whole_messages_are_those_of_migcoms_stubs() {
             let found = compare_file(&place, model, &theirs, &headers(&include), &scratch);
             total.routines += found.routines;
             total.calls += found.calls;
+            total.refusals += found.refusals;
             if let Some(error) = found.refused {
                 // Its stub for a polymorphic array of rights is no C; all others are.
                 assert!(error.contains("_Xmemory_object_create_proxy"), "{place}: gcc refuses the server: {error}");
                 println!("  {place}: gcc refuses the server that migcom writes");
             }
         }
-        println!("  {} routines, {} calls, no difference", total.routines, total.calls);
+        let Compared { routines, calls, refusals, .. } = &total;
+        println!("  {routines} routines, {calls} calls, {refusals} refused requests, no difference");
         assert!(total.routines > 150, "only {} routines below {}", total.routines, include.display());
         assert!(total.calls >= total.routines * 23, "only {} calls", total.calls);
     }
