@@ -1,4 +1,5 @@
-//! Annotation files: names for numbers, which .defs do not give. The format is in annotations/README.md.
+//! Annotation files: what numbers, integer arrays and strings mean, which .defs do not say. The format is in
+//! annotations/README.md.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -7,6 +8,7 @@ use std::vec::Vec;
 
 use crate::diag::{Code, Diagnostics};
 use crate::source::{SourceMap, Span};
+use crate::table::{Form, TypeKind};
 
 /// Names of numbers that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,32 +21,128 @@ pub struct Set {
     pub values: Vec<(u32, String)>,
 }
 
-/// All annotations.
+/// What a piece of data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// A basic type of so many bytes, by its name here.
+    Basic(&'static str, TypeKind, u32),
+    /// The struct with this index.
+    Struct(usize),
+}
+
+/// A type with what else is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// The type, of one element.
+    pub base: Base,
+    /// How many elements, if it is an array.
+    pub count: Option<u32>,
+    /// What its numbers mean.
+    pub set: Option<usize>,
+    /// How it is best written.
+    pub form: Form,
+}
+
+/// A struct that an array of integers stands for, laid out as C does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struct {
+    /// Its name.
+    pub name: String,
+    /// How it is best written.
+    pub form: Form,
+    /// Name, type and offset of each member.
+    pub members: Vec<(String, Meaning, u32)>,
+    /// Where its last member ends.
+    pub end: u32,
+    /// Alignment.
+    pub align: u32,
+}
+
+/// What data mean, by a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The argument of the request that has the number; `None`: there is one case, and it always holds.
+    pub by: Option<String>,
+    /// The cases.
+    pub cases: Vec<(u32, Meaning)>,
+}
+
+/// All annotations. Places are type names, `struct.member` or `routine.argument`.
 #[derive(Clone, Debug, Default)]
 pub struct Annotations {
     /// The sets.
     pub sets: Vec<Set>,
-    /// Which set a type, or `routine.argument`, has.
+    /// Which set a place has.
     pub uses: BTreeMap<String, usize>,
     /// `kern_return_t` codes.
     pub errors: BTreeMap<u32, String>,
+    /// Which form a place has.
+    pub forms: BTreeMap<String, Form>,
+    /// The structs.
+    pub structs: Vec<Struct>,
+    /// The choices.
+    pub choices: Vec<Choice>,
+    /// Which choice a `routine.argument` or an argument's type has.
+    pub choice_uses: BTreeMap<String, usize>,
 }
 
-/// The annotations for GNU Mach that come with the compiler.
-pub const GNUMACH: &str = include_str!("../annotations/gnumach.txt");
+/// The annotations that come with the compiler.
+pub const BUILTIN: [(&str, &str); 2] = [
+    ("gnumach.txt", include_str!("../annotations/gnumach.txt")),
+    ("hurd.txt", include_str!("../annotations/hurd.txt")),
+];
+
+const BASIC: [Base; 11] = [
+    Base::Basic("i16", TypeKind::Signed, 2),
+    Base::Basic("u16", TypeKind::Unsigned, 2),
+    Base::Basic("i32", TypeKind::Signed, 4),
+    Base::Basic("u32", TypeKind::Unsigned, 4),
+    Base::Basic("i64", TypeKind::Signed, 8),
+    Base::Basic("u64", TypeKind::Unsigned, 8),
+    Base::Basic("bool", TypeKind::Bool, 4),
+    Base::Basic("char", TypeKind::Char, 1),
+    Base::Basic("byte", TypeKind::Byte, 1),
+    Base::Basic("port_name", TypeKind::PortName, 4),
+    Base::Basic("kern_return", TypeKind::KernReturn, 4),
+];
+
+const FORMS: [(&str, Form); 5] = [
+    ("path", Form::Path),
+    ("hex", Form::Hexadecimal),
+    ("sparse", Form::Sparse),
+    ("microseconds", Form::Microseconds),
+    ("nanoseconds", Form::Nanoseconds),
+];
 
 enum Section {
     None,
     Errors,
     Set(usize),
+    Struct(usize),
+    Choice(usize),
+}
+
+fn form_of(word: &str) -> Option<Form> {
+    FORMS.iter().find(|(name, _)| *name == word).map(|(_, form)| *form)
+}
+
+fn number_of(word: &str) -> Result<u32, String> {
+    let parsed = match (word.strip_prefix("0x"), word.strip_prefix('-')) {
+        (Some(hex), _) => u32::from_str_radix(hex, 16).ok(),
+        (_, Some(_)) => word.parse::<i32>().ok().map(|number| number as u32),
+        _ => word.parse().ok(),
+    };
+    parsed.ok_or_else(|| format!("expected a 32-bit number, found `{word}`"))
 }
 
 impl Annotations {
     /// The built-in annotations.
     pub fn builtin(sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Self {
         let mut annotations = Self::default();
-        let file = sources.add("gnumach.txt".into(), GNUMACH.to_string());
-        annotations.add(file, sources, diagnostics);
+        for (name, text) in BUILTIN {
+            let file = sources.add(name.into(), text.to_string());
+            annotations.add(file, sources, diagnostics);
+        }
         annotations
     }
 
@@ -62,7 +160,7 @@ impl Annotations {
             if trimmed.is_empty() {
                 continue;
             }
-            let read = if indent > 0 { self.value(&section, trimmed) } else { self.heading(trimmed, &mut section) };
+            let read = if indent > 0 { self.entry(&section, trimmed) } else { self.heading(trimmed, &mut section) };
             if let Err(message) = read {
                 diagnostics.report(Code::BadAnnotation, span, message);
             }
@@ -71,51 +169,128 @@ impl Annotations {
 
     fn heading(&mut self, line: &str, section: &mut Section) -> Result<(), String> {
         *section = Section::None;
-        if line == "errors" {
-            *section = Section::Errors;
-            return Ok(());
+        let (head, places) = line.split_once(':').unwrap_or((line, ""));
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let places = places.split_whitespace().map(ToString::to_string);
+        match words[..] {
+            ["errors"] => *section = Section::Errors,
+            [kind @ ("enum" | "flags"), name] => {
+                let set = Set { name: name.to_string(), flags: kind == "flags", values: Vec::new() };
+                let index = place(&mut self.sets, set, |set, other| set.name == other.name);
+                self.uses.extend(places.map(|place| (place, index)));
+                *section = Section::Set(index);
+            }
+            ["form", word] => {
+                let form = form_of(word).ok_or_else(|| format!("there is no form `{word}`"))?;
+                self.forms.extend(places.map(|place| (place, form)));
+            }
+            ["struct", name, ref form @ ..] => {
+                let form = match form {
+                    [] => Form::Plain,
+                    [word] => form_of(word).ok_or_else(|| format!("there is no form `{word}`"))?,
+                    _ => return Err(format!("expected `struct NAME [FORM]`, found `{line}`")),
+                };
+                let new = Struct { name: name.to_string(), form, members: Vec::new(), end: 0, align: 1 };
+                let index = place(&mut self.structs, new, |one, other| one.name == other.name);
+                *section = Section::Struct(index);
+            }
+            ["choice", by] => {
+                self.choices.push(Choice { by: Some(by.to_string()), cases: Vec::new() });
+                let index = self.choices.len() - 1;
+                self.choice_uses.extend(places.map(|place| (place, index)));
+                *section = Section::Choice(index);
+            }
+            ["as", ..] => {
+                let meaning = self.meaning(&words[1..])?;
+                self.choices.push(Choice { by: None, cases: Vec::from([(0, meaning)]) });
+                let index = self.choices.len() - 1;
+                self.choice_uses.extend(places.map(|place| (place, index)));
+            }
+            _ => {
+                return Err(format!(
+                    "expected `errors`, `enum`, `flags`, `form`, `struct`, `choice` or `as`, found `{line}`"
+                ));
+            }
         }
-        let parts = line.split_once(':').and_then(|(head, uses)| {
-            let (kind, name) = head.split_once(' ')?;
-            Some((kind, name.trim(), uses))
-        });
-        let (flags, name, uses) = match parts {
-            Some(("enum", name, uses)) => (false, name, uses),
-            Some(("flags", name, uses)) => (true, name, uses),
-            _ => return Err(format!("expected `errors`, `enum NAME: ...` or `flags NAME: ...`, found `{line}`")),
-        };
-        let set = Set { name: name.to_string(), flags, values: Vec::new() };
-        let index = self.sets.iter().position(|set| set.name == name).unwrap_or(self.sets.len());
-        if index == self.sets.len() {
-            self.sets.push(set);
-        } else {
-            self.sets[index] = set;
-        }
-        for place in uses.split_whitespace() {
-            self.uses.insert(place.to_string(), index);
-        }
-        *section = Section::Set(index);
         Ok(())
     }
 
-    fn value(&mut self, section: &Section, line: &str) -> Result<(), String> {
-        let (number, name) = line.split_once(' ').ok_or_else(|| format!("expected NUMBER NAME, found `{line}`"))?;
-        let parsed = match (number.strip_prefix("0x"), number.strip_prefix('-')) {
-            (Some(hex), _) => u32::from_str_radix(hex, 16).ok(),
-            (_, Some(_)) => number.parse::<i32>().ok().map(|number| number as u32),
-            _ => number.parse().ok(),
-        };
-        let number = parsed.ok_or_else(|| format!("expected a 32-bit number, found `{number}`"))?;
-        let name = name.trim().to_string();
-        match section {
-            Section::Errors => {
-                self.errors.insert(number, name);
+    fn entry(&mut self, section: &Section, line: &str) -> Result<(), String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (section, &words[..]) {
+            (Section::None, _) => Err(format!("`{line}` stands under no heading")),
+            (Section::Errors, [number, name]) => {
+                self.errors.insert(number_of(number)?, name.to_string());
+                Ok(())
             }
-            Section::Set(index) => self.sets[*index].values.push((number, name)),
-            Section::None => return Err(format!("`{name}` stands under no heading")),
+            (Section::Set(index), [number, name]) => {
+                self.sets[*index].values.push((number_of(number)?, name.to_string()));
+                Ok(())
+            }
+            (Section::Struct(index), [ty, name, more @ ..]) if more.len() < 2 => {
+                let meaning = self.meaning(&[&[*ty], more].concat())?;
+                let (size, align) = self.size_of(meaning);
+                let whole = &mut self.structs[*index];
+                let offset = whole.end.next_multiple_of(align);
+                whole.members.push((name.to_string(), meaning, offset));
+                whole.align = whole.align.max(align);
+                whole.end = offset.saturating_add(size);
+                Ok(())
+            }
+            (Section::Choice(index), [number, ty, more @ ..]) if more.len() < 2 => {
+                let meaning = self.meaning(&[&[*ty], more].concat())?;
+                self.choices[*index].cases.push((number_of(number)?, meaning));
+                Ok(())
+            }
+            (Section::Struct(_), _) => Err(format!("expected TYPE NAME [SET or FORM], found `{line}`")),
+            (Section::Choice(_), _) => Err(format!("expected NUMBER TYPE [SET or FORM], found `{line}`")),
+            (Section::Errors | Section::Set(_), _) => Err(format!("expected NUMBER NAME, found `{line}`")),
         }
-        Ok(())
     }
+
+    /// `TYPE`, `TYPE[COUNT]`, each with a set or form behind it.
+    fn meaning(&self, words: &[&str]) -> Result<Meaning, String> {
+        let (word, more) = words.split_first().ok_or("expected a type")?;
+        let (name, count) = match word.strip_suffix(']').and_then(|word| word.split_once('[')) {
+            Some((name, count)) => (name, Some(number_of(count)?)),
+            None => (*word, None),
+        };
+        let basic = BASIC.into_iter().find(|base| matches!(base, Base::Basic(known, ..) if *known == name));
+        let named = || self.structs.iter().position(|known| known.name == name).map(Base::Struct);
+        let base = basic.or_else(named).ok_or_else(|| format!("there is no type `{name}` above"))?;
+        let (mut set, mut form) = (None, Form::Plain);
+        if let Some(word) = more.first() {
+            set = self.sets.iter().position(|set| set.name == *word);
+            form = form_of(word).unwrap_or(Form::Plain);
+            if set.is_none() && form == Form::Plain {
+                return Err(format!("there is no set or form `{word}` above"));
+            }
+        }
+        Ok(Meaning { base, count, set, form })
+    }
+
+    /// Bytes and alignment.
+    pub fn size_of(&self, meaning: Meaning) -> (u32, u32) {
+        let (size, align) = match meaning.base {
+            Base::Basic(_, _, size) => (size, size),
+            Base::Struct(index) => {
+                let whole = &self.structs[index];
+                (whole.end.next_multiple_of(whole.align), whole.align)
+            }
+        };
+        (size.saturating_mul(meaning.count.unwrap_or(1)), align)
+    }
+}
+
+/// Puts `new` in the place of the one that is like it, or at the end; returns where it is.
+fn place<T>(list: &mut Vec<T>, new: T, is_like: impl Fn(&T, &T) -> bool) -> usize {
+    let index = list.iter().position(|one| is_like(one, &new)).unwrap_or(list.len());
+    if index == list.len() {
+        list.push(new);
+    } else {
+        list[index] = new;
+    }
+    index
 }
 
 #[cfg(test)]

@@ -36,9 +36,10 @@
 
 use core::fmt;
 
-use crate::table::{Item, ItemRole, Items, Routine, Tables, TypeKind};
+use crate::raw::{self, Short};
+use crate::table::{Choice, Form, Item, ItemRole, Items, Routine, Tables, Type, TypeKind};
 use crate::value::{Array, Disposition, Field, PortRight, Value, View, array, until_nul, value};
-use crate::wire::{DESCRIPTOR_SIZE, Descriptor, HEADER_SIZE, Header, read_u32, read_u64};
+use crate::wire::{Descriptor, HEADER_SIZE, Header, read_u32, read_u64};
 
 /// Why a message, or an item of it, cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub struct Message<'a> {
     routine: Routine<'a>,
     is_reply: bool,
     view: View,
+    /// Of a reply: the request it answers.
+    request: Option<&'a [u8]>,
 }
 
 impl<'a> Message<'a> {
@@ -116,8 +119,8 @@ impl<'a> Message<'a> {
     /// with the same content (`device_open` and `device_open_reply`): they count as the reply.
     pub fn new(tables: Tables<'a>, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
         let header = read_header(bytes)?;
-        let request = tables.request(header.id).map(|routine| (routine, false));
-        let reply = tables.reply(header.id).map(|routine| (routine, true));
+        let (request, reply) = tables.either(header.id);
+        let (request, reply) = (request.map(|routine| (routine, false)), reply.map(|routine| (routine, true)));
         let found = match request {
             Some((routine, _)) if routine.reply_id().is_some() => request,
             _ => reply.or(request),
@@ -138,7 +141,7 @@ impl<'a> Message<'a> {
         view: View,
     ) -> Result<Self, Error<'a>> {
         match found {
-            Some((routine, is_reply)) => Ok(Self { header, bytes, routine, is_reply, view }),
+            Some((routine, is_reply)) => Ok(Self { header, bytes, routine, is_reply, view, request: None }),
             None => Err(Error {
                 msgh_id: Some(header.id),
                 routine: None,
@@ -149,6 +152,12 @@ impl<'a> Message<'a> {
                 have: bytes.len() as u64,
             }),
         }
+    }
+
+    /// The reply as the one to `request`, whose flavor says what an array of integers in it means.
+    pub fn to_request(self, request: &Self) -> Self {
+        let fits = self.is_reply && !request.is_reply && self.routine.request_id() == request.routine.request_id();
+        Self { request: if fits { Some(request.bytes) } else { self.request }, ..self }
     }
 
     /// The header.
@@ -172,9 +181,24 @@ impl<'a> Message<'a> {
     }
 
     /// The fields: of a request the request port and then the arguments, of a reply the return code and then the
-    /// arguments. After an error there are no more.
+    /// arguments. After an error there are no more. Where only the routine's name is known, they have no names.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { message: *self, items: self.routine.items(self.is_reply), offset: HEADER_SIZE, state: State::Items }
+        let state = if self.routine.is_name_only() { State::Unnamed { first: true } } else { State::Items };
+        Fields { message: *self, items: self.routine.items(self.is_reply), offset: HEADER_SIZE, state, choosing: true }
+    }
+
+    /// The number in the request that a choice is made by.
+    fn number_for(&self, choice: Choice<'a>) -> Option<u32> {
+        let bytes = if self.is_reply { self.request? } else { self.bytes };
+        let message = Self { bytes, is_reply: false, ..*self };
+        // Without choices of its own: tables could otherwise send us round in circles.
+        let mut fields = Fields { choosing: false, ..message.fields() };
+        let place = self.routine.items(false).position(|item| choice.is_made_by(&item))?;
+        match fields.nth(place)?.ok()?.value {
+            Value::Signed { value, .. } => Some(value as u32),
+            Value::Unsigned { value, .. } => u32::try_from(value).ok(),
+            _ => None,
+        }
     }
 }
 
@@ -193,6 +217,10 @@ fn read_header<'a>(bytes: &[u8]) -> Result<Header, Error<'a>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Items,
+    /// Only the routine's name is known.
+    Unnamed {
+        first: bool,
+    },
     Done,
 }
 
@@ -203,14 +231,18 @@ pub struct Fields<'a> {
     items: Items<'a>,
     offset: usize,
     state: State,
+    /// Whether choices are looked at.
+    choosing: bool,
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Error<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.state == State::Done {
-            return None;
+        match self.state {
+            State::Done => return None,
+            State::Unnamed { first } => return self.unnamed(first),
+            State::Items => {}
         }
         let Some(item) = self.items.next() else {
             self.state = State::Done;
@@ -247,43 +279,76 @@ impl<'a> Fields<'a> {
     }
 
     /// A sender's request port is the remote port; to the receiver it is the local one.
-    fn request_port(&self, item: Item<'a>) -> Field<'a> {
+    fn request_right(&self) -> Value<'a> {
         let header = self.message.header;
         let view = self.message.view;
         let (name, disposition) = match view {
             View::Sent => (header.remote_port, header.remote_disposition()),
             View::Received => (header.local_port as u32, header.local_disposition()),
         };
-        let right = PortRight { name, disposition: Disposition(disposition), view };
-        Field { name: item.name(), type_name: item.ty().name(), value: Value::Port(right), set: None }
+        Value::Port(PortRight { name, disposition: Disposition(disposition), view })
+    }
+
+    fn request_port(&self, item: Item<'a>) -> Field<'a> {
+        let type_name = item.ty().name();
+        Field { name: item.name(), type_name, value: self.request_right(), set: None, form: Form::Plain }
+    }
+
+    /// The next field of a message whose items have no names.
+    fn unnamed(&mut self, first: bool) -> Option<Result<Field<'a>, Error<'a>>> {
+        self.state = State::Unnamed { first: false };
+        let field = |name, value| Some(Ok(Field { name, type_name: "", value, set: None, form: Form::Plain }));
+        if first && !self.message.is_reply {
+            return field("port", self.request_right());
+        }
+        if self.offset == self.message.bytes.len() {
+            self.state = State::Done;
+            return None;
+        }
+        match raw::item_at(self.message.bytes, self.offset) {
+            Ok(item) => {
+                self.offset = item.end;
+                match item.return_code() {
+                    Some(code) if first => field("RetCode", Value::KernReturn(code)),
+                    _ => field("", item.value(self.message.view)),
+                }
+            }
+            Err(Short { need, have }) => {
+                self.state = State::Done;
+                Some(Err(self.error(None, Reason::Truncated, need, have)))
+            }
+        }
     }
 
     fn item(&mut self, item: Item<'a>) -> Result<Field<'a>, Error<'a>> {
-        let bytes = self.message.bytes;
-        let have = bytes.len().saturating_sub(self.offset) as u64;
-        let Some(word) = read_u64(bytes, self.offset) else {
-            return Err(self.error(Some(item), Reason::Truncated, DESCRIPTOR_SIZE as u64, have));
-        };
-        let descriptor = Descriptor::from_word(word);
-        let start = self.offset + DESCRIPTOR_SIZE;
-        let size = if descriptor.inline { descriptor.data_size() } else { 8 };
-        // The sum fits: a descriptor describes less than 2^45 bytes.
-        let need = DESCRIPTOR_SIZE as u64 + size;
-        let Some(data) = usize::try_from(size).ok().and_then(|size| bytes.get(start..start.checked_add(size)?)) else {
-            return Err(self.error(Some(item), Reason::Truncated, need, have));
-        };
+        let found = raw::item_at(self.message.bytes, self.offset);
+        let raw::Item { descriptor, data, end } =
+            found.map_err(|Short { need, have }| self.error(Some(item), Reason::Truncated, need, have))?;
         let value = match descriptor.inline {
             true => self.inline(item, descriptor, data)?,
             false => self.out_of_line(descriptor, data),
         };
-        let field = Field { name: item.name(), type_name: item.ty().name(), value, set: item.set() };
-        // The padding after the last item may be missing.
-        self.offset = (start + data.len().next_multiple_of(8)).min(bytes.len());
+        self.offset = end;
         let failed = matches!(value, Value::KernReturn(code) if code != 0);
-        if item.role() == ItemRole::RetCode && failed && self.offset == bytes.len() {
+        if item.role() == ItemRole::RetCode && failed && self.offset == self.message.bytes.len() {
             self.state = State::Done;
         }
-        Ok(field)
+        let (name, ty) = (item.name(), item.ty());
+        if let Some(ty) = self.chosen(item, descriptor, data) {
+            let (value, set, form) = (crate::value::value(ty, data), ty.set(), ty.form());
+            return Ok(Field { name, type_name: ty.name(), value, set, form });
+        }
+        Ok(Field { name, type_name: ty.name(), value, set: item.set(), form: item.form() })
+    }
+
+    /// What the data of an item mean beyond its own type, if they have the size for it.
+    fn chosen(&self, item: Item<'a>, descriptor: Descriptor, data: &[u8]) -> Option<Type<'a>> {
+        if !self.choosing || !descriptor.inline || descriptor.is_port() {
+            return None;
+        }
+        let choice = item.choice()?;
+        let number = if choice.is_fixed() { 0 } else { self.message.number_for(choice)? };
+        choice.case(number).filter(|ty| ty.begins_with(data.len()))
     }
 
     fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {

@@ -49,6 +49,7 @@ pub mod model;
 pub mod parse;
 #[cfg(feature = "compiler")]
 pub mod preprocess;
+pub mod raw;
 #[cfg(feature = "compiler")]
 pub mod resolve;
 #[cfg(feature = "compiler")]

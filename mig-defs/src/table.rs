@@ -1,35 +1,44 @@
 //! Decode tables: one binary file that holds every routine and type a decoder needs, checked once when it is opened.
 //!
-//! All numbers are little-endian `u32`. The file starts with
+//! A file is one table or several one after another (`cat mine.mdt interfaces.mdt`): a message is looked up in the first
+//! one, then in the second, and so on. All numbers are little-endian `u32`. A table starts with
 //!
 //! ```text
 //! offset  bytes  item
 //!      0      8  magic "MACHMDT\n"
-//!      8      4  version, 1
+//!      8      4  version, 2
 //!     12      4  bytes of a word in the message format: 8 (LP64)
-//!     16      4  size of the whole file
+//!     16      4  size of this table; a multiple of 4
 //!     20      4  0
-//!     24    8*n  for each of the n = 11 sections: offset from the start of the file, number of records
+//!     24    8*n  for each of the n = 13 sections: offset from the start of the table, number of records
 //! ```
 //!
 //! and the sections follow in the order of [`SECTIONS`], each record a fixed number of `u32`:
 //!
 //! ```text
 //! strings    1/4  bytes: each string a u16 length and that many bytes of UTF-8; records count bytes here
-//! types      6    name, kind, a, b, bytes of a value, set         (kinds and what a and b mean: [`TypeKind`])
+//! types      7    name, kind, a, b, bytes of a value, set, form   (kinds and what a and b mean: [`TypeKind`])
 //! members    3    name, type, offset in the struct
-//! items      6    name, type, role, set, descriptor sent (low word), descriptor received (low word)
+//! items      8    name, type, role, set, descriptor sent (low word), descriptor received (low word), form, choice
 //! subsystems 3    name, base, number of routines
-//! routines   10   name, subsystem, request id, reply id (0: none), first request item, count, first reply item, count,
-//!                 request size at least, reply size at least
+//! routines   11   name, subsystem, request id, reply id (0: none), first request item, count, first reply item, count,
+//!                 request size at least, reply size at least, 1 if only name and ids are known, else 0
 //! requests   2    id, routine: sorted by id, the canonical name of an id first
 //! replies    2    id, routine: sorted likewise
 //! sets       4    name, kind (0 enumeration, 1 flags), first value, count
 //! values     2    number, name: sorted by number within an enumeration
 //! errors     2    kern_return_t, name: sorted by number as unsigned
+//! choices    3    the request's item whose number chooses (none: the first case always), first case, count
+//! cases      2    number, type: sorted by number within a choice
 //! ```
 //!
-//! A string is referred to by its offset in the strings section; "no set" is `u32::MAX`.
+//! A string is referred to by its offset in the strings section; "no set", "no choice" and "no item" are `u32::MAX`. A
+//! form is how a value is best written: [`Form`]. An item with a choice is of its own type in the message; the case says
+//! what the data mean (`task_info_out` is an array of integers, and with TASK_BASIC_INFO a `task_basic_info`).
+//!
+//! **Versions.** A reader knows exactly one version and refuses every other ([`TableError::WrongVersion`], with both
+//! numbers); tables are quick to compile again, so there is no conversion. The version grows with any change to the above,
+//! also with a new kind, role or form.
 
 use thiserror::Error;
 
@@ -37,31 +46,35 @@ use crate::wire::read_u32;
 
 mod check;
 mod record;
+mod set;
 
-pub use record::{Item, Items, Members, Names, Routine, Set, Type};
+pub use record::{Choice, Item, Items, Members, Routine, Type};
+pub use set::{Names, Set};
 
 /// First bytes of a table file.
 pub const MAGIC: [u8; 8] = *b"MACHMDT\n";
 /// The version this build writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// "No set".
 pub const NONE: u32 = u32::MAX;
 /// Bytes before the first section.
 pub const PREFIX: usize = 24 + 8 * SECTIONS.len();
 
 /// Name and words per record of every section, in file order.
-pub const SECTIONS: [(&str, usize); 11] = [
+pub const SECTIONS: [(&str, usize); 13] = [
     ("strings", 0),
-    ("types", 6),
+    ("types", 7),
     ("members", 3),
-    ("items", 6),
+    ("items", 8),
     ("subsystems", 3),
-    ("routines", 10),
+    ("routines", 11),
     ("requests", 2),
     ("replies", 2),
     ("sets", 4),
     ("values", 2),
     ("errors", 2),
+    ("choices", 3),
+    ("cases", 2),
 ];
 
 const STRINGS: usize = 0;
@@ -75,6 +88,8 @@ const REPLIES: usize = 7;
 const SETS: usize = 8;
 const VALUES: usize = 9;
 const ERRORS: usize = 10;
+const CHOICES: usize = 11;
+const CASES: usize = 12;
 
 /// What a type's values are, and what the fields `a` and `b` of its record say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +162,32 @@ impl ItemRole {
     }
 }
 
+/// How a value is best written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Form {
+    /// As its type suggests.
+    #[default]
+    Plain = 0,
+    /// The string is a file name.
+    Path = 1,
+    /// The number is an address or a register.
+    Hexadecimal = 2,
+    /// A struct of many members that are mostly 0 and then say nothing.
+    Sparse = 3,
+    /// A time: seconds and microseconds.
+    Microseconds = 4,
+    /// A time: seconds and nanoseconds.
+    Nanoseconds = 5,
+}
+
+impl Form {
+    fn from_number(number: u32) -> Option<Self> {
+        let all = [Self::Plain, Self::Path, Self::Hexadecimal, Self::Sparse, Self::Microseconds, Self::Nanoseconds];
+        all.get(number as usize).copied()
+    }
+}
+
 /// Why bytes are not decode tables of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TableError {
@@ -192,7 +233,10 @@ pub enum TableError {
 /// Decode tables, checked: no lookup in them can fail or panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
-    sections: [Section<'a>; SECTIONS.len()],
+    /// One table.
+    bytes: &'a [u8],
+    /// Those after it.
+    rest: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +274,25 @@ impl Section<'_> {
 
 impl<'a> Tables<'a> {
     /// Opens decode tables and checks every record.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TableError> {
+        let first = Self::split(bytes)?;
+        let mut next = Some(first);
+        while let Some(tables) = next {
+            tables.check_directory()?;
+            tables.check()?;
+            next = match tables.rest {
+                [] => None,
+                rest => Some(Self::split(rest)?),
+            };
+        }
+        Ok(first)
+    }
+
+    /// Checks the head of the first table and takes the others off.
+    fn split(bytes: &'a [u8]) -> Result<Self, TableError> {
         let word = |item, offset| {
             read_u32(bytes, offset).ok_or(TableError::Truncated {
                 item,
@@ -250,28 +312,53 @@ impl<'a> Tables<'a> {
         if found != 8 {
             return Err(TableError::WrongWord { found });
         }
-        let size = word("file size", 16)? as usize;
-        if size > bytes.len() {
-            return Err(TableError::Truncated { item: "the file", offset: 0, need: size, have: bytes.len() });
-        }
-        let empty = Section { bytes: &[], count: 0, words: 0 };
-        let mut sections = [empty; SECTIONS.len()];
-        for (index, (name, words)) in SECTIONS.into_iter().enumerate() {
-            let offset = word(name, 24 + index * 8)? as usize;
-            let count = word(name, 28 + index * 8)? as usize;
+        let size = (word("file size", 16)? as usize).max(PREFIX);
+        let (bytes, rest) = bytes.split_at_checked(size).ok_or(TableError::Truncated {
+            item: "the table",
+            offset: 0,
+            need: size,
+            have: bytes.len(),
+        })?;
+        Ok(Self { bytes, rest })
+    }
+
+    fn check_directory(&self) -> Result<(), TableError> {
+        for (index, (item, words)) in SECTIONS.into_iter().enumerate() {
+            let (offset, count) = self.directory(index);
             let need = count.saturating_mul((words * 4).max(1));
-            let data = offset.checked_add(need).and_then(|end| bytes.get(offset..end));
-            let have = bytes.len().saturating_sub(offset);
-            let bytes = data.ok_or(TableError::Truncated { item: name, offset, need, have })?;
-            sections[index] = Section { bytes, count, words };
+            if offset.checked_add(need).is_none_or(|end| end > self.bytes.len()) {
+                let have = self.bytes.len().saturating_sub(offset);
+                return Err(TableError::Truncated { item, offset, need, have });
+            }
         }
-        let tables = Self { sections };
-        tables.check()?;
-        Ok(tables)
+        Ok(())
+    }
+
+    /// Offset and number of records of a section.
+    fn directory(&self, section: usize) -> (usize, usize) {
+        let word = |offset| read_u32(self.bytes, offset).unwrap_or(0) as usize;
+        (word(24 + section * 8), word(28 + section * 8))
+    }
+
+    fn section(&self, section: usize) -> Section<'a> {
+        let (offset, count) = self.directory(section);
+        let words = SECTIONS[section].1;
+        Section { bytes: self.bytes.get(offset..).unwrap_or(&[]), count, words }
+    }
+
+    /// The tables that follow in the file.
+    fn next(&self) -> Option<Self> {
+        if self.rest.is_empty() { None } else { Self::split(self.rest).ok() }
+    }
+
+    /// This table and those after it.
+    pub(crate) fn all(self) -> impl Iterator<Item = Self> {
+        core::iter::successors(Some(self), Self::next)
     }
 
     fn string_checked(&self, offset: u32) -> Option<&'a str> {
-        let bytes = self.sections[STRINGS].bytes;
+        let strings = self.section(STRINGS);
+        let bytes = strings.bytes.get(..strings.count)?;
         let start = (offset as usize).checked_add(2)?;
         let length = u16::from_le_bytes(bytes.get(offset as usize..start)?.try_into().ok()?);
         core::str::from_utf8(bytes.get(start..start + usize::from(length))?).ok()
@@ -283,23 +370,22 @@ impl<'a> Tables<'a> {
 
     /// How many subsystems there are.
     pub fn subsystem_count(&self) -> usize {
-        self.sections[SUBSYSTEMS].count
+        self.all().map(|tables| tables.section(SUBSYSTEMS).count).sum()
     }
 
     /// Every routine, by subsystem and number.
     pub fn routines(&self) -> impl Iterator<Item = Routine<'a>> {
-        let tables = *self;
-        (0..self.sections[ROUTINES].count).map(move |index| Routine { tables, index })
+        self.all().flat_map(|tables| (0..tables.section(ROUTINES).count).map(move |index| Routine { tables, index }))
     }
 
     /// The routine with this request id: its canonical name if it has several.
     pub fn request(&self, id: u32) -> Option<Routine<'a>> {
-        self.by_id(REQUESTS, id)
+        self.all().find_map(|tables| tables.by_id(REQUESTS, id))
     }
 
     /// The routine whose reply has this id.
     pub fn reply(&self, id: u32) -> Option<Routine<'a>> {
-        self.by_id(REPLIES, id)
+        self.all().find_map(|tables| tables.by_id(REPLIES, id))
     }
 
     /// Whether `id` is a reply: no request has it.
@@ -307,31 +393,42 @@ impl<'a> Tables<'a> {
         self.request(id).is_none() && self.reply(id).is_some()
     }
 
+    /// The routines that this id is a request and a reply of, in the first table that knows it.
+    pub(crate) fn either(&self, id: u32) -> (Option<Routine<'a>>, Option<Routine<'a>>) {
+        let both = |tables: Self| (tables.by_id(REQUESTS, id), tables.by_id(REPLIES, id));
+        self.all().map(both).find(|found| !matches!(found, (None, None))).unwrap_or((None, None))
+    }
+
     /// All routines with this request id, the canonical one first.
     pub fn requests(&self, id: u32) -> impl Iterator<Item = Routine<'a>> {
-        let tables = *self;
-        let section = self.sections[REQUESTS];
-        let first = section.lower_bound(0, section.count, id);
-        (first..section.count)
-            .take_while(move |at| section.get(*at, 0) == id)
-            .map(move |at| Routine { tables, index: section.get(at, 1) as usize })
+        self.all().flat_map(move |tables| {
+            let section = tables.section(REQUESTS);
+            let first = section.lower_bound(0, section.count, id);
+            (first..section.count)
+                .take_while(move |at| section.get(*at, 0) == id)
+                .map(move |at| Routine { tables, index: section.get(at, 1) as usize })
+        })
     }
 
     fn by_id(&self, section: usize, id: u32) -> Option<Routine<'a>> {
-        let records = self.sections[section];
+        let records = self.section(section);
         let at = records.find(0, records.count, id)?;
         Some(Routine { tables: *self, index: records.get(at, 1) as usize })
     }
 
-    /// The name of a `kern_return_t`, `mach_msg_return_t`, MIG or device error.
+    /// The name of a `kern_return_t`, `mach_msg_return_t`, MIG, device or Hurd error.
     pub fn error_name(&self, code: i32) -> Option<&'a str> {
-        let errors = self.sections[ERRORS];
-        errors.find(0, errors.count, code as u32).map(|at| self.string(errors.get(at, 1)))
+        self.all().find_map(|tables| {
+            let errors = tables.section(ERRORS);
+            errors.find(0, errors.count, code as u32).map(|at| tables.string(errors.get(at, 1)))
+        })
     }
 
     /// The set with this name, for values that do not come from a message (`mach_msg` options).
     pub fn set(&self, name: &str) -> Option<Set<'a>> {
-        (0..self.sections[SETS].count).map(|index| Set { tables: *self, index }).find(|set| set.name() == name)
+        self.all().find_map(|tables| {
+            (0..tables.section(SETS).count).map(|index| Set { tables, index }).find(|set| set.name() == name)
+        })
     }
 
     pub(crate) fn ty(&self, index: u32) -> Type<'a> {

@@ -1,6 +1,6 @@
 //! What a decoder delivers: fields with values, arrays and structs read only when asked.
 
-use crate::table::{Members, Set, Type, TypeKind};
+use crate::table::{Form, Members, Set, Type, TypeKind};
 use crate::wire::{read_u32, read_u64, type_name as tn};
 
 /// One argument, return code or struct member.
@@ -14,6 +14,8 @@ pub struct Field<'a> {
     pub value: Value<'a>,
     /// What a number in it means, if an annotation says.
     pub set: Option<Set<'a>>,
+    /// How the value is best written.
+    pub form: Form,
 }
 
 /// Which right a message carries, as its type descriptor (or `msgh_bits`) says.
@@ -158,6 +160,11 @@ impl<'a> Array<'a> {
         self.element.set()
     }
 
+    /// How the elements are best written.
+    pub fn form(&self) -> Form {
+        self.element.form()
+    }
+
     /// The element with this index.
     pub fn get(&self, index: usize) -> Option<Value<'a>> {
         let start = index.checked_mul(self.stride)?;
@@ -217,7 +224,7 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Field<'a>> {
         let (name, ty, offset) = self.members.next()?;
         let data = self.data.get(offset..offset.checked_add(ty.size())?)?;
-        Some(Field { name, type_name: ty.name(), value: value(ty, data), set: ty.set() })
+        Some(Field { name, type_name: ty.name(), value: value(ty, data), set: ty.set(), form: ty.form() })
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use crate::annotations::Annotations;
+use crate::annotations::{Annotations, Base, Meaning};
 use crate::layout::{self, Item, Source};
 use crate::model::{Member, Model, Routine, Shape, TypeId};
-use crate::table::{ItemRole, MAGIC, NONE, PREFIX, SECTIONS, TypeKind, VERSION};
+use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, TypeKind, VERSION};
 use crate::wire::{Descriptor, is_port, type_name as tn};
 
 /// The bytes of `interfaces.mdt` for these subsystems. Where two have a routine with the same id, the one whose name does
@@ -24,16 +24,20 @@ struct Builder<'a> {
     annotations: &'a Annotations,
     strings: Vec<u8>,
     string_offsets: BTreeMap<String, u32>,
-    types: Vec<[u32; 6]>,
-    type_indices: BTreeMap<[u32; 6], u32>,
+    types: Vec<[u32; 7]>,
+    type_indices: BTreeMap<[u32; 7], u32>,
     members: Vec<[u32; 3]>,
     member_runs: BTreeMap<Vec<[u32; 3]>, u32>,
-    items: Vec<[u32; 6]>,
+    items: Vec<[u32; 8]>,
     subsystems: Vec<[u32; 3]>,
-    routines: Vec<[u32; 10]>,
+    routines: Vec<[u32; 11]>,
     /// Id, whether the name is an alias, routine.
     requests: Vec<(u32, bool, u32)>,
     replies: Vec<(u32, bool, u32)>,
+    choices: Vec<[u32; 3]>,
+    cases: Vec<[u32; 2]>,
+    /// The cases of a choice of the annotations, once they are written: first and count.
+    case_runs: BTreeMap<usize, (u32, u32)>,
 }
 
 impl<'a> Builder<'a> {
@@ -51,6 +55,9 @@ impl<'a> Builder<'a> {
             routines: Vec::new(),
             requests: Vec::new(),
             replies: Vec::new(),
+            choices: Vec::new(),
+            cases: Vec::new(),
+            case_runs: BTreeMap::new(),
         }
     }
 
@@ -86,15 +93,15 @@ impl<'a> Builder<'a> {
         if let Some(port) = routine.request_port() {
             let name = self.string(&port.name);
             let ty = self.ty(model, port.ty);
-            self.items.push([name, ty, ItemRole::RequestPort as u32, NONE, 0, 0]);
+            self.items.push([name, ty, ItemRole::RequestPort as u32, NONE, 0, 0, Form::Plain as u32, NONE]);
         }
         for item in &layout.request.items {
-            self.item(model, routine, item);
+            self.item(model, routine, item, request_first);
         }
         let reply_first = self.items.len() as u32;
         if !routine.one_way {
             for item in &layout.reply.items {
-                self.item(model, routine, item);
+                self.item(model, routine, item, request_first);
             }
         }
         let end = self.items.len() as u32;
@@ -111,6 +118,7 @@ impl<'a> Builder<'a> {
             end - reply_first,
             layout.request.min_size,
             layout.reply.min_size,
+            0,
         ]);
         let alias = routine.name.ends_with("_request") || routine.name.ends_with("_request_inband");
         self.requests.push((layout.request.id, alias, index));
@@ -119,7 +127,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn item(&mut self, model: &Model, routine: &Routine, item: &Item) {
+    fn item(&mut self, model: &Model, routine: &Routine, item: &Item, request_first: u32) {
         let (role, ty, argument) = match item.source {
             Source::RetCode => (ItemRole::RetCode, self.plain("kern_return_t", TypeKind::KernReturn, 4), None),
             Source::Count(_) => (ItemRole::Count, self.plain("mach_msg_type_number_t", TypeKind::Unsigned, 4), None),
@@ -128,21 +136,88 @@ impl<'a> Builder<'a> {
                 (ItemRole::Argument, self.ty(model, argument.ty), Some(argument))
             }
         };
-        let set = argument.map_or(NONE, |argument| {
+        let (mut set, mut form, mut choice) = (NONE, Form::Plain, NONE);
+        if let Some(argument) = argument {
             let place = std::format!("{}.{}", routine.name, argument.name);
-            self.annotations.uses.get(&place).map_or(NONE, |set| *set as u32)
-        });
+            set = self.annotations.uses.get(&place).map_or(NONE, |set| *set as u32);
+            form = self.annotations.forms.get(&place).copied().unwrap_or_default();
+            let uses = &self.annotations.choice_uses;
+            let found = uses.get(&place).or_else(|| of_type(model, argument.ty, uses)).copied();
+            choice = found.map_or(NONE, |found| self.choice(found, request_first));
+        }
         let name = self.string(&item.name);
         let word = |descriptor: Descriptor| Descriptor { number: 0, ..descriptor }.to_word() as u32;
-        self.items.push([name, ty, role as u32, set, word(item.sent), word(item.received)]);
+        self.items.push([name, ty, role as u32, set, word(item.sent), word(item.received), form as u32, choice]);
+    }
+
+    /// The record of a choice for the routine whose request has its items from `request_first` on.
+    fn choice(&mut self, index: usize, request_first: u32) -> u32 {
+        let annotations = self.annotations;
+        let choice = &annotations.choices[index];
+        let mut maker = NONE;
+        if let Some(by) = &choice.by {
+            let name = self.string(by);
+            let place = self.items[request_first as usize..].iter().position(|item| item[0] == name);
+            let Some(place) = place else { return NONE };
+            maker = request_first + place as u32;
+        }
+        let (first, count) = match self.case_runs.get(&index) {
+            Some(run) => *run,
+            None => {
+                let mut cases: Vec<[u32; 2]> =
+                    choice.cases.iter().map(|(number, meaning)| [*number, self.meaning(*meaning)]).collect();
+                cases.sort_unstable();
+                let run = (self.cases.len() as u32, cases.len() as u32);
+                self.cases.extend(cases);
+                self.case_runs.insert(index, run);
+                run
+            }
+        };
+        self.choices.push([maker, first, count]);
+        self.choices.len() as u32 - 1
+    }
+
+    /// The type record of what an annotation says.
+    fn meaning(&mut self, meaning: Meaning) -> u32 {
+        let annotations = self.annotations;
+        let set = meaning.set.map_or(NONE, |set| set as u32);
+        let (size, _) = annotations.size_of(Meaning { count: None, ..meaning });
+        let (name, element) = match meaning.base {
+            Base::Basic(name, kind, _) => {
+                let name = self.string(name);
+                (name, self.add_type([name, kind as u32, 0, 0, size, set, meaning.form as u32]))
+            }
+            Base::Struct(index) => {
+                let whole = &annotations.structs[index];
+                let run = whole
+                    .members
+                    .iter()
+                    .map(|(name, meaning, offset)| {
+                        let ty = self.meaning(*meaning);
+                        [self.string(name), ty, *offset]
+                    })
+                    .collect();
+                let (first, count) = self.member_run(run);
+                let name = self.string(&whole.name);
+                let kind = TypeKind::Struct as u32;
+                (name, self.add_type([name, kind, first, count, size, NONE, whole.form as u32]))
+            }
+        };
+        match meaning.count {
+            Some(count) => {
+                let size = size.saturating_mul(count);
+                self.add_type([name, TypeKind::Array as u32, element, count, size, NONE, Form::Plain as u32])
+            }
+            None => element,
+        }
     }
 
     fn plain(&mut self, name: &str, kind: TypeKind, size: u32) -> u32 {
         let name = self.string(name);
-        self.add_type([name, kind as u32, 0, 0, size, NONE])
+        self.add_type([name, kind as u32, 0, 0, size, NONE, Form::Plain as u32])
     }
 
-    fn add_type(&mut self, record: [u32; 6]) -> u32 {
+    fn add_type(&mut self, record: [u32; 7]) -> u32 {
         if let Some(index) = self.type_indices.get(&record) {
             return *index;
         }
@@ -154,6 +229,11 @@ impl<'a> Builder<'a> {
 
     /// The type's record; the types it is made of come before it.
     fn ty(&mut self, model: &Model, id: TypeId) -> u32 {
+        self.ty_at(model, id, "")
+    }
+
+    /// The same for the struct member at `place`, of which more may be known than of its type.
+    fn ty_at(&mut self, model: &Model, id: TypeId, place: &str) -> u32 {
         let root = model.ty(model.unaliased(id));
         let (kind, a, b, size) = match &root.shape {
             Shape::Basic | Shape::Alias(_) => (basic_kind(model, id), 0, 0, root.bytes),
@@ -161,14 +241,16 @@ impl<'a> Builder<'a> {
             Shape::VarArray(element, _) => (TypeKind::Array, self.ty(model, *element), 0, 0),
             Shape::OutOfLine(target) => (TypeKind::Array, self.out_of_line_element(model, *target), 0, 0),
             Shape::Struct(members) => {
-                let (first, count) = self.struct_members(model, members);
+                let (first, count) = self.struct_members(model, &model.display_name(id), members);
                 (TypeKind::Struct, first, count, root.bytes)
             }
             Shape::CString => (TypeKind::CString, 0, 0, if root.var_array { 0 } else { root.bytes }),
         };
-        let set = self.set_of(model, id);
+        let Annotations { uses, forms, .. } = self.annotations;
+        let set = uses.get(place).or_else(|| of_type(model, id, uses)).map_or(NONE, |set| *set as u32);
+        let form = forms.get(place).or_else(|| of_type(model, id, forms)).copied().unwrap_or_default();
         let name = self.string(&model.display_name(id));
-        self.add_type([name, kind as u32, a, b, size, set])
+        self.add_type([name, kind as u32, a, b, size, set, form as u32])
     }
 
     fn out_of_line_element(&mut self, model: &Model, target: TypeId) -> u32 {
@@ -178,14 +260,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn struct_members(&mut self, model: &Model, members: &[Member]) -> (u32, u32) {
-        let run: Vec<[u32; 3]> = members
+    fn struct_members(&mut self, model: &Model, name: &str, members: &[Member]) -> (u32, u32) {
+        let run = members
             .iter()
             .map(|member| {
-                let ty = self.ty(model, member.ty);
+                let ty = self.ty_at(model, member.ty, &std::format!("{name}.{}", member.name));
                 [self.string(&member.name), ty, member.offset]
             })
             .collect();
+        self.member_run(run)
+    }
+
+    fn member_run(&mut self, run: Vec<[u32; 3]>) -> (u32, u32) {
         let count = run.len() as u32;
         if let Some(first) = self.member_runs.get(&run) {
             return (*first, count);
@@ -194,20 +280,6 @@ impl<'a> Builder<'a> {
         self.members.extend(&run);
         self.member_runs.insert(run, first);
         (first, count)
-    }
-
-    /// The set of the type, or of the nearest type it is another name for.
-    fn set_of(&self, model: &Model, mut id: TypeId) -> u32 {
-        loop {
-            let ty = model.ty(id);
-            if let Some(set) = ty.name.as_ref().and_then(|name| self.annotations.uses.get(&**name)) {
-                return *set as u32;
-            }
-            match ty.shape {
-                Shape::Alias(next) => id = next,
-                _ => return NONE,
-            }
-        }
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -242,8 +314,24 @@ impl<'a> Builder<'a> {
             sets.concat(),
             values.concat(),
             errors.concat(),
+            self.choices.concat(),
+            self.cases.concat(),
         ];
         write_file(&self.strings, &sections)
+    }
+}
+
+/// What `known` says of the type, or of the nearest type it is another name for.
+fn of_type<'k, T>(model: &Model, mut id: TypeId, known: &'k BTreeMap<String, T>) -> Option<&'k T> {
+    loop {
+        let ty = model.ty(id);
+        if let Some(found) = ty.name.as_ref().and_then(|name| known.get(&**name)) {
+            return Some(found);
+        }
+        match ty.shape {
+            Shape::Alias(next) => id = next,
+            _ => return None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Views of single records: routines, items, types, members, sets.
+//! Views of single records: routines, items, types, members, choices.
 
-use super::{ITEMS, ItemRole, MEMBERS, ROUTINES, SETS, SUBSYSTEMS, TYPES, Tables, TypeKind, VALUES};
+use super::{CASES, CHOICES, Form, ITEMS, ItemRole, MEMBERS, NONE, ROUTINES, SUBSYSTEMS, Set, TYPES, Tables, TypeKind};
 
 /// A routine.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub struct Routine<'a> {
 
 impl<'a> Routine<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.sections[ROUTINES].get(self.index, field)
+        self.tables.section(ROUTINES).get(self.index, field)
     }
 
     /// Its name.
@@ -21,7 +21,7 @@ impl<'a> Routine<'a> {
 
     /// Its subsystem's name.
     pub fn subsystem(&self) -> &'a str {
-        self.tables.string(self.tables.sections[SUBSYSTEMS].get(self.get(1) as usize, 0))
+        self.tables.string(self.tables.section(SUBSYSTEMS).get(self.get(1) as usize, 0))
     }
 
     /// `msgh_id` of its request.
@@ -42,6 +42,11 @@ impl<'a> Routine<'a> {
     /// Least bytes of its full reply.
     pub fn reply_size(&self) -> u32 {
         self.get(9)
+    }
+
+    /// Whether nothing but its name and ids is known, so that its messages are read by their type descriptors alone.
+    pub fn is_name_only(&self) -> bool {
+        self.get(10) == 1
     }
 
     /// The items of its reply, or of its request: the request port first, then the body.
@@ -81,7 +86,7 @@ pub struct Item<'a> {
 
 impl<'a> Item<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.sections[ITEMS].get(self.index, field)
+        self.tables.section(ITEMS).get(self.index, field)
     }
 
     /// Its name.
@@ -104,6 +109,20 @@ impl<'a> Item<'a> {
         self.tables.set_at(self.get(3)).or_else(|| self.ty().set())
     }
 
+    /// How its value is best written: said for this argument, or else for its type.
+    pub fn form(&self) -> Form {
+        match Form::from_number(self.get(6)) {
+            None | Some(Form::Plain) => self.ty().form(),
+            Some(form) => form,
+        }
+    }
+
+    /// What its data mean beyond what its type says.
+    pub fn choice(&self) -> Option<Choice<'a>> {
+        let index = self.get(7);
+        (index != NONE).then_some(Choice { tables: self.tables, index: index as usize })
+    }
+
     /// Low word of its descriptor as sent (name, size and flags; not the number).
     pub fn sent(&self) -> u32 {
         self.get(4)
@@ -124,7 +143,7 @@ pub struct Type<'a> {
 
 impl<'a> Type<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.sections[TYPES].get(self.index, field)
+        self.tables.section(TYPES).get(self.index, field)
     }
 
     /// Its name.
@@ -152,6 +171,16 @@ impl<'a> Type<'a> {
         self.tables.set_at(self.get(5))
     }
 
+    /// How its values are best written.
+    pub fn form(&self) -> Form {
+        Form::from_number(self.get(6)).unwrap_or_default()
+    }
+
+    /// Whether `length` bytes are a value of it, or a struct's first members, as an older interface has them.
+    pub(crate) fn begins_with(&self, length: usize) -> bool {
+        length == self.size() || (length > 0 && self.members().any(|(_, _, offset)| offset == length))
+    }
+
     /// A struct's members.
     pub fn members(&self) -> Members<'a> {
         let is_struct = self.kind() == TypeKind::Struct;
@@ -173,7 +202,7 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.next;
-        let members = self.tables.sections[MEMBERS];
+        let members = self.tables.section(MEMBERS);
         (index < self.end).then(|| {
             self.next += 1;
             let ty = self.tables.ty(members.get(index, 1));
@@ -182,84 +211,33 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// What numbers of a type mean: an enumeration or a set of flags.
+/// A type that depends on a number in the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Set<'a> {
-    pub(super) tables: Tables<'a>,
-    pub(super) index: usize,
+pub struct Choice<'a> {
+    tables: Tables<'a>,
+    index: usize,
 }
 
-impl<'a> Set<'a> {
+impl<'a> Choice<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.sections[SETS].get(self.index, field)
+        self.tables.section(CHOICES).get(self.index, field)
     }
 
-    /// The set's name.
-    pub fn name(&self) -> &'a str {
-        self.tables.string(self.get(0))
+    /// Whether `item` is the one whose number chooses.
+    pub(crate) fn is_made_by(&self, item: &Item<'_>) -> bool {
+        self.get(0) as usize == item.index
     }
 
-    /// Whether values are combined bit by bit.
-    pub fn is_flags(&self) -> bool {
-        self.get(1) == 1
+    /// Whether there is one case whatever the request says.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.get(0) == NONE
     }
 
-    /// The name of exactly this number.
-    pub fn name_of(&self, number: u32) -> Option<&'a str> {
-        let values = self.tables.sections[VALUES];
-        let (first, count) = (self.get(2) as usize, self.get(3) as usize);
-        let at = match self.is_flags() {
-            true => (first..first + count).find(|at| values.get(*at, 0) == number),
-            false => values.find(first, count, number),
-        }?;
-        Some(self.tables.string(values.get(at, 1)))
-    }
-
-    /// The names that make up `number`, in the order of the annotation file. [`Names::rest`] is what has no name.
-    pub fn names_of(&self, number: u32) -> Names<'a> {
-        let first = self.get(2) as usize;
-        Names { set: *self, next: first, end: first + self.get(3) as usize, rest: number, all: number, found: false }
-    }
-}
-
-/// The names of the parts of a number.
-#[derive(Clone, Debug)]
-pub struct Names<'a> {
-    set: Set<'a>,
-    next: usize,
-    end: usize,
-    rest: u32,
-    all: u32,
-    found: bool,
-}
-
-impl Names<'_> {
-    /// The bits (or, of an enumeration, the number) that no name so far stands for.
-    pub fn rest(&self) -> u32 {
-        self.rest
-    }
-}
-
-impl<'a> Iterator for Names<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let values = self.set.tables.sections[VALUES];
-        while self.next < self.end && !(self.found && self.rest == 0) {
-            let index = self.next;
-            self.next += 1;
-            let value = values.get(index, 0);
-            let matches = match (self.set.is_flags(), value) {
-                (false, _) | (true, 0) => value == self.all,
-                // A combination may be named before its parts: it then takes all its bits at once.
-                (true, _) => self.rest & value == value,
-            };
-            if matches {
-                self.rest &= !value;
-                self.found = true;
-                return Some(self.set.tables.string(values.get(index, 1)));
-            }
-        }
-        None
+    /// The type for this number.
+    pub fn case(&self, number: u32) -> Option<Type<'a>> {
+        let cases = self.tables.section(CASES);
+        let (first, count) = (self.get(1) as usize, self.get(2) as usize);
+        let at = if self.is_fixed() { (count > 0).then_some(first) } else { cases.find(first, count, number) };
+        at.map(|at| self.tables.ty(cases.get(at, 1)))
     }
 }

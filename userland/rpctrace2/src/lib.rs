@@ -41,11 +41,11 @@ pub mod names;
 pub mod options;
 pub mod order;
 pub mod print;
-pub mod raw;
 pub mod select;
 #[cfg(feature = "mach-task")]
 pub mod session;
 pub mod summary;
+pub mod text;
 pub mod trace;
 pub mod values;
 pub mod weave;

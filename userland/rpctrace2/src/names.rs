@@ -15,7 +15,7 @@ use mig_defs::wire::type_name;
 
 use crate::correlate::is_name;
 use crate::event::Event;
-use crate::values;
+use crate::text;
 
 /// Place of a task in the order in which this trace met them; the number that is shown is one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -265,7 +265,7 @@ impl Names {
             && let Some(What::Task(index)) = self.what(task, header.remote_port).cloned()
         {
             let renamed = &mut self.tasks[index.0];
-            renamed.name = values::plain(name);
+            renamed.name = text::plain(name);
             renamed.named = true;
         }
     }
@@ -318,10 +318,10 @@ impl Names {
             // The boot server makes the task, so it is not traced with ours.
             ("boot_spawn", "task") => {
                 let program = text(request, "arguments")?.split(|byte| *byte == 0).next()?;
-                Some(What::Known(format!("task \"{}\"", values::plain(program))))
+                Some(What::Known(format!("task \"{}\"", text::plain(program))))
             }
             ("device_open" | "device_open_new", "device") => {
-                Some(What::Known(format!("device \"{}\"", values::plain(text(request, "name")?))))
+                Some(What::Known(format!("device \"{}\"", text::plain(text(request, "name")?))))
             }
             ("boot_console", "console") => known("device \"console\""),
             ("task_get_special_port", "special_port") => match number(request, "which_port")? {

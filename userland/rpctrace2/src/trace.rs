@@ -254,7 +254,7 @@ impl<'t> Trace<'t> {
     fn result(&self, actor: Actor, request: Option<&Message<'_>>, reply: &Event, line: &mut Line) -> bool {
         let writer = self.writer(actor, request);
         match reply.decode_reply(self.tables) {
-            Some(message) => writer.reply(line, &message),
+            Some(message) => writer.reply(line, &request.map_or(message, |request| message.to_request(request))),
             None => writer.unknown_reply(line, reply),
         }
     }

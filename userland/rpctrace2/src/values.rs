@@ -4,16 +4,17 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use mig_defs::decode::Message;
-use mig_defs::table::{Set, Tables};
-use mig_defs::value::{Array, Disposition, Field, PortRight, Value, View};
-use mig_defs::wire::{HEADER_SIZE, type_name};
+use mig_defs::raw::Items;
+use mig_defs::table::{Form, Set, Tables};
+use mig_defs::value::{Array, Field, PortRight, Struct, Value, View};
+use mig_defs::wire::HEADER_SIZE;
 
 use crate::correlate::{is_name, received_on};
 use crate::event::Event;
 use crate::line::{Line, Tag};
 use crate::names::{Names, TaskIndex};
 use crate::options::Options;
-use crate::raw::Items;
+use crate::text::{constants, disposition_text, is_address, is_text, plain, time};
 
 /// Most array elements that are printed without `-v`.
 const ELEMENTS_MAX: usize = 32;
@@ -116,11 +117,14 @@ impl Writer<'_> {
             match field {
                 Ok(field) => {
                     let is_request_port = index == 0 && !message.is_reply();
-                    line.push(Tag::Argument, field.name);
-                    line.push(Tag::Plain, ": ");
+                    // Of some routines only the name is known.
+                    if !field.name.is_empty() {
+                        line.push(Tag::Argument, field.name);
+                        line.push(Tag::Plain, ": ");
+                    }
                     match field.value {
                         Value::Port(right) if is_request_port => self.port(line, right.name),
-                        value => self.value(line, value, field.type_name, field.set),
+                        _ => self.field(line, &field),
                     }
                 }
                 Err(error) => {
@@ -135,17 +139,51 @@ impl Writer<'_> {
         }
     }
 
-    fn value(&self, line: &mut Line, value: Value<'_>, type_name: &str, set: Option<Set<'_>>) {
+    fn field(&self, line: &mut Line, field: &Field<'_>) {
+        let is_hex = field.form == Form::Hexadecimal || is_address(field.type_name);
+        match (field.value, field.form) {
+            (Value::Text(path), Form::Path) => line.add(Tag::Text, format_args!("\"{}\"", plain(path))),
+            (Value::Struct(members), form) => self.members(line, &members, form),
+            (value, _) => self.value(line, value, field.set, is_hex),
+        }
+    }
+
+    fn members(&self, line: &mut Line, members: &Struct<'_>, form: Form) {
+        if let Some(time) = time(members, form) {
+            return line.push(Tag::Value, &time);
+        }
+        line.push(Tag::Plain, "{");
+        let (mut separator, mut left_out) = ("", false);
+        for member in members.fields() {
+            let zero = matches!(member.value, Value::Unsigned { value: 0, .. } | Value::Signed { value: 0, .. });
+            if zero && form == Form::Sparse && !self.options.verbose {
+                left_out = true;
+                continue;
+            }
+            line.push(Tag::Plain, core::mem::replace(&mut separator, ", "));
+            line.push(Tag::Argument, member.name);
+            line.push(Tag::Plain, ": ");
+            self.field(line, &member);
+        }
+        if left_out {
+            line.push(Tag::Plain, separator);
+            line.push(Tag::Plain, "…");
+        }
+        line.push(Tag::Plain, "}");
+    }
+
+    fn value(&self, line: &mut Line, value: Value<'_>, set: Option<Set<'_>>, is_hex: bool) {
         match value {
             Value::Bool(value) => line.add(Tag::Value, format_args!("{value}")),
-            Value::Signed { value, .. } => match set {
+            Value::Signed { value, bits } => match set {
                 Some(set) => constants(line, set, value as u32),
-                None if is_address(type_name) => line.add(Tag::Value, format_args!("{value:#x}")),
+                None if is_hex && bits == 32 => line.add(Tag::Value, format_args!("{:#x}", value as u32)),
+                None if is_hex => line.add(Tag::Value, format_args!("{value:#x}")),
                 None => line.add(Tag::Value, format_args!("{value}")),
             },
             Value::Unsigned { value, .. } => match set.zip(u32::try_from(value).ok()) {
                 Some((set, value)) => constants(line, set, value),
-                None if is_address(type_name) => line.add(Tag::Value, format_args!("{value:#x}")),
+                None if is_hex => line.add(Tag::Value, format_args!("{value:#x}")),
                 None => line.add(Tag::Value, format_args!("{value}")),
             },
             Value::KernReturn(code) => self.code(line, code),
@@ -156,16 +194,7 @@ impl Writer<'_> {
             }
             Value::Port(right) => self.right(line, right),
             Value::Array(array) => self.array(line, &array),
-            Value::Struct(members) => {
-                line.push(Tag::Plain, "{");
-                for (index, member) in members.fields().enumerate() {
-                    line.push(Tag::Plain, if index > 0 { ", " } else { "" });
-                    line.push(Tag::Argument, member.name);
-                    line.push(Tag::Plain, ": ");
-                    self.value(line, member.value, member.type_name, member.set);
-                }
-                line.push(Tag::Plain, "}");
-            }
+            Value::Struct(members) => self.members(line, &members, Form::Plain),
             Value::OutOfLine { address, size, deallocate } => {
                 let given = if deallocate && self.options.verbose { "dealloc " } else { "" };
                 line.add(Tag::Value, format_args!("{given}ool {address:#x}[{size}]"));
@@ -186,7 +215,8 @@ impl Writer<'_> {
                 line.push(Tag::Plain, "…");
                 break;
             }
-            self.value(line, value, array.element_type_name(), array.set());
+            let (type_name, set, form) = (array.element_type_name(), array.set(), array.form());
+            self.field(line, &Field { name: "", type_name, value, set, form });
         }
         line.push(Tag::Plain, "]");
     }
@@ -212,10 +242,7 @@ impl Writer<'_> {
 
     /// Data of no particular kind; text is often sent as such.
     fn data(&self, line: &mut Line, bytes: &[u8]) {
-        if !bytes.is_empty() && bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')) {
-            return self.text(line, bytes);
-        }
-        self.bytes(line, bytes);
+        if is_text(bytes) { self.text(line, bytes) } else { self.bytes(line, bytes) }
     }
 
     fn bytes(&self, line: &mut Line, bytes: &[u8]) {
@@ -243,7 +270,7 @@ impl Writer<'_> {
         let mut separator = ": ";
         for item in items.by_ref() {
             line.push(Tag::Plain, core::mem::replace(&mut separator, ", "));
-            self.item(line, item, event.view());
+            self.value(line, item.value(event.view()), None, false);
         }
         if !items.rest().is_empty() {
             line.push(Tag::Plain, separator);
@@ -252,40 +279,10 @@ impl Writer<'_> {
         line.push(Tag::Plain, ")");
     }
 
-    fn item(&self, line: &mut Line, item: crate::raw::Item<'_>, view: View) {
-        let descriptor = item.descriptor;
-        let low = |data: &[u8]| data.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        let wide = |data: &[u8]| data.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let many = if descriptor.is_port() { " ports" } else { "" };
-        let how = if descriptor.is_port() {
-            disposition_text(Disposition(descriptor.name), view, self.options.verbose)
-        } else {
-            ""
-        };
-        match (u32::from(descriptor.name), descriptor.inline, item.data.len()) {
-            (_, false, _) => {
-                let size = if descriptor.is_port() { descriptor.number.into() } else { descriptor.data_size() };
-                line.add(Tag::Value, format_args!("{how}ool {:#x}[{size}{many}]", wide(item.data)));
-            }
-            (_, true, 8) if descriptor.is_port() => {
-                line.push(Tag::Port, how);
-                self.port(line, low(item.data));
-            }
-            (type_name::PORT_NAME, true, 4 | 8) => self.port(line, low(item.data)),
-            (type_name::CHAR | type_name::STRING, true, _) => self.text(line, until_padding(item.data)),
-            (type_name::INTEGER_32, true, 4) => line.add(Tag::Value, format_args!("{}", low(item.data) as i32)),
-            (type_name::INTEGER_64, true, 8) => line.add(Tag::Value, format_args!("{}", wide(item.data) as i64)),
-            _ => self.data(line, item.data),
-        }
-    }
-
     /// A reply whose id is unknown. By MIG's convention a return code comes first.
     pub fn unknown_reply(&self, line: &mut Line, event: &Event) -> bool {
         let mut items = Items::new(&event.message);
-        let code = items.next().and_then(|item| match (u32::from(item.descriptor.name), item.data) {
-            (type_name::INTEGER_32, [a, b, c, d]) => Some(i32::from_le_bytes([*a, *b, *c, *d])),
-            _ => None,
-        });
+        let code = items.next().and_then(|item| item.return_code());
         match code {
             Some(code) => self.code(line, code),
             // Not a reply at all, such as the notification that the reply right died.
@@ -297,7 +294,7 @@ impl Writer<'_> {
         let mut separator = " {";
         for item in items.by_ref() {
             line.push(Tag::Plain, core::mem::replace(&mut separator, ", "));
-            self.item(line, item, event.view());
+            self.value(line, item.value(event.view()), None, false);
         }
         if !items.rest().is_empty() {
             line.push(Tag::Plain, core::mem::replace(&mut separator, ", "));
@@ -329,72 +326,5 @@ impl Writer<'_> {
             line.push(Tag::Plain, " ");
             self.request(line, event);
         }
-    }
-}
-
-/// Text with everything but printable ASCII escaped.
-pub fn plain(text: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text {
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            b'\0' => out.push_str("\\0"),
-            b' '..=b'~' => out.push(char::from(*byte)),
-            _ => {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-        }
-    }
-    out
-}
-
-fn until_padding(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &text[..end]
-}
-
-fn is_address(type_name: &str) -> bool {
-    ["address_t", "offset_t", "uintptr_t", "pointer_t"].iter().any(|end| type_name.ends_with(end))
-}
-
-fn constants(line: &mut Line, set: Set<'_>, number: u32) {
-    if !set.is_flags() {
-        return match set.name_of(number) {
-            Some(name) => line.push(Tag::Value, name),
-            None => line.add(Tag::Value, format_args!("{}", number as i32)),
-        };
-    }
-    let mut names = set.names_of(number);
-    let mut any = false;
-    for name in names.by_ref() {
-        line.push(Tag::Value, if any { "|" } else { "" });
-        line.push(Tag::Value, name);
-        any = true;
-    }
-    match (any, names.rest()) {
-        (false, 0) => line.push(Tag::Value, "0"),
-        (false, rest) => line.add(Tag::Value, format_args!("{rest:#x}")),
-        (true, 0) => {}
-        (true, rest) => line.add(Tag::Value, format_args!("|{rest:#x}")),
-    }
-}
-
-/// What happens to a right, with a space behind it; nothing for an ordinary send right.
-fn disposition_text(disposition: Disposition, view: View, verbose: bool) -> &'static str {
-    match (u32::from(disposition.0), view) {
-        (type_name::COPY_SEND, View::Sent) if verbose => "copy-send ",
-        (type_name::MOVE_SEND, View::Received) if verbose => "send ",
-        (type_name::MOVE_RECEIVE, View::Sent) => "move-receive ",
-        (type_name::MOVE_SEND, View::Sent) => "move-send ",
-        (type_name::MOVE_SEND_ONCE, View::Sent) => "move-send-once ",
-        (type_name::MAKE_SEND, View::Sent) => "make-send ",
-        (type_name::MAKE_SEND_ONCE, View::Sent) => "make-send-once ",
-        (type_name::MOVE_RECEIVE, View::Received) => "receive ",
-        (type_name::MOVE_SEND_ONCE, View::Received) => "send-once ",
-        _ => "",
     }
 }
