@@ -40,6 +40,8 @@ pub mod decode;
 pub mod diag;
 pub mod encode;
 #[cfg(feature = "compiler")]
+pub mod interfaces;
+#[cfg(feature = "compiler")]
 pub mod layout;
 #[cfg(feature = "compiler")]
 pub mod lex;

@@ -46,7 +46,7 @@ impl<'a> Item<'a> {
         let (low, wide) = (read_u32(self.data, 0).unwrap_or(0), read_u64(self.data, 0).unwrap_or(0));
         match (u32::from(name), inline, self.data.len()) {
             (_, false, _) if self.descriptor.is_port() => {
-                Value::OutOfLinePorts { address: wide, count: number, disposition, view }
+                Value::OutOfLinePorts { address: wide, count: number, disposition, view, deallocate }
             }
             (_, false, _) => Value::OutOfLine { address: wide, size: self.descriptor.data_size(), deallocate },
             (_, true, 8) if self.descriptor.is_port() => Value::Port(PortRight { name: low, disposition, view }),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qemu::fetch::packages::{Flavour, SUITE};
-use qemu::setup::Choices;
+use qemu::setup::{Choices, Interfaces};
 
 use crate::cmd;
 
@@ -102,7 +102,8 @@ enum Verb {
     /// Run a program and print every Mach message it sends and receives.
     #[command(disable_help_flag = true)]
     Rpctrace2 {
-        /// Options of rpctrace2, the program, its arguments. `-o FILE` writes the trace to a file of the host.
+        /// Options of rpctrace2, the program, its arguments. `-o FILE` writes the trace to a file of the host, `-I DIR`
+        /// also decodes with the interfaces in a directory of the host.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS PROGRAM [ARGUMENTS]")]
         command: Vec<String>,
     },
@@ -165,6 +166,7 @@ impl Options {
             kvm: self.kvm,
             icount: self.icount,
             timeout: Some(Duration::from_secs(self.timeout)),
+            interfaces: Interfaces::default(),
         }
     }
 }

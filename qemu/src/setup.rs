@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -46,6 +47,17 @@ pub struct Choices {
     pub icount: bool,
     /// Time limit.
     pub timeout: Option<Duration>,
+    /// Interfaces.
+    pub interfaces: Interfaces,
+}
+
+/// What the traces are decoded with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// Directories with more interfaces, the last one winning.
+    pub directories: Vec<PathBuf>,
+    /// These alone, without the built-in ones.
+    pub nostdinc: bool,
 }
 
 /// A machine that is ready to boot.
@@ -57,7 +69,7 @@ pub struct Prepared {
     pub limits: Limits,
     kernel: PathBuf,
     userland: Userland,
-    tables: PathBuf,
+    tables: Vec<u8>,
 }
 
 /// Everything that is made by compiling.
@@ -84,6 +96,7 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     progress.step("looking for QEMU");
     let qemu = programs::qemu(&progress)?;
     let built = build(&mut progress)?;
+    let tables = tables(&choices.interfaces, &built)?;
     progress.step("building the guest's programs");
     let userland = built.builder.userland()?;
     let stock = &chosen_kernel(choices, &built, &progress)?;
@@ -107,7 +120,19 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         disc: None,
     };
     let limits = Limits { time: choices.timeout };
-    Ok(Prepared { machine, limits, kernel, userland, tables: built.generated.tables })
+    Ok(Prepared { machine, limits, kernel, userland, tables })
+}
+
+/// The decode tables of a run.
+fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
+    let builtin = match interfaces.nostdinc {
+        true => mig_defs::interfaces::without_routines(),
+        false => {
+            let path = &built.generated.tables;
+            fs::read(path).with_context(|| format!("reading {}", path.display()))?
+        }
+    };
+    Ok(mig_defs::interfaces::with_directories(&interfaces.directories, from_ref(&built.defs), &builtin)?)
 }
 
 /// The kernel file the user named, or Debian's, fetched if it is not the default one.
@@ -192,7 +217,7 @@ impl Prepared {
         for (name, contents) in extra {
             archive.add_program(&name, contents);
         }
-        archive.add(INTERFACES, read(&self.tables)?);
+        archive.add(INTERFACES, self.tables.clone());
         archive.add(COMMAND, join_arguments(arguments).map_err(|error| anyhow::anyhow!("{error}"))?);
         self.write_boot_files(&archive).context("writing the boot files")
     }

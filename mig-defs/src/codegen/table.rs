@@ -20,6 +20,49 @@ pub fn tables(models: &[&Model], annotations: &Annotations) -> Vec<u8> {
     builder.finish()
 }
 
+/// A routine of which only this is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MsgId {
+    /// Its subsystem.
+    pub subsystem: String,
+    /// That one's first id.
+    pub base: u32,
+    /// Its name.
+    pub routine: String,
+    /// Its id.
+    pub request: u32,
+    /// Its reply's id; 0: none.
+    pub reply: u32,
+}
+
+/// A table of names and ids alone.
+pub fn names_only(ids: &[MsgId]) -> Vec<u8> {
+    let annotations = Annotations::default();
+    let mut builder = Builder::new(&annotations);
+    for id in ids {
+        let record = [builder.string(&id.subsystem), id.base, 0];
+        let known = builder.subsystems.iter().position(|known| known[..2] == record[..2]);
+        let subsystem = known.unwrap_or(builder.subsystems.len());
+        if known.is_none() {
+            builder.subsystems.push(record);
+        }
+        builder.subsystems[subsystem][2] += 1;
+        let index = builder.routines.len() as u32;
+        let name = builder.string(&id.routine);
+        builder.routines.push([name, subsystem as u32, id.request, id.reply, 0, 0, 0, 0, 0, 0, 1]);
+        builder.requests.push((id.request, is_alias(&id.routine), index));
+        if id.reply != 0 {
+            builder.replies.push((id.reply, is_alias(&id.routine), index));
+        }
+    }
+    builder.finish()
+}
+
+/// Many interfaces exist a second time for asynchronous use, under such names.
+fn is_alias(routine: &str) -> bool {
+    routine.ends_with("_request") || routine.ends_with("_request_inband")
+}
+
 struct Builder<'a> {
     annotations: &'a Annotations,
     strings: Vec<u8>,
@@ -120,7 +163,7 @@ impl<'a> Builder<'a> {
             layout.reply.min_size,
             0,
         ]);
-        let alias = routine.name.ends_with("_request") || routine.name.ends_with("_request_inband");
+        let alias = is_alias(&routine.name);
         self.requests.push((layout.request.id, alias, index));
         if !routine.one_way {
             self.replies.push((reply_id, alias, index));

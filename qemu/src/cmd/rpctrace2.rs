@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use qemu::guest::RPCTRACE2;
+use qemu::setup::{Choices, Interfaces};
 use qemu::vm::Input;
 
 use crate::cli::Options;
@@ -15,7 +16,7 @@ use crate::cmd::{boot, take_host_program};
 const WITH_VALUE: [&str; 6] = ["-E", "-e", "-o", "-p", "-s", "-S"];
 
 /// The words of the command line, told apart.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Words {
     /// rpctrace2's arguments in the guest.
     guest: Vec<String>,
@@ -23,6 +24,10 @@ struct Words {
     program: Option<usize>,
     /// The host file for the trace.
     output: Option<PathBuf>,
+    /// Directories of the host with more interfaces.
+    interfaces: Vec<PathBuf>,
+    /// Do without the built-in interfaces.
+    nostdinc: bool,
 }
 
 pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
@@ -38,12 +43,15 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
     let trace = file.as_mut().map(|file| file as &mut dyn Write);
     let arguments: Vec<String> = std::iter::once(RPCTRACE2.to_owned()).chain(words.guest).collect();
     let named = words.program.map(|program| program + 1);
-    boot(options, &options.choices(), &arguments, named, program, Input::None, trace)
+    let interfaces = Interfaces { directories: words.interfaces, nostdinc: words.nostdinc };
+    let choices = Choices { interfaces, ..options.choices() };
+    boot(options, &choices, &arguments, named, program, Input::None, trace)
 }
 
-/// Finds the program, and takes out `-o FILE`: the guest has no files, so the trace goes into the host's.
+/// Finds the program, and takes out what is about files, which the guest does not have: `-o FILE`, `-I DIR`,
+/// `--nostdinc`.
 fn split(command: &[String]) -> Words {
-    let mut words = Words { guest: Vec::new(), program: None, output: None };
+    let mut words = Words::default();
     let mut rest = command.iter();
     while let Some(word) = rest.next() {
         if !word.starts_with('-') || word == "--" {
@@ -55,9 +63,20 @@ fn split(command: &[String]) -> Words {
             words.program = words.program.filter(|&program| program < words.guest.len());
             return words;
         }
-        if let Some(value) = word.strip_prefix("-o") {
-            let value = if value.is_empty() { rest.next().cloned() } else { Some(value.to_owned()) };
-            words.output = value.map(PathBuf::from);
+        let mut value_of = |option: &str| {
+            let value = word.strip_prefix(option)?;
+            Some(if value.is_empty() { rest.next().map(PathBuf::from) } else { Some(PathBuf::from(value)) })
+        };
+        if let Some(value) = value_of("-o") {
+            words.output = value;
+            continue;
+        }
+        if let Some(value) = value_of("-I") {
+            words.interfaces.extend(value);
+            continue;
+        }
+        if word == "--nostdinc" {
+            words.nostdinc = true;
             continue;
         }
         words.guest.push(word.clone());
@@ -89,6 +108,14 @@ mod tests {
     #[test]
     fn variables_are_left_for_the_programs_own_task() {
         assert_eq!(words(&["-f", "hello", "${host-port}"]).guest, ["-f", "hello", "$${host-port}"]);
+    }
+
+    #[test]
+    fn directories_of_interfaces_stay_on_the_host() {
+        let found = words(&["-I", "/a", "-f", "-I/b", "--nostdinc", "hello", "-I", "c"]);
+        assert_eq!(found.interfaces, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert!(found.nostdinc);
+        assert_eq!(found.guest, ["-f", "hello", "-I", "c"]);
     }
 
     #[test]

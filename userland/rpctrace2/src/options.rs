@@ -105,9 +105,9 @@ pub enum OptionsError {
         /// What it was given.
         found: String,
     },
-    /// `-o`.
-    #[error("option `-o`: a file cannot be written inside the guest yet; redirect the output of the host's command")]
-    NoFiles,
+    /// `-o`, `-I`.
+    #[error("option `-{0}`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it")]
+    NoFiles(char),
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -152,8 +152,13 @@ const TABLE: &[Row] = &[
     set('f', |_| (), "accepted: children are always followed"),
     Row {
         letter: 'o',
-        action: Action::Value("FILE", |_, _| Err(OptionsError::NoFiles)),
-        help: "not inside the guest yet",
+        action: Action::Value("FILE", |_, _| Err(OptionsError::NoFiles('o'))),
+        help: "write the trace to FILE (taken by `cargo qemu rpctrace2`)",
+    },
+    Row {
+        letter: 'I',
+        action: Action::Value("DIR", |_, _| Err(OptionsError::NoFiles('I'))),
+        help: "also decode with the .defs, .msgids and .mdt files of DIR; --nostdinc: with these alone (likewise)",
     },
     Row { letter: 'h', action: Action::Help, help: "this text" },
 ];
