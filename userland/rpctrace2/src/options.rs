@@ -158,7 +158,7 @@ const TABLE: &[Row] = &[
     Row {
         letter: 'I',
         action: Action::Value("DIR", |_, _| Err(OptionsError::NoFiles('I'))),
-        help: "also decode with the .defs, .msgids and .mdt files of DIR; --nostdinc: with these alone (likewise)",
+        help: "also decode with the .defs, .msgids, .mdt files of DIR; --nostdinc: with these alone (likewise)",
     },
     Row { letter: 'h', action: Action::Help, help: "this text" },
 ];

@@ -30,7 +30,7 @@ fn mistakes_are_named() {
         (&["-e", "trace=", "hello"], "option `-e`: expected trace=NAME[,NAME]..., found `trace=`"),
         (
             &["-o", "f", "hello"],
-            "option `-o`: a file cannot be written inside the guest yet; redirect the output of the host's command",
+            "option `-o`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it",
         ),
         (&[], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
         (&["-t", "--"], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
@@ -71,7 +71,7 @@ fn help_lists_every_option() {
     assert_eq!(parse(["-h"]), Ok(Request::Help));
     assert_eq!(parse(["-t", "--help", "hello"]), Ok(Request::Help));
     let text = help();
-    for letter in "strTcCexvqfoh".chars() {
+    for letter in "strTcCexvqfoIh".chars() {
         assert!(text.contains(&format!("\n  -{letter} ")), "-{letter} is not in:\n{text}");
     }
     assert!(text.lines().all(|line| line.len() <= 120), "{text}");
