@@ -158,7 +158,7 @@ const TABLE: &[Row] = &[
     Row {
         letter: 'I',
         action: Action::Value("DIR", |_, _| Err(OptionsError::NoFiles('I'))),
-        help: "also decode with the .defs, .msgids, .mdt files of DIR; --nostdinc: with these alone (likewise)",
+        help: "decode with .defs, .msgids, .mdt of DIR too; --nostdinc: with these alone (taken likewise)",
     },
     Row { letter: 'h', action: Action::Help, help: "this text" },
 ];
