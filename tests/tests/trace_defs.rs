@@ -88,6 +88,20 @@ fn a_c_program_receives_records_through_the_stub_of_the_stock_mig() -> Result<()
 }
 
 #[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn tracing_is_switched_on_and_off_while_messages_are_exchanged() -> Result<()> {
+    let run = qemu(&["run", "toggle", "${host-port}"])?;
+    let last = run.stdout.lines().last().unwrap_or_default();
+    assert_eq!(
+        last, "toggle: 100 messages and more while tracing was switched on and off",
+        "{}{}",
+        run.stdout, run.stderr
+    );
+    assert_eq!(run.status, Some(0));
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
 fn on_a_stock_kernel_the_c_program_says_that_there_is_no_trace_port() -> Result<()> {
     let out = tempfile::tempdir()?;

@@ -1,0 +1,157 @@
+//! toggle: one thread switches the tracing of a child on and off while another exchanges messages with it.
+//!
+//! With the host's privileged port as argument (`${host-port}`) and a kernel for several processors, the child runs on another
+//! processor set than the program, so that hooks run at the same time. No message may be lost or changed; run untraced.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use mach::boot::TASK_TRACE_PORT;
+use mach::error::KernReturn;
+use mach::mig::AnyRight;
+use mach::msg::{Item, Message, Received};
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::rt::exit::terminate;
+use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
+use mach::thread::Child;
+use mach::{println, stubs, thread};
+use programs::{Doing, Mismatch, expect};
+use trace_port::record::{MAX_BODY, Record, wire_size};
+
+mach::entry!(main);
+
+/// What the child calls its send right to the parent.
+const PARENT: PortName = PortName(0x101);
+/// What the child calls the receive right of its own port.
+const CHILD: PortName = PortName(0x102);
+/// Ids of the messages between parent and child.
+const GO: i32 = 6600;
+const DONE: i32 = 6601;
+/// Most bytes of those messages.
+const LIMIT: u32 = 64;
+/// How many messages go to the child at least. Each may cost a whole time slice of the thread that switches.
+const MESSAGES: u32 = 100;
+
+/// How often tracing is switched at least.
+const ENOUGH: u32 = 10;
+
+/// How often tracing was switched.
+static SWITCHED: AtomicU32 = AtomicU32::new(0);
+
+/// The exchange is over.
+static OVER: AtomicBool = AtomicBool::new(false);
+
+fn main(arguments: Arguments) -> Result<(), Mismatch> {
+    let trace = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let right = trace.make_send().doing("a send right to the trace port")?;
+    let from_child = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let done = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let to_done = done.make_send().doing("a send right")?;
+    let (child, to_child) = start_child(&from_child)?;
+    if let Some(host) = arguments.get_str(1).and_then(|name| name.parse().ok()) {
+        move_elsewhere(PortName(host), &child)?;
+    }
+    child.resume().doing("starting the child")?;
+
+    let task = child.task.name();
+    thread::spawn(move || drain(&trace)).doing("starting a thread")?;
+    thread::spawn(move || {
+        switch(task, right.name());
+        Message::new(DONE, to_done.name(), Disposition::CopySend).send(None);
+    })
+    .doing("starting a thread")?;
+    let mut value = 0;
+    while value < MESSAGES || SWITCHED.load(Ordering::Relaxed) < ENOUGH {
+        let sent = Message::new(GO, to_child.name(), Disposition::CopySend).integer(value).send(None);
+        expect("sending to the child", KernReturn::KERN_SUCCESS, sent)?;
+        let answer = Received::receive(&from_child, LIMIT, None).doing("receiving from the child")?;
+        expect("the child's message", (DONE, Some(value)), (answer.id(), value_of(&answer)))?;
+        value += 1;
+    }
+    OVER.store(true, Ordering::Relaxed);
+    Received::receive(&done, LIMIT, None).doing("waiting for the other thread")?;
+    println!("toggle: {MESSAGES} messages and more while tracing was switched on and off");
+    mach::sys::trap::task_terminate(task).doing("task_terminate")
+}
+
+/// A child that answers every message, not yet started, and a send right to it.
+fn start_child(from_child: &ReceiveRight) -> Result<(Child, SendRight), Mismatch> {
+    let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let to_child = port.make_send().doing("a send right to the child's port")?;
+    let child = thread::fork(answer).doing("making the child")?;
+    mach_port_insert_right(child.task.name(), PARENT, from_child.name(), Disposition::MakeSend)
+        .doing("inserting a send right into the child")?;
+    mach_port_insert_right(child.task.name(), CHILD, port.into_name(), Disposition::MoveReceive)
+        .doing("inserting a receive right into the child")?;
+    Ok((child, to_child))
+}
+
+/// Assigns the child to the last processor set, where a kernel for several processors keeps all but the first.
+fn move_elsewhere(host: PortName, child: &Child) -> Result<(), Mismatch> {
+    let sets = stubs::mach_host::host_processor_sets(host).doing("host_processor_sets")?;
+    let mut count = 0;
+    let mut last = None;
+    for set in sets {
+        count += 1;
+        last = Some(set);
+    }
+    println!("toggle: {count} processor sets");
+    let Some(AnyRight::Send(name)) = last.filter(|_| count > 1) else { return Ok(()) };
+    let set = stubs::mach_host::host_processor_set_priv(host, name.name()).doing("host_processor_set_priv")?;
+    stubs::mach_host::task_assign(child.task.name(), set.name(), true).doing("task_assign")?;
+    println!("toggle: the child has processors of its own");
+    Ok(())
+}
+
+/// What the child runs, until it is terminated or its parent is gone.
+fn answer() {
+    let port = ReceiveRight::from_name(CHILD);
+    while let Ok(message) = Received::receive(&port, LIMIT, None) {
+        let value = value_of(&message).unwrap_or(u32::MAX);
+        if Message::new(DONE, PARENT, Disposition::CopySend).integer(value).send(None) != KernReturn::KERN_SUCCESS {
+            break;
+        }
+    }
+    terminate()
+}
+
+fn value_of(message: &Received) -> Option<u32> {
+    message.items().find_map(|item| match item {
+        Item::Integers(bytes) => bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),
+        _ => None,
+    })
+}
+
+/// Switches tracing until the exchange is over, and off at last.
+fn switch(task: PortName, trace: PortName) {
+    while !OVER.load(Ordering::Relaxed) {
+        for port in [trace, PortName::NULL] {
+            let set = task_set_special_port(task, TASK_TRACE_PORT, port);
+            assert!(set.is_ok(), "task_set_special_port: {set:?}");
+            SWITCHED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Receives records and throws them away; a malformed one ends the program.
+fn drain(trace: &ReceiveRight) {
+    let mut buffer = alloc::vec![0u64; wire_size(MAX_BODY) / 8];
+    let limit = size_of_val(&buffer[..]) as u32;
+    loop {
+        let answer = mach_msg(&mut buffer, MACH_RCV_MSG, 0, limit, trace.name(), 0, PortName::NULL);
+        assert!(KernReturn::from_mach_msg(answer) == KernReturn::KERN_SUCCESS, "receiving a record: {answer:#x}");
+        let bytes: alloc::vec::Vec<u8> = buffer.iter().take(64).flat_map(|word| word.to_le_bytes()).collect();
+        let size = bytes[4..].first_chunk().map_or(0, |size| u32::from_le_bytes(*size)) as usize;
+        let record = Record::parse(&bytes[..size.min(bytes.len())]);
+        assert!(record.is_ok(), "a malformed record of {size} bytes");
+        if let Ok(record) = record {
+            drop(SendRight::from_name(PortName(record.task)));
+        }
+    }
+}
