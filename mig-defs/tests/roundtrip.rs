@@ -115,10 +115,11 @@ proptest! {
         for model in models {
             for routine in model.routines.iter().filter(|routine| !reply || !routine.one_way) {
                 let bytes = message(model, routine, reply, view, &mut Pool(&pool, 0));
-                let text = decode_all(tables, &bytes, view);
-                prop_assert!(!text.contains("error"), "{} {text}", routine.name);
                 let decoded = if reply { Message::reply(tables, &bytes, view) } else { Message::new(tables, &bytes, view) };
                 let decoded = decoded.expect("a known id");
+                // One file's replies may have the ids of another's requests, so that only this knows which it is.
+                let text = format!("{} {:?}", routine.name, decoded.fields().collect::<Vec<_>>());
+                prop_assert!(decoded.fields().all(|field| field.is_ok()), "{}", text);
                 let values: Vec<Value<'_>> = decoded.fields().map(|field| field.expect("sound").value).collect();
                 let mut buffer = vec![0xaa; bytes.len()];
                 let header = decoded.header();
