@@ -119,8 +119,8 @@ impl Run {
         let call = if served { self.rpc() } else { self.wild()? };
         let result = self.arena.mach_msg(call.place, &call.arguments);
         let before = self.hash;
-        if result == 0 && call.place == Place::Inside(0) {
-            message::clear_kernel_padding(self.arena.as_mut_slice());
+        if let (0, Place::Inside(offset)) = (result, call.place) {
+            message::clear_kernel_padding(&mut self.arena.as_mut_slice()[offset..]);
         }
         self.hash.word(result.into());
         self.hash.bytes(&self.arena.as_slice()[..SEEN]);
