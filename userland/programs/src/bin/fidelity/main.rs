@@ -13,6 +13,7 @@ mod message;
 mod random;
 mod world;
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use mach::error::Result;
@@ -55,7 +56,11 @@ struct Run {
     supply: Supply,
     echo: Echo,
     hash: Hash,
+    log: Vec<Line>,
 }
+
+/// A call of the full log: its number, the call, its result, hashes, the message afterwards, the server's last call.
+type Line = (u64, Call, u32, [Hash; 4], [u32; 24], [u64; 7]);
 
 fn main(arguments: mach::rt::arguments::Arguments) -> core::result::Result<(), Mismatch> {
     if let Some(result) = arguments.get_str(1).and_then(fatal) {
@@ -74,6 +79,7 @@ fn main(arguments: mach::rt::arguments::Arguments) -> core::result::Result<(), M
             println!("{index} {:016x}", run.hash.0);
         }
     }
+    run.log.iter().for_each(show);
     Ok(())
 }
 
@@ -106,7 +112,15 @@ impl Run {
         let echo = Echo::start(seed)?;
         let arena = Arena::allocate(16 * PAGE_SIZE)?;
         let supply = Supply::new()?;
-        Ok(Self { random: Random::new(seed), world: World::new()?, arena, supply, echo, hash: Hash::START })
+        Ok(Self {
+            random: Random::new(seed),
+            world: World::new()?,
+            arena,
+            supply,
+            echo,
+            hash: Hash::START,
+            log: Vec::new(),
+        })
     }
 
     /// One call, and a look at what it did.
@@ -134,17 +148,15 @@ impl Run {
         if inside && (received || matches!(result, 0x1000_0004 | 0x1000_0007)) {
             message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
         }
-        if index.is_multiple_of(16) || shown {
-            let mut state = Hash::START;
+        let mut state = Hash::START;
+        if index.is_multiple_of(16) {
             self.world.hash_state(&mut state);
-            // The full log looks more often, but must not change the hash.
-            if index.is_multiple_of(16) {
-                self.hash.word(state.0);
-            }
-            if shown {
-                show(index, &call, result, [before, buffer, self.hash, state]);
-                println!("{index} after: {:x?}", words::<32>(self.arena.as_slice()));
-            }
+            self.hash.word(state.0);
+        }
+        if shown {
+            // Printed at the end: a message to the console in between would change what the kernel's heap holds.
+            let after = words::<24>(self.arena.as_slice());
+            self.log.push((index, call, result, [before, buffer, self.hash, state], after, echo::last()));
         }
         Ok(())
     }
@@ -302,17 +314,13 @@ fn restrain(arguments: &mut Arguments, bits: u32, remote: PortName, local: PortN
     }
 }
 
-fn show(index: u64, call: &Call, result: u32, hashes: [Hash; 4]) {
-    let [before, buffer, after, state] = hashes.map(|hash| hash.0);
+fn show((index, call, result, hashes, after, server): &Line) {
+    let [before, buffer, last, state] = hashes.map(|hash| hash.0);
     let Arguments { option, send_size, rcv_size, rcv_name, time_out, notify } = call.arguments;
     println!(
-        "{index} {:?} option {option:#x} send {send_size} receive {rcv_size} {} time {time_out} notify {} header {:x?} = {result:#x} \
-         before {before:016x} buffer {buffer:016x} after {after:016x} state {state:016x} \
-         server {:x?}",
-        call.place,
-        rcv_name.0,
-        notify.0,
-        call.header,
-        echo::last()
+        "{index} {:?} option {option:#x} send {send_size} receive {rcv_size} {} time {time_out} notify {} header {:x?} = \
+         {result:#x} before {before:016x} buffer {buffer:016x} after {last:016x} state {state:016x} server {server:x?} \
+         message {after:x?}",
+        call.place, rcv_name.0, notify.0, call.header
     );
 }

@@ -182,7 +182,7 @@ fn out_of_line(writer: &mut Writer<'_>, random: &mut Random, supply: &Supply) ->
     let size = random.pick(&[0, 1, 7, 100, 4095, 4096, 4097, 8000], 1);
     let (address, flags) = match random.below(8) {
         0 | 1 => (supply.fresh()?, DEALLOCATE),
-        2 => (random.pick(&[0, 0x1000, 0xffff_ffff_8100_0000, 0x7fff_ffff_f000], 0), 0),
+        2 => (random.pick(&[0, 0x1000, 0xffff_ffff_8100_0000, 0x7000_0000_0000], 0), 0),
         _ => (supply.bytes.address() + random.below(PAGE_SIZE), 0),
     };
     descriptor(writer, random, 9, 8, size, flags);
