@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use crate::gnumach::mach::{self, Mach};
 use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, time};
-use crate::hooks::{kobject, lifecycle, message, receive, special_port};
+use crate::hooks::{exception, kobject, lifecycle, message, receive, special_port};
 use crate::state::State;
 
 static STATE: State = State::new();
@@ -69,6 +69,8 @@ unsafe extern "C" {
     fn ipc_task_init(task: usize, parent: usize);
     fn ipc_task_terminate(task: usize);
     fn ipc_kobject_server(request: usize) -> usize;
+    fn exception_raise(port: usize, thread: usize, task: usize, exception: i32, code: i32, subcode: i64) -> !;
+    fn exception_parse_reply(reply: usize) -> u32;
     fn thread_syscall_return(result: u32) -> !;
 }
 
@@ -181,13 +183,36 @@ extern "C" fn rpctrace2_kobject_server(request: usize) -> usize {
         // SAFETY: the caller's own argument.
         return unsafe { ipc_kobject_server(request) };
     }
-    let correlation = kobject::requested(&Mach, &STATE, Kmsg(request));
+    let pending = kobject::requested(&Mach, &STATE, Kmsg(request));
     // SAFETY: the caller's own argument.
     let reply = unsafe { ipc_kobject_server(request) };
-    if reply != 0 {
-        kobject::replied(&Mach, &STATE, Kmsg(reply), correlation);
-    }
+    kobject::replied(&Mach, &STATE, &pending, (reply != 0).then_some(Kmsg(reply)));
     reply
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_exception_raise(
+    port: usize,
+    thread: usize,
+    task: usize,
+    exception: i32,
+    code: i32,
+    subcode: i64,
+) -> ! {
+    if STATE.any_traced() {
+        let (thread, task) = (Port(thread), Port(task));
+        let raised = exception::Raised { port: Port(port), thread, task, exception, code, subcode };
+        exception::raised(&Mach, &STATE, &raised);
+    }
+    // SAFETY: the caller's own arguments.
+    unsafe { exception_raise(port, thread, task, exception, code, subcode) }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_exception_parse_reply(reply: usize) -> u32 {
+    // SAFETY: the caller's own argument.
+    let parse = || unsafe { exception_parse_reply(reply) };
+    if STATE.any_traced() { exception::replied(&Mach, &STATE, Kmsg(reply), parse) } else { parse() }
 }
 
 #[panic_handler]

@@ -25,6 +25,8 @@ pub mod entry;
 pub mod faults;
 pub mod gnumach;
 pub mod hooks;
+pub mod links;
 pub mod observe;
 pub mod payload_abi;
 pub mod state;
+pub mod transit;

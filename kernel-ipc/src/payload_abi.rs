@@ -161,6 +161,8 @@ slots! {
     thread_ith_object = member("thread", "saved.receive.object");
     /// `thread->saved.receive.mqueue`.
     thread_ith_mqueue = member("thread", "saved.receive.mqueue");
+    /// `thread->saved.exception.exc`.
+    thread_ith_exc = member("thread", "saved.exception.exc");
     /// A hole of struct thread: the payload's thread number.
     thread_number = Need::Padding { of: "thread" };
     /// `task->lock`.
@@ -183,8 +185,22 @@ slots! {
     port_receiver_name = member("ipc_port", "ip_target.ipt_name");
     /// `port->data.receiver`.
     port_receiver = member("ipc_port", "data.receiver");
+    /// `port->ip_target.ipt_object.io_bits`.
+    port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
+    /// `port->ip_kobject`.
+    port_kobject = member("ipc_port", "ip_kobject");
+    /// `port->ip_qlimit`.
+    port_qlimit = member("ipc_port", "ip_qlimit");
     /// `port->ip_msgcount`.
     port_msgcount = member("ipc_port", "ip_msgcount");
+    /// `space->is_lock_data`.
+    space_lock = member("ipc_space", "is_lock_data");
+    /// `space->is_active`.
+    space_is_active = member("ipc_space", "is_active");
+    /// `space->is_reverse_map`, from ports to entries.
+    space_reverse_map = member("ipc_space", "is_reverse_map");
+    /// `entry->ie_name`.
+    entry_name = member("ipc_entry", "ie_name");
     /// `kmsg->ikm_size`.
     kmsg_size = member("ipc_kmsg", "ikm_size");
     /// `kmsg->ikm_marequest`.
@@ -219,6 +235,8 @@ pub const HOOKS: &[Hook] = &[
     calls("ipc_task_init", 1, "hook_ipc_task_init"),
     calls("ipc_task_terminate", 1, "hook_ipc_task_terminate"),
     calls("ipc_kobject_server", 2, "hook_ipc_kobject_server"),
+    calls("exception_raise", 2, "hook_exception_raise"),
+    calls("exception_parse_reply", 2, "hook_exception_parse_reply"),
     trap(64, "syscall_vm_map", "hook_syscall_vm_map"),
     trap(65, "syscall_vm_allocate", "hook_syscall_vm_allocate"),
     trap(66, "syscall_vm_deallocate", "hook_syscall_vm_deallocate"),

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use spin::mutex::SpinMutex;
 
 use crate::gnumach::{Kernel, Kmsg, Port, Task};
+use crate::links::Links;
 
 /// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
 pub const CAPACITY: usize = 256;
@@ -46,6 +47,8 @@ pub struct State {
     tasks: AtomicU32,
     threads: AtomicU32,
     dropped: AtomicU32,
+    /// Numbers of ports and links between events.
+    pub links: Links,
 }
 
 impl Default for State {
@@ -84,6 +87,7 @@ impl State {
             tasks: AtomicU32::new(0),
             threads: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
+            links: Links::new(),
         }
     }
 
@@ -179,15 +183,13 @@ impl State {
         self.threads.fetch_add(1, Relaxed).wrapping_add(1)
     }
 
-    /// Gives a message a correlation number and remembers it. Its lower half, the stamp, is put in the message's `msgh_seqno`,
-    /// which nobody reads before the kernel overwrites it on receipt.
-    pub fn stamp(&self, kmsg: Kmsg) -> u64 {
-        let correlation = self.correlation.fetch_add(1, Relaxed) + 1;
-        self.restamp(kmsg, correlation);
-        correlation
+    /// A correlation number that nothing has yet.
+    pub fn next_correlation(&self) -> u64 {
+        self.correlation.fetch_add(1, Relaxed) + 1
     }
 
-    /// Gives another message the correlation number of one already stamped: a request and the kernel's reply.
+    /// Remembers a message's correlation number. Its lower half, the stamp, is put in the message's `msgh_seqno`, which
+    /// nobody reads before the kernel overwrites it on receipt.
     pub fn restamp(&self, kmsg: Kmsg, correlation: u64) {
         if let Some(slot) = self.transit.lock().get_mut(correlation as usize % IN_TRANSIT) {
             *slot = (kmsg.0, correlation);

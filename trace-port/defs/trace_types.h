@@ -35,7 +35,7 @@ typedef struct {
 	uint32_t time_out;
 	uint32_t notify;
 	uint32_t task;
-	uint32_t reserved;
+	uint32_t sender;
 } trace_header_t;
 
 _Static_assert (sizeof (trace_header_t) == 72, "trace_header_t is 72 bytes on the wire");

@@ -23,6 +23,13 @@ pub const VERSION: u16 = 1;
 /// Most message bytes a record carries; a longer message is cut here and [`RecordHeader::message_size`] tells its size.
 pub const MAX_BODY: usize = 128 * 1024;
 
+/// [`RecordHeader::sender`] when the task that receives the trace sent the message itself.
+pub const SENDER_IS_TRACER: u32 = u32::MAX;
+
+/// Set in what stands for a right in a message of another kind than normal where it is no name of the task's own, but the
+/// number of a port: the same for one port throughout the trace.
+pub const PORT_NUMBER: u32 = 0x8000_0000;
+
 /// Where the type descriptor of the task right stands.
 pub const TASK_TYPE_OFFSET: usize = 32;
 /// Where the send right to the traced task stands.
@@ -64,11 +71,13 @@ pub struct RecordHeader {
     pub options: U32,
     /// What `mach_msg` returned for this half (`mach_msg_return_t`).
     pub retval: U32,
-    /// The thread that called, a number no other traced thread gets until the next boot; never an address.
+    /// The thread that called, that the message was for, or that raised the exception; 0 if it was for the whole task. A number
+    /// no other traced thread gets until the next boot; never an address.
     pub thread: U32,
     /// Place of the event in the order of all traced events of the system, from 1.
     pub sequence: U64,
-    /// Same number in the sender's and the receiver's record of one message; 0 if the sender was not traced.
+    /// Same number in the sender's and the receiver's record of one message, in those of a request and its reply, and in those
+    /// of a request passed on with the reply right of another; 0 if there was no traced sender.
     pub correlation: U64,
     /// When it happened: nanoseconds since the kernel's clock epoch.
     pub time: U64,
@@ -87,8 +96,9 @@ pub struct RecordHeader {
     /// The traced task, likewise a number no other traced task gets until the next boot. It also names a task that is dead by the
     /// time the record is received.
     pub task: U32,
-    /// Zero.
-    pub reserved: U32,
+    /// In a record of another task's message to a control port: the number of the task that sent it if that is traced,
+    /// [`SENDER_IS_TRACER`], or 0. Zero in all other records.
+    pub sender: U32,
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 72);

@@ -33,7 +33,7 @@ const EXAMPLE: [u8; 176] = [
     2, 0, 0, 0,  7, 0, 0, 0,
     // time_out 30, notify 0
     30, 0, 0, 0,  0, 0, 0, 0,
-    // task 4, reserved
+    // task 4, sender 0
     4, 0, 0, 0,  0, 0, 0, 0,
     // 35 inline MACH_MSG_TYPE_CHAR, long form
     0x08, 0x08, 0x00, 0x60,  35, 0, 0, 0,
@@ -60,7 +60,7 @@ fn header() -> RecordHeader {
         time_out: 30.into(),
         notify: 0.into(),
         task: 4.into(),
-        reserved: 0.into(),
+        sender: 0.into(),
     }
 }
 

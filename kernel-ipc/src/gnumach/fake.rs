@@ -72,6 +72,22 @@ pub struct Fake {
     pub messages_sent: Cell<i64>,
     /// Set: the user's next message is a task_terminate of the current task.
     pub dies_in_send: Cell<Option<&'static State>>,
+    /// The current task, if it is not [`TASK`].
+    pub current: Cell<Option<Task>>,
+    /// What `control_target` answers.
+    pub control_target: Cell<Option<(Task, Option<Thread>)>>,
+    /// References to tasks that hooks hold.
+    pub task_references: Cell<i64>,
+    /// Names that [`CHILD`] has for ports.
+    pub own_names: RefCell<BTreeMap<usize, u32>>,
+    /// Whether the trace port's queue is full.
+    pub full: Cell<bool>,
+    /// Set: the trace port dies while a thread waits for it.
+    pub dies_while_waiting: Cell<bool>,
+    /// Whether `ipc_kmsg_copyin` leaves the header as it is: the test has put kernel pointers there.
+    pub keep_destination: Cell<bool>,
+    /// `ith_exc`.
+    pub exception_is_threads: Cell<bool>,
     /// Lines on the console.
     pub reports: RefCell<Vec<u32>>,
     next: Cell<usize>,
@@ -147,7 +163,7 @@ impl Kernel for Fake {
         THREAD
     }
     fn thread_task(&self, _: Thread) -> Task {
-        TASK
+        self.current.get().unwrap_or(TASK)
     }
     fn thread_number(&self, thread: Thread) -> u32 {
         self.numbers.borrow().get(&thread.0).copied().unwrap_or(0)
@@ -217,7 +233,7 @@ impl Kernel for Fake {
     }
     fn ipc_kmsg_copyin(&self, kmsg: Kmsg, _: u32) -> u32 {
         let result = self.script.borrow().copyin;
-        if result == 0 {
+        if result == 0 && !self.keep_destination.get() {
             // The destination becomes a kernel pointer: a record must not show this.
             self.kmsgs.borrow_mut().get_mut(&kmsg.0).unwrap()[8..16].fill(0xee);
         }
@@ -262,9 +278,17 @@ impl Kernel for Fake {
         if self.is_record(kmsg) {
             self.last_record_option.set(option);
             let result = self.script.borrow().record_send;
+            if self.full.get() && self.dies_while_waiting.take() {
+                self.kill(TRACE);
+            }
             if result == 0 {
                 let bytes = self.consume(kmsg);
+                let destination = u64::from_le_bytes(bytes[8..16].try_into().unwrap()) as usize;
                 self.release_rights_of_record(&bytes);
+                if !self.rights.borrow().contains_key(&destination) {
+                    // Pretended to be sent: a port that died destroys the message, and nobody counts it.
+                    return 0;
+                }
                 self.records.borrow_mut().push(bytes);
                 self.messages_sent.set(self.messages_sent.get() + 1);
             }
@@ -330,5 +354,41 @@ impl Kernel for Fake {
     }
     fn report_dropped(&self, total: u32) {
         self.reports.borrow_mut().push(total);
+    }
+}
+
+impl Objects for Fake {
+    fn control_target(&self, _: Kmsg) -> Option<(Task, Option<Thread>)> {
+        self.control_target.get()
+    }
+    fn task_reference(&self, _: Task) {
+        self.task_references.set(self.task_references.get() + 1);
+    }
+    fn task_deallocate(&self, _: Task) {
+        self.task_references.set(self.task_references.get() - 1);
+    }
+    fn own_name(&self, task: Task, port: Port) -> u32 {
+        if task == CHILD { self.own_names.borrow().get(&port.0).copied().unwrap_or(0) } else { 0 }
+    }
+    fn port_is_active(&self, port: Port) -> bool {
+        self.rights.borrow().contains_key(&port.0)
+    }
+    fn port_is_full(&self, _: Port) -> bool {
+        self.full.get()
+    }
+    fn exception_is_threads(&self, _: Thread) -> bool {
+        self.exception_is_threads.get()
+    }
+    fn msgh_bits(&self, kmsg: Kmsg) -> u32 {
+        self.record_read(kmsg, 0) as u32
+    }
+    fn remote_port(&self, kmsg: Kmsg) -> Port {
+        Port(self.record_read(kmsg, 8) as usize)
+    }
+    fn local_port(&self, kmsg: Kmsg) -> Port {
+        Port(self.record_read(kmsg, 16) as usize)
+    }
+    fn record_read(&self, record: Kmsg, offset: usize) -> u64 {
+        u64::from_le_bytes(self.kmsgs.borrow()[&record.0][offset..offset + 8].try_into().unwrap())
     }
 }

@@ -106,7 +106,7 @@ pub fn announce() {
 pub struct Mach;
 
 /// Reads a member of a kernel struct.
-fn load<T: Copy>(base: usize, offset: Slot) -> T {
+pub(super) fn load<T: Copy>(base: usize, offset: Slot) -> T {
     // SAFETY: `base` is a live struct of the kernel that the handle's owner holds or that the current thread keeps alive, and
     // the slot is the offset DWARF gives for a member of that struct with this size. Another processor may change the member
     // where the caller says so; it is read with one instruction then.
@@ -119,10 +119,10 @@ fn store<T>(base: usize, offset: Slot, value: T) {
     unsafe { ((base + slot(offset)) as *mut T).write_volatile(value) }
 }
 
-/// Reads a member of the message header of a kmsg.
-fn header<T: Copy>(kmsg: Kmsg, offset: usize) -> T {
-    // SAFETY: the caller owns the kmsg, whose header is 32 bytes; `offset` is that of a header member of this size.
-    unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + offset) as *const T).read() }
+/// Reads message bytes of a kmsg.
+pub(super) fn header<T: Copy>(kmsg: Kmsg, offset: usize) -> T {
+    // SAFETY: the caller owns the kmsg; `offset` is that of a header member of this size, or within what a record was given.
+    unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + offset) as *const T).read_unaligned() }
 }
 
 /// A member of a kernel struct that is changed atomically.

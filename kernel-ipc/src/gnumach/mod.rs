@@ -12,10 +12,13 @@ pub mod faulty;
 mod lock;
 #[cfg(target_os = "none")]
 pub mod mach;
+pub mod objects;
 #[cfg(target_os = "none")]
 pub mod time;
 
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS};
+
+pub use objects::Objects;
 
 macro_rules! handle {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -159,7 +162,7 @@ pub enum Continuation {
 ///
 /// Nothing may be locked by the caller. Whatever takes a right or a kmsg by value and is said to consume it must be given
 /// one that the caller owns.
-pub trait Kernel {
+pub trait Kernel: Objects {
     /// Corresponds to `current_thread`.
     fn current_thread(&self) -> Thread;
     /// `thread->task`.

@@ -3,12 +3,13 @@
 //! The semantics are those of the kernel's `mach_msg_send` and `mach_msg_receive`, which `mach_msg_trap` uses for everything
 //! but its optimized cases (facts: GNU Mach ipc/mach_msg.c; shared/facts/kernel.md 1.3).
 
-use trace_port::Direction;
+use trace_port::{Direction, EventKind};
 
 use super::receive;
-use crate::emit::{self, Draft};
+use crate::emit::{self, Content, Draft};
+use crate::gnumach::objects::{PORT_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, UserAddress, mr, option};
-use crate::observe::Call;
+use crate::observe::{self, Call};
 use crate::state::State;
 
 /// Largest message `ipc_kmsg_get` can be given: it doubles the size in 32 bits.
@@ -56,38 +57,40 @@ fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
         kernel.ipc_kmsg_get(args.msg, args.send_size)
     };
     let (message, failure) = match result {
-        Ok(kmsg) => (Some((kmsg, args.send_size)), mr::SUCCESS),
+        Ok(kmsg) => (Some(kmsg), mr::SUCCESS),
         Err(failure) => (None, failure),
     };
     let draft = start(kernel, state, args, message);
-    let Some((kmsg, _)) = message else {
+    let Some(kmsg) = message else {
         emit::emit(kernel, state, draft, failure, 0);
         return failure;
     };
-    let seqno = kernel.msgh_seqno(kmsg);
-    let correlation = state.stamp(kmsg);
-    kernel.set_msgh_seqno(kmsg, correlation as u32);
-    let result = transmit(kernel, args, kmsg, seqno);
+    let mut correlation = 0;
+    let result = transmit(kernel, state, args, kmsg, &mut correlation);
     emit::emit(kernel, state, draft, result, correlation);
     result
 }
 
 #[inline(never)]
-fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<(Kmsg, u32)>) -> Option<Draft> {
+fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<Kmsg>) -> Option<Draft> {
     let call = Call {
         direction: Direction::Send,
+        kind: EventKind::Normal,
+        thread: observe::current_thread(kernel, state),
+        sender: 0,
         option: args.option,
         rcv_name: 0,
         time_out: args.time_out,
         notify: args.notify,
         message_size: args.send_size,
     };
-    emit::draft(kernel, state, &call, message)
+    let content = message.map_or(Content::Nothing, |kmsg| Content::Seen(kmsg, args.send_size));
+    emit::draft(kernel, state, &call, content)
 }
 
 /// Sends the kmsg, or gives the message back to the user. Consumes the kmsg either way.
 #[inline(never)]
-fn transmit(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg, seqno: u32) -> u32 {
+fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, correlation: &mut u64) -> u32 {
     let result = if args.option & option::SEND_CANCEL == 0 {
         kernel.ipc_kmsg_copyin(kmsg, 0)
     } else if args.notify == 0 {
@@ -99,6 +102,8 @@ fn transmit(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg, seqno: u32) -> u32
         kernel.ipc_kmsg_free(kmsg);
         return result;
     }
+    let seqno = kernel.msgh_seqno(kmsg);
+    *correlation = chain(kernel, state, kmsg);
     let result = enqueue(kernel, args, kmsg);
     if result == mr::SUCCESS || result == mr::SEND_WILL_NOTIFY {
         return result;
@@ -108,6 +113,29 @@ fn transmit(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg, seqno: u32) -> u32
     let size = kernel.msgh_size(kmsg);
     kernel.ipc_kmsg_put(args.msg, kmsg, size);
     result
+}
+
+/// Gives a message in transit its correlation number: a reply has that of its request, and so has a request passed on with the
+/// reply right of another's; anything else has a new one. The kernel can know a reply by its send-once right alone.
+#[inline(never)]
+fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
+    let bits = kernel.msgh_bits(kmsg);
+    let reply_port =
+        (local_type(bits) == PORT_SEND_ONCE).then(|| kernel.local_port(kmsg)).filter(|port| port.is_valid());
+    let known = match reply_port {
+        _ if remote_type(bits) == PORT_SEND_ONCE => state.links.reply(kernel.remote_port(kmsg)),
+        Some(port) if !kernel.port_is_received_in(port, kernel.task_space(observe::current_task(kernel))) => {
+            state.links.reply(port)
+        }
+        _ => 0,
+    };
+    let correlation = if known == 0 { state.next_correlation() } else { known };
+    if let Some(port) = reply_port {
+        state.links.expect_reply(port, correlation);
+    }
+    state.restamp(kmsg, correlation);
+    kernel.set_msgh_seqno(kmsg, correlation as u32);
+    correlation
 }
 
 /// `ipc_mqueue_send`, with a message-accepted request where the queue is full and the user asked for one.

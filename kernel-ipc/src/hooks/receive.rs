@@ -1,9 +1,10 @@
 //! The receive half of a traced task's `mach_msg`, and the continuations of receivers that slept.
 
-use trace_port::Direction;
+use trace_port::{Direction, EventKind};
 
 use super::message::MachMsg;
-use crate::emit::{self, Draft};
+use crate::emit::{self, Content, Draft};
+use crate::gnumach::objects::{PORT_SEND_ONCE, remote_type};
 use crate::gnumach::{Continuation, Kernel, Kmsg, Receive, Received, mr, option};
 use crate::observe::{self, Call};
 use crate::state::State;
@@ -17,7 +18,7 @@ pub fn receive(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
     let (mqueue, object) = match kernel.ipc_mqueue_copyin(args.rcv_name) {
         Ok(found) => found,
         Err(result) => {
-            let call = call(args.option, args.rcv_name, args.time_out, args.notify, 0);
+            let call = call(kernel, state, args.option, args.rcv_name, args.time_out, args.notify, 0);
             failed(kernel, state, &call, result);
             return result;
         }
@@ -55,8 +56,18 @@ fn max_size(receive: &Receive) -> u32 {
     if receive.option & option::RCV_LARGE != 0 { receive.rcv_size } else { u32::MAX }
 }
 
-fn call(option: u32, rcv_name: u32, time_out: u32, notify: u32, message_size: u32) -> Call {
-    Call { direction: Direction::Receive, option, rcv_name, time_out, notify, message_size }
+fn call(
+    kernel: &impl Kernel,
+    state: &State,
+    option: u32,
+    rcv_name: u32,
+    time_out: u32,
+    notify: u32,
+    message_size: u32,
+) -> Call {
+    let thread = observe::current_thread(kernel, state);
+    let (direction, kind) = (Direction::Receive, EventKind::Normal);
+    Call { direction, kind, thread, sender: 0, option, rcv_name, time_out, notify, message_size }
 }
 
 fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Received) -> u32 {
@@ -64,7 +75,7 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
     kernel.ipc_object_release(receive.object);
     match received {
         Received::Message(kmsg, seqno) => {
-            let correlation = observe::correlation(kernel, state, kmsg);
+            let correlation = correlation(kernel, state, kmsg);
             kernel.set_msgh_seqno(kmsg, seqno);
             deliver(kernel, state, receive, rcv_name, kmsg, correlation)
         }
@@ -72,10 +83,21 @@ fn finish(kernel: &impl Kernel, state: &State, receive: &Receive, received: Rece
             if result == mr::RCV_TOO_LARGE {
                 kernel.copyout_msgh_size(receive.msg, real_size);
             }
-            let call = call(receive.option, rcv_name, receive.time_out, receive.notify, real_size);
+            let call = call(kernel, state, receive.option, rcv_name, receive.time_out, receive.notify, real_size);
             failed(kernel, state, &call, result);
             result
         }
+    }
+}
+
+/// The number a traced sender left, or that of the request which the sender's send-once right belongs to.
+#[inline(never)]
+fn correlation(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
+    let is_reply = remote_type(kernel.msgh_bits(kmsg)) == PORT_SEND_ONCE;
+    let request = if is_reply { state.links.take_reply(kernel.remote_port(kmsg)) } else { 0 };
+    match observe::correlation(kernel, state, kmsg) {
+        0 => request,
+        stamped => stamped,
     }
 }
 
@@ -119,12 +141,12 @@ fn start(
     message_size: u32,
     message: (Kmsg, u32),
 ) -> Option<Draft> {
-    let call = call(receive.option, rcv_name, receive.time_out, receive.notify, message_size);
-    emit::draft(kernel, state, &call, Some(message))
+    let call = call(kernel, state, receive.option, rcv_name, receive.time_out, receive.notify, message_size);
+    emit::draft(kernel, state, &call, Content::Seen(message.0, message.1))
 }
 
 #[inline(never)]
 fn failed(kernel: &impl Kernel, state: &State, call: &Call, result: u32) {
-    let draft = emit::draft(kernel, state, call, None);
+    let draft = emit::draft(kernel, state, call, Content::Nothing);
     emit::emit(kernel, state, draft, result, 0);
 }

@@ -11,21 +11,21 @@ use crate::gnumach::fake::{CHILD, Fake, KERNEL_TASK, Script, TASK, TASK_PORT, TR
 use crate::gnumach::{Continuation, Kernel, Port, Task, UserAddress, mr, option};
 use crate::state::{CAPACITY, State};
 
-const MSG: u64 = 0x4000;
+pub(super) const MSG: u64 = 0x4000;
 
-fn user_message(size: usize, id: u32) -> Vec<u8> {
+pub(super) fn user_message(size: usize, id: u32) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..size).map(|index| index as u8).collect();
     bytes[24..28].copy_from_slice(&77u32.to_le_bytes());
     bytes[28..32].copy_from_slice(&id.to_le_bytes());
     bytes
 }
 
-fn args(option: u32, send_size: u32, rcv_size: u32) -> MachMsg {
+pub(super) fn args(option: u32, send_size: u32, rcv_size: u32) -> MachMsg {
     MachMsg { msg: UserAddress(MSG), option, send_size, rcv_size, rcv_name: 7, time_out: 30, notify: 0 }
 }
 
 /// A traced current task; rights held: the tracer's and the entry's.
-fn traced() -> (Fake, State) {
+pub(super) fn traced() -> (Fake, State) {
     let (fake, state) = (Fake::new(), State::new());
     let right = fake.ipc_port_copy_send(TRACE);
     assert_eq!(special_port::set(&fake, &state, TASK, right), mr::SUCCESS);
@@ -33,14 +33,14 @@ fn traced() -> (Fake, State) {
 }
 
 /// Nothing of a finished call is left: no kmsg but the user's own, no right but the entry's, no reference.
-fn assert_clean(fake: &Fake, kmsgs: usize) {
+pub(super) fn assert_clean(fake: &Fake, kmsgs: usize) {
     assert_eq!(fake.kmsgs.borrow().len(), kmsgs, "live kmsgs");
     assert_eq!(fake.rights.borrow()[&TRACE.0], 2, "rights to the trace port");
     assert_eq!(fake.rights.borrow()[&TASK_PORT.0], 0, "rights to the task");
     assert_eq!(fake.references.get(), 0, "object references");
 }
 
-fn one_record(fake: &Fake) -> Vec<u8> {
+pub(super) fn one_record(fake: &Fake) -> Vec<u8> {
     let records = fake.records.borrow();
     assert_eq!(records.len(), 1, "records");
     records[0].clone()
@@ -242,10 +242,9 @@ fn sender_receiver_and_the_kernels_reply_share_a_correlation_number() {
     fake.user_message(MSG, &user_message(40, 2021));
     mach_msg(&fake, &state, &args(option::SEND_MSG, 40, 0));
     let request = fake.sent.borrow()[0];
-    let correlation = kobject::requested(&fake, &state, request);
-    assert_eq!(correlation, 1);
+    let pending = kobject::requested(&fake, &state, request);
     let reply = fake.kmsg(&user_message(48, 2121));
-    kobject::replied(&fake, &state, reply, correlation);
+    kobject::replied(&fake, &state, &pending, Some(reply));
     fake.queue.borrow_mut().push_back((reply, 5));
     mach_msg(&fake, &state, &args(option::RCV_MSG, 0, 100));
     let records = fake.records.borrow();

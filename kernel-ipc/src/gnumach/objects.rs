@@ -1,0 +1,159 @@
+//! Kernel objects behind ports, and rights in their in-transit form: what the records of control ports and exceptions need.
+
+use super::{Kmsg, Port, Task, Thread};
+
+/// The further operations of GNU Mach on objects, names and messages in transit. Nothing may be locked by the caller.
+pub trait Objects {
+    /// The task that a message in transit is addressed to by its control port, or by the control port of a thread of it.
+    fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
+    /// Corresponds to `task_reference`.
+    fn task_reference(&self, task: Task);
+    /// Corresponds to `task_deallocate`: consumes a reference.
+    fn task_deallocate(&self, task: Task);
+    /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
+    fn own_name(&self, task: Task, port: Port) -> u32;
+    /// Corresponds to `ip_active`. The caller holds a right or a reference.
+    fn port_is_active(&self, port: Port) -> bool;
+    /// Whether a sender without `MACH_SEND_ALWAYS` would have to wait.
+    fn port_is_full(&self, port: Port) -> bool;
+    /// Whether the current thread's exception was raised on its own exception port: `ith_exc` is not 0, as long as the task's
+    /// exception port is still to be tried.
+    fn exception_is_threads(&self, thread: Thread) -> bool;
+    /// `msgh_bits`.
+    fn msgh_bits(&self, kmsg: Kmsg) -> u32;
+    /// `msgh_remote_port` of a message in transit.
+    fn remote_port(&self, kmsg: Kmsg) -> Port;
+    /// `msgh_local_port` of a message in transit.
+    fn local_port(&self, kmsg: Kmsg) -> Port;
+    /// Eight message bytes of a kmsg from `record_alloc`, within the size that was asked for.
+    fn record_read(&self, record: Kmsg, offset: usize) -> u64;
+}
+
+/// `MACH_MSG_TYPE_PORT_SEND`: a send right in transit.
+pub const PORT_SEND: u32 = 17;
+/// `MACH_MSG_TYPE_PORT_SEND_ONCE`: a send-once right in transit.
+pub const PORT_SEND_ONCE: u32 = 18;
+/// `MACH_MSGH_BITS_COMPLEX`.
+pub const COMPLEX: u32 = 0x8000_0000;
+
+/// `MACH_MSGH_BITS_REMOTE`.
+pub fn remote_type(bits: u32) -> u32 {
+    bits & 0xff
+}
+
+/// `MACH_MSGH_BITS_LOCAL`.
+pub fn local_type(bits: u32) -> u32 {
+    bits >> 8 & 0xff
+}
+
+#[cfg(target_os = "none")]
+mod running {
+    use super::{Kmsg, Objects, Port, Task, Thread};
+    use crate::gnumach::Kernel;
+    use crate::gnumach::mach::{Mach, header, load, slot};
+    use crate::payload_abi::Slot;
+
+    // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
+    // instrumenter refuses a kernel that lacks one of the symbols.
+    unsafe extern "C" {
+        fn task_reference(task: usize);
+        fn task_deallocate(task: usize);
+        fn lock_try_read(lock: usize) -> i32;
+        fn lock_done(lock: usize);
+        fn rdxtree_lookup_common(tree: usize, key: u64, get_slot: i32) -> usize;
+    }
+
+    const MSGH_BITS: usize = 0;
+    const MSGH_REMOTE_PORT: usize = 8;
+    const MSGH_LOCAL_PORT: usize = 16;
+
+    /// `IO_BITS_ACTIVE`.
+    const IO_BITS_ACTIVE: u32 = 0x8000_0000;
+    /// `IO_BITS_KOTYPE`.
+    const IO_BITS_KOTYPE: u32 = 0xffff;
+    /// `IKOT_THREAD` and `IKOT_TASK`.
+    const IKOT_THREAD: u32 = 1;
+    const IKOT_TASK: u32 = 2;
+
+    impl Objects for Mach {
+        fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
+            let port: usize = header(kmsg, MSGH_REMOTE_PORT);
+            let bits: u32 = load(port, Slot::port_io_bits);
+            if bits & IO_BITS_ACTIVE == 0 {
+                return None;
+            }
+            // The object of an active control port is alive: ipc_task_disable and ipc_thread_disable clear the type first.
+            let object = load(port, Slot::port_kobject);
+            match bits & IO_BITS_KOTYPE {
+                IKOT_TASK => Some((Task(object), None)),
+                IKOT_THREAD => Some((self.thread_task(Thread(object)), Some(Thread(object)))),
+                _ => None,
+            }
+        }
+
+        fn task_reference(&self, task: Task) {
+            // SAFETY: the caller knows the task to be alive.
+            unsafe { task_reference(task.0) };
+        }
+
+        fn task_deallocate(&self, task: Task) {
+            // SAFETY: consumes a reference of the caller's.
+            unsafe { task_deallocate(task.0) };
+        }
+
+        fn own_name(&self, task: Task, port: Port) -> u32 {
+            // A task's space is freed after `itk_self` is cleared; nothing below sleeps.
+            if !self.task_is_alive(task) {
+                return 0;
+            }
+            let space = self.task_space(task);
+            if self.port_is_received_in(port, space) {
+                return load(port.0, Slot::port_receiver_name);
+            }
+            let lock = space.0 + slot(Slot::space_lock);
+            // SAFETY: the space is alive. If a writer holds the lock, the port is shown by its number instead.
+            if unsafe { lock_try_read(lock) } == 0 {
+                return 0;
+            }
+            let mut name = 0;
+            if load::<u32>(space.0, Slot::space_is_active) != 0 {
+                // SAFETY: the tree of a live, locked space; the key is the port's address, as KEY() makes it.
+                let entry = unsafe { rdxtree_lookup_common(space.0 + slot(Slot::space_reverse_map), port.0 as u64, 0) };
+                if entry != 0 {
+                    name = load(entry, Slot::entry_name);
+                }
+            }
+            // SAFETY: releases the lock that was taken above.
+            unsafe { lock_done(lock) };
+            name
+        }
+
+        fn port_is_active(&self, port: Port) -> bool {
+            load::<u32>(port.0, Slot::port_io_bits) & IO_BITS_ACTIVE != 0
+        }
+
+        fn port_is_full(&self, port: Port) -> bool {
+            self.port_msgcount(port) >= load(port.0, Slot::port_qlimit)
+        }
+
+        fn exception_is_threads(&self, thread: Thread) -> bool {
+            load::<u32>(thread.0, Slot::thread_ith_exc) != 0
+        }
+
+        fn msgh_bits(&self, kmsg: Kmsg) -> u32 {
+            header(kmsg, MSGH_BITS)
+        }
+
+        fn remote_port(&self, kmsg: Kmsg) -> Port {
+            Port(header(kmsg, MSGH_REMOTE_PORT))
+        }
+
+        fn local_port(&self, kmsg: Kmsg) -> Port {
+            Port(header(kmsg, MSGH_LOCAL_PORT))
+        }
+
+        fn record_read(&self, record: Kmsg, offset: usize) -> u64 {
+            header(record, offset)
+        }
+    }
+}

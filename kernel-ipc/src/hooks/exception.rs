@@ -1,0 +1,97 @@
+//! `exception_raise` and `exception_parse_reply`: the exceptions of a traced task's threads, and what became of them.
+//!
+//! The kernel makes the request only after this, and not at all where it hands over to the server's thread directly. So the
+//! record shows the message it is about to make.
+
+use trace_port::{Direction, EventKind};
+
+use crate::emit::{self, Content};
+use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
+use crate::gnumach::{Kernel, Kmsg, Port};
+use crate::observe::{self, Call};
+use crate::state::State;
+use crate::transit;
+
+/// `msgh_id` of exception_raise of exc.defs.
+const EXCEPTION_RAISE: u64 = 2400;
+/// `sizeof (struct mach_exception)` in 64-bit words.
+const WORDS: usize = 14;
+/// `mach_msg_type_t` of one send right.
+const PORT_TYPE: u64 = 0x0000_0001_2000_4011;
+/// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_32`.
+const INT_TYPE: u64 = 0x0000_0001_2000_2002;
+/// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_64`.
+const LONG_TYPE: u64 = 0x0000_0001_2000_400b;
+
+/// Arguments of `exception_raise`.
+#[derive(Clone, Copy, Debug)]
+pub struct Raised {
+    /// The exception port.
+    pub port: Port,
+    /// The thread's control port.
+    pub thread: Port,
+    /// The task's control port.
+    pub task: Port,
+    /// `EXC_*`.
+    pub exception: i32,
+    /// Depends on the exception.
+    pub code: i32,
+    /// Depends on the exception.
+    pub subcode: i64,
+}
+
+/// Before the current thread's exception is sent.
+#[inline(never)]
+pub fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
+    let task = observe::current_task(kernel);
+    if kernel.task_entry(task) == 0 {
+        return;
+    }
+    let shown = |port| transit::show(kernel, state, task, port);
+    let words: [u64; WORDS] = [
+        u64::from(COMPLEX | PORT_SEND | PORT_SEND_ONCE << 8) | (8 * WORDS as u64) << 32,
+        shown(raised.port),
+        // The reply port may not exist yet.
+        0,
+        EXCEPTION_RAISE << 32,
+        PORT_TYPE,
+        shown(raised.thread),
+        PORT_TYPE,
+        shown(raised.task),
+        INT_TYPE,
+        u64::from(raised.exception as u32),
+        INT_TYPE,
+        u64::from(raised.code as u32),
+        LONG_TYPE,
+        raised.subcode as u64,
+    ];
+    let correlation = state.next_correlation();
+    let thread = observe::current_thread(kernel, state);
+    state.links.raised(thread, correlation);
+    let call = Call::other(Direction::Send, kind(kernel), thread, 0, 8 * WORDS as u32);
+    let draft = emit::draft(kernel, state, &call, Content::Words(&words));
+    emit::emit(kernel, state, draft, 0, correlation);
+}
+
+/// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled.
+pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
+    let draft = start(kernel, state, reply);
+    let result = parse();
+    let thread = kernel.thread_number(kernel.current_thread());
+    emit::emit(kernel, state, draft, result, state.links.replied(thread));
+    result
+}
+
+#[inline(never)]
+fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<emit::Draft> {
+    let thread = observe::current_thread(kernel, state);
+    let call = Call::other(Direction::Receive, kind(kernel), thread, 0, kernel.msgh_size(reply));
+    emit::draft(kernel, state, &call, Content::Transit(reply))
+}
+
+fn kind(kernel: &impl Kernel) -> EventKind {
+    match kernel.exception_is_threads(kernel.current_thread()) {
+        true => EventKind::ThreadException,
+        false => EventKind::TaskException,
+    }
+}

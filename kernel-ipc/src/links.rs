@@ -1,0 +1,142 @@
+//! What connects events: numbers of ports, the request a reply right belongs to, the exception a thread is in.
+//!
+//! Tables of fixed size, found by address; the oldest entry gives way. A forgotten link costs a correlation number, never a
+//! message. Addresses stay in here: records get the numbers.
+
+use spin::mutex::SpinMutex;
+use trace_port::record::PORT_NUMBER;
+
+use crate::gnumach::Port;
+
+/// Ports that keep their number; one more, and the oldest of its neighbourhood is forgotten and gets a new one if it comes again.
+const PORTS: usize = 512;
+/// How many places a port's number may stand in.
+const WINDOW: usize = 8;
+/// Replies that are waited for.
+const REPLIES: usize = 256;
+/// Exceptions that are waited for.
+const EXCEPTIONS: usize = 64;
+
+/// Numbers and links.
+pub struct Links {
+    ports: SpinMutex<Ports>,
+    replies: SpinMutex<[(usize, u64); REPLIES]>,
+    exceptions: SpinMutex<[(u32, u64); EXCEPTIONS]>,
+}
+
+struct Ports {
+    last: u32,
+    slots: [(usize, u32); PORTS],
+}
+
+impl Links {
+    /// Nothing linked. All zero bytes.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ports: SpinMutex::new(Ports { last: 0, slots: [(0, 0); PORTS] }),
+            replies: SpinMutex::new([(0, 0); REPLIES]),
+            exceptions: SpinMutex::new([(0, 0); EXCEPTIONS]),
+        }
+    }
+
+    /// The number that stands for a port in records, with [`PORT_NUMBER`] set. The same as long as the port lives, unless
+    /// more than [`PORTS`] others have been shown meanwhile.
+    pub fn port_number(&self, port: Port) -> u32 {
+        let mut ports = self.ports.lock();
+        let start = hash(port);
+        let place = |index: usize| (start + index) % PORTS;
+        let mut oldest = (place(0), u32::MAX);
+        for index in 0..WINDOW {
+            match ports.slots.get(place(index)) {
+                Some(&(known, number)) if known == port.0 => return number | PORT_NUMBER,
+                Some(&(_, number)) if number < oldest.1 => oldest = (place(index), number),
+                _ => {}
+            }
+        }
+        ports.last = ports.last.wrapping_add(1) & !PORT_NUMBER;
+        let number = ports.last;
+        if let Some(slot) = ports.slots.get_mut(oldest.0) {
+            *slot = (port.0, number);
+        }
+        number | PORT_NUMBER
+    }
+
+    /// Notes the correlation number of a request whose reply will come by a send-once right to this port.
+    pub fn expect_reply(&self, port: Port, correlation: u64) {
+        if let Some(slot) = self.replies.lock().get_mut(hash(port) % REPLIES) {
+            *slot = (port.0, correlation);
+        }
+    }
+
+    /// The correlation number of the request that a message to this send-once right answers, or 0.
+    pub fn reply(&self, port: Port) -> u64 {
+        match self.replies.lock().get(hash(port) % REPLIES) {
+            Some(&(known, correlation)) if known == port.0 => correlation,
+            _ => 0,
+        }
+    }
+
+    /// The same, once: the reply has come.
+    pub fn take_reply(&self, port: Port) -> u64 {
+        match self.replies.lock().get_mut(hash(port) % REPLIES) {
+            Some(slot) if slot.0 == port.0 => core::mem::take(slot).1,
+            _ => 0,
+        }
+    }
+
+    /// Notes the correlation number of a thread's exception.
+    pub fn raised(&self, thread: u32, correlation: u64) {
+        if let Some(slot) = self.exceptions.lock().get_mut(thread as usize % EXCEPTIONS) {
+            *slot = (thread, correlation);
+        }
+    }
+
+    /// The correlation number of the exception whose reply a thread got, or 0.
+    pub fn replied(&self, thread: u32) -> u64 {
+        match self.exceptions.lock().get(thread as usize % EXCEPTIONS) {
+            Some(&(known, correlation)) if known == thread => correlation,
+            _ => 0,
+        }
+    }
+}
+
+/// Objects of one kind stand at a fixed distance from each other: the product spreads them.
+fn hash(port: Port) -> usize {
+    ((port.0 as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_keeps_its_number_and_two_ports_never_share_one() {
+        let links = Links::new();
+        let ports: std::vec::Vec<Port> = (1..=40).map(|index| Port(0xffff_ffff_8000_0000 + index * 136)).collect();
+        let numbers: std::vec::Vec<u32> = ports.iter().map(|&port| links.port_number(port)).collect();
+        let mut distinct = numbers.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), ports.len());
+        assert!(numbers.iter().all(|number| number & PORT_NUMBER != 0 && number & !PORT_NUMBER <= 40));
+        assert_eq!(ports.iter().map(|&port| links.port_number(port)).collect::<std::vec::Vec<_>>(), numbers);
+    }
+
+    #[test]
+    fn more_ports_than_fit_push_out_the_oldest_and_get_fresh_numbers() {
+        let links = Links::new();
+        for index in 0..4 * PORTS {
+            links.port_number(Port(0x10_0000 + index * 136));
+        }
+        let last = Port(0x10_0000 + (4 * PORTS - 1) * 136);
+        assert_eq!(links.port_number(last) & !PORT_NUMBER, 4 * PORTS as u32);
+    }
+
+    #[test]
+    fn a_reply_is_linked_once() {
+        let links = Links::new();
+        links.expect_reply(Port(0x1000), 7);
+        assert_eq!((links.reply(Port(0x1000)), links.reply(Port(0x2000))), (7, 0));
+        assert_eq!((links.take_reply(Port(0x1000)), links.take_reply(Port(0x1000))), (7, 0));
+    }
+}
