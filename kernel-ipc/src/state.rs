@@ -143,6 +143,11 @@ impl State {
         Some(port)
     }
 
+    /// Whether this is the trace port of any task.
+    pub fn is_trace_port(&self, port: Port) -> bool {
+        self.table.lock().entries.iter().flatten().any(|entry| entry.port == port)
+    }
+
     /// What records call a task, or nothing if it is not traced.
     pub fn number(&self, known: u32, task: Task) -> Option<u32> {
         self.table.lock().find(known, task).map(|entry| entry.number)

@@ -39,6 +39,34 @@ programs! {
     ports: Order::Whole;
     vm: Order::Whole;
     ping: Order::WithinTasks;
+    catch: Order::Nothing;
     timeouts: Order::Whole;
     threads: Order::Nothing;
+}
+
+/// The kernel raises an exception, the boot server reports it and ends the task, traced or not.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn crash() -> Result<()> {
+    const REPORT: &str = "crashed: EXC_BAD_ACCESS, KERN_PROTECTION_FAILURE at address 0x0, rip ";
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    for run in [&["--icount", "run", "crash"][..], &["--icount", "rpctrace2", "-o", &file, "crash"]] {
+        let run = qemu(run)?;
+        assert!(run.stdout.contains(REPORT), "expected {REPORT:?}, found {:?}", run.stdout);
+        assert_eq!(run.status, Some(129), "128 and the exception's number:\n{}", run.stderr);
+    }
+    let trace = std::fs::read_to_string(out.path())?;
+    golden::compare(&golden_file("crash"), &normalise::trace(&trace, Order::Whole))
+}
+
+/// Programs that are tracers of their own and check the trace port itself.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn tracers() -> Result<()> {
+    for program in ["trace-port", "backpressure", "chain"] {
+        let run = qemu(&["--icount", "run", program, "${host-port}"])?;
+        assert_eq!(run.status, Some(0), "`{program}`:\n{}{}", run.stdout, run.stderr);
+    }
+    Ok(())
 }

@@ -238,6 +238,18 @@ fn a_users_reply_and_a_request_passed_on_have_the_number_of_the_request() {
 }
 
 #[test]
+fn a_tracers_receipt_of_a_record_is_no_event() {
+    let (fake, state) = traced();
+    for (remote, recorded) in [(TRACE, 0), (OTHER, 1)] {
+        let id = u64::from(trace_port::TRACE_RECORD_MSGH_ID) << 32;
+        let kmsg = fake.kmsg(&words(&[17, remote.0 as u64, 0, id, 0]));
+        fake.queue.borrow_mut().push_back((kmsg, 5));
+        assert_eq!(mach_msg(&fake, &state, &args(option::RCV_MSG, 0, 100)), mr::SUCCESS);
+        assert_eq!(fake.records.borrow().len(), recorded, "{remote:?}");
+    }
+}
+
+#[test]
 fn a_record_that_dies_with_its_port_is_not_taken_out_of_the_count() {
     let (fake, state) = traced();
     fake.full.set(true);

@@ -11,6 +11,8 @@ use crate::state::State;
 
 /// `sizeof (mach_msg_header_t)`.
 const HEADER_SIZE: u32 = 32;
+/// `msgh_seqno`, before `msgh_id`.
+const MSGH_SEQNO: usize = 24;
 
 /// Stands in for `mach_msg_receive`. Does not return if the thread has to sleep.
 #[inline(never)]
@@ -105,12 +107,19 @@ fn correlation(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
 #[inline(never)]
 fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32, kmsg: Kmsg, correlation: u64) -> u32 {
     let whole = kernel.msgh_size(kmsg);
+    let quiet = is_record(kernel, state, kmsg);
     let (result, size) = translate(kernel, receive, kmsg, whole);
-    let draft = start(kernel, state, receive, rcv_name, whole, (kmsg, size));
+    let draft = if quiet { None } else { start(kernel, state, receive, rcv_name, whole, (kmsg, size)) };
     let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
     let result = if result == mr::SUCCESS { put } else { result };
     emit::emit(kernel, state, draft, result, correlation);
     result
+}
+
+/// A record that a tracer receives is no event: of two tasks that trace each other, each record would make another.
+fn is_record(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
+    (kernel.record_read(kmsg, MSGH_SEQNO) >> 32) as u32 == trace_port::TRACE_RECORD_MSGH_ID
+        && state.is_trace_port(kernel.remote_port(kmsg))
 }
 
 /// Translates rights and memory for the receiver. Returns the result and how many bytes of the message the receiver gets.

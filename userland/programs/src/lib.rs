@@ -17,6 +17,7 @@
 extern crate alloc;
 
 pub mod ping;
+pub mod tracer;
 
 use alloc::format;
 use alloc::string::String;
@@ -26,6 +27,13 @@ use mach::error::KernReturn;
 
 /// Something that differed, in words: what, expected, found.
 pub struct Mismatch(String);
+
+impl Mismatch {
+    /// What went otherwise than expected.
+    pub fn new(what: &str) -> Self {
+        Self(String::from(what))
+    }
+}
 
 impl Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

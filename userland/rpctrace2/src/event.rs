@@ -39,6 +39,8 @@ pub struct Event {
     pub time_out: u32,
     /// The notify port.
     pub notify: u32,
+    /// The number of the task that sent the message, where that is not the task's own doing.
+    pub sender: u32,
     /// The message as the task sees it.
     pub message: Vec<u8>,
 }
@@ -61,6 +63,7 @@ impl From<&Record<'_>> for Event {
             rcv_name: header.rcv_name.get(),
             time_out: header.time_out.get(),
             notify: header.notify.get(),
+            sender: header.sender.get(),
             message: record.message.to_vec(),
         }
     }
@@ -74,9 +77,10 @@ impl Event {
 
     /// Whose port names the message has.
     pub fn view(&self) -> View {
-        match self.direction {
-            Direction::Send => View::Sent,
-            Direction::Receive => View::Received,
+        match (self.kind, self.direction) {
+            (EventKind::Normal, Direction::Receive) => View::Received,
+            // In transit the header is still that of the sender.
+            _ => View::Sent,
         }
     }
 

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use mig_defs::decode::Message;
 use mig_defs::value::{Field, Value, View};
 use mig_defs::wire::type_name;
+use trace_port::record::PORT_NUMBER;
 
 use crate::correlate::is_name;
 use crate::event::Event;
@@ -110,7 +111,8 @@ impl Names {
     pub fn meet(&mut self, event: &Event) -> TaskIndex {
         let index = self.find(event.task).unwrap_or_else(|| self.claim(event.task));
         let task = &mut self.tasks[index.0];
-        if !task.threads.contains(&event.thread) {
+        // 0 is no thread: the message was for the task.
+        if event.thread != 0 && !task.threads.contains(&event.thread) {
             task.threads.push(event.thread);
         }
         index
@@ -175,6 +177,7 @@ impl Names {
         match name {
             0 => return "MACH_PORT_NULL".to_string(),
             u32::MAX => return "MACH_PORT_DEAD".to_string(),
+            _ if name & PORT_NUMBER != 0 => return format!("kernel port {}", name & !PORT_NUMBER),
             _ => {}
         }
         match self.what(task, name) {

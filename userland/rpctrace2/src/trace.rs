@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::Value;
+use trace_port::record::SENDER_IS_TRACER;
 use trace_port::{Direction, EventKind, Record};
 
 use crate::correlate::{Call, Correlator, Step};
@@ -125,7 +126,13 @@ impl<'t> Trace<'t> {
             let row = remark(event.time, &format!("--- {} record{plural} lost ---", event.dropped));
             self.other(row, out);
         }
+        if self.is_known_otherwise(&event) {
+            return;
+        }
         let actor = Actor { task: self.names.meet(&event), thread: event.thread, kind: event.kind };
+        if event.kind != EventKind::Normal {
+            return self.control(actor, Rc::new(event), out);
+        }
         match self.correlator.step(self.tables, event) {
             Step::Request(call) => self.request(actor, call, out),
             Step::Reply { call, reply } => self.reply(actor, call.as_deref(), reply, out),
@@ -133,6 +140,31 @@ impl<'t> Trace<'t> {
             Step::Incoming(event) => self.incoming(actor, event, out),
             Step::Answer { request, answer } => self.answer(actor, request.as_deref(), answer, out),
             Step::Failed(event) => self.failed(actor, event, out),
+        }
+    }
+
+    /// Whether it is a message that this trace shows as its sender's, or one of our own.
+    fn is_known_otherwise(&self, event: &Event) -> bool {
+        event.sender == SENDER_IS_TRACER || event.sender != 0 && self.names.find(event.sender).is_some()
+    }
+
+    /// What another task, or the kernel, exchanged on a control port or an exception port.
+    fn control(&mut self, actor: Actor, event: Rc<Event>, out: &mut String) {
+        let is_exception = matches!(event.kind, EventKind::TaskException | EventKind::ThreadException);
+        let is_reply = is_exception == (event.direction == Direction::Receive);
+        let mut line = Line::default();
+        line.push(Tag::Plain, if event.direction == Direction::Receive { "<- " } else { "-> " });
+        let writer = self.writer(actor, None);
+        if is_reply {
+            let name = Subject::of_reply(self.tables, &event).name();
+            line.push(Tag::Routine, &name);
+            line.push(Tag::Plain, " reply = ");
+            self.result(actor, None, &event, &mut line);
+            self.selected(self.label(actor), event, &served_name(&name), line, out);
+        } else {
+            writer.request(&mut line, &event);
+            let name = served(&Subject::of(self.tables, &event));
+            self.selected(self.label(actor), event, &name, line, out);
         }
     }
 
@@ -342,9 +374,13 @@ impl<'t> Trace<'t> {
     }
 }
 
+fn served_name(routine: &str) -> String {
+    format!("<- {routine}")
+}
+
 /// What a routine is called in the summary where a traced task is the server.
 fn served(subject: &Subject<'_>) -> String {
-    format!("<- {}", subject.name())
+    served_name(&subject.name())
 }
 
 fn has_succeeded(reply: &Message<'_>) -> bool {

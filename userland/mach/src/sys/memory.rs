@@ -32,3 +32,10 @@ pub(crate) fn bytes_of(words: &[u64]) -> &[u8] {
     // SAFETY: every byte of a `u64` is initialised, bytes have no alignment, and the length is that of the same memory.
     unsafe { slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }
+
+/// Writes to address 0, as a program with a null pointer does. The kernel raises an exception; this returns only if whoever
+/// catches it moves the thread on.
+pub fn write_to_null() {
+    // SAFETY: the boot server reserves the first pages of every task without access, and nothing of this program is there.
+    unsafe { core::arch::asm!("mov byte ptr [{zero}], 1", zero = in(reg) 0u64, options(nostack)) };
+}

@@ -210,6 +210,16 @@ impl Sample {
         self
     }
 
+    pub(crate) fn kind(mut self, kind: EventKind) -> Self {
+        self.header.kind = kind as u8;
+        self
+    }
+
+    pub(crate) fn sender(mut self, sender: u32) -> Self {
+        self.header.sender = sender.into();
+        self
+    }
+
     pub(crate) fn on(mut self, rcv_name: u32) -> Self {
         self.header.rcv_name = rcv_name.into();
         self
@@ -241,7 +251,7 @@ impl Sample {
             task: 0,
             header: self.header,
             direction: self.direction,
-            kind: EventKind::Normal,
+            kind: EventKind::from_wire(self.header.kind).expect("a kind"),
             message: &self.message,
         };
         trace.record(&record, out);

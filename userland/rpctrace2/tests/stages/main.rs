@@ -1,6 +1,7 @@
 //! All tests of the stages, from records to text, as one program.
 
 mod common;
+mod control;
 mod lines;
 mod naming;
 mod options;

@@ -1,0 +1,279 @@
+//! backpressure: full trace queues, trace ports that die or move, tasks that would trace themselves or each other.
+//!
+//! A tracer of its own; run it untraced. Each line it prints is one thing that was shown: nobody but the traced thread waits
+//! for a tracer, and nothing waits for one that is gone.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use mach::boot::TASK_TRACE_PORT;
+use mach::error::KernReturn;
+use mach::msg::Received;
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::sys::trap::{mach_task_self, task_create, task_terminate};
+use mach::thread::Child;
+use mach::{println, stubs, task_self};
+use programs::tracer::{FIRST, Tracer, child, give, number, send, untrace};
+use programs::{Doing, Mismatch, expect, expect_error};
+
+mach::entry!(main);
+
+/// Id of the messages a child sends.
+const DATA: i32 = 6900;
+/// Most bytes of a message other than a record.
+const LIMIT: u32 = 128;
+/// Room for a record of a small message.
+const RECORD: u32 = 1024;
+/// Milliseconds after which a thread that could run would have run.
+const SETTLED: u32 = 200;
+/// Tasks that can be traced at once.
+const CAPACITY: usize = 256;
+/// Children that a traced task makes.
+const CHILDREN: u32 = 500;
+/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
+const TYPE_DEAD_NAME: u32 = 0x0010_0000;
+/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
+const NOTIFY_NO_SENDERS: i32 = 0o106;
+
+fn main(_arguments: Arguments) -> Result<(), Mismatch> {
+    full_queue()?;
+    dead_port()?;
+    moved_port()?;
+    own_trace()?;
+    each_other()?;
+    children()?;
+    capacity()?;
+    Ok(())
+}
+
+/// A child that sends numbers, traced to a queue of one record.
+struct Sender {
+    child: Child,
+    data: ReceiveRight,
+    next: u32,
+}
+
+impl Sender {
+    fn start(tracer: &Tracer) -> Result<Self, Mismatch> {
+        let data = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        data.set_queue_limit(16).doing("mach_port_set_qlimit")?;
+        let child = child(send_numbers)?;
+        give(&child, FIRST, data.name(), Disposition::MakeSend)?;
+        tracer.trace(child.task.name()).doing("task_set_special_port")?;
+        child.resume().doing("thread_resume")?;
+        Ok(Self { child, data, next: 1 })
+    }
+
+    /// Receives the next number; false if it does not come in time.
+    fn number(&mut self, timeout: Option<u32>) -> Result<bool, Mismatch> {
+        match Received::receive(&self.data, LIMIT, timeout) {
+            Err(KernReturn::MACH_RCV_TIMED_OUT) => return Ok(false),
+            other => expect("the next number", Some(self.next), number(&other.doing("receiving a number")?))?,
+        }
+        self.next += 1;
+        Ok(true)
+    }
+
+    /// Receives numbers until the child's thread waits for its tracer. Each message is sent before its record, so that the
+    /// last one has come when no more do.
+    fn until_blocked(&mut self) -> Result<(), Mismatch> {
+        self.number(None)?;
+        while self.number(Some(SETTLED))? {}
+        Ok(())
+    }
+
+    /// The child runs: its numbers go on.
+    fn runs(&mut self) -> Result<(), Mismatch> {
+        for _ in 0..20 {
+            self.number(None)?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Mismatch> {
+        let task = self.child.task.name();
+        task_terminate(task).doing("task_terminate")?;
+        let kind = stubs::mach_port::mach_port_type(task_self(), task).doing("mach_port_type")?;
+        expect("type of the right to a terminated task", TYPE_DEAD_NAME, kind)
+    }
+}
+
+/// What the child runs.
+fn send_numbers() {
+    for number in 1.. {
+        if send(DATA, FIRST, Disposition::CopySend, number) != KernReturn::KERN_SUCCESS {
+            break;
+        }
+    }
+}
+
+fn full_queue() -> Result<(), Mismatch> {
+    let mut tracer = Tracer::new(1)?;
+    let mut sender = Sender::start(&tracer)?;
+    sender.until_blocked()?;
+    expect("numbers before the thread waits", 3, sender.next)?;
+    println!("backpressure: a full queue stops the traced thread");
+
+    let (task, thread) = (sender.child.task.name(), sender.child.thread.name());
+    stubs::mach::task_suspend(task).doing("task_suspend with a full queue")?;
+    stubs::mach::task_resume(task).doing("task_resume with a full queue")?;
+    for _ in 0..100 {
+        stubs::mach_port::mach_port_names(task).doing("mach_port_names with a full queue")?;
+    }
+    println!("backpressure: the tracer's own calls on the task go past it");
+
+    stubs::mach::thread_abort(thread).doing("thread_abort with a full queue")?;
+    sender.number(None)?;
+    expect("a number after the one whose record waits", false, sender.number(Some(SETTLED))?)?;
+    println!("backpressure: thread_abort gives a waiting record up, not the message");
+
+    let mut dropped = 0;
+    while sender.next < 8 {
+        if let Some(record) = tracer.record(Some(0))? {
+            dropped += record.header.dropped.get();
+        }
+        sender.number(Some(0))?;
+    }
+    // All but the 64 records beyond the limit of the tracer's calls, two for each, and the one that was aborted.
+    expect("records dropped are counted", true, dropped > 0)?;
+    while tracer.record(Some(0))?.is_some() {
+        sender.number(Some(0))?;
+        if sender.next > 60 {
+            break;
+        }
+    }
+    println!("backpressure: draining lets it run, and says how many records were lost");
+    sender.until_blocked()?;
+    sender.end()?;
+    println!("backpressure: task_terminate works on a waiting thread");
+    Ok(())
+}
+
+fn dead_port() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    let mut sender = Sender::start(&tracer)?;
+    sender.until_blocked()?;
+    drop(tracer);
+    sender.runs()?;
+    let port = stubs::mach::task_get_special_port(sender.child.task.name(), TASK_TRACE_PORT);
+    expect("the trace port after its death", PortName::NULL, port.doing("task_get_special_port")?.name())?;
+    sender.end()?;
+    println!("backpressure: the death of the trace port frees the thread and ends the trace");
+    Ok(())
+}
+
+fn moved_port() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    let mut sender = Sender::start(&tracer)?;
+    sender.until_blocked()?;
+    let reader = child(read_records)?;
+    give(&reader, FIRST, tracer.port.into_name(), Disposition::MoveReceive)?;
+    expect("a number before anybody reads", false, sender.number(Some(SETTLED))?)?;
+    reader.resume().doing("thread_resume")?;
+    sender.runs()?;
+    sender.end()?;
+    task_terminate(reader.task.name()).doing("task_terminate")?;
+    println!("backpressure: a receive right that moves to another task takes the records there");
+    Ok(())
+}
+
+/// What the other reader runs.
+fn read_records() {
+    let port = ReceiveRight::from_name(FIRST);
+    while Received::receive(&port, RECORD, None).is_ok() {}
+}
+
+fn own_trace() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    expect_error("tracing oneself", KernReturn::KERN_FAILURE, tracer.trace(task_self()))?;
+    println!("backpressure: a task cannot receive its own trace");
+    Ok(())
+}
+
+fn each_other() -> Result<(), Mismatch> {
+    let mut of_other = Tracer::new(4)?;
+    let of_us = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let right = of_us.make_send().doing("a send right")?;
+    let other = child(read_records)?;
+    give(&other, FIRST, of_us.into_name(), Disposition::MoveReceive)?;
+    of_other.trace(other.task.name()).doing("task_set_special_port")?;
+    other.resume().doing("thread_resume")?;
+    mach::sys::trap::task_set_special_port(task_self(), TASK_TRACE_PORT, right.name())
+        .doing("task_set_special_port of this task")?;
+    for _ in 0..50 {
+        stubs::mach_port::mach_port_type(task_self(), right.name()).doing("mach_port_type, traced")?;
+    }
+    untrace(task_self()).doing("task_set_special_port to null")?;
+    // The other's receipt of our records is no event, or each record would make another one.
+    while let Some(record) = of_other.record(Some(SETTLED))? {
+        expect("a record about a record", false, record.id == trace_port::TRACE_RECORD_MSGH_ID as i32)?;
+    }
+    task_terminate(other.task.name()).doing("task_terminate")?;
+    println!("backpressure: two tasks that trace each other do not go round in circles");
+    Ok(())
+}
+
+fn children() -> Result<(), Mismatch> {
+    let mut tracer = Tracer::new(16)?;
+    let parent = child(make_children)?;
+    tracer.trace(parent.task.name()).doing("task_set_special_port")?;
+    let port = tracer.port.name();
+    let before = stubs::mach_port::mach_port_request_notification(
+        task_self(),
+        port,
+        NOTIFY_NO_SENDERS,
+        0,
+        port,
+        Disposition::MakeSendOnce,
+    );
+    drop(before.doing("mach_port_request_notification")?);
+    parent.resume().doing("thread_resume")?;
+    let (mut made, mut dropped) = (0, 0);
+    // What is no record is the notification that no right to the port is left: none of an entry, none of a record.
+    while let Some(record) = tracer.record(None)? {
+        made += u32::from(record.id == TASK_CREATE_REPLY && record.header.retval.get() == 0);
+        dropped += record.header.dropped.get();
+    }
+    expect("children made, and records lost", (CHILDREN, 0), (made, dropped))?;
+    let kind = stubs::mach_port::mach_port_type(task_self(), parent.task.name()).doing("mach_port_type")?;
+    expect("type of the right to the parent", TYPE_DEAD_NAME, kind)?;
+    println!("backpressure: {CHILDREN} children of a traced task leave no right to the trace port behind");
+    Ok(())
+}
+
+/// `msgh_id` of task_create's reply in mach.defs.
+const TASK_CREATE_REPLY: i32 = 2109;
+
+/// What the traced parent runs. It has its parent's memory but rights of its own.
+fn make_children() {
+    let this = mach_task_self();
+    for _ in 0..CHILDREN {
+        let Ok(task) = stubs::mach::task_create(this, false).map(SendRight::into_name) else { break };
+        if stubs::mach::task_terminate(task).is_err() || stubs::mach_port::mach_port_deallocate(this, task).is_err() {
+            break;
+        }
+    }
+}
+
+fn capacity() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    let mut tasks = alloc::vec::Vec::new();
+    for index in 0..=CAPACITY {
+        let task = SendRight::from_name(task_create(task_self(), false).doing("task_create")?);
+        let answer = tracer.trace(task.name());
+        tasks.push(task);
+        if index == CAPACITY {
+            expect_error("the task after the last", KernReturn::KERN_RESOURCE_SHORTAGE, answer)?;
+        } else {
+            answer.doing("task_set_special_port")?;
+        }
+    }
+    for task in &tasks {
+        task_terminate(task.name()).doing("task_terminate")?;
+    }
+    println!("backpressure: {CAPACITY} tasks are traced at once, and one more is refused");
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! A trace port and what comes to it, for programs that are tracers of their own.
+
+use alloc::vec::Vec;
+
+use mach::boot::TASK_TRACE_PORT;
+use mach::error::KernReturn;
+use mach::msg::{Message, Received};
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::rt::exit::terminate;
+use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
+use mach::thread::{self, Child};
+use trace_port::RecordHeader;
+use trace_port::event::{Direction, EventKind};
+use trace_port::record::{MAX_BODY, Record, wire_size};
+
+use crate::{Doing, Mismatch};
+
+/// What a record says, without the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Sent or received.
+    pub direction: Direction,
+    /// On which port.
+    pub kind: EventKind,
+    /// `msgh_id` of the message; 0 if there is none.
+    pub id: i32,
+    /// Everything else.
+    pub header: RecordHeader,
+}
+
+/// A trace port.
+pub struct Tracer {
+    /// Its receive right.
+    pub port: ReceiveRight,
+    buffer: Vec<u64>,
+}
+
+impl Tracer {
+    /// A trace port that holds `limit` records.
+    pub fn new(limit: u32) -> Result<Self, Mismatch> {
+        let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        port.set_queue_limit(limit).doing("mach_port_set_qlimit")?;
+        Ok(Self { port, buffer: alloc::vec![0; wire_size(MAX_BODY) / 8] })
+    }
+
+    /// Sets it as a task's trace port; the only send rights left are the kernel's.
+    pub fn trace(&self, task: PortName) -> Result<(), KernReturn> {
+        let right = self.port.make_send()?;
+        task_set_special_port(task, TASK_TRACE_PORT, right.name())
+    }
+
+    /// The next record; `None` if none comes in time, or what comes is no record.
+    pub fn record(&mut self, timeout: Option<u32>) -> Result<Option<Seen>, Mismatch> {
+        let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+        let limit = size_of_val(&self.buffer[..]) as u32;
+        let time = timeout.unwrap_or(0);
+        let answer = mach_msg(&mut self.buffer, option, 0, limit, self.port.name(), time, PortName::NULL);
+        match KernReturn::from_mach_msg(answer) {
+            KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
+            other => other.into_result().doing("receiving a record")?,
+        }
+        let size = (self.buffer[0] >> 32) as usize;
+        let words = self.buffer.get(..size.div_ceil(8)).doing("record that fits")?;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let Ok(record) = Record::parse(&bytes) else { return Ok(None) };
+        drop(SendRight::from_name(PortName(record.task)));
+        let id = record.message.get(28..32).and_then(|id| id.try_into().ok()).map_or(0, i32::from_le_bytes);
+        Ok(Some(Seen { direction: record.direction, kind: record.kind, id, header: record.header }))
+    }
+}
+
+/// Takes a task's trace port away.
+pub fn untrace(task: PortName) -> Result<(), KernReturn> {
+    task_set_special_port(task, TASK_TRACE_PORT, PortName::NULL)
+}
+
+/// What a child calls the first and the second right that its parent gives it.
+pub const FIRST: PortName = PortName(0x101);
+/// The second.
+pub const SECOND: PortName = PortName(0x102);
+/// The third.
+pub const THIRD: PortName = PortName(0x103);
+
+/// A suspended child task that runs `body` and ends.
+pub fn child(body: fn()) -> Result<Child, Mismatch> {
+    let run = move || {
+        body();
+        terminate()
+    };
+    thread::fork(run).doing("making a child")
+}
+
+/// Gives a child a right.
+pub fn give(child: &Child, name: PortName, right: PortName, how: Disposition) -> Result<(), Mismatch> {
+    mach_port_insert_right(child.task.name(), name, right, how).doing("inserting a right into a child")
+}
+
+/// A message with a number.
+pub fn send(id: i32, to: PortName, how: Disposition, number: u32) -> KernReturn {
+    Message::new(id, to, how).integer(number).send(None)
+}
+
+/// The number in a message with one.
+pub fn number(message: &Received) -> Option<u32> {
+    message.items().find_map(|item| match item {
+        mach::msg::Item::Integers(bytes) => bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),
+        _ => None,
+    })
+}

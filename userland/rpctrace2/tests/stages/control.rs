@@ -1,0 +1,45 @@
+//! Records of the other kinds: messages on control ports and exception ports.
+
+use trace_port::EventKind;
+use trace_port::record::{PORT_NUMBER, SENDER_IS_TRACER};
+
+use crate::common::*;
+
+#[test]
+fn what_others_send_to_a_control_port_is_shown_with_the_kernels_answer() {
+    let found = lines(
+        &[],
+        &[
+            Sample::received(Message::request(7005, SELF).name(10)).kind(EventKind::Task).thread(0),
+            Sample::sent(Message::reply(7105, u64::from(PORT_NUMBER | 3)).int(0)).kind(EventKind::Task).thread(0),
+            Sample::sent(Message::request(7014, u64::from(PORT_NUMBER | 4))).kind(EventKind::ThreadException),
+            Sample::received(Message::reply(7114, REPLY).int(5)).kind(EventKind::ThreadException).retval(5),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] (task) <- mach_port_deallocate(task: port 1, name: port 10)",
+            "hello[1] (task) -> mach_port_deallocate reply = KERN_SUCCESS",
+            "hello[1] (thread exception) -> host_ping(host: kernel port 4)",
+            "hello[1] (thread exception) <- host_ping reply = KERN_FAILURE",
+        ]
+    );
+}
+
+#[test]
+fn what_the_trace_shows_as_its_senders_is_not_shown_again() {
+    let task = |sender| {
+        let sample = Sample::received(Message::request(7005, SELF).name(10)).kind(EventKind::Task).task(41);
+        sample.sender(sender).thread(0)
+    };
+    let first = Sample::sent(Message::request(7014, 2)).task(40);
+    let found = lines(&[], &[first, task(40), task(SENDER_IS_TRACER), task(7)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] host_ping(host: host) <unfinished …>",
+            "(hello)[2] (task) <- mach_port_deallocate(task: port 1, name: port 10)",
+        ]
+    );
+}
