@@ -187,6 +187,10 @@ slots! {
     port_receiver = member("ipc_port", "data.receiver");
     /// `port->ip_target.ipt_object.io_bits`.
     port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
+    /// `port->ip_target.ipt_object.io_lock_data`, which is empty in a kernel for one processor.
+    port_lock = member("ipc_port", "ip_target.ipt_object.io_lock_data");
+    /// `port->ip_target.ipt_object.io_references`, the member after it.
+    port_references = member("ipc_port", "ip_target.ipt_object.io_references");
     /// `port->ip_kobject`.
     port_kobject = member("ipc_port", "ip_kobject");
     /// `port->ip_qlimit`.
@@ -197,10 +201,6 @@ slots! {
     space_lock = member("ipc_space", "is_lock_data");
     /// `space->is_active`.
     space_is_active = member("ipc_space", "is_active");
-    /// `space->is_reverse_map`, from ports to entries.
-    space_reverse_map = member("ipc_space", "is_reverse_map");
-    /// `entry->ie_name`.
-    entry_name = member("ipc_entry", "ie_name");
     /// `kmsg->ikm_size`.
     kmsg_size = member("ipc_kmsg", "ikm_size");
     /// `kmsg->ikm_marequest`.

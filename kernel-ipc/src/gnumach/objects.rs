@@ -48,6 +48,8 @@ pub fn local_type(bits: u32) -> u32 {
 
 #[cfg(target_os = "none")]
 mod running {
+    use core::sync::atomic::{AtomicU32, Ordering::Release};
+
     use super::{Kmsg, Objects, Port, Task, Thread};
     use crate::gnumach::Kernel;
     use crate::gnumach::mach::{Mach, header, load, slot};
@@ -60,7 +62,7 @@ mod running {
         fn task_deallocate(task: usize);
         fn lock_try_read(lock: usize) -> i32;
         fn lock_done(lock: usize);
-        fn rdxtree_lookup_common(tree: usize, key: u64, get_slot: i32) -> usize;
+        fn ipc_right_reverse(space: usize, port: usize, name: *mut u32, entry: *mut usize) -> i32;
     }
 
     const MSGH_BITS: usize = 0;
@@ -74,6 +76,15 @@ mod running {
     /// `IKOT_THREAD` and `IKOT_TASK`.
     const IKOT_THREAD: u32 = 1;
     const IKOT_TASK: u32 = 2;
+
+    /// Corresponds to `ip_unlock`, which is nothing in a kernel for one processor: there the lock takes no room.
+    fn unlock(port: Port) {
+        if slot(Slot::port_lock) != slot(Slot::port_references) {
+            let lock = (port.0 + slot(Slot::port_lock)) as *const AtomicU32;
+            // SAFETY: the lock word of a live port that this processor has locked.
+            unsafe { &*lock }.store(0, Release);
+        }
+    }
 
     impl Objects for Mach {
         fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
@@ -107,9 +118,6 @@ mod running {
                 return 0;
             }
             let space = self.task_space(task);
-            if self.port_is_received_in(port, space) {
-                return load(port.0, Slot::port_receiver_name);
-            }
             let lock = space.0 + slot(Slot::space_lock);
             // SAFETY: the space is alive. If a writer holds the lock, the port is shown by its number instead.
             if unsafe { lock_try_read(lock) } == 0 {
@@ -117,10 +125,11 @@ mod running {
             }
             let mut name = 0;
             if load::<u32>(space.0, Slot::space_is_active) != 0 {
-                // SAFETY: the tree of a live, locked space; the key is the port's address, as KEY() makes it.
-                let entry = unsafe { rdxtree_lookup_common(space.0 + slot(Slot::space_reverse_map), port.0 as u64, 0) };
-                if entry != 0 {
-                    name = load(entry, Slot::entry_name);
+                let (mut found, mut entry) = (0, 0);
+                // SAFETY: a live, active, locked space and a port that the message holds a right to; the results outlive the call.
+                if unsafe { ipc_right_reverse(space.0, port.0, &mut found, &mut entry) } != 0 {
+                    name = found;
+                    unlock(port);
                 }
             }
             // SAFETY: releases the lock that was taken above.
