@@ -187,10 +187,6 @@ slots! {
     port_receiver = member("ipc_port", "data.receiver");
     /// `port->ip_target.ipt_object.io_bits`.
     port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
-    /// `port->ip_target.ipt_object.io_lock_data`, which is empty in a kernel for one processor.
-    port_lock = member("ipc_port", "ip_target.ipt_object.io_lock_data");
-    /// `port->ip_target.ipt_object.io_references`, the member after it.
-    port_references = member("ipc_port", "ip_target.ipt_object.io_references");
     /// `port->ip_kobject`.
     port_kobject = member("ipc_port", "ip_kobject");
     /// `port->ip_qlimit`.

@@ -359,10 +359,12 @@ impl Kernel for Fake {
 
 impl Objects for Fake {
     fn control_target(&self, _: Kmsg) -> Option<(Task, Option<Thread>)> {
-        self.control_target.get()
-    }
-    fn task_reference(&self, _: Task) {
+        let (task, thread) = self.control_target.get()?;
+        if self.task_entry(task) == 0 || task == self.thread_task(THREAD) {
+            return None;
+        }
         self.task_references.set(self.task_references.get() + 1);
+        Some((task, thread))
     }
     fn task_deallocate(&self, _: Task) {
         self.task_references.set(self.task_references.get() - 1);

@@ -11,18 +11,24 @@ pub(super) struct SimpleLock(Option<&'static AtomicU32>);
 impl SimpleLock {
     /// Corresponds to `simple_lock`: a word that is 1 while held.
     pub(super) fn take(base: usize, offset: Slot) -> Self {
-        let place = slot(offset);
-        if place as u64 == ABSENT {
-            return Self(None);
-        }
-        // SAFETY: `base` is a live struct that outlives the guard, and the slot its aligned 4-byte lock word.
-        let word = unsafe { &*((base + place) as *const AtomicU32) };
+        let lock = Self::taken(base, offset);
+        let Some(word) = lock.0 else { return lock };
         while word.swap(1, Ordering::Acquire) != 0 {
             while word.load(Relaxed) != 0 {
                 core::hint::spin_loop();
             }
         }
-        Self(Some(word))
+        lock
+    }
+
+    /// The guard of a lock that the kernel has taken for us already.
+    pub(super) fn taken(base: usize, offset: Slot) -> Self {
+        let place = slot(offset);
+        if place as u64 == ABSENT {
+            return Self(None);
+        }
+        // SAFETY: `base` is a live struct that outlives the guard, and the slot its aligned 4-byte lock word.
+        Self(Some(unsafe { &*((base + place) as *const AtomicU32) }))
     }
 
     /// Whether other processors are kept out, there being others.

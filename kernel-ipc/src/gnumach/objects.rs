@@ -4,10 +4,9 @@ use super::{Kmsg, Port, Task, Thread};
 
 /// The further operations of GNU Mach on objects, names and messages in transit. Nothing may be locked by the caller.
 pub trait Objects {
-    /// The task that a message in transit is addressed to by its control port, or by the control port of a thread of it.
+    /// The traced task, other than the current one, that a message in transit is addressed to by its control port or by that of
+    /// a thread of it. The caller gets a reference to the task.
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
-    /// Corresponds to `task_reference`.
-    fn task_reference(&self, task: Task);
     /// Corresponds to `task_deallocate`: consumes a reference.
     fn task_deallocate(&self, task: Task);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
@@ -48,10 +47,9 @@ pub fn local_type(bits: u32) -> u32 {
 
 #[cfg(target_os = "none")]
 mod running {
-    use core::sync::atomic::{AtomicU32, Ordering::Release};
-
     use super::{Kmsg, Objects, Port, Task, Thread};
     use crate::gnumach::Kernel;
+    use crate::gnumach::lock::SimpleLock;
     use crate::gnumach::mach::{Mach, header, load, slot};
     use crate::payload_abi::Slot;
 
@@ -77,34 +75,28 @@ mod running {
     const IKOT_THREAD: u32 = 1;
     const IKOT_TASK: u32 = 2;
 
-    /// Corresponds to `ip_unlock`, which is nothing in a kernel for one processor: there the lock takes no room.
-    fn unlock(port: Port) {
-        if slot(Slot::port_lock) != slot(Slot::port_references) {
-            let lock = (port.0 + slot(Slot::port_lock)) as *const AtomicU32;
-            // SAFETY: the lock word of a live port that this processor has locked.
-            unsafe { &*lock }.store(0, Release);
-        }
-    }
-
     impl Objects for Mach {
         fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
             let port: usize = header(kmsg, MSGH_REMOTE_PORT);
+            // Elsewhere the object's thread may just be ending; the lock keeps type and object together.
+            let _lock = SimpleLock::take(port, Slot::port_lock);
             let bits: u32 = load(port, Slot::port_io_bits);
             if bits & IO_BITS_ACTIVE == 0 {
                 return None;
             }
             // The object of an active control port is alive: ipc_task_disable and ipc_thread_disable clear the type first.
             let object = load(port, Slot::port_kobject);
-            match bits & IO_BITS_KOTYPE {
-                IKOT_TASK => Some((Task(object), None)),
-                IKOT_THREAD => Some((self.thread_task(Thread(object)), Some(Thread(object)))),
-                _ => None,
+            let (task, thread) = match bits & IO_BITS_KOTYPE {
+                IKOT_TASK => (Task(object), None),
+                IKOT_THREAD => (self.thread_task(Thread(object)), Some(Thread(object))),
+                _ => return None,
+            };
+            if self.task_entry(task) == 0 || task == self.thread_task(self.current_thread()) {
+                return None;
             }
-        }
-
-        fn task_reference(&self, task: Task) {
-            // SAFETY: the caller knows the task to be alive.
+            // SAFETY: the task lives as long as its control port is active, and longer than its threads.
             unsafe { task_reference(task.0) };
+            Some((task, thread))
         }
 
         fn task_deallocate(&self, task: Task) {
@@ -129,7 +121,8 @@ mod running {
                 // SAFETY: a live, active, locked space and a port that the message holds a right to; the results outlive the call.
                 if unsafe { ipc_right_reverse(space.0, port.0, &mut found, &mut entry) } != 0 {
                     name = found;
-                    unlock(port);
+                    // The port comes back locked.
+                    drop(SimpleLock::taken(port.0, Slot::port_lock));
                 }
             }
             // SAFETY: releases the lock that was taken above.

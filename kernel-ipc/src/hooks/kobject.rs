@@ -36,11 +36,10 @@ pub fn requested(kernel: &impl Kernel, state: &State, request: Kmsg) -> Pending 
     let correlation = observe::correlation(kernel, state, request);
     let nothing = Pending { task: Task(0), port: Port::NULL, correlation, number: 0, thread: 0 };
     let Some((task, thread)) = kernel.control_target(request) else { return nothing };
-    if task == observe::current_task(kernel) || kernel.task_entry(task) == 0 {
+    let Some(target) = emit::target(kernel, state, task) else {
+        kernel.task_deallocate(task);
         return nothing;
-    }
-    let Some(target) = emit::target(kernel, state, task) else { return nothing };
-    kernel.task_reference(task);
+    };
     let thread = thread.map_or(0, |thread| observe::thread_number(kernel, state, thread));
     let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
     let pending = Pending { task, port: target.port, correlation, number: target.number, thread };

@@ -82,8 +82,11 @@ impl Sender {
     /// Receives numbers until the child's thread waits for its tracer. Each message is sent before its record, so that the
     /// last one has come when no more do.
     fn until_blocked(&mut self) -> Result<(), Mismatch> {
-        self.number(None)?;
-        while self.number(Some(SETTLED))? {}
+        while self.next == 1 || self.number(Some(SETTLED))? {
+            if self.next == 1 {
+                self.number(None)?;
+            }
+        }
         Ok(())
     }
 
@@ -251,7 +254,7 @@ fn children() -> Result<(), Mismatch> {
 }
 
 /// `msgh_id` of task_create's reply in mach.defs.
-const TASK_CREATE_REPLY: i32 = 2109;
+const TASK_CREATE_REPLY: i32 = 2107;
 
 /// What the traced parent runs. It has its parent's memory but rights of its own.
 fn make_children() {
