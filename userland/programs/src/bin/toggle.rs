@@ -102,7 +102,9 @@ fn move_elsewhere(host: PortName, child: &Child) -> Result<(), Mismatch> {
         last = Some(set);
     }
     println!("toggle: {count} processor sets");
-    let Some(AnyRight::Send(name)) = last.filter(|_| count > 1) else { return Ok(()) };
+    // The second set is there even if it has no processors; nothing assigned to it would run.
+    let processors = stubs::mach_host::host_processors(host).doing("host_processors")?.count();
+    let Some(AnyRight::Send(name)) = last.filter(|_| count > 1 && processors > 1) else { return Ok(()) };
     let set = stubs::mach_host::host_processor_set_priv(host, name.name()).doing("host_processor_set_priv")?;
     stubs::mach_host::task_assign(child.task.name(), set.name(), true).doing("task_assign")?;
     println!("toggle: the child has processors of its own");
