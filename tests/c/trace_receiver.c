@@ -2,7 +2,7 @@
  * A tracer in C: receives trace records with the server stub that the stock MIG makes of trace.defs.
  *
  * It creates a task with a copy of its own memory, sets the task's trace port, lets a thread in it make two RPCs and end, and
- * prints one line for each record until the port has no senders. On a kernel without a trace port it says so.
+ * prints one line for each record until the port has no senders. Its own RPCs on the task and the thread are among them. On a kernel without a trace port it says so.
  */
 #include "mach_support.h"
 
@@ -40,7 +40,8 @@ S_trace_record (mach_port_t trace_port, mach_port_t task, trace_header_t header,
   lost += header.dropped;
   say ("record ");
   say_number (header.sequence);
-  say (header.direction == TRACE_SEND ? ": send" : ": receive");
+  say (header.kind == TRACE_TASK ? ": task" : header.kind == TRACE_THREAD ? ": thread" : ":");
+  say (header.direction == TRACE_SEND ? " send" : " receive");
   say (" msgh_id ");
   say_number (size >= sizeof *traced ? (unsigned long) traced->msgh_id : 0);
   say (" size ");
