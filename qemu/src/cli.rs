@@ -135,7 +135,11 @@ enum Verb {
     /// Show what is here, what is missing, and how to get it.
     Doctor,
     /// Count instructions on the stock and the instrumented kernel and compare with the checked-in ceilings.
-    Bench,
+    Bench {
+        /// Only show which functions of the kernel and of the payload the instructions are in.
+        #[arg(long)]
+        profile: bool,
+    },
     /// Set everything up, check the guest packages and run all tests.
     Test {
         /// Also run the tests of programs and records on the newest kernels of Debian (suite sid), up and smp.
@@ -183,7 +187,7 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)
         }
-        Verb::Bench => cmd::bench::run(&options),
+        Verb::Bench { profile } => cmd::bench::run(&options, profile),
         Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
     }
 }

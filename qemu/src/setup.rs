@@ -112,12 +112,10 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         instrumented_kernel(stock, &payload, &built.target)?
     };
     let machine = Machine {
-        qemu,
-        memory: choices.memory,
         processors: choices.processors,
         kvm: choices.kvm,
         icount: choices.icount,
-        disc: None,
+        ..Machine::plain(qemu, choices.memory)
     };
     let limits = Limits { time: choices.timeout };
     Ok(Prepared { machine, limits, kernel, userland, tables })
@@ -200,6 +198,11 @@ impl Prepared {
     /// The kernel as a boot loader takes it, which stands beside the form for QEMU's own loader.
     pub fn elf64(&self) -> PathBuf {
         self.kernel.with_extension("")
+    }
+
+    /// The file of a program of the archive.
+    pub fn program(&self, name: &str) -> Option<&Path> {
+        self.userland.programs.iter().find(|program| program.name == name).map(|program| program.path.as_path())
     }
 
     /// Names of the programs in the archive.

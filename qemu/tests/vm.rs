@@ -18,7 +18,7 @@ fn play(script: &str, limit: Duration) -> Played {
     let file = directory.path().join("qemu");
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    let machine = Machine { qemu: file, memory: 64, processors: 1, kvm: false, icount: false, disc: None };
+    let machine = Machine::plain(file, 64);
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
     let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut kernel };
     let limits = Limits { time: Some(limit) };
@@ -66,14 +66,7 @@ fn the_time_limit_ends_the_machine() {
 
 #[test]
 fn a_missing_qemu_is_an_error_not_a_panic() {
-    let machine = Machine {
-        qemu: Path::new("/nonexistent/qemu").into(),
-        memory: 64,
-        processors: 1,
-        kvm: false,
-        icount: false,
-        disc: None,
-    };
+    let machine = Machine::plain(Path::new("/nonexistent/qemu").into(), 64);
     let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
     let mut sinks = Sinks { console: &mut nothing.0, trace: &mut nothing.1, kernel: &mut nothing.2 };
     let directory = tempfile::tempdir().unwrap();

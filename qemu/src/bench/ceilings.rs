@@ -43,7 +43,7 @@ impl Ceilings {
 
     /// Judges a figure.
     pub fn judge(&self, figure: &Figure) -> Verdict {
-        match self.of(figure.name) {
+        match self.of(&figure.name) {
             None => Verdict::NoCeiling,
             Some(ceiling) if rounded(figure.value) > ceiling => Verdict::Exceeded,
             Some(ceiling) if figure.value < ceiling - ceiling.abs() * SLACK => Verdict::CouldBeLower,
@@ -73,7 +73,7 @@ pub fn json(figures: &[Figure], ceilings: &Ceilings) -> Value {
             "counted": figure.counted,
             "value": rounded(figure.value),
             "unit": figure.unit,
-            "ceiling": ceilings.of(figure.name),
+            "ceiling": ceilings.of(&figure.name),
         })
     };
     Value::Array(figures.iter().map(one).collect())
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn figure(value: f64) -> Figure {
-        Figure { name: "a", stock: None, ours: value, value, unit: "", counted: "" }
+        Figure { name: "a".into(), stock: None, ours: value, value, unit: "", counted: "" }
     }
 
     #[test]

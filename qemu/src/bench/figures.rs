@@ -1,12 +1,14 @@
 //! From the measurements of both kernels to the figures that have a ceiling.
 
+use std::borrow::Cow;
+
 use crate::bench::results::{BenchError, Results};
 
 /// One figure: what tracing costs, beside the stock kernel's number where there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Its name in the table, in bench.json and in the ceiling file.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The stock kernel's measurement.
     pub stock: Option<f64>,
     /// The instrumented kernel's.
@@ -44,7 +46,7 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     ] {
         let (stock, ours) = (stock.each(base)?, ours.each(case)?);
         let value = (ours - stock) / calls;
-        figures.push(Figure { name, stock: Some(stock), ours, value, unit: MORE, counted: EACH });
+        figures.push(Figure { name: name.into(), stock: Some(stock), ours, value, unit: MORE, counted: EACH });
     }
     for (name, base, case) in [
         ("kernel RPC, client traced, its own thread", "untraced/kernel-rpc", "traced/kernel-rpc"),
@@ -53,7 +55,14 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
         ("task RPC, both traced, whole machine", "untraced/task-rpc", "both-traced/task-rpc"),
     ] {
         let (stock, ours) = (stock.each(base)?, ours.each(case)?);
-        figures.push(Figure { name, stock: Some(stock), ours, value: ours / stock, unit: TIMES, counted: EACH });
+        figures.push(Figure {
+            name: name.into(),
+            stock: Some(stock),
+            ours,
+            value: ours / stock,
+            unit: TIMES,
+            counted: EACH,
+        });
     }
     for (name, small, large) in
         [("recording a byte, 1 KiB to 4 KiB", 1024, 4096), ("recording a byte, 4 KiB to 64 KiB", 4096, 65536)]
@@ -67,11 +76,25 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     ] {
         let many = ours.each(case)?;
         let value = many / alone;
-        figures.push(Figure { name, stock: None, ours: many, value, unit: "times one task traced", counted: EACH });
+        figures.push(Figure {
+            name: name.into(),
+            stock: None,
+            ours: many,
+            value,
+            unit: "times one task traced",
+            counted: EACH,
+        });
     }
     for (name, size) in [("payload text and data", payload.file), ("payload with zeroed memory", payload.memory)] {
         let size = size as f64;
-        figures.push(Figure { name, stock: None, ours: size, value: size, unit: "bytes", counted: "bytes" });
+        figures.push(Figure {
+            name: name.into(),
+            stock: None,
+            ours: size,
+            value: size,
+            unit: "bytes",
+            counted: "bytes",
+        });
     }
     Ok(figures)
 }
@@ -86,7 +109,7 @@ fn per_byte(name: &'static str, stock: &Results, ours: &Results, small: u32, lar
     let copy = more(stock, "untraced", 32, 1024)?;
     let recording = more(ours, "traced", small, large)? - more(stock, "untraced", small, large)?;
     Ok(Figure {
-        name,
+        name: name.into(),
         stock: Some(copy),
         ours: recording,
         value: recording / copy,

@@ -4,6 +4,7 @@ pub mod ceilings;
 pub mod figures;
 pub mod frames;
 pub mod results;
+pub mod steps;
 
 pub use ceilings::{Ceilings, Verdict};
 pub use figures::Figure;

@@ -12,7 +12,7 @@ pub struct Results {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BenchError {
     /// A line that begins with `bench` and goes on otherwise than expected.
-    #[error("line `{line}`: expected `bench NAME TOTAL COUNT`")]
+    #[error("line `{line}`: expected `bench NAME TOTAL COUNT` or `step NUMBER NAME`")]
     Line {
         /// The line.
         line: String,
@@ -22,6 +22,12 @@ pub enum BenchError {
     Missing {
         /// The case.
         case: String,
+    },
+    /// The kernel does not say where its stack is.
+    #[error("where the kernel's stack is: expected percpu_array.active_stack of one processor, found: {why}")]
+    Stack {
+        /// What was found.
+        why: String,
     },
 }
 

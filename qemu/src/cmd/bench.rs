@@ -1,5 +1,6 @@
 //! `cargo qemu bench`: stock and instrumented kernel side by side, in retired instructions, against the ceilings.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -18,6 +19,7 @@ use qemu::ui::Progress;
 use qemu::vm::{self, Input, Sinks};
 
 use crate::cli::{FAILURE, Options};
+use crate::cmd::follow;
 
 /// The guest program that measures.
 const PROGRAM: &str = "bench-rpc";
@@ -39,13 +41,19 @@ const STACKS: [(&str, &str, &str); 6] = [
     ("stack of task_terminate", "hook_ipc_task_terminate", "ipc_task_terminate"),
 ];
 
-pub(crate) fn run(options: &Options) -> Result<u8> {
+pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let choices = Choices { icount: true, kvm: false, ..options.choices() };
+    let linked = payload(&choices)?;
+    let followed = follow::follow(&choices, &linked.kernel)?;
+    if profile {
+        print!("{}", follow::profile(&followed, |address| linked.function(address)));
+        return Ok(0);
+    }
     let ours = measure(&Choices { stock: false, ..choices.clone() })?;
     let stock = measure(&Choices { stock: true, ..choices.clone() })?;
-    let (size, stacks) = payload(&choices)?;
-    let mut figures = figures(&stock, &ours, size)?;
-    figures.extend(stacks);
+    let mut figures = figures(&stock, &ours, linked.size)?;
+    figures.extend(linked.stacks()?);
+    figures.extend(follow::figures(&followed));
     let text = fs::read_to_string(workspace().join(CEILINGS)).with_context(|| format!("reading {CEILINGS}"))?;
     let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {CEILINGS}"))?;
 
@@ -78,8 +86,17 @@ fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// Links the payload for this kernel once more: its size, and what each hook adds to the kernel stack.
-fn payload(choices: &Choices) -> Result<(PayloadSize, Vec<Figure>)> {
+/// The payload, linked once more for the kernel that is measured.
+struct Linked {
+    kernel: KernelElf,
+    symbols: BTreeMap<u64, String>,
+    image: Vec<u8>,
+    /// Where the payload begins.
+    base: u64,
+    size: PayloadSize,
+}
+
+fn payload(choices: &Choices) -> Result<Linked> {
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     let payload = built.builder.payload()?;
@@ -87,20 +104,38 @@ fn payload(choices: &Choices) -> Result<(PayloadSize, Vec<Figure>)> {
     let kernel = KernelElf::parse(instrument::read_kernel(kernel)?)?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
     let segment = &planned.plan.payload;
-    let stacks = Stacks::read(&kernel, &planned.image, segment.vaddr, &planned.symbols);
-    let mut figures = Vec::new();
-    for (name, hook, original) in STACKS {
-        let entry = planned.symbols.iter().find(|(_, symbol)| symbol.as_str() == hook).map(|(&address, _)| address);
-        let entry = entry.with_context(|| format!("the payload has no symbol {hook}"))?;
-        let original = kernel.symbol(original, hook)?.address;
-        let Some(found) = stacks.deeper(entry, original, segment.vaddr) else { bail!("{hook} calls nothing") };
-        let callee = kernel.describe(found.callee);
-        eprintln!("{name}: worst at {}, {} bytes below", callee.trim_end_matches("+0x0"), found.depth);
-        let (ours, value) = (found.depth as f64, found.bytes as f64);
-        let stock = Some(ours - value);
-        figures.push(Figure { name, stock, ours, value, unit: "bytes deeper than stock", counted: "bytes of stack" });
+    let size = PayloadSize { file: segment.filesz, memory: segment.memsz };
+    Ok(Linked { base: segment.vaddr, size, kernel, symbols: planned.symbols, image: planned.image })
+}
+
+impl Linked {
+    /// What each hook adds to the kernel stack.
+    fn stacks(&self) -> Result<Vec<Figure>> {
+        let stacks = Stacks::read(&self.kernel, &self.image, self.base, &self.symbols);
+        let mut figures = Vec::new();
+        for (name, hook, original) in STACKS {
+            let entry = self.symbols.iter().find(|(_, symbol)| symbol.as_str() == hook).map(|(&address, _)| address);
+            let entry = entry.with_context(|| format!("the payload has no symbol {hook}"))?;
+            let original = self.kernel.symbol(original, hook)?.address;
+            let Some(found) = stacks.deeper(entry, original, self.base) else { bail!("{hook} calls nothing") };
+            let callee = self.kernel.describe(found.callee);
+            eprintln!("{name}: worst at {}, {} bytes below", callee.trim_end_matches("+0x0"), found.depth);
+            let (ours, value) = (found.depth as f64, found.bytes as f64);
+            let stock = Some(ours - value);
+            let (name, unit) = (name.into(), "bytes deeper than stock");
+            figures.push(Figure { name, stock, ours, value, unit, counted: "bytes of stack" });
+        }
+        Ok(figures)
     }
-    Ok((PayloadSize { file: segment.filesz, memory: segment.memsz }, figures))
+
+    /// The function of the kernel or the payload that an address belongs to.
+    fn function(&self, address: u64) -> String {
+        let ours = self.symbols.range(..=address).next_back().filter(|_| address >= self.base);
+        // Without the hash at the end of a Rust name.
+        let demangled = |name: &String| format!("{:#}", rustc_demangle::demangle(name));
+        let name = ours.map_or_else(|| self.kernel.describe(address), |(_, name)| demangled(name));
+        name.split('+').next().unwrap_or_default().to_owned()
+    }
 }
 
 fn table(figures: &[Figure], ceilings: &Ceilings) -> String {
@@ -114,7 +149,7 @@ fn table(figures: &[Figure], ceilings: &Ceilings) -> String {
             number(figure.stock),
             number(Some(figure.ours)),
             number(Some(figure.value)),
-            number(ceilings.of(figure.name)),
+            number(ceilings.of(&figure.name)),
             figure.unit,
             if ceilings.judge(figure) == Verdict::Exceeded { "  EXCEEDED" } else { "" },
         ));

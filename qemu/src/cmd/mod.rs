@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod doctor;
+mod follow;
 pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod rpctrace2;

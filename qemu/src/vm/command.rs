@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::vm::gdb;
+
 /// Names of the boot files in the directory QEMU runs in: its `-initrd` syntax gives spaces and commas a meaning, so the
 /// files have names without.
 pub const KERNEL: &str = "kernel.elf32";
@@ -26,9 +28,16 @@ pub struct Machine {
     pub icount: bool,
     /// Boot this disk image through the BIOS and not the files in the directory.
     pub disc: Option<PathBuf>,
+    /// Wait for a debugger at the socket [`gdb::SOCKET`] in the directory before the first instruction.
+    pub debugged: bool,
 }
 
 impl Machine {
+    /// A machine with one emulated processor and so many MiB of memory, and nothing else out of the ordinary.
+    pub const fn plain(qemu: PathBuf, memory: u32) -> Self {
+        Self { qemu, memory, processors: 1, kvm: false, icount: false, disc: None, debugged: false }
+    }
+
     /// QEMU's arguments, to be run in the directory with the boot files.
     pub fn arguments(&self) -> Vec<OsString> {
         let memory = self.memory.to_string();
@@ -54,8 +63,10 @@ impl Machine {
             "-no-reboot",
         ];
         let files: &[&str] = &["-kernel", KERNEL, "-append", "console=com0", "-initrd", &modules];
+        let socket = format!("unix:{},server=on,wait=off", gdb::SOCKET);
+        let debugger: &[&str] = if self.debugged { &["-S", "-gdb", &socket] } else { &[] };
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
-        let mut arguments: Vec<OsString> = fixed.iter().chain(icount).map(OsString::from).collect();
+        let mut arguments: Vec<OsString> = fixed.iter().chain(icount).chain(debugger).map(OsString::from).collect();
         match &self.disc {
             Some(image) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
             None => arguments.extend(files.iter().map(OsString::from)),
@@ -81,10 +92,13 @@ pub fn module_arguments(file: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn machine() -> Machine {
+        Machine::plain("qemu".into(), 512)
+    }
+
     #[test]
     fn emulation_unless_kvm_is_asked_for() {
-        let machine =
-            Machine { qemu: "qemu".into(), memory: 512, processors: 1, kvm: false, icount: false, disc: None };
+        let machine = machine();
         let arguments = machine.arguments();
         assert_eq!(arguments[..6], ["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512"]);
         assert!(!arguments.contains(&"-icount".into()));
@@ -94,14 +108,7 @@ mod tests {
 
     #[test]
     fn a_disc_is_booted_by_the_bios() {
-        let machine = Machine {
-            qemu: "qemu".into(),
-            memory: 512,
-            processors: 1,
-            kvm: false,
-            icount: false,
-            disc: Some("/t/a.iso".into()),
-        };
+        let machine = Machine { disc: Some("/t/a.iso".into()), ..machine() };
         let arguments = machine.arguments();
         assert!(arguments.ends_with(&["-cdrom".into(), "/t/a.iso".into()]));
         assert!(!arguments.contains(&"-kernel".into()));

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod console;
+pub mod gdb;
 pub mod outcome;
 pub mod run;
 

@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod clock;
+pub mod mark;
 pub mod memory;
 pub mod msg;
 pub mod thread;
