@@ -13,6 +13,12 @@ use crate::cmd;
 /// Exit status of this tool's own failures, out of the way of what programs use.
 pub(crate) const FAILURE: u8 = 125;
 
+/// Memory of the machine in MiB, unless something else is asked for.
+const MEMORY: u32 = 512;
+/// The same with several processors: GNU Mach takes the descriptor tables of all but the first from pages below its boot heap
+/// that are free to everybody else (docs/differences.md), which are used late if there are many.
+const MEMORY_SMP: u32 = 2048;
+
 /// Fetches, instruments and boots GNU Mach, and traces the Mach messages of programs on it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo qemu", bin_name = "cargo qemu", version)]
@@ -47,9 +53,9 @@ pub(crate) struct Options {
     /// Build the payload with this feature of its package, for tests of the payload.
     #[arg(long, value_name = "FEATURE", hide = true)]
     payload_feature: Option<String>,
-    /// Memory of the machine in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=65536))]
-    memory: u32,
+    /// Memory of the machine in MiB (default: 512, or 2048 with several processors).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..=65536))]
+    memory: Option<u32>,
     /// Use KVM instead of emulation.
     #[arg(long, conflicts_with = "icount")]
     kvm: bool,
@@ -166,7 +172,7 @@ impl Options {
             processors: self.smp,
             stock: self.stock,
             payload_feature: self.payload_feature.clone(),
-            memory: self.memory,
+            memory: self.memory.unwrap_or(if self.smp > 1 { MEMORY_SMP } else { MEMORY }),
             kvm: self.kvm,
             icount: self.icount,
             timeout: Some(Duration::from_secs(self.timeout)),
@@ -217,7 +223,9 @@ mod tests {
         let parse = |words: &[&str]| Cli::try_parse_from([&["qemu"], words, &["shell"]].concat());
         let options = parse(&["--suite", "sid", "--flavour", "smp", "--smp", "4"]).unwrap().options.choices();
         assert_eq!((options.suite.as_str(), options.flavour, options.processors), ("sid", Flavour::Smp, 4));
+        assert_eq!(options.memory, MEMORY_SMP);
         let options = parse(&[]).unwrap().options.choices();
+        assert_eq!(options.memory, MEMORY);
         assert_eq!((options.suite.as_str(), options.flavour, options.processors), (SUITE, Flavour::Up, 1));
         for wrong in [&["--suite", "../x"][..], &["--suite", ""], &["--kernel", "k", "--suite", "sid"], &["--smp", "0"]]
         {
