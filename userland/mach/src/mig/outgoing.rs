@@ -13,9 +13,6 @@ use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, forget_repl
 /// Id of the notification that a send-once right was destroyed unused: the server died.
 const NOTIFY_SEND_ONCE: u32 = 0o107;
 
-/// `mach_msg` codes from here on mean that the request was sent and the reply was not received.
-const FIRST_RECEIVE_ERROR: u32 = 0x1000_4000;
-
 /// A message being built. The first thing that does not fit is remembered and reported when it is sent.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
@@ -250,18 +247,13 @@ impl<'a> Outgoing<'a> {
         let option = MACH_SEND_MSG | MACH_RCV_MSG | timed | option;
         let answer = mach_msg(self.words, option, size, room, port, timeout.unwrap_or(0), PortName::NULL);
         let forget = || {
-            // A reply that still comes must not be taken for that of a later request.
+            // What still comes must not be taken for that of a later request.
             if reply_to.is_none() {
                 drop(ReceiveRight::from_name(forget_reply_port()));
             }
         };
-        let received = |error: &KernReturn| error.0 as u32 >= FIRST_RECEIVE_ERROR;
-        KernReturn::from_mach_msg(answer).into_result().inspect_err(|error| {
-            // After a send that failed no reply can come, and the port is as good as before.
-            if received(error) {
-                forget();
-            }
-        })?;
+        // A send that failed may have made the reply right already and destroyed it, which is a message to the port, too.
+        KernReturn::from_mach_msg(answer).into_result().inspect_err(|_| forget())?;
         let Self { words, .. } = self;
         let found = (words[3] >> 32) as u32;
         let incoming = Incoming::new(words, KernReturn::MIG_TYPE_ERROR);
