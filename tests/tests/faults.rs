@@ -37,6 +37,20 @@ fn check_output(program: &str, stdout: &str, runs: usize) -> Result<()> {
     Ok(())
 }
 
+/// rpctrace2 says where in the trace records are missing, and the kernel says it on its console.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_loss_is_a_line_of_the_trace() -> Result<()> {
+    for kind in [ALLOCATION, QUEUEING] {
+        let line = ["--icount", "--payload-feature", "faults", "rpctrace2", "faults", "ask", kind, "4"];
+        let run = qemu(&line)?;
+        assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+        assert_eq!(run.stdout.matches("--- 1 record lost ---\n").count(), 1, "kind {kind}:\n{}", run.stdout);
+        assert!(run.stdout.contains("rpctrace2: 1 trace records dropped since boot"), "kind {kind}:\n{}", run.stdout);
+    }
+    Ok(())
+}
+
 macro_rules! sweeps {
     ($($name:ident: $kind:ident, $last:literal, $program:literal;)*) => {$(
         #[test]
@@ -50,5 +64,5 @@ macro_rules! sweeps {
 sweeps! {
     a_record_without_memory_is_counted: ALLOCATION, 40, "ports";
     a_record_that_is_interrupted_is_counted: QUEUEING, 40, "ports";
-    a_message_that_cannot_be_copied_in_is_refused: COPY_IN, 40, "hello";
+    a_message_that_cannot_be_copied_in_is_refused: COPY_IN, 40, "ports";
 }

@@ -2,8 +2,14 @@
 //!
 //! What is excluded, and why, is in docs/differences.md.
 
-use anyhow::{Context, Result};
-use tests::guest::{qemu, setting};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use tests::guest::{Run, qemu, setting};
+
+/// Machines that run at once in the long test.
+const MACHINES: usize = 2;
 
 /// The program's own lines: a hash of everything seen so far. The kernel's remarks about bad names come in between.
 fn hashes(stdout: &str) -> Vec<&str> {
@@ -17,37 +23,68 @@ fn hashes(stdout: &str) -> Vec<&str> {
     stdout.lines().filter(is_hash).collect()
 }
 
-/// Makes the same calls untraced and traced and compares the hashes, one for each 1000 calls.
+/// How many records the tracer says that it received.
+fn records(stdout: &str) -> Option<u32> {
+    stdout.lines().last()?.strip_prefix("drain: ")?.split_once(" records, ")?.0.parse().ok()
+}
+
+/// Makes the same calls untraced and traced and compares the hashes, one for each 1000 calls. Only if they differ is there
+/// a log of each call, of the thousand in which they begin to.
 fn compare(seed: u32, count: u32) -> Result<()> {
     let (seed_word, count_word) = (seed.to_string(), count.to_string());
-    let program = ["fidelity", &seed_word, &count_word];
-    let machine = ["--icount", "--timeout", "3600"];
-    let out = tempfile::NamedTempFile::new()?;
-    let file = out.path().to_string_lossy().into_owned();
-    let untraced = qemu(&[&machine[..], &["run"], &program].concat()).context("untraced")?;
-    let traced = qemu(&[&machine[..], &["rpctrace2", "-c", "-o", &file], &program].concat()).context("traced")?;
-    let (expected, found) = (hashes(&untraced.stdout), hashes(&traced.stdout));
-    assert_eq!(expected.len() as u32, count.div_ceil(1000), "untraced:\n{}{}", untraced.stdout, untraced.stderr);
+    let (plain, traced) = (["run", "fidelity"], ["run", "drain", "fidelity"]);
+    let boot = |program: &[&str], window: &[&str]| -> Result<Run> {
+        let machine = ["--icount", "--timeout", "1800"];
+        qemu(&[&machine[..], program, &[seed_word.as_str(), &count_word], window].concat())
+    };
+    let expected_run = boot(&plain, &[]).context("untraced")?;
+    let found_run = boot(&traced, &[]).context("traced")?;
+    let (expected, found) = (hashes(&expected_run.stdout), hashes(&found_run.stdout));
+    let whole = expected.len() as u32 == count.div_ceil(1000);
+    ensure!(whole, "seed {seed}, untraced:\n{}{}", expected_run.stdout, expected_run.stderr);
     if let Some(index) = (0..expected.len()).find(|&index| found.get(index) != Some(&expected[index])) {
-        let from = index * 1000 + 1;
-        panic!(
-            "seed {seed}: the first difference is among the 1000 calls from {from}: expected {}, found {:?}; `cargo qemu \
-             --icount run fidelity {seed} {count} {from} {}` and the same with rpctrace2 -c show each call\n{}",
-            expected[index],
-            found.get(index),
-            from + 1000,
-            traced.stderr
+        let (from, to) = ((index * 1000 + 1).to_string(), (index * 1000 + 1001).to_string());
+        let window = [from.as_str(), &to];
+        let (expected_run, found_run) = (boot(&plain, &window)?, boot(&traced, &window)?);
+        let calls = |run: &Run| -> Vec<String> {
+            run.stdout.lines().filter(|line| line.contains(" option 0x")).map(str::to_owned).collect()
+        };
+        let (expected, found) = (calls(&expected_run), calls(&found_run));
+        let first = (0..expected.len()).find(|&call| found.get(call) != expected.get(call)).unwrap_or(expected.len());
+        ensure!(
+            false,
+            "seed {seed}: the first difference is among the calls from {from}:\n  untraced {:?}\n  traced   {:?}\n{}",
+            expected.get(first),
+            found.get(first),
+            found_run.stderr
         );
     }
-    assert_eq!(traced.status, untraced.status, "exit status of seed {seed}");
+    ensure!(found_run.status == expected_run.status, "seed {seed}: exit status {:?}", found_run.status);
+    let records = records(&found_run.stdout).context("the tracer's line")?;
+    ensure!(records > count, "seed {seed}: {records} records of {count} calls");
     Ok(())
+}
+
+/// Compares the seeds from 1 to `last`, several at once.
+fn compare_all(last: u32, count: u32) -> Result<()> {
+    let next = AtomicU32::new(1);
+    let work = || -> Result<()> {
+        loop {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed > last {
+                return Ok(());
+            }
+            compare(seed, count)?;
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..MACHINES).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker that does not panic"))
+    })
 }
 
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn pseudo_random_calls_do_the_same_traced_and_untraced() -> Result<()> {
-    if setting("RPCTRACE2_ALL")? == "1" {
-        return (1..=20).try_for_each(|seed| compare(seed, 100_000));
-    }
-    (1..=2).try_for_each(|seed| compare(seed, 2_000))
+    if setting("RPCTRACE2_ALL")? == "1" { compare_all(20, 100_000) } else { compare_all(2, 2_000) }
 }

@@ -2,17 +2,19 @@
 
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
+use mach::boot::{self, TASK_TRACE_PORT};
 use mach::error::KernReturn;
+use mach::mig;
 use mach::msg::{Message, Received};
-use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::exit::terminate;
 use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
 use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
 use mach::thread::{self, Child};
-use trace_port::RecordHeader;
+use mach::{stubs, task_self};
 use trace_port::event::{Direction, EventKind};
 use trace_port::record::{MAX_BODY, Record, wire_size};
+use trace_port::{RecordHeader, TRACE_RECORD_MSGH_ID};
 
 use crate::{Doing, Mismatch};
 
@@ -41,13 +43,12 @@ impl Tracer {
     pub fn new(limit: u32) -> Result<Self, Mismatch> {
         let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
         port.set_queue_limit(limit).doing("mach_port_set_qlimit")?;
-        Ok(Self { port, buffer: alloc::vec![0; wire_size(MAX_BODY) / 8] })
+        Ok(Self { port, buffer: record_buffer() })
     }
 
     /// Sets it as a task's trace port; the only send rights left are the kernel's.
     pub fn trace(&self, task: PortName) -> Result<(), KernReturn> {
-        let right = self.port.make_send()?;
-        task_set_special_port(task, TASK_TRACE_PORT, right.name())
+        trace(task, &self.port)
     }
 
     /// The next record; `None` if none comes in time, or what comes is no record.
@@ -68,6 +69,102 @@ impl Tracer {
         let id = record.message.get(28..32).and_then(|id| id.try_into().ok()).map_or(0, i32::from_le_bytes);
         Ok(Some(Seen { direction: record.direction, kind: record.kind, id, header: record.header }))
     }
+}
+
+/// Makes this port a task's trace port; the only send rights left are the kernel's.
+fn trace(task: PortName, port: &ReceiveRight) -> Result<(), KernReturn> {
+    let right = port.make_send()?;
+    task_set_special_port(task, TASK_TRACE_PORT, right.name())
+}
+
+/// Asks for the notification, to the port itself, that no send right to a trace port is left: of no task, of no record.
+pub fn tell_when_untraced(port: &ReceiveRight) -> Result<(), Mismatch> {
+    let (name, how) = (port.name(), Disposition::MakeSendOnce);
+    let id = MACH_NOTIFY_NO_SENDERS as i32;
+    stubs::mach_port::mach_port_request_notification(task_self(), name, id, 0, name, how)
+        .map(drop)
+        .doing("mach_port_request_notification")
+}
+
+/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
+const MACH_NOTIFY_NO_SENDERS: u32 = 70;
+
+/// What happens to a program that is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A record came; it is in the buffer.
+    Record,
+    /// The program ended, with this status if it could tell one.
+    Ended(Option<i32>),
+    /// Neither it nor a child of it is left.
+    Untraced,
+    /// None of these in time.
+    Nothing,
+}
+
+/// A program of the boot archive that is traced from its first instruction on.
+pub struct Program {
+    task: SendRight,
+    ports: PortSet,
+    // They are in the set.
+    _trace: ReceiveRight,
+    exit: ReceiveRight,
+}
+
+impl Program {
+    /// Starts it; `argv` is each argument followed by NUL. `before` is called right before it runs.
+    pub fn start(argv: &[u8], before: impl FnOnce() -> Result<(), Mismatch>) -> Result<Self, Mismatch> {
+        let ports = PortSet::allocate().doing("mach_port_allocate")?;
+        let trace_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        let exit = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        ports.add(&trace_port).doing("mach_port_move_member")?;
+        ports.add(&exit).doing("mach_port_move_member")?;
+        let task = boot::spawn(argv, true, &exit).doing("boot_spawn")?;
+        trace(task.name(), &trace_port).doing("task_set_special_port")?;
+        tell_when_untraced(&trace_port)?;
+        before()?;
+        stubs::mach::task_resume(task.name()).doing("task_resume")?;
+        Ok(Self { task, ports, _trace: trace_port, exit })
+    }
+
+    /// Waits for what comes next, `patience` milliseconds at most.
+    pub fn next(&self, buffer: &mut [u64], patience: u32) -> Result<Event, Mismatch> {
+        let limit = size_of_val(buffer) as u32;
+        loop {
+            let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT;
+            let answer = mach_msg(buffer, option, 0, limit, self.ports.name(), patience, PortName::NULL);
+            match KernReturn::from_mach_msg(answer) {
+                KernReturn::MACH_RCV_TIMED_OUT => return Ok(Event::Nothing),
+                other => other.into_result().doing("the next record or the program's end")?,
+            }
+            if PortName(buffer[2] as u32) == self.exit.name() {
+                return Ok(Event::Ended(boot::exit_status(buffer)));
+            }
+            match mig::request_id(buffer) {
+                Some(TRACE_RECORD_MSGH_ID) => return Ok(Event::Record),
+                Some(MACH_NOTIFY_NO_SENDERS) => return Ok(Event::Untraced),
+                _ => mach::msg::destroy_body(buffer),
+            }
+        }
+    }
+}
+
+impl Program {
+    /// Ends it, unless it has ended by itself.
+    pub fn terminate(&self) {
+        let _ = stubs::mach::task_terminate(self.task.name());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.terminate();
+    }
+}
+
+/// Room for any record.
+pub fn record_buffer() -> Vec<u64> {
+    alloc::vec![0; wire_size(MAX_BODY) / 8]
 }
 
 /// Takes a task's trace port away.

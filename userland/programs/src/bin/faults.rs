@@ -1,4 +1,5 @@
 //! faults KIND FROM TO PROGRAM [ARGUMENTS]: runs a traced program again and again, and each time another event of it fails.
+//! faults ask KIND N: asks for one fault and makes some calls, for a tracer that is there already.
 //!
 //! KIND is 1 (the allocation of a record), 2 (the queueing of a record) or 3 (the copyin of a message), FROM to TO are the
 //! numbers of the event. Needs a payload with the feature `faults`; without it, it says so and exits with 3. After each run
@@ -11,16 +12,14 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
-use mach::boot::{self, TASK_TRACE_PORT};
 use mach::error::KernReturn;
-use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
+use mach::port::{PortName, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
-use mach::{mig, println, stubs, task_self};
+use mach::{println, stubs, task_self};
+use programs::tracer::{Event, Program, record_buffer};
 use programs::{Doing, Mismatch, expect};
-use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::event::Direction;
-use trace_port::record::{MAX_BODY, Record, wire_size};
+use trace_port::record::Record;
 
 mach::entry!(main);
 
@@ -30,9 +29,8 @@ const NO_FAULTS: i32 = 3;
 const COMMAND: u32 = 0x4000_0000;
 const ANSWER: i32 = 0x0100_0000;
 /// The kinds.
+const ALLOCATION: u32 = 1;
 const COPY_IN: u32 = 3;
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const MACH_NOTIFY_NO_SENDERS: u32 = 70;
 /// `MACH_SEND_INVALID_DATA`: what a copyin that fails means to the program.
 const SEND_INVALID_DATA: u32 = 0x1000_0002;
 /// Milliseconds after which a program is taken to hang.
@@ -48,13 +46,18 @@ struct Outcome {
     refused: u64,
     /// Exit status, unless the program could not tell it.
     status: Option<i32>,
-    /// Whether the sequence numbers had no gap, and how far they would have to go on.
+    /// Whether it waited for something that did not come, and had to be ended.
+    waited: bool,
+    /// Sequence numbers of its first and last record.
     first: u64,
     last: u64,
 }
 
 fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     let number = |index| arguments.get_str(index).and_then(|word| word.parse::<u32>().ok());
+    if arguments.get_str(1) == Some("ask") {
+        return ask_and_call(number(2).doing("a kind")?, number(3).doing("a number")?);
+    }
     let kind = number(1).doing("a kind")?;
     let (from, to) = (number(2).doing("a first number")?, number(3).doing("a last number")?);
     let mut command = Vec::new();
@@ -66,7 +69,7 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
         println!("faults: this kernel's payload has no faults");
         return Ok(NO_FAULTS);
     }
-    let mut buffer = alloc::vec![0u64; wire_size(MAX_BODY) / 8];
+    let mut buffer = record_buffer();
     let whole = run(&command, None, &mut buffer)?;
     println!("faults: {} records, status {:?}", whole.records, whole.status);
     expect("dropped without a fault", 0, whole.dropped)?;
@@ -89,15 +92,20 @@ fn check(kind: u32, n: u32, struck: u64, outcome: &Outcome, whole: &Outcome) -> 
     println!("{n}: {outcome:?}");
     expect(&what("faults"), 1, struck)?;
     if kind == COPY_IN {
-        // The program goes on as it likes; every one of its calls is recorded.
+        // The program goes on as it likes, and may wait for what it failed to ask for; every one of its calls is recorded.
         expect(&what("calls refused"), 1, outcome.refused)?;
+        expect(&what("sequence numbers"), outcome.records, outcome.last + 1 - outcome.first)?;
         return expect(&what("dropped"), 0, outcome.dropped);
     }
+    expect(&what("the program ended by itself"), false, outcome.waited)?;
     expect(&what("the program's exit status"), whole.status, outcome.status)?;
     expect(&what("records and faults"), whole.records, outcome.records + struck)?;
     // Nothing follows the last record to tell of its loss.
     let told = if u64::from(n) == whole.records { 0 } else { struck };
-    expect(&what("dropped"), told, outcome.dropped)
+    expect(&what("dropped"), told, outcome.dropped)?;
+    // A record that was never made has no number, and of a loss at either end the numbers do not tell.
+    let inside = if kind == ALLOCATION || n == 1 { 0 } else { told };
+    expect(&what("sequence numbers"), outcome.records + inside, outcome.last + 1 - outcome.first)
 }
 
 /// How many faults there were since the last time; `None` if the kernel knows no such question.
@@ -108,58 +116,38 @@ fn struck() -> Option<u64> {
     }
 }
 
+/// Makes the nth of a kind fail and then enough calls for it to be lost and told of.
+fn ask_and_call(kind: u32, n: u32) -> Result<i32, Mismatch> {
+    ask(kind, n)?;
+    for _ in 0..n {
+        stubs::mach_port::mach_port_type(task_self(), task_self()).doing("mach_port_type")?;
+    }
+    Ok(0)
+}
+
 /// Makes the nth of a kind fail.
 fn ask(kind: u32, n: u32) -> Result<(), Mismatch> {
     let which = COMMAND | kind << 24 | n;
     stubs::mach::task_set_special_port(task_self(), which as i32, PortName::NULL).doing("asking for a fault")
 }
 
-/// Runs the program traced, with a fault or without.
+/// Runs the program traced, with a fault or without, and reads records until no traced task is left.
 fn run(command: &[u8], fault: Option<(u32, u32)>, buffer: &mut [u64]) -> Result<Outcome, Mismatch> {
-    let ports = PortSet::allocate().doing("mach_port_allocate")?;
-    let trace = ReceiveRight::allocate().doing("mach_port_allocate")?;
-    let exit = ReceiveRight::allocate().doing("mach_port_allocate")?;
-    ports.add(&trace).doing("mach_port_move_member")?;
-    ports.add(&exit).doing("mach_port_move_member")?;
-    let task = boot::spawn(command, true, &exit).doing("boot_spawn")?;
-    let right = trace.make_send().doing("a send right to the trace port")?;
-    stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, right.name()).doing("task_set_special_port")?;
-    drop(right);
-    let before = stubs::mach_port::mach_port_request_notification(
-        task_self(),
-        trace.name(),
-        MACH_NOTIFY_NO_SENDERS as i32,
-        0,
-        trace.name(),
-        Disposition::MakeSendOnce,
-    );
-    drop(before.doing("mach_port_request_notification")?);
-    for kind in 1..=COPY_IN {
-        ask(kind, fault.filter(|fault| fault.0 == kind).map_or(0, |fault| fault.1))?;
-    }
-    stubs::mach::task_resume(task.name()).doing("task_resume")?;
-    let result = follow(&ports, &exit, buffer);
-    let _ = stubs::mach::task_terminate(task.name());
-    result
-}
-
-/// Reads records until no traced task is left.
-fn follow(ports: &PortSet, exit: &ReceiveRight, buffer: &mut [u64]) -> Result<Outcome, Mismatch> {
+    let program = Program::start(command, || {
+        (1..=COPY_IN).try_for_each(|kind| ask(kind, fault.filter(|fault| fault.0 == kind).map_or(0, |fault| fault.1)))
+    })?;
     let mut outcome = Outcome::default();
-    let mut traced = true;
-    while traced || outcome.status.is_none() {
-        let limit = size_of_val(buffer) as u32;
-        let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT;
-        let answer = mach_msg(buffer, option, 0, limit, ports.name(), PATIENCE, PortName::NULL);
-        KernReturn::from_mach_msg(answer).into_result().doing("the next record or the program's end")?;
-        if PortName(buffer[2] as u32) == exit.name() {
-            outcome.status = boot::exit_status(buffer);
-            continue;
-        }
-        match mig::request_id(buffer) {
-            Some(TRACE_RECORD_MSGH_ID) => count(buffer, &mut outcome)?,
-            Some(MACH_NOTIFY_NO_SENDERS) => traced = false,
-            _ => mach::msg::destroy_body(buffer),
+    let (mut traced, mut ended) = (true, false);
+    while traced || !ended {
+        match program.next(buffer, PATIENCE)? {
+            Event::Record => count(buffer, &mut outcome)?,
+            Event::Untraced => traced = false,
+            Event::Ended(status) => (outcome.status, ended) = (status, true),
+            Event::Nothing if !outcome.waited => {
+                outcome.waited = true;
+                program.terminate();
+            }
+            Event::Nothing => return Err(Mismatch::new("the program was terminated and did not end")),
         }
     }
     Ok(outcome)

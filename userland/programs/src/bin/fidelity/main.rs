@@ -149,7 +149,7 @@ impl Run {
             message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
         }
         let mut state = Hash::START;
-        if index.is_multiple_of(16) {
+        if index.is_multiple_of(64) {
             self.world.hash_state(&mut state);
             self.hash.word(state.0);
         }
