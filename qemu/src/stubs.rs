@@ -19,12 +19,13 @@ enum Side {
 }
 
 /// Stub file, `.defs` file, side; userland/mach/src/stubs.rs and userland/programs include them under these names.
-const STUBS: [(&str, &str, Side); 12] = [
+const STUBS: [(&str, &str, Side); 13] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
     ("gnumach.rs", "mach/gnumach.defs", Side::User),
     ("mach4.rs", "mach/mach4.defs", Side::User),
+    ("mach_debug.rs", "mach_debug/mach_debug.defs", Side::User),
     ("device.rs", "device/device.defs", Side::User),
     ("boot.rs", BOOT_DEFS, Side::User),
     ("boot_server.rs", BOOT_DEFS, Side::Server),

@@ -6,6 +6,34 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use tests::guest::{Run, qemu, setting};
 
+/// Gives a symbol another name of the same length, in the symbol table and wherever else the kernel names it.
+fn rename(kernel: &mut [u8], symbol: &str) {
+    let name = format!("\0{symbol}\0").into_bytes();
+    let places: Vec<usize> = (0..kernel.len() - name.len()).filter(|&at| kernel[at..].starts_with(&name)).collect();
+    assert!(!places.is_empty(), "no symbol {symbol} in the kernel");
+    places.into_iter().for_each(|at| kernel[at + name.len() - 2] = b'#');
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_kernel_that_lacks_something_is_refused_with_the_full_list() -> Result<()> {
+    let lacking = ["ipc_kobject_server", "ipc_mqueue_send", "mach_msg_trap"];
+    let mut kernel = std::fs::read(setting("RPCTRACE2_KERNEL")?)?;
+    lacking.iter().for_each(|symbol| rename(&mut kernel, symbol));
+    let folder = tempfile::tempdir()?;
+    let (file, out) = (folder.path().join("doctored"), folder.path().join("out"));
+    std::fs::write(&file, &kernel)?;
+    let run = qemu(&["instrument", &file.to_string_lossy(), "-o", &out.to_string_lossy()])?;
+    assert_eq!(run.status, Some(125), "{}", run.stderr);
+    for symbol in lacking {
+        let line =
+            run.stderr.lines().find(|line| line.contains(&format!("symbol {symbol} ")) && line.contains("missing"));
+        assert!(line.is_some(), "expected a line about {symbol}:\n{}", run.stderr);
+    }
+    assert!(!out.exists(), "nothing is written");
+    Ok(())
+}
+
 fn one_line(text: &str) -> &str {
     assert_eq!(text.lines().count(), 1, "expected one line, found:\n{text}");
     text.trim_end()

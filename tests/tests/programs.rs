@@ -29,7 +29,7 @@ macro_rules! programs {
         #[test]
         #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
         fn $name() -> Result<()> {
-            check(stringify!($name), $order)
+            check(&stringify!($name).replace('_', "-"), $order)
         }
     )*};
 }
@@ -41,6 +41,7 @@ programs! {
     ping: Order::WithinTasks;
     timeouts: Order::Whole;
     threads: Order::Nothing;
+    reply_port: Order::Whole;
 }
 
 /// The kernel raises an exception, the boot server reports it and ends the task, traced or not.
@@ -58,7 +59,7 @@ fn crash() -> Result<()> {
     let trace = std::fs::read_to_string(out.path())?;
     let raised = "crash[1] (task exception) -> exception_raise(exception_port: bootstrap, ";
     assert!(trace.contains(raised), "expected {raised:?} in:\n{trace}");
-    Ok(())
+    golden::compare(&golden_file("crash"), &normalise::trace(&trace, Order::Whole))
 }
 
 /// Both kinds of exception, refused on the thread's port and answered on the task's, and the program goes on.
@@ -78,14 +79,14 @@ fn catch() -> Result<()> {
     ] {
         assert!(trace.contains(expected), "expected {expected:?} in:\n{trace}");
     }
-    Ok(())
+    golden::compare(&golden_file("catch"), &normalise::trace(&trace, Order::Nothing))
 }
 
 /// Programs that are tracers of their own and check the trace port itself.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn tracers() -> Result<()> {
-    for program in ["trace-port", "backpressure", "chain"] {
+    for program in ["trace-port", "backpressure", "chain", "leaks", "trace-boot"] {
         let run = qemu(&["--icount", "run", program, "${host-port}"])?;
         assert_eq!(run.status, Some(0), "`{program}`:\n{}{}", run.stdout, run.stderr);
     }

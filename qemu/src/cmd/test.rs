@@ -20,13 +20,17 @@ use crate::cli::FAILURE;
 /// Steps before the first test.
 const STEPS: u64 = 8;
 
-/// What `--all` adds: a name, the kernel, and the options for `cargo qemu` that lead to it.
-const NEWEST: &[(&str, Flavour, &str)] = &[
-    ("the newest kernel for one processor", Flavour::Up, "--suite sid"),
-    ("the newest kernel for several, one there", Flavour::Smp, "--suite sid --flavour smp"),
-    ("the newest kernel for several, two there", Flavour::Smp, "--suite sid --flavour smp --smp 2"),
-    ("the newest kernel for several, four there", Flavour::Smp, "--suite sid --flavour smp --smp 4"),
+/// What `--all` adds: a name, the kernel, the options for `cargo qemu` that lead to it, and the tests.
+const NEWEST: &[(&str, Flavour, &str, &[&str])] = &[
+    ("the newest kernel for one processor", Flavour::Up, "--suite sid", WITH_FIDELITY),
+    ("the newest kernel for several, one there", Flavour::Smp, "--suite sid --flavour smp", PROGRAMS),
+    ("the newest kernel for several, two there", Flavour::Smp, "--suite sid --flavour smp --smp 2", WITH_FIDELITY),
+    ("the newest kernel for several, four there", Flavour::Smp, "--suite sid --flavour smp --smp 4", PROGRAMS),
 ];
+/// Tests that depend on the kernel.
+const PROGRAMS: &[&str] = &["--test", "programs", "--test", "trace_defs"];
+/// The long one as well, which is not for machines with more processors than the host has.
+const WITH_FIDELITY: &[&str] = &["--test", "programs", "--test", "trace_defs", "--test", "fidelity"];
 
 /// Disk images that are booted through GRUB: name, options of the machine, options of the image.
 const IMAGES: &[(&str, &[&str], &[&str])] =
@@ -92,11 +96,11 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         command.env("GNUMACH_DEFS_ALL", all_defs(&cache, &built.defs)?);
         run_step("the interfaces of every version against the real MIG", &mut command, &mut failed)?;
     }
-    for (name, flavour, options) in if all { NEWEST } else { &[] } {
+    for (name, flavour, options, tests) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
         eprintln!("kernel of {} {}", package.name, package.version);
         let mut command = cargo();
-        command.args(["test", "-p", "tests", "--test", "programs", "--test", "trace_defs", "--no-fail-fast"]);
+        command.args(["test", "-p", "tests"]).args(*tests).arg("--no-fail-fast");
         command.current_dir(workspace()).envs(variables.clone()).env("RPCTRACE2_OPTIONS", options);
         command.args(["--", "--include-ignored"]).args(arguments);
         run_step(name, &mut command, &mut failed)?;

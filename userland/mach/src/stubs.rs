@@ -27,6 +27,8 @@ generated! {
     gnumach => "gnumach.rs";
     /// mach4.defs: sampling and proxy objects.
     mach4 => "mach4.rs";
+    /// mach_debug.defs: what the kernel knows about itself.
+    mach_debug => "mach_debug.rs";
     /// device.defs: devices.
     device => "device.rs";
     /// boot.defs: our own boot server, as its clients call it.

@@ -30,14 +30,26 @@ pub fn spawn(body: impl FnOnce() + Send + 'static) -> Result<SendRight> {
 pub fn fork(body: impl FnOnce() + Send + 'static) -> Result<Child> {
     let prepared = Prepared::new(body)?;
     let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);
-    let thread = match create(task.name(), &prepared) {
-        Ok(thread) => thread,
-        Err(error) => {
-            let _ = crate::sys::trap::task_terminate(task.name());
-            return Err(error);
-        }
-    };
+    let thread = first_of(&task, &prepared)?;
     Ok(Child { task, thread })
+}
+
+/// The same with a second thread; its control port comes with the child.
+pub fn fork_two(
+    first: impl FnOnce() + Send + 'static,
+    second: impl FnOnce() + Send + 'static,
+) -> Result<(Child, SendRight)> {
+    let (first, second) = (Prepared::new(first)?, Prepared::new(second)?);
+    let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);
+    let (thread, other) = (first_of(&task, &first)?, first_of(&task, &second)?);
+    Ok((Child { task, thread }, other))
+}
+
+/// A thread without which its task is of no use.
+fn first_of(task: &SendRight, prepared: &Prepared) -> Result<SendRight> {
+    create(task.name(), prepared).inspect_err(|_| {
+        let _ = crate::sys::trap::task_terminate(task.name());
+    })
 }
 
 /// A task made by [`fork`].

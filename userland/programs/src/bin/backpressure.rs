@@ -11,9 +11,9 @@ extern crate alloc;
 use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::Received;
-use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::trap::{mach_task_self, task_create, task_terminate};
+use mach::sys::trap::task_terminate;
 use mach::thread::Child;
 use mach::{println, stubs, task_self};
 use programs::tracer::{FIRST, Tracer, child, give, number, send, untrace};
@@ -31,24 +31,18 @@ const RECORD: u32 = 1024;
 const SETTLED: u32 = 200;
 /// `MACH_PORT_QLIMIT_DEFAULT` of port.h.
 const QUEUE_DEFAULT: u32 = 5;
-/// Tasks that can be traced at once.
-const CAPACITY: usize = 256;
-/// Children that a traced task makes.
-const CHILDREN: u32 = 500;
 /// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
 const TYPE_DEAD_NAME: u32 = 0x0010_0000;
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const NOTIFY_NO_SENDERS: i32 = 0o106;
 
 fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     full_queue()?;
+    dead_thread()?;
+    suspended()?;
     dead_port()?;
     moved_port()?;
     own_trace()?;
     each_other()?;
-    children()?;
-    capacity()?;
-    Ok(())
+    dead_tracer()
 }
 
 /// A child that sends numbers, traced to a queue of one record.
@@ -60,11 +54,16 @@ struct Sender {
 
 impl Sender {
     fn start(tracer: &Tracer) -> Result<Self, Mismatch> {
+        Self::start_with(|task| tracer.trace(task))
+    }
+
+    /// The same, traced by `trace`.
+    fn start_with(trace: impl FnOnce(PortName) -> Result<(), KernReturn>) -> Result<Self, Mismatch> {
         let data = ReceiveRight::allocate().doing("mach_port_allocate")?;
         data.set_queue_limit(16).doing("mach_port_set_qlimit")?;
         let child = child(send_numbers)?;
         give(&child, FIRST, data.name(), Disposition::MakeSend)?;
-        tracer.trace(child.task.name()).doing("task_set_special_port")?;
+        trace(child.task.name()).doing("task_set_special_port")?;
         child.resume().doing("thread_resume")?;
         Ok(Self { child, data, next: 1 })
     }
@@ -158,6 +157,41 @@ fn full_queue() -> Result<(), Mismatch> {
     Ok(())
 }
 
+/// Ends a blocked thread alone; its task stays.
+fn dead_thread() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    let mut sender = Sender::start(&tracer)?;
+    sender.until_blocked()?;
+    let thread = sender.child.thread.name();
+    stubs::mach::thread_terminate(thread).doing("thread_terminate with a full queue")?;
+    let kind = stubs::mach_port::mach_port_type(task_self(), thread).doing("mach_port_type")?;
+    expect("type of the right to a terminated thread", TYPE_DEAD_NAME, kind)?;
+    let left = stubs::mach::task_threads(sender.child.task.name()).doing("task_threads")?.count();
+    expect("threads left", 0, left)?;
+    sender.end()?;
+    println!("backpressure: thread_terminate works on a waiting thread");
+    Ok(())
+}
+
+/// A suspended task does not run when there is room again, and does when it is resumed.
+fn suspended() -> Result<(), Mismatch> {
+    let mut tracer = Tracer::new(1)?;
+    let mut sender = Sender::start(&tracer)?;
+    sender.until_blocked()?;
+    let task = sender.child.task.name();
+    stubs::mach::task_suspend(task).doing("task_suspend of a waiting thread")?;
+    while tracer.record(Some(SETTLED))?.is_some() {}
+    expect("a number of a suspended task", false, sender.number(Some(SETTLED))?)?;
+    stubs::mach::task_resume(task).doing("task_resume")?;
+    // The record of this call, which has filled the queue, may be the first in it.
+    while !sender.number(Some(0))? {
+        tracer.record(Some(0))?;
+    }
+    sender.end()?;
+    println!("backpressure: task_suspend holds a thread whose record waited, task_resume lets it go on");
+    Ok(())
+}
+
 fn dead_port() -> Result<(), Mismatch> {
     let tracer = Tracer::new(1)?;
     let mut sender = Sender::start(&tracer)?;
@@ -225,64 +259,34 @@ fn each_other() -> Result<(), Mismatch> {
     Ok(())
 }
 
-fn children() -> Result<(), Mismatch> {
-    let mut tracer = Tracer::new(16)?;
-    let parent = child(make_children)?;
-    tracer.trace(parent.task.name()).doing("task_set_special_port")?;
-    let port = tracer.port.name();
-    let before = stubs::mach_port::mach_port_request_notification(
-        task_self(),
-        port,
-        NOTIFY_NO_SENDERS,
-        0,
-        port,
-        Disposition::MakeSendOnce,
-    );
-    drop(before.doing("mach_port_request_notification")?);
-    parent.resume().doing("thread_resume")?;
-    let (mut made, mut dropped) = (0, 0);
-    // What is no record is the notification that no right to the port is left: none of an entry, none of a record.
-    while let Some(record) = tracer.record(None)? {
-        made += u32::from(record.id == TASK_CREATE_REPLY && record.header.retval.get() == 0);
-        dropped += record.header.dropped.get();
-    }
-    expect("children made, and records lost", (CHILDREN, 0), (made, dropped))?;
-    let kind = stubs::mach_port::mach_port_type(task_self(), parent.task.name()).doing("mach_port_type")?;
-    expect("type of the right to the parent", TYPE_DEAD_NAME, kind)?;
-    println!("backpressure: {CHILDREN} children of a traced task leave no right to the trace port behind");
+/// Another task receives a few records, stops, and is ended while the traced thread waits for it.
+fn dead_tracer() -> Result<(), Mismatch> {
+    let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    port.set_queue_limit(1).doing("mach_port_set_qlimit")?;
+    let right = port.make_send().doing("a send right")?;
+    let tracer = child(read_some_records)?;
+    give(&tracer, FIRST, port.into_name(), Disposition::MoveReceive)?;
+    let trace = |task| mach::sys::trap::task_set_special_port(task, TASK_TRACE_PORT, right.name());
+    let mut sender = Sender::start_with(trace)?;
+    tracer.resume().doing("thread_resume")?;
+    sender.until_blocked()?;
+    expect("numbers while the tracer received", true, sender.next > 2)?;
+    task_terminate(tracer.task.name()).doing("task_terminate of the tracer")?;
+    sender.runs()?;
+    let port = stubs::mach::task_get_special_port(sender.child.task.name(), TASK_TRACE_PORT);
+    expect("the trace port of a dead tracer", PortName::NULL, port.doing("task_get_special_port")?.name())?;
+    sender.end()?;
+    println!("backpressure: the death of the tracer's task frees the thread and ends the trace");
     Ok(())
 }
 
-/// `msgh_id` of task_create's reply in mach.defs.
-const TASK_CREATE_REPLY: i32 = 2107;
-
-/// What the traced parent runs. It has its parent's memory but rights of its own.
-fn make_children() {
-    let this = mach_task_self();
-    for _ in 0..CHILDREN {
-        let Ok(task) = stubs::mach::task_create(this, false).map(SendRight::into_name) else { break };
-        if stubs::mach::task_terminate(task).is_err() || stubs::mach_port::mach_port_deallocate(this, task).is_err() {
-            break;
-        }
+/// What that tracer runs.
+fn read_some_records() {
+    let port = ReceiveRight::from_name(FIRST);
+    for _ in 0..8 {
+        let _ = Received::receive(&port, RECORD, None);
     }
-}
-
-fn capacity() -> Result<(), Mismatch> {
-    let tracer = Tracer::new(1)?;
-    let mut tasks = alloc::vec::Vec::new();
-    for index in 0..=CAPACITY {
-        let task = SendRight::from_name(task_create(task_self(), false).doing("task_create")?);
-        let answer = tracer.trace(task.name());
-        tasks.push(task);
-        if index == CAPACITY {
-            expect_error("the task after the last", KernReturn::KERN_RESOURCE_SHORTAGE, answer)?;
-        } else {
-            answer.doing("task_set_special_port")?;
-        }
+    loop {
+        mach::sys::trap::thread_switch();
     }
-    for task in &tasks {
-        task_terminate(task.name()).doing("task_terminate")?;
-    }
-    println!("backpressure: {CAPACITY} tasks are traced at once, and one more is refused");
-    Ok(())
 }

@@ -1,19 +1,22 @@
 //! chain: follows one RPC across three tasks by its correlation number.
 //!
-//! A client asks a server, which passes the request on, reply right included, to a third task, whose thread answers the client.
-//! This program traces all three and checks that the six records have one correlation number, in the order of cause and effect.
+//! A client asks a server, which passes the request on, reply right included, to a third task, where one thread receives it and
+//! another one answers the client. This program traces all three and checks that the six records have one correlation number,
+//! in the order of cause and effect.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use mach::error::KernReturn;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::println;
 use mach::rt::arguments::Arguments;
-use mach::thread::Child;
+use mach::thread::{self, Child};
 use programs::tracer::{FIRST, SECOND, Seen, Tracer, child, give};
 use programs::{Doing, Mismatch, expect};
 use trace_port::event::{Direction, EventKind};
@@ -29,7 +32,8 @@ const LIMIT: u32 = 64;
 
 fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     let mut tracer = Tracer::new(16)?;
-    let (client, server, last) = (child(client)?, child(server)?, child(last)?);
+    let (client, server) = (child(client)?, child(server)?);
+    let (last, answerer) = thread::fork_two(receive_last, answer).doing("making a child with two threads")?;
     for task in [&client, &server, &last] {
         tracer.trace(task.task.name()).doing("task_set_special_port")?;
     }
@@ -39,6 +43,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     give(&server, SECOND, to_last.name(), Disposition::CopySend)?;
     let reply = ReceiveRight::allocate().doing("mach_port_allocate")?;
     give(&client, FIRST, reply.into_name(), Disposition::MoveReceive)?;
+    mach::stubs::mach::thread_resume(answerer.name()).doing("starting the other thread")?;
     for task in [&last, &server, &client] {
         task.resume().doing("starting a task")?;
     }
@@ -87,7 +92,9 @@ fn check(seen: &[Seen]) -> Result<(), Mismatch> {
     }
     let task = |step: usize| seen[step].header.task.get();
     expect("the tasks of each message", [task(0), task(1), task(3)], [task(5), task(2), task(4)])?;
-    expect("three tasks", true, task(0) != task(1) && task(1) != task(3) && task(3) != task(0))
+    expect("three tasks", true, task(0) != task(1) && task(1) != task(3) && task(3) != task(0))?;
+    let thread = |step: usize| seen[step].header.thread.get();
+    expect("another thread answers than received", true, thread(3) != thread(4) && thread(3) != 0 && thread(4) != 0)
 }
 
 fn client() {
@@ -107,10 +114,21 @@ fn server() {
     wait_for_ever()
 }
 
-fn last() {
+/// The reply right that one thread of the last task received, for the other.
+static REPLY: AtomicU32 = AtomicU32::new(0);
+
+fn receive_last() {
     if let Ok(request) = Received::receive(&ReceiveRight::from_name(FIRST), LIMIT, None) {
-        let _ = Message::new(ANSWER, request.reply_port(), Disposition::MoveSendOnce).send(None);
+        REPLY.store(request.reply_port().0, Ordering::SeqCst);
     }
+    wait_for_ever()
+}
+
+fn answer() {
+    while REPLY.load(Ordering::SeqCst) == 0 {
+        mach::sys::trap::thread_switch();
+    }
+    let _ = Message::new(ANSWER, PortName(REPLY.load(Ordering::SeqCst)), Disposition::MoveSendOnce).send(None);
     wait_for_ever()
 }
 

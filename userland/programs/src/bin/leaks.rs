@@ -1,0 +1,122 @@
+//! leaks HOST_PORT: 10,000 children of a traced task, then as many traced tasks as there may be: nothing is left behind.
+//!
+//! A tracer of its own; run it untraced. What could be left is a right to the trace port (the no-senders notification tells),
+//! an entry of a traced task (256 tasks can still be traced), a name in this task, and memory (host_slab_info).
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use mach::error::KernReturn;
+use mach::mig::Item;
+use mach::port::{PortName, Right, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::stubs::mach_debug::{cache_info_t, host_slab_info};
+use mach::sys::trap::{mach_task_self, task_create, task_terminate};
+use mach::{println, stubs, task_self};
+use programs::tracer::{Tracer, child, tell_when_untraced};
+use programs::{Doing, Mismatch, expect, expect_error};
+
+mach::entry!(main);
+
+/// Children that a traced task makes.
+const CHILDREN: u32 = 10_000;
+/// Children made before memory is counted, for what is made once and kept.
+const FIRST_CHILDREN: u32 = 300;
+/// Objects by which a cache may grow meanwhile: far less than one for each child.
+const GROWTH: u64 = 100;
+/// Tasks that can be traced at once.
+const CAPACITY: usize = 256;
+/// More caches than any kernel has.
+const CACHES: usize = 256;
+/// `msgh_id` of task_create's reply in mach.defs.
+const TASK_CREATE_REPLY: i32 = 2107;
+
+fn main(arguments: Arguments) -> Result<(), Mismatch> {
+    let host = arguments.get_str(1).and_then(|name| name.parse().ok()).map(PortName).doing("the host's port")?;
+    let mut tracer = Tracer::new(16)?;
+    children(&mut tracer, FIRST_CHILDREN)?;
+    capacity(&tracer)?;
+    let (names, before) = (names()?, slabs(host)?);
+    children(&mut tracer, CHILDREN)?;
+    let (names_after, after) = (self::names()?, slabs(host)?);
+    expect("names of this task", names, names_after)?;
+    println!("leaks: {CHILDREN} children of a traced task leave no right and no name behind");
+    let grown: Vec<_> = after.iter().filter(|(name, objects)| *objects > objects_of(&before, name) + GROWTH).collect();
+    expect("caches that grew by more than a few objects", Vec::new(), grown)?;
+    expect("caches looked at", true, after.len() > 20)?;
+    println!("leaks: no cache of the kernel has grown by more than {GROWTH} objects");
+    capacity(&tracer)?;
+    println!("leaks: {CAPACITY} tasks are traced at once, and one more is refused");
+    Ok(())
+}
+
+/// A traced task makes children, which are traced, too, and ends them and itself.
+fn children(tracer: &mut Tracer, count: u32) -> Result<(), Mismatch> {
+    let body = if count == CHILDREN { || make_children(CHILDREN) } else { || make_children(FIRST_CHILDREN) };
+    let parent = child(body)?;
+    tracer.trace(parent.task.name()).doing("task_set_special_port")?;
+    tell_when_untraced(&tracer.port)?;
+    parent.resume().doing("thread_resume")?;
+    let (mut made, mut dropped) = (0, 0);
+    // What is no record is the notification that no right to the port is left: none of an entry, none of a record.
+    while let Some(record) = tracer.record(None)? {
+        made += u32::from(record.id == TASK_CREATE_REPLY && record.header.retval.get() == 0);
+        dropped += record.header.dropped.get();
+    }
+    expect("children made, and records lost", (count, 0), (made, dropped))?;
+    let refs = stubs::mach_port::mach_port_get_refs(task_self(), parent.task.name(), Right::DeadName as u32);
+    expect("references of the dead parent's name", Ok(1), refs)
+}
+
+/// What the traced parent runs. It has its parent's memory but rights of its own.
+fn make_children(count: u32) {
+    let this = mach_task_self();
+    for _ in 0..count {
+        let Ok(task) = stubs::mach::task_create(this, false).map(SendRight::into_name) else { break };
+        if stubs::mach::task_terminate(task).is_err() || stubs::mach_port::mach_port_deallocate(this, task).is_err() {
+            break;
+        }
+    }
+}
+
+/// How many names this task has.
+fn names() -> Result<usize, Mismatch> {
+    Ok(stubs::mach_port::mach_port_names(task_self()).doing("mach_port_names")?.names.as_slice().len() / 4)
+}
+
+/// The kernel's caches and how many objects each has.
+fn slabs(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
+    let mut caches = alloc::vec![cache_info_t::read(&[0; cache_info_t::SIZE]); CACHES];
+    let count = host_slab_info(host, &mut caches).doing("host_slab_info")?;
+    let caches = caches.iter().take(count);
+    Ok(caches.map(|cache| (name(&cache.name), cache.nr_objs)).collect())
+}
+
+fn name(bytes: &[u8]) -> String {
+    bytes.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect()
+}
+
+fn objects_of(caches: &[(String, u64)], name: &str) -> u64 {
+    caches.iter().find(|cache| cache.0 == name).map_or(0, |cache| cache.1)
+}
+
+/// Traces as many tasks as there may be, and one more.
+fn capacity(tracer: &Tracer) -> Result<(), Mismatch> {
+    let mut tasks = Vec::new();
+    for index in 0..=CAPACITY {
+        let task = SendRight::from_name(task_create(task_self(), false).doing("task_create")?);
+        let answer = tracer.trace(task.name());
+        tasks.push(task);
+        if index == CAPACITY {
+            expect_error("the task after the last", KernReturn::KERN_RESOURCE_SHORTAGE, answer)?;
+        } else {
+            answer.doing("task_set_special_port")?;
+        }
+    }
+    tasks.iter().try_for_each(|task| task_terminate(task.name())).doing("task_terminate")
+}
