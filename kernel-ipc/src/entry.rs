@@ -1,13 +1,14 @@
 //! Where the kernel enters the payload: the hook symbols of `payload_abi::HOOKS`, and nothing else.
 //!
-//! The stubs of traps test two flags and jump to the original with every register and stack argument in place. For a traced
-//! task `cld` comes first, because `syscall` does not clear the direction flag a user may have set.
+//! The stubs jump to the original with every register and stack argument in place unless a traced task is concerned. The two
+//! on the path of every message go through a pointer, which leads to the original while nobody is traced. For a traced task
+//! `cld` comes first, because `syscall` does not clear the direction flag a user may have set.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use crate::gnumach::mach::{self, Mach};
-use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, time};
+use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, objects, time};
 use crate::hooks::{exception, kobject, lifecycle, message, receive, special_port};
 use crate::state::State;
 
@@ -16,28 +17,96 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 
 macro_rules! stub {
     ($symbol:literal, $original:literal, $traced:literal) => {
+        stub!(
+            $symbol, $original, $traced,
+            "cmp dword ptr [rip + {state} + {traced}], 0", concat!("je ", $original);
+            state = sym STATE,
+            traced = const State::TRACED_OFFSET
+        );
+    };
+    ($symbol:literal, $original:literal, $traced:literal, $($first:expr),*; $($operand:tt)*) => {
         global_asm!(
             concat!(".globl ", $symbol),
             concat!(".type ", $symbol, ", @function"),
             concat!($symbol, ":"),
-            "cmp dword ptr [rip + {state} + {traced}], 0",
-            concat!("je ", $original),
+            $($first,)*
             // mov rax, segment:[address]: see payload_abi::link_symbols.
             ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04, 0x25",
             ".long rpctrace2_current_thread_address",
-            "mov rax, qword ptr [rax + rpctrace2_thread_task]",
-            "cmp dword ptr [rax + rpctrace2_task_entry], 0",
+            "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
+            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
             concat!("je ", $original),
             "cld",
             $traced,
             concat!(".size ", $symbol, ", . - ", $symbol),
-            state = sym STATE,
-            traced = const State::TRACED_OFFSET,
+            $($operand)*
         );
     };
 }
 
-stub!("hook_mach_msg_trap", "mach_msg_trap", "jmp rpctrace2_mach_msg");
+/// Code of the kernel or of this file that a hook goes on to.
+type Next = AtomicPtr<()>;
+
+const fn next(code: *const ()) -> Next {
+    AtomicPtr::new(code.cast_mut())
+}
+
+macro_rules! through {
+    ($symbol:literal, $next:ident) => {
+        global_asm!(
+            concat!(".globl ", $symbol),
+            concat!(".type ", $symbol, ", @function"),
+            concat!($symbol, ":"),
+            "jmp qword ptr [rip + {next}]",
+            concat!(".size ", $symbol, ", . - ", $symbol),
+            next = sym $next,
+        );
+    };
+}
+
+static MACH_MSG: Next = next(mach_msg_trap as *const ());
+static KOBJECT_SERVER: Next = next(ipc_kobject_server as *const ());
+
+through!("hook_mach_msg_trap", MACH_MSG);
+through!("hook_ipc_kobject_server", KOBJECT_SERVER);
+
+stub!("rpctrace2_mach_msg_trap", "mach_msg_trap", "jmp rpctrace2_mach_msg",;);
+
+// Is the request for a traced task's control port, or for one that needs a closer look? Without locks, on a kernel for one
+// processor: whoever ends the object clears its type in the port first, and nothing comes between two of these instructions.
+global_asm!(
+    ".type rpctrace2_kobject_filter, @function",
+    "rpctrace2_kobject_filter:",
+    "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
+    "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
+    "jne 2f",
+    "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
+    "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+    "je ipc_kobject_server",
+    "jmp rpctrace2_kobject_server",
+    // A thread's port, one whose object is gone, or another kind.
+    "2: ja ipc_kobject_server",
+    "jmp rpctrace2_kobject_server",
+    ".size rpctrace2_kobject_filter, . - rpctrace2_kobject_filter",
+    remote = const mach::MSGH_REMOTE_PORT,
+    task = const objects::IKOT_TASK,
+);
+
+/// Leads the hooks on the path of every message to the payload, or past it. Either is right at any time for who is not traced.
+pub(crate) fn watch(watching: bool) {
+    unsafe extern "C" {
+        fn rpctrace2_mach_msg_trap();
+        fn rpctrace2_kobject_filter();
+    }
+    let lead = |next: &Next, code: *const ()| next.store(code.cast_mut(), Relaxed);
+    lead(&MACH_MSG, if watching { rpctrace2_mach_msg_trap as *const () } else { mach_msg_trap as *const () });
+    let kobject_server = match (watching, mach::has_locks()) {
+        (false, _) => ipc_kobject_server as *const (),
+        (true, false) => rpctrace2_kobject_filter as *const (),
+        (true, true) => rpctrace2_kobject_server as *const (),
+    };
+    lead(&KOBJECT_SERVER, kobject_server);
+}
 
 macro_rules! emulation {
     ($($symbol:literal => $original:literal;)*) => {
@@ -69,6 +138,7 @@ unsafe extern "C" {
     fn ipc_task_init(task: usize, parent: usize);
     fn ipc_task_terminate(task: usize);
     fn ipc_kobject_server(request: usize) -> usize;
+    fn mach_msg_trap();
     fn exception_raise(port: usize, thread: usize, task: usize, exception: i32, code: i32, subcode: i64) -> !;
     fn exception_parse_reply(reply: usize) -> u32;
     fn thread_syscall_return(result: u32) -> !;
@@ -134,7 +204,6 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
     if task == 0 {
         return mr::KERN_INVALID_ARGUMENT;
     }
-    KOBJECT_SERVER.store(rpctrace2_kobject_server as *const () as *mut (), Relaxed);
     time::watch();
     special_port::set(&Mach, &STATE, Task(task), Port(port))
 }
@@ -164,30 +233,9 @@ extern "C" fn hook_ipc_task_terminate(task: usize) {
     }
 }
 
-/// Where `hook_ipc_kobject_server` goes on: to the original until the first trace port is set, so that until then it costs
-/// one instruction.
-static KOBJECT_SERVER: AtomicPtr<()> = AtomicPtr::new(ipc_kobject_server as *const () as *mut ());
-
-global_asm!(
-    ".globl hook_ipc_kobject_server",
-    ".type hook_ipc_kobject_server, @function",
-    "hook_ipc_kobject_server:",
-    "jmp qword ptr [rip + {next}]",
-    ".size hook_ipc_kobject_server, . - hook_ipc_kobject_server",
-    next = sym KOBJECT_SERVER,
-);
-
 #[unsafe(no_mangle)]
 extern "C" fn rpctrace2_kobject_server(request: usize) -> usize {
-    if !STATE.any_traced() {
-        // SAFETY: the caller's own argument.
-        return unsafe { ipc_kobject_server(request) };
-    }
-    let pending = kobject::requested(&Mach, &STATE, Kmsg(request));
-    // SAFETY: the caller's own argument.
-    let reply = unsafe { ipc_kobject_server(request) };
-    kobject::replied(&Mach, &STATE, &pending, (reply != 0).then_some(Kmsg(reply)));
-    reply
+    kobject::serve(&Mach, &STATE, Kmsg(request), 0).map_or(0, |reply| reply.0)
 }
 
 #[unsafe(no_mangle)]

@@ -5,7 +5,7 @@
 //! commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -80,6 +80,8 @@ pub enum Need {
 pub struct SlotSpec {
     /// The slot's name in messages and in the sidecar.
     pub name: &'static str,
+    /// The symbol that has the slot's value as its address, so that an offset is part of an instruction.
+    pub symbol: &'static str,
     /// What fills it.
     pub need: Need,
 }
@@ -120,7 +122,17 @@ macro_rules! slots {
         pub enum Slot { $($(#[$doc])* $name,)* }
 
         /// Every fact the payload needs, in the order of the slot table.
-        pub const SLOTS: &[SlotSpec] = &[$(SlotSpec { name: stringify!($name), need: $need },)*];
+        pub const SLOTS: &[SlotSpec] = &[
+            $(SlotSpec { name: stringify!($name), symbol: concat!("rpctrace2_slot_", stringify!($name)), need: $need },)*
+        ];
+
+        /// Calls a macro with the names of all slots.
+        #[cfg(target_os = "none")]
+        macro_rules! every_slot {
+            ($macro:ident) => { $macro! { $($name)* } };
+        }
+        #[cfg(target_os = "none")]
+        pub(crate) use every_slot;
     };
 }
 
@@ -205,19 +217,18 @@ slots! {
     kmsg_header = member("ipc_kmsg", "ikm_header");
 }
 
-/// Slots that the entry stubs need as parts of their instructions: symbols that the instrumenter defines for the link, as
-/// the values of the slots say.
-pub fn link_symbols(slot: impl Fn(Slot) -> u64) -> [(&'static str, u64); 4] {
-    let current_thread = slot(Slot::current_thread);
+/// Symbols that the instrumenter defines for the link, because instructions have the values of slots in them: every slot's
+/// own, and how to load the pointer to the current thread.
+pub fn link_symbols(slot: impl Fn(&SlotSpec) -> u64) -> impl Iterator<Item = (&'static str, u64)> {
+    let current_thread = SLOTS.get(Slot::current_thread as usize).map_or(UNFILLED, &slot);
     // Prefixes of an instruction; the one for %ds has no meaning in 64-bit mode.
     let segment = if current_thread < KERNEL_BASE { GS_PREFIX } else { DS_PREFIX };
-    [
+    let loading = [
         ("rpctrace2_current_thread_segment", segment),
         // The processor extends the sign of a 32-bit address.
         ("rpctrace2_current_thread_address", current_thread & 0xffff_ffff),
-        ("rpctrace2_thread_task", slot(Slot::thread_task)),
-        ("rpctrace2_task_entry", slot(Slot::task_entry)),
-    ]
+    ];
+    loading.into_iter().chain(SLOTS.iter().map(move |spec| (spec.symbol, slot(spec))))
 }
 
 const GS_PREFIX: u64 = 0x65;

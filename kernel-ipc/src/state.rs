@@ -123,7 +123,9 @@ impl State {
             }
         };
         kernel.set_task_entry(task, index as u32 + 1);
-        self.traced.fetch_add(1, Relaxed);
+        if self.traced.fetch_add(1, Relaxed) == 0 {
+            kernel.watch(true);
+        }
         Ok(Port::NULL)
     }
 
@@ -139,7 +141,9 @@ impl State {
             *slot = None;
         }
         kernel.set_task_entry(task, 0);
-        self.traced.fetch_sub(1, Relaxed);
+        if self.traced.fetch_sub(1, Relaxed) == 1 {
+            kernel.watch(false);
+        }
         Some(port)
     }
 

@@ -90,6 +90,12 @@ pub struct Fake {
     pub exception_is_threads: Cell<bool>,
     /// Lines on the console.
     pub reports: RefCell<Vec<u32>>,
+    /// Whether `watch` was called last with `true`.
+    pub watching: Cell<bool>,
+    /// Whether the user's messages go to the kernel.
+    pub for_the_kernel: Cell<bool>,
+    /// The kernel's reply.
+    pub kernel_reply: RefCell<Option<Vec<u8>>>,
     next: Cell<usize>,
 }
 
@@ -191,6 +197,9 @@ impl Kernel for Fake {
     }
     fn task_is_alive(&self, task: Task) -> bool {
         task.0 != 0xdead
+    }
+    fn watch(&self, watching: bool) {
+        self.watching.set(watching);
     }
     fn is_kernel_task(&self, task: Task) -> bool {
         task == KERNEL_TASK
@@ -306,6 +315,10 @@ impl Kernel for Fake {
         }
         result
     }
+    fn ipc_kobject_server(&self, request: Kmsg) -> Option<Kmsg> {
+        self.consume(request);
+        self.kernel_reply.borrow().as_ref().map(|bytes| self.kmsg(bytes))
+    }
     fn ipc_mqueue_copyin(&self, _: u32) -> Result<(Mqueue, Object), u32> {
         match self.script.borrow().mqueue_copyin {
             0 => {
@@ -365,6 +378,9 @@ impl Objects for Fake {
         }
         self.task_references.set(self.task_references.get() + 1);
         Some((task, thread))
+    }
+    fn is_for_the_kernel(&self, _: Kmsg) -> bool {
+        self.for_the_kernel.get()
     }
     fn task_deallocate(&self, _: Task) {
         self.task_references.set(self.task_references.get() - 1);

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering, Ordering::Relaxed};
 
-use super::mach::slot;
+use super::mach::fact;
 use crate::payload_abi::{ABSENT, Slot};
 
 /// A held `simple_lock` of the kernel; nothing on a kernel for one processor.
@@ -23,7 +23,7 @@ impl SimpleLock {
 
     /// The guard of a lock that the kernel has taken for us already.
     pub(super) fn taken(base: usize, offset: Slot) -> Self {
-        let place = slot(offset);
+        let place = fact(offset);
         if place as u64 == ABSENT {
             return Self(None);
         }

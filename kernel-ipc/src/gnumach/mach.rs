@@ -14,7 +14,8 @@ use super::lock::SimpleLock;
 use super::{
     Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress, time,
 };
-use crate::payload_abi::{HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION};
+use crate::entry;
+use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION, every_slot};
 
 /// Filled by the instrumenter before boot.
 #[unsafe(no_mangle)]
@@ -26,9 +27,28 @@ static rpctrace2_slots: [AtomicU64; SLOT_WORDS] = {
     words
 };
 
-pub(super) fn slot(slot: Slot) -> usize {
+/// A slot's value from the table, where it is more than an offset.
+pub(super) fn fact(slot: Slot) -> usize {
     rpctrace2_slots[HEADER_WORDS + slot as usize].load(Relaxed) as usize
 }
+
+macro_rules! offsets {
+    ($($name:ident)*) => {
+        /// A slot's value as a part of the instruction that uses it.
+        #[inline(always)]
+        pub(super) fn slot(slot: Slot) -> usize {
+            // SAFETY: symbols that the instrumenter defines; only their addresses are used, which are the slots' values.
+            unsafe extern "C" {
+                $(#[link_name = concat!("rpctrace2_slot_", stringify!($name))] static $name: u8;)*
+            }
+            match slot {
+                $(Slot::$name => (&raw const $name) as usize,)*
+            }
+        }
+    };
+}
+
+every_slot!(offsets);
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
 // instrumenter refuses a kernel that lacks one of the symbols.
@@ -44,6 +64,7 @@ unsafe extern "C" {
     fn ipc_kmsg_destroy(kmsg: usize);
     #[cfg_attr(feature = "faults", link_name = "faulty_ipc_mqueue_send")]
     fn ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32;
+    fn ipc_kobject_server(request: usize) -> usize;
     fn ipc_mqueue_copyin(space: usize, name: u32, mqueue: *mut usize, object: *mut usize) -> u32;
     fn ipc_mqueue_receive(
         mqueue: usize,
@@ -105,7 +126,13 @@ pub fn announce() {
 #[derive(Clone, Copy, Debug)]
 pub struct Mach;
 
+/// Whether the kernel is one for several processors.
+pub(crate) fn has_locks() -> bool {
+    fact(Slot::port_lock) as u64 != ABSENT
+}
+
 /// Reads a member of a kernel struct.
+#[inline(always)]
 pub(super) fn load<T: Copy>(base: usize, offset: Slot) -> T {
     // SAFETY: `base` is a live struct of the kernel that the handle's owner holds or that the current thread keeps alive, and
     // the slot is the offset DWARF gives for a member of that struct with this size. Another processor may change the member
@@ -114,6 +141,7 @@ pub(super) fn load<T: Copy>(base: usize, offset: Slot) -> T {
 }
 
 /// Writes a member of a kernel struct.
+#[inline(always)]
 fn store<T>(base: usize, offset: Slot, value: T) {
     // SAFETY: as for `load`; the members written are the payload's own holes and those the hook stands in for the kernel to write.
     unsafe { ((base + slot(offset)) as *mut T).write_volatile(value) }
@@ -132,7 +160,8 @@ fn atomic64(base: usize, offset: Slot) -> &'static AtomicU64 {
 }
 
 const MSGH_SIZE: usize = 4;
-const MSGH_REMOTE_PORT: usize = 8;
+/// Offset of `msgh_remote_port`.
+pub(crate) const MSGH_REMOTE_PORT: usize = 8;
 const MSGH_SEQNO: usize = 24;
 
 fn current_task() -> usize {
@@ -211,7 +240,7 @@ impl Kernel for Mach {
     }
 
     fn thread_is_halting(&self, thread: Thread) -> bool {
-        let place = slot(Slot::thread_active);
+        let place = fact(Slot::thread_active);
         // SAFETY: the slot holds byte offset and bit number of `thread->active`, a bit-field of the current, live thread.
         let byte = unsafe { ((thread.0 + (place >> 8)) as *const u8).read() };
         let active = byte & 1 << (place & 7) != 0;
@@ -257,6 +286,10 @@ impl Kernel for Mach {
         // an entry: one of both sees the other.
         fence(Ordering::SeqCst);
         load::<usize>(task.0, Slot::task_itk_self) != 0
+    }
+
+    fn watch(&self, watching: bool) {
+        entry::watch(watching);
     }
 
     fn is_kernel_task(&self, task: Task) -> bool {
@@ -375,6 +408,12 @@ impl Kernel for Mach {
     fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32 {
         // SAFETY: a kmsg in transit that the caller owns; consumed if this returns success.
         unsafe { ipc_mqueue_send(kmsg.0, option, time_out) }
+    }
+
+    fn ipc_kobject_server(&self, request: Kmsg) -> Option<Kmsg> {
+        // SAFETY: consumes a kmsg in transit to a port of the kernel's that the caller owns.
+        let reply = unsafe { ipc_kobject_server(request.0) };
+        (reply != 0).then_some(Kmsg(reply))
     }
 
     fn ipc_mqueue_copyin(&self, name: u32) -> Result<(Mqueue, Object), u32> {

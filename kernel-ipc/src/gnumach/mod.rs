@@ -186,6 +186,8 @@ pub trait Kernel: Objects {
     fn task_space(&self, task: Task) -> Space;
     /// Whether `task->itk_self` is there, which it no longer is in a dying task.
     fn task_is_alive(&self, task: Task) -> bool;
+    /// Leads the path of every message through the payload's tests, or past them.
+    fn watch(&self, watching: bool);
     /// Whether it is `kernel_task`.
     fn is_kernel_task(&self, task: Task) -> bool;
     /// Takes one message back out of `task->messages_sent`, which counts the payload's records too.
@@ -230,6 +232,8 @@ pub trait Kernel: Objects {
     fn ipc_marequest_create(&self, kmsg: Kmsg, notify: u32) -> u32;
     /// Corresponds to `ipc_mqueue_send`: consumes the kmsg if it returns `mr::SUCCESS`.
     fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32;
+    /// Corresponds to `ipc_kobject_server`: consumes a request, answers with the reply in transit if there is one.
+    fn ipc_kobject_server(&self, request: Kmsg) -> Option<Kmsg>;
     /// Corresponds to `ipc_mqueue_copyin` in the current space.
     fn ipc_mqueue_copyin(&self, name: u32) -> Result<(Mqueue, Object), u32>;
     /// Corresponds to `ipc_mqueue_receive`; with `resume` unset it may not return, but go on in the traced continuation.

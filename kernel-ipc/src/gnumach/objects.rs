@@ -7,6 +7,8 @@ pub trait Objects {
     /// The traced task, other than the current one, that a message in transit is addressed to by its control port or by that of
     /// a thread of it. The caller gets a reference to the task.
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
+    /// Whether a message in transit goes to a port that the kernel receives from.
+    fn is_for_the_kernel(&self, kmsg: Kmsg) -> bool;
     /// Corresponds to `task_deallocate`: consumes a reference.
     fn task_deallocate(&self, task: Task);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
@@ -45,12 +47,17 @@ pub fn local_type(bits: u32) -> u32 {
     bits >> 8 & 0xff
 }
 
+/// `IKOT_THREAD`.
+pub const IKOT_THREAD: u32 = 1;
+/// `IKOT_TASK`.
+pub const IKOT_TASK: u32 = 2;
+
 #[cfg(target_os = "none")]
 mod running {
-    use super::{Kmsg, Objects, Port, Task, Thread};
+    use super::{IKOT_TASK, IKOT_THREAD, Kmsg, Objects, Port, Task, Thread};
     use crate::gnumach::Kernel;
     use crate::gnumach::lock::SimpleLock;
-    use crate::gnumach::mach::{Mach, header, load, slot};
+    use crate::gnumach::mach::{MSGH_REMOTE_PORT, Mach, header, load, slot};
     use crate::payload_abi::Slot;
 
     // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -60,20 +67,17 @@ mod running {
         fn task_deallocate(task: usize);
         fn lock_try_read(lock: usize) -> i32;
         fn lock_done(lock: usize);
+        static ipc_space_kernel: usize;
         fn ipc_right_reverse(space: usize, port: usize, name: *mut u32, entry: *mut usize) -> i32;
     }
 
     const MSGH_BITS: usize = 0;
-    const MSGH_REMOTE_PORT: usize = 8;
     const MSGH_LOCAL_PORT: usize = 16;
 
     /// `IO_BITS_ACTIVE`.
     const IO_BITS_ACTIVE: u32 = 0x8000_0000;
     /// `IO_BITS_KOTYPE`.
     const IO_BITS_KOTYPE: u32 = 0xffff;
-    /// `IKOT_THREAD` and `IKOT_TASK`.
-    const IKOT_THREAD: u32 = 1;
-    const IKOT_TASK: u32 = 2;
 
     impl Objects for Mach {
         fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
@@ -97,6 +101,13 @@ mod running {
             // SAFETY: the task lives as long as its control port is active, and longer than its threads.
             unsafe { task_reference(task.0) };
             Some((task, thread))
+        }
+
+        fn is_for_the_kernel(&self, kmsg: Kmsg) -> bool {
+            let port = header(kmsg, MSGH_REMOTE_PORT);
+            let _lock = SimpleLock::take(port, Slot::port_lock);
+            // SAFETY: a kernel variable set once at boot.
+            load::<usize>(port, Slot::port_receiver) == unsafe { ipc_space_kernel }
         }
 
         fn task_deallocate(&self, task: Task) {

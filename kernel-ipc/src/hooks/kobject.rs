@@ -30,10 +30,18 @@ impl Pending {
     }
 }
 
+/// Stands in for `ipc_kobject_server`. `correlation` is the request's number if a traced task sends it, else 0.
+#[inline(never)]
+pub fn serve(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Option<Kmsg> {
+    let pending = requested(kernel, state, request, correlation);
+    let reply = kernel.ipc_kobject_server(request);
+    replied(kernel, state, &pending, reply);
+    reply
+}
+
 /// Before the kernel consumes a request.
 #[inline(never)]
-pub fn requested(kernel: &impl Kernel, state: &State, request: Kmsg) -> Pending {
-    let correlation = observe::correlation(kernel, state, request);
+pub fn requested(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Pending {
     let nothing = Pending { task: Task(0), port: Port::NULL, correlation, number: 0, thread: 0 };
     let Some((task, thread)) = kernel.control_target(request) else { return nothing };
     let Some(target) = emit::target(kernel, state, task) else {

@@ -5,7 +5,7 @@
 
 use trace_port::{Direction, EventKind};
 
-use super::receive;
+use super::{kobject, receive};
 use crate::emit::{self, Content, Draft};
 use crate::gnumach::objects::{PORT_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, UserAddress, mr, option};
@@ -104,6 +104,13 @@ fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, cor
     }
     let seqno = kernel.msgh_seqno(kmsg);
     *correlation = chain(kernel, state, kmsg);
+    if kernel.is_for_the_kernel(kmsg) {
+        // As ipc_mqueue_send does it, but the request's number need not be looked for.
+        if let Some(reply) = kobject::serve(kernel, state, kmsg, *correlation) {
+            kernel.ipc_mqueue_send(reply, option::SEND_ALWAYS, 0);
+        }
+        return mr::SUCCESS;
+    }
     let result = enqueue(kernel, args, kmsg);
     if result == mr::SUCCESS || result == mr::SEND_WILL_NOTIFY {
         return result;

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use trace_port::{Direction, Record};
 
 use super::message::{MachMsg, mach_msg};
-use super::{kobject, lifecycle, receive, special_port};
+use super::{lifecycle, receive, special_port};
 use crate::gnumach::fake::{CHILD, Fake, KERNEL_TASK, Script, TASK, TASK_PORT, TRACE};
 use crate::gnumach::{Continuation, Kernel, Port, Task, UserAddress, mr, option};
 use crate::state::{CAPACITY, State};
@@ -29,6 +29,7 @@ pub(super) fn traced() -> (Fake, State) {
     let (fake, state) = (Fake::new(), State::new());
     let right = fake.ipc_port_copy_send(TRACE);
     assert_eq!(special_port::set(&fake, &state, TASK, right), mr::SUCCESS);
+    assert!(fake.watching.get());
     (fake, state)
 }
 
@@ -240,11 +241,10 @@ fn sleeping_receivers_are_converted_when_tracing_starts() {
 fn sender_receiver_and_the_kernels_reply_share_a_correlation_number() {
     let (fake, state) = traced();
     fake.user_message(MSG, &user_message(40, 2021));
+    fake.for_the_kernel.set(true);
+    *fake.kernel_reply.borrow_mut() = Some(user_message(48, 2121));
     mach_msg(&fake, &state, &args(option::SEND_MSG, 40, 0));
-    let request = fake.sent.borrow()[0];
-    let pending = kobject::requested(&fake, &state, request);
-    let reply = fake.kmsg(&user_message(48, 2121));
-    kobject::replied(&fake, &state, &pending, Some(reply));
+    let reply = fake.sent.borrow()[0];
     fake.queue.borrow_mut().push_back((reply, 5));
     mach_msg(&fake, &state, &args(option::RCV_MSG, 0, 100));
     let records = fake.records.borrow();
@@ -303,6 +303,7 @@ fn tracing_ends_when_the_trace_port_dies() {
     assert!(fake.records.borrow().is_empty());
     assert_eq!(fake.task_entry(TASK), 0);
     assert!(!state.any_traced());
+    assert!(!fake.watching.get(), "the path of messages is as before once nobody is traced");
     assert_eq!(fake.kmsgs.borrow().len(), 1);
 }
 

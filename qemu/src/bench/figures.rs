@@ -41,6 +41,7 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     for (name, base, case, calls) in [
         ("kernel RPC, nobody traced", "untraced/kernel-rpc", "untraced/kernel-rpc", 1.0),
         ("task RPC, nobody traced", "untraced/task-rpc", "untraced/task-rpc", 2.0),
+        ("kernel RPC, after the last trace", "untraced/kernel-rpc", "untraced-again/kernel-rpc", 1.0),
         ("kernel RPC, another task traced", "untraced/kernel-rpc", "other-traced/kernel-rpc", 1.0),
         ("task RPC, another task traced", "untraced/task-rpc", "other-traced/task-rpc", 2.0),
     ] {
@@ -134,6 +135,7 @@ bench untraced/send-65536 38788 1
     const OURS: &str = "\
 bench untraced/kernel-rpc 8421 7
 bench untraced/task-rpc 14028 7
+bench untraced-again/kernel-rpc 8421 7
 bench other-traced/kernel-rpc 8470 7
 bench other-traced/task-rpc 14140 7
 bench traced/kernel-rpc 16800 7
@@ -156,6 +158,7 @@ bench traced-256/kernel-rpc 17640 7
         let value = |name: &str| found.iter().find(|figure| figure.name == name).unwrap().value;
         assert_eq!(value("kernel RPC, nobody traced"), 3.0);
         assert_eq!(value("task RPC, nobody traced"), 2.0);
+        assert_eq!(value("kernel RPC, after the last trace"), 3.0);
         assert_eq!(value("kernel RPC, another task traced"), 10.0);
         assert_eq!(value("task RPC, another task traced"), 10.0);
         assert_eq!(value("kernel RPC, client traced, its own thread"), 2.0);
@@ -172,6 +175,6 @@ bench traced-256/kernel-rpc 17640 7
     fn a_case_that_was_not_measured_is_an_error() {
         let stock = Results::parse(STOCK).unwrap();
         let error = figures(&stock, &stock, PayloadSize { file: 0, memory: 0 }).unwrap_err();
-        assert_eq!(error, BenchError::Missing { case: "other-traced/kernel-rpc".to_owned() });
+        assert_eq!(error, BenchError::Missing { case: "untraced-again/kernel-rpc".to_owned() });
     }
 }

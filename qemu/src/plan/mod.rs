@@ -94,11 +94,11 @@ fn roots() -> Vec<&'static str> {
 }
 
 /// Symbols that are defined for the payload. Without a value for a slot there is a miss, and nothing is linked.
-fn link_symbols(slots: &[SlotValue]) -> [(&'static str, u64); 4] {
-    payload_abi::link_symbols(|wanted| {
-        let name = SLOTS[wanted as usize].name;
-        slots.iter().find(|slot| slot.name == name).map_or(payload_abi::UNFILLED, |slot| slot.value)
-    })
+fn link_symbols(slots: &[SlotValue]) -> Vec<(&'static str, u64)> {
+    let value = |spec: &payload_abi::SlotSpec| {
+        slots.iter().find(|slot| slot.name == spec.name).map_or(payload_abi::UNFILLED, |slot| slot.value)
+    };
+    payload_abi::link_symbols(value).collect()
 }
 
 fn assemble(

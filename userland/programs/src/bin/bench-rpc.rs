@@ -100,6 +100,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     bench.line("other-traced/kernel-rpc", Work::KernelCall, Traced::Nobody)?;
     bench.line("other-traced/task-rpc", Work::ServerCall, Traced::Nobody)?;
     end(&mut others)?;
+    bench.line("untraced-again/kernel-rpc", Work::KernelCall, Traced::Nobody)?;
     bench.line("traced/kernel-rpc", Work::KernelCall, Traced::Client)?;
     for size in SIZES {
         bench.line(&format!("traced/send-{size}"), Work::Send(size), Traced::Client)?;
