@@ -37,6 +37,10 @@ pub struct Clock {
     rate: u64,
     /// The last answer.
     last: u64,
+    /// The last nanosecond of the tick of the last sample.
+    end: u64,
+    /// The kernel's count of ticks then.
+    ticks: u64,
     /// The kernel's own stamps differ by less than a tick.
     fine: bool,
 }
@@ -45,11 +49,30 @@ impl Clock {
     /// Nothing learned. All zero bytes.
     pub const fn new() -> Self {
         const NONE: Sample = Sample { stamp: 0, cycles: 0 };
-        Self { anchor: NONE, previous: NONE, slowest: 0, fastest: 0, rate: 0, last: 0, fine: false }
+        Self { anchor: NONE, previous: NONE, slowest: 0, fastest: 0, rate: 0, last: 0, end: 0, ticks: 0, fine: false }
     }
 
-    /// The time of a sample, in nanoseconds, where a tick of the kernel's clock lasts `tick`.
-    pub fn time(&mut self, now: Sample, tick: u64) -> u64 {
+    /// The time in the tick of the last sample, if the kernel has counted no other since. What the kernel's clock is set to
+    /// meanwhile shows from the next tick on.
+    pub fn within_tick(&mut self, cycles: u64, ticks: u64) -> Option<u64> {
+        if self.fine || ticks != self.ticks || self.rate == 0 {
+            return None;
+        }
+        let passed = cycles.checked_sub(self.previous.cycles)?.checked_mul(self.rate)? >> FRACTION;
+        let time = self.last.saturating_add(passed);
+        if time > self.end {
+            return None;
+        }
+        self.previous.cycles = cycles;
+        self.last = time;
+        Some(time)
+    }
+
+    /// The time of a sample, in nanoseconds, where a tick of the kernel's clock lasts `tick` and the kernel had counted `ticks`
+    /// of them just before.
+    pub fn time(&mut self, now: Sample, ticks: u64, tick: u64) -> u64 {
+        self.end = now.stamp.saturating_add(tick.saturating_sub(1));
+        self.ticks = ticks;
         let time = self.interpolate(now, tick).max(self.last);
         self.previous = now;
         self.last = time;
@@ -77,7 +100,7 @@ impl Clock {
         let passed = (now.cycles - self.previous.cycles).checked_mul(self.rate).filter(|&passed| passed != 0);
         let Some(passed) = passed else { return now.stamp };
         let guess = self.last.saturating_add(passed >> FRACTION);
-        guess.clamp(now.stamp, now.stamp.saturating_add(tick.saturating_sub(1)))
+        guess.clamp(now.stamp, self.end)
     }
 
     /// Narrows the bounds with a sample of a new tick and the last one before it: both were within their ticks, and so was the
@@ -128,9 +151,14 @@ mod tests {
             .map(|look| {
                 let real = START + look * interval;
                 let sample = Sample { stamp: real - real % resolution, cycles: (real - START) * cycles / 1000 };
-                (real, clock.time(sample, TICK))
+                (real, look_at(&mut clock, sample, real / TICK))
             })
             .collect()
+    }
+
+    /// Asks as the kernel does: for the stamp only where the tick is another one.
+    fn look_at(clock: &mut Clock, sample: Sample, ticks: u64) -> u64 {
+        clock.within_tick(sample.cycles, ticks).unwrap_or_else(|| clock.time(sample, ticks, TICK))
     }
 
     fn worst(found: &[(u64, u64)]) -> u64 {
@@ -182,7 +210,7 @@ mod tests {
                 100_000.. => cycles + 37 * 500,
                 _ => cycles + 37 * 3000,
             };
-            let told = clock.time(Sample { stamp: real - real % TICK, cycles }, TICK);
+            let told = look_at(&mut clock, Sample { stamp: real - real % TICK, cycles }, real / TICK);
             assert!(told >= last && told / TICK == real / TICK, "look {look}");
             assert!(look < 150_000 || real.abs_diff(told) < TICK / 5, "look {look}: {} ns off", real.abs_diff(told));
             last = told;
@@ -192,7 +220,7 @@ mod tests {
     #[test]
     fn a_kernel_clock_that_is_set_back_does_not_take_the_trace_with_it() {
         let mut clock = Clock::new();
-        let before = clock.time(Sample { stamp: START, cycles: 1 }, TICK);
-        assert_eq!(clock.time(Sample { stamp: START - 5 * TICK, cycles: 2 }, TICK), before);
+        let before = clock.time(Sample { stamp: START, cycles: 1 }, 1, TICK);
+        assert_eq!(clock.time(Sample { stamp: START - 5 * TICK, cycles: 2 }, 2, TICK), before);
     }
 }

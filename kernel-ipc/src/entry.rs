@@ -8,7 +8,7 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use crate::gnumach::mach::{self, Mach};
-use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, objects, time};
+use crate::gnumach::{Kmsg, Port, Task, UserAddress, mr, objects, slots, time};
 use crate::hooks::{exception, kobject, lifecycle, message, receive, special_port};
 use crate::state::State;
 
@@ -100,7 +100,7 @@ pub(crate) fn watch(watching: bool) {
     }
     let lead = |next: &Next, code: *const ()| next.store(code.cast_mut(), Relaxed);
     lead(&MACH_MSG, if watching { rpctrace2_mach_msg_trap as *const () } else { mach_msg_trap as *const () });
-    let kobject_server = match (watching, mach::has_locks()) {
+    let kobject_server = match (watching, slots::has_locks()) {
         (false, _) => ipc_kobject_server as *const (),
         (true, false) => rpctrace2_kobject_filter as *const (),
         (true, true) => rpctrace2_kobject_server as *const (),
@@ -212,10 +212,10 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
 extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
     // SAFETY: the caller's own arguments.
     unsafe { ipc_task_init(task, parent) };
-    if parent == 0 && !ARMED.load(Relaxed) && mach::check_slots() {
+    if parent == 0 && !ARMED.load(Relaxed) && slots::check_slots() {
         // The kernel task, the first of all; the boot task has no parent either.
         ARMED.store(true, Relaxed);
-        mach::announce();
+        slots::announce();
     }
     if ARMED.load(Relaxed) {
         time::watch();

@@ -8,7 +8,7 @@
 //! kalloc; no buffer on the kernel's 4 KiB stack; nothing of ours is locked while the kernel runs; only a live traced
 //! thread ever waits for its tracer; untraced work costs two instructions.
 //!
-//! **Unsafe.** Only in `gnumach/mach.rs` and `entry.rs`, which exist on the kernel's target alone; everything else also runs in
+//! **Unsafe.** Only in `gnumach/` and `entry.rs`, which exist on the kernel's target alone; everything else also runs in
 //! host unit tests against `gnumach::fake`.
 //!
 //! **Start reading at** [`hooks::message`].

@@ -36,23 +36,25 @@ impl Call {
 }
 
 /// The header of a record, but for what is known only afterwards.
-pub fn header(kernel: &impl Kernel, state: &State, call: &Call, task: u32, captured_size: u32) -> RecordHeader {
+pub fn header(call: &Call, task: u32, captured_size: u32, sequence: u64, time: u64) -> RecordHeader {
     RecordHeader {
         version: record::VERSION.into(),
         direction: call.direction as u8,
         kind: call.kind as u8,
         options: call.option.into(),
-        task: task.into(),
+        retval: 0.into(),
         thread: call.thread.into(),
-        sequence: state.next_sequence().into(),
-        time: kernel.time().into(),
+        sequence: sequence.into(),
+        correlation: 0.into(),
+        time: time.into(),
         message_size: call.message_size.into(),
         captured_size: captured_size.into(),
+        dropped: 0.into(),
         rcv_name: call.rcv_name.into(),
         time_out: call.time_out.into(),
         notify: call.notify.into(),
+        task: task.into(),
         sender: call.sender.into(),
-        ..RecordHeader::default()
     }
 }
 

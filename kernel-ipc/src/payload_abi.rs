@@ -201,6 +201,16 @@ slots! {
     port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
     /// `port->ip_kobject`.
     port_kobject = member("ipc_port", "ip_kobject");
+    /// `port->ip_pset`.
+    port_pset = member("ipc_port", "ip_pset");
+    /// `port->ip_seqno`.
+    port_seqno = member("ipc_port", "ip_seqno");
+    /// `port->ip_target.ipt_messages.imq_lock_data`.
+    port_messages_lock = lock("ipc_port", "ip_target.ipt_messages.imq_lock_data");
+    /// `port->ip_target.ipt_messages.imq_messages`: the first message.
+    port_messages_kmsgs = member("ipc_port", "ip_target.ipt_messages.imq_messages.ikmq_base");
+    /// `port->ip_target.ipt_messages.imq_threads`: the first receiver.
+    port_messages_threads = member("ipc_port", "ip_target.ipt_messages.imq_threads.ithq_base");
     /// `port->ip_qlimit`.
     port_qlimit = member("ipc_port", "ip_qlimit");
     /// `port->ip_msgcount`.

@@ -61,6 +61,19 @@ impl Default for State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// What the records of a traced task need.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The task, which the caller keeps alive.
+    pub task: Task,
+    /// A send right to its trace port; whoever holds this owns it.
+    pub port: Port,
+    /// What records call the task.
+    pub number: u32,
+    /// Records lost since the last one, which the next one is to tell of.
+    pub dropped: u32,
+}
+
 /// What a task's records go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TracePort {
@@ -157,6 +170,30 @@ impl State {
         self.table.lock().find(known, task).map(|entry| entry.number)
     }
 
+    /// What an event of a traced task goes to, with a new right. Tracing ends here once the port is dead, and a task that
+    /// receives from its own trace port is left alone.
+    #[inline(never)]
+    pub fn target(&self, kernel: &impl Kernel, task: Task) -> Option<Target> {
+        let known = kernel.task_entry(task);
+        if known == 0 {
+            return None;
+        }
+        let mut table = self.table.lock();
+        let entry = table.find(known, task)?;
+        if kernel.port_is_received_in(entry.port, kernel.task_space(task)) {
+            return None;
+        }
+        // Under the lock, because whoever replaces the port releases our right to it.
+        let port = kernel.ipc_port_copy_send(entry.port);
+        if port.is_valid() {
+            return Some(Target { task, port, number: entry.number, dropped: core::mem::take(&mut entry.dropped) });
+        }
+        let dead = self.take(kernel, &mut table, task);
+        drop(table);
+        kernel.ipc_port_release_send(dead?);
+        None
+    }
+
     /// A new right to a task's trace port. Tracing ends here once the port is dead.
     pub fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
         let mut table = self.table.lock();
@@ -174,12 +211,18 @@ impl State {
         self.table.lock().find(known, task).map_or(0, |entry| core::mem::take(&mut entry.dropped))
     }
 
-    /// Counts lost records of a task; returns how many were lost in all since boot.
-    pub fn add_dropped(&self, known: u32, task: Task, count: u32) -> u32 {
+    /// Counts lost records of a task, and `carried` ones that another record was to tell of; returns how many were lost in all
+    /// since boot.
+    pub fn add_dropped(&self, known: u32, task: Task, carried: u32, lost: u32) -> u32 {
         if let Some(entry) = self.table.lock().find(known, task) {
-            entry.dropped = entry.dropped.saturating_add(count);
+            entry.dropped = entry.dropped.saturating_add(carried).saturating_add(lost);
         }
-        self.dropped.fetch_add(1, Relaxed).wrapping_add(1)
+        self.dropped.fetch_add(lost, Relaxed).wrapping_add(lost)
+    }
+
+    /// How many records were lost in all since boot.
+    pub fn lost(&self) -> u32 {
+        self.dropped.load(Relaxed)
     }
 
     /// The next place in the order of events, from 1.

@@ -29,10 +29,8 @@ child (void)
   finish ();
 }
 
-/* Called by the stock server stub for each record. */
-kern_return_t
-S_trace_record (mach_port_t trace_port, mach_port_t task, trace_header_t header, trace_message_t message,
-		mach_msg_type_number_t size)
+static void
+show (trace_header_t header, trace_message_t message, mach_msg_type_number_t size)
 {
   const mach_msg_header_t *traced = (const mach_msg_header_t *) message;
 
@@ -53,6 +51,25 @@ S_trace_record (mach_port_t trace_port, mach_port_t task, trace_header_t header,
   say (" correlation ");
   say_number (header.correlation);
   say (header.version == TRACE_VERSION && header.captured_size == size ? "\n" : " BAD HEADER\n");
+}
+
+/* Called by the stock server stub for each record. */
+kern_return_t
+S_trace_record (mach_port_t trace_port, mach_port_t task, trace_header_t header, trace_message_t message,
+		mach_msg_type_number_t size)
+{
+  show (header, message, size);
+  return MIG_NO_REPLY;
+}
+
+/* Called by the stock server stub for both records of a call of the kernel. */
+kern_return_t
+S_trace_call (mach_port_t trace_port, mach_port_t task, trace_header_t header, trace_message_t message,
+	      mach_msg_type_number_t size, trace_header_t reply_header, trace_message_t reply,
+	      mach_msg_type_number_t reply_size)
+{
+  show (header, message, size);
+  show (reply_header, reply, reply_size);
   return MIG_NO_REPLY;
 }
 

@@ -7,7 +7,7 @@
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
 
-#define TRACE_VERSION		1
+#define TRACE_VERSION		2
 
 #define TRACE_SEND		0
 #define TRACE_RECEIVE		1

@@ -25,5 +25,13 @@ pub use record::{Record, RecordError, RecordHeader};
 /// is recognised.
 pub const TASK_TRACE_PORT: u32 = 5;
 
-/// `msgh_id` of `trace_record`, the only routine of subsystem `trace` (trace-port/defs/trace.defs).
+/// `msgh_id` of `trace_record` (trace-port/defs/trace.defs): one record.
 pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
+
+/// `msgh_id` of `trace_call`: the records of both halves of one `mach_msg`.
+pub const TRACE_CALL_MSGH_ID: u32 = 5001;
+
+/// Whether a message with this `msgh_id` that comes to a trace port holds records.
+pub const fn is_record(msgh_id: u32) -> bool {
+    matches!(msgh_id, TRACE_RECORD_MSGH_ID | TRACE_CALL_MSGH_ID)
+}

@@ -1,4 +1,4 @@
-//! The trace record: one Mach message, `trace_record` of trace.defs, written by the kernel and read by a tracer.
+//! The trace record: a Mach message, `trace_record` of trace.defs, written by the kernel and read by a tracer.
 //!
 //! ```text
 //! offset  bytes  item
@@ -10,15 +10,18 @@
 //!    128      8  type descriptor: n x CHAR
 //!    136      n  the message as the traced task sees it, zero padded to a multiple of 8
 //! ```
+//!
+//! A `mach_msg` that sends a request to the kernel and receives the reply at once makes one message of both records, a
+//! `trace_call` with msgh_id 5001, in which 48 to the end comes twice: first for the request, then for the reply.
 
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::TRACE_RECORD_MSGH_ID;
 use crate::event::{Direction, EventKind};
+use crate::{TRACE_CALL_MSGH_ID, TRACE_RECORD_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Most message bytes a record carries; a longer message is cut here and [`RecordHeader::message_size`] tells its size.
 pub const MAX_BODY: usize = 128 * 1024;
@@ -30,6 +33,9 @@ pub const SENDER_IS_TRACER: u32 = u32::MAX;
 /// number of a port: the same for one port throughout the trace.
 pub const PORT_NUMBER: u32 = 0x8000_0000;
 
+/// Most bytes of a reply that shares a message with its request.
+pub const MAX_CALL_REPLY: usize = 1024;
+
 /// Where the type descriptor of the task right stands.
 pub const TASK_TYPE_OFFSET: usize = 32;
 /// Where the send right to the traced task stands.
@@ -38,16 +44,13 @@ pub const TASK_OFFSET: usize = 40;
 pub const HEADER_TYPE_OFFSET: usize = 48;
 /// Where the [`RecordHeader`] stands.
 pub const HEADER_OFFSET: usize = 56;
-/// Where [`RecordHeader::retval`] stands, which is known last.
-pub const RETVAL_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, retval);
-/// Where [`RecordHeader::correlation`] stands.
-pub const CORRELATION_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, correlation);
-/// Where [`RecordHeader::dropped`] stands.
-pub const DROPPED_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, dropped);
 /// Where the type descriptor of the message bytes stands.
 pub const BODY_TYPE_OFFSET: usize = HEADER_OFFSET + size_of::<RecordHeader>();
 /// Where the message bytes start.
 pub const BODY_OFFSET: usize = BODY_TYPE_OFFSET + 8;
+
+/// Where the first record's [`RecordHeader::dropped`] stands.
+pub const DROPPED_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, dropped);
 
 /// `mach_msg_type_t` of one inline send right.
 pub const TASK_TYPE: u64 = 0x0000_0001_2000_4011;
@@ -101,12 +104,52 @@ pub struct RecordHeader {
     pub sender: U32,
 }
 
+/// What every message of a trace port begins with, as the kernel queues it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Prefix {
+    /// `msgh_bits`.
+    pub bits: U32,
+    /// `msgh_size`.
+    pub size: U32,
+    /// `msgh_remote_port`.
+    pub remote_port: U64,
+    /// `msgh_local_port`.
+    pub local_port: U64,
+    /// `msgh_seqno`.
+    pub seqno: U32,
+    /// `msgh_id`.
+    pub id: U32,
+    /// [`TASK_TYPE`].
+    pub task_type: U64,
+    /// The right to the task.
+    pub task: U64,
+}
+
+/// A record before its message bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Part {
+    /// [`HEADER_TYPE`].
+    pub header_type: U64,
+    /// What the kernel says about the message.
+    pub header: RecordHeader,
+    /// [`body_type`].
+    pub body_type: U64,
+}
+
 const _: () = assert!(size_of::<RecordHeader>() == 72);
-const _: () = assert!(BODY_OFFSET == 136);
+const _: () = assert!(size_of::<Prefix>() == HEADER_TYPE_OFFSET);
+const _: () = assert!(BODY_OFFSET == 136 && size_of::<Prefix>() + size_of::<Part>() == BODY_OFFSET);
 
 /// Size in bytes of a whole `trace_record` message with `captured` message bytes.
 pub const fn wire_size(captured: usize) -> usize {
-    BODY_OFFSET + captured.next_multiple_of(8)
+    size_of::<Prefix>() + part_size(captured)
+}
+
+/// Size in bytes of a record with `captured` message bytes, without what every message begins with.
+pub const fn part_size(captured: usize) -> usize {
+    size_of::<Part>() + captured.next_multiple_of(8)
 }
 
 /// The descriptor of `captured` message bytes.
@@ -181,7 +224,10 @@ impl core::fmt::Display for RecordError {
                 write!(f, "trace record cut short: `{item}` at offset {offset} needs {need} bytes, found {have}")
             }
             Self::WrongId { found } => {
-                write!(f, "not a trace record: expected msgh_id {TRACE_RECORD_MSGH_ID}, found {found}")
+                write!(
+                    f,
+                    "not a trace record: expected msgh_id {TRACE_RECORD_MSGH_ID} or {TRACE_CALL_MSGH_ID}, found {found}"
+                )
             }
             Self::WrongType { item, offset, expected, found } => write!(
                 f,
@@ -199,24 +245,46 @@ impl core::fmt::Display for RecordError {
 impl core::error::Error for RecordError {}
 
 impl<'a> Record<'a> {
-    /// Takes a received `trace_record` message apart.
+    /// Takes a received `trace_record` apart, which holds one record.
     ///
     /// # Errors
     /// Any [`RecordError`]; bytes beyond the record's own size are ignored, as a receive buffer is larger than what
     /// it holds.
     pub fn parse(message: &'a [u8]) -> Result<Self, RecordError> {
+        match Self::parse_all(message)? {
+            (only, None) => Ok(only),
+            (_, Some(_)) => Err(RecordError::WrongId { found: TRACE_CALL_MSGH_ID }),
+        }
+    }
+
+    /// Takes a received message of a trace port apart: a record, and the one that follows it in a `trace_call`.
+    ///
+    /// # Errors
+    /// As of [`Self::parse`].
+    pub fn parse_all(message: &'a [u8]) -> Result<(Self, Option<Self>), RecordError> {
         let found = read_u32(message, "msgh_id", 28)?;
-        if found != TRACE_RECORD_MSGH_ID {
+        if !crate::is_record(found) {
             return Err(RecordError::WrongId { found });
         }
         expect_type(message, "task", TASK_TYPE_OFFSET, TASK_TYPE)?;
         let task = read_u32(message, "task", TASK_OFFSET)?;
-        expect_type(message, "header", HEADER_TYPE_OFFSET, HEADER_TYPE)?;
-        let version = u16::from_le_bytes(read(message, "version", HEADER_OFFSET)?);
+        let first = Self::part(message, size_of::<Prefix>(), task)?;
+        if found != TRACE_CALL_MSGH_ID {
+            return Ok((first, None));
+        }
+        let second = Self::part(message, wire_size(first.message.len()), task)?;
+        Ok((first, Some(second)))
+    }
+
+    fn part(message: &'a [u8], offset: usize, task: u32) -> Result<Self, RecordError> {
+        let header_offset = offset + size_of::<u64>();
+        let body_offset = offset + size_of::<Part>();
+        expect_type(message, "header", offset, HEADER_TYPE)?;
+        let version = u16::from_le_bytes(read(message, "version", header_offset)?);
         if version != VERSION {
             return Err(RecordError::WrongVersion { found: version });
         }
-        let header = RecordHeader::read_from_bytes(slice(message, "header", HEADER_OFFSET, size_of::<RecordHeader>())?)
+        let header = RecordHeader::read_from_bytes(slice(message, "header", header_offset, size_of::<RecordHeader>())?)
             .map_err(|_| RecordError::BadField { field: "header", found: 0 })?;
         let direction = Direction::from_wire(header.direction)
             .ok_or(RecordError::BadField { field: "direction", found: header.direction.into() })?;
@@ -226,8 +294,8 @@ impl<'a> Record<'a> {
         if captured as usize > MAX_BODY {
             return Err(RecordError::BadField { field: "captured_size", found: captured });
         }
-        expect_type(message, "message", BODY_TYPE_OFFSET, body_type(captured))?;
-        let message = slice(message, "message", BODY_OFFSET, captured as usize)?;
+        expect_type(message, "message", body_offset - size_of::<u64>(), body_type(captured))?;
+        let message = slice(message, "message", body_offset, captured as usize)?;
         Ok(Self { task, header, direction, kind, message })
     }
 }

@@ -17,8 +17,8 @@ const EXAMPLE: [u8; 176] = [
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
     // nine inline MACH_MSG_TYPE_INTEGER_64
     0x0b, 0x40, 0x00, 0x20,  9, 0, 0, 0,
-    // version 1, receive, normal; options 0x102
-    1, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // version 2, receive, normal; options 0x102
+    2, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
     0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
     // sequence 0x1122334455667788
@@ -95,11 +95,11 @@ fn every_truncated_prefix_is_an_error_that_says_what_is_missing() {
 #[test]
 fn another_version_is_refused_and_both_are_named() {
     let mut bytes = EXAMPLE;
-    bytes[56] = 2;
+    bytes[56] = 1;
     let error = Record::parse(&bytes).unwrap_err();
-    assert_eq!(error, RecordError::WrongVersion { found: 2 });
+    assert_eq!(error, RecordError::WrongVersion { found: 1 });
     let text = error.to_string();
-    assert!(text.contains("version 2") && text.contains("version 1"), "{text}");
+    assert!(text.contains("version 1") && text.contains("version 2"), "{text}");
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn errors_say_item_place_expected_and_found() {
             RecordError::Truncated { item: "task", offset: 40, need: 4, have: 1 },
             "trace record cut short: `task` at offset 40 needs 4 bytes, found 1",
         ),
-        (RecordError::WrongId { found: 2100 }, "not a trace record: expected msgh_id 5000, found 2100"),
+        (RecordError::WrongId { found: 2100 }, "not a trace record: expected msgh_id 5000 or 5001, found 2100"),
         (
             RecordError::WrongType { item: "task", offset: 32, expected: 0x11, found: 0x12 },
             "trace record: type descriptor of `task` at offset 32: expected 0x11, found 0x12",
         ),
         (
             RecordError::WrongVersion { found: 7 },
-            "trace record has version 7, this reader knows version 1: use the rpctrace2 that came with the kernel's payload",
+            "trace record has version 7, this reader knows version 2: use the rpctrace2 that came with the kernel's payload",
         ),
         (
             RecordError::BadField { field: "direction", found: 9 },
@@ -141,6 +141,29 @@ fn errors_say_item_place_expected_and_found() {
     ];
     for (error, text) in cases {
         assert_eq!(error.to_string(), text);
+    }
+}
+
+/// The example, and after it the same record once more with other message bytes.
+fn call() -> Vec<u8> {
+    let mut bytes = [&EXAMPLE[..], &EXAMPLE[48..]].concat();
+    bytes[28] = 0x89;
+    bytes[176 + 88] = 77;
+    bytes
+}
+
+#[test]
+fn a_call_holds_two_records_of_one_task() {
+    let bytes = call();
+    assert_eq!(bytes.len(), record::wire_size(35) + record::part_size(35));
+    let (first, second) = Record::parse_all(&bytes).unwrap();
+    let second = second.unwrap();
+    assert_eq!(first, Record::parse(&EXAMPLE).unwrap());
+    assert_eq!((second.task, second.header, second.message[0]), (23, header(), 77));
+    assert_eq!(Record::parse(&bytes), Err(RecordError::WrongId { found: 5001 }), "nobody takes it for one record");
+    for length in 0..bytes.len() - 5 {
+        let cut = Record::parse_all(&bytes[..length]);
+        assert!(matches!(cut, Err(RecordError::Truncated { .. })), "prefix of {length} bytes: {cut:?}");
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Fake {
     pub watching: Cell<bool>,
     /// Whether the user's messages go to the kernel.
     pub for_the_kernel: Cell<bool>,
+    /// What `receive_at_once` answers.
+    pub at_once: Cell<Option<u32>>,
     /// The kernel's reply.
     pub kernel_reply: RefCell<Option<Vec<u8>>>,
     next: Cell<usize>,
@@ -147,7 +149,7 @@ impl Fake {
     }
 
     fn is_record(&self, kmsg: Kmsg) -> bool {
-        self.kmsgs.borrow()[&kmsg.0][28..32] == trace_port::TRACE_RECORD_MSGH_ID.to_le_bytes()
+        trace_port::is_record((self.record_read(kmsg, 24) >> 32) as u32)
     }
 
     fn release(&self, port: usize) {
@@ -291,7 +293,10 @@ impl Kernel for Fake {
                 self.kill(TRACE);
             }
             if result == 0 {
-                let bytes = self.consume(kmsg);
+                let size = self.msgh_size(kmsg) as usize;
+                let mut bytes = self.consume(kmsg);
+                assert!(size <= bytes.len(), "a message is no larger than its memory");
+                bytes.truncate(size);
                 let destination = u64::from_le_bytes(bytes[8..16].try_into().unwrap()) as usize;
                 self.release_rights_of_record(&bytes);
                 if !self.rights.borrow().contains_key(&destination) {
@@ -340,6 +345,9 @@ impl Kernel for Fake {
         self.queue.borrow_mut().pop_front();
         Received::Message(kmsg, seqno)
     }
+    fn receive_at_once(&self, _: Kmsg, _: u32) -> Option<u32> {
+        self.at_once.get()
+    }
     fn ipc_object_release(&self, _: Object) {
         self.references.set(self.references.get() - 1);
     }
@@ -357,6 +365,16 @@ impl Kernel for Fake {
     }
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
         self.kmsgs.borrow_mut().get_mut(&record.0).unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+    fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
+        &self,
+        record: Kmsg,
+        offset: usize,
+        fill: impl FnOnce(&mut T),
+    ) {
+        let mut kmsgs = self.kmsgs.borrow_mut();
+        let bytes = &mut kmsgs.get_mut(&record.0).unwrap()[offset..offset + size_of::<T>()];
+        fill(T::mut_from_bytes(bytes).unwrap());
     }
     fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {
         let bytes = self.kmsgs.borrow()[&source.0][..size].to_vec();

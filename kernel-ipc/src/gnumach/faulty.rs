@@ -2,7 +2,7 @@
 //!
 //! `mach` declares them under these names where the feature `faults` is on, so that no line of the payload itself differs.
 
-use super::mach::slot;
+use super::slots::slot;
 use crate::faults::{Faults, Kind};
 use crate::payload_abi::Slot;
 
@@ -36,7 +36,7 @@ extern "C" fn faulty_ipc_kmsg_get(msg: u64, size: u32, kmsg: *mut usize) -> u32 
 extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32 {
     // SAFETY: the caller owns the kmsg, whose header is 32 bytes.
     let id = unsafe { ((kmsg + slot(Slot::kmsg_header) + MSGH_ID) as *const u32).read() };
-    if id == trace_port::TRACE_RECORD_MSGH_ID && FAULTS.strikes(Kind::Queueing) {
+    if trace_port::is_record(id) && FAULTS.strikes(Kind::Queueing) {
         return SEND_INTERRUPTED;
     }
     // SAFETY: the caller's own arguments.

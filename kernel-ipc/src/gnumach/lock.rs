@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering, Ordering::Relaxed};
 
-use super::mach::fact;
+use super::slots::fact;
 use crate::payload_abi::{ABSENT, Slot};
 
 /// A held `simple_lock` of the kernel; nothing on a kernel for one processor.

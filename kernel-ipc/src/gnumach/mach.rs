@@ -11,44 +11,14 @@ use core::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
 use super::copy::copy;
 use super::lock::SimpleLock;
+use super::objects::IO_BITS_ACTIVE;
+use super::slots::{fact, slot};
 use super::{
-    Continuation, Kernel, Kmsg, Mqueue, Object, Port, Receive, Received, Space, Task, Thread, UserAddress, time,
+    Continuation, FromBytes, IntoBytes, Kernel, Kmsg, KnownLayout, Mqueue, Object, Port, Receive, Received, Space,
+    Task, Thread, Unaligned, UserAddress, time,
 };
 use crate::entry;
-use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION, every_slot};
-
-/// Filled by the instrumenter before boot.
-#[unsafe(no_mangle)]
-static rpctrace2_slots: [AtomicU64; SLOT_WORDS] = {
-    let mut words = [const { AtomicU64::new(UNFILLED) }; SLOT_WORDS];
-    words[0] = AtomicU64::new(MAGIC);
-    words[1] = AtomicU64::new(VERSION);
-    words[2] = AtomicU64::new(SLOTS.len() as u64);
-    words
-};
-
-/// A slot's value from the table, where it is more than an offset.
-pub(super) fn fact(slot: Slot) -> usize {
-    rpctrace2_slots[HEADER_WORDS + slot as usize].load(Relaxed) as usize
-}
-
-macro_rules! offsets {
-    ($($name:ident)*) => {
-        /// A slot's value as a part of the instruction that uses it.
-        #[inline(always)]
-        pub(super) fn slot(slot: Slot) -> usize {
-            // SAFETY: symbols that the instrumenter defines; only their addresses are used, which are the slots' values.
-            unsafe extern "C" {
-                $(#[link_name = concat!("rpctrace2_slot_", stringify!($name))] static $name: u8;)*
-            }
-            match slot {
-                $(Slot::$name => (&raw const $name) as usize,)*
-            }
-        }
-    };
-}
-
-every_slot!(offsets);
+use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
 // instrumenter refuses a kernel that lacks one of the symbols.
@@ -95,41 +65,9 @@ unsafe extern "C" {
     static kernel_task: usize;
 }
 
-/// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
-pub fn check_slots() -> bool {
-    for (index, spec) in SLOTS.iter().enumerate() {
-        let value = rpctrace2_slots.get(HEADER_WORDS + index).map_or(UNFILLED, |word| word.load(Relaxed));
-        if value == UNFILLED || !super::is_plausible(index, value) {
-            // SAFETY: the format is NUL-terminated and matches the arguments; `%.*s` reads exactly `len` bytes of `name`.
-            unsafe {
-                printf(
-                    c"rpctrace2: slot %.*s of the payload holds 0x%lx, not a value of this kernel: trace port off\n"
-                        .as_ptr(),
-                    spec.name.len() as i32,
-                    spec.name.as_ptr(),
-                    value,
-                )
-            };
-            return false;
-        }
-    }
-    true
-}
-
-/// Says on the console that the trace port is there.
-pub fn announce() {
-    // SAFETY: the format is NUL-terminated and matches the argument.
-    unsafe { printf(c"rpctrace2: trace port armed, payload version %d\n".as_ptr(), VERSION as i32) };
-}
-
 /// The kernel this payload is part of.
 #[derive(Clone, Copy, Debug)]
 pub struct Mach;
-
-/// Whether the kernel is one for several processors.
-pub(crate) fn has_locks() -> bool {
-    fact(Slot::port_lock) as u64 != ABSENT
-}
 
 /// Reads a member of a kernel struct.
 #[inline(always)]
@@ -450,6 +388,27 @@ impl Kernel for Mach {
         }
     }
 
+    fn receive_at_once(&self, reply: Kmsg, rcv_name: u32) -> Option<u32> {
+        let port: usize = header(reply, MSGH_REMOTE_PORT);
+        let _port_lock = SimpleLock::take(port, Slot::port_lock);
+        let here = load::<u32>(port, Slot::port_io_bits) & IO_BITS_ACTIVE != 0
+            && load::<usize>(port, Slot::port_receiver) == current_space()
+            && load::<u32>(port, Slot::port_receiver_name) == rcv_name
+            && load::<usize>(port, Slot::port_pset) == 0;
+        if !here {
+            return None;
+        }
+        let _queue_lock = SimpleLock::take(port, Slot::port_messages_lock);
+        let idle = load::<usize>(port, Slot::port_messages_threads) == 0
+            && load::<usize>(port, Slot::port_messages_kmsgs) == 0;
+        if !idle {
+            return None;
+        }
+        let seqno: u32 = load(port, Slot::port_seqno);
+        store(port, Slot::port_seqno, seqno.wrapping_add(1));
+        Some(seqno)
+    }
+
     fn ipc_object_release(&self, object: Object) {
         // SAFETY: consumes the reference that ipc_mqueue_copyin gave.
         unsafe { ipc_object_release(object.0) };
@@ -481,6 +440,18 @@ impl Kernel for Mach {
         let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
         // SAFETY: `record_alloc` was asked for at least `offset + bytes.len()` message bytes, and nobody else knows the kmsg yet.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
+        &self,
+        record: Kmsg,
+        offset: usize,
+        fill: impl FnOnce(&mut T),
+    ) {
+        let part = (record.0 + slot(Slot::kmsg_header) + offset) as *mut T;
+        // SAFETY: within what `record_alloc` was asked for, in memory of the kernel's with any bytes, which are a valid `T` of
+        // alignment 1; nobody else knows the kmsg yet, and `fill` has no other way to it.
+        fill(unsafe { &mut *part });
     }
 
     fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {

@@ -14,7 +14,11 @@ mod lock;
 pub mod mach;
 pub mod objects;
 #[cfg(target_os = "none")]
+pub mod slots;
+#[cfg(target_os = "none")]
 pub mod time;
+
+use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
 
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS};
 
@@ -238,6 +242,9 @@ pub trait Kernel: Objects {
     fn ipc_mqueue_copyin(&self, name: u32) -> Result<(Mqueue, Object), u32>;
     /// Corresponds to `ipc_mqueue_receive`; with `resume` unset it may not return, but go on in the traced continuation.
     fn ipc_mqueue_receive(&self, receive: &Receive, max_size: u32, resume: bool, then: Continuation) -> Received;
+    /// Takes a reply of the kernel's from its hands, past the queue, as `mach_msg_trap` does where the current task receives from
+    /// the port by this name and nothing else is going on there: the sequence number in the queue, or nothing.
+    fn receive_at_once(&self, reply: Kmsg, rcv_name: u32) -> Option<u32>;
     /// Corresponds to `ipc_object_release`.
     fn ipc_object_release(&self, object: Object);
     /// The receiver's name for a port or port set.
@@ -249,6 +256,13 @@ pub trait Kernel: Objects {
     fn record_alloc(&self, size: usize) -> Option<Kmsg>;
     /// Writes message bytes of a kmsg from [`Kernel::record_alloc`], within the size that was asked for.
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]);
+    /// Lets `fill` write a part of a record, which lies within the size that was asked for.
+    fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
+        &self,
+        record: Kmsg,
+        offset: usize,
+        fill: impl FnOnce(&mut T),
+    );
     /// Copies the first `size` message bytes of another kmsg, header included, into a record.
     fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize);
     /// Nanoseconds of the kernel's clock.

@@ -47,6 +47,8 @@ pub fn local_type(bits: u32) -> u32 {
     bits >> 8 & 0xff
 }
 
+/// `IO_BITS_ACTIVE`.
+pub const IO_BITS_ACTIVE: u32 = 0x8000_0000;
 /// `IKOT_THREAD`.
 pub const IKOT_THREAD: u32 = 1;
 /// `IKOT_TASK`.
@@ -54,10 +56,11 @@ pub const IKOT_TASK: u32 = 2;
 
 #[cfg(target_os = "none")]
 mod running {
-    use super::{IKOT_TASK, IKOT_THREAD, Kmsg, Objects, Port, Task, Thread};
+    use super::{IKOT_TASK, IKOT_THREAD, IO_BITS_ACTIVE, Kmsg, Objects, Port, Task, Thread};
     use crate::gnumach::Kernel;
     use crate::gnumach::lock::SimpleLock;
-    use crate::gnumach::mach::{MSGH_REMOTE_PORT, Mach, header, load, slot};
+    use crate::gnumach::mach::{MSGH_REMOTE_PORT, Mach, header, load};
+    use crate::gnumach::slots::slot;
     use crate::payload_abi::Slot;
 
     // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -74,8 +77,6 @@ mod running {
     const MSGH_BITS: usize = 0;
     const MSGH_LOCAL_PORT: usize = 16;
 
-    /// `IO_BITS_ACTIVE`.
-    const IO_BITS_ACTIVE: u32 = 0x8000_0000;
     /// `IO_BITS_KOTYPE`.
     const IO_BITS_KOTYPE: u32 = 0xffff;
 

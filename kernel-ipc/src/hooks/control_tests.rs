@@ -9,7 +9,7 @@ use super::message::mach_msg;
 use super::tests::{MSG, args, assert_clean, one_record, traced, user_message};
 use super::{exception, kobject, special_port};
 use crate::gnumach::fake::{CHILD, Fake, TASK, TASK_PORT, THREAD, TRACE};
-use crate::gnumach::{Kernel, Kmsg, Port, mr, option};
+use crate::gnumach::{Kernel, Kmsg, Objects, Port, mr, option};
 use crate::state::State;
 
 /// Ports that no task of the fake kernel is.
@@ -24,6 +24,11 @@ fn traced_child() -> (Fake, State) {
     fake.control_target.set(Some((CHILD, None)));
     fake.own_names.borrow_mut().insert(TASK_PORT.0, 0x21);
     (fake, state)
+}
+
+fn requested(fake: &Fake, state: &State, request: Kmsg) -> kobject::Pending {
+    let target = fake.control_target(request).expect("a control port of a traced task");
+    kobject::requested(fake, state, request, 0, target).expect("a trace port")
 }
 
 fn words(words: &[u64]) -> Vec<u8> {
@@ -58,7 +63,7 @@ fn request(fake: &Fake) -> Kmsg {
 fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers() {
     let (fake, state) = traced_child();
     let request = request(&fake);
-    let pending = kobject::requested(&fake, &state, request, 0);
+    let pending = requested(&fake, &state, request);
     assert_eq!(fake.task_references.get(), 1);
     fake.ipc_kmsg_free(request);
     let reply = fake.kmsg(&words(&[18, REPLY.0 as u64, 0, 2121 << 32, 0x0000_0001_2000_2002, 0]));
@@ -93,7 +98,7 @@ fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers()
 fn a_message_that_ends_inside_a_descriptor_shows_nothing_of_the_rest() {
     let (fake, state) = traced_child();
     let request = fake.kmsg(&words(&[0x8000_0011, 1 << 40, 0, 0, 0x0000_0009_2000_4011, OTHER.0 as u64, 0x1234]));
-    let pending = kobject::requested(&fake, &state, request, 0);
+    let pending = requested(&fake, &state, request);
     fake.ipc_kmsg_free(request);
     kobject::replied(&fake, &state, &pending, None);
     assert_eq!(Record::parse(&one_record(&fake)).unwrap().message[40..], [0; 16]);
@@ -105,9 +110,7 @@ fn a_task_that_calls_on_itself_is_not_recorded_twice() {
     let (fake, state) = traced();
     fake.control_target.set(Some((TASK, None)));
     let request = fake.kmsg(&user_message(40, 2021));
-    let pending = kobject::requested(&fake, &state, request, 0);
-    fake.ipc_kmsg_free(request);
-    kobject::replied(&fake, &state, &pending, None);
+    assert_eq!(kobject::serve(&fake, &state, request, 0), None);
     assert!(fake.records.borrow().is_empty());
     assert_eq!(fake.task_references.get(), 0);
     assert_clean(&fake, 0);
@@ -120,11 +123,11 @@ fn a_thread_is_named_and_the_sender_is_told_from_others() {
     fake.own_port.set(TRACE.0);
     let request = fake.kmsg(&user_message(40, 2021));
     // The fake's own port is the current task's: the tracer's. It is the child's too, whose trace would then be its own.
-    let refused = kobject::requested(&fake, &state, request, 0);
-    kobject::replied(&fake, &state, &refused, None);
+    let target = fake.control_target(request).unwrap();
+    assert!(kobject::requested(&fake, &state, request, 0, target).is_none());
     assert!(fake.records.borrow().is_empty());
     fake.own_port.set(0);
-    let pending = kobject::requested(&fake, &state, request, 0);
+    let pending = requested(&fake, &state, request);
     kobject::replied(&fake, &state, &pending, None);
     let bytes = one_record(&fake);
     let record = Record::parse(&bytes).unwrap();
@@ -141,7 +144,7 @@ fn whoever_is_not_the_traced_task_never_waits_for_the_tracer() {
     let mut options = Vec::new();
     for _ in 0..40 {
         let request = fake.kmsg(&user_message(40, 2021));
-        let pending = kobject::requested(&fake, &state, request, 0);
+        let pending = requested(&fake, &state, request);
         options.push(fake.last_record_option.get());
         kobject::replied(&fake, &state, &pending, Some(request));
         options.push(fake.last_record_option.get());
@@ -155,7 +158,7 @@ fn whoever_is_not_the_traced_task_never_waits_for_the_tracer() {
 fn a_request_that_ends_the_task_is_answered_on_the_port_it_had() {
     let (fake, state) = traced_child();
     let request = request(&fake);
-    let pending = kobject::requested(&fake, &state, request, 0);
+    let pending = requested(&fake, &state, request);
     super::lifecycle::terminated(&fake, &state, CHILD);
     kobject::replied(&fake, &state, &pending, Some(request));
     fake.ipc_kmsg_free(request);

@@ -3,9 +3,10 @@
 //! The kernel makes the request only after this, and not at all where it hands over to the server's thread directly. So the
 //! record shows the message it is about to make.
 
+use trace_port::record::{BODY_OFFSET, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content};
+use crate::emit::{self, Content, Draft};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{Kernel, Kmsg, Port};
 use crate::observe::{self, Call};
@@ -16,8 +17,6 @@ use crate::transit;
 const EXCEPTION_RAISE: u64 = 2400;
 /// `sizeof (struct mach_exception)` in 64-bit words.
 const WORDS: usize = 14;
-/// `mach_msg_type_t` of one send right.
-const PORT_TYPE: u64 = 0x0000_0001_2000_4011;
 /// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_32`.
 const INT_TYPE: u64 = 0x0000_0001_2000_2002;
 /// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_64`.
@@ -47,30 +46,38 @@ pub fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
     if kernel.task_entry(task) == 0 {
         return;
     }
-    let shown = |port| transit::show(kernel, state, task, port);
-    let words: [u64; WORDS] = [
-        u64::from(COMPLEX | PORT_SEND | PORT_SEND_ONCE << 8) | (8 * WORDS as u64) << 32,
-        shown(raised.port),
-        // The reply port may not exist yet.
-        0,
-        EXCEPTION_RAISE << 32,
-        PORT_TYPE,
-        shown(raised.thread),
-        PORT_TYPE,
-        shown(raised.task),
-        INT_TYPE,
-        u64::from(raised.exception as u32),
-        INT_TYPE,
-        u64::from(raised.code as u32),
-        LONG_TYPE,
-        raised.subcode as u64,
-    ];
     let correlation = state.next_correlation();
     let thread = observe::current_thread(kernel, state);
     state.links.raised(thread, correlation);
     let call = Call::other(Direction::Send, kind(kernel), thread, 0, 8 * WORDS as u32);
-    let draft = emit::draft(kernel, state, &call, Content::Words(&words));
-    emit::emit(kernel, state, draft, 0, correlation);
+    let draft = emit::draft(kernel, state, &call, Content::Reserved(8 * WORDS), 0);
+    if let Some(draft) = &draft {
+        show(kernel, state, draft.kmsg(), raised);
+    }
+    emit::emit(kernel, state, draft.as_ref(), 0, correlation);
+}
+
+/// Writes the message that the kernel is about to make.
+#[inline(never)]
+fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
+    let task = observe::current_task(kernel);
+    let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
+    let port = |index: usize, port: Port| word(index, transit::show(kernel, state, task, port));
+    word(0, u64::from(COMPLEX | PORT_SEND | PORT_SEND_ONCE << 8) | (8 * WORDS as u64) << 32);
+    port(1, raised.port);
+    // The reply port may not exist yet.
+    word(2, 0);
+    word(3, EXCEPTION_RAISE << 32);
+    word(4, TASK_TYPE);
+    port(5, raised.thread);
+    word(6, TASK_TYPE);
+    port(7, raised.task);
+    word(8, INT_TYPE);
+    word(9, u64::from(raised.exception as u32));
+    word(10, INT_TYPE);
+    word(11, u64::from(raised.code as u32));
+    word(12, LONG_TYPE);
+    word(13, raised.subcode as u64);
 }
 
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled.
@@ -78,15 +85,15 @@ pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnO
     let draft = start(kernel, state, reply);
     let result = parse();
     let thread = kernel.thread_number(kernel.current_thread());
-    emit::emit(kernel, state, draft, result, state.links.replied(thread));
+    emit::emit(kernel, state, draft.as_ref(), result, state.links.replied(thread));
     result
 }
 
 #[inline(never)]
-fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<emit::Draft> {
+fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
     let thread = observe::current_thread(kernel, state);
     let call = Call::other(Direction::Receive, kind(kernel), thread, 0, kernel.msgh_size(reply));
-    emit::draft(kernel, state, &call, Content::Transit(reply))
+    emit::draft(kernel, state, &call, Content::Transit(reply), 0)
 }
 
 fn kind(kernel: &impl Kernel) -> EventKind {

@@ -5,19 +5,19 @@
 
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content, Target};
-use crate::gnumach::{Kernel, Kmsg, Port, Task};
+use crate::emit::{self, Content};
+use crate::gnumach::{Kernel, Kmsg, Port, Task, Thread};
 use crate::observe::{self, Call};
-use crate::state::State;
+use crate::state::{State, Target};
 
 /// What is kept while the kernel serves a request: 32 bytes of its stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
-    /// The traced task that the request is for, with a reference; meaningless without a port.
+    /// The traced task that the request is for, with a reference.
     task: Task,
-    /// A right to its trace port, taken now because the request may end the task; null if there is nothing to record.
+    /// A right to its trace port, taken now because the request may end the task.
     port: Port,
-    /// The correlation number, or 0.
+    /// The correlation number.
     correlation: u64,
     number: u32,
     /// The thread that the request is for, or 0.
@@ -33,20 +33,41 @@ impl Pending {
 /// Stands in for `ipc_kobject_server`. `correlation` is the request's number if a traced task sends it, else 0.
 #[inline(never)]
 pub fn serve(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Option<Kmsg> {
-    let pending = requested(kernel, state, request, correlation);
+    match kernel.control_target(request) {
+        None => kernel.ipc_kobject_server(request),
+        Some(target) => serve_recorded(kernel, state, request, correlation, target),
+    }
+}
+
+#[inline(never)]
+fn serve_recorded(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Kmsg,
+    correlation: u64,
+    target: (Task, Option<Thread>),
+) -> Option<Kmsg> {
+    let pending = requested(kernel, state, request, correlation, target);
     let reply = kernel.ipc_kobject_server(request);
-    replied(kernel, state, &pending, reply);
+    if let Some(pending) = &pending {
+        replied(kernel, state, pending, reply);
+    }
     reply
 }
 
-/// Before the kernel consumes a request.
+/// Before the kernel consumes a request for a traced task or thread. Consumes the reference to the task if there is nothing to
+/// record.
 #[inline(never)]
-pub fn requested(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Pending {
-    let nothing = Pending { task: Task(0), port: Port::NULL, correlation, number: 0, thread: 0 };
-    let Some((task, thread)) = kernel.control_target(request) else { return nothing };
-    let Some(target) = emit::target(kernel, state, task) else {
+pub fn requested(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Kmsg,
+    correlation: u64,
+    (task, thread): (Task, Option<Thread>),
+) -> Option<Pending> {
+    let Some(target) = state.target(kernel, task) else {
         kernel.task_deallocate(task);
-        return nothing;
+        return None;
     };
     let thread = thread.map_or(0, |thread| observe::thread_number(kernel, state, thread));
     let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
@@ -55,22 +76,17 @@ pub fn requested(kernel: &impl Kernel, state: &State, request: Kmsg, correlation
     if port.is_valid() {
         record(kernel, state, &pending, Target { port, ..target }, Direction::Receive, request);
     }
-    pending
+    Some(pending)
 }
 
 /// After the kernel has served it; `reply` is `None` if there is none.
 #[inline(never)]
 pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Option<Kmsg>) {
-    if let Some(reply) = reply.filter(|_| pending.correlation != 0) {
-        state.restamp(reply, pending.correlation);
-        kernel.set_msgh_seqno(reply, pending.correlation as u32);
-    }
-    if pending.port == Port::NULL {
-        return;
-    }
     match reply {
         Some(reply) => {
-            let target = Target { task: pending.task, port: pending.port, number: pending.number };
+            state.restamp(reply, pending.correlation);
+            kernel.set_msgh_seqno(reply, pending.correlation as u32);
+            let target = Target { task: pending.task, port: pending.port, number: pending.number, dropped: 0 };
             record(kernel, state, pending, target, Direction::Send, reply);
         }
         None => kernel.ipc_port_release_send(pending.port),
@@ -83,6 +99,6 @@ pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Op
 fn record(kernel: &impl Kernel, state: &State, pending: &Pending, target: Target, direction: Direction, message: Kmsg) {
     let sender = observe::sender(kernel, state, target.port);
     let call = Call::other(direction, pending.kind(), pending.thread, sender, kernel.msgh_size(message));
-    let draft = emit::draft_for(kernel, state, &target, &call, Content::Transit(message));
-    emit::emit(kernel, state, draft, 0, pending.correlation);
+    let draft = emit::draft_for(kernel, state, &target, &call, Content::Transit(message), 0);
+    emit::emit(kernel, state, draft.as_ref(), 0, pending.correlation);
 }

@@ -18,7 +18,7 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
     };
     if state.set(kernel, task, port).is_err() {
         kernel.ipc_port_release_send(port);
-        kernel.report_dropped(state.add_dropped(kernel.task_entry(parent), parent, 1));
+        kernel.report_dropped(state.add_dropped(kernel.task_entry(parent), parent, 0, 1));
     }
 }
 

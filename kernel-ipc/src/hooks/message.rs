@@ -8,12 +8,15 @@ use trace_port::{Direction, EventKind};
 use super::{kobject, receive};
 use crate::emit::{self, Content, Draft};
 use crate::gnumach::objects::{PORT_SEND_ONCE, local_type, remote_type};
-use crate::gnumach::{Kernel, Kmsg, UserAddress, mr, option};
+use crate::gnumach::{Kernel, Kmsg, Port, UserAddress, mr, option};
 use crate::observe::{self, Call};
 use crate::state::State;
 
 /// Largest message `ipc_kmsg_get` can be given: it doubles the size in 32 bits.
 const MAX_SEND_SIZE: u32 = 0x7fff_ffff - 64;
+
+/// A call of the kernel: nothing but send and receive, for which `mach_msg_trap` too takes a short way.
+const CALL: u32 = option::SEND_MSG | option::RCV_MSG;
 
 /// Arguments of `mach_msg_trap`.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +39,10 @@ pub struct MachMsg {
 
 /// Stands in for `mach_msg_trap` in a traced task. May not return: a receiver that sleeps goes on in its continuation.
 pub fn mach_msg(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
-    if args.option & option::SEND_MSG != 0 {
-        let result = send(kernel, state, args);
-        if result != mr::SUCCESS {
-            return result;
-        }
+    if args.option & option::SEND_MSG != 0
+        && let Some(result) = send(kernel, state, args)
+    {
+        return result;
     }
     if args.option & option::RCV_MSG != 0 {
         return receive::receive(kernel, state, args);
@@ -48,31 +50,40 @@ pub fn mach_msg(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
     mr::SUCCESS
 }
 
+/// The send half; the result if the whole call is done with it.
 // Not inlined, so that the send half's frame is gone while the receive half waits.
 #[inline(never)]
-fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> u32 {
+fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> Option<u32> {
     let result = if args.send_size > MAX_SEND_SIZE {
         Err(mr::SEND_NO_BUFFER)
     } else {
         kernel.ipc_kmsg_get(args.msg, args.send_size)
     };
-    let (message, failure) = match result {
-        Ok(kmsg) => (Some(kmsg), mr::SUCCESS),
-        Err(failure) => (None, failure),
+    let kmsg = match result {
+        Ok(kmsg) => kmsg,
+        Err(failure) => {
+            let draft = start(kernel, state, args, Content::Nothing);
+            emit::emit(kernel, state, draft.as_ref(), failure, 0);
+            return Some(failure);
+        }
     };
-    let draft = start(kernel, state, args, message);
-    let Some(kmsg) = message else {
-        emit::emit(kernel, state, draft, failure, 0);
-        return failure;
-    };
-    let mut correlation = 0;
-    let result = transmit(kernel, state, args, kmsg, &mut correlation);
-    emit::emit(kernel, state, draft, result, correlation);
-    result
+    let mut draft = start(kernel, state, args, Content::Seen(kmsg, args.send_size));
+    let result = copyin(kernel, args, kmsg);
+    if result != mr::SUCCESS {
+        kernel.ipc_kmsg_free(kmsg);
+        emit::emit(kernel, state, draft.as_ref(), result, 0);
+        return Some(result);
+    }
+    if kernel.is_for_the_kernel(kmsg) {
+        return call(kernel, state, args, kmsg, &mut draft);
+    }
+    let (correlation, result) = transmit(kernel, state, args, kmsg);
+    emit::emit(kernel, state, draft.as_ref(), result, correlation);
+    (result != mr::SUCCESS).then_some(result)
 }
 
 #[inline(never)]
-fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<Kmsg>) -> Option<Draft> {
+fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, content: Content) -> Option<Draft> {
     let call = Call {
         direction: Direction::Send,
         kind: EventKind::Normal,
@@ -84,48 +95,71 @@ fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, message: Option<Km
         notify: args.notify,
         message_size: args.send_size,
     };
-    let content = message.map_or(Content::Nothing, |kmsg| Content::Seen(kmsg, args.send_size));
-    emit::draft(kernel, state, &call, content)
+    let room = if args.option == CALL { emit::room(args.rcv_size) } else { 0 };
+    emit::draft(kernel, state, &call, content, room)
 }
 
-/// Sends the kmsg, or gives the message back to the user. Consumes the kmsg either way.
-#[inline(never)]
-fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, correlation: &mut u64) -> u32 {
-    let result = if args.option & option::SEND_CANCEL == 0 {
+/// `ipc_kmsg_copyin`. On failure the kmsg is still the caller's.
+fn copyin(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg) -> u32 {
+    if args.option & option::SEND_CANCEL == 0 {
         kernel.ipc_kmsg_copyin(kmsg, 0)
     } else if args.notify == 0 {
         mr::SEND_INVALID_NOTIFY
     } else {
         kernel.ipc_kmsg_copyin(kmsg, args.notify)
-    };
-    if result != mr::SUCCESS {
-        kernel.ipc_kmsg_free(kmsg);
-        return result;
     }
-    let seqno = kernel.msgh_seqno(kmsg);
-    *correlation = chain(kernel, state, kmsg);
-    if kernel.is_for_the_kernel(kmsg) {
-        // As ipc_mqueue_send does it, but the request's number need not be looked for.
-        if let Some(reply) = kobject::serve(kernel, state, kmsg, *correlation) {
-            kernel.ipc_mqueue_send(reply, option::SEND_ALWAYS, 0);
+}
+
+/// Sends a request to the kernel, which serves it at once, and takes the reply from its hands as `mach_msg_trap` does; the result
+/// then is that of the whole call.
+#[inline(never)]
+fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: &mut Option<Draft>) -> Option<u32> {
+    let (correlation, reply_port) = chain(kernel, state, kmsg);
+    let reply = kobject::serve(kernel, state, kmsg, correlation);
+    if let Some(reply) = reply {
+        let size = kernel.msgh_size(reply);
+        if args.option == CALL
+            && size <= args.rcv_size
+            && draft.as_ref().is_none_or(|draft| draft.has_room(size))
+            && let Some(seqno) = kernel.receive_at_once(reply, args.rcv_name)
+        {
+            kernel.set_msgh_seqno(reply, seqno);
+            return Some(receive::answer(kernel, state, args, reply, correlation, draft));
         }
-        return mr::SUCCESS;
+        stamp(kernel, state, reply, correlation);
+        kernel.ipc_mqueue_send(reply, option::SEND_ALWAYS, 0);
+    } else if let Some(port) = reply_port {
+        // The kernel may reply later.
+        state.links.expect_reply(port, correlation);
     }
+    emit::emit(kernel, state, draft.as_ref(), mr::SUCCESS, correlation);
+    None
+}
+
+/// Sends the kmsg, or gives the message back to the user. Consumes the kmsg either way. Returns the correlation number and the result.
+#[inline(never)]
+fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg) -> (u64, u32) {
+    let seqno = kernel.msgh_seqno(kmsg);
+    let (correlation, reply_port) = chain(kernel, state, kmsg);
+    if let Some(port) = reply_port {
+        state.links.expect_reply(port, correlation);
+    }
+    stamp(kernel, state, kmsg, correlation);
     let result = enqueue(kernel, args, kmsg);
     if result == mr::SUCCESS || result == mr::SEND_WILL_NOTIFY {
-        return result;
+        return (correlation, result);
     }
     kernel.set_msgh_seqno(kmsg, seqno);
     let result = result | kernel.ipc_kmsg_copyout_pseudo(kmsg);
     let size = kernel.msgh_size(kmsg);
     kernel.ipc_kmsg_put(args.msg, kmsg, size);
-    result
+    (correlation, result)
 }
 
-/// Gives a message in transit its correlation number: a reply has that of its request, and so has a request passed on with the
-/// reply right of another's; anything else has a new one. The kernel can know a reply by its send-once right alone.
-#[inline(never)]
-fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
+/// The correlation number of a message in transit, and where a reply to it is expected: a reply has the number of its request,
+/// and so has a request passed on with the reply right of another's; anything else has a new one. The kernel can know a reply by
+/// its send-once right alone.
+fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> (u64, Option<Port>) {
     let bits = kernel.msgh_bits(kmsg);
     let reply_port =
         (local_type(bits) == PORT_SEND_ONCE).then(|| kernel.local_port(kmsg)).filter(|port| port.is_valid());
@@ -136,13 +170,13 @@ fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
         }
         _ => 0,
     };
-    let correlation = if known == 0 { state.next_correlation() } else { known };
-    if let Some(port) = reply_port {
-        state.links.expect_reply(port, correlation);
-    }
+    (if known == 0 { state.next_correlation() } else { known }, reply_port)
+}
+
+/// Leaves the correlation number in a message in transit, for a traced receiver.
+fn stamp(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: u64) {
     state.restamp(kmsg, correlation);
     kernel.set_msgh_seqno(kmsg, correlation as u32);
-    correlation
 }
 
 /// `ipc_mqueue_send`, with a message-accepted request where the queue is full and the user asked for one.

@@ -112,13 +112,41 @@ fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32
     let draft = if quiet { None } else { start(kernel, state, receive, rcv_name, whole, (kmsg, size)) };
     let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
     let result = if result == mr::SUCCESS { put } else { result };
-    emit::emit(kernel, state, draft, result, correlation);
+    emit::emit(kernel, state, draft.as_ref(), result, correlation);
+    result
+}
+
+/// Gives the caller of the kernel its reply, and queues the records of request and reply in one message.
+#[inline(never)]
+pub fn answer(
+    kernel: &impl Kernel,
+    state: &State,
+    args: &MachMsg,
+    reply: Kmsg,
+    correlation: u64,
+    draft: &mut Option<Draft>,
+) -> u32 {
+    let whole = kernel.msgh_size(reply);
+    let (result, size) = translated(kernel, reply, whole, kernel.ipc_kmsg_copyout(reply, 0));
+    let call = call(kernel, state, args.option, args.rcv_name, args.time_out, args.notify, whole);
+    let content = Content::Seen(reply, size);
+    match draft {
+        Some(draft) => {
+            emit::settle(kernel, draft, mr::SUCCESS, correlation);
+            emit::add(kernel, state, draft, &call, content);
+        }
+        // The request's record was lost, or there was no trace yet.
+        None => *draft = emit::draft(kernel, state, &call, content, 0),
+    }
+    let put = kernel.ipc_kmsg_put(args.msg, reply, size);
+    let result = if result == mr::SUCCESS { put } else { result };
+    emit::emit(kernel, state, draft.as_ref(), result, correlation);
     result
 }
 
 /// A record that a tracer receives is no event: of two tasks that trace each other, each record would make another.
 fn is_record(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
-    (kernel.record_read(kmsg, MSGH_SEQNO) >> 32) as u32 == trace_port::TRACE_RECORD_MSGH_ID
+    trace_port::is_record((kernel.record_read(kmsg, MSGH_SEQNO) >> 32) as u32)
         && state.is_trace_port(kernel.remote_port(kmsg))
 }
 
@@ -134,6 +162,10 @@ fn translate(kernel: &impl Kernel, receive: &Receive, kmsg: Kmsg, whole: u32) ->
     } else {
         kernel.ipc_kmsg_copyout(kmsg, receive.notify)
     };
+    translated(kernel, kmsg, whole, result)
+}
+
+fn translated(kernel: &impl Kernel, kmsg: Kmsg, whole: u32, result: u32) -> (u32, u32) {
     if result == mr::SUCCESS || result & !mr::MASK == mr::RCV_BODY_ERROR {
         return (result, whole);
     }
@@ -151,11 +183,11 @@ fn start(
     message: (Kmsg, u32),
 ) -> Option<Draft> {
     let call = call(kernel, state, receive.option, rcv_name, receive.time_out, receive.notify, message_size);
-    emit::draft(kernel, state, &call, Content::Seen(message.0, message.1))
+    emit::draft(kernel, state, &call, Content::Seen(message.0, message.1), 0)
 }
 
 #[inline(never)]
 fn failed(kernel: &impl Kernel, state: &State, call: &Call, result: u32) {
-    let draft = emit::draft(kernel, state, call, Content::Nothing);
-    emit::emit(kernel, state, draft, result, 0);
+    let draft = emit::draft(kernel, state, call, Content::Nothing, 0);
+    emit::emit(kernel, state, draft.as_ref(), result, 0);
 }

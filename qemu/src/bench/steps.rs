@@ -46,7 +46,7 @@ pub struct Part {
 /// Where `active_stack` of the only processor is.
 pub fn active_stack(kernel: &KernelElf) -> Result<u64, BenchError> {
     let need = Need::PerCpu { array: "percpu_array", of: "percpu", member: "active_stack" };
-    let specs = [SlotSpec { name: "active_stack", need }];
+    let specs = [SlotSpec { name: "active_stack", symbol: "", need }];
     let layouts = Layouts::read(kernel.bytes(), &facts::wanted_structs(&specs)).map_err(|error| error.to_string());
     let mut misses = Vec::new();
     let found = layouts.map(|layouts| facts::fill(&specs, kernel, &layouts, &mut misses));

@@ -12,9 +12,9 @@ use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
 use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
 use mach::thread::{self, Child};
 use mach::{stubs, task_self};
+use trace_port::RecordHeader;
 use trace_port::event::{Direction, EventKind};
 use trace_port::record::{MAX_BODY, Record, wire_size};
-use trace_port::{RecordHeader, TRACE_RECORD_MSGH_ID};
 
 use crate::{Doing, Mismatch};
 
@@ -36,6 +36,8 @@ pub struct Tracer {
     /// Its receive right.
     pub port: ReceiveRight,
     buffer: Vec<u64>,
+    /// The second record of the last message.
+    next: Option<Seen>,
 }
 
 impl Tracer {
@@ -43,7 +45,7 @@ impl Tracer {
     pub fn new(limit: u32) -> Result<Self, Mismatch> {
         let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
         port.set_queue_limit(limit).doing("mach_port_set_qlimit")?;
-        Ok(Self { port, buffer: record_buffer() })
+        Ok(Self { port, buffer: record_buffer(), next: None })
     }
 
     /// Sets it as a task's trace port; the only send rights left are the kernel's.
@@ -53,6 +55,9 @@ impl Tracer {
 
     /// The next record; `None` if none comes in time, or what comes is no record.
     pub fn record(&mut self, timeout: Option<u32>) -> Result<Option<Seen>, Mismatch> {
+        if let Some(seen) = self.next.take() {
+            return Ok(Some(seen));
+        }
         let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
         let limit = size_of_val(&self.buffer[..]) as u32;
         let time = timeout.unwrap_or(0);
@@ -64,10 +69,17 @@ impl Tracer {
         let size = (self.buffer[0] >> 32) as usize;
         let words = self.buffer.get(..size.div_ceil(8)).doing("record that fits")?;
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let Ok(record) = Record::parse(&bytes) else { return Ok(None) };
+        let Ok((record, reply)) = Record::parse_all(&bytes) else { return Ok(None) };
         drop(SendRight::from_name(PortName(record.task)));
+        self.next = reply.as_ref().map(Seen::of);
+        Ok(Some(Seen::of(&record)))
+    }
+}
+
+impl Seen {
+    fn of(record: &Record<'_>) -> Self {
         let id = record.message.get(28..32).and_then(|id| id.try_into().ok()).map_or(0, i32::from_le_bytes);
-        Ok(Some(Seen { direction: record.direction, kind: record.kind, id, header: record.header }))
+        Self { direction: record.direction, kind: record.kind, id, header: record.header }
     }
 }
 
@@ -141,7 +153,7 @@ impl Program {
                 return Ok(Event::Ended(boot::exit_status(buffer)));
             }
             match mig::request_id(buffer) {
-                Some(TRACE_RECORD_MSGH_ID) => return Ok(Event::Record),
+                Some(id) if trace_port::is_record(id) => return Ok(Event::Record),
                 Some(MACH_NOTIFY_NO_SENDERS) => return Ok(Event::Untraced),
                 _ => mach::msg::destroy_body(buffer),
             }

@@ -19,7 +19,7 @@ use mig_defs::table::{TableError, Tables};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
-use trace_port::{Record, RecordError, TRACE_RECORD_MSGH_ID};
+use trace_port::{Record, RecordError};
 use zerocopy::IntoBytes;
 
 use crate::options::{self, Options, OptionsError, Request};
@@ -287,11 +287,14 @@ impl Session {
             return Ok(boot::exit_status(message).map_or(Message::Other, Message::Exited));
         }
         match mig::request_id(message) {
-            Some(TRACE_RECORD_MSGH_ID) => {
-                let record = Record::parse(message.as_bytes())?;
-                // Every record brings a reference of the task's right; records are told apart by the task's number.
+            Some(id) if trace_port::is_record(id) => {
+                let (record, reply) = Record::parse_all(message.as_bytes())?;
+                // Every message brings a reference of the task's right; records are told apart by the task's number.
                 drop(SendRight::from_name(PortName(record.task)));
                 trace.record(&record, text);
+                if let Some(reply) = reply {
+                    trace.record(&reply, text);
+                }
                 Ok(Message::Record)
             }
             Some(id) if id == MACH_NOTIFY_NO_SENDERS as u32 => Ok(Message::NoSenders),

@@ -251,7 +251,7 @@ fn each_other() -> Result<(), Mismatch> {
     // queue when our trace ended are received on what is then a port like any other.
     let mut circular = 0;
     while let Some(record) = of_other.record(Some(SETTLED))? {
-        circular += u32::from(record.id == trace_port::TRACE_RECORD_MSGH_ID as i32);
+        circular += u32::from(trace_port::is_record(record.id as u32));
     }
     expect("records about records: a queue, one that waited, or fewer", circular.min(QUEUE_DEFAULT + 1), circular)?;
     task_terminate(other.task.name()).doing("task_terminate")?;

@@ -10,11 +10,13 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+use mach::mig;
 use mach::port::{PortName, SendRight};
 use mach::println;
 use mach::rt::arguments::Arguments;
 use programs::tracer::{Event, Program, record_buffer};
 use programs::{Doing, Mismatch};
+use trace_port::TRACE_CALL_MSGH_ID;
 use trace_port::record::{DROPPED_OFFSET, TASK_OFFSET};
 
 mach::entry!(main);
@@ -35,8 +37,8 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     while traced || status.is_none() {
         match program.next(&mut buffer, PATIENCE)? {
             Event::Record => {
-                records += 1;
-                // Only what is at the same place in every record is looked at.
+                // Only what is at the same place in every message is looked at.
+                records += if mig::request_id(&buffer) == Some(TRACE_CALL_MSGH_ID) { 2 } else { 1 };
                 lost += buffer[DROPPED_OFFSET / 8] >> (DROPPED_OFFSET % 8 * 8) & 0xffff_ffff;
                 drop(SendRight::from_name(PortName(buffer[TASK_OFFSET / 8] as u32)));
             }

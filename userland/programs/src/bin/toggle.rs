@@ -148,11 +148,11 @@ fn drain(trace: &ReceiveRight) {
     loop {
         let answer = mach_msg(&mut buffer, MACH_RCV_MSG, 0, limit, trace.name(), 0, PortName::NULL);
         assert!(KernReturn::from_mach_msg(answer) == KernReturn::KERN_SUCCESS, "receiving a record: {answer:#x}");
-        let bytes: alloc::vec::Vec<u8> = buffer.iter().take(64).flat_map(|word| word.to_le_bytes()).collect();
+        let bytes: alloc::vec::Vec<u8> = buffer.iter().take(1024).flat_map(|word| word.to_le_bytes()).collect();
         let size = bytes[4..].first_chunk().map_or(0, |size| u32::from_le_bytes(*size)) as usize;
-        let record = Record::parse(&bytes[..size.min(bytes.len())]);
+        let record = Record::parse_all(&bytes[..size.min(bytes.len())]);
         assert!(record.is_ok(), "a malformed record of {size} bytes");
-        if let Ok(record) = record {
+        if let Ok((record, _)) = record {
             drop(SendRight::from_name(PortName(record.task)));
         }
     }

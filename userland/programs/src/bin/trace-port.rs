@@ -114,7 +114,7 @@ fn wait_for_answer(trace: &ReceiveRight) -> Result<(), Mismatch> {
     }
 }
 
-/// One record: its direction and the id of the message in it. `None` if none came in time.
+/// One record, the last one of a message: its direction and the id of the message in it. `None` if none came in time.
 fn receive_record(trace: &ReceiveRight, timeout: Option<u32>) -> Result<Option<(Direction, i32)>, Mismatch> {
     let mut buffer = alloc::vec![0u64; wire_size(MAX_BODY) / 8];
     let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
@@ -126,8 +126,9 @@ fn receive_record(trace: &ReceiveRight, timeout: Option<u32>) -> Result<Option<(
     }
     let bytes: alloc::vec::Vec<u8> = buffer.iter().flat_map(|word| word.to_le_bytes()).collect();
     let size = bytes[4..].first_chunk().map_or(0, |size| u32::from_le_bytes(*size)) as usize;
-    let record = Record::parse(&bytes[..size.min(bytes.len())]).ok().doing("well-formed record")?;
+    let (record, reply) = Record::parse_all(&bytes[..size.min(bytes.len())]).ok().doing("well-formed record")?;
     drop(SendRight::from_name(PortName(record.task)));
+    let record = reply.unwrap_or(record);
     let id = record.message.get(28..32).and_then(|id| id.try_into().ok()).map_or(0, i32::from_le_bytes);
     Ok(Some((record.direction, id)))
 }
