@@ -148,7 +148,7 @@ enum Verb {
     },
     /// Set everything up, check the guest packages and run all tests.
     Test {
-        /// Also run the tests of programs and records on the newest kernels of Debian (suite sid), up and smp.
+        /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp.
         #[arg(long)]
         all: bool,
         /// What follows goes to the test programs (after cargo's `--`).
