@@ -3,7 +3,7 @@
 //! It shares its port with nobody, and the calling thread goes on only after it has dealt with the message; so the order of
 //! events is one and the same at every run.
 
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use mach::error::Result;
 use mach::memory::PAGE_SIZE;
@@ -16,6 +16,8 @@ use mach::{stubs, task_self, thread};
 use crate::message::take_memory;
 use crate::random::{Hash, Random};
 
+/// The right to the server's thread is released, and its name free.
+static STARTED: AtomicBool = AtomicBool::new(false);
 /// Messages dealt with.
 static SERVED: AtomicU64 = AtomicU64::new(0);
 /// What the server has seen.
@@ -44,11 +46,15 @@ impl Echo {
         stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
         let mut arena = Arena::allocate(4 * PAGE_SIZE)?;
         drop(thread::spawn(move || {
-            // Its reply port is made now, not at a time that depends on what it receives.
+            // Its reply port is made now, not at a time that depends on the scheduler or on what it receives.
+            while !STARTED.load(SeqCst) {
+                thread_switch();
+            }
             mach::sys::msg::reply_port();
             SERVED.fetch_add(1, SeqCst);
             serve(port, notify, &mut Random::new(seed ^ 0xec40), &mut arena)
         })?);
+        STARTED.store(true, SeqCst);
         let mut echo = Self { port, reply, sent: 0 };
         echo.wait(true);
         Ok(echo)
