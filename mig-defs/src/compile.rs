@@ -29,6 +29,12 @@ impl Options {
         Self { preprocess: preprocess::Options { include, define }, abi: Abi::LP64 }
     }
 
+    /// For 32-bit GNU Mach, user view.
+    pub fn ilp32(include: Vec<std::path::PathBuf>) -> Self {
+        let define = ["__i386__", "__ILP32__"].map(|name| (name.to_string(), "1".to_string())).to_vec();
+        Self { preprocess: preprocess::Options { include, define }, abi: Abi::ILP32 }
+    }
+
     /// Adds a macro, as `-DNAME=VALUE` does.
     pub fn define(mut self, name: &str, value: &str) -> Self {
         self.preprocess.define.push((name.to_string(), value.to_string()));

@@ -387,7 +387,14 @@ impl<'a> Fields<'a> {
             return Value::Port(PortRight { name, disposition, view });
         }
         let count = data.len() / stride;
-        Value::Array(Array { element: item.ty().element(), data, count, stride, port: Some((disposition, view)) })
+        Value::Array(Array {
+            element: item.ty().element(),
+            data,
+            count,
+            stride,
+            depth: 0,
+            port: Some((disposition, view)),
+        })
     }
 
     fn out_of_line(&self, descriptor: Descriptor, data: &[u8]) -> Value<'a> {

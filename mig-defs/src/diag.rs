@@ -70,6 +70,10 @@ catalogue! {
         "Strings occur in import \"file.h\" and rcsid \"...\"; they cannot go over a line end.";
     NumberTooLarge = 12, Error, "a number does not fit 32 bits",
         "Sizes, counts and message ids are unsigned 32-bit numbers in decimal.";
+    TooMuchText = 13, Error, "includes or macros grow without end",
+        "Files that include each other, or macros that stand for several of one another, can double the text with every step. What comes after the limit is left out.";
+    TooDeep = 14, Error, "something is nested too deeply",
+        "Types, expressions and macro calls can be nested at least 64 deep; no interface needs more than a few.";
     Syntax = 20, Error, "the grammar wants something else here",
         "The parser follows MIG's own grammar. The rest of the statement, up to its semicolon, is skipped.";
     RemovedFromMig = 21, Error, "this was removed from MIG",
@@ -203,14 +207,18 @@ impl Diagnostic {
         let line = sources.line_text(self.span);
         if !line.is_empty() {
             let number = place.line.to_string();
-            let before: String = line
+            let column = place.column as usize - 1;
+            let skipped = if line.chars().count() > MAX_EXCERPT { column.saturating_sub(MAX_EXCERPT / 2) } else { 0 };
+            let excerpt: String = line.chars().skip(skipped).take(MAX_EXCERPT).collect();
+            let before: String = excerpt
                 .chars()
-                .take(place.column as usize - 1)
+                .take(column - skipped)
                 .map(|character| if character == '\t' { '\t' } else { ' ' })
                 .collect();
-            let width = sources.text(self.span).lines().next().map_or(1, |text| text.chars().count()).max(1);
+            let width = sources.text(self.span).lines().next().map_or(1, |text| text.chars().count());
+            let width = width.clamp(1, MAX_EXCERPT - (column - skipped).min(MAX_EXCERPT - 1));
             let margin = " ".repeat(number.len());
-            text += &format!("{number} | {line}\n{margin} | {before}{}\n", "^".repeat(width));
+            text += &format!("{number} | {excerpt}\n{margin} | {before}{}\n", "^".repeat(width));
         }
         text
     }
@@ -220,12 +228,25 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Those that are not in the list any more, and how many of them are errors.
+    omitted: usize,
+    omitted_errors: usize,
 }
+
+/// Most diagnostics that are kept: a file that is no .defs file would give one for every character.
+const MAX_KEPT: usize = 500;
+/// Most characters of a source line that are shown.
+const MAX_EXCERPT: usize = 160;
 
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.list.push(diagnostic);
+        if self.list.len() < MAX_KEPT {
+            self.list.push(diagnostic);
+            return;
+        }
+        self.omitted += 1;
+        self.omitted_errors += usize::from(diagnostic.severity() == Severity::Error);
     }
 
     /// Adds one without expected and found.
@@ -233,19 +254,23 @@ impl Diagnostics {
         self.push(Diagnostic::new(code, span, message));
     }
 
-    /// All of them.
+    /// The first of them, all unless there are hundreds.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
     }
 
     /// How many are errors.
     pub fn errors(&self) -> usize {
-        self.list.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).count()
+        self.list.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).count() + self.omitted_errors
     }
 
     /// All of them as text for a terminal.
     pub fn render(&self, sources: &SourceMap) -> String {
-        self.list.iter().map(|diagnostic| diagnostic.render(sources)).collect()
+        let mut text: String = self.list.iter().map(|diagnostic| diagnostic.render(sources)).collect();
+        if self.omitted > 0 {
+            text += &format!("and {} more\n", self.omitted);
+        }
+        text
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Type {
     pub bytes: u32,
     /// Basic items in one element of an array.
     pub element_number: u32,
+    /// How many arrays, structs and pointers it is made of, one in another.
+    pub depth: u32,
     /// Flags of the declaration: `islong` and the like, kept for types made of this one.
     pub flags: Flags,
     /// How it was declared.

@@ -17,7 +17,7 @@ mod condition;
 mod macros;
 mod scan;
 
-use macros::Macro;
+use macros::{FILE_COST, Macro, Macros};
 pub use scan::{Kind, Token};
 
 /// Most files open at once.
@@ -52,7 +52,7 @@ pub fn preprocess(
         files,
         sources,
         diagnostics,
-        macros: BTreeMap::new(),
+        macros: Macros::new(),
         output: Vec::new(),
         pending: Vec::new(),
         once: BTreeSet::new(),
@@ -60,7 +60,7 @@ pub fn preprocess(
     for (name, value) in &options.define {
         let file = run.sources.add(PathBuf::from("(command line)"), value.clone());
         let body = scan::scan_file(run.sources, file, run.diagnostics).concat();
-        run.macros.insert(Rc::from(name.as_str()), Macro { parameters: None, body });
+        run.macros.defined.insert(Rc::from(name.as_str()), Macro { parameters: None, body });
     }
     match run.files.read(path) {
         Ok(text) => run.file(path, text, 0),
@@ -88,7 +88,7 @@ struct Preprocessor<'a> {
     files: &'a dyn Files,
     sources: &'a mut SourceMap,
     diagnostics: &'a mut Diagnostics,
-    macros: BTreeMap<Rc<str>, Macro>,
+    macros: Macros,
     output: Vec<Token>,
     /// Tokens since the last directive: a macro call may go over several lines.
     pending: Vec<Token>,
@@ -134,13 +134,13 @@ impl Preprocessor<'_> {
             "include" | "include_next" => self.include(path, name.span, rest, depth),
             "define" => match macros::parse_define(rest) {
                 Some((name, definition)) => {
-                    self.macros.insert(name, definition);
+                    self.macros.defined.insert(name, definition);
                 }
                 None => self.diagnostics.report(Code::BadDirective, name.span, "#define needs a name"),
             },
             "undef" => {
                 if let Some(name) = rest.first() {
-                    self.macros.remove(&name.text);
+                    self.macros.defined.remove(&name.text);
                 }
             }
             "error" => {
@@ -209,7 +209,7 @@ impl Preprocessor<'_> {
                     self.diagnostics.report(Code::BadCondition, name.span, format!("#{} needs a name", name.text));
                     return false;
                 };
-                self.macros.contains_key(&word.text) == (&*name.text == "ifdef")
+                self.macros.defined.contains_key(&word.text) == (&*name.text == "ifdef")
             }
             _ => condition::evaluate(&self.macros, name.span, rest, self.diagnostics),
         }
@@ -242,6 +242,9 @@ impl Preprocessor<'_> {
                 return;
             }
             if let Ok(text) = self.files.read(&candidate) {
+                if !self.macros.spend(FILE_COST + text.len(), span, self.diagnostics) {
+                    return;
+                }
                 return self.file(&candidate, text, depth + 1);
             }
         }

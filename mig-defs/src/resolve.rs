@@ -84,7 +84,7 @@ impl<'a> Resolver<'a> {
             Statement::ServerDemux(name) => self.model.server_demux = Some(name.text.clone()),
             Statement::Type(named) => self.type_statement(named),
             Statement::Routine(routine) => self.routine_statement(routine),
-            Statement::Skip(count) => self.next_number += count,
+            Statement::Skip(count) => self.next_number = self.next_number.wrapping_add(*count),
             Statement::BrokenRoutine(span) => {
                 let number = self.take_number();
                 self.diagnostics.report(Code::RoutineLeftOut, *span, format!("routine {number} is left out"));
@@ -95,8 +95,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn take_number(&mut self) -> u32 {
-        self.next_number += 1;
-        self.next_number - 1
+        let number = self.next_number;
+        // Ids are 32 bits wide and wrap, as MIG's do.
+        self.next_number = number.wrapping_add(1);
+        number
     }
 
     fn subsystem(&mut self, subsystem: &ast::Subsystem) {

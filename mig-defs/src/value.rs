@@ -3,6 +3,9 @@
 use crate::table::{Form, Members, Set, Type, TypeKind};
 use crate::wire::{read_u32, read_u64, type_name as tn};
 
+/// Most arrays and structs in one another that are taken apart.
+const MAX_DEPTH: u8 = 16;
+
 /// One argument, return code or struct member.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
@@ -136,6 +139,8 @@ pub struct Array<'a> {
     pub(crate) count: usize,
     /// Bytes from one element to the next.
     pub(crate) stride: usize,
+    /// How many arrays and structs it is in.
+    pub(crate) depth: u8,
     pub(crate) port: Option<(Disposition, View)>,
 }
 
@@ -176,7 +181,7 @@ impl<'a> Array<'a> {
             Some((disposition, view)) => {
                 read_u32(data, 0).map(|name| Value::Port(PortRight { name, disposition, view }))
             }
-            None => Some(value(self.element, data)),
+            None => Some(nested(self.element, data, self.depth + 1)),
         }
     }
 
@@ -192,6 +197,8 @@ impl<'a> Array<'a> {
 pub struct Struct<'a> {
     ty: Type<'a>,
     data: &'a [u8],
+    /// How many arrays and structs it is in.
+    depth: u8,
 }
 
 impl<'a> Struct<'a> {
@@ -207,7 +214,7 @@ impl<'a> Struct<'a> {
 
     /// Its members.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { members: self.ty.members(), data: self.data }
+        Fields { members: self.ty.members(), data: self.data, depth: self.depth }
     }
 }
 
@@ -216,6 +223,7 @@ impl<'a> Struct<'a> {
 pub struct Fields<'a> {
     members: Members<'a>,
     data: &'a [u8],
+    depth: u8,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -224,16 +232,29 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Field<'a>> {
         let (name, ty, offset) = self.members.next()?;
         let data = self.data.get(offset..offset.checked_add(ty.size())?)?;
-        Some(Field { name, type_name: ty.name(), value: value(ty, data), set: ty.set(), form: ty.form() })
+        Some(Field {
+            name,
+            type_name: ty.name(),
+            value: nested(ty, data, self.depth + 1),
+            set: ty.set(),
+            form: ty.form(),
+        })
     }
 }
 
 /// The value of `data`, which has the size of `ty`.
 pub(crate) fn value<'a>(ty: Type<'a>, data: &'a [u8]) -> Value<'a> {
+    nested(ty, data, 0)
+}
+
+/// The same within `depth` arrays and structs. A reader follows them by calling itself, so what is deeper than
+/// [`MAX_DEPTH`], which only a table of another's making has, is bytes to it.
+fn nested<'a>(ty: Type<'a>, data: &'a [u8], depth: u8) -> Value<'a> {
     let bits = (data.len() * 8).min(64) as u8;
     match (ty.kind(), data.len()) {
-        (TypeKind::Struct, _) => Value::Struct(Struct { ty, data }),
-        (TypeKind::Array, _) => array(ty.element(), data),
+        (TypeKind::Struct | TypeKind::Array, _) if depth >= MAX_DEPTH || data.is_empty() => Value::Bytes(data),
+        (TypeKind::Struct, _) => Value::Struct(Struct { ty, data, depth }),
+        (TypeKind::Array, _) => array_within(ty.element(), data, depth),
         (TypeKind::CString, _) => Value::Text(until_nul(data)),
         (TypeKind::Char, 1) => Value::Text(data),
         (TypeKind::PortName | TypeKind::Port, 4 | 8) => Value::PortName(unsigned(data) as u32),
@@ -250,10 +271,14 @@ pub(crate) fn value<'a>(ty: Type<'a>, data: &'a [u8]) -> Value<'a> {
 
 /// As many elements as `data` has room for.
 pub(crate) fn array<'a>(element: Type<'a>, data: &'a [u8]) -> Value<'a> {
+    array_within(element, data, 0)
+}
+
+fn array_within<'a>(element: Type<'a>, data: &'a [u8], depth: u8) -> Value<'a> {
     match (element.kind(), element.size()) {
         (TypeKind::Char, _) => Value::Text(data),
         (TypeKind::Byte, _) | (_, 0) => Value::Bytes(data),
-        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, port: None }),
+        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, depth, port: None }),
     }
 }
 

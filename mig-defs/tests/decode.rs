@@ -228,6 +228,19 @@ fn damaged_tables_are_refused_or_harmless() {
     }
 }
 
+/// Tables made to be taken apart without end (the corpus of the fuzz target has more to say): 16 levels are, the rest is bytes.
+#[test]
+fn types_in_one_another_come_to_an_end() {
+    let read = |name: &str| std::fs::read(common::corpus().join("../fuzz/corpus/table").join(name)).expect("a seed");
+    let bytes = read("types-deep.mdt");
+    let tables = Tables::parse(&bytes).expect("sound");
+    let message = Builder::new(7, 0x13, 7, 0).item(0x1_2000_0809, &[5]).finish();
+    let text = decode_all(tables, &message, View::Sent);
+    assert_eq!(text, format!("x.x(x: x = port 7 COPY_SEND, {}x: x = [5]{})", "x: x = {".repeat(16), "}".repeat(16)));
+    let refused = TableError::BadRecord { section: "types", index: 2, field: 2 };
+    assert_eq!(Tables::parse(&read("members-overlap.mdt")).err(), Some(refused));
+}
+
 #[test]
 fn another_version_is_refused_by_name() {
     let mut bytes = demo();

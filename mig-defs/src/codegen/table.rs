@@ -69,6 +69,8 @@ struct Builder<'a> {
     string_offsets: BTreeMap<String, u32>,
     types: Vec<[u32; 7]>,
     type_indices: BTreeMap<[u32; 7], u32>,
+    /// Kind, a, b and size of the present subsystem's types, so that types made of types are taken apart once.
+    kinds: BTreeMap<TypeId, (TypeKind, u32, u32, u32)>,
     members: Vec<[u32; 3]>,
     member_runs: BTreeMap<Vec<[u32; 3]>, u32>,
     items: Vec<[u32; 8]>,
@@ -91,6 +93,7 @@ impl<'a> Builder<'a> {
             string_offsets: BTreeMap::new(),
             types: Vec::new(),
             type_indices: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             members: Vec::new(),
             member_runs: BTreeMap::new(),
             items: Vec::new(),
@@ -122,6 +125,7 @@ impl<'a> Builder<'a> {
 
     fn subsystem(&mut self, model: &Model) {
         let index = self.subsystems.len() as u32;
+        self.kinds.clear();
         let name = self.string(&model.name);
         self.subsystems.push([name, model.base, model.routines.len() as u32]);
         for routine in &model.routines {
@@ -277,8 +281,20 @@ impl<'a> Builder<'a> {
 
     /// The same for the struct member at `place`, of which more may be known than of its type.
     fn ty_at(&mut self, model: &Model, id: TypeId, place: &str) -> u32 {
+        let (kind, a, b, size) = self.kind_of(model, id);
+        let Annotations { uses, forms, .. } = self.annotations;
+        let set = uses.get(place).or_else(|| of_type(model, id, uses)).map_or(NONE, |set| *set as u32);
+        let form = forms.get(place).or_else(|| of_type(model, id, forms)).copied().unwrap_or_default();
+        let name = self.string(&model.display_name(id));
+        self.add_type([name, kind as u32, a, b, size, set, form as u32])
+    }
+
+    fn kind_of(&mut self, model: &Model, id: TypeId) -> (TypeKind, u32, u32, u32) {
+        if let Some(known) = self.kinds.get(&id) {
+            return *known;
+        }
         let root = model.ty(model.unaliased(id));
-        let (kind, a, b, size) = match &root.shape {
+        let found = match &root.shape {
             Shape::Basic | Shape::Alias(_) => (basic_kind(model, id), 0, 0, root.bytes),
             Shape::Array(element, count) => (TypeKind::Array, self.ty(model, *element), *count, root.bytes),
             Shape::VarArray(element, _) => (TypeKind::Array, self.ty(model, *element), 0, 0),
@@ -289,11 +305,8 @@ impl<'a> Builder<'a> {
             }
             Shape::CString => (TypeKind::CString, 0, 0, if root.var_array { 0 } else { root.bytes }),
         };
-        let Annotations { uses, forms, .. } = self.annotations;
-        let set = uses.get(place).or_else(|| of_type(model, id, uses)).map_or(NONE, |set| *set as u32);
-        let form = forms.get(place).or_else(|| of_type(model, id, forms)).copied().unwrap_or_default();
-        let name = self.string(&model.display_name(id));
-        self.add_type([name, kind as u32, a, b, size, set, form as u32])
+        self.kinds.insert(id, found);
+        found
     }
 
     fn out_of_line_element(&mut self, model: &Model, target: TypeId) -> u32 {

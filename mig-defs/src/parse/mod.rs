@@ -14,7 +14,7 @@ mod typespec;
 
 /// Parses one file. A statement with a syntax error is reported once and skipped up to its semicolon.
 pub fn parse(tokens: &[Token], diagnostics: &mut Diagnostics) -> File {
-    let mut parser = Parser { tokens, at: 0, diagnostics };
+    let mut parser = Parser { tokens, at: 0, depth: 0, diagnostics };
     let mut file = File::default();
     while !parser.at_end() {
         parser.statement(&mut file.statements);
@@ -25,11 +25,16 @@ pub fn parse(tokens: &[Token], diagnostics: &mut Diagnostics) -> File {
 /// A syntax error that was already reported.
 struct Reported;
 
+/// Most types or operands in one another, so that a file cannot exhaust the stack.
+const MAX_DEPTH: usize = 100;
+
 type Parsed<T> = Result<T, Reported>;
 
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
+    /// How many types or expressions contain the present one.
+    depth: usize,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -85,6 +90,19 @@ impl Parser<'_> {
         let diagnostic = Diagnostic::new(Code::Syntax, token.span, "syntax error");
         self.diagnostics.push(diagnostic.expected(expected, token.describe()));
         Err(Reported)
+    }
+
+    /// Parses what is one level deeper.
+    fn inner<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth >= MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} levels");
+            self.diagnostics.report(Code::TooDeep, self.peek().span, message);
+            return Err(Reported);
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
     }
 
     fn expect(&mut self, punct: char) -> Parsed<()> {

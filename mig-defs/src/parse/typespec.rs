@@ -69,7 +69,7 @@ impl Parser<'_> {
         let kind = match self.peek().lexeme.clone() {
             Lexeme::Punct('^') => {
                 self.advance();
-                TypeKind::Pointer(Box::new(self.type_spec()?))
+                TypeKind::Pointer(Box::new(self.inner(Self::type_spec)?))
             }
             Lexeme::Punct('(') => {
                 self.advance();
@@ -139,7 +139,7 @@ impl Parser<'_> {
 
     fn element(&mut self) -> Parsed<Box<TypeSpec>> {
         self.expect_keyword(Keyword::Of)?;
-        self.type_spec().map(Box::new)
+        self.inner(Self::type_spec).map(Box::new)
     }
 
     fn structure(&mut self) -> Parsed<TypeKind> {
@@ -204,26 +204,32 @@ impl Parser<'_> {
     }
 
     fn int_exp(&mut self) -> Parsed<IntExp> {
-        let mut left = self.int_term()?;
-        while let Lexeme::Punct(operator @ ('+' | '-')) = self.peek().lexeme {
-            self.advance();
-            left = IntExp::Binary(Box::new(left), operator, Box::new(self.int_term()?));
-        }
-        Ok(left)
+        self.left_to_right(['+', '-'], Self::int_term)
     }
 
     fn int_term(&mut self) -> Parsed<IntExp> {
-        let mut left = self.int_factor()?;
-        while let Lexeme::Punct(operator @ ('*' | '/')) = self.peek().lexeme {
+        self.left_to_right(['*', '/'], Self::int_factor)
+    }
+
+    /// Operands with operators of one strength between them. Each makes the tree one level deeper.
+    fn left_to_right(&mut self, operators: [char; 2], operand: fn(&mut Self) -> Parsed<IntExp>) -> Parsed<IntExp> {
+        let outer = self.depth;
+        let mut left = operand(self)?;
+        while let Lexeme::Punct(operator) = self.peek().lexeme
+            && operators.contains(&operator)
+        {
             self.advance();
-            left = IntExp::Binary(Box::new(left), operator, Box::new(self.int_factor()?));
+            let right = self.inner(operand);
+            self.depth += 1;
+            left = IntExp::Binary(Box::new(left), operator, Box::new(right.inspect_err(|_| self.depth = outer)?));
         }
+        self.depth = outer;
         Ok(left)
     }
 
     fn int_factor(&mut self) -> Parsed<IntExp> {
         if self.eat('(') {
-            let inner = self.int_exp()?;
+            let inner = self.inner(Self::int_exp)?;
             self.expect(')')?;
             return Ok(inner);
         }

@@ -1,25 +1,18 @@
 //! `#if` expressions.
 
-use std::collections::BTreeMap;
 use std::format;
-use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use super::macros::{Macro, expand, number};
+use super::macros::{Macros, expand, number};
 use super::scan::{Kind, Token};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
 
 /// Whether the condition holds; a malformed one is reported and does not.
-pub(super) fn evaluate(
-    macros: &BTreeMap<Rc<str>, Macro>,
-    span: Span,
-    tokens: &[Token],
-    diagnostics: &mut Diagnostics,
-) -> bool {
+pub(super) fn evaluate(macros: &Macros, span: Span, tokens: &[Token], diagnostics: &mut Diagnostics) -> bool {
     let tokens = expand(macros, replace_defined(macros, tokens), diagnostics);
-    let mut reader = Reader { tokens: &tokens, at: 0, span };
+    let mut reader = Reader { tokens: &tokens, at: 0, depth: 0, span };
     match reader.ternary().and_then(|value| reader.end().map(|()| value)) {
         Ok(value) => value != 0,
         Err(wrong) => {
@@ -30,7 +23,7 @@ pub(super) fn evaluate(
 }
 
 /// `defined X` has to be answered before macros are expanded.
-fn replace_defined(macros: &BTreeMap<Rc<str>, Macro>, tokens: &[Token]) -> Vec<Token> {
+fn replace_defined(macros: &Macros, tokens: &[Token]) -> Vec<Token> {
     let mut output = Vec::new();
     let mut index = 0;
     while let Some(token) = tokens.get(index) {
@@ -43,7 +36,7 @@ fn replace_defined(macros: &BTreeMap<Rc<str>, Macro>, tokens: &[Token]) -> Vec<T
         };
         match name {
             Some((name, used)) => {
-                output.push(number(macros.contains_key(&name.text), token.span));
+                output.push(number(macros.defined.contains_key(&name.text), token.span));
                 index += used;
             }
             None => {
@@ -58,8 +51,13 @@ fn replace_defined(macros: &BTreeMap<Rc<str>, Macro>, tokens: &[Token]) -> Vec<T
 struct Reader<'a> {
     tokens: &'a [Token],
     at: usize,
+    /// How many operands contain the present one.
+    depth: usize,
     span: Span,
 }
+
+/// Most operands in one another.
+const MAX_DEPTH: usize = 100;
 
 /// Binary operators by binding strength, weakest first.
 const LEVELS: [&[&str]; 10] = [
@@ -96,16 +94,28 @@ impl Reader<'_> {
         found
     }
 
+    /// Reads an operand inside the present one.
+    fn inner(&mut self, read: fn(&mut Self) -> Result<i64, Diagnostic>) -> Result<i64, Diagnostic> {
+        if self.depth >= MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} operands in one another");
+            return Err(Diagnostic::new(Code::TooDeep, self.span, message));
+        }
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+
     fn ternary(&mut self) -> Result<i64, Diagnostic> {
         let condition = self.binary(0)?;
         if !self.eat("?") {
             return Ok(condition);
         }
-        let first = self.ternary()?;
+        let first = self.inner(Self::ternary)?;
         if !self.eat(":") {
             return Err(self.wrong("`:`"));
         }
-        let second = self.ternary()?;
+        let second = self.inner(Self::ternary)?;
         Ok(if condition != 0 { first } else { second })
     }
 
@@ -132,11 +142,11 @@ impl Reader<'_> {
             ("+", |value| value),
         ] {
             if self.eat(operator) {
-                return self.unary().map(function);
+                return self.inner(Self::unary).map(function);
             }
         }
         if self.eat("(") {
-            let value = self.ternary()?;
+            let value = self.inner(Self::ternary)?;
             return if self.eat(")") { Ok(value) } else { Err(self.wrong("`)`")) };
         }
         let token = self.peek().cloned();

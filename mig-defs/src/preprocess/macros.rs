@@ -1,5 +1,6 @@
 //! Macro definitions and their expansion.
 
+use core::cell::Cell;
 use std::collections::BTreeMap;
 use std::format;
 use std::rc::Rc;
@@ -18,6 +19,40 @@ pub(super) struct Macro {
     pub(super) body: Vec<Token>,
 }
 
+/// Most work for one file and all it includes, in units of [`Macros::spend`]: a thousand times what the largest .defs of a
+/// system need, and still done in seconds. Macros and includes of a few lines can otherwise double without end.
+const BUDGET: usize = 1 << 24;
+/// What a token costs that comes out of a macro; a byte of text costs 1.
+const TOKEN_COST: usize = 64;
+/// What a file costs beyond its bytes.
+pub(super) const FILE_COST: usize = 1 << 12;
+/// Most macro calls in the arguments of one another.
+const MAX_NESTING: usize = 64;
+
+/// The macros that are defined, and how much may still be made of them.
+#[derive(Clone, Debug)]
+pub(super) struct Macros {
+    pub(super) defined: BTreeMap<Rc<str>, Macro>,
+    left: Cell<usize>,
+    nesting: Cell<usize>,
+}
+
+impl Macros {
+    pub(super) fn new() -> Self {
+        Self { defined: BTreeMap::new(), left: Cell::new(BUDGET), nesting: Cell::new(0) }
+    }
+
+    /// Whether there is budget left for `cost`; the first time that there is not, it is reported.
+    pub(super) fn spend(&self, cost: usize, span: Span, diagnostics: &mut Diagnostics) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(cost.max(1)));
+        if left > 0 && self.left.get() == 0 {
+            diagnostics.report(Code::TooMuchText, span, "includes or macros that grow without end");
+        }
+        self.left.get() > 0
+    }
+}
+
 /// Parses what follows `#define`.
 pub(super) fn parse_define(line: &[Token]) -> Option<(Rc<str>, Macro)> {
     let name = line.first().filter(|token| token.kind == Kind::Identifier)?;
@@ -32,16 +67,12 @@ pub(super) fn parse_define(line: &[Token]) -> Option<(Rc<str>, Macro)> {
 }
 
 /// Replaces every macro in `tokens`.
-pub(super) fn expand(
-    macros: &BTreeMap<Rc<str>, Macro>,
-    tokens: Vec<Token>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Token> {
+pub(super) fn expand(macros: &Macros, tokens: Vec<Token>, diagnostics: &mut Diagnostics) -> Vec<Token> {
     let mut output = Vec::with_capacity(tokens.len());
     // A stack of what is still to be read, last token on top: an expansion is pushed back and read again.
     let mut input: Vec<Token> = tokens.into_iter().rev().collect();
     while let Some(token) = input.pop() {
-        let definition = match macros.get(&token.text) {
+        let definition = match macros.defined.get(&token.text) {
             Some(definition) if token.kind == Kind::Identifier && !token.hidden.contains(&token.text) => definition,
             _ => {
                 output.push(token);
@@ -67,6 +98,9 @@ pub(super) fn expand(
                 }
             },
         };
+        if !macros.spend(TOKEN_COST * replacement.len(), token.span, diagnostics) {
+            return output;
+        }
         push_back(&mut input, replacement, &token);
     }
     output
@@ -112,7 +146,7 @@ fn take_arguments(input: &mut Vec<Token>) -> Option<Vec<Vec<Token>>> {
 }
 
 fn substitute(
-    macros: &BTreeMap<Rc<str>, Macro>,
+    macros: &Macros,
     definition: &Macro,
     parameters: &[Rc<str>],
     arguments: &[Vec<Token>],
@@ -139,7 +173,7 @@ fn substitute(
             index += 2;
         } else if let Some(argument) = parameter(token) {
             let given = arguments[argument].clone();
-            output.extend(if next_is_paste { given } else { expand(macros, given, diagnostics) });
+            output.extend(if next_is_paste { given } else { expand_argument(macros, given, token.span, diagnostics) });
             index += 1;
         } else {
             output.push(token.clone());
@@ -147,6 +181,18 @@ fn substitute(
         }
     }
     output
+}
+
+fn expand_argument(macros: &Macros, argument: Vec<Token>, span: Span, diagnostics: &mut Diagnostics) -> Vec<Token> {
+    if macros.nesting.get() >= MAX_NESTING {
+        let message = format!("more than {MAX_NESTING} macro calls in the arguments of one another");
+        diagnostics.report(Code::TooDeep, span, message);
+        return Vec::new();
+    }
+    macros.nesting.set(macros.nesting.get() + 1);
+    let expanded = expand(macros, argument, diagnostics);
+    macros.nesting.set(macros.nesting.get() - 1);
+    expanded
 }
 
 fn paste(output: &mut Vec<Token>, right: Vec<Token>) {

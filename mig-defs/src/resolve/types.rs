@@ -14,6 +14,11 @@ use crate::wire::type_name as tn;
 /// `array[]` sends at most this many bytes inline.
 const INDEFINITE_BYTES: u32 = 2048;
 
+/// Most bytes of a type: what describes them in bits still fits 32 bits.
+const MAX_BYTES: u32 = (u32::MAX - 64) / 8;
+/// Most arrays, structs and pointers in one another.
+const MAX_DEPTH: u32 = 64;
+
 /// `MACH_MSG_TYPE_*`: what is sent, what is received, usual size in bits (0 if it has none).
 fn symbol(name: &str, port: u32) -> Option<(u32, u32, u32)> {
     Some(match name.strip_prefix("MACH_MSG_TYPE_").unwrap_or(name) {
@@ -86,6 +91,7 @@ impl Resolver<'_> {
             align: (size / 8).clamp(1, self.model.abi.word),
             bytes: size.div_ceil(8),
             element_number: 1,
+            depth: 0,
             flags: Flags::default(),
             shape: Shape::Basic,
             c: CTypes::default(),
@@ -189,7 +195,11 @@ impl Resolver<'_> {
             TypeKind::Struct(members) => self.structure(members, spec.span),
             TypeKind::CString { size, varying } => {
                 let number = self.int_exp(size)?;
-                let bytes = number;
+                let Some(bytes) = Some(number).filter(|bytes| *bytes <= MAX_BYTES) else {
+                    let message = format!("a string of {number} bytes does not fit a message");
+                    self.diagnostics.report(Code::BadSize, spec.span, message);
+                    return Err(Reported);
+                };
                 let char = self.basic(tn::STRING, tn::STRING, 8, spec.span);
                 Ok(Type { number, bytes, var_array: *varying, shape: Shape::CString, ..char })
             }
@@ -310,7 +320,7 @@ impl Resolver<'_> {
     fn array_of(&mut self, element: &Type, count: u32, span: Span) -> Result<Type, Reported> {
         let number = element.number.checked_mul(count);
         let bits = number.and_then(|number| number.checked_mul(element.size));
-        let (Some(number), Some(bits)) = (number, bits.filter(|bits| *bits < u32::MAX - 64)) else {
+        let (Some(number), Some(bits)) = (number, bits.filter(|bits| bits.div_ceil(8) <= MAX_BYTES)) else {
             self.diagnostics.report(Code::BadSize, span, format!("{count} elements do not fit 32 bits of size"));
             return Err(Reported);
         };
@@ -320,6 +330,7 @@ impl Resolver<'_> {
             number,
             bytes: bits.div_ceil(8),
             element_number: element.number,
+            depth: self.deeper(element.depth, span)?,
             string: false,
             span,
             ..element.clone()
@@ -343,6 +354,7 @@ impl Resolver<'_> {
             string: false,
             align: word,
             bytes: word,
+            depth: self.deeper(ty.depth, span)?,
             shape: Shape::OutOfLine(id),
             span,
             ..ty
@@ -351,7 +363,7 @@ impl Resolver<'_> {
 
     fn structure(&mut self, members: &[ast::Member], span: Span) -> Result<Type, Reported> {
         let mut fields: Vec<Member> = Vec::new();
-        let (mut size, mut align) = (0_u32, 1);
+        let (mut size, mut align, mut depth) = (0_u32, 1, 0);
         for member in members {
             let id = self.look_up(&member.ty)?;
             let ty = self.model.ty(id);
@@ -366,11 +378,11 @@ impl Resolver<'_> {
                 return Err(Reported);
             }
             let offset = size.next_multiple_of(ty.align);
-            let Some(end) = offset.checked_add(ty.bytes) else {
+            let Some(end) = offset.checked_add(ty.bytes).filter(|end| *end <= MAX_BYTES) else {
                 self.diagnostics.report(Code::BadSize, member.name.span, "the struct does not fit 32 bits of size");
                 return Err(Reported);
             };
-            (size, align) = (end, align.max(ty.align));
+            (size, align, depth) = (end, align.max(ty.align), depth.max(ty.depth));
             fields.push(Member { name: member.name.text.clone(), ty: id, offset });
         }
         let bytes = size.next_multiple_of(align);
@@ -384,9 +396,20 @@ impl Resolver<'_> {
             number: bytes / unit,
             bytes,
             align,
+            depth: self.deeper(depth, span)?,
             shape: Shape::Struct(fields),
             ..self.basic(message_type, message_type, unit * 8, span)
         })
+    }
+
+    /// The depth of a type that is made of one with this depth.
+    fn deeper(&mut self, depth: u32, span: Span) -> Result<u32, Reported> {
+        if depth >= MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} types in one another");
+            self.diagnostics.report(Code::TooDeep, span, message);
+            return Err(Reported);
+        }
+        Ok(depth + 1)
     }
 
     /// The deallocate bit that flags ask for.

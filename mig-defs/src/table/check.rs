@@ -15,9 +15,10 @@ impl Tables<'_> {
             5 => self.is_set(get(5)),
             _ => Form::from_number(get(6)).is_some(),
         })?;
-        // A type refers only to types before it, so that following references always ends.
+        // A type refers only to types before it, so that following references always ends, and a struct's members stand
+        // side by side in it, so that there are no more values in some bytes than there are bytes.
         for index in 0..self.section(TYPES).count {
-            if !self.refers_backwards(index) {
+            if !self.is_made_of_earlier(index) {
                 return Err(TableError::BadRecord { section: "types", index, field: 2 });
             }
         }
@@ -120,13 +121,19 @@ impl Tables<'_> {
         }
     }
 
-    fn refers_backwards(&self, index: usize) -> bool {
-        let types = self.section(TYPES);
-        let (a, b) = (types.get(index, 2), types.get(index, 3));
+    fn is_made_of_earlier(&self, index: usize) -> bool {
+        let (types, members) = (self.section(TYPES), self.section(MEMBERS));
+        let (a, b) = (types.get(index, 2) as usize, types.get(index, 3) as usize);
         match TypeKind::from_number(types.get(index, 1)) {
-            Some(TypeKind::Array) => (a as usize) < index,
+            Some(TypeKind::Array) => a < index,
             Some(TypeKind::Struct) => {
-                (a..a + b).all(|member| (self.section(MEMBERS).get(member as usize, 1) as usize) < index)
+                let mut free = 0;
+                (a..a + b).all(|member| {
+                    let (ty, offset) = (members.get(member, 1) as usize, u64::from(members.get(member, 2)));
+                    let sound = ty < index && offset >= free;
+                    free = offset + u64::from(types.get(ty, 4));
+                    sound
+                }) && free <= u64::from(types.get(index, 4))
             }
             _ => true,
         }

@@ -1,0 +1,4 @@
+//! The decoder: fields or an error for any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mig_defs_fuzz::decoder(data));

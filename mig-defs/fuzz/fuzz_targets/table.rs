@@ -1,0 +1,4 @@
+//! The reader of decode tables: refused, or safe to decode with.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mig_defs_fuzz::table(data));
