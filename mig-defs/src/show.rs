@@ -4,7 +4,8 @@ use std::format;
 use std::string::{String, ToString};
 
 use crate::layout::{self, Message};
-use crate::model::{Model, Role, Routine, Shape, TypeId};
+use crate::model::{Abi, Model, Role, Routine, Shape, TypeId};
+use crate::wire::Descriptor;
 
 /// Every named type and every routine.
 pub fn model(model: &Model) -> String {
@@ -82,6 +83,16 @@ pub fn routine(model: &Model, routine: &Routine) -> String {
     text
 }
 
+fn descriptor(abi: Abi, descriptor: Descriptor) -> String {
+    if abi == Abi::LP64 {
+        return format!("{:#018x}", descriptor.to_word());
+    }
+    match descriptor.to_words_ilp32() {
+        (word, None) => format!("{word:#010x}"),
+        (header, Some([type_and_size, number])) => format!("{header:#010x} {type_and_size:#010x} {number:#010x}"),
+    }
+}
+
 fn message(model: &Model, routine: &Routine, message: &Message, which: &str) -> String {
     let mut text = format!(
         "{} {which}, msgh_id {}, {} to {} bytes, {:?}\n",
@@ -90,10 +101,10 @@ fn message(model: &Model, routine: &Routine, message: &Message, which: &str) -> 
     text += &format!("  {:>6}  {:>6}  header\n", 0, model.abi.header);
     for item in &message.items {
         let place = format!("{}{}", item.offset, if item.offset_fixed { "" } else { "+" });
-        let word = item.sent.to_word();
-        let received = item.received.to_word();
-        let received = if received == word { String::new() } else { format!(", received {received:#018x}") };
-        text += &format!("  {place:>6}  {:>6}  descriptor {word:#018x}{received}\n", model.abi.descriptor);
+        let (sent, received) = (descriptor(model.abi, item.sent), descriptor(model.abi, item.received));
+        let received = if received == sent { String::new() } else { format!(", received {received}") };
+        let bytes = if item.sent.longform { model.abi.long_descriptor } else { model.abi.descriptor };
+        text += &format!("  {place:>6}  {bytes:>6}  descriptor {sent}{received}\n");
         let size = match (item.sent.inline, &item.source) {
             (false, _) => format!("{}", model.abi.word),
             (true, layout::Source::Argument(index)) if model.ty(routine.arguments[*index].ty).var_array => {

@@ -104,6 +104,15 @@ impl Descriptor {
         low as u64 | (self.number as u64) << 32
     }
 
+    /// The 32-bit format's form: one word, or three in the long form.
+    pub const fn to_words_ilp32(self) -> (u32, Option<[u32; 2]>) {
+        let flags = (self.inline as u32) << 28 | (self.longform as u32) << 29 | (self.deallocate as u32) << 30;
+        if self.longform {
+            return (flags, Some([self.name as u32 | (self.size as u32) << 16, self.number]));
+        }
+        (self.name as u32 | (self.size as u32 & 0xff) << 8 | (self.number & 0xfff) << 16 | flags, None)
+    }
+
     /// Bytes of data it describes, without padding.
     pub const fn data_size(self) -> u64 {
         (self.size as u64 * self.number as u64).div_ceil(8)
@@ -190,6 +199,15 @@ mod tests {
         for descriptor in [port, data, Descriptor { deallocate: true, ..port }] {
             assert_eq!(Descriptor::from_word(descriptor.to_word()), descriptor);
         }
+    }
+
+    #[test]
+    fn descriptors_of_the_32_bit_format() {
+        // The bit fields of mach/message.h for i386: name 8, size 8, number 12, inline, longform, deallocate.
+        let port = Descriptor { name: 19, size: 32, number: 1, inline: true, ..Descriptor::default() };
+        assert_eq!(port.to_words_ilp32(), (0x1001_2013, None));
+        let memory = Descriptor { name: 9, size: 8, number: 0x12345, inline: false, longform: true, deallocate: true };
+        assert_eq!(memory.to_words_ilp32(), (0x6000_0000, Some([0x0008_0009, 0x12345])));
     }
 
     #[test]

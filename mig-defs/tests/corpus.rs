@@ -18,10 +18,14 @@ use mig_defs::source::Memory;
 
 /// Compiles a file under its bare name, so that goldens hold no path of this machine.
 fn compile_file(path: &Path) -> (PathBuf, Compilation) {
+    compile_with(path, &Options::lp64(Vec::new()))
+}
+
+fn compile_with(path: &Path, options: &Options) -> (PathBuf, Compilation) {
     let name = PathBuf::from(path.file_name().expect("a file name"));
     let text = std::fs::read_to_string(path).expect("a text");
     let files = Memory(BTreeMap::from([(name.clone(), text)]));
-    let compilation = compile(&name, &Options::lp64(Vec::new()), &files);
+    let compilation = compile(&name, options, &files);
     (name, compilation)
 }
 
@@ -47,17 +51,27 @@ fn good_files_give_their_goldens() {
         let (name, compilation) = compile_file(&path);
         assert_eq!(compilation.report(), "", "{}", path.display());
         let model = compilation.model.as_ref().expect("a subsystem");
+        let source = path;
         let path = corpus().join("good/golden").join(&name);
         check_golden(&path.with_extension("list"), &list(model));
         check_golden(&path.with_extension("model"), &show::model(model));
         let layout: String = model.routines.iter().map(|routine| show::routine(model, routine)).collect();
         check_golden(&path.with_extension("layout"), &layout);
+        check_golden(&path.with_extension("layout32"), &layout32(&source));
         let context = Context { model, sources: &compilation.sources, file: &name, runtime: "crate" };
         let user = codegen::user::generate(&context).expect("user stubs");
         check_golden(&path.with_extension("user.rs"), &user);
         let server = codegen::server::generate(&context).expect("server stubs");
         check_golden(&path.with_extension("server.rs"), &server);
     }
+}
+
+/// The byte maps of the 32-bit format. `cargo qemu test --all` compares the same files with the 32-bit MIG (tests/migcom.rs).
+fn layout32(path: &Path) -> String {
+    let (_, compilation) = compile_with(path, &Options::ilp32(Vec::new()));
+    assert_eq!(compilation.report(), "", "{}", path.display());
+    let model = compilation.model.as_ref().expect("a subsystem");
+    model.routines.iter().map(|routine| show::routine(model, routine)).collect()
 }
 
 #[test]

@@ -86,6 +86,9 @@ struct Input {
     /// Where #include looks.
     #[arg(short = 'I')]
     include: Vec<PathBuf>,
+    /// For the message format of 32-bit Mach; stubs and tables are for the 64-bit one.
+    #[arg(long)]
+    ilp32: bool,
     /// Define a macro: NAME or NAME=VALUE.
     #[arg(short = 'D')]
     define: Vec<String>,
@@ -106,11 +109,19 @@ enum Stage {
 
 impl Input {
     fn options(&self) -> Options {
-        let options = Options::lp64(self.include.clone());
+        let options = if self.ilp32 { Options::ilp32 } else { Options::lp64 }(self.include.clone());
         self.define.iter().fold(options, |options, macro_text| match macro_text.split_once('=') {
             Some((name, value)) => options.define(name, value),
             None => options.define(macro_text, "1"),
         })
+    }
+
+    /// Refuses the 32-bit format for what is made for the 64-bit one.
+    fn only_lp64(&self, what: &str) -> anyhow::Result<()> {
+        if self.ilp32 {
+            bail!("{what} are for the 64-bit format only");
+        }
+        Ok(())
     }
 
     /// Compiles every file, reporting to standard error.
@@ -177,6 +188,7 @@ fn check(input: &Input) -> anyhow::Result<()> {
 }
 
 fn generate(side: Side, input: &Input, output: Option<&Path>, runtime: &str, check: bool) -> anyhow::Result<()> {
+    input.only_lp64("stubs")?;
     let mut text = String::new();
     for (file, compilation) in input.compile() {
         let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
@@ -203,6 +215,7 @@ fn generate(side: Side, input: &Input, output: Option<&Path>, runtime: &str, che
 }
 
 fn table(input: &Input, output: &Path, annotation_files: &[PathBuf]) -> anyhow::Result<()> {
+    input.only_lp64("decode tables")?;
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
     let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
     for path in annotation_files {

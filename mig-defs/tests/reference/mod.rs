@@ -1,8 +1,11 @@
 //! Debian's MIG as a reference: finds .defs files, runs gcc and migcom on them, takes their C apart.
 #![allow(dead_code, clippy::allow_attributes, reason = "not every test file uses every helper")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use mig_defs::compile::Options;
 
 pub(crate) mod driver;
 pub(crate) mod values;
@@ -51,19 +54,54 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     scratch
 }
 
-/// Runs gcc and migcom. `None` if migcom refuses the file.
+/// A MIG for one message format, and the .defs to run it on.
+pub(crate) struct Mig {
+    pub(crate) include: PathBuf,
+    /// The same format for our compiler.
+    pub(crate) options: Options,
+    /// The C preprocessor's option for the machine.
+    machine: &'static str,
+    /// The program and its first arguments.
+    command: Vec<OsString>,
+}
+
+impl Mig {
+    /// Of the 64-bit format.
+    pub(crate) fn amd64(include: &Path) -> Self {
+        let options = Options::lp64(vec![include.to_path_buf()]);
+        let command = vec![directory("MIGCOM").into_os_string()];
+        Self { include: include.to_path_buf(), options, machine: "-m64", command }
+    }
+
+    /// Of the 32-bit format, if `GNUMACH_DEFS_I386` and `MIGCOM_I386` are set; the latter is what runs this MIG, as a list of
+    /// paths: a loader with its option's value, so that a system without 32-bit libraries can.
+    pub(crate) fn i386() -> Option<Self> {
+        let include = PathBuf::from(std::env::var_os("GNUMACH_DEFS_I386")?);
+        let paths: Vec<_> = std::env::split_paths(&std::env::var_os("MIGCOM_I386")?).collect();
+        let [loader, libraries, migcom] = <[PathBuf; 3]>::try_from(paths).expect("loader, libraries, migcom");
+        let command = vec![loader.into(), "--library-path".into(), libraries.into(), migcom.into()];
+        Some(Self { options: Options::ilp32(vec![include.clone()]), include, machine: "-m32", command })
+    }
+}
+
+/// Runs gcc and migcom for the 64-bit format. `None` if migcom refuses the file.
 pub(crate) fn migcom(include: &Path, file: &Path, scratch: &Path) -> Option<Migcom> {
+    run(&Mig::amd64(include), file, scratch)
+}
+
+/// Runs gcc and migcom. `None` if migcom refuses the file.
+pub(crate) fn run(mig: &Mig, file: &Path, scratch: &Path) -> Option<Migcom> {
     let mut cpp = Command::new("gcc")
-        .args(["-E", "-x", "c", "-nostdinc", "-I"])
-        .arg(include)
+        .args(["-E", "-x", "c", "-nostdinc", mig.machine, "-I"])
+        .arg(&mig.include)
         .arg(file)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("gcc runs");
     let output = |name: &str| scratch.join(name);
-    let mut command = Command::new(directory("MIGCOM"));
-    command.arg("-n");
+    let mut command = Command::new(&mig.command[0]);
+    command.args(&mig.command[1..]).arg("-n");
     let files = [
         ("-list", "list"),
         ("-user", "user.c"),

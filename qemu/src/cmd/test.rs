@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use qemu::cache::Cache;
-use qemu::fetch::packages::{Flavour, MIG, MOVING_SUITE, defs_directory, fetch_defs, fetch_kernel, migcom};
+use qemu::fetch::packages::{
+    Flavour, MIG, MOVING_SUITE, defs_directory, fetch_defs, fetch_kernel, fetch_mig32, migcom,
+};
 use qemu::fetch::{fetch, programs};
 use qemu::guest::workspace;
 use qemu::instrument;
@@ -35,6 +37,10 @@ const WITH_FIDELITY: &[&str] = &["--test", "programs", "--test", "trace_defs", "
 /// Disk images that are booted through GRUB: name, options of the machine, options of the image.
 const IMAGES: &[(&str, &[&str], &[&str])] =
     &[("a disk image, multiboot", &[], &[]), ("a disk image, multiboot 2", &["--suite", "sid"], &["--multiboot2"])];
+
+/// How many inputs libFuzzer makes for each target: about a minute's worth.
+const FUZZ_RUNS: [(&str, &str); 3] =
+    [("compiler", "-runs=6000"), ("table", "-runs=500000"), ("decoder", "-runs=500000")];
 
 /// Suites with other versions of the interfaces: 2022, and the newest.
 const OTHER_DEFS: [&str; 2] = ["bookworm", MOVING_SUITE];
@@ -94,7 +100,10 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         command.args(["--no-fail-fast", "--", "--include-ignored", "--nocapture"]);
         command.current_dir(workspace()).envs(variables.clone());
         command.env("GNUMACH_DEFS_ALL", all_defs(&cache, &built.defs)?);
+        let mig32 = fetch_mig32(&cache, &Progress::new(1))?;
+        command.env("GNUMACH_DEFS_I386", mig32.defs).env("MIGCOM_I386", env::join_paths(mig32.command)?);
         run_step("the interfaces of every version against the real MIG", &mut command, &mut failed)?;
+        fuzz(&built.target.join("fuzz"), &variables, &mut failed)?;
     }
     for (name, flavour, options, tests) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
@@ -109,6 +118,25 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Runs each fuzz target for a bounded time on inputs that are the same in every run: first without libFuzzer, then with it.
+fn fuzz(place: &Path, variables: &[(&str, OsString)], failed: &mut Vec<&'static str>) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "-p", "mig-defs", "--features", "compiler", "--test", "fuzz", "--", "--include-ignored"]);
+    command.current_dir(workspace()).envs(variables.iter().cloned());
+    command.env("MIG_DEFS_SEEDS", place.join("seeds")).env("MIG_DEFS_MUTATIONS", "5000");
+    run_step("the fuzz targets without libFuzzer", &mut command, failed)?;
+    programs::cxx(&Progress::new(1))?;
+    for (target, runs) in FUZZ_RUNS {
+        let mut command = cargo();
+        command.args(["run", "--quiet", "--release", "--bin", target, "--target-dir"]).arg(place).arg("--");
+        command.args([runs, "-seed=1", "-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+        command.arg(format!("-artifact_prefix={}/{target}-", place.display())).arg(place.join("seeds").join(target));
+        command.current_dir(workspace().join("mig-defs/fuzz")).envs(variables.iter().cloned());
+        run_step("libFuzzer", &mut command, failed)?;
+    }
+    Ok(())
 }
 
 /// The include directories of every version of the interfaces that is still served.

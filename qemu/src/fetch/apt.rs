@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use crate::cache::Cache;
 use crate::fetch::FetchError;
+use crate::fetch::packages::AMD64;
 
 /// Places of Debian's keyring; the suffix changed with trixie.
 const KEYRINGS: [&str; 2] =
@@ -16,6 +17,7 @@ const KEYRINGS: [&str; 2] =
 #[derive(Clone, Debug)]
 pub struct AptRoot {
     root: PathBuf,
+    architecture: &'static str,
 }
 
 impl AptRoot {
@@ -31,7 +33,12 @@ impl AptRoot {
             .map(|suite| format!("deb [signed-by={}] {mirror} {suite} main\n", keyring.display()))
             .collect();
         fs::write(root.join("sources.list"), sources)?;
-        Ok(Self { root })
+        Ok(Self { root, architecture: AMD64 })
+    }
+
+    /// The same for packages of another architecture; for a cache that holds no others.
+    pub fn of_architecture(self, architecture: &'static str) -> Self {
+        Self { architecture, ..self }
     }
 
     /// Fetches the lists of packages.
@@ -72,8 +79,8 @@ impl AptRoot {
             "Debug::NoLocking=1".to_owned(),
             "APT::Sandbox::User=root".to_owned(),
             // The guest's architecture, whatever the host's is.
-            "APT::Architecture=amd64".to_owned(),
-            "APT::Architectures::=amd64".to_owned(),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures::={}", self.architecture),
             "Acquire::Languages=none".to_owned(),
         ] {
             command.arg("-o").arg(option);

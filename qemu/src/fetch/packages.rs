@@ -40,8 +40,15 @@ impl Flavour {
 pub const KERNEL: &str = "gnumach-image-1.8-amd64-up-dbg";
 /// The `.defs` files and headers.
 pub const DEV: &str = "gnumach-dev";
+/// The guest's architecture, as Debian calls it.
+pub(super) const AMD64: &str = "amd64";
 /// The reference MIG, for tests.
 pub const MIG: &str = "mig-x86-64-gnu";
+
+/// The reference MIG for 32-bit Mach, for tests: a program for i386, which runs with the libraries of [`LIBRARIES_I386`].
+pub const MIG_I386: &str = "mig-i686-gnu";
+/// The C library for i386.
+pub const LIBRARIES_I386: &str = "libc6";
 
 /// How the names of packages with kernels begin; the rest is in the name of the kernel's file too.
 const KERNEL_PREFIX: &str = "gnumach-image-";
@@ -77,6 +84,35 @@ pub fn migcom(package: &Package) -> PathBuf {
     package.root.join(MIGCOM_FILE)
 }
 
+/// What is needed to run the 32-bit format's MIG: the include directory, and its loader, libraries and program.
+#[derive(Clone, Debug)]
+pub struct Mig32 {
+    /// The include directory of its [`DEV`].
+    pub defs: PathBuf,
+    /// Loader, libraries, program.
+    pub command: [PathBuf; 3],
+}
+
+/// Fetches the 32-bit format's MIG and interfaces, apart from the 64-bit ones.
+pub fn fetch_mig32(cache: &Cache, progress: &Progress) -> Result<Mig32, FetchError> {
+    let apart = Cache::at(cache.path("i386"));
+    fs::create_dir_all(apart.root())?;
+    let found = fetch_from(&apart, SUITE, "i386", &[DEV, LIBRARIES_I386, MIG_I386], progress)?;
+    let [dev, libraries, mig] = <[Package; 3]>::try_from(found).map_err(|found| FetchError::Version {
+        package: MIG_I386.to_owned(),
+        wanted: format!("with {DEV} and {LIBRARIES_I386} in {SUITE}"),
+        found: found.iter().map(|package| format!("{} ", package.name)).collect(),
+    })?;
+    Ok(Mig32 {
+        defs: dev.root.join("usr/include/i386-linux-gnu"),
+        command: [
+            libraries.root.join("usr/lib/ld-linux.so.2"),
+            libraries.root.join("usr/lib/i386-linux-gnu"),
+            mig.root.join("usr/lib/mig/i686-gnu-migcom"),
+        ],
+    })
+}
+
 /// A package that an earlier run fetched.
 pub fn fetched(cache: &Cache, name: &str) -> Option<Package> {
     let version = fs::read_to_string(note(cache, name)).ok()?.trim().to_owned();
@@ -86,7 +122,7 @@ pub fn fetched(cache: &Cache, name: &str) -> Option<Package> {
 
 /// The packages in the order of `names`; what is not in the cache yet is fetched.
 pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<Package>, FetchError> {
-    fetch_from(cache, SUITE, names, progress)
+    fetch_from(cache, SUITE, AMD64, names, progress)
 }
 
 /// The kernel of a suite. Suites but [`SUITE`] have a place of their own in the cache, so that what is there today is never taken
@@ -103,7 +139,7 @@ pub fn fetch_defs(cache: &Cache, suite: &str, progress: &Progress) -> Result<Pac
 fn fetch_apart(cache: &Cache, suite: &str, name: &str, progress: &Progress) -> Result<Package, FetchError> {
     let apart = if suite == SUITE { cache.clone() } else { Cache::at(cache.path(suite)) };
     fs::create_dir_all(apart.root())?;
-    let mut found = fetch_from(&apart, suite, &[name], progress)?;
+    let mut found = fetch_from(&apart, suite, AMD64, &[name], progress)?;
     found.pop().ok_or_else(|| FetchError::Version {
         package: name.to_owned(),
         wanted: format!("in {suite}"),
@@ -111,10 +147,16 @@ fn fetch_apart(cache: &Cache, suite: &str, name: &str, progress: &Progress) -> R
     })
 }
 
-fn fetch_from(cache: &Cache, suite: &str, names: &[&str], progress: &Progress) -> Result<Vec<Package>, FetchError> {
+fn fetch_from(
+    cache: &Cache,
+    suite: &str,
+    architecture: &'static str,
+    names: &[&str],
+    progress: &Progress,
+) -> Result<Vec<Package>, FetchError> {
     if names.iter().any(|name| fetched(cache, name).is_none()) {
         progress.note(&format!("fetching the package lists of Debian {suite}"));
-        let apt = AptRoot::create(cache, &[suite])?;
+        let apt = AptRoot::create(cache, &[suite])?.of_architecture(architecture);
         apt.update()?;
         for name in names.iter().filter(|name| fetched(cache, name).is_none()) {
             let versions = apt.versions(name)?;

@@ -25,6 +25,11 @@ pub fn qemu(progress: &Progress) -> Result<PathBuf, FetchError> {
     program(QEMU, &["qemu-system-x86"], progress)
 }
 
+/// The C++ compiler, which libFuzzer is built with, installed with apt if this is root.
+pub fn cxx(progress: &Progress) -> Result<PathBuf, FetchError> {
+    program("c++", &["g++"], progress)
+}
+
 /// What makes a bootable disk image, installed with apt if this is root.
 pub fn mkrescue(progress: &Progress) -> Result<PathBuf, FetchError> {
     // Each package of GRUB_PACKAGES is needed; the programs and the directory stand for one each.

@@ -1,0 +1,134 @@
+//! The command: every verb, what it prints and with which status it ends.
+#![cfg(feature = "compiler")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    Command::new(env!("CARGO_BIN_EXE_mig-defs")).args(arguments).current_dir(tests).output().expect("it runs")
+}
+
+/// Standard output of a run that must succeed.
+fn printed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Standard error of a run that must fail.
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+fn golden(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/good/golden").join(name))
+        .expect("a golden")
+}
+
+/// A directory for one test, gone afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let place = std::env::temp_dir().join(format!("mig-defs-command-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&place).expect("a directory");
+        Self(place)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left behind it would be in nobody's way.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn check_counts_and_fails_on_errors() {
+    let text = printed(&["check", "good/ports.defs", "good/arrays.defs"]);
+    assert!(text.starts_with("good/ports.defs: subsystem ports "), "{text}");
+    assert!(text.ends_with("2 files, 22 routines, 0 errors\n"), "{text}");
+    let text = refused(&["check", "bad/md0031-type.defs"]);
+    assert!(text.contains("bad/md0031-type.defs:") && text.contains("error[MD0031]"), "{text}");
+    assert!(refused(&["check", "good/nowhere.defs"]).contains("error[MD0001]: cannot read `good/nowhere.defs`"));
+}
+
+#[test]
+fn list_and_dump_print_what_each_stage_made() {
+    assert_eq!(printed(&["list", "good/ports.defs"]), golden("ports.list"));
+    assert_eq!(printed(&["dump", "--stage", "model", "good/ports.defs"]), golden("ports.model"));
+    assert_eq!(printed(&["dump", "--stage", "layout", "good/ports.defs"]), golden("ports.layout"));
+    let syntax = printed(&["dump", "--stage", "ast", "good/ports.defs"]);
+    assert!(syntax.starts_with("File {") && syntax.contains("Routine("), "{syntax}");
+    assert!(run(&["dump", "--stage", "nothing", "good/ports.defs"]).status.code() == Some(2));
+}
+
+#[test]
+fn the_32_bit_format_is_a_matter_of_an_option() {
+    assert_eq!(printed(&["dump", "--ilp32", "--stage", "layout", "good/ports.defs"]), golden("ports.layout32"));
+    assert_eq!(printed(&["list", "--ilp32", "good/ports.defs"]), golden("ports.list"));
+    let scratch = Scratch::new("ilp32");
+    let text = refused(&["table", "--ilp32", "good/ports.defs", "-o", &scratch.path("x.mdt")]);
+    assert!(text.contains("the 64-bit format"), "{text}");
+}
+
+#[test]
+fn show_finds_a_routine_by_name_and_by_either_id() {
+    let layout = golden("ports.layout");
+    let list = golden("ports.list");
+    let first: Vec<&str> = list.lines().next().expect("a routine").split(' ').collect();
+    let (name, request, reply) = (first[2], first[4], first[5]);
+    let text = printed(&["show", name, "good/ports.defs"]);
+    assert!(layout.starts_with(&text) && text.starts_with(&format!("{name} request, msgh_id {request}, ")), "{text}");
+    assert_eq!(printed(&["show", request, "good/ports.defs"]), text);
+    if reply != "0" {
+        assert_eq!(printed(&["show", reply, "good/ports.defs"]), text);
+    }
+    let text = refused(&["show", "nothing_like_it", "good/ports.defs"]);
+    assert!(text.contains("no routine is called, and no message has the id, nothing_like_it"), "{text}");
+}
+
+#[test]
+fn every_diagnostic_is_explained() {
+    let all = printed(&["explain"]);
+    for code in mig_defs::diag::Code::ALL {
+        let one = printed(&["explain", &code.name()]);
+        assert!(one.starts_with(&format!("{} ", code.name())) && one.contains(code.explanation()), "{one}");
+        assert!(all.contains(&one), "{one}");
+    }
+    assert!(refused(&["explain", "MD9999"]).contains("there is no diagnostic MD9999"));
+}
+
+#[test]
+fn generated_files_are_checked_against_drift() {
+    let scratch = Scratch::new("gen");
+    let file = scratch.path("ports.rs");
+    let arguments = ["gen", "user", "--runtime", "crate", "good/ports.defs", "-o", &file];
+    assert_eq!(printed(&arguments), "");
+    let text = std::fs::read_to_string(&file).expect("written");
+    assert!(text.contains("pub fn "), "{text}");
+    let check = [&arguments[..], &["--check"]].concat();
+    assert_eq!(printed(&check), "");
+    std::fs::write(&file, text + "// by hand\n").expect("written");
+    assert!(refused(&check).contains("is not what its .defs generate"));
+    assert!(refused(&["gen", "server", "bad/md0031-type.defs"]).contains("left out"));
+}
+
+#[test]
+fn tables_are_written_whole_or_not_at_all() {
+    let scratch = Scratch::new("table");
+    let file = scratch.path("x.mdt");
+    printed(&["table", "good/ports.defs", "good/arrays.defs", "-o", &file]);
+    let bytes = std::fs::read(&file).expect("written");
+    assert_eq!(mig_defs::table::Tables::parse(&bytes).expect("sound").subsystem_count(), 2);
+    assert!(refused(&["table", "good/ports.defs", "-o", &scratch.path("no/x.mdt")]).contains("cannot write"));
+    let entries = std::fs::read_dir(&scratch.0).expect("a directory").count();
+    assert_eq!(entries, 1, "no temporary file is left");
+}
