@@ -239,6 +239,17 @@ pub struct Tables<'a> {
     rest: &'a [u8],
 }
 
+/// The words of one record.
+#[derive(Clone, Copy, Debug)]
+struct Record<'a>(&'a [u8]);
+
+impl Record<'_> {
+    /// Field `field`; 0 if there is none, which the check at opening excludes.
+    fn get(&self, field: usize) -> u32 {
+        read_u32(self.0, field * 4).unwrap_or(0)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Section<'a> {
     bytes: &'a [u8],
@@ -246,7 +257,13 @@ struct Section<'a> {
     words: usize,
 }
 
-impl Section<'_> {
+impl<'a> Section<'a> {
+    /// Record `index`, for whoever reads several fields of it; empty if there is none.
+    fn record(&self, index: usize) -> Record<'a> {
+        let start = index * self.words * 4;
+        Record(self.bytes.get(start..start + self.words * 4).unwrap_or(&[]))
+    }
+
     /// Field `field` of record `index`; 0 if there is none, which the check at opening excludes.
     fn get(&self, index: usize, field: usize) -> u32 {
         read_u32(self.bytes, (index * self.words + field) * 4).unwrap_or(0)
@@ -432,7 +449,7 @@ impl<'a> Tables<'a> {
     }
 
     pub(crate) fn ty(&self, index: u32) -> Type<'a> {
-        Type { tables: *self, index: index as usize }
+        Type { tables: *self, record: self.section(TYPES).record(index as usize) }
     }
 
     fn set_at(&self, index: u32) -> Option<Set<'a>> {

@@ -120,6 +120,46 @@ fn an_exceptions_code_depends_on_the_exception() {
 }
 
 #[test]
+fn the_hurds_modes_and_process_information() {
+    let file = tables(&["subsystem hurd 2000;
+        type mach_port_t = MACH_MSG_TYPE_COPY_SEND;
+        type mode_t = unsigned32;
+        type procinfo_t = array[*:500] of int;
+        routine file_chmod(file : mach_port_t; new_mode : mode_t);
+        routine proc_getprocinfo(process : mach_port_t; which : int; out procinfo : procinfo_t);"
+        .replace("unsigned32", "(MACH_MSG_TYPE_INTEGER_32, 32)")
+        .as_str()]);
+    let tables = Tables::parse(&file).expect("tables");
+    let modes = tables.set("file_mode").expect("a set");
+    for (mode, names) in [
+        (0o100644, "S_IFREG|S_IRUSR|S_IWUSR|S_IRGRP|S_IROTH"),
+        (0o120777, "S_IFLNK|S_IRWXU|S_IRWXG|S_IRWXO"),
+        (0o140600, "S_IFSOCK|S_IRUSR|S_IWUSR"),
+        (0o060660, "S_IFBLK|S_IRUSR|S_IWUSR|S_IRGRP|S_IWGRP"),
+        (0o040_041_777, "S_IFDIR|S_ISVTX|S_IRWXU|S_IRWXG|S_IRWXO|S_IROOT"),
+    ] {
+        assert_eq!(modes.names_of(mode).collect::<Vec<_>>().join("|"), names, "{mode:o}");
+        let request = Builder::new(2000, 0x1513, 7, 9).item(INTEGER, &mode.to_le_bytes()).finish();
+        let message = Message::new(tables, &request, View::Sent).expect("known");
+        assert_eq!(last_field(&message).set.map(|set| set.name()), Some("file_mode"));
+    }
+    // struct procinfo of the Hurd without threads: nine integers, padding, task_basic_info, task_events_info.
+    let mut words = vec![0; 10 + 30 + 14];
+    (words[0], words[1], words[2], words[8], words[10]) = (0x22, 1000, 1, 3, 5);
+    let (descriptor, data) = integers(&words);
+    let reply = Builder::new(2101, 0x1200, 0, 9).item(INTEGER, &[0; 4]).item(descriptor, &data).finish();
+    let message = Message::reply(tables, &reply, View::Received).expect("known");
+    let text = decode_all(tables, &reply, View::Received);
+    let Value::Struct(info) = last_field(&message).value else { panic!("{text}") };
+    assert_eq!(info.type_name(), "procinfo");
+    assert!(
+        text.contains("{state: i32 = 34 i32 PI_EXECED|PI_SESSLD, owner: u32 = 1000 u32, ppid: i32 = 1 i32"),
+        "{text}"
+    );
+    assert!(text.contains("nthreads: i32 = 3 i32, taskinfo: task_basic_info = {suspend_count: i32 = 5 i32"), "{text}");
+}
+
+#[test]
 fn a_table_in_front_wins_and_the_others_are_the_fallback() {
     let mine = tables(&["subsystem mine 2000; type port = MACH_MSG_TYPE_COPY_SEND;
         simpleroutine mine(p : port; number : int);"]);

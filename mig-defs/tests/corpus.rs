@@ -108,6 +108,24 @@ fn an_unknown_type_costs_one_routine() {
     assert_eq!(codes, [Code::UnknownType, Code::UnknownType, Code::RoutineLeftOut]);
 }
 
+/// As the Hurd's terminal server presents msg.defs to itself: keywords and the subsystem's name are macros.
+#[test]
+fn macros_make_another_interface_of_an_included_file() {
+    let main = "#define routine simpleroutine\n#define out /* empty */\n#define USERPREFIX nowait_\n\
+        #define msg ourmsg\t\t/* for the headers */\n\n#include <hurd/msg.defs>\n";
+    let included = "subsystem msg 23000;\n#ifdef USERPREFIX\nuserprefix USERPREFIX;\n#endif\n\
+        type port_t = MACH_MSG_TYPE_COPY_SEND;\nroutine msg_sig_post(process : port_t; signal : int);\n\
+        routine msg_get_fd(process : port_t; fd : int; out port : int);\n";
+    let files = [("ourmsg.defs", main), ("inc/hurd/msg.defs", included)];
+    let files = Memory(files.map(|(name, text)| (PathBuf::from(name), text.to_string())).into());
+    let compilation = compile(Path::new("ourmsg.defs"), &Options::lp64(vec!["inc".into()]), &files);
+    assert_eq!(compilation.report(), "");
+    let model = compilation.model.expect("a subsystem");
+    assert_eq!(list(&model), "ourmsg 23000 msg_sig_post 0 23000 0\nourmsg 23000 msg_get_fd 1 23001 0\n");
+    assert_eq!(model.routines[0].user_name, "nowait_msg_sig_post");
+    assert_eq!(model.routines[1].arguments.iter().filter(|argument| argument.role.in_request()).count(), 2);
+}
+
 #[test]
 fn the_kernel_view_is_a_matter_of_macros() {
     let path = corpus().join("good/macros.defs");

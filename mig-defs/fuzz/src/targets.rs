@@ -125,7 +125,7 @@ fn look_at_value(message: &[u8], value: Value<'_>) {
 pub fn interfaces(system: impl FnOnce() -> Option<PathBuf>) -> Tables<'static> {
     static INTERFACES: OnceLock<Tables<'static>> = OnceLock::new();
     *INTERFACES.get_or_init(|| {
-        let own = ["tests/good", "../trace-port/defs", "../userland/protocol/defs"];
+        let own = ["tests/good", "../trace-port/defs", "../userland/protocol/defs", "../userland/programs/defs"];
         let own = own.map(|place| seeds::package().join(place));
         let include: Vec<PathBuf> = system().into_iter().collect();
         let mut files = Vec::new();

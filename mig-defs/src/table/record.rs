@@ -1,6 +1,8 @@
 //! Views of single records: routines, items, types, members, choices.
 
-use super::{CASES, CHOICES, Form, ITEMS, ItemRole, MEMBERS, NONE, ROUTINES, SUBSYSTEMS, Set, TYPES, Tables, TypeKind};
+use super::{
+    CASES, CHOICES, Form, ITEMS, ItemRole, MEMBERS, NONE, ROUTINES, Record, SUBSYSTEMS, Set, Tables, TypeKind,
+};
 
 /// A routine.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,7 @@ impl<'a> Iterator for Items<'a> {
         let index = self.next;
         (index < self.end).then(|| {
             self.next += 1;
-            Item { tables: self.tables, index }
+            Item { tables: self.tables, index, record: self.tables.section(ITEMS).record(index) }
         })
     }
 }
@@ -80,13 +82,14 @@ impl<'a> Iterator for Items<'a> {
 /// An item of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
-    pub(super) tables: Tables<'a>,
-    pub(super) index: usize,
+    tables: Tables<'a>,
+    index: usize,
+    record: Record<'a>,
 }
 
 impl<'a> Item<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.section(ITEMS).get(self.index, field)
+        self.record.get(field)
     }
 
     /// Its name.
@@ -138,12 +141,12 @@ impl<'a> Item<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Type<'a> {
     pub(super) tables: Tables<'a>,
-    pub(super) index: usize,
+    pub(super) record: Record<'a>,
 }
 
 impl<'a> Type<'a> {
     fn get(&self, field: usize) -> u32 {
-        self.tables.section(TYPES).get(self.index, field)
+        self.record.get(field)
     }
 
     /// Its name.
