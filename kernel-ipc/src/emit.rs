@@ -28,7 +28,7 @@ pub enum Content {
     Nothing,
     /// The first bytes of a message as the task sees it.
     Seen(Kmsg, u32),
-    /// A message in transit, rights and memory in kernel form.
+    /// A message in transit, rights and memory in kernel form, which the caller then has to [`Draft::conceal`].
     Transit(Kmsg),
     /// So many bytes, a multiple of 8, that the caller writes.
     Reserved(usize),
@@ -65,6 +65,12 @@ impl Draft {
         record::part_size(captured as usize) <= self.room as usize
     }
 
+    /// Makes what the only record shows of a message in transit fit to leave the kernel. On its own, as it is deep.
+    pub fn conceal(&self, kernel: &impl Kernel, state: &State) {
+        let size = kernel.record_read(self.kmsg, record::BODY_TYPE_OFFSET) >> 32;
+        transit::conceal(kernel, state, self.task, self.kmsg, size as usize);
+    }
+
     fn records(&self) -> u32 {
         if self.part == FIRST { 1 } else { 2 }
     }
@@ -78,8 +84,10 @@ pub fn room(message_size: u32) -> usize {
 /// Starts a record of the current thread's call. `None` if the task is not traced, or if there was no memory, which is counted.
 #[inline(never)]
 pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, content: Content, room: usize) -> Option<Draft> {
-    let target = state.target(kernel, observe::current_task(kernel))?;
-    draft_for(kernel, state, &target, call, content, room)
+    match &state.target(kernel, observe::current_task(kernel)) {
+        Some(target) => draft_for(kernel, state, target, call, content, room),
+        None => None,
+    }
 }
 
 /// The same for any traced task. Consumes the target's right.
@@ -94,10 +102,12 @@ pub fn draft_for(
 ) -> Option<Draft> {
     let captured = captured(kernel, content);
     let size = record::wire_size(captured);
+    // Made where the caller wants it, so that it is not on the stack twice.
+    let mut made = None;
     let Some(kmsg) = kernel.record_alloc(size + room) else {
         kernel.ipc_port_release_send(port);
         drop_records(kernel, state, task, dropped, 1);
-        return None;
+        return made;
     };
     let task_right = kernel.task_send_right(task).0 as u64;
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
@@ -112,7 +122,7 @@ pub fn draft_for(
             task: task_right.into(),
         };
     });
-    let draft = Draft {
+    made = Some(Draft {
         kmsg,
         port,
         task,
@@ -122,9 +132,11 @@ pub fn draft_for(
         part: FIRST,
         end: size as u32,
         room: room as u32,
-    };
-    write(kernel, state, &draft, call, content, captured);
-    Some(draft)
+    });
+    if let Some(draft) = &made {
+        write(kernel, state, draft, call, content, captured);
+    }
+    made
 }
 
 /// Puts a second record into the message, which must have room for it.
@@ -152,11 +164,7 @@ fn write(kernel: &impl Kernel, state: &State, draft: &Draft, call: &Call, conten
     }
     match content {
         Content::Nothing | Content::Reserved(_) => {}
-        Content::Seen(source, _) => kernel.record_copy(kmsg, body, source, captured),
-        Content::Transit(source) => {
-            kernel.record_copy(kmsg, body, source, captured);
-            transit::conceal(kernel, state, draft.task, kmsg, captured);
-        }
+        Content::Seen(source, _) | Content::Transit(source) => kernel.record_copy(kmsg, body, source, captured),
     }
     let (sequence, time) = (state.next_sequence(), kernel.time());
     kernel.record_part(kmsg, part, |part: &mut Part| {

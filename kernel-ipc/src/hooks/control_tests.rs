@@ -27,8 +27,10 @@ fn traced_child() -> (Fake, State) {
 }
 
 fn requested(fake: &Fake, state: &State, request: Kmsg) -> kobject::Pending {
-    let target = fake.control_target(request).expect("a control port of a traced task");
-    kobject::requested(fake, state, request, 0, target).expect("a trace port")
+    let (task, thread) = fake.control_target(request).expect("a control port of a traced task");
+    let pending = kobject::pending(fake, state, 0, task, thread).expect("a trace port");
+    kobject::requested(fake, state, &pending, request);
+    pending
 }
 
 fn words(words: &[u64]) -> Vec<u8> {
@@ -123,8 +125,8 @@ fn a_thread_is_named_and_the_sender_is_told_from_others() {
     fake.own_port.set(TRACE.0);
     let request = fake.kmsg(&user_message(40, 2021));
     // The fake's own port is the current task's: the tracer's. It is the child's too, whose trace would then be its own.
-    let target = fake.control_target(request).unwrap();
-    assert!(kobject::requested(&fake, &state, request, 0, target).is_none());
+    let (task, thread) = fake.control_target(request).unwrap();
+    assert!(kobject::pending(&fake, &state, 0, task, thread).is_none());
     assert!(fake.records.borrow().is_empty());
     fake.own_port.set(0);
     let pending = requested(&fake, &state, request);

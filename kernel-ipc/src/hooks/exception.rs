@@ -93,7 +93,11 @@ pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnO
 fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
     let thread = observe::current_thread(kernel, state);
     let call = Call::other(Direction::Receive, kind(kernel), thread, 0, kernel.msgh_size(reply));
-    emit::draft(kernel, state, &call, Content::Transit(reply), 0)
+    let draft = emit::draft(kernel, state, &call, Content::Transit(reply), 0);
+    if let Some(draft) = &draft {
+        draft.conceal(kernel, state);
+    }
+    draft
 }
 
 fn kind(kernel: &impl Kernel) -> EventKind {

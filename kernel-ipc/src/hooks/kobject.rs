@@ -5,12 +5,12 @@
 
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content};
+use crate::emit::{self, Content, Draft};
 use crate::gnumach::{Kernel, Kmsg, Port, Task, Thread};
 use crate::observe::{self, Call};
 use crate::state::{State, Target};
 
-/// What is kept while the kernel serves a request: 32 bytes of its stack.
+/// What is kept while the kernel serves a request: 40 bytes of its stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
     /// The traced task that the request is for, with a reference.
@@ -22,6 +22,8 @@ pub struct Pending {
     number: u32,
     /// The thread that the request is for, or 0.
     thread: u32,
+    /// Records lost before the request's.
+    dropped: u32,
 }
 
 impl Pending {
@@ -35,7 +37,7 @@ impl Pending {
 pub fn serve(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Option<Kmsg> {
     match kernel.control_target(request) {
         None => kernel.ipc_kobject_server(request),
-        Some(target) => serve_recorded(kernel, state, request, correlation, target),
+        Some((task, thread)) => serve_recorded(kernel, state, request, correlation, task, thread),
     }
 }
 
@@ -45,9 +47,14 @@ fn serve_recorded(
     state: &State,
     request: Kmsg,
     correlation: u64,
-    target: (Task, Option<Thread>),
+    task: Task,
+    thread: Option<Thread>,
 ) -> Option<Kmsg> {
-    let pending = requested(kernel, state, request, correlation, target);
+    // One after the other and not one in the other: the frames add up to what a message to the kernel needs of its stack.
+    let pending = pending(kernel, state, correlation, task, thread);
+    if let Some(pending) = &pending {
+        requested(kernel, state, pending, request);
+    }
     let reply = kernel.ipc_kobject_server(request);
     if let Some(pending) = &pending {
         replied(kernel, state, pending, reply);
@@ -55,15 +62,15 @@ fn serve_recorded(
     reply
 }
 
-/// Before the kernel consumes a request for a traced task or thread. Consumes the reference to the task if there is nothing to
-/// record.
+/// What a request for a traced task or thread needs until it is answered. Consumes the reference to the task if there is
+/// nothing to record.
 #[inline(never)]
-pub fn requested(
+pub fn pending(
     kernel: &impl Kernel,
     state: &State,
-    request: Kmsg,
     correlation: u64,
-    (task, thread): (Task, Option<Thread>),
+    task: Task,
+    thread: Option<Thread>,
 ) -> Option<Pending> {
     let Some(target) = state.target(kernel, task) else {
         kernel.task_deallocate(task);
@@ -71,34 +78,54 @@ pub fn requested(
     };
     let thread = thread.map_or(0, |thread| observe::thread_number(kernel, state, thread));
     let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
-    let pending = Pending { task, port: target.port, correlation, number: target.number, thread };
-    let port = kernel.ipc_port_copy_send(target.port);
+    let Target { port, number, dropped, .. } = target;
+    Some(Pending { task, port, correlation, number, thread, dropped })
+}
+
+/// Before the kernel consumes the request.
+pub fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: Kmsg) {
+    let port = kernel.ipc_port_copy_send(pending.port);
     if port.is_valid() {
-        record(kernel, state, &pending, Target { port, ..target }, Direction::Receive, request);
+        record(kernel, state, pending, port, Direction::Receive, request);
     }
-    Some(pending)
 }
 
 /// After the kernel has served it; `reply` is `None` if there is none.
-#[inline(never)]
 pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Option<Kmsg>) {
     match reply {
         Some(reply) => {
             state.restamp(reply, pending.correlation);
             kernel.set_msgh_seqno(reply, pending.correlation as u32);
-            let target = Target { task: pending.task, port: pending.port, number: pending.number, dropped: 0 };
-            record(kernel, state, pending, target, Direction::Send, reply);
+            record(kernel, state, pending, pending.port, Direction::Send, reply);
         }
         None => kernel.ipc_port_release_send(pending.port),
     }
     kernel.task_deallocate(pending.task);
 }
 
-/// Consumes the target's right.
+/// Consumes the right `port`.
 #[inline(never)]
-fn record(kernel: &impl Kernel, state: &State, pending: &Pending, target: Target, direction: Direction, message: Kmsg) {
-    let sender = observe::sender(kernel, state, target.port);
-    let call = Call::other(direction, pending.kind(), pending.thread, sender, kernel.msgh_size(message));
-    let draft = emit::draft_for(kernel, state, &target, &call, Content::Transit(message), 0);
+fn record(kernel: &impl Kernel, state: &State, pending: &Pending, port: Port, direction: Direction, message: Kmsg) {
+    let draft = &draft(kernel, state, pending, port, direction, message);
+    if let Some(draft) = draft {
+        draft.conceal(kernel, state);
+    }
     emit::emit(kernel, state, draft.as_ref(), 0, pending.correlation);
+}
+
+#[inline(never)]
+fn draft(
+    kernel: &impl Kernel,
+    state: &State,
+    pending: &Pending,
+    port: Port,
+    direction: Direction,
+    message: Kmsg,
+) -> Option<Draft> {
+    // What was lost before the request is told with the request.
+    let dropped = if direction == Direction::Receive { pending.dropped } else { 0 };
+    let target = Target { task: pending.task, port, number: pending.number, dropped };
+    let sender = observe::sender(kernel, state, port);
+    let call = Call::other(direction, pending.kind(), pending.thread, sender, kernel.msgh_size(message));
+    emit::draft_for(kernel, state, &target, &call, Content::Transit(message), 0)
 }
