@@ -192,7 +192,7 @@ impl Run {
     /// A call with anything in it.
     fn wild(&mut self) -> Result<Call> {
         let bits = message::bits(&mut self.random);
-        let size = self.body(bits & message::COMPLEX != 0)?;
+        let (size, mut named) = self.body(bits & message::COMPLEX != 0)?;
         let random = &mut self.random;
         let (mut remote, local) = (self.world.name(random), self.world.name(random));
         let mut id = random.next() as u32;
@@ -222,16 +222,25 @@ impl Run {
             time_out: if random.percent(2) { 1 + random.below(20) as u32 } else { 0 },
             notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
         };
-        restrain(&mut arguments, bits, remote, local);
+        named.extend([remote, local]);
+        restrain(&mut arguments, bits, remote, local, &named);
         Ok(self.call(place, arguments))
     }
 
-    fn body(&mut self, complex: bool) -> Result<u32> {
+    /// A body: the size of the message, and the names in it.
+    fn body(&mut self, complex: bool) -> Result<(u32, Vec<PortName>)> {
         let (random, world) = (&mut self.random, &self.world);
+        let mut named = Vec::new();
         if !complex && random.percent(50) {
-            return Ok(32 + 8 * random.below(20) as u32);
+            return Ok((32 + 8 * random.below(20) as u32, named));
         }
-        message::body(self.arena.as_mut_slice(), random, &mut self.supply, |random| world.name(random))
+        let name = |random: &mut Random| {
+            let name = world.name(random);
+            named.push(name);
+            name
+        };
+        let size = message::body(self.arena.as_mut_slice(), random, &mut self.supply, name)?;
+        Ok((size, named))
     }
 
     /// Where the message is; moves it there.
@@ -287,13 +296,13 @@ fn lie_about(random: &mut Random, size: u32) -> u32 {
     }
 }
 
-/// Takes out of a call what would wait for ever, and what docs/differences.md lists.
-fn restrain(arguments: &mut Arguments, bits: u32, remote: PortName, local: PortName) {
+/// Takes out of a call what would wait for ever, and what docs/differences.md lists. `named` is every name in the message.
+fn restrain(arguments: &mut Arguments, bits: u32, remote: PortName, local: PortName, named: &[PortName]) {
     if arguments.send_size > 0x7fff_ffff {
         arguments.send_size = 24;
     }
     let sends = arguments.option & MACH_SEND_MSG != 0;
-    if sends && arguments.option & MACH_SEND_TIMEOUT == 0 && !world::has_room(remote) {
+    if sends && arguments.option & MACH_SEND_TIMEOUT == 0 && !world::has_room(remote, named) {
         arguments.option |= MACH_SEND_TIMEOUT;
     }
     let comes_back = sends && (remote == arguments.rcv_name || remote == task_self() && local == arguments.rcv_name);

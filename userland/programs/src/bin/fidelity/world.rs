@@ -14,6 +14,7 @@ const RECEIVE: u32 = 1 << 17;
 const SEND_ONCE: u32 = 1 << 18;
 const PORT_SET: u32 = 1 << 19;
 const DEAD_NAME: u32 = 1 << 20;
+const DEAD_NAME_REQUEST: u32 = 1 << 31;
 /// A `mach_port_type_t` for a name that names nothing.
 const NOTHING: u32 = 0;
 
@@ -163,14 +164,24 @@ pub(crate) fn has_message(name: PortName) -> bool {
     }
 }
 
-/// Whether a message to this name cannot wait for room in its queue.
-pub(crate) fn has_room(name: PortName) -> bool {
+/// Whether a message to this name cannot wait for room in its queue. `named` is every name in the message: one that moves away
+/// and has a dead-name request is at once told of as deleted, perhaps to the same queue and before the message is in it.
+pub(crate) fn has_room(name: PortName, named: &[PortName]) -> bool {
     match kind(name) {
-        kind if kind & RECEIVE != 0 => stubs::mach_port::mach_port_get_receive_status(task_self(), name)
-            .is_ok_and(|status| status.mps_msgcount < status.mps_qlimit),
+        kind if kind & RECEIVE != 0 => {
+            stubs::mach_port::mach_port_get_receive_status(task_self(), name).is_ok_and(|status| {
+                let notices = named.iter().filter(|name| is_watched(**name)).count() as u32;
+                status.mps_msgcount + notices < status.mps_qlimit
+            })
+        }
         // Somebody else's port may be full.
         kind => kind & SEND == 0,
     }
+}
+
+/// Whether somebody asked to be told when this name goes.
+fn is_watched(name: PortName) -> bool {
+    kind(name) & DEAD_NAME_REQUEST != 0
 }
 
 /// Whether this names a receive right.
