@@ -24,7 +24,7 @@ pub struct Run {
 /// If the variable is not set or the binary cannot be started.
 pub fn qemu(arguments: &[&str]) -> Result<Run> {
     let binary = PathBuf::from(setting("RPCTRACE2_QEMU")?);
-    let options = std::env::var("RPCTRACE2_OPTIONS").unwrap_or_default();
+    let options = options();
     let output = Command::new(&binary)
         .args(options.split_whitespace())
         // The kernels of 2026 measure their timers at boot by waiting, for minutes if every instruction takes a nanosecond.
@@ -37,6 +37,12 @@ pub fn qemu(arguments: &[&str]) -> Result<Run> {
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         status: output.status.code(),
     })
+}
+
+/// The options that choose another kernel or machine than the first; of the first, none.
+#[must_use]
+pub fn options() -> String {
+    std::env::var("RPCTRACE2_OPTIONS").unwrap_or_default()
 }
 
 /// A variable that `cargo qemu test` sets.
