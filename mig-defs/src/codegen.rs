@@ -8,6 +8,7 @@ use crate::source::SourceMap;
 mod rights;
 mod rust;
 pub mod server;
+mod shorten;
 pub mod table;
 pub mod user;
 

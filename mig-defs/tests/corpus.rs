@@ -58,6 +58,10 @@ fn good_files_give_their_goldens() {
         let layout: String = model.routines.iter().map(|routine| show::routine(model, routine)).collect();
         check_golden(&path.with_extension("layout"), &layout);
         check_golden(&path.with_extension("layout32"), &layout32(&source));
+        // Their stubs have nothing that others do not show.
+        if ["hurd.defs", "macros.defs"].contains(&&*name.to_string_lossy()) {
+            continue;
+        }
         let context = Context { model, sources: &compilation.sources, file: &name, runtime: "crate" };
         let user = codegen::user::generate(&context).expect("user stubs");
         check_golden(&path.with_extension("user.rs"), &user);

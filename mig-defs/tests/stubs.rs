@@ -49,7 +49,7 @@ mod ports_server {
 }
 
 use error::{KernReturn, Result};
-use mig::AnyRight;
+use mig::{AnyRight, Data};
 use port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use stand_in::{kernel, released, request_of, with_server};
 
@@ -159,18 +159,21 @@ fn arrays_arrive_and_bounds_hold() {
 #[test]
 fn memory_out_of_line_is_named_by_address_and_given_back_once() {
     let data = [1_u8; 100];
-    let _ = arrays::far(SERVER, &data, &[1, 2, 3], &[PortName(3), PortName(4)], b"");
+    let given = memory::OutOfLine::copy_of(&[7; 12]).expect("a copy");
+    let _ = arrays::far(SERVER, &data, given, &[PortName(3), PortName(4)], Data::Lent(b"four"));
     let request = request_of();
     assert_eq!(request[4], 0x0000_0064_4000_0809);
     assert_eq!(request[5], data.as_ptr() as u64);
-    // The array of numbers and the array of rights were copied, and the copies are gone with the call.
-    assert_eq!((request[6] >> 32, request[8] >> 32), (3, 2));
+    // What was given goes with the message; the copy of the array of rights is gone with the call.
+    assert_eq!((request[6], request[8], request[10]), (0x3_c000_2002, 0x2_4000_2013, 0x4_4000_0809));
+    let given = memory::OutOfLine::copy_of(b"four").expect("a copy");
+    let _ = arrays::far(SERVER, &data, memory::OutOfLine::copy_of(&[]).expect("none"), &[], Data::Given(given));
+    assert_eq!(request_of()[10], 0x4_c000_0809);
     assert_eq!(memory::mapped(), 0);
-    let mut room = [0; 4];
-    let _ = arrays::either(SERVER, &[0; 257], &mut room);
+    let _ = arrays::either(SERVER, &[0; 257]);
     let request = request_of();
     assert_eq!((request[4] >> 32, request[4] & (1 << 29)), (257, 0));
-    let _ = arrays::either(SERVER, &[0; 256], &mut room);
+    let _ = arrays::either(SERVER, &[0; 256]);
     assert_eq!(request_of()[4], 0x0000_0100_6000_400b);
 }
 
@@ -243,25 +246,17 @@ fn lists_and_rights_in_lists_arrive() {
 #[test]
 fn what_does_not_fit_goes_out_of_line() {
     with_server(|request, reply| lists_server::demux(&mut Lists, request, reply));
-    let (mut a, mut c) = ([0; 3], [lists::pair_t::default(); 4]);
-    // The stand-in's memory out of line has no contents on the receiver's side; the descriptor says what there was.
-    let mut request = Vec::new();
+    let mut a = [0; 3];
+    let out = lists::mixed(SERVER, &mut a).expect("served");
+    assert_eq!((out.a, a, out.b, &out.d[..6]), (2, [1, 2, 0], 3, &b"text\0\0"[..]));
+    assert!(matches!(out.c, mig::Received::OutOfLine(_)), "{:?}", out.c);
+    assert!(out.c.iter().eq((0..200).map(|a| lists::pair_t { a, b: -1 })), "{:?}", out.c);
+    let back = lists::lent(SERVER, &[PortName(41), PortName(42), PortName(43)]).expect("served");
+    assert_eq!(names(back.collect()), [44, 45]);
+    assert_eq!(released(), [41, 42, 43, 44, 45]);
     kernel(|_| None);
-    let _ = lists::mixed(SERVER, &mut a, &mut c);
-    request.extend(stand_in::delivered(&request_of()));
-    let mut reply = [0; 64];
-    assert!(lists_server::demux(&mut Lists, &request, &mut reply));
-    // Two numbers, one, 200 structs out of line, five characters.
-    assert_eq!(reply[6..13], [0x2_2000_2002, 2 << 32 | 1, 0x1_2000_2002, 3, 0x190_c000_400b, reply[11], 0x5_2000_080c]);
-    assert_eq!(&reply[13].to_le_bytes(), b"text\0\0\0\0");
-    kernel(|_| None);
-    let _ = lists::lent(SERVER, &[PortName(41), PortName(42), PortName(43)]);
-    let request = stand_in::delivered(&request_of());
-    assert!(lists_server::demux(&mut Lists, &request, &mut reply));
-    assert_eq!((reply[0] as u32, reply[6]), (0x8000_0012, 0x2_c000_2011));
-    assert_eq!(released(), [41, 42, 43]);
     let _ = lists::rights(SERVER, send_rights(0..257));
-    assert_eq!(request_of()[4], 0x101_c000_2011);
+    assert_eq!(request_of()[4], 0x101_4000_2011);
 }
 
 #[derive(Default)]
@@ -291,6 +286,10 @@ impl ports_server::Server for Ports {
 
     fn any_back(&mut self, _: PortName) -> Result<(PortName, Disposition)> {
         Ok((PortName(31), Disposition::MoveReceive))
+    }
+
+    fn with_reply_port(&mut self, _: PortName, _: u32) -> Result<()> {
+        Ok(())
     }
 
     fn asynchronous(&mut self, _: PortName, reply: PortName, _: u32) -> Result<()> {
@@ -347,9 +346,12 @@ fn a_server_that_does_not_reply_keeps_the_reply_port_only_if_it_asked_for_it() {
     give_up(&mut server.kept);
     assert_eq!(released(), []);
 
-    // A one-way request with a reply right in its header: nobody will use it.
+    // A one-way request with a reply right in its header: what goes wrong is answered, as MIG's server does.
     let _ = ports::with_reply_port(SERVER, PortName(33), 1);
     let request = stand_in::delivered(&request_of());
+    assert!(ports_server::demux(&mut Lazy, &request, &mut reply));
+    assert_eq!((reply[1], reply[5] as u32 as i32, released()), (33, KernReturn::MIG_BAD_ID.0, vec![]));
+    // Otherwise nobody will use it.
     assert!(ports_server::demux(&mut server, &request, &mut reply));
     assert_eq!((reply[1], released()), (0, vec![33]));
 }
@@ -469,7 +471,8 @@ fn replies_that_are_not_what_the_defs_say_are_refused() {
         prepare(7509, complex, body);
         ports::back(SERVER).err()
     };
-    assert_eq!(back(true, &[CODE, 5, 0x2_2000_4012, 98, 97]), Some(KernReturn::KERN_FAILURE));
+    // An error comes alone.
+    assert_eq!(back(true, &[CODE, 5, 0x2_2000_4012, 98, 97]), Some(KernReturn::MIG_TYPE_ERROR));
     assert_eq!(released(), [98, 97]);
     let swapped = &[CODE, 0, 0x1_2000_4011, 96, 0x1_2000_4011, 95, 0x1_2000_4010, 94, 0x1_2000_4011, 93];
     assert_eq!(back(true, swapped), Some(KernReturn::MIG_TYPE_ERROR));

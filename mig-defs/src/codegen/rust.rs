@@ -32,34 +32,29 @@ pub(super) enum Form {
     Port,
     /// One right of any kind.
     AnyPort,
-    /// An inline array of up to so many rights that stay the sender's.
-    Ports(u32),
-    /// An array of rights that the sender gives away, or that may be inline (up to so many) or out of line.
-    Rights {
-        /// How many fit inline.
-        most: u32,
-        /// Whether there may be more, out of line.
-        either: bool,
-    },
+    /// An array of rights, of which so many fit inline.
+    Rights(u32, Place),
     /// An inline array of up to so many elements.
     Array(TokenStream, u32),
     /// Memory out of line: the element type.
     OutOfLine(TokenStream),
-    /// An array of rights out of line.
-    OutOfLinePorts,
     /// An array that is inline up to so many elements, else out of line.
     Either(TokenStream, u32),
 }
 
+/// Where an array may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the message.
+    Near,
+    /// In the message if it is small enough.
+    Either,
+    /// Out of line.
+    Far,
+}
+
 /// Why there is no stub.
 pub(super) type Unsupported = String;
-
-/// The runtime crate's path as tokens.
-pub(super) fn runtime(context: &Context<'_>) -> anyhow::Result<TokenStream> {
-    let path: syn::Path = syn::parse_str(context.runtime)
-        .map_err(|error| anyhow::anyhow!("runtime path `{}`: {error}", context.runtime))?;
-    Ok(quote!(#path))
-}
 
 /// A name as a Rust identifier.
 pub(super) fn ident(name: &str) -> Ident {
@@ -84,18 +79,13 @@ pub(super) fn form(model: &Model, id: TypeId, rt: &TokenStream, structs: &mut St
                 _ => target,
             };
             if model.ty(element).is_port() {
-                return Ok(Form::OutOfLinePorts);
+                return Ok(Form::Rights(0, Place::Far));
             }
             value(model, element, rt, structs).map(Form::OutOfLine)
         }
         Shape::VarArray(element, most) => {
             if model.ty(*element).is_port() {
-                let borrowed =
-                    matches!(ty.in_name, tn::COPY_SEND | tn::MAKE_SEND | tn::MAKE_SEND_ONCE | tn::POLYMORPHIC);
-                return Ok(match borrowed && !ty.indefinite {
-                    true => Form::Ports(*most),
-                    false => Form::Rights { most: *most, either: ty.indefinite },
-                });
+                return Ok(Form::Rights(*most, if ty.indefinite { Place::Either } else { Place::Near }));
             }
             let element = value(model, *element, rt, structs)?;
             Ok(if ty.indefinite { Form::Either(element, *most) } else { Form::Array(element, *most) })
@@ -212,6 +202,7 @@ pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStrea
     let doc = format!(" `{name}` of the .defs: {} bytes.", ty.bytes);
     let lower_case = name.chars().any(|character| character == '_') || name.starts_with(char::is_lowercase);
     let expect = lower_case.then(|| quote!(#[expect(non_camel_case_types, reason = "the C name")]));
+    let field_names = c_names(fields.iter().map(|(name, ..)| name));
     let derive_default = (!large).then(|| quote!(, Default));
     let default = large.then(|| {
         quote! {
@@ -225,6 +216,7 @@ pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStrea
     quote! {
         #[doc = #doc]
         #expect
+        #field_names
         #[derive(Clone, Copy, Debug, PartialEq #derive_default)]
         pub struct #ident {
             #(#declarations,)*
@@ -246,20 +238,74 @@ pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStrea
     }
 }
 
-/// A descriptor as a literal.
-pub(super) fn descriptor(descriptor: Descriptor) -> Literal {
-    hex(descriptor.to_word())
+/// A descriptor in terms of the runtime's types. The number of one that varies comes from the value.
+/// What kind a polymorphic right is comes from `kind`.
+pub(super) fn descriptor(
+    ty: &Type,
+    descriptor: Descriptor,
+    kind: Option<&TokenStream>,
+    rt: &TokenStream,
+) -> TokenStream {
+    let name = u32::from(descriptor.name);
+    let known = KNOWN_TYPES.iter().find(|(number, size, _)| (*number, *size) == (name, descriptor.size));
+    // Out of line, a right is a name of 32 bits.
+    let far_right = (!descriptor.inline && descriptor.size == 32)
+        .then(|| KNOWN_TYPES.iter().find(|(number, size, _)| (*number, *size) == (name, 64)))
+        .flatten();
+    let mut tokens = match (kind, known.or(far_right)) {
+        (Some(kind), _) => quote!(#rt::mig::Type::of(#kind)),
+        (None, Some((.., constant))) => {
+            let constant = ident(constant);
+            quote!(#rt::mig::#constant)
+        }
+        (None, None) => {
+            let (name, size) = (Literal::u8_unsuffixed(descriptor.name), Literal::u16_unsuffixed(descriptor.size));
+            quote!(#rt::mig::Type::new(#name, #size))
+        }
+    };
+    let varies = ty.var_array || ty.indefinite || !ty.inline;
+    if descriptor.number != 1 && !varies {
+        let number = Literal::u32_unsuffixed(descriptor.number);
+        tokens.extend(quote!(.times(#number)));
+    }
+    for (set, call) in [
+        (!descriptor.inline, quote!(.out_of_line())),
+        (descriptor.longform, quote!(.long())),
+        (descriptor.deallocate, quote!(.dealloc())),
+    ] {
+        tokens.extend(set.then_some(call));
+    }
+    tokens
 }
 
-fn hex(word: u64) -> Literal {
-    let digits = format!("{word:016x}");
-    let groups: Vec<&str> = (0..4).map(|group| &digits[group * 4..group * 4 + 4]).collect();
-    let text = format!("0x{}", groups.join("_"));
-    syn::parse_str::<syn::LitInt>(&text).map_or_else(|_| Literal::u64_unsuffixed(word), |literal| literal.token())
+/// Types that have a name in the runtime.
+const KNOWN_TYPES: [(u32, u16, &str); 15] = [
+    (tn::BOOLEAN, 32, "BOOLEAN"),
+    (tn::INTEGER_16, 16, "INTEGER_16"),
+    (tn::INTEGER_32, 32, "INTEGER_32"),
+    (tn::CHAR, 8, "CHAR"),
+    (tn::BYTE, 8, "BYTE"),
+    (tn::INTEGER_64, 64, "INTEGER_64"),
+    (tn::STRING, 8, "STRING"),
+    (tn::PORT_NAME, 32, "PORT_NAME"),
+    (tn::MOVE_RECEIVE, 64, "MOVE_RECEIVE"),
+    (tn::MOVE_SEND, 64, "MOVE_SEND"),
+    (tn::MOVE_SEND_ONCE, 64, "MOVE_SEND_ONCE"),
+    (tn::COPY_SEND, 64, "COPY_SEND"),
+    (tn::MAKE_SEND, 64, "MAKE_SEND"),
+    (tn::MAKE_SEND_ONCE, 64, "MAKE_SEND_ONCE"),
+    (0xff, 64, "POLYMORPHIC"),
+];
+
+/// The sizes a message may have, and its complexity.
+pub(super) fn shape(message: &Message, rt: &TokenStream) -> TokenStream {
+    let (min, max) = (Literal::u32_unsuffixed(message.min_size), Literal::u32_unsuffixed(message.max_size));
+    let complexity = complexity(message.received, rt);
+    quote!(#min..=#max, #complexity)
 }
 
 /// `Complexity` of the runtime.
-pub(super) fn complexity(complexity: Complexity, rt: &TokenStream) -> TokenStream {
+fn complexity(complexity: Complexity, rt: &TokenStream) -> TokenStream {
     match complexity {
         Complexity::Simple => quote!(#rt::mig::Complexity::Simple),
         Complexity::Complex => quote!(#rt::mig::Complexity::Complex),
@@ -298,6 +344,16 @@ pub(super) fn too_many_arguments(count: usize) -> Option<TokenStream> {
     (count > 7).then(|| quote!(#[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]))
 }
 
+/// `#[expect]` for C names that Rust would write otherwise.
+pub(super) fn c_names<'a>(names: impl IntoIterator<Item = &'a Ident>) -> Option<TokenStream> {
+    let is_snake_case = |name: &Ident| {
+        let name = name.to_string();
+        !name.contains(char::is_uppercase) && !name.trim_start_matches('_').contains("__")
+    };
+    let other = names.into_iter().any(|name| !is_snake_case(name));
+    other.then(|| quote!(#[expect(non_snake_case, reason = "the C name")]))
+}
+
 /// The name of a struct for the results of `routine`: `vm_region` gives `VmRegionOut`.
 pub(super) fn result_name(routine: &str) -> Ident {
     let capitalised = routine.split('_').map(|word| {
@@ -307,10 +363,44 @@ pub(super) fn result_name(routine: &str) -> Ident {
     Ident::new(&format!("{}Out", capitalised.collect::<String>()), Span::call_site())
 }
 
-/// Formatted Rust text of the items.
+/// The definition of a struct of results: field, type, and name of the type in the .defs.
+pub(super) fn result_struct(
+    name: &Ident,
+    doc: &str,
+    fields: impl Iterator<Item = (Ident, TokenStream, String)>,
+) -> TokenStream {
+    let fields: Vec<_> = fields.collect();
+    let names = c_names(fields.iter().map(|(field, ..)| field));
+    let fields = fields.iter().map(|(field, ty, type_name)| {
+        let doc = format!(" `{type_name}`");
+        quote!(#[doc = #doc] pub #field: #ty)
+    });
+    quote! {
+        #[doc = #doc]
+        #names
+        #[derive(Debug)]
+        pub struct #name { #(#fields,)* }
+    }
+}
+
+/// The call that puts an array of rights.
+pub(super) fn put_rights(descriptor: &TokenStream, rights: &TokenStream, most: u32, place: Place) -> TokenStream {
+    let most = Literal::u32_unsuffixed(most);
+    match place {
+        Place::Near => quote!(put_rights(#descriptor, #rights, #most)),
+        Place::Either => quote!(put_either_rights(#descriptor, #rights, #most)),
+        Place::Far => quote!(put_far_rights(#descriptor, #rights)),
+    }
+}
+
+/// Formatted Rust text of the items, with an empty line between them and between the methods of a trait.
 pub(super) fn format_items(items: TokenStream) -> anyhow::Result<String> {
     let file: syn::File = syn::parse2(items)?;
-    Ok(prettyplease::unparse(&file))
+    let items = file.items.into_iter().map(|item| {
+        let file = syn::File { shebang: None, attrs: Vec::new(), items: Vec::from([item]) };
+        prettyplease::unparse(&file).replace("\n    }\n    ", "\n    }\n\n    ")
+    });
+    Ok(items.collect::<Vec<_>>().join("\n"))
 }
 
 /// The head of a generated file.
@@ -318,7 +408,7 @@ pub(super) fn header(context: &Context<'_>, side: &str) -> String {
     let file = context.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let files = context.sources.files().iter().map(|file| file.text.as_bytes());
     format!(
-        "// Generated by mig-defs (`gen {side}`) from {file}, subsystem {} {}. Sources: {:016x}. Do not edit.\n",
+        "// Generated by mig-defs (`gen {side}`) from {file}, subsystem {} {}. Sources: {:016x}. Do not edit.\n\n",
         context.model.name,
         context.model.base,
         hash(files)

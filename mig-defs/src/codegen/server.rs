@@ -4,59 +4,57 @@
 //! stubs take them, except that a polymorphic right is a pair of name and `Disposition`, and out-of-line memory is an
 //! `OutOfLine` and goes over to the client. Methods have a default that answers `MIG_BAD_ID`. An `sreplyport` argument is
 //! a name: the right is the server's only if it answers `MIG_NO_REPLY`. A request that is not what its .defs say never
-//! reaches the trait: it is answered with `MIG_BAD_ARGUMENTS`, and its rights and memory are given back.
+//! reaches the trait: it is answered with `MIG_BAD_ARGUMENTS`, and its rights and memory are given back. Of a
+//! simpleroutine only what went wrong is answered.
 
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
 
 use super::Context;
-use super::rights::{put_rights, received_right, rights_descriptor, sent_right};
-use super::rust::{self, Form, Structs, Unsupported, argument_ident, ident};
-use crate::layout::{self, RoutineLayout, Source};
+use super::rights::{received_right, sent_right};
+use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident};
+use super::shorten::{Imports, prefix};
+use crate::layout::{self, Item, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
 
 /// Routines without a stub, with the reason.
 pub fn left_out(model: &Model) -> Vec<(String, String)> {
-    let rt = quote!(rt);
+    let rt = Imports::runtime();
     let reason = |routine: &Routine| Stub::new(model, routine, &rt, &mut Structs::new()).err();
     model.routines.iter().filter_map(|routine| Some((routine.name.to_string(), reason(routine)?))).collect()
 }
 
 /// The Rust text of the trait and its `demux`.
 pub fn generate(context: &Context<'_>) -> anyhow::Result<String> {
-    let rt = rust::runtime(context)?;
-    let model = context.model;
+    let (rt, model) = (Imports::runtime(), context.model);
     let mut structs = Structs::new();
-    let mut stubs = Vec::new();
-    let mut text = rust::header(context, "server");
+    let (mut stubs, mut missing) = (Vec::new(), String::new());
     for routine in &model.routines {
         match Stub::new(model, routine, &rt, &mut structs) {
             Ok(stub) => stubs.push(stub),
-            Err(why) => text += &format!("// No stub for {}: {why}.\n", routine.name),
+            Err(why) => missing += &format!("// No stub for {}: {why}.\n", routine.name),
         }
     }
-    for (name, id) in &structs {
+    let results = stubs.iter().filter(|stub| stub.results.len() > 1);
+    let results = results.map(|stub| rust::result_name(&stub.routine.name).to_string());
+    let mut imports = Imports::new(structs.keys().cloned().chain(results).chain([String::from("Server")]));
+    let structs = structs.iter().map(|(name, id)| rust::struct_item(model, name, *id, &rt));
+    let parts: Vec<TokenStream> = structs
+        .chain(stubs.iter().filter_map(Stub::result_struct))
+        .chain([server_trait(context, &stubs), demux(context, &stubs, &rt)])
+        .chain(stubs.iter().map(Stub::serve))
+        .collect();
+    let mut text = missing;
+    for part in parts {
         text.push('\n');
-        text += &rust::format_items(rust::struct_item(model, name, *id, &rt))?;
+        text += &rust::format_items(imports.shorten(part))?;
     }
-    for results in stubs.iter().filter_map(|stub| stub.result_struct()) {
-        text.push('\n');
-        text += &rust::format_items(results)?;
-    }
-    text.push('\n');
-    text += &rust::format_items(server_trait(context, &stubs))?;
-    text.push('\n');
-    text += &rust::format_items(demux(context, &stubs, &rt))?;
-    for stub in &stubs {
-        text.push('\n');
-        text += &rust::format_items(stub.serve())?;
-    }
-    Ok(text)
+    Ok(rust::header(context, "server") + &imports.lines(context.runtime) + &text)
 }
 
 fn server_trait(context: &Context<'_>, stubs: &[Stub<'_>]) -> TokenStream {
@@ -83,43 +81,48 @@ fn demux(context: &Context<'_>, stubs: &[Stub<'_>], rt: &TokenStream) -> TokenSt
     let arms = stubs.iter().map(|stub| {
         let id = Literal::u32_unsuffixed(stub.layout.request.id);
         let serve = stub.serve_name();
-        let (one_way, takes) = (stub.routine.one_way, stub.takes_reply_port);
-        quote! {
-            Some(#id) => #rt::mig::answer(
-                request,
-                reply,
-                #one_way,
-                #takes,
-                |incoming, outgoing| #serve(server, incoming, outgoing),
-            ),
-        }
+        quote!(#id => #serve(server, &mut call),)
     });
+    let (binding, served) = match stubs {
+        [] => (quote!(call), quote!(let _ = server; call.refuse())),
+        _ => {
+            let served = quote! {
+                let result = match call.id() {
+                    #(#arms)*
+                    _ => return call.refuse(),
+                };
+                call.answer(result)
+            };
+            (quote!(mut call), served)
+        }
+    };
     quote! {
         #doc
         pub fn demux(server: &mut impl Server, request: &[u64], reply: &mut [u64]) -> bool {
-            let served = match #rt::mig::request_id(request) {
-                #(#arms)*
-                _ => #rt::mig::refuse(request, reply),
-            };
-            served == #rt::mig::Served::Yes
+            let Some(#binding) = #rt::mig::Call::new(request, reply) else { return false };
+            #served
         }
     }
 }
 
 /// A routine's method and `serve` function.
 struct Stub<'a> {
+    model: &'a Model,
     routine: &'a Routine,
     rt: &'a TokenStream,
     layout: RoutineLayout,
-    takes_reply_port: bool,
+    /// What its `serve` calls the server, the call and the request.
+    server: Ident,
+    call: Ident,
+    request: Ident,
     /// Name and type of the method's parameters.
-    parameters: Vec<(TokenStream, TokenStream)>,
+    parameters: Vec<(Ident, TokenStream)>,
     /// Statements that take the request's items.
     takes: Vec<TokenStream>,
     /// What is passed for each parameter.
     arguments: Vec<TokenStream>,
     /// Name and type of the results.
-    results: Vec<(proc_macro2::Ident, TokenStream, String)>,
+    results: Vec<(Ident, TokenStream, String)>,
     /// Statements that put the reply's items.
     puts: Vec<TokenStream>,
 }
@@ -131,11 +134,16 @@ impl<'a> Stub<'a> {
         rt: &'a TokenStream,
         structs: &mut Structs,
     ) -> Result<Self, Unsupported> {
+        let locals = routine.arguments.iter().filter(|one| is_local(one));
+        let prefix = prefix(&["server", "call", "request"], locals.map(|argument| &*argument.name));
         let mut stub = Self {
+            model,
             routine,
             rt,
             layout: layout::layout(model, routine),
-            takes_reply_port: false,
+            server: format_ident!("{prefix}server"),
+            call: format_ident!("{prefix}call"),
+            request: format_ident!("{prefix}request"),
             parameters: Vec::new(),
             takes: Vec::new(),
             arguments: Vec::new(),
@@ -143,173 +151,135 @@ impl<'a> Stub<'a> {
             puts: Vec::new(),
         };
         for (index, argument) in routine.arguments.iter().enumerate() {
-            stub.argument(model, index, argument, structs)?;
+            stub.argument(index, argument, structs).map_err(|why| format!("argument {} is {why}", argument.name))?;
         }
         Ok(stub)
     }
 
-    fn parameter(&mut self, name: &proc_macro2::Ident, ty: TokenStream, value: TokenStream) {
-        self.parameters.push((quote!(#name), ty));
+    fn parameter(&mut self, name: Ident, ty: TokenStream, value: TokenStream) {
+        self.parameters.push((name, ty));
         self.arguments.push(value);
     }
 
-    fn argument(
-        &mut self,
-        model: &Model,
-        index: usize,
-        argument: &Argument,
-        structs: &mut Structs,
-    ) -> Result<(), Unsupported> {
-        let rt = self.rt;
-        let name = argument_ident(argument);
-        let unsupported = |why: Unsupported| format!("argument {} is {why}", argument.name);
+    fn argument(&mut self, index: usize, argument: &Argument, structs: &mut Structs) -> Result<(), Unsupported> {
+        let (rt, name, call) = (self.rt, argument_ident(argument), self.call.clone());
         match argument.role {
-            Role::RequestPort => self.parameter(&name, quote!(#rt::port::PortName), quote!(mig_port)),
+            Role::RequestPort => self.parameter(name, quote!(#rt::port::PortName), quote!(#call.port())),
             Role::ReplyPort { server: true, .. } => {
-                self.takes_reply_port = true;
-                self.parameter(&name, quote!(#rt::port::PortName), quote!(mig_reply_port));
+                self.parameter(name, quote!(#rt::port::PortName), quote!(#call.reply_port()));
             }
-            Role::MsgSeqno => self.parameter(&name, quote!(u32), quote!(mig_sequence_number)),
+            Role::MsgSeqno => self.parameter(name, quote!(u32), quote!(#call.sequence_number())),
             Role::ReplyPort { .. } | Role::WaitTime | Role::MsgOption => {}
             Role::In | Role::Out | Role::InOut => {
-                let form = rust::form(model, argument.ty, rt, structs).map_err(unsupported)?;
+                let form = rust::form(self.model, argument.ty, rt, structs)?;
                 if argument.role.in_request() {
-                    self.take(model, index, argument, &form).map_err(unsupported)?;
+                    self.take(index, argument, &form);
                 }
                 if argument.count_in_out {
                     self.take_count(index, argument, matches!(form, Form::Array(..)));
                 }
                 if argument.role.in_reply() {
-                    self.put(model, index, argument, &form).map_err(unsupported)?;
+                    self.put(index, argument, &form);
                 }
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, model: &Model, index: usize, argument: &Argument, form: &Form) -> Result<(), Unsupported> {
-        let rt = self.rt;
-        let name = argument_ident(argument);
-        let Some(item) = self.layout.request.items.iter().find(|item| item.source == Source::Argument(index)) else {
-            return Ok(());
-        };
-        let descriptor = rust::descriptor(item.received);
-        let number = |number: &u32| Literal::u32_unsuffixed(*number);
-        let out_name = model.ty(argument.ty).out_name;
+    fn take(&mut self, index: usize, argument: &Argument, form: &Form) {
+        let (rt, name, request) = (self.rt, argument_ident(argument), &self.request);
+        let Some(item) = find(&self.layout.request.items, Source::Argument(index)) else { return };
+        let ty = self.model.ty(argument.ty);
+        let descriptor = rust::descriptor(ty, item.received, None, rt);
+        let any = ty.out_name == tn::POLYMORPHIC;
         let (ty, take) = match form {
-            Form::Value(ty) => (quote!(#ty), quote!(let #name: #ty = incoming.take(#descriptor)?;)),
-            Form::Text(room) | Form::VaryingText(room) => {
-                let varies = matches!(form, Form::VaryingText(_));
-                let room = number(room);
-                (quote!(&[u8]), quote!(let #name = incoming.take_string(#descriptor, #room, #varies)?;))
+            Form::Value(ty) => (quote!(#ty), quote!(take(#descriptor)?)),
+            Form::Text(_) => (quote!(&[u8]), quote!(take_fixed_text(#descriptor)?)),
+            Form::VaryingText(room) => {
+                let room = Literal::u32_unsuffixed(*room);
+                (quote!(&[u8]), quote!(take_text(#descriptor, #room)?))
             }
-            Form::AnyPort if out_name == tn::POLYMORPHIC => {
-                (quote!(#rt::mig::AnyRight), quote!(let #name = incoming.take_any_port(#descriptor)?;))
-            }
-            Form::Port | Form::AnyPort => {
-                let owner = received_right(out_name, rt);
-                let take = quote!(let #name = #owner::from_name(incoming.take_port(#descriptor)?););
-                (owner, take)
-            }
-            Form::Array(element, most) if element.to_string() == "u8" => {
-                let most = number(most);
-                let take = quote!(let #name = incoming.take_array::<u8>(#descriptor, #most)?.as_bytes(););
-                (quote!(&[u8]), take)
-            }
+            Form::Port | Form::AnyPort if any => (quote!(#rt::mig::AnyRight), quote!(take_any_right(#descriptor)?)),
+            Form::Port | Form::AnyPort => (received_right(ty.out_name, rt), quote!(take_right(#descriptor)?)),
             Form::Array(element, most) => {
-                let most = number(most);
-                let take = quote!(let #name = incoming.take_array::<#element>(#descriptor, #most)?;);
-                (quote!(#rt::mig::Array<'_, #element>), take)
+                let most = Literal::u32_unsuffixed(*most);
+                match element.to_string() == "u8" {
+                    true => (quote!(&[u8]), quote!(take_array::<u8>(#descriptor, #most)?.as_bytes())),
+                    false => (quote!(#rt::mig::Array<'_, #element>), quote!(take_array(#descriptor, #most)?)),
+                }
             }
-            Form::OutOfLine(_) => {
-                (quote!(#rt::memory::OutOfLine), quote!(let #name = incoming.take_out_of_line(#descriptor)?;))
-            }
-            Form::OutOfLinePorts => {
-                (quote!(#rt::mig::OutOfLinePorts), quote!(let #name = incoming.take_ports(#descriptor)?;))
-            }
-            Form::Ports(most) | Form::Rights { most, .. } => {
-                let (most, either) = (number(most), matches!(form, Form::Rights { either: true, .. }));
-                let take = quote!(let #name = incoming.take_rights(#descriptor, #most, #either)?;);
+            Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(take_memory(#descriptor)?)),
+            Form::Rights(_, Place::Far) => (quote!(#rt::mig::OutOfLinePorts), quote!(take_far_rights(#descriptor)?)),
+            Form::Rights(most, place) => {
+                let most = Literal::u32_unsuffixed(*most);
+                let take = match place {
+                    Place::Either => quote!(take_either_rights(#descriptor)?),
+                    _ => quote!(take_rights(#descriptor, #most)?),
+                };
                 (quote!(#rt::mig::Vec<#rt::mig::AnyRight>), take)
             }
-            Form::Either(element, most) => {
-                let most = number(most);
-                let take = quote!(let #name = incoming.take_either_way::<#element>(#descriptor, #most)?;);
-                (quote!(#rt::mig::Received<'_, #element>), take)
-            }
+            Form::Either(element, _) => (quote!(#rt::mig::Received<'_, #element>), quote!(take_either(#descriptor)?)),
         };
-        self.takes.push(take);
-        self.parameter(&name, ty, quote!(#name));
-        Ok(())
+        self.takes.push(quote!(let #name = #request.#take;));
+        self.parameter(name.clone(), ty, quote!(#name));
     }
 
     /// How much room the user has: a limit for what goes inline, of no interest where more can go out of line.
     fn take_count(&mut self, index: usize, argument: &Argument, used: bool) {
-        let items = &self.layout.request.items;
-        if let Some(item) = items.iter().find(|item| item.source == Source::Count(index)) {
-            let descriptor = rust::descriptor(item.received);
-            let name = ident(&format!("{}{}_count", if used { "" } else { "_" }, argument.name));
-            self.takes.push(quote!(let #name: u32 = incoming.take(#descriptor)?;));
+        if find(&self.layout.request.items, Source::Count(index)).is_some() {
+            let (rt, request) = (self.rt, &self.request);
+            let name = format_ident!("{}_count", &*argument.name);
+            let binding = if used { quote!(let #name =) } else { quote!() };
+            self.takes.push(quote!(#binding #request.take::<u32>(#rt::mig::INTEGER_32)?;));
         }
     }
 
-    fn put(&mut self, model: &Model, index: usize, argument: &Argument, form: &Form) -> Result<(), Unsupported> {
-        let rt = self.rt;
-        let name = argument_ident(argument);
-        let Some(item) = self.layout.reply.items.iter().find(|item| item.source == Source::Argument(index)) else {
-            return Ok(());
-        };
-        let descriptor = rust::descriptor(item.sent);
-        let in_name = model.ty(argument.ty).in_name;
+    fn put(&mut self, index: usize, argument: &Argument, form: &Form) {
+        let (rt, name) = (self.rt, argument_ident(argument));
+        let Some(item) = find(&self.layout.reply.items, Source::Argument(index)) else { return };
+        let ty = self.model.ty(argument.ty);
+        let any = ty.in_name == tn::POLYMORPHIC;
+        let kind = any.then(|| quote!(#name.1));
+        let descriptor = rust::descriptor(ty, item.sent, kind.as_ref(), rt);
+        let right = sent_right(ty.in_name, rt);
         let (ty, put) = match form {
-            Form::Value(ty) => (quote!(#ty), quote!(outgoing.put(#descriptor, #name);)),
+            Form::Value(ty) => (quote!(#ty), quote!(put(#descriptor, #name))),
             Form::Text(room) => {
                 let room = Literal::u32_unsuffixed(*room);
                 // The whole buffer, with whatever stands after the NUL.
-                (quote!([u8; #room]), quote!(outgoing.put(#descriptor, #name);))
+                (quote!([u8; #room]), quote!(put(#descriptor, #name)))
             }
-            Form::Port => {
-                let (ty, value) = sent_right(in_name, &quote!(#name), rt);
-                (ty, quote!(outgoing.put_port(#descriptor, #value);))
+            Form::Port | Form::AnyPort if any => {
+                (quote!((#rt::port::PortName, #rt::port::Disposition)), quote!(put_right(#descriptor, #name.0)))
             }
-            Form::AnyPort if in_name != tn::POLYMORPHIC => {
-                let (ty, value) = sent_right(in_name, &quote!(#name), rt);
-                (ty, quote!(outgoing.put_port(#descriptor, #value);))
-            }
-            Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(outgoing.put_moved(#descriptor, #name);)),
+            Form::Port | Form::AnyPort => (right, quote!(put_right(#descriptor, #name))),
+            Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(put_given(#descriptor, #name))),
             Form::Array(element, most) => {
-                let count = ident(&format!("{}_count", argument.name));
+                let count = format_ident!("{}_count", &*argument.name);
                 let most = Literal::u32_unsuffixed(*most);
                 let room = if argument.count_in_out { quote!(#most.min(#count as usize)) } else { quote!(#most) };
-                let put = quote!(outgoing.put_array(#descriptor, #name.as_ref(), #room););
-                (self.list(quote!(#element)), put)
+                (self.list(quote!(#element)), quote!(put_array(#descriptor, #name.as_ref(), #room)))
             }
             Form::Either(element, most) => {
                 let most = Literal::u32_unsuffixed(*most);
-                let put = quote!(outgoing.put_either_moved(#descriptor, #name.as_ref(), #most););
-                (self.list(quote!(#element)), put)
+                (self.list(quote!(#element)), quote!(put_list(#descriptor, #name.as_ref(), #most)))
             }
-            Form::AnyPort => (
-                quote!((#rt::port::PortName, #rt::port::Disposition)),
-                quote!(outgoing.put_any_port(#descriptor, #name.0, #name.1);),
-            ),
             Form::VaryingText(room) => {
                 let room = Literal::u32_unsuffixed(*room);
-                let put = quote!(outgoing.put_varying_string(#descriptor, #name.as_ref(), #room););
-                (self.list(quote!(u8)), put)
+                (self.list(quote!(u8)), quote!(put_text(#descriptor, #name, #room)))
             }
-            Form::Ports(_) | Form::Rights { .. } | Form::OutOfLinePorts => {
-                let descriptor = rights_descriptor(&descriptor, in_name, &quote!(#name.1));
-                let any = in_name == tn::POLYMORPHIC;
+            Form::Rights(most, place) => {
                 let names = if any { quote!(#name.0) } else { quote!(#name) };
-                let (element, put) = put_rights(&quote!(outgoing), &descriptor, in_name, &names, form, rt);
-                let list = quote!(#rt::mig::Vec<#element>);
+                // Out of line goes a copy that nobody else would give back.
+                let given = (*place != Place::Near && !item.sent.deallocate).then(|| quote!(.dealloc()));
+                let put = rust::put_rights(&quote!(#descriptor #given), &names, *most, *place);
+                let list = quote!(#rt::mig::Vec<#right>);
                 (if any { quote!((#list, #rt::port::Disposition)) } else { list }, put)
             }
         };
-        self.results.push((name, ty, model.display_name(argument.ty)));
-        self.puts.push(put);
-        Ok(())
+        let call = &self.call;
+        self.puts.push(quote!(#call.reply.#put;));
+        self.results.push((name, ty, self.model.display_name(argument.ty)));
     }
 
     /// The type of an array that goes back. A named struct cannot have a field of an unnamed type.
@@ -334,20 +304,9 @@ impl<'a> Stub<'a> {
     }
 
     fn result_struct(&self) -> Option<TokenStream> {
-        if self.results.len() < 2 {
-            return None;
-        }
         let name = rust::result_name(&self.routine.name);
         let doc = format!(" What [`Server::{}`] answers.", self.routine.name);
-        let fields = self.results.iter().map(|(field, ty, type_name)| {
-            let doc = format!(" `{type_name}`");
-            quote!(#[doc = #doc] pub #field: #ty)
-        });
-        Some(quote! {
-            #[doc = #doc]
-            #[derive(Debug)]
-            pub struct #name { #(#fields,)* }
-        })
+        (self.results.len() > 1).then(|| rust::result_struct(&name, &doc, self.results.iter().cloned()))
     }
 
     fn method(&self, context: &Context<'_>) -> TokenStream {
@@ -355,68 +314,78 @@ impl<'a> Stub<'a> {
         let name = ident(&self.routine.name);
         let doc = rust::doc_tokens(&rust::documentation(context, self.routine));
         let too_many = rust::too_many_arguments(self.parameters.len() + 1);
+        let c_names = rust::c_names(self.parameters.iter().map(|(name, _)| name).chain([&name]));
         let parameters = self.parameters.iter().map(|(name, ty)| quote!(#name: #ty));
-        let names = self.parameters.iter().map(|(name, _)| name);
+        let names: Vec<_> = self.parameters.iter().map(|(name, _)| name).collect();
+        let names = match &names[..] {
+            [name] => quote!(#name),
+            names => quote!((#(#names),*)),
+        };
         let result = self.result_type();
         // `impl Trait` results need a concrete type in the default.
-        let refuse = match self.results.first() {
-            Some((_, ty, _)) if ty.to_string().starts_with("impl") => {
-                quote!(Err::<[_; 0], _>(#rt::error::KernReturn::MIG_BAD_ID))
-            }
-            _ => quote!(Err(#rt::error::KernReturn::MIG_BAD_ID)),
-        };
+        let unnamed = self.results.first().is_some_and(|(_, ty, _)| ty.to_string().starts_with("impl"));
+        let concrete = unnamed.then(|| quote!(::<[_; 0]>));
         quote! {
             #doc
             #too_many
+            #c_names
             fn #name(&mut self, #(#parameters),*) -> #rt::error::Result<#result> {
-                let _ = (#(#names,)*);
-                #refuse
+                #rt::mig::not_served #concrete(#names)
             }
         }
     }
 
-    fn serve_name(&self) -> proc_macro2::Ident {
-        ident(&format!("serve_{}", self.routine.name))
+    fn serve_name(&self) -> Ident {
+        format_ident!("serve_{}", &*self.routine.name)
     }
 
     fn serve(&self) -> TokenStream {
         let rt = self.rt;
         let (serve, method) = (self.serve_name(), ident(&self.routine.name));
-        let request = &self.layout.request;
-        let (min, max) = (Literal::u32_unsuffixed(request.min_size), Literal::u32_unsuffixed(request.max_size));
-        let complexity = rust::complexity(request.received, rt);
+        let (server, call, request) = (&self.server, &self.call, &self.request);
+        let shape = rust::shape(&self.layout.request, rt);
+        let open = if self.routine.one_way { quote!(one_way) } else { quote!(request) };
         let (takes, puts, arguments) = (&self.takes, &self.puts, &self.arguments);
-        let incoming = if takes.is_empty() { quote!(incoming) } else { quote!(mut incoming) };
-        let outgoing = if puts.is_empty() { quote!(_outgoing) } else { quote!(outgoing) };
-        let reply_port = self.takes_reply_port.then(|| quote!(let mig_reply_port = incoming.reply_port();));
-        let has_seqno = self.routine.arguments.iter().any(|argument| argument.role == Role::MsgSeqno);
-        let sequence_number = has_seqno.then(|| quote!(let mig_sequence_number = incoming.sequence_number();));
+        let checked = match &takes[..] {
+            [] => quote!(#call.#open(#shape)?.finish()?;),
+            takes => quote! {
+                let mut #request = #call.#open(#shape)?;
+                #(#takes)*
+                #request.finish()?;
+            },
+        };
         let names: Vec<_> = self.results.iter().map(|(name, ..)| name).collect();
-        let call = quote!(server.#method(#(#arguments),*)?);
-        let call = match &names[..] {
-            [] => quote!(#call;),
-            [name] => quote!(let #name = #call;),
-            _ => {
+        let answer = quote!(#server.#method(#(#arguments),*));
+        let served = match &names[..] {
+            [] => answer,
+            names => {
                 let ty = rust::result_name(&self.routine.name);
-                quote!(let #ty { #(#names),* } = #call;)
+                let pattern = if let [name] = names { quote!(#name) } else { quote!(#ty { #(#names),* }) };
+                quote! {
+                    let #pattern = #answer?;
+                    #(#puts)*
+                    Ok(())
+                }
             }
         };
+        let locals: Vec<Ident> =
+            self.routine.arguments.iter().filter(|one| is_local(one)).map(argument_ident).collect();
+        let c_names = rust::c_names(locals.iter().chain([&serve]));
         quote! {
-            fn #serve(
-                server: &mut impl Server,
-                #incoming: #rt::mig::Incoming<'_>,
-                #outgoing: &mut #rt::mig::Outgoing<'_>,
-            ) -> #rt::error::Result<()> {
-                incoming.check(#min, #max, #complexity)?;
-                #(#takes)*
-                incoming.finish()?;
-                let mig_port = incoming.local_port();
-                #sequence_number
-                #reply_port
-                #call
-                #(#puts)*
-                Ok(())
+            #c_names
+            fn #serve(#server: &mut impl Server, #call: &mut #rt::mig::Call<'_>) -> #rt::error::Result<()> {
+                #checked
+                #served
             }
         }
     }
+}
+
+/// Whether `serve` has a local of this argument's name.
+fn is_local(argument: &Argument) -> bool {
+    argument.role.in_request() || argument.role.in_reply()
+}
+
+fn find(items: &[Item], source: Source) -> Option<&Item> {
+    items.iter().find(|item| item.source == source)
 }

@@ -3,28 +3,34 @@
 //! | in the .defs | in Rust |
 //! |---|---|
 //! | number, name, fixed struct or array | by value; `inout` as `&mut` |
-//! | copied or made right | `PortName`: the caller keeps what it has |
-//! | moved right | `SendRight`, `SendOnceRight`, `ReceiveRight` by value |
-//! | polymorphic right, or inline array of them | `PortName` (slice) and a `Disposition` called `NAME_poly` |
+//! | copied or made right, array of them | `PortName`, a slice: the caller keeps what it has |
+//! | moved right, array of them | `SendRight`, `SendOnceRight`, `ReceiveRight` by value, a `Vec` |
+//! | polymorphic right or array | `PortName` (slice) and a `Disposition` called `NAME_poly` |
 //! | C string | `impl AsRef<[u8]>` in, `[u8; N]` out |
 //! | inline array | slice in; out as the caller's `&mut` slice, the count is returned |
+//! | array that is inline or out of line | slice in, `Received` out |
 //! | out-of-line data | slice in, `OutOfLine` out |
+//! | the same with `dealloc` | `OutOfLine` in: the memory goes with the message |
+//! | the same with `dealloc[]` | `Data` in: either of them |
 //! | received right | owning type, `AnyRight` if polymorphic, iterator `OutOfLinePorts` |
 //!
-//! One out argument is returned as it is, several as a struct named after the routine (`VmRegionOut`).
+//! One out argument is returned as it is, several as a struct named after the routine (`VmRegionOut`). The `waittime` and
+//! `msgoption` of a file may be numbers and names of mach/message.h with `|` between them; other names are looked for in the
+//! module that includes the stubs.
 
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::Context;
-use super::rights::{disposition, put_rights, received_right, rights_descriptor, sent_right};
-use super::rust::{self, Form, Structs, Unsupported, argument_ident, ident, poly_ident};
+use super::rights::{disposition, received_right, sent_right};
+use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident, poly_ident};
+use super::shorten::{Imports, prefix};
 use crate::layout::{self, Item, RoutineLayout, Source};
-use crate::model::{Argument, Model, Role, Routine};
+use crate::model::{Argument, Dealloc, Model, Role, Routine};
 use crate::wire::type_name as tn;
 
 /// Larger messages would not leave a thread enough of its stack: they are built on the heap.
@@ -32,49 +38,57 @@ const MAX_BUFFER: u32 = 40 * 1024;
 
 /// Routines without a stub, with the reason.
 pub fn left_out(model: &Model) -> Vec<(String, String)> {
-    let rt = quote!(rt);
+    let rt = Imports::runtime();
     let reason = |routine: &Routine| Stub::new(model, routine, &rt, &mut Structs::new()).err();
     model.routines.iter().filter_map(|routine| Some((routine.name.to_string(), reason(routine)?))).collect()
 }
 
 /// The Rust text of all stubs.
 pub fn generate(context: &Context<'_>) -> anyhow::Result<String> {
-    let rt = rust::runtime(context)?;
-    let model = context.model;
+    let (rt, model) = (Imports::runtime(), context.model);
     let mut structs = Structs::new();
-    let mut functions = String::new();
-    for routine in &model.routines {
-        functions.push('\n');
-        match Stub::new(model, routine, &rt, &mut structs) {
-            Ok(stub) => functions += &rust::format_items(stub.tokens(context))?,
-            Err(why) => functions += &format!("// No stub for {}: {why}.\n", routine.name),
-        }
-    }
-    let mut text = rust::header(context, "user");
+    let stubs: Vec<_> =
+        model.routines.iter().map(|routine| (routine, Stub::new(model, routine, &rt, &mut structs))).collect();
+    let results = stubs.iter().filter_map(|(_, stub)| stub.as_ref().ok()?.result_name());
+    let mut imports = Imports::new(structs.keys().cloned().chain(results));
+    let mut text = String::new();
     for (name, id) in &structs {
         text.push('\n');
-        text += &rust::format_items(rust::struct_item(model, name, *id, &rt))?;
+        text += &rust::format_items(imports.shorten(rust::struct_item(model, name, *id, &rt)))?;
     }
-    Ok(text + &functions)
+    for (routine, stub) in &stubs {
+        text.push('\n');
+        match stub {
+            Ok(stub) => text += &rust::format_items(imports.shorten(stub.tokens(context)))?,
+            Err(why) => text += &format!("// No stub for {}: {why}.\n", routine.name),
+        }
+    }
+    Ok(rust::header(context, "user") + &imports.lines(context.runtime) + &text)
 }
 
 /// A stub's parts.
 struct Stub<'a> {
+    model: &'a Model,
     routine: &'a Routine,
     rt: &'a TokenStream,
     layout: RoutineLayout,
+    /// What it calls its buffer, request and reply.
+    words: Ident,
+    request: Ident,
+    reply: Ident,
     parameters: Vec<TokenStream>,
+    /// Statements that put the request's items.
     puts: Vec<TokenStream>,
+    /// Statements that take the reply's.
     takes: Vec<TokenStream>,
     /// Values to return: name, type.
     results: Vec<(Ident, TokenStream)>,
     /// What the reply stores through references, once everything is taken.
     stores: Vec<TokenStream>,
     /// The request port's name and disposition.
-    destination: Option<(TokenStream, TokenStream)>,
-    reply_port: Option<(TokenStream, TokenStream)>,
-    timeout: TokenStream,
-    option: TokenStream,
+    destination: (TokenStream, TokenStream),
+    /// Statements about options, timeout and reply port.
+    settings: Vec<TokenStream>,
 }
 
 impl<'a> Stub<'a> {
@@ -84,66 +98,77 @@ impl<'a> Stub<'a> {
         rt: &'a TokenStream,
         structs: &mut Structs,
     ) -> Result<Self, Unsupported> {
-        let layout = layout::layout(model, routine);
-        if routine.msg_option.is_some() || routine.wait_time.is_some() {
-            return Err(String::from("the file's waittime or msgoption is a C expression"));
-        }
+        let parameters = routine.arguments.iter().filter(|argument| !is_hidden(argument.role));
+        let prefix = prefix(&["words", "request", "reply"], parameters.map(|argument| &*argument.name));
         let mut stub = Self {
+            model,
             routine,
             rt,
-            layout,
+            layout: layout::layout(model, routine),
+            words: format_ident!("{prefix}words"),
+            request: format_ident!("{prefix}request"),
+            reply: format_ident!("{prefix}reply"),
             parameters: Vec::new(),
             puts: Vec::new(),
             takes: Vec::new(),
             results: Vec::new(),
             stores: Vec::new(),
-            destination: None,
-            reply_port: None,
-            timeout: quote!(None),
-            option: quote!(0),
+            destination: (quote!(#rt::port::PortName::NULL), disposition(tn::COPY_SEND, rt)),
+            settings: Vec::new(),
         };
+        stub.file_settings()?;
         for (index, argument) in routine.arguments.iter().enumerate() {
-            stub.argument(model, index, argument, structs)?;
+            stub.argument(index, argument, structs).map_err(|why| format!("argument {} is {why}", argument.name))?;
         }
         Ok(stub)
     }
 
-    fn argument(
-        &mut self,
-        model: &Model,
-        index: usize,
-        argument: &Argument,
-        structs: &mut Structs,
-    ) -> Result<(), Unsupported> {
-        let name = argument_ident(argument);
-        let unsupported = |why: Unsupported| format!("argument {} is {why}", argument.name);
+    /// The file's `waittime` and `msgoption`, where the routine has no such argument.
+    fn file_settings(&mut self) -> Result<(), Unsupported> {
+        let request = &self.request;
+        let has = |role| self.routine.arguments.iter().any(|argument| argument.role == role);
+        if let Some(option) = self.routine.msg_option.as_ref().filter(|_| !has(Role::MsgOption)) {
+            let option = constant(option)?;
+            self.settings.push(quote!(#request.set_option(#option);));
+        }
+        let waits = !self.routine.one_way && !has(Role::WaitTime);
+        if let Some(time) = self.routine.wait_time.as_ref().filter(|_| waits) {
+            let time = constant(time)?;
+            self.settings.push(quote!(#request.set_timeout(#time);));
+        }
+        Ok(())
+    }
+
+    fn argument(&mut self, index: usize, argument: &Argument, structs: &mut Structs) -> Result<(), Unsupported> {
+        let (name, request) = (argument_ident(argument), self.request.clone());
         match argument.role {
-            Role::RequestPort => self.destination = Some(self.header_port(model, argument)),
-            Role::ReplyPort { user: true, .. } => self.reply_port = Some(self.header_port(model, argument)),
+            Role::RequestPort => self.destination = self.header_port(argument),
+            Role::ReplyPort { user: true, .. } => {
+                let (port, how) = self.header_port(argument);
+                self.settings.push(quote!(#request.set_reply_port(#port, #how);));
+            }
             Role::ReplyPort { .. } | Role::MsgSeqno => {}
             Role::WaitTime => {
                 self.parameters.push(quote!(#name: u32));
-                self.timeout = quote!(Some(#name));
+                if !self.routine.one_way {
+                    self.settings.push(quote!(#request.set_timeout(#name);));
+                }
             }
             Role::MsgOption => {
                 self.parameters.push(quote!(#name: u32));
-                self.option = quote!(#name);
+                self.settings.push(quote!(#request.set_option(#name);));
             }
             Role::In | Role::Out | Role::InOut => {
-                let form = rust::form(model, argument.ty, self.rt, structs).map_err(unsupported)?;
+                let form = rust::form(self.model, argument.ty, self.rt, structs)?;
                 // A value that goes both ways is one reference; anything else is a parameter and a result.
-                if let (Role::InOut, Form::Value(ty)) = (argument.role, &form) {
-                    self.parameters.push(quote!(#name: &mut #ty));
-                    self.put(index, &form, model, argument, &quote!(*#name));
-                    self.take_value(index, &name, ty, true);
-                    return Ok(());
-                }
+                let stored = argument.role == Role::InOut && matches!(form, Form::Value(_));
                 if argument.role.in_request() {
-                    self.in_parameter(&form, model, argument, &name);
-                    self.put(index, &form, model, argument, &quote!(#name));
+                    self.in_parameter(&form, argument, &name, stored);
+                    let value = if stored { quote!(*#name) } else { quote!(#name) };
+                    self.put(index, &form, argument, &value);
                 }
                 if argument.role.in_reply() {
-                    self.out(index, &form, model, argument).map_err(unsupported)?;
+                    self.out(index, &form, argument, stored);
                 }
             }
         }
@@ -151,270 +176,228 @@ impl<'a> Stub<'a> {
     }
 
     /// Adds a parameter for a port in the header; returns its name and its disposition.
-    fn header_port(&mut self, model: &Model, argument: &Argument) -> (TokenStream, TokenStream) {
-        let rt = self.rt;
-        let name = argument_ident(argument);
-        let in_name = model.ty(argument.ty).in_name;
-        if in_name == tn::POLYMORPHIC {
-            let poly = poly_ident(&argument.name);
-            self.parameters.push(quote!(#name: #rt::port::PortName));
-            self.parameters.push(quote!(#poly: #rt::port::Disposition));
-            return (quote!(#name), quote!(#poly));
-        }
-        let (ty, value) = sent_right(in_name, &quote!(#name), rt);
+    fn header_port(&mut self, argument: &Argument) -> (TokenStream, TokenStream) {
+        let (rt, name) = (self.rt, argument_ident(argument));
+        let in_name = self.model.ty(argument.ty).in_name;
+        let ty = sent_right(in_name, rt);
         self.parameters.push(quote!(#name: #ty));
-        (value, disposition(in_name, rt))
+        self.poly_parameter(argument);
+        let how = match in_name {
+            tn::POLYMORPHIC => {
+                let poly = poly_ident(&argument.name);
+                quote!(#poly)
+            }
+            in_name => disposition(in_name, rt),
+        };
+        (quote!(#name), how)
     }
 
-    fn in_parameter(&mut self, form: &Form, model: &Model, argument: &Argument, name: &Ident) {
+    fn in_parameter(&mut self, form: &Form, argument: &Argument, name: &Ident, stored: bool) {
         let rt = self.rt;
-        match form {
-            Form::Value(ty) => self.parameters.push(quote!(#name: #ty)),
-            Form::Text(_) | Form::VaryingText(_) => self.parameters.push(quote!(#name: impl AsRef<[u8]>)),
-            Form::Port | Form::AnyPort => {
-                let in_name = model.ty(argument.ty).in_name;
-                let (ty, _) = sent_right(in_name, &quote!(#name), rt);
-                self.parameters.push(quote!(#name: #ty));
-                if in_name == tn::POLYMORPHIC {
-                    let poly = poly_ident(&argument.name);
-                    self.parameters.push(quote!(#poly: #rt::port::Disposition));
-                }
-            }
-            Form::Array(ty, _) | Form::OutOfLine(ty) | Form::Either(ty, _) => {
-                self.parameters.push(quote!(#name: &[#ty]));
-            }
-            Form::Rights { .. } => {
-                let (element, _) = sent_right(model.ty(argument.ty).in_name, &quote!(right), rt);
-                self.parameters.push(quote!(#name: #rt::mig::Vec<#element>));
-                self.poly_parameter(model, argument);
-            }
-            Form::Ports(_) | Form::OutOfLinePorts => {
-                self.parameters.push(quote!(#name: &[#rt::port::PortName]));
-                self.poly_parameter(model, argument);
-            }
-        }
+        let right = sent_right(self.model.ty(argument.ty).in_name, rt);
+        let moved = matches!(self.model.ty(argument.ty).in_name, tn::MOVE_SEND | tn::MOVE_SEND_ONCE | tn::MOVE_RECEIVE);
+        let ty = match form {
+            Form::Value(ty) if stored => quote!(&mut #ty),
+            Form::Value(ty) => quote!(#ty),
+            Form::Text(_) | Form::VaryingText(_) => quote!(impl AsRef<[u8]>),
+            Form::Port | Form::AnyPort => right,
+            Form::Rights(..) if moved => quote!(#rt::mig::Vec<#right>),
+            Form::Rights(..) => quote!(&[#right]),
+            Form::Array(ty, _) => quote!(&[#ty]),
+            Form::OutOfLine(ty) | Form::Either(ty, _) => match argument.dealloc {
+                Dealloc::No => quote!(&[#ty]),
+                Dealloc::Yes => quote!(#rt::memory::OutOfLine),
+                Dealloc::Maybe => quote!(#rt::mig::Data<'_, #ty>),
+            },
+        };
+        self.parameters.push(quote!(#name: #ty));
+        self.poly_parameter(argument);
     }
 
-    /// The kind of rights in a polymorphic array.
-    fn poly_parameter(&mut self, model: &Model, argument: &Argument) {
-        if model.ty(argument.ty).in_name == tn::POLYMORPHIC {
+    /// The kind of a polymorphic right.
+    fn poly_parameter(&mut self, argument: &Argument) {
+        if self.model.ty(argument.ty).in_name == tn::POLYMORPHIC {
             let (poly, rt) = (poly_ident(&argument.name), self.rt);
             self.parameters.push(quote!(#poly: #rt::port::Disposition));
         }
     }
 
-    fn put(&mut self, index: usize, form: &Form, model: &Model, argument: &Argument, value: &TokenStream) {
+    fn put(&mut self, index: usize, form: &Form, argument: &Argument, value: &TokenStream) {
         let Some(item) = find(&self.layout.request.items, Source::Argument(index)) else { return };
-        let descriptor = rust::descriptor(item.sent);
-        let count = |count: &u32| Literal::u32_unsuffixed(*count);
-        self.puts.push(match form {
-            Form::Value(_) => quote!(mig_request.put(#descriptor, #value);),
+        let ty = self.model.ty(argument.ty);
+        let poly = poly_ident(&argument.name);
+        let kind = (ty.in_name == tn::POLYMORPHIC).then(|| quote!(#poly));
+        let mut descriptor = rust::descriptor(ty, item.sent, kind.as_ref(), self.rt);
+        if matches!(form, Form::Rights(_, Place::Either | Place::Far))
+            && argument.dealloc != Dealloc::No
+            && !item.sent.deallocate
+        {
+            // What goes is a copy that the stub makes.
+            descriptor.extend(quote!(.dealloc()));
+        }
+        let call = match form {
+            Form::Value(_) => quote!(put(#descriptor, #value)),
             Form::Text(room) => {
-                let room = count(room);
-                quote!(mig_request.put_string(#descriptor, #value.as_ref(), #room);)
+                let room = Literal::u32_unsuffixed(*room);
+                quote!(put_fixed_text(#descriptor, #value, #room))
             }
             Form::VaryingText(room) => {
-                let room = count(room);
-                quote!(mig_request.put_varying_string(#descriptor, #value.as_ref(), #room);)
+                let room = Literal::u32_unsuffixed(*room);
+                quote!(put_text(#descriptor, #value, #room))
             }
-            Form::Port | Form::AnyPort => {
-                let in_name = model.ty(argument.ty).in_name;
-                if in_name == tn::POLYMORPHIC {
-                    let poly = poly_ident(&argument.name);
-                    quote!(mig_request.put_any_port(#descriptor, #value, #poly);)
-                } else {
-                    let (_, value) = sent_right(in_name, value, self.rt);
-                    quote!(mig_request.put_port(#descriptor, #value);)
-                }
-            }
+            Form::Port | Form::AnyPort => quote!(put_right(#descriptor, #value)),
             Form::Array(_, most) => {
-                let most = count(most);
-                quote!(mig_request.put_array(#descriptor, #value, #most);)
+                let most = Literal::u32_unsuffixed(*most);
+                quote!(put_array(#descriptor, #value, #most))
             }
-            Form::Ports(most) => {
-                let (most, poly) = (count(most), poly_ident(&argument.name));
-                match model.ty(argument.ty).in_name {
-                    tn::POLYMORPHIC => quote!(mig_request.put_any_ports(#descriptor, #value, #most, #poly);),
-                    _ => quote!(mig_request.put_ports(#descriptor, #value, #most);),
-                }
+            Form::Rights(most, place) => rust::put_rights(&descriptor, value, *most, *place),
+            Form::OutOfLine(_) => match argument.dealloc {
+                Dealloc::No => quote!(put_lent(#descriptor, #value)),
+                Dealloc::Yes => quote!(put_given(#descriptor, #value)),
+                Dealloc::Maybe => quote!(put_data(#descriptor, #value)),
+            },
+            Form::Either(element, most) => {
+                let most = Literal::u32_unsuffixed(*most);
+                let element = (argument.dealloc == Dealloc::Yes).then(|| quote!(::<#element>));
+                quote!(put_either #element(#descriptor, #value, #most))
             }
-            Form::Rights { .. } => {
-                let in_name = model.ty(argument.ty).in_name;
-                let poly = poly_ident(&argument.name);
-                let descriptor = rights_descriptor(&descriptor, in_name, &quote!(#poly));
-                put_rights(&quote!(mig_request), &descriptor, in_name, value, form, self.rt).1
-            }
-            Form::OutOfLinePorts => {
-                let poly = poly_ident(&argument.name);
-                let descriptor = rights_descriptor(&descriptor, model.ty(argument.ty).in_name, &quote!(#poly));
-                quote!(mig_request.put_out_of_line_items(#descriptor, #value);)
-            }
-            Form::OutOfLine(ty) if ty.to_string() == "u8" => {
-                quote!(mig_request.put_out_of_line(#descriptor, #value);)
-            }
-            Form::OutOfLine(_) => {
-                quote!(mig_request.put_out_of_line_items(#descriptor, #value);)
-            }
-            Form::Either(_, most) => {
-                let most = count(most);
-                quote!(mig_request.put_either(#descriptor, #value, #most);)
-            }
-        });
+        };
+        let request = &self.request;
+        self.puts.push(quote!(#request.#call;));
     }
 
-    fn take_value(&mut self, index: usize, name: &Ident, ty: &TokenStream, store: bool) {
+    fn out(&mut self, index: usize, form: &Form, argument: &Argument, stored: bool) {
+        let (rt, name, reply) = (self.rt, argument_ident(argument), self.reply.clone());
+        let ty = self.model.ty(argument.ty);
         let Some(item) = find(&self.layout.reply.items, Source::Argument(index)) else { return };
-        let descriptor = rust::descriptor(item.received);
-        if store {
-            let taken = ident(&format!("{name}_out"));
-            self.takes.push(quote!(let #taken: #ty = mig_reply.take(#descriptor)?;));
-            self.stores.push(quote!(*#name = #taken;));
-        } else {
-            self.takes.push(quote!(let #name: #ty = mig_reply.take(#descriptor)?;));
-            self.results.push((name.clone(), ty.clone()));
-        }
-    }
-
-    fn out(&mut self, index: usize, form: &Form, model: &Model, argument: &Argument) -> Result<(), Unsupported> {
-        let rt = self.rt;
-        let name = argument_ident(argument);
-        let Some(item) = find(&self.layout.reply.items, Source::Argument(index)) else { return Ok(()) };
-        let descriptor = rust::descriptor(item.received);
+        let descriptor = rust::descriptor(ty, item.received, None, rt);
+        let any = ty.out_name == tn::POLYMORPHIC;
         let (ty, take) = match form {
-            Form::Value(ty) => {
-                self.take_value(index, &name, ty, false);
-                return Ok(());
+            Form::Value(ty) => (quote!(#ty), quote!(take(#descriptor)?)),
+            Form::Text(room) => {
+                let room = Literal::u32_unsuffixed(*room);
+                (quote!([u8; #room]), quote!(take_fixed_buffer(#descriptor)?))
             }
-            Form::Ports(most) | Form::Rights { most, .. } => {
-                let either = matches!(form, Form::Rights { either: true, .. });
+            Form::VaryingText(room) => {
+                let room = Literal::u32_unsuffixed(*room);
+                (quote!([u8; #room]), quote!(take_buffer(#descriptor)?))
+            }
+            Form::Port | Form::AnyPort if any => (quote!(#rt::mig::AnyRight), quote!(take_any_right(#descriptor)?)),
+            Form::Port | Form::AnyPort => (received_right(ty.out_name, rt), quote!(take_right(#descriptor)?)),
+            Form::Rights(_, Place::Far) => (quote!(#rt::mig::OutOfLinePorts), quote!(take_far_rights(#descriptor)?)),
+            Form::Rights(most, place) => {
                 self.puts_room(index, *most);
                 let most = Literal::u32_unsuffixed(*most);
-                let take = quote!(let #name = mig_reply.take_rights(#descriptor, #most, #either)?;);
+                let take = match place {
+                    Place::Either => quote!(take_either_rights(#descriptor)?),
+                    _ => quote!(take_rights(#descriptor, #most)?),
+                };
                 (quote!(#rt::mig::Vec<#rt::mig::AnyRight>), take)
             }
-            Form::Text(room) | Form::VaryingText(room) => {
-                let varies = matches!(form, Form::VaryingText(_));
-                let room = Literal::u32_unsuffixed(*room);
-                let take = quote! {
-                    let #name = {
-                        let text = mig_reply.take_string(#descriptor, #room, #varies)?;
-                        let mut buffer = [0; #room];
-                        buffer[..text.len()].copy_from_slice(text);
-                        buffer
-                    };
-                };
-                (quote!([u8; #room]), take)
-            }
-            Form::Port => {
-                let owner = received_right(model.ty(argument.ty).out_name, rt);
-                (owner.clone(), quote!(let #name = #owner::from_name(mig_reply.take_port(#descriptor)?);))
-            }
-            Form::AnyPort => match model.ty(argument.ty).out_name {
-                tn::POLYMORPHIC => {
-                    (quote!(#rt::mig::AnyRight), quote!(let #name = mig_reply.take_any_port(#descriptor)?;))
-                }
-                out_name => {
-                    let owner = received_right(out_name, rt);
-                    (owner.clone(), quote!(let #name = #owner::from_name(mig_reply.take_port(#descriptor)?);))
-                }
-            },
-            Form::Array(element, most) | Form::Either(element, most) => {
+            Form::Array(element, most) => {
                 self.parameters.push(quote!(#name: &mut [#element]));
                 self.puts_count(index, &name, *most);
                 let most = Literal::u32_unsuffixed(*most);
-                let method = if matches!(form, Form::Array(..)) { quote!(take_into) } else { quote!(take_either) };
-                (quote!(usize), quote!(let #name = mig_reply.#method(#descriptor, #most, #name)?;))
+                (quote!(usize), quote!(take_into(#descriptor, #most, #name)?))
             }
-            Form::OutOfLine(_) => {
-                (quote!(#rt::memory::OutOfLine), quote!(let #name = mig_reply.take_out_of_line(#descriptor)?;))
+            Form::Either(element, most) => {
+                self.puts_room(index, *most);
+                (quote!(#rt::mig::Received<'static, #element>), quote!(take_either(#descriptor)?.into_owned()))
             }
-            Form::OutOfLinePorts => {
-                (quote!(#rt::mig::OutOfLinePorts), quote!(let #name = mig_reply.take_ports(#descriptor)?;))
-            }
+            Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(take_memory(#descriptor)?)),
         };
-        self.takes.push(take);
-        self.results.push((name, ty));
-        Ok(())
+        if stored {
+            let taken = ident(&format!("{}_out", argument.name));
+            self.takes.push(quote!(let #taken = #reply.#take;));
+            self.stores.push(quote!(*#name = #taken;));
+        } else {
+            self.takes.push(quote!(let #name = #reply.#take;));
+            self.results.push((name, ty));
+        }
     }
 
     /// `countinout`: the request says how many elements there is room for.
     fn puts_count(&mut self, index: usize, name: &Ident, most: u32) {
-        if let Some(item) = find(&self.layout.request.items, Source::Count(index)) {
-            let descriptor = rust::descriptor(item.sent);
-            let most = Literal::u32_unsuffixed(most);
-            self.puts.push(quote!(mig_request.put(#descriptor, #name.len().min(#most) as u32);));
-        }
+        let most = Literal::u32_unsuffixed(most);
+        self.put_number(index, &quote!(#name.len().min(#most) as u32));
     }
 
     /// `countinout` of an array that the runtime allocates: there is always room for the most.
     fn puts_room(&mut self, index: usize, most: u32) {
-        if let Some(item) = find(&self.layout.request.items, Source::Count(index)) {
-            let descriptor = rust::descriptor(item.sent);
-            let most = Literal::u32_suffixed(most);
-            self.puts.push(quote!(mig_request.put(#descriptor, #most);));
+        let most = Literal::u32_suffixed(most);
+        self.put_number(index, &quote!(#most));
+    }
+
+    fn put_number(&mut self, index: usize, number: &TokenStream) {
+        let (rt, request) = (self.rt, &self.request);
+        if find(&self.layout.request.items, Source::Count(index)).is_some() {
+            self.puts.push(quote!(#request.put(#rt::mig::INTEGER_32, #number);));
         }
     }
 
     fn tokens(&self, context: &Context<'_>) -> TokenStream {
-        let rt = self.rt;
-        let name = ident(&self.routine.user_name);
-        let mut documentation = rust::documentation(context, self.routine);
-        let (result_type, result_value, result_struct) = self.result(context);
+        let (rt, routine) = (self.rt, self.routine);
+        let name = ident(&routine.user_name);
+        let mut documentation = rust::documentation(context, routine);
+        let (result_type, result_value, result_struct) = self.result();
         if self.results.len() == 1 {
             documentation[2] += &format!(" Returns `{}`.", self.results[0].0);
         }
         let documentation = rust::doc_tokens(&documentation);
         let too_many = rust::too_many_arguments(self.parameters.len());
+        let arguments = routine.arguments.iter().filter(|argument| !is_hidden(argument.role));
+        let arguments: Vec<Ident> = arguments.map(argument_ident).chain([name.clone()]).collect();
+        let c_names = rust::c_names(&arguments);
+        let (words, request, reply) = (&self.words, &self.request, &self.reply);
         let (parameters, puts, takes, stores) = (&self.parameters, &self.puts, &self.takes, &self.stores);
+        let settings = &self.settings;
         let id = Literal::u32_unsuffixed(self.layout.request.id);
-        let (request, reply) = (&self.layout.request, &self.layout.reply);
-        let size = if self.routine.one_way { request.max_size } else { request.max_size.max(reply.max_size) };
-        let words = Literal::u32_unsuffixed(size.div_ceil(8));
-        let buffer = match size > MAX_BUFFER {
-            true => quote!(let mut mig_words = #rt::mig::buffer(#words);),
-            false => quote!(let mut mig_words = [0; #words];),
+        let size = match routine.one_way {
+            true => self.layout.request.max_size,
+            false => self.layout.request.max_size.max(self.layout.reply.max_size),
         };
-        let (port, how) = self.destination.clone().unwrap_or_else(|| (quote!(), quote!()));
-        let (option, timeout) = (&self.option, &self.timeout);
-        let request_binding = if puts.is_empty() { quote!(let mig_request) } else { quote!(let mut mig_request) };
-        let exchange = if self.routine.one_way {
-            let reply_to = match &self.reply_port {
-                Some((port, how)) => quote!(Some((#port, #how))),
-                None => quote!(None),
-            };
-            quote!(mig_request.send(#option, #reply_to))
-        } else {
-            let reply_to = match &self.reply_port {
-                Some((port, _)) => quote!(Some(#port)),
-                None => quote!(None),
-            };
-            let (min, max) = (Literal::u32_unsuffixed(reply.min_size), Literal::u32_unsuffixed(reply.max_size));
-            let complexity = rust::complexity(reply.received, rt);
-            let reply_binding = if takes.is_empty() { quote!(let mig_reply) } else { quote!(let mut mig_reply) };
-            quote! {
-                #reply_binding = mig_request.call(#option, #timeout, #reply_to, (#min, #max, #complexity))?;
+        let count = Literal::u32_unsuffixed(size.div_ceil(8));
+        let buffer = match size > MAX_BUFFER {
+            true => quote!(#rt::mig::buffer(#count)),
+            false => quote!([0; #count]),
+        };
+        let (port, how) = &self.destination;
+        let mutable = (!puts.is_empty() || !settings.is_empty()).then(|| quote!(mut));
+        let shape = rust::shape(&self.layout.reply, rt);
+        let exchange = match (routine.one_way, &takes[..]) {
+            (true, _) => quote!(#request.send()),
+            (false, []) => quote!(#request.call(#shape)?.finish()),
+            (false, takes) => quote! {
+                let mut #reply = #request.call(#shape)?;
                 #(#takes)*
-                mig_reply.finish()?;
+                #reply.finish()?;
                 #(#stores)*
                 Ok(#result_value)
-            }
+            },
         };
         quote! {
             #result_struct
 
             #documentation
             #too_many
+            #c_names
             pub fn #name(#(#parameters),*) -> #rt::error::Result<#result_type> {
-                #buffer
-                #request_binding = #rt::mig::Outgoing::request(&mut mig_words, #id, #port, #how);
+                let mut #words = #buffer;
+                let #mutable #request = #rt::mig::Outgoing::request(&mut #words, #id, #port, #how);
+                #(#settings)*
                 #(#puts)*
                 #exchange
             }
         }
     }
 
+    /// The name of the struct that is returned, if there are several results.
+    fn result_name(&self) -> Option<String> {
+        (self.results.len() > 1).then(|| rust::result_name(&self.routine.name).to_string())
+    }
+
     /// The type and value returned, and the struct if there are several.
-    fn result(&self, context: &Context<'_>) -> (TokenStream, TokenStream, Option<TokenStream>) {
+    fn result(&self) -> (TokenStream, TokenStream, Option<TokenStream>) {
         match &self.results[..] {
             [] => (quote!(()), quote!(()), None),
             [(name, ty)] => (quote!(#ty), quote!(#name), None),
@@ -423,21 +406,60 @@ impl<'a> Stub<'a> {
                 let doc = format!(" What [`{}`] returns.", self.routine.user_name);
                 let fields = several.iter().map(|(field, ty)| {
                     let argument = self.routine.arguments.iter().find(|argument| argument_ident(argument) == *field);
-                    let ty_name = argument.map_or_else(String::new, |one| context.model.display_name(one.ty));
-                    let doc = format!(" `{ty_name}`");
-                    quote!(#[doc = #doc] pub #field: #ty)
+                    let ty_name = argument.map_or_else(String::new, |one| self.model.display_name(one.ty));
+                    (field.clone(), ty.clone(), ty_name)
                 });
                 let names = several.iter().map(|(field, _)| field);
-                let definition = quote! {
-                    #[doc = #doc]
-                    #[derive(Debug)]
-                    pub struct #name { #(#fields,)* }
-                };
+                let definition = rust::result_struct(&name, &doc, fields);
                 (quote!(#name), quote!(#name { #(#names,)* }), Some(definition))
             }
         }
     }
 }
+
+/// Whether the user has nothing to do with such an argument.
+fn is_hidden(role: Role) -> bool {
+    matches!(role, Role::MsgSeqno | Role::ReplyPort { user: false, .. })
+}
+
+/// The value of a file's `waittime` or `msgoption`.
+fn constant(text: &str) -> Result<TokenStream, Unsupported> {
+    let unsupported = || format!("the file's waittime or msgoption `{text}` is no number or name");
+    let term = |term: &str| -> Result<TokenStream, Unsupported> {
+        let term = term.trim().trim_start_matches('(').trim_end_matches(')');
+        let known = CONSTANTS.iter().find(|(name, _)| *name == term).map(|(_, value)| *value);
+        let digits = |text: &str, radix| u32::from_str_radix(text, radix).ok();
+        let number = match term.strip_prefix("0x").or_else(|| term.strip_prefix("0X")) {
+            Some(hex) => digits(hex, 16),
+            None if term.starts_with('0') => digits(term, 8),
+            None => digits(term, 10),
+        };
+        if let Some(number) = known.or(number) {
+            let number = Literal::u32_unsuffixed(number);
+            return Ok(quote!(#number));
+        }
+        let name: Ident = syn::parse_str(term).map_err(|_| unsupported())?;
+        Ok(quote!(super::#name))
+    };
+    let terms = text.split('|').map(term).collect::<Result<Vec<_>, _>>()?;
+    Ok(quote!(#(#terms)|*))
+}
+
+/// What mach/message.h calls timeouts and options.
+const CONSTANTS: [(&str, u32); 12] = [
+    ("MACH_MSG_TIMEOUT_NONE", 0),
+    ("MACH_MSG_OPTION_NONE", 0),
+    ("MACH_SEND_MSG", 0x1),
+    ("MACH_RCV_MSG", 0x2),
+    ("MACH_SEND_TIMEOUT", 0x10),
+    ("MACH_SEND_NOTIFY", 0x20),
+    ("MACH_SEND_INTERRUPT", 0x40),
+    ("MACH_SEND_CANCEL", 0x80),
+    ("MACH_RCV_TIMEOUT", 0x100),
+    ("MACH_RCV_NOTIFY", 0x200),
+    ("MACH_RCV_INTERRUPT", 0x400),
+    ("MACH_RCV_LARGE", 0x800),
+];
 
 fn find(items: &[Item], source: Source) -> Option<&Item> {
     items.iter().find(|item| item.source == source)

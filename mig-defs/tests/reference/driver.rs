@@ -110,6 +110,8 @@ put (const void *from, unsigned size)
     }
 }
 
+static int answer;
+
 mach_port_t mig_get_reply_port (void) { return 0x900; }
 void mig_put_reply_port (mach_port_t port) { }
 void mig_dealloc_reply_port (mach_port_t port) { }
@@ -133,9 +135,14 @@ mach_msg_return_t
 mach_msg (mach_msg_header_t *msg, mach_msg_option_t option, mach_msg_size_t send_size, mach_msg_size_t rcv_size,
 	  mach_port_t rcv_name, mach_msg_timeout_t timeout, mach_port_t notify)
 {
+  unsigned call[4] = { option, rcv_size, rcv_name, timeout };
   put (msg, send_size);
-  if (option & MACH_RCV_MSG)
-    memcpy (msg, P (DELIVERED), ANSWER (DELIVERED));
+  put (call, sizeof call);
+  if (answer != 0 || !(option & MACH_RCV_MSG))
+    return answer;
+  if (ANSWER (DELIVERED) > rcv_size)
+    return MACH_RCV_TOO_LARGE;
+  memcpy (msg, P (DELIVERED), ANSWER (DELIVERED));
   return 0;
 }
 ";
@@ -147,13 +154,16 @@ fn main_loop(body: &str) -> String {
 int
 main (void)
 {{
-  unsigned head[2];
+  unsigned head[4];
   mmap (ARENA, 1 << 20, 3, 0x32, -1, 0);
   for (;;)
     {{
       get (head, sizeof head);
       get (ARENA, head[1]);
+      answer = head[2];
 {body}
+      unsigned end = ~0U;
+      write (1, &end, 4);
     }}
 }}
 "
@@ -213,7 +223,7 @@ pub(crate) fn server(model: &Model, text: &str, header: &str) -> String {
             writeln!(body, "  {call}").expect("writes to a string");
         }
         let name = &routine.server_name;
-        writeln!(procedures, "kern_return_t\n{name} ({})\n{{\n{body}  return 0;\n}}\n", declared.join(", "))
+        writeln!(procedures, "kern_return_t\n{name} ({})\n{{\n{body}  return answer;\n}}\n", declared.join(", "))
             .expect("writes to a string");
     }
     let demux = demux_name(text);
@@ -231,7 +241,7 @@ both (int slot, void *at, int indefinite)
 }
 ";
     let body = format!(
-        "      static char reply[1 << 18];\n      int served = {demux} ((void *) P (DELIVERED), (void *) reply);\n      \
+        "      static char reply[1 << 18];\n      memset (reply, 0, sizeof reply);\n      int served = {demux} ((void *) P (DELIVERED), (void *) reply);\n      \
          put (&served, 4);\n      put (reply, ((mach_msg_header_t *) reply)->msgh_size);"
     );
     format!("#include \"server.c\"\n#define SLOTS {SLOTS}\n{COMMON}{both}{procedures}{}", main_loop(&body))
@@ -278,6 +288,7 @@ fn compile(text: &str, headers: &Path, scratch: &Path, name: &str) -> Result<(),
     let mut command = Command::new("gcc");
     command.args(["-O0", "-w", "-fno-builtin", "-o"]).arg(scratch.join(name)).arg(&source);
     command.arg("-I").arg(scratch).arg("-I").arg(headers).arg("-I").arg(support);
+    command.arg("-I").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference"));
     let output = command.env("LC_ALL", "C.UTF-8").output().expect("gcc runs");
     match output.status.success() {
         true => Ok(()),
@@ -285,17 +296,31 @@ fn compile(text: &str, headers: &Path, scratch: &Path, name: &str) -> Result<(),
     }
 }
 
-/// Runs a driver on all cases, each with its routine's number; returns what it wrote, block by block.
-pub(crate) fn run(program: &Path, cases: &[(u32, Vec<u8>)]) -> Vec<Vec<u8>> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("driver runs");
+/// A case for a driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// The routine's number.
+    pub(crate) routine: u32,
+    /// The values.
+    pub(crate) image: Vec<u8>,
+    /// What `mach_msg` or the server's procedure answers.
+    pub(crate) answer: i32,
+    /// Whether what is delivered is not what the .defs say.
+    pub(crate) hostile: bool,
+}
+
+/// Runs a driver on all cases; returns the blocks that it wrote for each.
+pub(crate) fn run(program: &mut Command, cases: &[Run]) -> Vec<Vec<Vec<u8>>> {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("driver runs");
     let mut input = child.stdin.take().expect("standard input");
     let mut output = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            for (routine, image) in cases {
-                let head = [routine.to_le_bytes(), (image.len() as u32).to_le_bytes()].concat();
+            for case in cases {
+                let head = [case.routine, case.image.len() as u32, case.answer as u32, u32::from(case.hostile)];
+                let head = head.map(u32::to_le_bytes).concat();
                 // A driver that ends early is noticed below.
-                if input.write_all(&head).and_then(|()| input.write_all(image)).is_err() {
+                if input.write_all(&head).and_then(|()| input.write_all(&case.image)).is_err() {
                     return;
                 }
             }
@@ -303,13 +328,19 @@ pub(crate) fn run(program: &Path, cases: &[(u32, Vec<u8>)]) -> Vec<Vec<u8>> {
         child.stdout.take().expect("standard output").read_to_end(&mut output).expect("driver's output");
     });
     let status = child.wait().expect("driver ends");
-    assert!(status.success(), "{}: {status}", program.display());
-    let mut blocks = Vec::new();
+    let (mut runs, mut blocks) = (Vec::new(), Vec::new());
     let mut rest = &output[..];
     while let Some((size, after)) = rest.split_first_chunk::<4>() {
+        rest = after;
+        if *size == [0xff; 4] {
+            runs.push(std::mem::take(&mut blocks));
+            continue;
+        }
         let (block, after) = after.split_at(u32::from_le_bytes(*size) as usize);
         blocks.push(block.to_vec());
         rest = after;
     }
-    blocks
+    let last = cases.get(runs.len()).map(|case| case.routine);
+    assert!(status.success() && runs.len() == cases.len(), "{program:?}: {status} in routine {last:?}");
+    runs
 }

@@ -7,7 +7,11 @@ use std::process::{Command, Stdio};
 
 use mig_defs::compile::Options;
 
+pub(crate) mod cases;
+pub(crate) mod compare;
 pub(crate) mod driver;
+pub(crate) mod hostile;
+pub(crate) mod rust;
 pub(crate) mod values;
 
 /// What migcom made of a file.
@@ -17,6 +21,21 @@ pub(crate) struct Migcom {
     pub(crate) server: String,
     pub(crate) user_header: String,
     pub(crate) server_header: String,
+}
+
+impl Migcom {
+    /// Writes the C files again, for a compiler.
+    pub(crate) fn write(&self, scratch: &Path) {
+        let files = [
+            ("user.c", &self.user),
+            ("server.c", &self.server),
+            ("user.h", &self.user_header),
+            ("server.h", &self.server_header),
+        ];
+        for (name, text) in files {
+            std::fs::write(scratch.join(name), text).expect("migcom's C written");
+        }
+    }
 }
 
 /// The directory or file that an environment variable names.

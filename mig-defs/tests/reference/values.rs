@@ -1,7 +1,7 @@
 //! Values for every item of a message, as they stand in the message and as they stand in a C program's memory.
 
 use mig_defs::layout::{Item, Message, Source};
-use mig_defs::model::{Dealloc, Model, Role, Routine, Shape, Type};
+use mig_defs::model::{Dealloc, Model, Role, Routine, Shape, Type, TypeId};
 use mig_defs::value::View;
 use mig_defs::wire::{Descriptor, type_name as tn};
 
@@ -65,6 +65,8 @@ pub(crate) struct Given {
     pub(crate) data: Vec<u8>,
     /// In C.
     pub(crate) c: Vec<u8>,
+    /// What is out of line.
+    pub(crate) memory: Vec<u8>,
     /// Elements, if it is an array.
     pub(crate) count: u32,
     /// Bytes of `data` that mean something: the others are padding that C leaves as it is.
@@ -95,6 +97,7 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
         significant: vec![true; data.len()],
         c: data.clone(),
         data,
+        memory: Vec::new(),
         count,
     };
     let index = match item.source {
@@ -112,16 +115,17 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
         descriptor.name =
             pool.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
     }
-    if argument.dealloc == Dealloc::Maybe {
-        descriptor.deallocate = pool.up_to(1) == 1;
+    let given = argument.dealloc == Dealloc::Maybe && pool.up_to(1) == 1;
+    if !ty.indefinite {
+        descriptor.deallocate |= given;
     }
     let outside = ty.indefinite && pool.choice == Choice::Random && pool.up_to(1) == 1;
     if outside {
         descriptor.inline = false;
-        descriptor.deallocate = argument.dealloc == Dealloc::Yes;
+        descriptor.deallocate = given || argument.dealloc == Dealloc::Yes;
     }
     if !descriptor.inline {
-        let elements = if outside { most(ty) + 1 + pool.up_to(1000) } else { pool.up_to(100_000) };
+        let elements = if outside { most(ty) + 1 + pool.up_to(300) } else { pool.up_to(600) };
         let number = elements * if ty.is_port() { 1 } else { ty.element_number };
         if ty.number == 0 || ty.var_array || ty.indefinite {
             descriptor.number = number;
@@ -129,8 +133,12 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
         if outside && ty.is_port() {
             descriptor.size = 32;
         }
-        let address = pool.bytes(8);
-        return whole(address, descriptor, descriptor.number / ty.element_number.max(1));
+        let mut memory = pool.bytes(descriptor.data_size() as usize);
+        if !ty.is_port() {
+            truths(model, ty, &mut memory);
+        }
+        let given = whole(vec![0; 8], descriptor, descriptor.number / ty.element_number.max(1));
+        return Given { memory, ..given };
     }
     let mut count = most(ty);
     if ty.var_array {
@@ -163,19 +171,40 @@ fn plain(model: &Model, ty: &Type, mut given: Given, pool: &mut Pool) -> Given {
         given.data.chunks_mut(8).for_each(|right| right[4..].fill(0));
         given.c = given.data.chunks(8).flat_map(|right| right[..4].to_vec()).collect();
         given.significant = (0..given.data.len()).map(|at| at % 8 < 4).collect();
-    } else if ty.in_name == tn::BOOLEAN && ty.size == 32 && !matches!(shape(model, ty), Shape::VarArray(..)) {
-        for (at, byte) in given.data.iter_mut().enumerate() {
-            *byte = if at % 4 == 0 { *byte & 1 } else { 0 };
-        }
+    } else {
+        truths(model, ty, &mut given.data);
         given.c.clone_from(&given.data);
     }
     given
 }
 
-fn shape<'a>(model: &'a Model, ty: &'a Type) -> &'a Shape {
+/// Leaves only what is a value in both languages: of truth values the lowest bit, of structs the members.
+fn truths(model: &Model, ty: &Type, bytes: &mut [u8]) {
+    let element = |id: &TypeId| model.ty(model.unaliased(*id));
     match &ty.shape {
-        Shape::Alias(of) => &model.ty(model.unaliased(*of)).shape,
-        other => other,
+        Shape::Alias(of) => truths(model, element(of), bytes),
+        Shape::OutOfLine(of) if matches!(element(of).shape, Shape::VarArray(..)) => truths(model, element(of), bytes),
+        Shape::Array(of, _) | Shape::VarArray(of, _) | Shape::OutOfLine(of) => {
+            let size = element(of).bytes.max(1) as usize;
+            bytes.chunks_exact_mut(size).for_each(|part| truths(model, element(of), part));
+        }
+        Shape::Struct(members) => {
+            // Padding is nothing to Rust.
+            let member_of = |at: &usize| {
+                members.iter().any(|one| {
+                    (one.offset as usize..one.offset as usize + element(&one.ty).bytes as usize).contains(at)
+                })
+            };
+            (0..bytes.len()).filter(|at| !member_of(at)).for_each(|at| bytes[at] = 0);
+            for member in members {
+                let (ty, start) = (element(&member.ty), member.offset as usize);
+                truths(model, ty, &mut bytes[start..start + ty.bytes as usize]);
+            }
+        }
+        Shape::Basic if ty.in_name == tn::BOOLEAN && ty.size == 32 => {
+            bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = if at == 0 { *byte & 1 } else { 0 });
+        }
+        Shape::Basic | Shape::CString => {}
     }
 }
 
@@ -208,6 +237,17 @@ impl Image {
     /// How many bytes to log; `u32::MAX` for the pointer itself.
     pub(crate) fn log(&mut self, slot: usize, size: u32) {
         self.table(2 * SLOTS + slot, size);
+    }
+
+    /// Puts what an item has out of line into the arena, and its address into the item.
+    pub(crate) fn place_memory(&mut self, given: &mut Given) {
+        if given.out_of_line() {
+            let offset = self.bytes.len().next_multiple_of(16);
+            self.bytes.resize(offset, 0);
+            self.bytes.extend(&given.memory);
+            given.data = address(offset).to_vec();
+            given.c.clone_from(&given.data);
+        }
     }
 
     fn table(&mut self, entry: usize, value: u32) {

@@ -11,7 +11,12 @@ pub(crate) mod port;
 /// The reply port of every thread.
 pub(crate) const REPLY_PORT: PortName = PortName(0x900);
 
-type Kernel = Box<dyn FnMut(&[u64]) -> Option<Vec<u64>>>;
+type Kernel = Box<dyn FnMut(&[u64], [u32; 4]) -> Result<Vec<u64>, u32>>;
+
+/// `MACH_RCV_TIMED_OUT`
+const TIMED_OUT: u32 = 0x1000_4003;
+/// `MACH_RCV_TOO_LARGE`
+const TOO_LARGE: u32 = 0x1000_4004;
 
 thread_local! {
     static RELEASED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
@@ -30,7 +35,12 @@ pub(crate) fn request_of() -> Vec<u64> {
 }
 
 /// Messages are answered by `answer`; `None` is a message that times out.
-pub(crate) fn kernel(answer: impl FnMut(&[u64]) -> Option<Vec<u64>> + 'static) {
+pub(crate) fn kernel(mut answer: impl FnMut(&[u64]) -> Option<Vec<u64>> + 'static) {
+    kernel_says(move |request, _| answer(request).ok_or(TIMED_OUT));
+}
+
+/// Messages are answered by `answer`, which gets option, receive size, receive name and timeout too.
+pub(crate) fn kernel_says(answer: impl FnMut(&[u64], [u32; 4]) -> Result<Vec<u64>, u32> + 'static) {
     KERNEL.set(Some(Box::new(answer)));
 }
 
@@ -81,7 +91,7 @@ pub(crate) mod sys {
     pub(crate) mod msg {
         //! `mach_msg` as a function of the test.
 
-        use super::super::{KERNEL, PortName, REPLY_PORT, REQUEST};
+        use super::super::{KERNEL, PortName, REPLY_PORT, REQUEST, TIMED_OUT, TOO_LARGE};
 
         pub(crate) const MACH_SEND_MSG: u32 = 1;
         pub(crate) const MACH_RCV_MSG: u32 = 2;
@@ -93,21 +103,25 @@ pub(crate) mod sys {
             send_size: u32,
             rcv_size: u32,
             rcv_name: PortName,
-            _timeout: u32,
+            timeout: u32,
             _notify: PortName,
         ) -> u32 {
             assert_eq!(buffer[0] >> 32, u64::from(send_size), "size in the header");
             let request = buffer[..send_size as usize / 8].to_vec();
-            let answer = KERNEL.with_borrow_mut(|kernel| kernel.as_mut().and_then(|kernel| kernel(&request)));
+            let call = [option, rcv_size, rcv_name.0, timeout];
+            let answer = KERNEL
+                .with_borrow_mut(|kernel| kernel.as_mut().map_or(Ok(Vec::new()), |kernel| kernel(&request, call)));
             REQUEST.set(request);
-            if option & MACH_RCV_MSG == 0 {
-                return 0;
+            match answer {
+                Ok(_) if option & MACH_RCV_MSG == 0 => 0,
+                Ok(reply) if reply.len() * 8 > rcv_size as usize => TOO_LARGE,
+                Ok(reply) => {
+                    buffer[..reply.len()].copy_from_slice(&reply);
+                    0
+                }
+                Err(code) if option & MACH_RCV_MSG == 0 && code == TIMED_OUT => 0,
+                Err(code) => code,
             }
-            assert_eq!(rcv_name, REPLY_PORT);
-            let Some(reply) = answer else { return 0x1000_4003 };
-            assert!(reply.len() * 8 <= rcv_size as usize, "a reply of {} words", reply.len());
-            buffer[..reply.len()].copy_from_slice(&reply);
-            0
         }
 
         pub(crate) fn reply_port() -> PortName {

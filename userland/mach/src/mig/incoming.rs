@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::ops::RangeInclusive;
 
-use super::rights::{AnyRight, OutOfLinePorts};
-use super::{COMPLEX, Complexity, DEALLOCATE, HEADER_WORDS, INLINE, Item, RET_CODE};
+use super::rights::{AnyRight, OutOfLinePorts, Owned};
+use super::types::{INTEGER_32, POLYMORPHIC, Type};
+use super::{COMPLEX, Complexity, HEADER_WORDS, Item};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::PortName;
@@ -30,26 +32,29 @@ impl<'a> Incoming<'a> {
     }
 
     /// Checks size and complexity, as MIG's stubs do before they look at any item.
-    pub fn check(&self, min: u32, max: u32, complexity: Complexity) -> Result<()> {
-        let size = self.words.len() * 8;
-        let complex = self.words.first().is_some_and(|word| word & COMPLEX != 0);
+    pub(super) fn check(&self, sizes: &RangeInclusive<u32>, complexity: Complexity) -> Result<()> {
         let fits = match complexity {
-            Complexity::Simple => !complex,
-            Complexity::Complex => complex,
+            Complexity::Simple => !self.is_complex(),
+            Complexity::Complex => self.is_complex(),
             Complexity::Varies => true,
         };
-        if fits && size >= min as usize && size <= max as usize { Ok(()) } else { Err(self.wrong) }
+        if fits && sizes.contains(&(size_of_val(self.words) as u32)) { Ok(()) } else { Err(self.wrong) }
     }
 
-    /// Takes a reply's return code off, and checks what follows if it is success.
-    pub(super) fn reply(mut self, (min, max, complexity): (u32, u32, Complexity)) -> Result<Self> {
-        let code: KernReturn = self.take(RET_CODE)?;
-        if code != KernReturn::KERN_SUCCESS {
-            // The error reply has nothing else; anything more is given back when this is dropped.
-            return Err(code);
+    fn is_complex(&self) -> bool {
+        self.words.first().is_some_and(|word| word & COMPLEX != 0)
+    }
+
+    /// Checks a reply and takes its return code off. A reply is what the .defs say, or an error alone.
+    pub(super) fn reply(mut self, sizes: &RangeInclusive<u32>, complexity: Complexity) -> Result<Self> {
+        let whole = self.check(sizes, complexity);
+        let alone = self.words.len() == HEADER_WORDS + 2 && !self.is_complex();
+        if whole.is_err() && !alone {
+            return Err(self.wrong);
         }
-        self.check(min, max, complexity)?;
-        Ok(self)
+        // What comes along with an error is given back when this is dropped.
+        self.take::<KernReturn>(INTEGER_32)?.into_result()?;
+        whole.map(|()| self)
     }
 
     fn word(&self, at: usize) -> Result<u64> {
@@ -62,119 +67,136 @@ impl<'a> Incoming<'a> {
         words.and_then(|words| bytes_of(words).get(..size)).ok_or(self.wrong)
     }
 
-    /// The descriptor of the next item, if it is `expected` in all but its number and the deallocate bit.
-    fn descriptor(&self, expected: u64) -> Result<u64> {
-        let found = self.word(self.at)?;
-        if (found ^ expected) & 0xffff_ffff & !DEALLOCATE == 0 { Ok(found) } else { Err(self.wrong) }
+    /// The descriptor of the next item, if it is `expected` in all that does not vary.
+    fn descriptor(&self, expected: Type) -> Result<Type> {
+        let found = Type::found(self.word(self.at)?);
+        if expected.accepts(found) { Ok(found) } else { Err(self.wrong) }
+    }
+
+    /// The inline data of the next item.
+    fn inline(&mut self, found: Type) -> Result<&'a [u8]> {
+        let bytes = self.data(self.at + 1, found.bytes())?;
+        self.at += 1 + found.bytes().div_ceil(8);
+        Ok(bytes)
+    }
+
+    fn next_is_inline(&self) -> Result<bool> {
+        Ok(Type::found(self.word(self.at)?).is_inline())
+    }
+
+    /// The data of the next item, if it is just this.
+    fn fixed(&mut self, ty: Type) -> Result<&'a [u8]> {
+        if ty.is(Type::found(self.word(self.at)?)) { self.inline(ty) } else { Err(self.wrong) }
     }
 
     /// Takes a value of fixed size.
-    pub fn take<T: Item>(&mut self, descriptor: u64) -> Result<T> {
-        if self.word(self.at)? != descriptor {
-            return Err(self.wrong);
-        }
-        let value = T::read(self.data(self.at + 1, T::SIZE)?);
-        self.at += 1 + T::SIZE.div_ceil(8);
-        Ok(value)
+    pub fn take<T: Item>(&mut self, ty: Type) -> Result<T> {
+        debug_assert_eq!(T::SIZE, ty.bytes());
+        self.fixed(ty).map(T::read)
     }
 
     /// Takes an inline array of at most `most` elements.
-    pub fn take_array<T: Item>(&mut self, descriptor: u64, most: usize) -> Result<Array<'a, T>> {
-        let size = byte_count(self.descriptor(descriptor)?);
-        if !size.is_multiple_of(T::SIZE) || size / T::SIZE > most {
+    pub fn take_array<T: Item>(&mut self, ty: Type, most: usize) -> Result<Array<'a, T>> {
+        let found = self.descriptor(ty)?;
+        if !found.bytes().is_multiple_of(T::SIZE) || found.bytes() / T::SIZE > most {
             return Err(self.wrong);
         }
-        let bytes = self.data(self.at + 1, size)?;
-        self.at += 1 + size.div_ceil(8);
-        Ok(Array { bytes, element: PhantomData })
+        Ok(Array { bytes: self.inline(found)?, element: PhantomData })
     }
 
     /// Takes an inline array into `into` and returns how many elements there are.
-    pub fn take_into<T: Item>(&mut self, descriptor: u64, most: usize, into: &mut [T]) -> Result<usize> {
-        self.take_array(descriptor, most)?.copy_to(into)
+    pub fn take_into<T: Item>(&mut self, ty: Type, most: usize, into: &mut [T]) -> Result<usize> {
+        self.take_array(ty, most)?.copy_to(into)
     }
 
-    /// Takes an array that came inline or out of line into `into` and returns how many elements there are.
-    pub fn take_either<T: Item>(&mut self, descriptor: u64, most: usize, into: &mut [T]) -> Result<usize> {
-        if self.word(self.at)? & INLINE != 0 {
-            return self.take_into(descriptor, most, into);
-        }
-        let memory = self.take_out_of_line(descriptor & !INLINE)?;
-        Array { bytes: memory.as_slice(), element: PhantomData }.copy_to(into)
-    }
-
-    /// Takes a C string that takes up `room` bytes, or up to them if it varies; without its NUL.
-    pub fn take_string(&mut self, descriptor: u64, room: usize, varies: bool) -> Result<&'a [u8]> {
-        let found = self.descriptor(descriptor)?;
-        let size = byte_count(found);
-        if size > room || (!varies && found != descriptor) {
+    /// Takes a C string of at most `room` bytes; without its NUL.
+    pub fn take_text(&mut self, ty: Type, room: usize) -> Result<&'a [u8]> {
+        let found = self.descriptor(ty)?;
+        if found.bytes() > room {
             return Err(self.wrong);
         }
-        let bytes = self.data(self.at + 1, size)?;
-        self.at += 1 + size.div_ceil(8);
+        let bytes = self.inline(found)?;
         Ok(bytes.split(|byte| *byte == 0).next().unwrap_or(bytes))
     }
 
-    /// Takes a right and returns its name, which the caller owns.
-    pub fn take_port(&mut self, descriptor: u64) -> Result<PortName> {
-        if self.word(self.at)? & !DEALLOCATE != descriptor {
-            return Err(self.wrong);
-        }
-        let name = PortName(self.word(self.at + 1)? as u32);
-        self.at += 2;
-        Ok(name)
+    /// Takes a C string that takes up a buffer of fixed size; without its NUL.
+    pub fn take_fixed_text(&mut self, ty: Type) -> Result<&'a [u8]> {
+        let bytes = self.fixed(ty)?;
+        Ok(bytes.split(|byte| *byte == 0).next().unwrap_or(bytes))
+    }
+
+    /// Takes a C string of at most `N` bytes into a buffer of its own.
+    pub fn take_buffer<const N: usize>(&mut self, ty: Type) -> Result<[u8; N]> {
+        self.take_text(ty, N).map(buffer)
+    }
+
+    /// The same of a C string that takes up a buffer of fixed size.
+    pub fn take_fixed_buffer<const N: usize>(&mut self, ty: Type) -> Result<[u8; N]> {
+        self.take_fixed_text(ty).map(buffer)
+    }
+
+    /// Takes a right.
+    pub fn take_right<R: Owned>(&mut self, ty: Type) -> Result<R> {
+        self.fixed(ty).map(|name| R::received(PortName::read(name)))
     }
 
     /// Takes a right of whatever kind.
-    pub fn take_any_port(&mut self, descriptor: u64) -> Result<AnyRight> {
-        let found = self.word(self.at)?;
-        if (found ^ descriptor) & !0xff & !DEALLOCATE != 0 {
+    pub fn take_any_right(&mut self, ty: Type) -> Result<AnyRight> {
+        let found = Type::found(self.word(self.at)?);
+        // A message that is not complex has no rights, whatever it says.
+        let fits = ty.kind(found.name()).accepts(found) && found.number() == 1;
+        if !fits || found.is_right() && !self.is_complex() {
             return Err(self.wrong);
         }
         let name = PortName(self.word(self.at + 1)? as u32);
         self.at += 2;
-        Ok(AnyRight::from_parts(found as u8, name))
+        Ok(AnyRight::from_parts(found.name(), name))
     }
 
     /// Takes memory out of line.
-    pub fn take_out_of_line(&mut self, descriptor: u64) -> Result<OutOfLine> {
-        let found = self.descriptor(descriptor)?;
+    pub fn take_memory(&mut self, ty: Type) -> Result<OutOfLine> {
+        let found = self.descriptor(ty)?;
         let address = self.word(self.at + 1)?;
         self.at += 2;
-        Ok(OutOfLine::from_parts(address, byte_count(found) as u64))
+        Ok(OutOfLine::from_parts(address, found.bytes() as u64))
     }
 
-    /// Takes an array of rights out of line.
-    pub fn take_ports(&mut self, descriptor: u64) -> Result<OutOfLinePorts> {
-        let memory = self.take_out_of_line(descriptor)?;
-        Ok(OutOfLinePorts::from_parts(memory, descriptor as u8))
+    /// Takes an array of rights out of line; polymorphic ones are of any kind.
+    pub fn take_far_rights(&mut self, ty: Type) -> Result<OutOfLinePorts> {
+        let ty = self.of_found_kind(ty)?;
+        Ok(OutOfLinePorts::from_parts(self.take_memory(ty)?, ty.name()))
     }
 
-    /// Takes an array that may have come inline or out of line.
-    pub fn take_either_way<T: Item>(&mut self, descriptor: u64, most: usize) -> Result<Received<'a, T>> {
-        if self.word(self.at)? & INLINE != 0 {
-            return self.take_array(descriptor, most).map(Received::Inline);
+    fn of_found_kind(&self, ty: Type) -> Result<Type> {
+        let found = Type::found(self.word(self.at)?);
+        Ok(if ty.name() == POLYMORPHIC.name() { ty.kind(found.name()) } else { ty })
+    }
+
+    /// Takes an array that may have come inline or out of line, of any length.
+    pub fn take_either<T: Item>(&mut self, ty: Type) -> Result<Received<'a, T>> {
+        if self.next_is_inline()? {
+            return self.take_array(ty, usize::MAX).map(Received::Inline);
         }
-        let memory = self.take_out_of_line(descriptor & !INLINE)?;
-        Ok(Received::OutOfLine(memory, PhantomData))
+        self.take_memory(ty.out_of_line()).map(Received::OutOfLine)
     }
 
-    /// Takes an array of at most `most` rights that came inline or, if `either`, out of line. Type 255 is any right.
-    pub fn take_rights(&mut self, descriptor: u64, most: usize, either: bool) -> Result<Vec<AnyRight>> {
-        let found = self.word(self.at)?;
-        let name = if descriptor & 0xff == 0xff { found & 0xff } else { descriptor & 0xff };
-        let expected = descriptor & !0xff | name;
-        if either && found & INLINE == 0 {
-            // Out of line rights are 32-bit names.
-            return Ok(self.take_ports(expected & !INLINE & !0xff_ff00 | 32 << 8)?.collect());
-        }
-        let number = (self.descriptor(expected)? >> 32) as usize;
-        if number > most {
+    /// Takes an inline array of at most `most` rights; polymorphic ones are of any kind.
+    pub fn take_rights(&mut self, ty: Type, most: usize) -> Result<Vec<AnyRight>> {
+        let ty = self.of_found_kind(ty)?;
+        let found = self.descriptor(ty)?;
+        if found.number() > most {
             return Err(self.wrong);
         }
-        let names = self.data(self.at + 1, number * 8)?;
-        self.at += 1 + number;
-        Ok(names.chunks_exact(8).map(|right| AnyRight::from_parts(name as u8, PortName::read(right))).collect())
+        let names = self.inline(found)?.chunks_exact(8);
+        Ok(names.map(|right| AnyRight::from_parts(ty.name(), PortName::read(right))).collect())
+    }
+
+    /// Takes an array of rights that came inline or out of line.
+    pub fn take_either_rights(&mut self, ty: Type) -> Result<Vec<AnyRight>> {
+        match self.next_is_inline()? {
+            true => self.take_rights(ty, usize::MAX),
+            false => self.take_far_rights(ty.out_of_line()).map(Iterator::collect),
+        }
     }
 
     /// Checks that nothing is left.
@@ -182,60 +204,38 @@ impl<'a> Incoming<'a> {
         if self.at == self.words.len() { Ok(()) } else { Err(self.wrong) }
     }
 
-    /// The name of the port it came to.
-    pub fn local_port(&self) -> PortName {
-        PortName(self.words.get(2).map_or(0, |word| *word as u32))
-    }
-
-    /// The name of the right in its header that a reply goes to.
-    pub fn reply_port(&self) -> PortName {
-        PortName(self.words.get(1).map_or(0, |word| *word as u32))
-    }
-
-    /// The kind of that right: a `msgt_name`.
-    pub fn reply_disposition(&self) -> u8 {
-        self.words.first().map_or(0, |word| *word as u8)
-    }
-
-    /// `msgh_seqno`
-    pub fn sequence_number(&self) -> u32 {
-        self.words.get(3).map_or(0, |word| *word as u32)
-    }
-
     /// Gives back what the next item holds; false at the end or where the message makes no sense.
     fn release_next(&mut self) -> bool {
-        let Ok(descriptor) = self.word(self.at) else { return false };
-        let size = byte_count(descriptor);
-        let is_port = (16..=18).contains(&(descriptor as u8));
-        if descriptor & INLINE == 0 {
+        let Ok(found) = self.word(self.at).map(Type::found) else { return false };
+        let is_right = (16..=18).contains(&found.name());
+        if !found.is_inline() {
             let Ok(address) = self.word(self.at + 1) else { return false };
-            let memory = OutOfLine::from_parts(address, size as u64);
-            if is_port {
-                drop(OutOfLinePorts::from_parts(memory, descriptor as u8));
+            let memory = OutOfLine::from_parts(address, found.bytes() as u64);
+            if is_right {
+                drop(OutOfLinePorts::from_parts(memory, found.name()));
             }
             self.at += 2;
             return true;
         }
-        let Ok(data) = self.data(self.at + 1, size) else { return false };
-        if is_port {
-            data.chunks_exact(8).for_each(|name| drop(AnyRight::from_parts(descriptor as u8, PortName::read(name))));
+        let Ok(data) = self.inline(found) else { return false };
+        if is_right {
+            data.chunks_exact(8).for_each(|name| drop(AnyRight::from_parts(found.name(), PortName::read(name))));
         }
-        self.at += 1 + size.div_ceil(8);
         true
     }
 }
 
 impl Drop for Incoming<'_> {
     fn drop(&mut self) {
-        let complex = self.words.first().is_some_and(|word| word & COMPLEX != 0);
-        while complex && self.release_next() {}
+        while self.is_complex() && self.release_next() {}
     }
 }
 
-/// Bytes that a descriptor describes.
-fn byte_count(descriptor: u64) -> usize {
-    let (bits, number) = ((descriptor >> 8) & 0xffff, descriptor >> 32);
-    (bits * number).div_ceil(8) as usize
+/// Text in a buffer that it fits into, with zeros after it.
+fn buffer<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut buffer = [0; N];
+    buffer.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+    buffer
 }
 
 /// An array that came inline or out of line.
@@ -243,8 +243,10 @@ fn byte_count(descriptor: u64) -> usize {
 pub enum Received<'a, T> {
     /// In the message.
     Inline(Array<'a, T>),
+    /// In the message, whose buffer is gone.
+    Copied(Vec<u8>),
     /// In memory of its own, which goes when this is dropped.
-    OutOfLine(OutOfLine, PhantomData<T>),
+    OutOfLine(OutOfLine),
 }
 
 impl<T: Item> Received<'_, T> {
@@ -263,11 +265,26 @@ impl<T: Item> Received<'_, T> {
         self.len() == 0
     }
 
+    /// Its bytes, wherever they are.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline(array) => array.bytes,
+            Self::Copied(bytes) => bytes,
+            Self::OutOfLine(memory) => memory.as_slice(),
+        }
+    }
+
     /// The array, wherever it is.
     pub fn as_array(&self) -> Array<'_, T> {
+        Array { bytes: self.as_bytes(), element: PhantomData }
+    }
+
+    /// The same without the message.
+    pub fn into_owned(self) -> Received<'static, T> {
         match self {
-            Self::Inline(array) => Array { bytes: array.bytes, element: PhantomData },
-            Self::OutOfLine(memory, _) => Array { bytes: memory.as_slice(), element: PhantomData },
+            Self::Inline(array) => Received::Copied(array.bytes.to_vec()),
+            Self::Copied(bytes) => Received::Copied(bytes),
+            Self::OutOfLine(memory) => Received::OutOfLine(memory),
         }
     }
 }

@@ -13,6 +13,27 @@ pub trait Item: Copy {
 
     /// Reads it from the first [`Self::SIZE`] bytes of `from`.
     fn read(from: &[u8]) -> Self;
+
+    /// The same bytes as they stand in a message, where that is what they are in memory.
+    fn bytes_of(_: &[Self]) -> Option<&[u8]> {
+        None
+    }
+}
+
+impl Item for u8 {
+    const SIZE: usize = 1;
+
+    fn write(self, to: &mut [u8]) {
+        to[0] = self;
+    }
+
+    fn read(from: &[u8]) -> Self {
+        from[0]
+    }
+
+    fn bytes_of(values: &[Self]) -> Option<&[u8]> {
+        Some(values)
+    }
 }
 
 macro_rules! integers {
@@ -33,7 +54,7 @@ macro_rules! integers {
     };
 }
 
-integers!(u8 i8 u16 i16 u32 i32 u64 i64);
+integers!(i8 u16 i16 u32 i32 u64 i64);
 
 impl Item for bool {
     const SIZE: usize = 4;

@@ -9,15 +9,20 @@ mod item;
 mod outgoing;
 mod rights;
 mod server;
+mod types;
 
 /// For generated stubs, which are also included where `alloc` has another name.
 pub use alloc::vec::Vec;
 
 pub use incoming::{Array, Incoming, Received};
 pub use item::Item;
-pub use outgoing::Outgoing;
-pub use rights::{AnyRight, OutOfLinePorts};
-pub use server::{Served, answer, refuse, request_id};
+pub use outgoing::{Data, Outgoing};
+pub use rights::{AnyRight, Named, OutOfLinePorts, Owned};
+pub use server::{Call, not_served, request_id};
+pub use types::{
+    BOOLEAN, BYTE, CHAR, COPY_SEND, INTEGER_16, INTEGER_32, INTEGER_64, MAKE_SEND, MAKE_SEND_ONCE, MOVE_RECEIVE,
+    MOVE_SEND, MOVE_SEND_ONCE, POLYMORPHIC, PORT_NAME, STRING, Type,
+};
 
 /// Room for a message that is too large for a thread's stack.
 pub fn buffer(words: usize) -> Vec<u64> {
@@ -32,8 +37,6 @@ const COMPLEX: u64 = 0x8000_0000;
 const INLINE: u64 = 1 << 29;
 /// The deallocate bit of a type descriptor.
 const DEALLOCATE: u64 = 1 << 31;
-/// Descriptor of a return code: one inline INTEGER_32.
-const RET_CODE: u64 = 0x0000_0001_2000_2002;
 /// A reply's id is its request's plus this.
 const REPLY_ID_OFFSET: u32 = 100;
 

@@ -1,10 +1,10 @@
 //! A message being built: a user's request or a server's reply.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
-use super::{
-    AnyRight, COMPLEX, Complexity, DEALLOCATE, HEADER_WORDS, INLINE, Incoming, Item, REPLY_ID_OFFSET, RET_CODE,
-};
+use super::types::{INTEGER_32, Type};
+use super::{AnyRight, COMPLEX, Complexity, HEADER_WORDS, Incoming, Item, Named, REPLY_ID_OFFSET};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::{Disposition, PortName, ReceiveRight};
@@ -22,20 +22,30 @@ pub struct Outgoing<'a> {
     wrong: Option<KernReturn>,
     /// Copies made for out-of-line data; given back once the message is sent.
     held: Vec<OutOfLine>,
+    /// Options of `mach_msg` beyond the usual.
+    option: u32,
+    timeout: Option<u32>,
+    /// The reply port and what happens to it, if it is not the thread's own.
+    reply_to: Option<(PortName, Disposition)>,
 }
 
 impl<'a> Outgoing<'a> {
     /// A request with this id to `to`. `words` has room for the largest request and reply.
-    pub fn request(words: &'a mut [u64], id: u32, to: PortName, how: Disposition) -> Self {
+    pub fn request(words: &'a mut [u64], id: u32, to: impl Named, how: Disposition) -> Self {
+        let to = to.into_sent_name();
         words[..HEADER_WORDS].copy_from_slice(&[how as u64, to.0.into(), 0, u64::from(id) << 32]);
-        Self { words, used: HEADER_WORDS, wrong: None, held: Vec::new() }
+        Self::after(words, HEADER_WORDS)
     }
 
     /// A reply, up to and with its return code. `None` if there is no room even for that.
     pub(super) fn reply(words: &'a mut [u64], bits: u64, to: u64, id: u32) -> Option<Self> {
         let head = words.get_mut(..HEADER_WORDS + 2)?;
-        head.copy_from_slice(&[bits, to, 0, u64::from(id) << 32, RET_CODE, 0]);
-        Some(Self { words, used: HEADER_WORDS + 2, wrong: None, held: Vec::new() })
+        head.copy_from_slice(&[bits, to, 0, u64::from(id) << 32, INTEGER_32.word(), 0]);
+        Some(Self::after(words, HEADER_WORDS + 2))
+    }
+
+    fn after(words: &'a mut [u64], used: usize) -> Self {
+        Self { words, used, wrong: None, held: Vec::new(), option: 0, timeout: None, reply_to: None }
     }
 
     fn fail(&mut self, error: KernReturn) {
@@ -67,56 +77,53 @@ impl<'a> Outgoing<'a> {
         if size.div_ceil(8) > room {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        let (mut word, mut filled) = ([0_u8; 8], 0);
-        for value in values {
-            let mut one = [0_u8; MAX_ITEM];
-            value.write(&mut one[..T::SIZE]);
-            for byte in &one[..T::SIZE] {
-                word[filled] = *byte;
-                filled += 1;
-                if filled == 8 {
-                    self.push(u64::from_le_bytes(word));
-                    (word, filled) = ([0; 8], 0);
-                }
-            }
+        if let Some(bytes) = T::bytes_of(values) {
+            return self.push_bytes(bytes);
         }
-        if filled > 0 {
-            self.push(u64::from_le_bytes(word));
+        let mut few = [0; FEW];
+        match few.get_mut(..size) {
+            Some(bytes) => {
+                write_items(values, bytes);
+                self.push_bytes(bytes);
+            }
+            None => self.push_bytes(&bytes_of_items(values)),
         }
     }
 
     /// Adds a value of fixed size.
-    pub fn put<T: Item>(&mut self, descriptor: u64, value: T) {
-        self.push(descriptor);
+    pub fn put<T: Item>(&mut self, ty: Type, value: T) {
+        self.push(ty.word());
         self.push_items(&[value]);
     }
 
     /// Adds an array of at most `most` elements.
-    pub fn put_array<T: Item>(&mut self, descriptor: u64, values: &[T], most: usize) {
+    pub fn put_array<T: Item>(&mut self, ty: Type, values: &[T], most: usize) {
         if values.len() > most {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        self.push(with_bytes(descriptor, values.len() * T::SIZE));
+        self.push(ty.of_bytes(values.len() * T::SIZE).word());
         self.push_items(values);
     }
 
     /// Adds a C string that always takes `room` bytes.
-    pub fn put_string(&mut self, descriptor: u64, text: &[u8], room: usize) {
+    pub fn put_fixed_text(&mut self, ty: Type, text: impl AsRef<[u8]>, room: usize) {
+        let text = text.as_ref();
         if text.len() >= room {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        self.push(descriptor);
+        self.push(ty.word());
         self.push_bytes(text);
         // The rest is zero, and so the NUL is there.
         (text.len().div_ceil(8)..room.div_ceil(8)).for_each(|_| self.push(0));
     }
 
     /// Adds a C string with its NUL, of at most `room` bytes.
-    pub fn put_varying_string(&mut self, descriptor: u64, text: &[u8], room: usize) {
+    pub fn put_text(&mut self, ty: Type, text: impl AsRef<[u8]>, room: usize) {
+        let text = text.as_ref();
         if text.len() >= room {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        self.push(with_bytes(descriptor, text.len() + 1));
+        self.push(ty.of_bytes(text.len() + 1).word());
         self.push_bytes(text);
         if text.len().is_multiple_of(8) {
             self.push(0);
@@ -124,131 +131,149 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Adds a right; the descriptor says what happens to it.
-    pub fn put_port(&mut self, descriptor: u64, name: PortName) {
+    pub fn put_right(&mut self, ty: Type, right: impl Named) {
         self.words[0] |= COMPLEX;
-        self.push(descriptor);
-        self.push(name.0.into());
-    }
-
-    /// Adds a right of a polymorphic argument.
-    pub fn put_any_port(&mut self, descriptor: u64, name: PortName, how: Disposition) {
-        self.put_port(descriptor & !0xff | how as u64, name);
+        self.push(ty.word());
+        self.push(right.into_sent_name().0.into());
     }
 
     /// Adds an inline array of at most `most` rights.
-    pub fn put_ports(&mut self, descriptor: u64, names: &[PortName], most: usize) {
+    pub fn put_rights(&mut self, ty: Type, rights: impl IntoIterator<Item: Named>, most: usize) {
+        let names = names(rights);
         if names.len() > most {
-            Self::release(descriptor, names);
+            release(ty, &names);
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
         self.words[0] |= COMPLEX;
-        self.push(with_bytes(descriptor, names.len() * 8));
+        self.push(ty.of_bytes(names.len() * 8).word());
         names.iter().for_each(|name| self.push(name.0.into()));
     }
 
-    /// Adds an inline array of at most `most` rights of a polymorphic argument.
-    pub fn put_any_ports(&mut self, descriptor: u64, names: &[PortName], most: usize, how: Disposition) {
-        self.put_ports(descriptor & !0xff | how as u64, names, most);
+    /// Adds rights, inline up to `most` and else out of line.
+    pub fn put_either_rights(&mut self, ty: Type, rights: impl IntoIterator<Item: Named>, most: usize) {
+        let names = names(rights);
+        match names.len() <= most {
+            true => self.put_rights(ty.inline(), names, most),
+            false => self.put_far_rights(ty.out_of_line(), names),
+        }
     }
 
-    /// Gives back rights that were to be moved; those of other dispositions stay where they are.
-    fn release(descriptor: u64, names: &[PortName]) {
-        names.iter().for_each(|name| drop(AnyRight::from_parts(descriptor as u8, *name)));
+    /// Adds an array of rights out of line.
+    pub fn put_far_rights(&mut self, ty: Type, rights: impl IntoIterator<Item: Named>) {
+        let names = names(rights);
+        if let Err(error) = self.put_copy(ty, &names) {
+            release(ty, &names);
+            self.fail(error);
+        }
     }
 
-    /// Adds bytes out of line: the receiver gets a copy of the pages they are in.
-    pub fn put_out_of_line(&mut self, descriptor: u64, bytes: &[u8]) {
-        self.words[0] |= COMPLEX;
-        self.push(with_bytes(descriptor & !DEALLOCATE, bytes.len()));
-        self.push(bytes.as_ptr().addr() as u64);
-    }
-
-    /// Adds an array out of line, from a copy that is given back when the message is sent.
-    pub fn put_out_of_line_items<T: Item>(&mut self, descriptor: u64, values: &[T]) {
-        match OutOfLine::copy_of(&bytes_of_items(values)) {
-            Ok(copy) => {
-                self.put_out_of_line(descriptor, copy.as_slice());
-                self.held.push(copy);
+    /// Adds an array out of line that stays the sender's: the receiver gets a copy.
+    pub fn put_lent<T: Item>(&mut self, ty: Type, values: &[T]) {
+        match T::bytes_of(values) {
+            Some(bytes) => self.push_far(ty, bytes.as_ptr().addr() as u64, bytes.len()),
+            None => {
+                let put = self.put_copy(ty, values);
+                put.unwrap_or_else(|error| self.fail(error));
             }
-            Err(error) => self.fail(error),
         }
     }
 
     /// Adds memory out of line that goes over to the receiver.
-    pub fn put_moved(&mut self, descriptor: u64, memory: OutOfLine) {
+    pub fn put_given(&mut self, ty: Type, memory: OutOfLine) {
         let (address, size) = memory.into_parts();
-        self.words[0] |= COMPLEX;
-        self.push(with_bytes(descriptor | DEALLOCATE, size as usize));
-        self.push(address);
+        self.push_far(ty.dealloc(), address, size as usize);
     }
 
-    /// Adds an array that goes inline up to `most` elements, else out of line in memory that goes over to the receiver.
-    pub fn put_either_moved<T: Item>(&mut self, descriptor: u64, values: &[T], most: usize) {
-        if values.len() <= most {
-            return self.put_array(descriptor, values, most);
-        }
-        match OutOfLine::copy_of(&bytes_of_items(values)) {
-            Ok(copy) => self.put_moved(descriptor & !INLINE, copy),
-            Err(error) => self.fail(error),
-        }
-    }
-
-    /// Adds rights, inline up to `most` and else out of line in memory that goes over to the receiver.
-    pub fn put_rights(&mut self, descriptor: u64, names: &[PortName], most: usize) {
-        if names.len() <= most && descriptor & INLINE != 0 {
-            return self.put_ports(descriptor, names, most);
-        }
-        // Out of line rights are 32-bit names.
-        let descriptor = descriptor & !INLINE & !0xff_ff00 | 32 << 8;
-        match OutOfLine::copy_of(&bytes_of_items(names)) {
-            Ok(copy) => self.put_moved(descriptor, copy),
-            Err(error) => {
-                Self::release(descriptor, names);
-                self.fail(error);
-            }
+    /// Adds an array out of line that is lent or given.
+    pub fn put_data<'d, T: Item + 'd>(&mut self, ty: Type, data: impl Into<Data<'d, T>>) {
+        match data.into() {
+            Data::Lent(values) => self.put_lent(ty, values),
+            Data::Given(memory) => self.put_given(ty, memory),
         }
     }
 
     /// Adds an array that goes inline up to `most` elements, else out of line.
-    pub fn put_either<T: Item>(&mut self, descriptor: u64, values: &[T], most: usize) {
-        if values.len() <= most {
-            self.put_array(descriptor, values, most);
-        } else {
-            self.put_out_of_line_items(descriptor & !INLINE, values);
+    pub fn put_either<'d, T: Item + 'd>(&mut self, ty: Type, data: impl Into<Data<'d, T>>, most: usize) {
+        match data.into() {
+            Data::Lent(values) if values.len() <= most => self.put_array(ty.inline(), values, most),
+            Data::Given(memory) if memory.as_slice().len() <= most * T::SIZE => {
+                self.push(ty.inline().of_bytes(memory.as_slice().len()).word());
+                self.push_bytes(memory.as_slice());
+            }
+            data => self.put_data(ty.out_of_line(), data),
         }
     }
 
-    /// Sends a request that has no reply. `option` is added to the options; a reply port is only named, for a reply that
-    /// comes some other way.
-    pub fn send(mut self, option: u32, reply_to: Option<(PortName, Disposition)>) -> Result<()> {
+    /// Adds an array to a reply, inline up to `most` elements, else out of line in memory that goes over to the client.
+    pub fn put_list<T: Item>(&mut self, ty: Type, values: &[T], most: usize) {
+        if values.len() <= most {
+            return self.put_array(ty, values, most);
+        }
+        let put = self.put_copy(ty.out_of_line().dealloc(), values);
+        put.unwrap_or_else(|error| self.fail(error));
+    }
+
+    /// Adds a copy of an array: given to the receiver if the descriptor says so, else given back when the message is sent.
+    fn put_copy<T: Item>(&mut self, ty: Type, values: &[T]) -> Result<()> {
+        let copy = OutOfLine::copy_of(&bytes_of_items(values))?;
+        if ty.is_given() {
+            self.put_given(ty, copy);
+        } else {
+            let bytes = copy.as_slice();
+            self.push_far(ty, bytes.as_ptr().addr() as u64, bytes.len());
+            self.held.push(copy);
+        }
+        Ok(())
+    }
+
+    fn push_far(&mut self, ty: Type, address: u64, size: usize) {
+        self.words[0] |= COMPLEX;
+        self.push(ty.of_bytes(size).word());
+        self.push(address);
+    }
+
+    /// Adds to the options of `mach_msg`.
+    pub fn set_option(&mut self, option: u32) {
+        self.option |= option;
+    }
+
+    /// Waits for the reply so many milliseconds at most.
+    pub fn set_timeout(&mut self, timeout: u32) {
+        self.timeout = Some(timeout);
+    }
+
+    /// Names the port for the reply: that of a call, or one that is only named, for a reply that comes some other way.
+    pub fn set_reply_port(&mut self, port: impl Named, how: Disposition) {
+        self.reply_to = Some((port.into_sent_name(), how));
+    }
+
+    /// Sends a request that has no reply.
+    pub fn send(mut self) -> Result<()> {
         self.wrong.map_or(Ok(()), Err)?;
-        self.set_reply_port(reply_to);
+        if let Some((name, how)) = self.reply_to {
+            self.write_reply_port(name, how);
+        }
         let size = self.set_size();
-        let answer = mach_msg(self.words, MACH_SEND_MSG | option, size, 0, PortName::NULL, 0, PortName::NULL);
+        let answer = mach_msg(self.words, MACH_SEND_MSG | self.option, size, 0, PortName::NULL, 0, PortName::NULL);
         KernReturn::from_mach_msg(answer).into_result()
     }
 
-    /// Sends a request and waits for its reply, `timeout` milliseconds at most if one is given. The reply must have
-    /// between `min` and `max` bytes, or be the error reply.
-    pub fn call(
-        mut self,
-        option: u32,
-        timeout: Option<u32>,
-        reply_to: Option<PortName>,
-        reply: (u32, u32, Complexity),
-    ) -> Result<Incoming<'a>> {
+    /// Sends a request and waits for its reply, which must have one of these sizes, or be the error reply.
+    pub fn call(mut self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
         self.wrong.map_or(Ok(()), Err)?;
         let id = (self.words[3] >> 32) as u32;
-        let port = reply_to.unwrap_or_else(reply_port);
-        self.set_reply_port(Some((port, Disposition::MakeSendOnce)));
+        let (port, how) = self.reply_to.unwrap_or_else(|| (reply_port(), Disposition::MakeSendOnce));
+        self.write_reply_port(port, how);
         let size = self.set_size();
-        let room = size_of_val(self.words) as u32;
-        let timed = if timeout.is_some() { MACH_RCV_TIMEOUT } else { 0 };
-        let option = MACH_SEND_MSG | MACH_RCV_MSG | timed | option;
-        let answer = mach_msg(self.words, option, size, room, port, timeout.unwrap_or(0), PortName::NULL);
+        let room = (*sizes.end()).min(size_of_val(self.words) as u32);
+        let timed = if self.timeout.is_some() { MACH_RCV_TIMEOUT } else { 0 };
+        let option = MACH_SEND_MSG | MACH_RCV_MSG | timed | self.option;
+        let timeout = self.timeout.unwrap_or(0);
+        let answer = mach_msg(self.words, option, size, room, port, timeout, PortName::NULL);
+        let own = self.reply_to.is_none();
         let forget = || {
             // What still comes must not be taken for that of a later request.
-            if reply_to.is_none() {
+            if own {
                 drop(ReceiveRight::from_name(forget_reply_port()));
             }
         };
@@ -258,7 +283,7 @@ impl<'a> Outgoing<'a> {
         let found = (words[3] >> 32) as u32;
         let incoming = Incoming::new(words, KernReturn::MIG_TYPE_ERROR);
         match found {
-            _ if found == id.wrapping_add(REPLY_ID_OFFSET) => incoming.reply(reply),
+            _ if found == id.wrapping_add(REPLY_ID_OFFSET) => incoming.reply(&sizes, complexity),
             NOTIFY_SEND_ONCE => Err(KernReturn::MIG_SERVER_DIED),
             _ => {
                 forget();
@@ -267,11 +292,9 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    fn set_reply_port(&mut self, reply_to: Option<(PortName, Disposition)>) {
-        if let Some((name, how)) = reply_to {
-            self.words[0] |= (how as u64) << 8;
-            self.words[2] = name.0.into();
-        }
+    fn write_reply_port(&mut self, name: PortName, how: Disposition) {
+        self.words[0] |= (how as u64) << 8;
+        self.words[2] = name.0.into();
     }
 
     /// Writes the size into the header and returns it.
@@ -281,32 +304,75 @@ impl<'a> Outgoing<'a> {
         size
     }
 
-    /// Completes a reply: with its items if all is well, else with the return code alone.
-    pub(super) fn complete(mut self, result: Result<()>) {
+    /// Completes a reply: with its items if all is well, else with the return code alone. One that is not to be sent gets
+    /// no port to go to.
+    pub(super) fn complete(mut self, result: Result<()>, silent: bool) {
         if let Err(error) = result.and(self.wrong.map_or(Ok(()), Err)) {
             self.used = HEADER_WORDS + 2;
             self.words[0] &= !COMPLEX;
             self.words[HEADER_WORDS + 1] = u64::from(error.0 as u32);
         }
         self.set_size();
+        if silent {
+            self.words[0] &= !0xff;
+            self.words[1] = PortName::NULL.0.into();
+        }
     }
 }
 
-/// Largest item: a struct or fixed array within an array.
-const MAX_ITEM: usize = 2048;
+/// Bytes of items for which no memory is allocated.
+const FEW: usize = 128;
 
-/// Items one after the other, as they stand out of line.
+/// Items one after the other, as they stand in a message and out of line.
 fn bytes_of_items<T: Item>(values: &[T]) -> Vec<u8> {
     let mut bytes = alloc::vec![0; values.len() * T::SIZE];
-    for (value, place) in values.iter().zip(bytes.chunks_mut(T::SIZE)) {
-        value.write(place);
-    }
+    write_items(values, &mut bytes);
     bytes
 }
 
-/// The descriptor with the number of basic items that `bytes` bytes are.
-fn with_bytes(descriptor: u64, bytes: usize) -> u64 {
-    let bits = (descriptor >> 8) & 0xffff;
-    let number = (bytes as u64 * 8).checked_div(bits).unwrap_or(0);
-    descriptor & 0xffff_ffff | number << 32
+fn write_items<T: Item>(values: &[T], to: &mut [u8]) {
+    values.iter().zip(to.chunks_mut(T::SIZE)).for_each(|(value, place)| value.write(place));
+}
+
+/// The names of rights, which the message takes over where it moves them.
+fn names(rights: impl IntoIterator<Item: Named>) -> Vec<PortName> {
+    rights.into_iter().map(Named::into_sent_name).collect()
+}
+
+/// Gives back rights that were to be moved; those of other dispositions stay where they are.
+fn release(ty: Type, names: &[PortName]) {
+    names.iter().for_each(|name| drop(AnyRight::from_parts(ty.name(), *name)));
+}
+
+/// An array for a message: lent for the time of the call, or memory that goes over to the receiver.
+#[derive(Debug)]
+pub enum Data<'a, T> {
+    /// Stays the sender's.
+    Lent(&'a [T]),
+    /// Goes with the message; unmapped here if it fits into the message.
+    Given(OutOfLine),
+}
+
+impl<'a, T> From<&'a [T]> for Data<'a, T> {
+    fn from(values: &'a [T]) -> Self {
+        Self::Lent(values)
+    }
+}
+
+impl<'a, T, const N: usize> From<&'a [T; N]> for Data<'a, T> {
+    fn from(values: &'a [T; N]) -> Self {
+        Self::Lent(values)
+    }
+}
+
+impl<'a, T> From<&'a Vec<T>> for Data<'a, T> {
+    fn from(values: &'a Vec<T>) -> Self {
+        Self::Lent(values)
+    }
+}
+
+impl<T> From<OutOfLine> for Data<'_, T> {
+    fn from(memory: OutOfLine) -> Self {
+        Self::Given(memory)
+    }
 }

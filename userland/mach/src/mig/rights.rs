@@ -50,6 +50,50 @@ impl AnyRight {
     }
 }
 
+/// What a right that is sent is called: its name, or the value that owns it.
+pub trait Named {
+    /// The name; an owned right goes with the message.
+    fn into_sent_name(self) -> PortName;
+}
+
+impl Named for PortName {
+    fn into_sent_name(self) -> PortName {
+        self
+    }
+}
+
+impl Named for &PortName {
+    fn into_sent_name(self) -> PortName {
+        *self
+    }
+}
+
+/// A right that a received message brings.
+pub trait Owned {
+    /// Takes it on.
+    fn received(name: PortName) -> Self;
+}
+
+macro_rules! rights {
+    ($($right:ident)*) => {
+        $(
+            impl Named for $right {
+                fn into_sent_name(self) -> PortName {
+                    self.into_name()
+                }
+            }
+
+            impl Owned for $right {
+                fn received(name: PortName) -> Self {
+                    Self::from_name(name)
+                }
+            }
+        )*
+    };
+}
+
+rights!(SendRight SendOnceRight ReceiveRight);
+
 /// Rights that came out of line: an iterator that hands them out; the ones not taken are released with it.
 #[derive(Debug)]
 pub struct OutOfLinePorts {

@@ -1,64 +1,91 @@
 //! A server's side: the frame around every generated `serve` function.
 
-use super::{AnyRight, HEADER_WORDS, Incoming, Outgoing, REPLY_ID_OFFSET};
+use core::ops::RangeInclusive;
+
+use super::{AnyRight, Complexity, HEADER_WORDS, Incoming, Outgoing, REPLY_ID_OFFSET};
 use crate::error::{KernReturn, Result};
 use crate::port::PortName;
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// A routine handled or refused it; the buffer holds the reply, with a null remote port if none is to be sent.
-    Yes,
-    /// No routine has its id. The buffer holds a reply that says so; the request still owns its rights.
-    No,
-}
 
 /// `msgh_id` of a request; `None` if the words are too few for a header.
 pub fn request_id(request: &[u64]) -> Option<u32> {
     request.get(HEADER_WORDS - 1).map(|word| (word >> 32) as u32)
 }
 
-/// Answers a request that no routine has the id of.
-pub fn refuse(request: &[u64], reply: &mut [u64]) -> Served {
-    if let Some(outgoing) = start_reply(request, reply) {
-        outgoing.complete(Err(KernReturn::MIG_BAD_ID));
-    }
-    Served::No
+/// What the methods of a generated `Server` answer by default; what they were called with is released.
+pub fn not_served<T>(_arguments: impl Sized) -> Result<T> {
+    Err(KernReturn::MIG_BAD_ID)
 }
 
-/// The reply to a request, addressed to its reply port. `None` if one of the buffers is too small for a message.
-fn start_reply<'a>(request: &[u64], reply: &'a mut [u64]) -> Option<Outgoing<'a>> {
-    let id = request_id(request)?;
-    let disposition = request[0] & 0xff;
-    Outgoing::reply(reply, disposition, u64::from(request[1] as u32), id.wrapping_add(REPLY_ID_OFFSET))
-}
-
-/// Runs one routine's `serve` on a request and completes the reply.
-///
-/// The reply goes to the request's reply port, unless the routine is one-way or answers `MIG_NO_REPLY`; the right is then
-/// released here, unless the routine was given its name (`takes_reply_port`) and keeps it by answering `MIG_NO_REPLY`.
-pub fn answer(
-    request: &[u64],
-    reply: &mut [u64],
+/// A request that is being served, and its reply.
+#[derive(Debug)]
+pub struct Call<'a> {
+    words: &'a [u64],
+    /// The reply, after its return code.
+    pub reply: Outgoing<'a>,
     one_way: bool,
+    /// The routine was given the name of the reply port, to answer later.
     takes_reply_port: bool,
-    serve: impl FnOnce(Incoming<'_>, &mut Outgoing<'_>) -> Result<()>,
-) -> Served {
-    // A buffer too small for any reply is the server's mistake, not the client's: the request keeps its rights.
-    let Some(mut outgoing) = start_reply(request, reply) else { return Served::No };
-    let incoming = Incoming::new(request, KernReturn::MIG_BAD_ARGUMENTS);
-    let reply_port = AnyRight::from_parts(incoming.reply_disposition(), incoming.reply_port());
-    let result = serve(incoming, &mut outgoing);
-    let kept = takes_reply_port && result == Err(KernReturn::MIG_NO_REPLY);
-    let silent = one_way || result == Err(KernReturn::MIG_NO_REPLY);
-    outgoing.complete(result);
-    if silent {
-        reply[0] &= !0xff;
-        reply[1] = PortName::NULL.0.into();
+}
+
+impl<'a> Call<'a> {
+    /// Starts the reply to a request. `None` if there is no room even for that: the server's mistake, not the client's, and
+    /// the request keeps its rights.
+    pub fn new(request: &'a [u64], reply: &'a mut [u64]) -> Option<Self> {
+        let id = request_id(request)?.wrapping_add(REPLY_ID_OFFSET);
+        let reply = Outgoing::reply(reply, request[0] & 0xff, u64::from(request[1] as u32), id)?;
+        Some(Self { words: request, reply, one_way: false, takes_reply_port: false })
     }
-    // Where a reply is sent, or the routine keeps the right to answer later, it is not ours to release.
-    if !silent || kept {
-        reply_port.into_name();
+
+    /// `msgh_id` of the request.
+    pub fn id(&self) -> u32 {
+        request_id(self.words).unwrap_or(0)
     }
-    Served::Yes
+
+    /// The request's items, if it has one of these sizes.
+    pub fn request(&self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
+        let request = Incoming::new(self.words, KernReturn::MIG_BAD_ARGUMENTS);
+        request.check(&sizes, complexity)?;
+        Ok(request)
+    }
+
+    /// The same of a request whose success is not answered.
+    pub fn one_way(&mut self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
+        self.one_way = true;
+        self.request(sizes, complexity)
+    }
+
+    /// The name of the port the request came to.
+    pub fn port(&self) -> PortName {
+        PortName(self.words[2] as u32)
+    }
+
+    /// The name of the right that the reply goes to. Whoever asks for it keeps it by answering `MIG_NO_REPLY`.
+    pub fn reply_port(&mut self) -> PortName {
+        self.takes_reply_port = true;
+        PortName(self.words[1] as u32)
+    }
+
+    /// `msgh_seqno`
+    pub fn sequence_number(&self) -> u32 {
+        self.words[HEADER_WORDS - 1] as u32
+    }
+
+    /// Answers that no routine has the request's id. The request still owns its rights.
+    pub fn refuse(self) -> bool {
+        self.reply.complete(Err(KernReturn::MIG_BAD_ID), false);
+        false
+    }
+
+    /// Completes the reply, addressed to the request's reply port; to none, if none is to be sent.
+    pub fn answer(self, result: Result<()>) -> bool {
+        let no_reply = result == Err(KernReturn::MIG_NO_REPLY);
+        let silent = no_reply || self.one_way && result.is_ok();
+        let reply_port = AnyRight::from_parts(self.words[0] as u8, PortName(self.words[1] as u32));
+        // Where a reply is sent, or the routine keeps the right to answer later, it is not ours to release.
+        if !silent || no_reply && self.takes_reply_port {
+            reply_port.into_name();
+        }
+        self.reply.complete(result, silent);
+        true
+    }
 }
