@@ -12,10 +12,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use mach::error::KernReturn;
-use mach::mig::Item;
 use mach::port::{PortName, Right, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::stubs::mach_debug::{cache_info_t, host_slab_info};
+use mach::stubs::mach_debug::host_slab_info;
 use mach::sys::trap::{mach_task_self, task_create, task_terminate};
 use mach::{println, stubs, task_self};
 use programs::tracer::{Tracer, child, tell_when_untraced};
@@ -31,8 +30,6 @@ const FIRST_CHILDREN: u32 = 300;
 const GROWTH: u64 = 100;
 /// Tasks that can be traced at once.
 const CAPACITY: usize = 256;
-/// More caches than any kernel has.
-const CACHES: usize = 256;
 /// `msgh_id` of task_create's reply in mach.defs.
 const TASK_CREATE_REPLY: i32 = 2107;
 
@@ -91,10 +88,8 @@ fn names() -> Result<usize, Mismatch> {
 
 /// The kernel's caches and how many objects each has.
 fn slabs(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
-    let mut caches = alloc::vec![cache_info_t::read(&[0; cache_info_t::SIZE]); CACHES];
-    let count = host_slab_info(host, &mut caches).doing("host_slab_info")?;
-    let caches = caches.iter().take(count);
-    Ok(caches.map(|cache| (name(&cache.name), cache.nr_objs)).collect())
+    let caches = host_slab_info(host).doing("host_slab_info")?;
+    Ok(caches.iter().map(|cache| (name(&cache.name), cache.nr_objs)).collect())
 }
 
 fn name(bytes: &[u8]) -> String {
