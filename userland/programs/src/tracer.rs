@@ -53,7 +53,7 @@ impl Tracer {
         trace(task, &self.port)
     }
 
-    /// The next record; `None` if none comes in time, or what comes is no record.
+    /// The next record; `None` if none comes in time, or what comes is another message. A malformed record is an error.
     pub fn record(&mut self, timeout: Option<u32>) -> Result<Option<Seen>, Mismatch> {
         if let Some(seen) = self.next.take() {
             return Ok(Some(seen));
@@ -69,7 +69,10 @@ impl Tracer {
         let size = (self.buffer[0] >> 32) as usize;
         let words = self.buffer.get(..size.div_ceil(8)).doing("record that fits")?;
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let Ok((record, reply)) = Record::parse_all(&bytes) else { return Ok(None) };
+        if !mig::request_id(&self.buffer).is_some_and(trace_port::is_record) {
+            return Ok(None);
+        }
+        let (record, reply) = Record::parse_all(&bytes).ok().doing("well-formed record")?;
         drop(SendRight::from_name(PortName(record.task)));
         self.next = reply.as_ref().map(Seen::of);
         Ok(Some(Seen::of(&record)))
@@ -198,6 +201,17 @@ pub fn child(body: fn()) -> Result<Child, Mismatch> {
         terminate()
     };
     thread::fork(run).doing("making a child")
+}
+
+/// A suspended child task that runs `body`, to which [`FIRST`] is a send right to `parent` and [`SECOND`] a receive right; and
+/// a send right to that one.
+pub fn child_with_port(body: fn(), parent: &ReceiveRight) -> Result<(Child, SendRight), Mismatch> {
+    let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let to_child = port.make_send().doing("a send right to the child's port")?;
+    let child = child(body)?;
+    give(&child, FIRST, parent.name(), Disposition::MakeSend)?;
+    give(&child, SECOND, port.into_name(), Disposition::MoveReceive)?;
+    Ok((child, to_child))
 }
 
 /// Gives a child a right.

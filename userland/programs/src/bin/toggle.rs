@@ -13,23 +13,19 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::mig::AnyRight;
-use mach::msg::{Item, Message, Received};
+use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::rt::exit::terminate;
 use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
-use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
+use mach::sys::trap::task_set_special_port;
 use mach::thread::Child;
 use mach::{println, stubs, thread};
+use programs::tracer::{FIRST as PARENT, SECOND as CHILD, child_with_port, number};
 use programs::{Doing, Mismatch, expect};
 use trace_port::record::{MAX_BODY, Record, wire_size};
 
 mach::entry!(main);
 
-/// What the child calls its send right to the parent.
-const PARENT: PortName = PortName(0x101);
-/// What the child calls the receive right of its own port.
-const CHILD: PortName = PortName(0x102);
 /// Ids of the messages between parent and child.
 const GO: i32 = 6600;
 const DONE: i32 = 6601;
@@ -53,7 +49,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let from_child = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let done = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let to_done = done.make_send().doing("a send right")?;
-    let (child, to_child) = start_child(&from_child)?;
+    let (child, to_child) = child_with_port(answer, &from_child)?;
     if let Some(host) = arguments.get_str(1).and_then(|name| name.parse().ok()) {
         move_elsewhere(PortName(host), &child)?;
     }
@@ -71,25 +67,13 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         let sent = Message::new(GO, to_child.name(), Disposition::CopySend).integer(value).send(None);
         expect("sending to the child", KernReturn::KERN_SUCCESS, sent)?;
         let answer = Received::receive(&from_child, LIMIT, None).doing("receiving from the child")?;
-        expect("the child's message", (DONE, Some(value)), (answer.id(), value_of(&answer)))?;
+        expect("the child's message", (DONE, Some(value)), (answer.id(), number(&answer)))?;
         value += 1;
     }
     OVER.store(true, Ordering::Relaxed);
     Received::receive(&done, LIMIT, None).doing("waiting for the other thread")?;
     println!("toggle: {MESSAGES} messages and more while tracing was switched on and off");
     mach::sys::trap::task_terminate(task).doing("task_terminate")
-}
-
-/// A child that answers every message, not yet started, and a send right to it.
-fn start_child(from_child: &ReceiveRight) -> Result<(Child, SendRight), Mismatch> {
-    let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
-    let to_child = port.make_send().doing("a send right to the child's port")?;
-    let child = thread::fork(answer).doing("making the child")?;
-    mach_port_insert_right(child.task.name(), PARENT, from_child.name(), Disposition::MakeSend)
-        .doing("inserting a send right into the child")?;
-    mach_port_insert_right(child.task.name(), CHILD, port.into_name(), Disposition::MoveReceive)
-        .doing("inserting a receive right into the child")?;
-    Ok((child, to_child))
 }
 
 /// Assigns the child to the last processor set, where a kernel for several processors keeps all but the first.
@@ -115,19 +99,11 @@ fn move_elsewhere(host: PortName, child: &Child) -> Result<(), Mismatch> {
 fn answer() {
     let port = ReceiveRight::from_name(CHILD);
     while let Ok(message) = Received::receive(&port, LIMIT, None) {
-        let value = value_of(&message).unwrap_or(u32::MAX);
+        let value = number(&message).unwrap_or(u32::MAX);
         if Message::new(DONE, PARENT, Disposition::CopySend).integer(value).send(None) != KernReturn::KERN_SUCCESS {
             break;
         }
     }
-    terminate()
-}
-
-fn value_of(message: &Received) -> Option<u32> {
-    message.items().find_map(|item| match item {
-        Item::Integers(bytes) => bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),
-        _ => None,
-    })
 }
 
 /// Switches tracing until the exchange is over, and off at last.
