@@ -3,9 +3,9 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{Builder, decode_all, tables};
+use common::{Builder, decode_all, defs_below, tables};
 use mig_defs::decode::Message;
 use mig_defs::table::{Form, Tables};
 use mig_defs::value::{Field, Value, View};
@@ -175,20 +175,6 @@ fn a_table_in_front_wins_and_the_others_are_the_fallback() {
         let cut_off = Tables::parse(&both[..cut]);
         assert_eq!(cut_off.is_ok(), cut == mine.len(), "{cut} of {} bytes", both.len());
     }
-}
-
-/// Every .defs file below a directory, without following links.
-fn defs_below(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).expect("directory").map(|entry| entry.expect("entry")) {
-        let (kind, path) = (entry.file_type().expect("file type"), entry.path());
-        if kind.is_dir() {
-            found.extend(defs_below(&path));
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "defs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// Every place that an annotation names is in the .defs of this directory.

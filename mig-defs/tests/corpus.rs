@@ -8,7 +8,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use common::{corpus, good_files};
+use common::{check_golden, corpus, good_files};
 use mig_defs::codegen::{self, Context};
 use mig_defs::compile::{Compilation, Options, compile};
 use mig_defs::diag::Code;
@@ -27,20 +27,6 @@ fn compile_with(path: &Path, options: &Options) -> (PathBuf, Compilation) {
     let files = Memory(BTreeMap::from([(name.clone(), text)]));
     let compilation = compile(&name, options, &files);
     (name, compilation)
-}
-
-fn check_golden(path: &Path, found: &str) {
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(path, found).expect("golden written");
-        return;
-    }
-    let expected = std::fs::read_to_string(path).unwrap_or_default();
-    let different = expected.lines().zip(found.lines()).position(|(expected, found)| expected != found);
-    if let Some(line) = different {
-        let (expected, found) = (expected.lines().nth(line), found.lines().nth(line));
-        panic!("{}:{}: expected {expected:?}, found {found:?}; BLESS=1 if that is meant", path.display(), line + 1);
-    }
-    assert_eq!(expected, found, "{}: lengths differ; BLESS=1 if that is meant", path.display());
 }
 
 #[test]

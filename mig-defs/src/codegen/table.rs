@@ -10,8 +10,8 @@ use crate::model::{Member, Model, Routine, Shape, TypeId};
 use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, TypeKind, VERSION};
 use crate::wire::{Descriptor, is_port, type_name as tn};
 
-/// The bytes of `interfaces.mdt` for these subsystems. Where two have a routine with the same id, the one whose name does
-/// not speak of a request comes first, else the earlier one.
+/// The bytes of `interfaces.mdt` for these subsystems. Where two have a routine with the same id, [`rank`] says which comes
+/// first, else the earlier one does.
 pub fn tables(models: &[&Model], annotations: &Annotations) -> Vec<u8> {
     let mut builder = Builder::new(annotations);
     for model in models {
@@ -50,18 +50,22 @@ pub fn names_only(ids: &[MsgId]) -> Vec<u8> {
         let index = builder.routines.len() as u32;
         let name = builder.string(&id.routine);
         builder.routines.push([name, subsystem as u32, id.request, id.reply, 0, 0, 0, 0, 0, 0, 1]);
-        builder.requests.push((id.request, is_alias(&id.routine), index));
+        builder.requests.push((id.request, rank(&id.routine), index));
         if id.reply != 0 {
-            builder.replies.push((id.reply, is_alias(&id.routine), index));
+            builder.replies.push((id.reply, rank(&id.routine), index));
         }
     }
     builder.finish()
 }
 
-/// Many interfaces exist a second time for asynchronous use, under such names.
-fn is_alias(routine: &str) -> bool {
-    routine.ends_with("_request") || routine.ends_with("_request_inband")
+/// Of two names of one id the lesser is the proper one: many interfaces exist a second time for asynchronous use, under names
+/// that speak of a request, and a server may present one to itself with a prefix (`proc_exception_raise`).
+fn rank(routine: &str) -> (bool, usize) {
+    (routine.ends_with("_request") || routine.ends_with("_request_inband"), routine.len())
 }
+
+/// An id, the rank of the routine's name, the routine.
+type ById = (u32, (bool, usize), u32);
 
 struct Builder<'a> {
     annotations: &'a Annotations,
@@ -77,8 +81,8 @@ struct Builder<'a> {
     subsystems: Vec<[u32; 3]>,
     routines: Vec<[u32; 11]>,
     /// Id, whether the name is an alias, routine.
-    requests: Vec<(u32, bool, u32)>,
-    replies: Vec<(u32, bool, u32)>,
+    requests: Vec<ById>,
+    replies: Vec<ById>,
     choices: Vec<[u32; 3]>,
     cases: Vec<[u32; 2]>,
     /// The cases of a choice of the annotations, once they are written: first and count.
@@ -167,10 +171,10 @@ impl<'a> Builder<'a> {
             layout.reply.min_size,
             0,
         ]);
-        let alias = is_alias(&routine.name);
-        self.requests.push((layout.request.id, alias, index));
+        let rank = rank(&routine.name);
+        self.requests.push((layout.request.id, rank, index));
         if !routine.one_way {
-            self.replies.push((reply_id, alias, index));
+            self.replies.push((reply_id, rank, index));
         }
     }
 
@@ -358,7 +362,7 @@ impl<'a> Builder<'a> {
         }
         self.requests.sort();
         self.replies.sort();
-        let by_id = |list: &[(u32, bool, u32)]| list.iter().flat_map(|(id, _, routine)| [*id, *routine]).collect();
+        let by_id = |list: &[ById]| list.iter().flat_map(|(id, _, routine)| [*id, *routine]).collect();
         let sections: [Vec<u32>; SECTIONS.len() - 1] = [
             self.types.concat(),
             self.members.concat(),

@@ -135,3 +135,34 @@ pub(crate) fn good_files() -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// Compares with a golden, or with `BLESS=1` writes it.
+pub(crate) fn check_golden(path: &Path, found: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, found).expect("golden written");
+        return;
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    let different = expected.lines().zip(found.lines()).position(|(expected, found)| expected != found);
+    if let Some(line) = different {
+        let (expected, found) = (expected.lines().nth(line), found.lines().nth(line));
+        panic!("{}:{}: expected {expected:?}, found {found:?}; BLESS=1 if that is meant", path.display(), line + 1);
+    }
+    assert_eq!(expected, found, "{}: lengths differ; BLESS=1 if that is meant", path.display());
+}
+
+/// Every .defs file below a directory, without following links.
+pub(crate) fn defs_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut entries: Vec<_> = std::fs::read_dir(directory).expect("directory").map(|e| e.expect("entry")).collect();
+    entries.sort_by_key(std::fs::DirEntry::path);
+    for entry in entries {
+        let (kind, path) = (entry.file_type().expect("file type"), entry.path());
+        if kind.is_dir() {
+            found.extend(defs_below(&path));
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "defs") {
+            found.push(path);
+        }
+    }
+    found
+}
