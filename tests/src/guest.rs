@@ -45,6 +45,14 @@ pub fn options() -> String {
     std::env::var("RPCTRACE2_OPTIONS").unwrap_or_default()
 }
 
+/// Whether `cargo qemu test` runs with `--all`.
+///
+/// # Errors
+/// If the tests were started some other way.
+pub fn all() -> Result<bool> {
+    Ok(setting("RPCTRACE2_ALL")? == "1")
+}
+
 /// A variable that `cargo qemu test` sets.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 //! The payload of these boots is built with its feature `faults`; the program `faults` counts what comes and compares.
 
 use anyhow::Result;
-use tests::guest::{qemu, setting};
+use tests::guest::{all, qemu};
 
 /// Kinds of userland/programs/src/bin/faults.rs.
 const ALLOCATION: &str = "1";
@@ -12,7 +12,7 @@ const COPY_IN: &str = "3";
 
 /// Runs `program` with the first to the last event of a kind failing, in one boot, until there are no more such events.
 fn sweep(kind: &str, last: u32, program: &str) -> Result<()> {
-    let last = if setting("RPCTRACE2_ALL")? == "1" { 10_000 } else { last };
+    let last = if all()? { 10_000 } else { last };
     let last_word = last.to_string();
     let line = ["--icount", "--timeout", "1800", "--payload-feature", "faults"];
     let run = qemu(&[&line[..], &["run", "faults", kind, "1", &last_word, program]].concat())?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use tests::guest::{Run, options, qemu, setting};
+use tests::guest::{Run, all, options, qemu};
 
 /// Machines that run at once in the long test.
 const MACHINES: usize = 2;
@@ -86,7 +86,7 @@ fn compare_all(last: u32, count: u32) -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn pseudo_random_calls_do_the_same_traced_and_untraced() -> Result<()> {
-    match (setting("RPCTRACE2_ALL")? == "1", options().is_empty()) {
+    match (all()?, options().is_empty()) {
         (false, _) => compare_all(2, 2_000),
         (true, true) => compare_all(20, 100_000),
         // Each of the other kernels would take as long again.

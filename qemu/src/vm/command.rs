@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::vm::gdb;
+use crate::vm::{gdb, pit};
 
 /// Names of the boot files in the directory QEMU runs in: its `-initrd` syntax gives spaces and commas a meaning, so the
 /// files have names without.
@@ -38,6 +38,11 @@ impl Machine {
         Self { qemu, memory, processors: 1, kvm: false, icount: false, disc: None, debugged: false }
     }
 
+    /// Whether its kernel may need help with the interval timer, see [`pit`].
+    pub(super) const fn needs_pit(&self) -> bool {
+        self.processors > 1
+    }
+
     /// QEMU's arguments, to be run in the directory with the boot files.
     pub fn arguments(&self) -> Vec<OsString> {
         let memory = self.memory.to_string();
@@ -65,8 +70,11 @@ impl Machine {
         let files: &[&str] = &["-kernel", KERNEL, "-append", "console=com0", "-initrd", &modules];
         let socket = format!("unix:{},server=on,wait=off", gdb::SOCKET);
         let debugger: &[&str] = if self.debugged { &["-S", "-gdb", &socket] } else { &[] };
+        let monitor = format!("unix:{},server=on,wait=off", pit::SOCKET);
+        let monitor: &[&str] = if self.needs_pit() { &["-monitor", &monitor] } else { &[] };
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
-        let mut arguments: Vec<OsString> = fixed.iter().chain(icount).chain(debugger).map(OsString::from).collect();
+        let mut arguments: Vec<OsString> =
+            fixed.iter().chain(icount).chain(debugger).chain(monitor).map(OsString::from).collect();
         match &self.disc {
             Some(image) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
             None => arguments.extend(files.iter().map(OsString::from)),
@@ -104,6 +112,12 @@ mod tests {
         assert!(!arguments.contains(&"-icount".into()));
         let machine = Machine { kvm: true, memory: 64, ..machine };
         assert_eq!(machine.arguments()[..6], ["-accel", "kvm", "-cpu", "core2duo-v1", "-m", "64"]);
+    }
+
+    #[test]
+    fn only_a_machine_with_several_processors_has_a_monitor() {
+        assert!(!machine().arguments().contains(&"-monitor".into()));
+        assert!(Machine { processors: 2, ..machine() }.arguments().contains(&"-monitor".into()));
     }
 
     #[test]

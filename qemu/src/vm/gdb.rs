@@ -3,15 +3,13 @@
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
+
+use crate::vm::socket;
 
 /// Name of the stub's socket in the directory that QEMU runs in.
 pub const SOCKET: &str = "gdb.socket";
 
-/// How often the socket is looked for before QEMU has made it, and the pause between.
-const TRIES: u32 = 200;
-const PAUSE: Duration = Duration::from_millis(50);
 /// The longest wait for an answer: a machine that sleeps while it is followed never wakes, as it gets no interrupts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -44,15 +42,7 @@ pub struct Registers {
 impl Debugger {
     /// Connects to the stub of a QEMU that was started in `directory`.
     pub fn connect(directory: &Path) -> io::Result<Self> {
-        let socket = directory.join(SOCKET);
-        let mut tries = 0;
-        let stream = loop {
-            match UnixStream::connect(&socket) {
-                Err(_) if tries < TRIES => thread::sleep(PAUSE),
-                other => break other?,
-            }
-            tries += 1;
-        };
+        let stream = socket::connect(&directory.join(SOCKET), || true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stub: BufReader::new(stream) })
     }
@@ -152,6 +142,7 @@ fn unexpected(command: &str, expected: &str, found: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::thread;
 
     use super::*;
 

@@ -4,7 +4,9 @@ pub mod command;
 pub mod console;
 pub mod gdb;
 pub mod outcome;
+pub mod pit;
 pub mod run;
+mod socket;
 
 pub use command::Machine;
 pub use console::Sinks;

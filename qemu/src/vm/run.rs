@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::vm::command::Machine;
 use crate::vm::console::{Console, Notice, Sinks};
 use crate::vm::outcome::{Failure, Outcome};
+use crate::vm::pit::{self, Pit};
+use crate::vm::socket;
 
 /// How long QEMU may take to end by itself after the command's end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -74,9 +76,10 @@ pub fn run(
     let deadline = limits.time.map(|limit| Instant::now() + limit);
     let mut console = Console::default();
     let mut started = Some(started);
+    // As long as the kernel starts.
+    let mut pit = if machine.needs_pit() { connect_pit(&mut qemu, directory)? } else { None };
     loop {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let bytes = match output.recv_timeout(left) {
+        let bytes = match next(&output, deadline, &mut pit) {
             Ok(bytes) => bytes,
             Err(RecvTimeoutError::Timeout) => {
                 let limit = limits.time.unwrap_or_default();
@@ -90,7 +93,12 @@ pub fn run(
         for notice in console.feed(&bytes, sinks).map_err(io_error("write the console's output"))? {
             match notice {
                 // Input that comes earlier would be lost in the loader and the kernel's start.
-                Notice::Ready => forward.take().map_or((), forward_stdin),
+                Notice::Ready => {
+                    pit = None;
+                    if let Some(guest) = forward.take() {
+                        forward_stdin(guest);
+                    }
+                }
                 Notice::Exit(status) => {
                     finish(&mut qemu, &output);
                     return Ok(Outcome { status });
@@ -98,6 +106,37 @@ pub fn run(
                 Notice::Debugger(cause) => return Err(Failure::Kernel { cause, tail: console.tail() }),
                 Notice::Nonsense(why) => return Err(Failure::Control { why, tail: console.tail() }),
             }
+        }
+    }
+}
+
+/// `None` if QEMU is gone already, which is seen when its output ends.
+fn connect_pit(qemu: &mut Qemu, directory: &Path) -> Result<Option<Pit>, Failure> {
+    let mut runs = || matches!(qemu.0.try_wait(), Ok(None));
+    match socket::connect(&directory.join(pit::SOCKET), &mut runs) {
+        Ok(monitor) => Ok(Some(Pit::new(monitor))),
+        Err(source) if runs() => Err(Failure::Io { what: format!("reach QEMU's {}", pit::SOCKET), source }),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What QEMU writes next. While there is a `pit`, a silent kernel gets help.
+fn next(
+    output: &Receiver<Vec<u8>>,
+    deadline: Option<Instant>,
+    pit: &mut Option<Pit>,
+) -> Result<Vec<u8>, RecvTimeoutError> {
+    loop {
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let Some(monitor) = pit else { return output.recv_timeout(left) };
+        match output.recv_timeout(left.min(pit::SILENCE)) {
+            Err(RecvTimeoutError::Timeout) if left > pit::SILENCE => {
+                // Fails only if QEMU is gone, which is seen when its output ends.
+                if monitor.end_count().is_err() {
+                    *pit = None;
+                }
+            }
+            other => return other,
         }
     }
 }
