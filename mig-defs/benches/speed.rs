@@ -7,6 +7,7 @@ use std::env;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_main};
 use mig_defs::annotations::Annotations;
@@ -68,11 +69,37 @@ fn run_mig(include: &Path, migcom: &Path, file: &Path) -> bool {
     cpp.wait().expect("gcc ends").success() && status.success()
 }
 
-/// Ours as a program, a process for each file, as a Makefile would call it.
-fn run_ours(include: &Path, file: &Path, side: &str) {
+/// Ours as a program: the stubs of both sides, which go nowhere.
+fn run_ours(include: &Path, files: &[PathBuf]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mig-defs"));
-    command.args(["gen", side, "-I"]).args([include, file]).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("mig-defs runs").success(), "{}", file.display());
+    command.args(["gen", "both", "-I"]).arg(include).args(files).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().expect("mig-defs runs").success(), "{files:?}");
+}
+
+/// Runs of each in turn of which the quickest count: whatever else the machine does slows down some of them.
+const ROUNDS: usize = 15;
+
+/// Says how long the real MIG takes for all files and how long ours does, and fails if ours takes longer.
+fn compare(include: &Path, migcom: &Path, files: &[PathBuf]) {
+    let theirs = || files.iter().for_each(|file| assert!(run_mig(include, migcom, file)));
+    let each = || files.chunks(1).for_each(|file| run_ours(include, file));
+    let all = || run_ours(include, files);
+    let runs: [&dyn Fn(); 3] = [&theirs, &each, &all];
+    let mut quickest = [Duration::MAX; 3];
+    for _ in 0..ROUNDS {
+        for (run, quickest) in runs.iter().zip(&mut quickest) {
+            let start = Instant::now();
+            run();
+            *quickest = start.elapsed().min(*quickest);
+        }
+    }
+    let [theirs, each, all] = quickest;
+    println!(
+        "{} files, quickest of {ROUNDS}: cpp and migcom {theirs:.1?}; mig-defs {each:.1?}, in one process {all:.1?}",
+        files.len()
+    );
+    assert!(each < theirs, "mig-defs with a process for each file is slower than cpp and migcom");
+    assert!(all < each, "mig-defs in one process is slower than with a process for each file");
 }
 
 fn stubs(compilation: &Compilation, file: &Path) -> usize {
@@ -87,18 +114,16 @@ fn compiler(criterion: &mut Criterion) {
     let migcom = fetched("MIGCOM", "mig-x86-64-gnu", "usr/lib/mig/x86_64-gnu-migcom");
     let files = interfaces(&include, &migcom);
     assert!(files.len() >= 15, "only {} files below {}", files.len(), include.display());
+    compare(&include, &migcom, &files);
     let mut group = criterion.benchmark_group(format!("{} .defs files", files.len()));
     group.sample_size(10);
     group.bench_function("cpp and migcom, a process each", |bencher| {
         bencher.iter(|| files.iter().for_each(|file| assert!(run_mig(&include, &migcom, file))));
     });
-    group.bench_function("mig-defs gen user and server, a process each", |bencher| {
-        bencher.iter(|| {
-            for file in &files {
-                ["user", "server"].iter().for_each(|side| run_ours(&include, file, side));
-            }
-        });
+    group.bench_function("mig-defs gen both, a process each", |bencher| {
+        bencher.iter(|| files.chunks(1).for_each(|file| run_ours(&include, file)));
     });
+    group.bench_function("mig-defs gen both, one process", |bencher| bencher.iter(|| run_ours(&include, &files)));
     group.bench_function("mig-defs library, stubs of both sides", |bencher| {
         bencher.iter(|| files.iter().map(|file| stubs(&compile_file(&include, file), file)).sum::<usize>());
     });

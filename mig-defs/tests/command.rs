@@ -122,6 +122,31 @@ fn generated_files_are_checked_against_drift() {
 }
 
 #[test]
+fn both_sides_of_several_files_are_generated_at_once() {
+    let scratch = Scratch::new("both");
+    let files = ["types", "arrays", "ports"];
+    let inputs = files.map(|file| format!("good/{file}.defs"));
+    let gen_both = ["gen", "both", "--runtime", "crate", &inputs[0], &inputs[1], &inputs[2]];
+    let goldens = files.map(|file| ["user", "server"].map(|side| golden(&format!("{file}.{side}.rs"))));
+    assert_eq!(printed(&gen_both), goldens.concat().concat());
+    let place = scratch.path("");
+    assert_eq!(printed(&[&gen_both[..], &["-o", &place]].concat()), "");
+    for (file, golden) in files.iter().zip(&goldens) {
+        for (side, golden) in ["user", "server"].iter().zip(golden) {
+            let written = std::fs::read_to_string(scratch.path(&format!("{file}.{side}.rs"))).expect("written");
+            assert_eq!(written, *golden);
+        }
+    }
+    let check = [&gen_both[..], &["-o", &place, "--check"]].concat();
+    assert_eq!(printed(&check), "");
+    std::fs::write(scratch.path("arrays.server.rs"), "").expect("written");
+    assert!(refused(&check).contains("arrays.server.rs is not what its .defs generate"));
+    let twice = refused(&["gen", "both", "good/types.defs", "good/../good/types.defs", "-o", &place]);
+    assert!(twice.contains("two of the files would be written as") && twice.contains("types.user.rs"), "{twice}");
+    assert_eq!(run(&["gen", "both", "good/types.defs", "--check"]).status.code(), Some(2), "nothing to check");
+}
+
+#[test]
 fn tables_are_written_whole_or_not_at_all() {
     let scratch = Scratch::new("table");
     let file = scratch.path("x.mdt");

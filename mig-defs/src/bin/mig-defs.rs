@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -30,21 +33,7 @@ enum Verb {
     /// Print one line per routine: subsystem, base, name, number, request id, reply id.
     List(Input),
     /// Write Rust stubs.
-    Gen {
-        /// Which side.
-        side: Side,
-        #[command(flatten)]
-        input: Input,
-        /// The file to write; standard output if not given.
-        #[arg(short)]
-        output: Option<PathBuf>,
-        /// Path of the runtime crate in the generated code.
-        #[arg(long, default_value = "::mach")]
-        runtime: String,
-        /// Write nothing; fail if the file is not what would be written.
-        #[arg(long)]
-        check: bool,
-    },
+    Gen(Gen),
     /// Write binary decode tables of all files together.
     Table {
         #[command(flatten)]
@@ -94,10 +83,29 @@ struct Input {
     define: Vec<String>,
 }
 
+#[derive(Args)]
+struct Gen {
+    /// Which side.
+    side: Side,
+    #[command(flatten)]
+    input: Input,
+    /// The file to write; of both sides the directory, for FILE.user.rs and FILE.server.rs of each FILE.defs. Standard output
+    /// if not given.
+    #[arg(short)]
+    output: Option<PathBuf>,
+    /// Path of the runtime crate in the generated code.
+    #[arg(long, default_value = "::mach")]
+    runtime: String,
+    /// Write nothing; fail if a file is not what would be written.
+    #[arg(long, requires = "output")]
+    check: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Side {
     User,
     Server,
+    Both,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -132,6 +140,30 @@ impl Input {
     }
 }
 
+/// What `work` makes of each item, in their order, made by as many threads as there are processors.
+fn in_parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    let others = if items.len() > 1 { processors().min(items.len()) - 1 } else { 0 };
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let taken = std::iter::from_fn(|| {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            items.get(index).map(|item| (index, work(item)))
+        });
+        taken.collect::<Vec<_>>()
+    };
+    let mut made = thread::scope(|scope| {
+        let threads: Vec<_> = (0..others).map(|_| scope.spawn(worker)).collect();
+        let mut made = worker();
+        for thread in threads {
+            made.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        made
+    });
+    made.sort_by_key(|(index, _)| *index);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
         Verb::Check(input) => check(&input),
@@ -139,7 +171,7 @@ fn main() -> anyhow::Result<()> {
             let lists = input.compile().into_iter().filter_map(|(_, compilation)| compilation.model);
             print(&lists.map(|model| layout::list(&model)).collect::<String>())
         }
-        Verb::Gen { side, input, output, runtime, check } => generate(side, &input, output.as_deref(), &runtime, check),
+        Verb::Gen(gen_verb) => gen_verb.run(),
         Verb::Table { input, output, annotations } => table(&input, &output, &annotations),
         Verb::Dump { stage, input } => dump(stage, &input),
         Verb::Explain { code } => explain(code.as_deref()),
@@ -187,30 +219,72 @@ fn check(input: &Input) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn generate(side: Side, input: &Input, output: Option<&Path>, runtime: &str, check: bool) -> anyhow::Result<()> {
-    input.only_lp64("stubs")?;
-    let mut text = String::new();
-    for (file, compilation) in input.compile() {
-        let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
-        if !model.left_out.is_empty() {
-            bail!("{}: routines are left out because of the errors above", file.display());
+impl Gen {
+    fn sides(&self) -> &'static [Side] {
+        match self.side {
+            Side::User => &[Side::User],
+            Side::Server => &[Side::Server],
+            Side::Both => &[Side::User, Side::Server],
         }
-        let context = codegen::Context { model, sources: &compilation.sources, file, runtime };
-        text += &match side {
-            Side::User => codegen::user::generate(&context)?,
-            Side::Server => codegen::server::generate(&context)?,
-        };
     }
-    match output {
-        None => print(&text),
-        Some(path) if check => {
-            let found = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            if found != text {
-                bail!("{} is not what its .defs generate; run gen without --check", path.display());
+
+    /// The stubs of one side of a file, and the report of compiling it.
+    fn stubs(&self, options: &Options, file: &Path, side: Side) -> (String, anyhow::Result<String>) {
+        let compilation = compile(file, options, &Disk);
+        let stubs = || {
+            let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
+            if !model.left_out.is_empty() {
+                bail!("{}: routines are left out because of the errors above", file.display());
             }
-            Ok(())
+            let context = codegen::Context { model, sources: &compilation.sources, file, runtime: &self.runtime };
+            match side {
+                Side::Server => codegen::server::generate(&context),
+                _ => codegen::user::generate(&context),
+            }
+        };
+        (compilation.report(), stubs())
+    }
+
+    /// Where the stubs of one side of a file go in the directory `output`.
+    fn place(&self, output: &Path, file: &Path, side: Side) -> PathBuf {
+        let side = if matches!(side, Side::Server) { "server" } else { "user" };
+        let stem = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+        output.join(format!("{stem}.{side}.rs"))
+    }
+
+    fn run(&self) -> anyhow::Result<()> {
+        self.input.only_lp64("stubs")?;
+        let options = self.input.options();
+        let files = self.input.files.iter();
+        let jobs: Vec<(&Path, Side)> =
+            files.flat_map(|file| self.sides().iter().map(|side| (file.as_path(), *side))).collect();
+        let made = in_parallel(&jobs, |(file, side)| self.stubs(&options, file, *side));
+        // Both sides report the same.
+        made.iter().step_by(self.sides().len()).for_each(|(report, _)| eprint!("{report}"));
+        let texts = made.into_iter().map(|(_, text)| text).collect::<anyhow::Result<Vec<_>>>()?;
+        match (&self.output, self.side) {
+            (None, _) => print(&texts.concat()),
+            (Some(path), Side::User | Side::Server) => self.put(path, &texts.concat()),
+            (Some(directory), Side::Both) => {
+                let places: Vec<_> = jobs.iter().map(|(file, side)| self.place(directory, file, *side)).collect();
+                if let Some(twice) = (1..places.len()).find(|index| places[..*index].contains(&places[*index])) {
+                    bail!("two of the files would be written as {}", places[twice].display());
+                }
+                places.iter().zip(&texts).try_for_each(|(place, text)| self.put(place, text))
+            }
         }
-        Some(path) => write(path, text.as_bytes()),
+    }
+
+    /// Writes a file, or checks that it is what would be written.
+    fn put(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+        if !self.check {
+            return write(path, text.as_bytes());
+        }
+        let found = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if found != text {
+            bail!("{} is not what its .defs generate; run gen without --check", path.display());
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Generated code as a person writes it: short names and `use` lines in place of full paths.
 //!
-//! The generators name what is in the runtime crate by the path `mig_runtime::module::Name`. Here this becomes `Name`, with a
+//! The generators name what is in the runtime crate by the path `@::module::Name`. Here this becomes `Name`, with a
 //! `use` line, or `module::Name` where the file has something else of that name, or where it is a function.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +8,11 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use proc_macro2::{Group, Ident, Punct, Spacing, TokenStream, TokenTree};
+use quote::{TokenStreamExt, quote};
 
-/// What the generators call the runtime crate.
-pub(super) const RUNTIME: &str = "mig_runtime";
+/// What the generators call the runtime crate: nothing that is in generated code, and cheaper to copy than a name.
+const RUNTIME: char = '@';
 
 /// The names that a file uses of the runtime crate.
 #[derive(Debug, Default)]
@@ -31,49 +31,42 @@ impl Imports {
 
     /// The path to the runtime crate, as the generators write it.
     pub(super) fn runtime() -> TokenStream {
-        let name = format_ident!("{RUNTIME}");
-        quote!(#name)
+        TokenTree::from(Punct::new(RUNTIME, Spacing::Alone)).into()
     }
 
     /// The tokens with short names.
     pub(super) fn shorten(&mut self, tokens: TokenStream) -> TokenStream {
-        let trees: Vec<TokenTree> = tokens.into_iter().collect();
         let mut short = TokenStream::new();
-        let mut at = 0;
-        while let Some(tree) = trees.get(at) {
+        let mut trees = tokens.into_iter();
+        while let Some(tree) = trees.next() {
             match tree {
                 TokenTree::Group(group) => {
-                    let mut inner = Group::new(group.delimiter(), self.shorten(group.stream()));
-                    inner.set_span(group.span());
-                    short.extend([TokenTree::Group(inner)]);
-                    at += 1;
+                    short.append(Group::new(group.delimiter(), self.shorten(group.stream())));
                 }
-                // mig_runtime :: module :: Name
-                TokenTree::Ident(ident) if ident == RUNTIME => {
-                    if let (Some(TokenTree::Ident(module)), Some(TokenTree::Ident(name))) =
-                        (trees.get(at + 3), trees.get(at + 6))
+                // @ :: module :: Name
+                TokenTree::Punct(punct) if punct.as_char() == RUNTIME => {
+                    if let (Some(TokenTree::Ident(module)), Some(TokenTree::Ident(name))) = (trees.nth(2), trees.nth(2))
                     {
-                        short.extend(self.name(module, name));
+                        self.name(module, name, &mut short);
                     }
-                    at += 7;
                 }
-                other => {
-                    short.extend([other.clone()]);
-                    at += 1;
-                }
+                other => short.append(other),
             }
         }
         short
     }
 
-    fn name(&mut self, module: &Ident, name: &Ident) -> TokenStream {
+    fn name(&mut self, module: Ident, name: Ident, short: &mut TokenStream) {
         let text = name.to_string();
-        if self.taken.contains(&text) || text.starts_with(char::is_lowercase) {
-            self.used.entry(module.to_string()).or_default().insert(String::from("self"));
-            return quote!(#module::#name);
+        let qualified = self.taken.contains(&text) || text.starts_with(char::is_lowercase);
+        let names = self.used.entry(module.to_string()).or_default();
+        if qualified {
+            names.insert(String::from("self"));
+            short.extend(quote!(#module::));
+        } else if !names.contains(&text) {
+            names.insert(text);
         }
-        self.used.entry(module.to_string()).or_default().insert(text);
-        quote!(#name)
+        short.append(name);
     }
 
     /// The `use` lines, for a runtime crate at `path`.
@@ -122,12 +115,13 @@ pub(super) fn prefix<'a>(names: &[&str], arguments: impl IntoIterator<Item = &'a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quote::format_ident;
 
     #[test]
     fn names_are_imported_unless_the_file_has_them() {
         let mut imports = Imports::new([String::from("Item")]);
-        let tokens =
-            quote!(f(mig_runtime::mig::Item, [mig_runtime::port::PortName::NULL], mig_runtime::mig::buffer(1)));
+        let rt = Imports::runtime();
+        let tokens = quote!(f(#rt::mig::Item, [#rt::port::PortName::NULL], #rt::mig::buffer(1)));
         let short = imports.shorten(tokens).to_string();
         assert_eq!(short, quote!(f(mig::Item, [PortName::NULL], mig::buffer(1))).to_string());
         assert_eq!(imports.lines("crate"), "use crate::mig;\nuse crate::port::PortName;\n");
@@ -137,7 +131,8 @@ mod tests {
     fn long_lines_are_wrapped() {
         let mut imports = Imports::default();
         let names: Vec<Ident> = (0..20).map(|number| format_ident!("Name{number:02}")).collect();
-        imports.shorten(quote!(#(mig_runtime::mig::#names),*));
+        let rt = Imports::runtime();
+        imports.shorten(quote!(#(#rt::mig::#names),*));
         let lines = imports.lines("crate");
         assert!(lines.lines().count() == 4 && lines.lines().all(|line| line.len() <= MAX_LINE), "{lines}");
     }

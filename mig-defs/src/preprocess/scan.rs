@@ -65,10 +65,14 @@ pub(super) fn scan_file(sources: &SourceMap, file: u32, diagnostics: &mut Diagno
     let mut line: Vec<Token> = Vec::new();
     let mut at = 0;
     let mut space = false;
-    while at < bytes.len() {
-        let rest = &text[at..];
-        let skipped = white_space(rest);
-        if rest.starts_with('\n') {
+    while let Some(byte) = bytes.get(at) {
+        let skipped = white_space(&bytes[at..]);
+        if skipped > 0 {
+            at += skipped;
+            space = true;
+            continue;
+        }
+        if *byte == b'\n' {
             if !line.is_empty() {
                 lines.push(core::mem::take(&mut line));
             }
@@ -76,11 +80,7 @@ pub(super) fn scan_file(sources: &SourceMap, file: u32, diagnostics: &mut Diagno
             space = false;
             continue;
         }
-        if skipped > 0 {
-            at += skipped;
-            space = true;
-            continue;
-        }
+        let rest = &text[at..];
         if rest.starts_with("/*") {
             let end = rest.find("*/");
             if end.is_none() {
@@ -112,24 +112,26 @@ pub(super) fn scan_file(sources: &SourceMap, file: u32, diagnostics: &mut Diagno
 }
 
 /// Length of the white space or line continuation at the start of `text`.
-fn white_space(text: &str) -> usize {
-    if text.starts_with("\\\n") {
-        return 2;
+fn white_space(text: &[u8]) -> usize {
+    match text {
+        [b'\\', b'\n', ..] => 2,
+        [b'\\', b'\r', b'\n', ..] => 3,
+        _ => count(text, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c')),
     }
-    if text.starts_with("\\\r\n") {
-        return 3;
-    }
-    let end = text.find(|character: char| !matches!(character, ' ' | '\t' | '\r' | '\x0b' | '\x0c'));
-    end.unwrap_or(text.len())
+}
+
+/// How many bytes at the start of `text` are such.
+fn count(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    text.iter().position(|byte| !is(*byte)).unwrap_or(text.len())
 }
 
 fn token_length(text: &str) -> (Kind, usize) {
     let first = text.chars().next().unwrap_or(' ');
-    let word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let word = || count(text.as_bytes(), |byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if first.is_ascii_digit() {
-        (Kind::Number, text.find(|character| !word(character)).unwrap_or(text.len()))
-    } else if word(first) {
-        (Kind::Identifier, text.find(|character| !word(character)).unwrap_or(text.len()))
+        (Kind::Number, word())
+    } else if first.is_ascii_alphabetic() || first == '_' {
+        (Kind::Identifier, word())
     } else if first == '"' {
         let end = text[1..].find(['"', '\n']).map(|end| end + 1);
         let length = end.map_or(text.len(), |end| if text.as_bytes()[end] == b'"' { end + 1 } else { end });
