@@ -1,21 +1,23 @@
 //! From an event to a record in the trace port's queue: the only writer of trace records.
 //!
-//! A record lives in kalloc'ed memory from its first byte, so that almost nothing of it is on the kernel's 4 KiB stack while
-//! the traced call goes on. Functions are kept out of line for the same reason: their frames are gone by then.
+//! A record lives in kalloc'ed memory from its first byte, and so does what is remembered about it until it is queued: almost
+//! nothing of it is on the kernel's 4 KiB stack while the traced call goes on. Functions are kept out of line for the same
+//! reason: their frames are gone by then.
 
-use trace_port::record::{self, Part, Prefix};
-use trace_port::{TRACE_CALL_MSGH_ID, TRACE_RECORD_MSGH_ID};
+use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
+use crate::batch;
 use crate::gnumach::objects::{COMPLEX, PORT_SEND};
-use crate::gnumach::{Kernel, Kmsg, Port, Task, mr, option};
+use crate::gnumach::{Kernel, Kmsg, Note, Task, mr, option};
 use crate::observe::{self, Call};
 use crate::state::{State, Target};
 use crate::transit;
 
 /// `msgh_bits` of a record in transit: complex, and the destination is a send right.
-const RECORD_BITS: u32 = COMPLEX | PORT_SEND;
+pub const RECORD_BITS: u32 = COMPLEX | PORT_SEND;
 
-/// Records that one who must not wait may queue beyond the port's limit before they are dropped.
+/// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
 const QUEUE_CAP: u32 = 64;
 
 /// Where the first record of a message stands.
@@ -28,8 +30,6 @@ pub enum Content {
     Nothing,
     /// The first bytes of a message as the task sees it.
     Seen(Kmsg, u32),
-    /// A message in transit, rights and memory in kernel form, which the caller then has to [`Draft::conceal`].
-    Transit(Kmsg),
     /// So many bytes, a multiple of 8, that the caller writes.
     Reserved(usize),
 }
@@ -37,84 +37,93 @@ pub enum Content {
 /// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
 /// happens, because the call may end the task.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft {
-    kmsg: Kmsg,
-    port: Port,
-    task: Task,
-    /// What records call the task.
-    number: u32,
-    /// Records lost before this one. Taken with it, as nobody will know once the call has ended the task.
-    dropped: u32,
-    /// Records lost in all by then.
-    lost: u32,
-    /// Where the last record stands in the message, and where it ends.
-    part: u32,
-    end: u32,
-    /// Bytes left for a second record.
-    room: u32,
-}
+pub struct Draft(Kmsg);
+
+/// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
+#[must_use]
+#[derive(Debug)]
+pub struct Unconcealed(Draft);
 
 impl Draft {
     /// The message.
-    pub fn kmsg(&self) -> Kmsg {
-        self.kmsg
+    pub fn kmsg(self) -> Kmsg {
+        self.0
     }
 
     /// Whether another record with so many message bytes fits in.
-    pub fn has_room(&self, captured: u32) -> bool {
-        record::part_size(captured as usize) <= self.room as usize
-    }
-
-    /// Makes what the only record shows of a message in transit fit to leave the kernel. On its own, as it is deep.
-    pub fn conceal(&self, kernel: &impl Kernel, state: &State) {
-        let size = kernel.record_read(self.kmsg, record::BODY_TYPE_OFFSET) >> 32;
-        transit::conceal(kernel, state, self.task, self.kmsg, size as usize);
-    }
-
-    fn records(&self) -> u32 {
-        if self.part == FIRST { 1 } else { 2 }
+    pub fn has_room(self, kernel: &impl Kernel, captured: u32) -> bool {
+        kernel.msgh_size(self.0) as usize + record::part_size(captured as usize) <= MAX_BATCH
     }
 }
 
-/// Room for a second record whose message has at most so many bytes.
-pub fn room(message_size: u32) -> usize {
-    record::part_size((message_size as usize).min(record::MAX_CALL_REPLY))
+impl Unconcealed {
+    /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
+    pub fn conceal(self, kernel: &impl Kernel, state: &State) -> Draft {
+        let Draft(kmsg) = self.0;
+        let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
+        transit::conceal(kernel, state, kernel.note(kmsg).task, kmsg, size as usize);
+        self.0
+    }
 }
 
 /// Starts a record of the current thread's call. `None` if the task is not traced, or if there was no memory, which is counted.
 #[inline(never)]
-pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, content: Content, room: usize) -> Option<Draft> {
-    match &state.target(kernel, observe::current_task(kernel)) {
-        Some(target) => draft_for(kernel, state, target, call, content, room),
+pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, content: Content) -> Option<Draft> {
+    let size = record::wire_size(captured(content));
+    match &state.target(kernel, observe::current_task(kernel), size <= MAX_BATCH) {
+        Some(target) => draft_for(kernel, state, target, call, content),
         None => None,
     }
 }
 
+/// The same of a message in transit.
+#[inline(never)]
+pub fn draft_transit(kernel: &impl Kernel, state: &State, call: &Call, message: Kmsg) -> Option<Unconcealed> {
+    draft(kernel, state, call, Content::Seen(message, kernel.msgh_size(message))).map(Unconcealed)
+}
+
 /// The same for any traced task. Consumes the target's right.
 #[inline(never)]
-pub fn draft_for(
+pub fn draft_transit_for(
     kernel: &impl Kernel,
     state: &State,
-    &Target { task, port, number, dropped }: &Target,
+    target: &Target,
     call: &Call,
-    content: Content,
-    room: usize,
-) -> Option<Draft> {
-    let captured = captured(kernel, content);
-    let size = record::wire_size(captured);
-    // Made where the caller wants it, so that it is not on the stack twice.
-    let mut made = None;
-    let Some(kmsg) = kernel.record_alloc(size + room) else {
-        kernel.ipc_port_release_send(port);
-        drop_records(kernel, state, task, dropped, 1);
-        return made;
+    message: Kmsg,
+) -> Option<Unconcealed> {
+    draft_for(kernel, state, target, call, Content::Seen(message, kernel.msgh_size(message))).map(Unconcealed)
+}
+
+#[inline(never)]
+fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, call: &Call, content: Content) -> Option<Draft> {
+    let size = record::wire_size(captured(content)) as u32;
+    let kmsg = match target.spare {
+        Some(spare) => spare,
+        None => fresh(kernel, state, target, size as usize)?,
     };
-    let task_right = kernel.task_send_right(task).0 as u64;
+    kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
+        prefix.size = size.into();
+        prefix.id = TRACE_RECORD_MSGH_ID.into();
+    });
+    kernel.set_note(kmsg, Note { task: target.task, part: FIRST, lost: state.lost() });
+    write(kernel, state, kmsg, Numbers { part: FIRST, task: target.number, dropped: target.dropped }, call, content);
+    Some(Draft(kmsg))
+}
+
+/// New memory for a record, with the rights that every message to the trace port has. Consumes the target's right.
+#[inline(never)]
+fn fresh(kernel: &impl Kernel, state: &State, target: &Target, size: usize) -> Option<Kmsg> {
+    let Some(kmsg) = kernel.record_alloc(size) else {
+        kernel.ipc_port_release_send(target.port);
+        drop_records(kernel, state, target.task, target.dropped, 1);
+        return None;
+    };
+    let task_right = kernel.task_send_right(target.task).0 as u64;
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         *prefix = Prefix {
             bits: RECORD_BITS.into(),
-            size: (size as u32).into(),
-            remote_port: (port.0 as u64).into(),
+            size: 0.into(),
+            remote_port: (target.port.0 as u64).into(),
             local_port: 0.into(),
             seqno: 0.into(),
             id: TRACE_RECORD_MSGH_ID.into(),
@@ -122,63 +131,59 @@ pub fn draft_for(
             task: task_right.into(),
         };
     });
-    made = Some(Draft {
-        kmsg,
-        port,
-        task,
-        number,
-        dropped,
-        lost: state.lost(),
-        part: FIRST,
-        end: size as u32,
-        room: room as u32,
-    });
-    if let Some(draft) = &made {
-        write(kernel, state, draft, call, content, captured);
-    }
-    made
+    Some(kmsg)
 }
 
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
-pub fn add(kernel: &impl Kernel, state: &State, draft: &mut Draft, call: &Call, content: Content) {
-    let captured = captured(kernel, content);
-    draft.part = draft.end;
-    draft.end += record::part_size(captured) as u32;
-    draft.room = 0;
-    let end = draft.end;
-    kernel.record_part(draft.kmsg, 0, |prefix: &mut Prefix| {
+pub fn add(kernel: &impl Kernel, state: &State, Draft(kmsg): Draft, call: &Call, content: Content) {
+    let note = kernel.note(kmsg);
+    let part = kernel.msgh_size(kmsg);
+    let end = part + record::part_size(captured(content)) as u32;
+    kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         prefix.size = end.into();
-        prefix.id = TRACE_CALL_MSGH_ID.into();
+        prefix.id = TRACE_RECORDS_MSGH_ID.into();
     });
-    write(kernel, state, draft, call, content, captured);
+    let mut task = 0;
+    kernel.record_part(kmsg, note.part as usize, |first: &mut Part| {
+        first.header_type = record::records_type(end).into();
+        task = first.header.task.get();
+    });
+    kernel.set_note(kmsg, Note { part, ..note });
+    write(kernel, state, kmsg, Numbers { part, task, dropped: 0 }, call, content);
 }
 
-/// Writes all of a draft's last record but its outcome.
-fn write(kernel: &impl Kernel, state: &State, draft: &Draft, call: &Call, content: Content, captured: usize) {
-    let (kmsg, part) = (draft.kmsg, draft.part as usize);
-    let body = part + size_of::<Part>();
+/// What a record says that is neither of the call nor of the message.
+struct Numbers {
+    /// Where it stands.
+    part: u32,
+    task: u32,
+    dropped: u32,
+}
+
+/// Writes all of a message's last record but its outcome.
+fn write(kernel: &impl Kernel, state: &State, kmsg: Kmsg, numbers: Numbers, call: &Call, content: Content) {
+    let (captured, part) = (captured(content), numbers.part as usize);
     // Before the last word is overwritten by the message's own end, it is the padding.
     if !captured.is_multiple_of(8) {
-        kernel.record_write(kmsg, draft.end as usize - 8, &[0; 8]);
+        kernel.record_write(kmsg, part + record::part_size(captured) - 8, &[0; 8]);
     }
-    match content {
-        Content::Nothing | Content::Reserved(_) => {}
-        Content::Seen(source, _) | Content::Transit(source) => kernel.record_copy(kmsg, body, source, captured),
+    if let Content::Seen(source, _) = content {
+        kernel.record_copy(kmsg, part + size_of::<Part>(), source, 0, captured);
     }
     let (sequence, time) = (state.next_sequence(), kernel.time());
     kernel.record_part(kmsg, part, |part: &mut Part| {
+        // The first record's is overwritten where others follow.
         part.header_type = record::HEADER_TYPE.into();
         part.body_type = record::body_type(captured as u32).into();
-        part.header = observe::header(call, draft.number, captured as u32, sequence, time);
+        part.header = observe::header(call, (numbers.task, numbers.dropped), captured as u32, sequence, time);
     });
 }
 
-fn captured(kernel: &impl Kernel, content: Content) -> usize {
+fn captured(content: Content) -> usize {
     let size = match content {
         Content::Nothing => 0,
         Content::Seen(_, size) => size as usize,
-        Content::Transit(kmsg) => kernel.msgh_size(kmsg) as usize,
         Content::Reserved(size) => size,
     };
     size.min(record::MAX_BODY)
@@ -186,8 +191,8 @@ fn captured(kernel: &impl Kernel, content: Content) -> usize {
 
 /// Writes the outcome of a draft's last record.
 #[inline]
-pub fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32, correlation: u64) {
-    kernel.record_part(draft.kmsg, draft.part as usize, |part: &mut Part| {
+pub fn settle(kernel: &impl Kernel, Draft(kmsg): Draft, retval: u32, correlation: u64) {
+    kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| {
         part.header.retval = retval.into();
         part.header.correlation = correlation.into();
     });
@@ -195,58 +200,75 @@ pub fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32, correlation: u64
 
 /// Writes the outcome and queues the message.
 #[inline(never)]
-pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<&Draft>, retval: u32, correlation: u64) {
+pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
     let Some(draft) = draft else { return };
     settle(kernel, draft, retval, correlation);
     queue(kernel, state, draft);
 }
 
-/// Queues a message whose records are settled. Waits for the tracer only in the traced task's own live thread.
+/// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a
+/// message of its own. Waits for the tracer only in the traced task's own live thread.
 #[inline(never)]
-pub fn queue(kernel: &impl Kernel, state: &State, draft: &Draft) {
-    let mut dropped = draft.dropped;
-    if state.lost() != draft.lost {
-        dropped = dropped.saturating_add(state.take_dropped(kernel.task_entry(draft.task), draft.task));
+fn queue(kernel: &impl Kernel, state: &State, Draft(kmsg): Draft) {
+    let Note { task, lost, .. } = kernel.note(kmsg);
+    if state.lost() != lost {
+        let more = state.take_dropped(kernel.task_entry(task), task);
+        kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| {
+            first.header.dropped = first.header.dropped.get().saturating_add(more).into();
+        });
     }
-    if dropped != 0 {
-        kernel.record_part(draft.kmsg, FIRST as usize, |part: &mut Part| part.header.dropped = dropped.into());
-    }
-    let sender = observe::current_task(kernel);
-    let (queued, how) = if draft.task == sender && !kernel.thread_is_halting(kernel.current_thread()) {
-        if kernel.port_is_full(draft.port) {
-            return wait(kernel, state, draft, dropped);
+    if batch::append(kernel, kmsg) {
+        if !state.keep_spare(kernel, task, kmsg) {
+            kernel.ipc_kmsg_destroy(kmsg);
         }
-        (kernel.port_is_active(draft.port), 0)
-    } else if kernel.port_msgcount(draft.port) < QUEUE_CAP {
-        (kernel.port_is_active(draft.port), option::SEND_ALWAYS)
+        return;
+    }
+    let port = kernel.remote_port(kmsg);
+    let (queued, how) = if task == observe::current_task(kernel) && !kernel.thread_is_halting(kernel.current_thread()) {
+        if kernel.port_is_full(port) {
+            return wait(kernel, state, kmsg, task);
+        }
+        (kernel.port_is_active(port), 0)
+    } else if kernel.port_msgcount(port) < QUEUE_CAP {
+        (kernel.port_is_active(port), option::SEND_ALWAYS)
     } else {
         (false, option::SEND_TIMEOUT)
     };
-    let result = kernel.ipc_mqueue_send(draft.kmsg, how, 0);
-    sent(kernel, state, draft, dropped, (result, queued));
+    let result = kernel.ipc_mqueue_send(kmsg, how, 0);
+    sent(kernel, state, kmsg, task, (result, queued));
 }
 
 /// Queues a message once the tracer has made room. A right of its own tells afterwards whether the port has died meanwhile,
 /// in which case the kernel has destroyed the message without counting it.
 #[cold]
 #[inline(never)]
-fn wait(kernel: &impl Kernel, state: &State, draft: &Draft, dropped: u32) {
-    let port = kernel.ipc_port_copy_send(draft.port);
-    let result = kernel.ipc_mqueue_send(draft.kmsg, 0, 0);
+fn wait(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task) {
+    let port = kernel.ipc_port_copy_send(kernel.remote_port(kmsg));
+    let result = kernel.ipc_mqueue_send(kmsg, 0, 0);
     let queued = port.is_valid() && kernel.port_is_active(port);
     if port.is_valid() {
         kernel.ipc_port_release_send(port);
     }
-    sent(kernel, state, draft, dropped, (result, queued));
+    sent(kernel, state, kmsg, task, (result, queued));
 }
 
-fn sent(kernel: &impl Kernel, state: &State, draft: &Draft, dropped: u32, (result, queued): (u32, bool)) {
+fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task, (result, queued): (u32, bool)) {
     if result != mr::SUCCESS {
-        kernel.ipc_kmsg_destroy(draft.kmsg);
-        drop_records(kernel, state, draft.task, dropped, draft.records());
+        lose(kernel, state, kmsg, task);
     } else if queued {
         kernel.uncount_sent(observe::current_task(kernel));
     }
+}
+
+/// Counts the records of a message that could not be queued, and those they were to tell of.
+#[cold]
+#[inline(never)]
+fn lose(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task) {
+    let records = if kernel.note(kmsg).part == FIRST { 1 } else { 2 };
+    let mut carried = 0;
+    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
+    kernel.ipc_kmsg_destroy(kmsg);
+    drop_records(kernel, state, task, carried, records);
 }
 
 #[cold]

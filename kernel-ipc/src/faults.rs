@@ -51,6 +51,11 @@ impl Faults {
         Some(0)
     }
 
+    /// Whether the next one fails.
+    pub fn is_next(&self, kind: Kind) -> bool {
+        self.due.get(kind as usize).is_some_and(|due| due.load(Relaxed) == 1)
+    }
+
     /// Whether this one fails.
     pub fn strikes(&self, kind: Kind) -> bool {
         let Some(due) = self.due.get(kind as usize) else { return false };

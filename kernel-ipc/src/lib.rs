@@ -17,6 +17,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod batch;
 pub mod clock;
 pub mod emit;
 #[cfg(target_os = "none")]

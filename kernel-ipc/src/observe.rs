@@ -36,7 +36,8 @@ impl Call {
 }
 
 /// The header of a record, but for what is known only afterwards.
-pub fn header(call: &Call, task: u32, captured_size: u32, sequence: u64, time: u64) -> RecordHeader {
+#[inline]
+pub fn header(call: &Call, (task, dropped): (u32, u32), captured_size: u32, sequence: u64, time: u64) -> RecordHeader {
     RecordHeader {
         version: record::VERSION.into(),
         direction: call.direction as u8,
@@ -49,7 +50,7 @@ pub fn header(call: &Call, task: u32, captured_size: u32, sequence: u64, time: u
         time: time.into(),
         message_size: call.message_size.into(),
         captured_size: captured_size.into(),
-        dropped: 0.into(),
+        dropped: dropped.into(),
         rcv_name: call.rcv_name.into(),
         time_out: call.time_out.into(),
         notify: call.notify.into(),

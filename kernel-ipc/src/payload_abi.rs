@@ -5,7 +5,7 @@
 //! commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -211,6 +211,10 @@ slots! {
     port_messages_kmsgs = member("ipc_port", "ip_target.ipt_messages.imq_messages.ikmq_base");
     /// `port->ip_target.ipt_messages.imq_threads`: the first receiver.
     port_messages_threads = member("ipc_port", "ip_target.ipt_messages.imq_threads.ithq_base");
+    /// `pset->ips_target.ipt_messages.imq_lock_data`.
+    pset_messages_lock = lock("ipc_pset", "ips_target.ipt_messages.imq_lock_data");
+    /// `pset->ips_target.ipt_messages.imq_messages`: the first message.
+    pset_messages_kmsgs = member("ipc_pset", "ips_target.ipt_messages.imq_messages.ikmq_base");
     /// `port->ip_qlimit`.
     port_qlimit = member("ipc_port", "ip_qlimit");
     /// `port->ip_msgcount`.
@@ -225,6 +229,10 @@ slots! {
     kmsg_marequest = member("ipc_kmsg", "ikm_marequest");
     /// `kmsg->ikm_header`.
     kmsg_header = member("ipc_kmsg", "ikm_header");
+    /// `kmsg->ikm_next`.
+    kmsg_next = member("ipc_kmsg", "ikm_next");
+    /// `kmsg->ikm_prev`.
+    kmsg_prev = member("ipc_kmsg", "ikm_prev");
 }
 
 /// Symbols that the instrumenter defines for the link, because instructions have the values of slots in them: every slot's

@@ -2,10 +2,12 @@
 //!
 //! Lock order on kernels for several processors: kernel code holds no lock when it calls a hook. The payload takes `table`,
 //! and inside it only a port's `ip_lock` (in `ipc_port_copy_send`, which neither blocks nor calls on); `transit` alone;
-//! `task_lock`, inside it a thread's `thread_lock` at splsched, as the kernel does; an `ip_lock` alone. No lock of the
+//! `task_lock`, inside it a thread's `thread_lock` at splsched, as the kernel does; an `ip_lock`, and inside it the `imq_lock` of
+//! the port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the
 //! payload is held across anything else of the kernel. All are taken at spl0 by code that is not preempted; no interrupt
 //! handler takes them. A task's number in the table, kept in the task, changes only under `table`.
 
+use core::num::{NonZeroU32, NonZeroUsize};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::mutex::SpinMutex;
@@ -23,12 +25,20 @@ const IN_TRANSIT: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     task: Task,
-    /// What records call the task.
-    number: u32,
+    /// What records call the task. Not 0, so that an entry takes no more room where there may be none.
+    number: NonZeroU32,
     /// A send right of ours.
     port: Port,
     /// Records lost since the last one that reached the port.
     dropped: u32,
+    /// A kmsg for the next record, which has rights of its own to the port and the task.
+    spare: Option<NonZeroUsize>,
+}
+
+impl Entry {
+    fn take_spare(&mut self) -> Option<Kmsg> {
+        self.spare.take().map(|spare| Kmsg(spare.get()))
+    }
 }
 
 /// All traced tasks.
@@ -66,12 +76,43 @@ pub struct Full;
 pub struct Target {
     /// The task, which the caller keeps alive.
     pub task: Task,
-    /// A send right to its trace port; whoever holds this owns it.
+    /// A send right to its trace port; whoever holds this owns it, unless there is a spare.
     pub port: Port,
+    /// A kmsg from `record_alloc` for a message of up to `record::MAX_BATCH`, addressed to the trace port and with the right to the task; the
+    /// owner's, too.
+    pub spare: Option<Kmsg>,
     /// What records call the task.
     pub number: u32,
     /// Records lost since the last one, which the next one is to tell of.
     pub dropped: u32,
+}
+
+/// What an entry leaves behind.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    port: Port,
+    spare: Option<Kmsg>,
+}
+
+impl Released {
+    const NOTHING: Self = Self { port: Port::NULL, spare: None };
+
+    /// Gives back all but the right to the port, which stays somebody else's.
+    pub fn release_all_but_port(self, kernel: &impl Kernel) {
+        Self { port: Port::NULL, ..self }.release(kernel);
+    }
+
+    /// Gives it back. Nothing may be locked.
+    #[inline(never)]
+    pub fn release(self, kernel: &impl Kernel) {
+        if let Some(spare) = self.spare {
+            kernel.ipc_kmsg_destroy(spare);
+        }
+        if self.port.is_valid() {
+            kernel.ipc_port_release_send(self.port);
+        }
+    }
 }
 
 /// What a task's records go to.
@@ -81,8 +122,8 @@ pub enum TracePort {
     None,
     /// A live port: a right of the caller's.
     Live(Port),
-    /// Nothing any more: the table's right to a dead port, which the caller releases.
-    Dead(Port),
+    /// Nothing any more: what belonged to a dead port, which the caller releases.
+    Dead(Released),
 }
 
 impl State {
@@ -109,19 +150,20 @@ impl State {
         self.traced.load(Relaxed) != 0
     }
 
-    /// Sets or replaces a task's trace port. Returns the right that was replaced.
+    /// Sets or replaces a task's trace port. Returns what was replaced, for the caller to release.
     ///
     /// # Errors
     /// [`Full`] when [`CAPACITY`] tasks are traced; `port` is still the caller's then.
-    pub fn set(&self, kernel: &impl Kernel, task: Task, port: Port) -> Result<Port, Full> {
+    pub fn set(&self, kernel: &impl Kernel, task: Task, port: Port) -> Result<Released, Full> {
         let mut table = self.table.lock();
         if let Some(entry) = table.find(kernel.task_entry(task), task) {
-            let old = core::mem::replace(&mut entry.port, port);
+            let old = Released { spare: entry.take_spare(), port: core::mem::replace(&mut entry.port, port) };
             entry.dropped = 0;
             return Ok(old);
         }
         let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
-        let entry = Some(Entry { task, number, port, dropped: 0 });
+        let number = NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX);
+        let entry = Some(Entry { task, number, port, dropped: 0, spare: None });
         let index = match table.entries.iter().position(Option::is_none) {
             Some(free) => {
                 if let Some(slot) = table.entries.get_mut(free) {
@@ -139,17 +181,20 @@ impl State {
         if self.traced.fetch_add(1, Relaxed) == 0 {
             kernel.watch(true);
         }
-        Ok(Port::NULL)
+        Ok(Released::NOTHING)
     }
 
-    /// Ends the tracing of a task; returns its right, which the caller releases.
-    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Option<Port> {
+    /// Ends the tracing of a task; returns what its entry had, for the caller to release.
+    #[inline(never)]
+    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Option<Released> {
         self.take(kernel, &mut self.table.lock(), task)
     }
 
-    fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<Port> {
+    #[inline(never)]
+    fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<Released> {
         let known = kernel.task_entry(task);
-        let port = table.find(known, task)?.port;
+        let entry = table.find(known, task)?;
+        let released = Released { spare: entry.take_spare(), port: entry.port };
         if let Some(slot) = table.entries.get_mut((known - 1) as usize) {
             *slot = None;
         }
@@ -157,7 +202,7 @@ impl State {
         if self.traced.fetch_sub(1, Relaxed) == 1 {
             kernel.watch(false);
         }
-        Some(port)
+        Some(released)
     }
 
     /// Whether this is the trace port of any task.
@@ -167,13 +212,13 @@ impl State {
 
     /// What records call a task, or nothing if it is not traced.
     pub fn number(&self, known: u32, task: Task) -> Option<u32> {
-        self.table.lock().find(known, task).map(|entry| entry.number)
+        self.table.lock().find(known, task).map(|entry| entry.number.get())
     }
 
-    /// What an event of a traced task goes to, with a new right. Tracing ends here once the port is dead, and a task that
-    /// receives from its own trace port is left alone.
+    /// What an event of a traced task goes to, with a new right or the spare kmsg, if the caller can use it. Tracing ends here once
+    /// the port is dead, and a task that receives from its own trace port is left alone.
     #[inline(never)]
-    pub fn target(&self, kernel: &impl Kernel, task: Task) -> Option<Target> {
+    pub fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target> {
         let known = kernel.task_entry(task);
         if known == 0 {
             return None;
@@ -183,15 +228,30 @@ impl State {
         if kernel.port_is_received_in(entry.port, kernel.task_space(task)) {
             return None;
         }
+        let spare = if with_spare && kernel.port_is_active(entry.port) { entry.take_spare() } else { None };
         // Under the lock, because whoever replaces the port releases our right to it.
-        let port = kernel.ipc_port_copy_send(entry.port);
+        let port = if spare.is_some() { entry.port } else { kernel.ipc_port_copy_send(entry.port) };
         if port.is_valid() {
-            return Some(Target { task, port, number: entry.number, dropped: core::mem::take(&mut entry.dropped) });
+            let (number, dropped) = (entry.number.get(), core::mem::take(&mut entry.dropped));
+            return Some(Target { task, port, spare, number, dropped });
         }
         let dead = self.take(kernel, &mut table, task);
         drop(table);
-        kernel.ipc_port_release_send(dead?);
+        dead?.release(kernel);
         None
+    }
+
+    /// Keeps a kmsg of `record_alloc` for the task's next record if it goes to the task's trace port and there is none yet.
+    #[inline(never)]
+    pub fn keep_spare(&self, kernel: &impl Kernel, task: Task, kmsg: Kmsg) -> bool {
+        let mut table = self.table.lock();
+        let Some(entry) = table.find(kernel.task_entry(task), task) else { return false };
+        // One that was put behind another is small, so that all of them serve for small ones.
+        let keep = entry.spare.is_none() && entry.port == kernel.remote_port(kmsg);
+        if keep {
+            entry.spare = NonZeroUsize::new(kmsg.0);
+        }
+        keep
     }
 
     /// A new right to a task's trace port. Tracing ends here once the port is dead.

@@ -84,6 +84,7 @@ fn put(kernel: &impl Kernel, record: Kmsg, offset: usize, value: u64) {
     kernel.record_write(record, BODY_OFFSET + offset, &value.to_le_bytes());
 }
 
+#[inline(never)]
 fn clear(kernel: &impl Kernel, record: Kmsg, offset: usize, size: usize) {
     for index in 0..size {
         kernel.record_write(record, BODY_OFFSET + offset + index, &[0]);

@@ -62,14 +62,24 @@ S_trace_record (mach_port_t trace_port, mach_port_t task, trace_header_t header,
   return MIG_NO_REPLY;
 }
 
-/* Called by the stock server stub for both records of a call of the kernel. */
+/* Called by the stock server stub for several records of one task. */
 kern_return_t
-S_trace_call (mach_port_t trace_port, mach_port_t task, trace_header_t header, trace_message_t message,
-	      mach_msg_type_number_t size, trace_header_t reply_header, trace_message_t reply,
-	      mach_msg_type_number_t reply_size)
+S_trace_records (mach_port_t trace_port, mach_port_t task, trace_message_t records, mach_msg_type_number_t size)
 {
-  show (header, message, size);
-  show (reply_header, reply, reply_size);
+  const char *p = records, *end = records + size;
+
+  while (end - p >= (long) (sizeof (trace_header_t) + 8))
+    {
+      const trace_header_t *header = (const trace_header_t *) p;
+
+      if (header->captured_size > end - TRACE_MESSAGE (p))
+	{
+	  say ("BAD RECORDS\n");
+	  break;
+	}
+      show (*header, TRACE_MESSAGE (p), header->captured_size);
+      p = TRACE_NEXT (p);
+    }
   return MIG_NO_REPLY;
 }
 

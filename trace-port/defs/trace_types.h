@@ -7,7 +7,7 @@
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
 
-#define TRACE_VERSION		2
+#define TRACE_VERSION		3
 
 #define TRACE_SEND		0
 #define TRACE_RECEIVE		1
@@ -41,5 +41,9 @@ typedef struct {
 _Static_assert (sizeof (trace_header_t) == 72, "trace_header_t is 72 bytes on the wire");
 
 typedef const char *trace_message_t;
+
+/* In a trace_records: where the message of the record at p stands, and where the next record does. */
+#define TRACE_MESSAGE(p)	((p) + sizeof (trace_header_t) + 8)
+#define TRACE_NEXT(p)		(TRACE_MESSAGE (p) + ((((const trace_header_t *) (p))->captured_size + 7) & ~7u) + 8)
 
 #endif

@@ -17,7 +17,7 @@ pub mod event;
 pub mod record;
 
 pub use event::{Direction, EventKind};
-pub use record::{Record, RecordError, RecordHeader};
+pub use record::{Record, RecordError, RecordHeader, Records};
 
 /// Special port `which` of `task_get_special_port`/`task_set_special_port` that names a task's trace port.
 ///
@@ -28,10 +28,10 @@ pub const TASK_TRACE_PORT: u32 = 5;
 /// `msgh_id` of `trace_record` (trace-port/defs/trace.defs): one record.
 pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
 
-/// `msgh_id` of `trace_call`: the records of both halves of one `mach_msg`.
-pub const TRACE_CALL_MSGH_ID: u32 = 5001;
+/// `msgh_id` of `trace_records`: several records of one task.
+pub const TRACE_RECORDS_MSGH_ID: u32 = 5001;
 
 /// Whether a message with this `msgh_id` that comes to a trace port holds records.
 pub const fn is_record(msgh_id: u32) -> bool {
-    matches!(msgh_id, TRACE_RECORD_MSGH_ID | TRACE_CALL_MSGH_ID)
+    matches!(msgh_id, TRACE_RECORD_MSGH_ID | TRACE_RECORDS_MSGH_ID)
 }

@@ -11,17 +11,29 @@
 //!    136      n  the message as the traced task sees it, zero padded to a multiple of 8
 //! ```
 //!
-//! A `mach_msg` that sends a request to the kernel and receives the reply at once makes one message of both records, a
-//! `trace_call` with msgh_id 5001, in which 48 to the end comes twice: first for the request, then for the reply.
+//! Several records of one task may come in one message: those of a call that the kernel answers at once, and those that a tracer
+//! finds when it has not received for a while. It then is a `trace_records` with msgh_id 5001, in which all after the task's right
+//! is one array of bytes. The first record's header has the array's descriptor before it, each further one a word without meaning:
+//!
+//! ```text
+//!     48      8  type descriptor: n x CHAR, all that follows
+//!     56     72  RecordHeader
+//!    128      8  as in a trace_record
+//!    136      m  the message, zero padded to a multiple of 8
+//!             8  any value
+//!            72  the next RecordHeader
+//!             8  as in a trace_record
+//!                ... to the end
+//! ```
 
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::event::{Direction, EventKind};
-use crate::{TRACE_CALL_MSGH_ID, TRACE_RECORD_MSGH_ID};
+use crate::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Most message bytes a record carries; a longer message is cut here and [`RecordHeader::message_size`] tells its size.
 pub const MAX_BODY: usize = 128 * 1024;
@@ -33,8 +45,12 @@ pub const SENDER_IS_TRACER: u32 = u32::MAX;
 /// number of a port: the same for one port throughout the trace.
 pub const PORT_NUMBER: u32 = 0x8000_0000;
 
-/// Most bytes of a reply that shares a message with its request.
-pub const MAX_CALL_REPLY: usize = 1024;
+/// Most bytes of a `trace_records` message. A message to which no record can be added any more is at least this large less
+/// the record's own size.
+pub const MAX_BATCH: usize = 2008;
+
+/// Most bytes of records in a `trace_records`.
+pub const MAX_RECORDS: usize = MAX_BATCH - HEADER_OFFSET;
 
 /// Where the type descriptor of the task right stands.
 pub const TASK_TYPE_OFFSET: usize = 32;
@@ -49,9 +65,6 @@ pub const BODY_TYPE_OFFSET: usize = HEADER_OFFSET + size_of::<RecordHeader>();
 /// Where the message bytes start.
 pub const BODY_OFFSET: usize = BODY_TYPE_OFFSET + 8;
 
-/// Where the first record's [`RecordHeader::dropped`] stands.
-pub const DROPPED_OFFSET: usize = HEADER_OFFSET + core::mem::offset_of!(RecordHeader, dropped);
-
 /// `mach_msg_type_t` of one inline send right.
 pub const TASK_TYPE: u64 = 0x0000_0001_2000_4011;
 /// `mach_msg_type_t` of the header: 9 inline 64-bit integers.
@@ -59,6 +72,9 @@ pub const HEADER_TYPE: u64 = 0x0000_0009_2000_400b;
 /// `mach_msg_type_t` of the message bytes without their count, which stands in the upper 32 bits. The longform bit has no
 /// meaning to a 64-bit kernel, but the stock MIG sets and checks it for arrays this large.
 pub const BODY_TYPE: u64 = 0x6000_0808;
+
+/// `mach_msg_type_t` of the bytes of a `trace_records` without their count, which stands in the upper 32 bits.
+pub const RECORDS_TYPE: u64 = 0x2000_0808;
 
 /// What the kernel says about a message. All fields little-endian.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
@@ -152,6 +168,11 @@ pub const fn part_size(captured: usize) -> usize {
     size_of::<Part>() + captured.next_multiple_of(8)
 }
 
+/// The descriptor of all that follows it in a `trace_records` of so many bytes.
+pub const fn records_type(message_size: u32) -> u64 {
+    RECORDS_TYPE | (message_size as u64).saturating_sub(HEADER_OFFSET as u64) << 32
+}
+
 /// The descriptor of `captured` message bytes.
 pub const fn body_type(captured: u32) -> u64 {
     BODY_TYPE | (captured as u64) << 32
@@ -226,7 +247,7 @@ impl core::fmt::Display for RecordError {
             Self::WrongId { found } => {
                 write!(
                     f,
-                    "not a trace record: expected msgh_id {TRACE_RECORD_MSGH_ID} or {TRACE_CALL_MSGH_ID}, found {found}"
+                    "not a trace record: expected msgh_id {TRACE_RECORD_MSGH_ID} or {TRACE_RECORDS_MSGH_ID}, found {found}"
                 )
             }
             Self::WrongType { item, offset, expected, found } => write!(
@@ -251,35 +272,15 @@ impl<'a> Record<'a> {
     /// Any [`RecordError`]; bytes beyond the record's own size are ignored, as a receive buffer is larger than what
     /// it holds.
     pub fn parse(message: &'a [u8]) -> Result<Self, RecordError> {
-        match Self::parse_all(message)? {
-            (only, None) => Ok(only),
-            (_, Some(_)) => Err(RecordError::WrongId { found: TRACE_CALL_MSGH_ID }),
+        match Records::parse(message)? {
+            Records { is_array: true, .. } => Err(RecordError::WrongId { found: TRACE_RECORDS_MSGH_ID }),
+            Records { task, .. } => Self::part(message, size_of::<Prefix>(), task),
         }
-    }
-
-    /// Takes a received message of a trace port apart: a record, and the one that follows it in a `trace_call`.
-    ///
-    /// # Errors
-    /// As of [`Self::parse`].
-    pub fn parse_all(message: &'a [u8]) -> Result<(Self, Option<Self>), RecordError> {
-        let found = read_u32(message, "msgh_id", 28)?;
-        if !crate::is_record(found) {
-            return Err(RecordError::WrongId { found });
-        }
-        expect_type(message, "task", TASK_TYPE_OFFSET, TASK_TYPE)?;
-        let task = read_u32(message, "task", TASK_OFFSET)?;
-        let first = Self::part(message, size_of::<Prefix>(), task)?;
-        if found != TRACE_CALL_MSGH_ID {
-            return Ok((first, None));
-        }
-        let second = Self::part(message, wire_size(first.message.len()), task)?;
-        Ok((first, Some(second)))
     }
 
     fn part(message: &'a [u8], offset: usize, task: u32) -> Result<Self, RecordError> {
         let header_offset = offset + size_of::<u64>();
         let body_offset = offset + size_of::<Part>();
-        expect_type(message, "header", offset, HEADER_TYPE)?;
         let version = u16::from_le_bytes(read(message, "version", header_offset)?);
         if version != VERSION {
             return Err(RecordError::WrongVersion { found: version });
@@ -297,6 +298,65 @@ impl<'a> Record<'a> {
         expect_type(message, "message", body_offset - size_of::<u64>(), body_type(captured))?;
         let message = slice(message, "message", body_offset, captured as usize)?;
         Ok(Self { task, header, direction, kind, message })
+    }
+}
+
+/// The records of one received message, in the order of their events. After an error there is no further one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Records<'a> {
+    /// The name that came with the message: see [`Record::task`].
+    pub task: u32,
+    is_array: bool,
+    /// The message up to the end of the last record.
+    message: &'a [u8],
+    /// Where the next record stands, or the end.
+    next: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Takes a received message of a trace port apart, which is a `trace_record` or a `trace_records`.
+    ///
+    /// # Errors
+    /// A [`RecordError`] about what comes before the first record.
+    pub fn parse(message: &'a [u8]) -> Result<Self, RecordError> {
+        let found = read_u32(message, "msgh_id", 28)?;
+        if !crate::is_record(found) {
+            return Err(RecordError::WrongId { found });
+        }
+        expect_type(message, "task", TASK_TYPE_OFFSET, TASK_TYPE)?;
+        let task = read_u32(message, "task", TASK_OFFSET)?;
+        let next = size_of::<Prefix>();
+        let is_array = found == TRACE_RECORDS_MSGH_ID;
+        if !is_array {
+            expect_type(message, "header", HEADER_TYPE_OFFSET, HEADER_TYPE)?;
+            return Ok(Self { task, is_array, message, next });
+        }
+        let descriptor = u64::from_le_bytes(read(message, "records", HEADER_TYPE_OFFSET)?);
+        let size = (descriptor >> 32) as usize;
+        let expected = RECORDS_TYPE | descriptor & !0xffff_ffff;
+        expect_type(message, "records", HEADER_TYPE_OFFSET, expected)?;
+        if size > MAX_RECORDS {
+            return Err(RecordError::BadField { field: "size of the records", found: size as u32 });
+        }
+        slice(message, "records", HEADER_OFFSET, size)?;
+        let message = message.get(..HEADER_OFFSET + size).unwrap_or(message);
+        Ok(Self { task, is_array, message, next })
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.message.len() {
+            return None;
+        }
+        let record = Record::part(self.message, self.next, self.task);
+        self.next = match &record {
+            Ok(record) if self.is_array => self.next + part_size(record.message.len()),
+            _ => self.message.len(),
+        };
+        Some(record)
     }
 }
 

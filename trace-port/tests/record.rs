@@ -1,7 +1,7 @@
 //! The record's bytes, as a table; and that nothing but a whole record of this version is accepted.
 
-use trace_port::record::{self, BODY_OFFSET, MAX_BODY, VERSION};
-use trace_port::{Direction, EventKind, Record, RecordError, RecordHeader};
+use trace_port::record::{self, BODY_OFFSET, HEADER_OFFSET, MAX_BODY, MAX_RECORDS, VERSION};
+use trace_port::{Direction, EventKind, Record, RecordError, RecordHeader, Records};
 use zerocopy::IntoBytes;
 
 /// A receive record of a 40-byte message, byte by byte as trace.defs lays it out.
@@ -17,8 +17,8 @@ const EXAMPLE: [u8; 176] = [
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
     // nine inline MACH_MSG_TYPE_INTEGER_64
     0x0b, 0x40, 0x00, 0x20,  9, 0, 0, 0,
-    // version 2, receive, normal; options 0x102
-    2, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // version 3, receive, normal; options 0x102
+    3, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
     0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
     // sequence 0x1122334455667788
@@ -99,7 +99,7 @@ fn another_version_is_refused_and_both_are_named() {
     let error = Record::parse(&bytes).unwrap_err();
     assert_eq!(error, RecordError::WrongVersion { found: 1 });
     let text = error.to_string();
-    assert!(text.contains("version 1") && text.contains("version 2"), "{text}");
+    assert!(text.contains("version 1") && text.contains("version 3"), "{text}");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn errors_say_item_place_expected_and_found() {
         ),
         (
             RecordError::WrongVersion { found: 7 },
-            "trace record has version 7, this reader knows version 2: use the rpctrace2 that came with the kernel's payload",
+            "trace record has version 7, this reader knows version 3: use the rpctrace2 that came with the kernel's payload",
         ),
         (
             RecordError::BadField { field: "direction", found: 9 },
@@ -144,27 +144,85 @@ fn errors_say_item_place_expected_and_found() {
     }
 }
 
-/// The example, and after it the same record once more with other message bytes.
-fn call() -> Vec<u8> {
-    let mut bytes = [&EXAMPLE[..], &EXAMPLE[48..]].concat();
+/// The example and after it, `more` times, the same record with other message bytes.
+fn several(more: u8) -> Vec<u8> {
+    let mut bytes = EXAMPLE.to_vec();
+    for index in 1..=more {
+        let start = bytes.len();
+        bytes.extend_from_slice(&EXAMPLE[48..]);
+        // Nobody looks at the word between two records.
+        bytes[start..start + 8].fill(0xee);
+        bytes[start + 88] = 77 + index;
+    }
     bytes[28] = 0x89;
-    bytes[176 + 88] = 77;
+    let size = bytes.len() as u32;
+    bytes[48..56].copy_from_slice(&record::records_type(size).to_le_bytes());
     bytes
 }
 
+fn all(message: &[u8]) -> Result<Vec<Record<'_>>, RecordError> {
+    Records::parse(message)?.collect()
+}
+
 #[test]
-fn a_call_holds_two_records_of_one_task() {
-    let bytes = call();
-    assert_eq!(bytes.len(), record::wire_size(35) + record::part_size(35));
-    let (first, second) = Record::parse_all(&bytes).unwrap();
-    let second = second.unwrap();
-    assert_eq!(first, Record::parse(&EXAMPLE).unwrap());
-    assert_eq!((second.task, second.header, second.message[0]), (23, header(), 77));
-    assert_eq!(Record::parse(&bytes), Err(RecordError::WrongId { found: 5001 }), "nobody takes it for one record");
-    for length in 0..bytes.len() - 5 {
-        let cut = Record::parse_all(&bytes[..length]);
+fn a_message_may_hold_several_records_of_one_task() {
+    for more in [0, 1, 2, 13] {
+        let bytes = several(more);
+        assert_eq!(bytes.len(), record::wire_size(35) + usize::from(more) * record::part_size(35));
+        // A receive buffer is larger than what it holds.
+        let received = [&bytes[..], &[0xff; 100]].concat();
+        let found = all(&received).unwrap();
+        assert_eq!(found.len(), usize::from(more) + 1);
+        assert_eq!(found[0], Record::parse(&EXAMPLE).unwrap());
+        for (index, record) in found.iter().enumerate().skip(1) {
+            assert_eq!((record.task, record.header, record.message[0]), (23, header(), 77 + index as u8));
+        }
+        assert_eq!(Record::parse(&bytes), Err(RecordError::WrongId { found: 5001 }), "nobody takes it for one record");
+    }
+    assert_eq!(all(&EXAMPLE).unwrap(), [Record::parse(&EXAMPLE).unwrap()]);
+}
+
+#[test]
+fn a_message_of_several_records_that_is_cut_short_is_an_error() {
+    let bytes = several(2);
+    for length in 0..bytes.len() {
+        let cut = all(&bytes[..length]);
         assert!(matches!(cut, Err(RecordError::Truncated { .. })), "prefix of {length} bytes: {cut:?}");
     }
+    // The same where the array is said to end there: whole records are records, and a part of one is none.
+    for end in HEADER_OFFSET..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[48..56].copy_from_slice(&record::records_type(end as u32).to_le_bytes());
+        match all(&bytes) {
+            Ok(found) => assert_eq!(end.next_multiple_of(8), 48 + found.len() * record::part_size(35), "{end} bytes"),
+            Err(error) => assert!(matches!(error, RecordError::Truncated { .. }), "{end} bytes: {error}"),
+        }
+    }
+}
+
+#[test]
+fn no_bit_of_a_message_of_several_records_makes_a_reader_fail() {
+    let good = several(2);
+    for bit in 0..good.len() * 8 {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let records: Vec<_> = match Records::parse(&bytes) {
+            Ok(records) => records.collect(),
+            Err(_) => continue,
+        };
+        assert!(records.len() <= 3, "bit {bit}");
+        let errors = records.iter().filter(|record| record.is_err()).count();
+        assert!(errors == 0 || errors == 1 && records.last().unwrap().is_err(), "bit {bit}: an error is the last item");
+    }
+}
+
+#[test]
+fn more_records_than_fit_are_refused() {
+    let mut bytes = several(1);
+    let size = MAX_RECORDS as u32 + 8;
+    bytes[48..56].copy_from_slice(&record::records_type(size + HEADER_OFFSET as u32).to_le_bytes());
+    let found = RecordError::BadField { field: "size of the records", found: size };
+    assert_eq!(Records::parse(&bytes), Err(found));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! It panics on what would corrupt the real kernel: a kmsg used after it was consumed, a right released twice.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::vec::Vec;
+
+use trace_port::record::MAX_BATCH;
 
 use super::*;
 use crate::hooks::lifecycle;
@@ -50,8 +52,16 @@ pub struct Fake {
     pub queue: RefCell<VecDeque<(Kmsg, u32)>>,
     /// The user's messages that were sent, as they left.
     pub sent: RefCell<Vec<Kmsg>>,
-    /// Trace records that were queued.
+    /// Messages for the tracer that were queued.
     pub records: RefCell<Vec<Vec<u8>>>,
+    /// Whether they are still in the queue.
+    pub behind: Cell<bool>,
+    /// Live kmsgs of `record_alloc`.
+    pub batches: RefCell<BTreeSet<usize>>,
+    /// Which of `records` are.
+    pub queued_batches: RefCell<Vec<bool>>,
+    /// Notes by kmsg.
+    pub notes: RefCell<BTreeMap<usize, Note>>,
     /// Send rights by port; a port that is not here is dead.
     pub rights: RefCell<BTreeMap<usize, i64>>,
     /// Trace entry by task.
@@ -76,6 +86,8 @@ pub struct Fake {
     pub current: Cell<Option<Task>>,
     /// What `control_target` answers.
     pub control_target: Cell<Option<(Task, Option<Thread>)>>,
+    /// What `task_send_right` hands out, if it is not [`TASK_PORT`].
+    pub task_port: Cell<Option<Port>>,
     /// References to tasks that hooks hold.
     pub task_references: Cell<i64>,
     /// Names that [`CHILD`] has for ports.
@@ -215,8 +227,9 @@ impl Kernel for Fake {
         }
     }
     fn task_send_right(&self, _: Task) -> Port {
-        *self.rights.borrow_mut().get_mut(&TASK_PORT.0).unwrap() += 1;
-        TASK_PORT
+        let port = self.task_port.get().unwrap_or(TASK_PORT);
+        *self.rights.borrow_mut().entry(port.0).or_default() += 1;
+        port
     }
     fn ipc_port_copy_send(&self, port: Port) -> Port {
         match self.rights.borrow_mut().get_mut(&port.0) {
@@ -295,6 +308,7 @@ impl Kernel for Fake {
             if result == 0 {
                 let size = self.msgh_size(kmsg) as usize;
                 let mut bytes = self.consume(kmsg);
+                let batch = self.batches.borrow_mut().remove(&kmsg.0);
                 assert!(size <= bytes.len(), "a message is no larger than its memory");
                 bytes.truncate(size);
                 let destination = u64::from_le_bytes(bytes[8..16].try_into().unwrap()) as usize;
@@ -304,6 +318,7 @@ impl Kernel for Fake {
                     return 0;
                 }
                 self.records.borrow_mut().push(bytes);
+                self.queued_batches.borrow_mut().push(batch);
                 self.messages_sent.set(self.messages_sent.get() + 1);
             }
             return result;
@@ -361,7 +376,41 @@ impl Kernel for Fake {
         if self.script.borrow().no_memory {
             return None;
         }
-        Some(self.kmsg(&std::vec![0xaa; size]))
+        let kmsg = self.kmsg(&std::vec![0xaa; size.max(MAX_BATCH)]);
+        self.batches.borrow_mut().insert(kmsg.0);
+        Some(kmsg)
+    }
+    fn record_room(&self, kmsg: Kmsg) -> Option<usize> {
+        self.batches.borrow().contains(&kmsg.0).then(|| self.kmsgs.borrow()[&kmsg.0].len())
+    }
+    fn look_at_queue(&self, _: Kmsg, mut look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
+        let count = if self.behind.get() { self.records.borrow().len() } else { 0 };
+        let found = (0..count).rev().take(4).find_map(|index| {
+            let mut bytes = self.records.borrow()[index].clone();
+            let (used, is_batch) = (bytes.len(), self.queued_batches.borrow()[index]);
+            bytes.resize(if is_batch { MAX_BATCH.max(used) } else { used }, 0xbb);
+            let kmsg = Kmsg(usize::MAX - index);
+            self.kmsgs.borrow_mut().insert(kmsg.0, bytes);
+            if is_batch {
+                self.batches.borrow_mut().insert(kmsg.0);
+            }
+            let taken = look(kmsg);
+            self.batches.borrow_mut().remove(&kmsg.0);
+            let size = self.msgh_size(kmsg) as usize;
+            let mut bytes = self.consume(kmsg);
+            if taken == Some(true) {
+                bytes.truncate(size);
+                self.records.borrow_mut()[index] = bytes;
+            }
+            taken
+        });
+        found.unwrap_or(false)
+    }
+    fn note(&self, record: Kmsg) -> Note {
+        self.notes.borrow()[&record.0]
+    }
+    fn set_note(&self, record: Kmsg, note: Note) {
+        self.notes.borrow_mut().insert(record.0, note);
     }
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
         self.kmsgs.borrow_mut().get_mut(&record.0).unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
@@ -376,8 +425,8 @@ impl Kernel for Fake {
         let bytes = &mut kmsgs.get_mut(&record.0).unwrap()[offset..offset + size_of::<T>()];
         fill(T::mut_from_bytes(bytes).unwrap());
     }
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {
-        let bytes = self.kmsgs.borrow()[&source.0][..size].to_vec();
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize) {
+        let bytes = self.kmsgs.borrow()[&source.0][start..start + size].to_vec();
         self.record_write(record, offset, &bytes);
     }
     fn time(&self) -> u64 {

@@ -51,3 +51,11 @@ extern "C" fn faulty_kalloc(size: usize) -> usize {
     // SAFETY: the caller's own argument.
     unsafe { kalloc(size) }
 }
+
+/// Whether a record may be put behind others, which counts as its queueing: not if that is to fail.
+pub(super) fn append(append: impl FnOnce() -> bool) -> bool {
+    !FAULTS.is_next(Kind::Queueing) && append() && {
+        FAULTS.strikes(Kind::Queueing);
+        true
+    }
+}

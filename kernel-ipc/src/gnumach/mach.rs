@@ -14,8 +14,8 @@ use super::lock::SimpleLock;
 use super::objects::IO_BITS_ACTIVE;
 use super::slots::{fact, slot};
 use super::{
-    Continuation, FromBytes, IntoBytes, Kernel, Kmsg, KnownLayout, Mqueue, Object, Port, Receive, Received, Space,
-    Task, Thread, Unaligned, UserAddress, time,
+    Continuation, FromBytes, IntoBytes, Kernel, Kmsg, KnownLayout, Mqueue, Note, Object, Port, Receive, Received,
+    Space, Task, Thread, Unaligned, UserAddress, queue, time,
 };
 use crate::entry;
 use crate::payload_abi::Slot;
@@ -425,7 +425,7 @@ impl Kernel for Mach {
     }
 
     fn record_alloc(&self, size: usize) -> Option<Kmsg> {
-        let total = size + slot(Slot::kmsg_header);
+        let total = queue::record_total(size);
         // SAFETY: kalloc may be called with nothing locked; it returns 0 when there is no memory.
         let kmsg = unsafe { kalloc(total) };
         if kmsg == 0 {
@@ -434,6 +434,28 @@ impl Kernel for Mach {
         store(kmsg, Slot::kmsg_size, total);
         store(kmsg, Slot::kmsg_marequest, 0usize);
         Some(Kmsg(kmsg))
+    }
+
+    fn record_room(&self, kmsg: Kmsg) -> Option<usize> {
+        queue::record_room(kmsg)
+    }
+
+    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
+        let append = || queue::look(Port(header(message, MSGH_REMOTE_PORT)), look);
+        #[cfg(feature = "faults")]
+        return super::faulty::append(append);
+        #[cfg(not(feature = "faults"))]
+        append()
+    }
+
+    fn note(&self, record: Kmsg) -> Note {
+        let numbers: u64 = load(record.0, Slot::kmsg_prev);
+        Note { task: Task(load(record.0, Slot::kmsg_next)), part: (numbers >> 32) as u32, lost: numbers as u32 }
+    }
+
+    fn set_note(&self, record: Kmsg, note: Note) {
+        store(record.0, Slot::kmsg_next, note.task.0);
+        store(record.0, Slot::kmsg_prev, u64::from(note.part) << 32 | u64::from(note.lost));
     }
 
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
@@ -454,11 +476,11 @@ impl Kernel for Mach {
         fill(unsafe { &mut *part });
     }
 
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize) {
-        let from = (source.0 + slot(Slot::kmsg_header)) as *const u8;
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize) {
+        let from = (source.0 + slot(Slot::kmsg_header) + start) as *const u8;
         let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
-        // SAFETY: the caller owns both; `size` is at most the source's message size, which its allocation covers, and
-        // `record_alloc` was asked for at least `offset + size` bytes.
+        // SAFETY: the caller owns both, or holds the lock of the queue that the record is in; `start + size` is at most the
+        // source's message size, which its allocation covers, and `record_alloc` gave at least `offset + size` bytes.
         unsafe { copy(from, to, size) };
     }
 

@@ -14,6 +14,8 @@ mod lock;
 pub mod mach;
 pub mod objects;
 #[cfg(target_os = "none")]
+mod queue;
+#[cfg(target_os = "none")]
 pub mod slots;
 #[cfg(target_os = "none")]
 pub mod time;
@@ -147,6 +149,17 @@ pub enum Received {
     Failed(u32, u32),
 }
 
+/// What the payload remembers about a record until it is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The traced task, which the caller keeps alive.
+    pub task: Task,
+    /// Where the last record stands in the message.
+    pub part: u32,
+    /// Records lost in all when the message was begun.
+    pub lost: u32,
+}
+
 /// How a sleeping receiver goes on when it is woken: corresponds to `thread->swap_func`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuation {
@@ -252,8 +265,18 @@ pub trait Kernel: Objects {
     /// Corresponds to `copyout` of one `msgh_size` into a user message.
     fn copyout_msgh_size(&self, msg: UserAddress, size: u32);
 
-    /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized.
+    /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized. It has room for at least
+    /// [`MAX_BATCH`](trace_port::record::MAX_BATCH).
     fn record_alloc(&self, size: usize) -> Option<Kmsg>;
+    /// How many message bytes a kmsg has room for if it is from [`Kernel::record_alloc`]; nothing for any other, whatever it holds.
+    fn record_room(&self, kmsg: Kmsg) -> Option<usize>;
+    /// Shows `look` the last few messages in the queue that a message is addressed to, the last one first, until it has an answer;
+    /// `false` without one. Nobody can receive or destroy them meanwhile, and `look` may change their bytes.
+    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool;
+    /// What [`Kernel::set_note`] left in a kmsg that is not queued.
+    fn note(&self, record: Kmsg) -> Note;
+    /// Leaves a note in a kmsg from [`Kernel::record_alloc`], where the kernel keeps the links of a queue.
+    fn set_note(&self, record: Kmsg, note: Note);
     /// Writes message bytes of a kmsg from [`Kernel::record_alloc`], within the size that was asked for.
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]);
     /// Lets `fill` write a part of a record, which lies within the size that was asked for.
@@ -263,8 +286,8 @@ pub trait Kernel: Objects {
         offset: usize,
         fill: impl FnOnce(&mut T),
     );
-    /// Copies the first `size` message bytes of another kmsg, header included, into a record.
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, size: usize);
+    /// Copies `size` message bytes of another kmsg, from `start` on, into a record.
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize);
     /// Nanoseconds of the kernel's clock.
     fn time(&self) -> u64;
     /// Says on the console that records were dropped.

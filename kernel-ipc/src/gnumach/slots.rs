@@ -49,6 +49,7 @@ pub(crate) fn has_locks() -> bool {
 }
 
 /// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
+#[inline(never)]
 pub fn check_slots() -> bool {
     for (index, spec) in SLOTS.iter().enumerate() {
         let value = rpctrace2_slots.get(HEADER_WORDS + index).map_or(UNFILLED, |word| word.load(Relaxed));

@@ -49,6 +49,7 @@ fn look(ticks: u64) -> u64 {
 }
 
 /// Looks at the clock, so that the counter's rate is known before the first record.
+#[inline(never)]
 pub fn watch() {
     // SAFETY: a variable that is set once at boot.
     if unsafe { (&raw const mtime).read_volatile() } != 0 {

@@ -2,8 +2,8 @@
 
 use std::vec::Vec;
 
-use trace_port::record::{MAX_CALL_REPLY, part_size, wire_size};
-use trace_port::{Direction, Record, RecordHeader};
+use trace_port::record::{MAX_BATCH, part_size, wire_size};
+use trace_port::{Direction, Record, RecordHeader, Records};
 
 use super::message::mach_msg;
 use super::special_port;
@@ -26,8 +26,9 @@ fn calling(reply: usize) -> (Fake, State) {
 
 /// Both records of the only message.
 fn both(message: &[u8]) -> (Record<'_>, Record<'_>) {
-    let (first, second) = Record::parse_all(message).unwrap();
-    (first, second.expect("two records"))
+    let records: Vec<Record<'_>> = Records::parse(message).unwrap().map(Result::unwrap).collect();
+    let [first, second] = records[..] else { panic!("two records, found {}", records.len()) };
+    (first, second)
 }
 
 #[test]
@@ -54,10 +55,9 @@ fn request_and_reply_share_a_message() {
 
 #[test]
 fn what_mach_msg_trap_would_queue_is_queued() {
-    let queued: [(&str, u32, usize, Option<u32>); 4] = [
+    let queued: [(&str, u32, usize, Option<u32>); 3] = [
         ("something else goes on at the port", CALL, 48, None),
         ("more than the task has room for", CALL, 104, Some(5)),
-        ("more than the message has room for", CALL, MAX_CALL_REPLY + 8, Some(5)),
         ("a timeout", CALL | option::RCV_TIMEOUT, 48, Some(5)),
     ];
     for (name, option, reply, at_once) in queued {
@@ -70,6 +70,22 @@ fn what_mach_msg_trap_would_queue_is_queued() {
         let records = fake.records.borrow();
         assert_eq!(Record::parse(&records[0]).map(|record| record.direction), Ok(Direction::Send), "{name}");
         assert_eq!(records.len(), 2, "{name}: the failed receive has a record of its own");
+    }
+}
+
+#[test]
+fn a_reply_without_room_beside_its_request_is_a_message_of_its_own() {
+    for (request, reply) in [(40, MAX_BATCH), (MAX_BATCH, 48)] {
+        let (fake, state) = calling(reply);
+        fake.user_message(MSG, &user_message(request, 2021));
+        assert_eq!(mach_msg(&fake, &state, &args(CALL, request as u32, 4096)), mr::SUCCESS);
+        assert!(fake.sent.borrow().is_empty(), "the reply goes past the queue");
+        let records = fake.records.borrow();
+        let found: Vec<Record<'_>> = records.iter().map(|message| Record::parse(message).unwrap()).collect();
+        let number = |record: &Record<'_>| (record.header.sequence.get(), record.header.correlation.get());
+        assert_eq!(found.iter().map(number).collect::<Vec<_>>(), [(1, 1), (2, 1)]);
+        assert_eq!((found[0].message.len(), found[1].message.len()), (request, reply));
+        assert_clean(&fake, 0);
     }
 }
 

@@ -50,11 +50,11 @@ pub fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
     let thread = observe::current_thread(kernel, state);
     state.links.raised(thread, correlation);
     let call = Call::other(Direction::Send, kind(kernel), thread, 0, 8 * WORDS as u32);
-    let draft = emit::draft(kernel, state, &call, Content::Reserved(8 * WORDS), 0);
-    if let Some(draft) = &draft {
+    let draft = emit::draft(kernel, state, &call, Content::Reserved(8 * WORDS));
+    if let Some(draft) = draft {
         show(kernel, state, draft.kmsg(), raised);
     }
-    emit::emit(kernel, state, draft.as_ref(), 0, correlation);
+    emit::emit(kernel, state, draft, 0, correlation);
 }
 
 /// Writes the message that the kernel is about to make.
@@ -85,7 +85,7 @@ pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnO
     let draft = start(kernel, state, reply);
     let result = parse();
     let thread = kernel.thread_number(kernel.current_thread());
-    emit::emit(kernel, state, draft.as_ref(), result, state.links.replied(thread));
+    emit::emit(kernel, state, draft, result, state.links.replied(thread));
     result
 }
 
@@ -93,11 +93,7 @@ pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnO
 fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
     let thread = observe::current_thread(kernel, state);
     let call = Call::other(Direction::Receive, kind(kernel), thread, 0, kernel.msgh_size(reply));
-    let draft = emit::draft(kernel, state, &call, Content::Transit(reply), 0);
-    if let Some(draft) = &draft {
-        draft.conceal(kernel, state);
-    }
-    draft
+    Some(emit::draft_transit(kernel, state, &call, reply)?.conceal(kernel, state))
 }
 
 fn kind(kernel: &impl Kernel) -> EventKind {

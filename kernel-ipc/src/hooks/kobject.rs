@@ -5,7 +5,7 @@
 
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content, Draft};
+use crate::emit::{self, Unconcealed};
 use crate::gnumach::{Kernel, Kmsg, Port, Task, Thread};
 use crate::observe::{self, Call};
 use crate::state::{State, Target};
@@ -72,7 +72,7 @@ pub fn pending(
     task: Task,
     thread: Option<Thread>,
 ) -> Option<Pending> {
-    let Some(target) = state.target(kernel, task) else {
+    let Some(target) = state.target(kernel, task, false) else {
         kernel.task_deallocate(task);
         return None;
     };
@@ -106,11 +106,9 @@ pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Op
 /// Consumes the right `port`.
 #[inline(never)]
 fn record(kernel: &impl Kernel, state: &State, pending: &Pending, port: Port, direction: Direction, message: Kmsg) {
-    let draft = &draft(kernel, state, pending, port, direction, message);
-    if let Some(draft) = draft {
-        draft.conceal(kernel, state);
-    }
-    emit::emit(kernel, state, draft.as_ref(), 0, pending.correlation);
+    let Some(draft) = draft(kernel, state, pending, port, direction, message) else { return };
+    let draft = draft.conceal(kernel, state);
+    emit::emit(kernel, state, Some(draft), 0, pending.correlation);
 }
 
 #[inline(never)]
@@ -121,11 +119,11 @@ fn draft(
     port: Port,
     direction: Direction,
     message: Kmsg,
-) -> Option<Draft> {
+) -> Option<Unconcealed> {
     // What was lost before the request is told with the request.
     let dropped = if direction == Direction::Receive { pending.dropped } else { 0 };
-    let target = Target { task: pending.task, port, number: pending.number, dropped };
+    let target = Target { task: pending.task, port, spare: None, number: pending.number, dropped };
     let sender = observe::sender(kernel, state, port);
     let call = Call::other(direction, pending.kind(), pending.thread, sender, kernel.msgh_size(message));
-    emit::draft_for(kernel, state, &target, &call, Content::Transit(message), 0)
+    emit::draft_transit_for(kernel, state, &target, &call, message)
 }

@@ -14,7 +14,7 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
     let port = match state.send_right(kernel, parent) {
         TracePort::Live(port) => port,
         TracePort::None => return,
-        TracePort::Dead(port) => return kernel.ipc_port_release_send(port),
+        TracePort::Dead(released) => return released.release(kernel),
     };
     if state.set(kernel, task, port).is_err() {
         kernel.ipc_port_release_send(port);
@@ -24,7 +24,7 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
 
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 pub fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
-    if let Some(port) = state.remove(kernel, task) {
-        kernel.ipc_port_release_send(port);
+    if let Some(entry) = state.remove(kernel, task) {
+        entry.release(kernel);
     }
 }

@@ -63,22 +63,22 @@ fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> Option<u32> {
         Ok(kmsg) => kmsg,
         Err(failure) => {
             let draft = start(kernel, state, args, Content::Nothing);
-            emit::emit(kernel, state, draft.as_ref(), failure, 0);
+            emit::emit(kernel, state, draft, failure, 0);
             return Some(failure);
         }
     };
-    let mut draft = start(kernel, state, args, Content::Seen(kmsg, args.send_size));
+    let draft = start(kernel, state, args, Content::Seen(kmsg, args.send_size));
     let result = copyin(kernel, args, kmsg);
     if result != mr::SUCCESS {
         kernel.ipc_kmsg_free(kmsg);
-        emit::emit(kernel, state, draft.as_ref(), result, 0);
+        emit::emit(kernel, state, draft, result, 0);
         return Some(result);
     }
     if kernel.is_for_the_kernel(kmsg) {
-        return call(kernel, state, args, kmsg, &mut draft);
+        return call(kernel, state, args, kmsg, draft);
     }
     let (correlation, result) = transmit(kernel, state, args, kmsg);
-    emit::emit(kernel, state, draft.as_ref(), result, correlation);
+    emit::emit(kernel, state, draft, result, correlation);
     (result != mr::SUCCESS).then_some(result)
 }
 
@@ -95,8 +95,7 @@ fn start(kernel: &impl Kernel, state: &State, args: &MachMsg, content: Content) 
         notify: args.notify,
         message_size: args.send_size,
     };
-    let room = if args.option == CALL { emit::room(args.rcv_size) } else { 0 };
-    emit::draft(kernel, state, &call, content, room)
+    emit::draft(kernel, state, &call, content)
 }
 
 /// `ipc_kmsg_copyin`. On failure the kmsg is still the caller's.
@@ -113,14 +112,12 @@ fn copyin(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg) -> u32 {
 /// Sends a request to the kernel, which serves it at once, and takes the reply from its hands as `mach_msg_trap` does; the result
 /// then is that of the whole call.
 #[inline(never)]
-fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: &mut Option<Draft>) -> Option<u32> {
+fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: Option<Draft>) -> Option<u32> {
     let (correlation, reply_port) = chain(kernel, state, kmsg);
     let reply = kobject::serve(kernel, state, kmsg, correlation);
     if let Some(reply) = reply {
-        let size = kernel.msgh_size(reply);
         if args.option == CALL
-            && size <= args.rcv_size
-            && draft.as_ref().is_none_or(|draft| draft.has_room(size))
+            && kernel.msgh_size(reply) <= args.rcv_size
             && let Some(seqno) = kernel.receive_at_once(reply, args.rcv_name)
         {
             kernel.set_msgh_seqno(reply, seqno);
@@ -132,7 +129,7 @@ fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: 
         // The kernel may reply later.
         state.links.expect_reply(port, correlation);
     }
-    emit::emit(kernel, state, draft.as_ref(), mr::SUCCESS, correlation);
+    emit::emit(kernel, state, draft, mr::SUCCESS, correlation);
     None
 }
 

@@ -17,6 +17,8 @@ pub mod receive;
 pub mod special_port;
 
 #[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
 mod call_tests;
 #[cfg(test)]
 mod control_tests;

@@ -112,11 +112,11 @@ fn deliver(kernel: &impl Kernel, state: &State, receive: &Receive, rcv_name: u32
     let draft = if quiet { None } else { start(kernel, state, receive, rcv_name, whole, (kmsg, size)) };
     let put = kernel.ipc_kmsg_put(receive.msg, kmsg, size);
     let result = if result == mr::SUCCESS { put } else { result };
-    emit::emit(kernel, state, draft.as_ref(), result, correlation);
+    emit::emit(kernel, state, draft, result, correlation);
     result
 }
 
-/// Gives the caller of the kernel its reply, and queues the records of request and reply in one message.
+/// Gives the caller of the kernel its reply, and queues the records of request and reply, in one message if there is room.
 #[inline(never)]
 pub fn answer(
     kernel: &impl Kernel,
@@ -124,23 +124,25 @@ pub fn answer(
     args: &MachMsg,
     reply: Kmsg,
     correlation: u64,
-    draft: &mut Option<Draft>,
+    draft: Option<Draft>,
 ) -> u32 {
     let whole = kernel.msgh_size(reply);
     let (result, size) = translated(kernel, reply, whole, kernel.ipc_kmsg_copyout(reply, 0));
     let call = call(kernel, state, args.option, args.rcv_name, args.time_out, args.notify, whole);
     let content = Content::Seen(reply, size);
-    match draft {
-        Some(draft) => {
-            emit::settle(kernel, draft, mr::SUCCESS, correlation);
-            emit::add(kernel, state, draft, &call, content);
+    let (request, draft) = match draft {
+        Some(both) if both.has_room(kernel, size) => {
+            emit::settle(kernel, both, mr::SUCCESS, correlation);
+            emit::add(kernel, state, both, &call, content);
+            (None, draft)
         }
-        // The request's record was lost, or there was no trace yet.
-        None => *draft = emit::draft(kernel, state, &call, content, 0),
-    }
+        // The request's record was lost, or there was no trace yet, or it is long.
+        _ => (draft, emit::draft(kernel, state, &call, content)),
+    };
     let put = kernel.ipc_kmsg_put(args.msg, reply, size);
     let result = if result == mr::SUCCESS { put } else { result };
-    emit::emit(kernel, state, draft.as_ref(), result, correlation);
+    emit::emit(kernel, state, request, mr::SUCCESS, correlation);
+    emit::emit(kernel, state, draft, result, correlation);
     result
 }
 
@@ -183,11 +185,11 @@ fn start(
     message: (Kmsg, u32),
 ) -> Option<Draft> {
     let call = call(kernel, state, receive.option, rcv_name, receive.time_out, receive.notify, message_size);
-    emit::draft(kernel, state, &call, Content::Seen(message.0, message.1), 0)
+    emit::draft(kernel, state, &call, Content::Seen(message.0, message.1))
 }
 
 #[inline(never)]
 fn failed(kernel: &impl Kernel, state: &State, call: &Call, result: u32) {
-    let draft = emit::draft(kernel, state, call, Content::Nothing, 0);
-    emit::emit(kernel, state, draft.as_ref(), result, 0);
+    let draft = emit::draft(kernel, state, call, Content::Nothing);
+    emit::emit(kernel, state, draft, result, 0);
 }

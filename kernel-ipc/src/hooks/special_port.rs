@@ -1,7 +1,7 @@
 //! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`.
 
 use crate::gnumach::{Continuation, Kernel, Port, Task, mr};
-use crate::state::{State, TracePort};
+use crate::state::{Released, State, TracePort};
 
 /// Answers for `TASK_TRACE_PORT`: a new send right, or `Port::NULL` if the task is not traced.
 ///
@@ -14,8 +14,8 @@ pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32>
     Ok(match state.send_right(kernel, task) {
         TracePort::Live(port) => port,
         TracePort::None => Port::NULL,
-        TracePort::Dead(port) => {
-            kernel.ipc_port_release_send(port);
+        TracePort::Dead(released) => {
+            released.release(kernel);
             Port::DEAD
         }
     })
@@ -43,24 +43,28 @@ pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
             return ended_meanwhile(kernel, state, task, old);
         }
         kernel.convert_sleeping_receivers(task, traced);
-        old
+        Some(old)
     } else {
-        state.remove(kernel, task).unwrap_or(Port::NULL)
+        state.remove(kernel, task)
     };
-    if old.is_valid() {
-        kernel.ipc_port_release_send(old);
+    if let Some(old) = old {
+        old.release(kernel);
     }
     mr::SUCCESS
 }
 
 /// The task died on another processor after it was found alive: takes back what was set, unless `ipc_task_terminate` has done so.
 #[cold]
-fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Port) -> u32 {
-    if old.is_valid() {
-        kernel.ipc_port_release_send(old);
-    }
+fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Released) -> u32 {
+    old.release(kernel);
     // On failure the caller keeps its right; if the entry is gone, the right went with it.
-    if state.remove(kernel, task).is_some() { mr::KERN_FAILURE } else { mr::SUCCESS }
+    match state.remove(kernel, task) {
+        Some(entry) => {
+            entry.release_all_but_port(kernel);
+            mr::KERN_FAILURE
+        }
+        None => mr::SUCCESS,
+    }
 }
 
 /// The continuation that records what a thread receives when it wakes up. It behaves like the original once tracing ends,

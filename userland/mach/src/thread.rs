@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::port::{PortName, SendRight};
 use crate::sys::thread::{I386_THREAD_STATE, Prepared};
-use crate::{stubs, task_self};
+use crate::{stubs, task_self, thread_self};
 
 /// Starts a thread of this task that runs `body` and then ends. Returns its control port.
 pub fn spawn(body: impl FnOnce() + Send + 'static) -> Result<SendRight> {
@@ -20,6 +20,22 @@ pub fn spawn(body: impl FnOnce() + Send + 'static) -> Result<SendRight> {
             Err(error)
         }
     }
+}
+
+/// `THREAD_SCHED_INFO` of thread_info.h, the integers in it, and where `base_priority` is.
+const THREAD_SCHED_INFO: i32 = 2;
+const THREAD_SCHED_INFO_COUNT: usize = 8;
+const BASE_PRIORITY: usize = 2;
+
+/// By how much [`step_back`] lowers a priority. A thread that never sleeps loses about eight steps in a second.
+const STEPS_BACK: i32 = 2;
+
+/// Lowers the calling thread's priority a little, for a tracer: what it traces goes on when there is a record to receive, so that
+/// it finds several when it runs. One that never sleeps loses its advantage within a second.
+pub fn step_back() -> Result<()> {
+    let mut info = [0; THREAD_SCHED_INFO_COUNT];
+    stubs::mach::thread_info(thread_self(), THREAD_SCHED_INFO, &mut info)?;
+    stubs::mach_host::thread_priority(thread_self(), info[BASE_PRIORITY] + STEPS_BACK, false)
 }
 
 /// A task with a copy of this task's memory and one thread that will run `body` there, suspended.

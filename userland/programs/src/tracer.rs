@@ -1,5 +1,6 @@
 //! A trace port and what comes to it, for programs that are tracers of their own.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use mach::boot::{self, TASK_TRACE_PORT};
@@ -14,7 +15,8 @@ use mach::thread::{self, Child};
 use mach::{stubs, task_self};
 use trace_port::RecordHeader;
 use trace_port::event::{Direction, EventKind};
-use trace_port::record::{MAX_BODY, Record, wire_size};
+use trace_port::record::{MAX_BODY, Record, Records, wire_size};
+use zerocopy::IntoBytes;
 
 use crate::{Doing, Mismatch};
 
@@ -36,8 +38,8 @@ pub struct Tracer {
     /// Its receive right.
     pub port: ReceiveRight,
     buffer: Vec<u64>,
-    /// The second record of the last message.
-    next: Option<Seen>,
+    /// The further records of the last message.
+    next: VecDeque<Seen>,
 }
 
 impl Tracer {
@@ -45,7 +47,7 @@ impl Tracer {
     pub fn new(limit: u32) -> Result<Self, Mismatch> {
         let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
         port.set_queue_limit(limit).doing("mach_port_set_qlimit")?;
-        Ok(Self { port, buffer: record_buffer(), next: None })
+        Ok(Self { port, buffer: record_buffer(), next: VecDeque::new() })
     }
 
     /// Sets it as a task's trace port; the only send rights left are the kernel's.
@@ -55,7 +57,7 @@ impl Tracer {
 
     /// The next record; `None` if none comes in time, or what comes is another message. A malformed record is an error.
     pub fn record(&mut self, timeout: Option<u32>) -> Result<Option<Seen>, Mismatch> {
-        if let Some(seen) = self.next.take() {
+        if let Some(seen) = self.next.pop_front() {
             return Ok(Some(seen));
         }
         let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
@@ -66,17 +68,27 @@ impl Tracer {
             KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
             other => other.into_result().doing("receiving a record")?,
         }
-        let size = (self.buffer[0] >> 32) as usize;
-        let words = self.buffer.get(..size.div_ceil(8)).doing("record that fits")?;
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         if !mig::request_id(&self.buffer).is_some_and(trace_port::is_record) {
             return Ok(None);
         }
-        let (record, reply) = Record::parse_all(&bytes).ok().doing("well-formed record")?;
-        drop(SendRight::from_name(PortName(record.task)));
-        self.next = reply.as_ref().map(Seen::of);
-        Ok(Some(Seen::of(&record)))
+        each_record(&self.buffer, |record| {
+            self.next.push_back(Seen::of(record));
+            Ok(())
+        })?;
+        Ok(self.next.pop_front())
     }
+}
+
+/// Takes the records of a received message apart. Of the right to the task that came with them nothing is left.
+pub fn each_record(message: &[u64], mut take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>) -> Result<(), Mismatch> {
+    let size = message.first().map_or(0, |word| (word >> 32) as usize);
+    let bytes = message.as_bytes().get(..size).doing("message that fits")?;
+    let records = Records::parse(bytes).ok().doing("well-formed message of a trace port")?;
+    drop(SendRight::from_name(PortName(records.task)));
+    for record in records {
+        take(&record.ok().doing("well-formed record")?)?;
+    }
+    Ok(())
 }
 
 impl Seen {

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::event::Event;
 
-/// Most records that wait for an earlier one.
-const WINDOW: usize = 64;
+/// Most records that wait for an earlier one: as many as a full queue of messages can hold, of which each has records of one task.
+const WINDOW: usize = 256;
 
 /// Holds records back until those before them have come, are known to be lost, or do not come.
 #[derive(Debug, Default)]

@@ -14,12 +14,12 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
-use mach::{console, mig, print, println, stubs, task_self};
+use mach::{console, mig, print, println, stubs, task_self, thread};
 use mig_defs::table::{TableError, Tables};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
-use trace_port::{Record, RecordError};
+use trace_port::{RecordError, Records};
 use zerocopy::IntoBytes;
 
 use crate::options::{self, Options, OptionsError, Request};
@@ -149,6 +149,8 @@ enum Message {
 
 impl Session {
     fn start(command: &[String]) -> Result<Self, Failure> {
+        // Without it records come one by one, which only takes longer.
+        let _ = thread::step_back();
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
@@ -288,12 +290,11 @@ impl Session {
         }
         match mig::request_id(message) {
             Some(id) if trace_port::is_record(id) => {
-                let (record, reply) = Record::parse_all(message.as_bytes())?;
+                let records = Records::parse(message.as_bytes())?;
                 // Every message brings a reference of the task's right; records are told apart by the task's number.
-                drop(SendRight::from_name(PortName(record.task)));
-                trace.record(&record, text);
-                if let Some(reply) = reply {
-                    trace.record(&reply, text);
+                drop(SendRight::from_name(PortName(records.task)));
+                for record in records {
+                    trace.record(&record?, text);
                 }
                 Ok(Message::Record)
             }

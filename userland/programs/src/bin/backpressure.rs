@@ -15,9 +15,11 @@ use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::trap::task_terminate;
 use mach::thread::Child;
-use mach::{println, stubs, task_self};
+use mach::{println, stubs, task_self, thread};
 use programs::tracer::{FIRST, Tracer, child, give, number, send, untrace};
 use programs::{Doing, Mismatch, expect, expect_error};
+use trace_port::event::EventKind;
+use trace_port::record::{MAX_BATCH, TASK_OFFSET, part_size};
 
 mach::entry!(main);
 
@@ -25,10 +27,18 @@ mach::entry!(main);
 const DATA: i32 = 6900;
 /// Most bytes of a message other than a record.
 const LIMIT: u32 = 128;
-/// Room for a record of a small message.
-const RECORD: u32 = 1024;
+/// Room for the records of small messages.
+const RECORDS: u32 = MAX_BATCH as u32;
+/// Sizes of thread_resume's request and reply, and of a message with a number.
+const RESUME: usize = 32;
+const RESUMED: usize = 40;
+const NUMBER: usize = 48;
+/// Messages that may be in a trace port's queue beyond its limit.
+const BEYOND_LIMIT: usize = 64;
 /// Milliseconds after which a thread that could run would have run.
 const SETTLED: u32 = 200;
+/// Nanoseconds within which a record is expected.
+const LATE: u64 = 1_000_000_000;
 /// `MACH_PORT_QLIMIT_DEFAULT` of port.h.
 const QUEUE_DEFAULT: u32 = 5;
 /// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
@@ -42,7 +52,8 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     moved_port()?;
     own_trace()?;
     each_other()?;
-    dead_tracer()
+    dead_tracer()?;
+    busy_thread()
 }
 
 /// A child that sends numbers, traced to a queue of one record.
@@ -59,9 +70,14 @@ impl Sender {
 
     /// The same, traced by `trace`.
     fn start_with(trace: impl FnOnce(PortName) -> Result<(), KernReturn>) -> Result<Self, Mismatch> {
+        Self::start_with_body(send_numbers, trace)
+    }
+
+    /// The same with a child that runs `body`.
+    fn start_with_body(body: fn(), trace: impl FnOnce(PortName) -> Result<(), KernReturn>) -> Result<Self, Mismatch> {
         let data = ReceiveRight::allocate().doing("mach_port_allocate")?;
         data.set_queue_limit(16).doing("mach_port_set_qlimit")?;
-        let child = child(send_numbers)?;
+        let child = child(body)?;
         give(&child, FIRST, data.name(), Disposition::MakeSend)?;
         trace(child.task.name()).doing("task_set_special_port")?;
         child.resume().doing("thread_resume")?;
@@ -118,14 +134,16 @@ fn full_queue() -> Result<(), Mismatch> {
     let mut tracer = Tracer::new(1)?;
     let mut sender = Sender::start(&tracer)?;
     sender.until_blocked()?;
-    // The queue is full from the start: of the call that started the thread.
-    expect("the number after the one whose record waits", 2, sender.next)?;
+    // The queue is full from the start: of the call that started the thread, with whose records are those of the first numbers.
+    let room = MAX_BATCH - TASK_OFFSET - 8 - part_size(RESUME) - part_size(RESUMED);
+    expect("the number after the one whose record waits", (room / part_size(NUMBER)) as u32 + 2, sender.next)?;
     println!("backpressure: a full queue stops the traced thread");
 
     let (task, thread) = (sender.child.task.name(), sender.child.thread.name());
     stubs::mach::task_suspend(task).doing("task_suspend with a full queue")?;
     stubs::mach::task_resume(task).doing("task_resume with a full queue")?;
-    for _ in 0..100 {
+    // More than the messages beyond the queue's limit hold.
+    for _ in 0..BEYOND_LIMIT * MAX_BATCH / part_size(NUMBER) {
         stubs::mach_port::mach_port_names(task).doing("mach_port_names with a full queue")?;
     }
     println!("backpressure: the tracer's own calls on the task go past it");
@@ -136,20 +154,22 @@ fn full_queue() -> Result<(), Mismatch> {
     println!("backpressure: thread_abort gives a waiting record up, not the message");
 
     let mut dropped = 0;
-    while sender.next < 8 {
+    let more = sender.next + 6;
+    while sender.next < more {
         if let Some(record) = tracer.record(Some(0))? {
             dropped += record.header.dropped.get();
         }
         sender.number(Some(0))?;
     }
-    // All but the 64 records beyond the limit of the tracer's calls, two for each, and the one that was aborted.
-    expect("records dropped are counted", true, dropped > 0)?;
-    while tracer.record(Some(0))?.is_some() {
+    while let Some(record) = tracer.record(Some(0))? {
+        dropped += record.header.dropped.get();
         sender.number(Some(0))?;
-        if sender.next > 60 {
+        if sender.next > more + 50 {
             break;
         }
     }
+    // All but what the messages beyond the limit hold of the tracer's calls, two records for each, and the one that was aborted.
+    expect("records dropped are counted", true, dropped > 0)?;
     println!("backpressure: draining lets it run, and says how many records were lost");
     sender.until_blocked()?;
     sender.end()?;
@@ -223,7 +243,7 @@ fn moved_port() -> Result<(), Mismatch> {
 /// What the other reader runs.
 fn read_records() {
     let port = ReceiveRight::from_name(FIRST);
-    while Received::receive(&port, RECORD, None).is_ok() {}
+    while Received::receive(&port, RECORDS, None).is_ok() {}
 }
 
 fn own_trace() -> Result<(), Mismatch> {
@@ -259,6 +279,34 @@ fn each_other() -> Result<(), Mismatch> {
     Ok(())
 }
 
+/// A tracer of lower priority than a traced thread that never sleeps.
+fn busy_thread() -> Result<(), Mismatch> {
+    let mut tracer = Tracer::new(16)?;
+    thread::step_back().doing("thread_priority")?;
+    let sender = Sender::start_with_body(send_and_stay_busy, |task| tracer.trace(task))?;
+    let mut sent = 0;
+    while let Some(record) = tracer.record(Some(SETTLED))? {
+        sent = if record.kind == EventKind::Normal { record.header.time.get() } else { sent };
+    }
+    // Its record says how late it is.
+    stubs::mach::task_suspend(sender.child.task.name()).doing("task_suspend")?;
+    let now = tracer.record(None)?.doing("a record of task_suspend")?.header.time.get();
+    let late = now.saturating_sub(sent) < LATE + u64::from(SETTLED) * 1_000_000;
+    expect("a record of a busy thread within a second", true, sent != 0 && late)?;
+    sender.end()?;
+    println!("backpressure: a tracer of lower priority gets the records of a thread that never sleeps");
+    Ok(())
+}
+
+/// What that thread runs.
+fn send_and_stay_busy() {
+    send(DATA, FIRST, Disposition::CopySend, 1);
+    // No pause instruction, which a machine that counts instructions is slow at.
+    for number in 0u64.. {
+        core::hint::black_box(number);
+    }
+}
+
 /// Another task receives a few records, stops, and is ended while the traced thread waits for it.
 fn dead_tracer() -> Result<(), Mismatch> {
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
@@ -284,7 +332,7 @@ fn dead_tracer() -> Result<(), Mismatch> {
 fn read_some_records() {
     let port = ReceiveRight::from_name(FIRST);
     for _ in 0..8 {
-        let _ = Received::receive(&port, RECORD, None);
+        let _ = Received::receive(&port, RECORDS, None);
     }
     loop {
         mach::sys::trap::thread_switch();

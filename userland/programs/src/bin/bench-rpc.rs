@@ -105,6 +105,8 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     for size in SIZES {
         bench.line(&format!("traced/send-{size}"), Work::Send(size), Traced::Client)?;
     }
+    // As rpctrace2 does: several records are received at once then.
+    thread::step_back().doing("thread_priority")?;
     bench.line("machine/kernel-rpc", Work::KernelCall, Traced::ClientTogether)?;
     bench.line("machine/task-rpc", Work::ServerCall, Traced::ClientTogether)?;
     bench.line("both-traced/task-rpc", Work::ServerCall, Traced::BothTogether)?;

@@ -10,14 +10,10 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
-use mach::mig;
-use mach::port::{PortName, SendRight};
 use mach::println;
 use mach::rt::arguments::Arguments;
-use programs::tracer::{Event, Program, record_buffer};
+use programs::tracer::{Event, Program, each_record, record_buffer};
 use programs::{Doing, Mismatch};
-use trace_port::TRACE_CALL_MSGH_ID;
-use trace_port::record::{DROPPED_OFFSET, TASK_OFFSET};
 
 mach::entry!(main);
 
@@ -36,12 +32,11 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     let (mut traced, mut status) = (true, None);
     while traced || status.is_none() {
         match program.next(&mut buffer, PATIENCE)? {
-            Event::Record => {
-                // Only what is at the same place in every message is looked at.
-                records += if mig::request_id(&buffer) == Some(TRACE_CALL_MSGH_ID) { 2 } else { 1 };
-                lost += buffer[DROPPED_OFFSET / 8] >> (DROPPED_OFFSET % 8 * 8) & 0xffff_ffff;
-                drop(SendRight::from_name(PortName(buffer[TASK_OFFSET / 8] as u32)));
-            }
+            Event::Record => each_record(&buffer, |record| {
+                records += 1;
+                lost += u64::from(record.header.dropped.get());
+                Ok(())
+            })?,
             Event::Untraced => traced = false,
             Event::Nothing => return Err(Mismatch::new("no record for ten minutes")),
             Event::Ended(ended) => status = Some(ended),

@@ -259,12 +259,12 @@ fn a_missing_record_is_waited_for_only_so_long() {
     let mut out = String::new();
     let one_way = |sequence| Sample::sent(Message::request_from(7002, SELF, 0).string("x")).sequence(sequence);
     one_way(1).feed(&mut trace, &mut out);
-    for sequence in 3..=66 {
+    for sequence in 3..=258 {
         one_way(sequence).feed(&mut trace, &mut out);
     }
     assert_eq!(out.lines().count(), 1);
-    one_way(67).feed(&mut trace, &mut out);
-    assert_eq!(out.lines().count(), 66);
+    one_way(259).feed(&mut trace, &mut out);
+    assert_eq!(out.lines().count(), 258);
     assert!(!trace.is_waiting());
 }
 

@@ -1,0 +1,58 @@
+//! Several records in one message: what the tracer has not received yet takes further records of the same task.
+//!
+//! While the tracer keeps up, its queue is empty and every record is a message at once. When it is behind, the next records
+//! go into the messages that wait: fewer messages, no later than before, and bounded by [`MAX_BATCH`].
+//!
+//! Who holds a right to a trace port can queue any message there. So a message is taken for one of ours only by its memory,
+//! [`Kernel::record_room`], whose size no other message of the kernel has; then its rights are those that
+//! [`emit`](crate::emit) gave it and everything behind them is plain bytes. That is what keeps rights and pointers out of what is
+//! turned into bytes here. That nothing is written beyond the memory does not rest on it: all that is read from the message
+//! is compared with the memory's size before it is used.
+
+use trace_port::TRACE_RECORDS_MSGH_ID;
+use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+
+use crate::emit::RECORD_BITS;
+use crate::gnumach::{Kernel, Kmsg};
+
+/// Where the records of a message begin.
+const FIRST: usize = size_of::<Prefix>();
+
+/// Puts a finished message's records behind those of the same task that wait in its trace port's queue. `false` if the last
+/// message with such has no room for them, or there is none; the message is the caller's in either case.
+#[inline(never)]
+pub fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
+    kernel.look_at_queue(message, |queued| {
+        let room = room_beside(kernel, message, queued)?;
+        let end = kernel.msgh_size(queued) as usize;
+        let more = kernel.msgh_size(message) as usize - FIRST;
+        let fits = (record::BODY_OFFSET..=room).contains(&end) && end.is_multiple_of(8) && more <= room - end;
+        if fits {
+            put(kernel, message, queued, end, more);
+        }
+        Some(fits)
+    })
+}
+
+/// How long a queued message may get, if the rights of `message` are the same, so that those in the queue serve for both.
+fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usize> {
+    let room = kernel.record_room(queued)?;
+    let same = |offset| kernel.record_read(queued, offset) == kernel.record_read(message, offset);
+    let is_ours = kernel.msgh_bits(queued) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
+    (is_ours && same(record::TASK_OFFSET)).then_some(room.min(MAX_BATCH))
+}
+
+/// `msgh_remote_port`.
+const REMOTE_PORT: usize = 8;
+
+fn put(kernel: &impl Kernel, message: Kmsg, queued: Kmsg, end: usize, more: usize) {
+    kernel.record_copy(queued, end, message, FIRST, more);
+    // If the message has two records, its first one's descriptor is that of an array.
+    kernel.record_part(queued, end, |part: &mut Part| part.header_type = record::HEADER_TYPE.into());
+    let size = (end + more) as u32;
+    kernel.record_part(queued, FIRST, |part: &mut Part| part.header_type = record::records_type(size).into());
+    kernel.record_part(queued, 0, |prefix: &mut Prefix| {
+        prefix.size = size.into();
+        prefix.id = TRACE_RECORDS_MSGH_ID.into();
+    });
+}
