@@ -2,9 +2,7 @@
 //! kernels are not fetched otherwise.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,8 +12,8 @@ use qemu::instrument::read_kernel;
 use qemu::kernel::KernelElf;
 use qemu::setup::{self, Choices, Interfaces};
 use qemu::ui::Progress;
+use qemu::vm;
 use qemu::vm::gdb::Debugger;
-use qemu::vm::{self, Input, Machine, Sinks};
 use tests::guest::all;
 
 /// The function that waits for the timer.
@@ -63,15 +61,11 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
     };
     let prepared = setup::prepare(&choices)?;
     let directory = prepared.boot_directory(&["hello".to_owned()], Vec::new())?;
-    let machine = Machine { debugged: true, ..prepared.machine.clone() };
-    let (mut console, mut trace, mut chatter) = (Vec::new(), io::sink(), io::sink());
-    let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut chatter };
-    let (outcome, stuck) = thread::scope(|scope| {
-        let follower = scope.spawn(|| wait_for_ever(directory.path(), inside.start));
-        let outcome = vm::run(&machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ());
-        (outcome, follower.join())
-    });
-    let stuck = stuck.ok().context("the thread that follows the kernel panicked")??;
+    let mut console = Vec::new();
+    let follower = |place: &Path| wait_for_ever(place, inside.start);
+    let (outcome, stuck) =
+        vm::run_followed(&prepared.machine, directory.path(), prepared.limits, &mut console, follower);
+    let stuck = stuck?;
     ensure!(inside.contains(&stuck), "expected a loop in {WAIT} at {inside:x?}, found one at {stuck:#x}");
     ensure!(outcome?.status == 0 && console.starts_with(b"hello"), "found {:?}", String::from_utf8_lossy(&console));
     Ok(())

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::Path;
-use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use object::{Object as _, ObjectSymbol as _};
 use qemu::bench::Figure;
 use qemu::bench::steps::{self, MARK, Part, Places};
 use qemu::kernel::KernelElf;
 use qemu::setup::{self, Choices};
-use qemu::vm::{self, Input, Sinks};
+use qemu::vm;
 
 /// The guest program with the parts to follow.
 const PROGRAM: &str = "bench-steps";
@@ -46,15 +44,10 @@ fn parts(choices: &Choices, kernel: &KernelElf) -> Result<(BTreeMap<u64, String>
     let program = prepared.program(PROGRAM).with_context(|| format!("no program {PROGRAM}"))?;
     let places = Places { mark: mark(program)?, active_stack: steps::active_stack(kernel)? };
     let directory = prepared.boot_directory(&[PROGRAM.to_owned()], Vec::new())?;
-    let machine = vm::Machine { debugged: true, ..prepared.machine.clone() };
-    let (mut console, mut trace, mut chatter) = (Vec::new(), io::sink(), io::sink());
-    let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut chatter };
-    let (outcome, found) = thread::scope(|scope| {
-        let follower = scope.spawn(|| steps::follow(directory.path(), places));
-        let outcome = vm::run(&machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ());
-        (outcome, follower.join())
-    });
-    let found = found.map_err(|_| anyhow!("the thread that follows {PROGRAM} panicked"))?;
+    let mut console = Vec::new();
+    let follower = |place: &Path| steps::follow(place, places);
+    let (outcome, found) =
+        vm::run_followed(&prepared.machine, directory.path(), prepared.limits, &mut console, follower);
     let found = found.with_context(|| format!("following {PROGRAM}"))?;
     let text = String::from_utf8_lossy(&console).into_owned();
     match outcome?.status {

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod console;
+pub mod followed;
 pub mod gdb;
 pub mod outcome;
 pub mod pit;
@@ -10,5 +11,6 @@ mod socket;
 
 pub use command::Machine;
 pub use console::Sinks;
+pub use followed::run_followed;
 pub use outcome::{Failure, Outcome};
 pub use run::{Input, Limits, run};
