@@ -134,7 +134,7 @@ pub struct Program {
     task: SendRight,
     ports: PortSet,
     // They are in the set.
-    _trace: ReceiveRight,
+    trace: ReceiveRight,
     exit: ReceiveRight,
 }
 
@@ -151,7 +151,12 @@ impl Program {
         tell_when_untraced(&trace_port)?;
         before()?;
         stubs::mach::task_resume(task.name()).doing("task_resume")?;
-        Ok(Self { task, ports, _trace: trace_port, exit })
+        Ok(Self { task, ports, trace: trace_port, exit })
+    }
+
+    /// How many messages of records may wait before the program has to.
+    pub fn set_queue_limit(&self, limit: u32) -> Result<(), Mismatch> {
+        self.trace.set_queue_limit(limit).doing("mach_port_set_qlimit")
     }
 
     /// Waits for what comes next, `patience` milliseconds at most.

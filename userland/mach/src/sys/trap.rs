@@ -150,6 +150,12 @@ pub fn thread_switch() {
     plain(THREAD_SWITCH, [0; 6]);
 }
 
+/// `thread_switch(MACH_PORT_NULL, SWITCH_OPTION_DEPRESS, milliseconds)`: lets every other thread run before this one, for so long.
+pub fn thread_switch_depressed(milliseconds: u32) {
+    const SWITCH_OPTION_DEPRESS: u64 = 1;
+    plain(THREAD_SWITCH, [0, SWITCH_OPTION_DEPRESS, milliseconds.into(), 0, 0, 0]);
+}
+
 /// `thread_set_self_state` with a state that does not hold the general registers.
 pub(super) fn thread_set_self_state(flavor: i32, state: &[u64]) -> Result<()> {
     let count = size_of_val(state) / size_of::<u32>();

@@ -1,9 +1,9 @@
-//! The other thread: a server that answers, with options of its own, so that calls sleep and wake each other.
+//! The other threads: servers that answer, with options of their own, so that calls sleep and wake each other.
 //!
-//! It shares its port with nobody, and the calling thread goes on only after it has dealt with the message; so the order of
-//! events is one and the same at every run.
+//! They share their ports with nobody, and the calling thread goes on only after they have dealt with the message; so the order
+//! of events is one and the same at every run.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use mach::error::Result;
 use mach::memory::PAGE_SIZE;
@@ -13,16 +13,18 @@ use mach::sys::trap::thread_switch;
 use mach::sys::wild::{Arena, Arguments, Place};
 use mach::{stubs, task_self, thread};
 
-use crate::message::take_memory;
+use crate::message::{clear_kernel_padding, take_memory};
 use crate::random::{Hash, Random};
 
-/// The right to the server's thread is released, and its name free.
-static STARTED: AtomicBool = AtomicBool::new(false);
-/// Messages dealt with.
-static SERVED: AtomicU64 = AtomicU64::new(0);
-/// What the server has seen.
-static SEEN: AtomicU64 = AtomicU64::new(0);
-/// The server's last call, for the full log: option, receive size, result, header.
+/// Servers.
+pub(crate) const SERVERS: usize = 3;
+/// How many servers may start: the right to the thread of each is released, and its name free, before the next one does.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+/// Messages each has dealt with.
+static SERVED: [AtomicU64; SERVERS] = [const { AtomicU64::new(0) }; SERVERS];
+/// What each has seen.
+static SEEN: [AtomicU64; SERVERS] = [const { AtomicU64::new(0) }; SERVERS];
+/// The last call of any, for the full log: option, receive size, result, header.
 static LAST: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
 /// `MACH_RCV_TOO_LARGE`.
 const RCV_TOO_LARGE: u32 = 0x1000_4004;
@@ -31,47 +33,56 @@ const RCV_BODY_ERROR: u32 = 0x1000_400c;
 /// Longer than any run.
 const NEVER: u32 = 1_000_000_000;
 
-/// The server's port, and the one that answers come to.
+/// The servers' ports, and the one that answers come to.
 pub(crate) struct Echo {
-    pub(crate) port: PortName,
+    pub(crate) ports: [PortName; SERVERS],
     pub(crate) reply: PortName,
-    sent: u64,
+    sent: [u64; SERVERS],
 }
 
 impl Echo {
-    /// Starts the server.
+    /// Starts the servers.
     pub(crate) fn start(seed: u64) -> Result<Self> {
         let allocate = || stubs::mach_port::mach_port_allocate(task_self(), Right::Receive as u32);
-        let (port, reply, notify) = (allocate()?, allocate()?, allocate()?);
-        stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
-        let mut arena = Arena::allocate(4 * PAGE_SIZE)?;
-        drop(thread::spawn(move || {
-            // Its reply port is made now, not at a time that depends on the scheduler or on what it receives.
-            while !STARTED.load(SeqCst) {
-                thread_switch();
-            }
-            mach::sys::msg::reply_port();
-            SERVED.fetch_add(1, SeqCst);
-            serve(port, notify, &mut Random::new(seed ^ 0xec40), &mut arena)
-        })?);
-        STARTED.store(true, SeqCst);
-        let mut echo = Self { port, reply, sent: 0 };
-        echo.wait(true);
+        let (reply, notify) = (allocate()?, allocate()?);
+        let mut echo = Self { ports: [PortName::NULL; SERVERS], reply, sent: [0; SERVERS] };
+        for server in 0..SERVERS {
+            let port = allocate()?;
+            stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
+            let mut arena = Arena::allocate(4 * PAGE_SIZE)?;
+            drop(thread::spawn(move || {
+                // Its reply port is made now, not at a time that depends on the scheduler or on what it receives.
+                while STARTED.load(SeqCst) <= server {
+                    thread_switch();
+                }
+                mach::sys::msg::reply_port();
+                SERVED[server].fetch_add(1, SeqCst);
+                serve(server, port, notify, &mut Random::new(seed ^ 0xec40 ^ (server as u64) << 32), &mut arena)
+            })?);
+            STARTED.store(server + 1, SeqCst);
+            echo.ports[server] = port;
+            echo.expect(server);
+            echo.wait(server);
+        }
         Ok(echo)
     }
 
-    /// Waits until the server has dealt with a message that was sent; returns the hash of all it has seen.
-    pub(crate) fn wait(&mut self, was_sent: bool) -> u64 {
-        self.sent += u64::from(was_sent);
-        while SERVED.load(SeqCst) < self.sent {
+    /// A message to a server was sent, or one that it passes on.
+    pub(crate) fn expect(&mut self, server: usize) {
+        self.sent[server] += 1;
+    }
+
+    /// Waits until a server has dealt with all that was sent to it; returns the hash of all it has seen.
+    pub(crate) fn wait(&self, server: usize) -> u64 {
+        while SERVED[server].load(SeqCst) < self.sent[server] {
             thread_switch();
         }
-        SEEN.load(SeqCst)
+        SEEN[server].load(SeqCst)
     }
 }
 
 /// Receives and answers for ever.
-fn serve(port: PortName, notify: PortName, random: &mut Random, arena: &mut Arena) {
+fn serve(server: usize, port: PortName, notify: PortName, random: &mut Random, arena: &mut Arena) {
     let mut hash = Hash::START;
     let mut answer = false;
     loop {
@@ -99,20 +110,24 @@ fn serve(port: PortName, notify: PortName, random: &mut Random, arena: &mut Aren
         let result = arena.mach_msg(Place::Inside(0), &arguments);
         hash.word(result.into());
         note(&arguments, result, arena);
+        // A message whose body could not be taken whole came all the same, and its sender waits.
+        let came = result == 0 || result & !0x3c00 == RCV_BODY_ERROR;
+        if came {
+            clear_kernel_padding(arena.as_mut_slice());
+        }
         hash.bytes(&arena.as_slice()[..512]);
         let bits = u32::from_le_bytes(arena.as_slice()[..4].try_into().unwrap_or_default());
         if result == 0 {
             take_memory(arena, None, &mut hash);
         }
-        // A message whose body could not be taken whole came all the same, and its sender waits.
-        answer = (result == 0 || result & !0x3c00 == RCV_BODY_ERROR) && bits & 0xff == 18;
+        answer = came && bits & 0xff == 18;
         if answer {
             reply(arena);
         }
-        SEEN.store(hash.0, SeqCst);
+        SEEN[server].store(hash.0, SeqCst);
         let stays = result == RCV_TOO_LARGE && arguments.option & MACH_RCV_LARGE != 0;
         if !stays {
-            SERVED.fetch_add(1, SeqCst);
+            SERVED[server].fetch_add(1, SeqCst);
         }
     }
 }
@@ -125,7 +140,7 @@ fn note(arguments: &Arguments, result: u32, arena: &Arena) {
     }
 }
 
-/// The server's last call, as words.
+/// The servers' last call, as words.
 pub(crate) fn last() -> [u64; 7] {
     LAST.each_ref().map(|word| word.load(SeqCst))
 }

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod echo;
+mod kernel;
 mod message;
 mod random;
 mod world;
@@ -25,9 +26,10 @@ use mach::{println, task_self};
 use programs::{Doing, Mismatch};
 
 use echo::Echo;
+use kernel::Way;
 use message::{MAKE_SEND_ONCE, Supply};
 use random::{Hash, Random};
-use world::World;
+use world::{Looks, World};
 
 mach::entry!(main);
 
@@ -39,6 +41,15 @@ const ALL_OPTIONS: u32 = 0x1 | 0x2 | 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 |
 const FAILED_SEND: Range<u32> = 0x1000_0001..0x1000_4000;
 /// Bytes of the arena that are looked at after each call.
 const SEEN: usize = 4096;
+/// And where a message is that does not begin there.
+const SEEN_ELSEWHERE: usize = 256;
+/// Neither sends nor receives.
+const NOTHING: Arguments =
+    Arguments { option: 0, send_size: 0, rcv_size: 0, rcv_name: PortName::NULL, time_out: 0, notify: PortName::NULL };
+/// Calls after which the program looks which names there are.
+const NAMES_EVERY: u64 = 16;
+/// Calls after which it looks at the state of every port.
+const STATE_EVERY: u64 = 64;
 
 /// What was called.
 struct Call {
@@ -46,6 +57,8 @@ struct Call {
     arguments: Arguments,
     /// First words of the message.
     header: [u32; 8],
+    /// The servers that get a message if it is sent, in this order.
+    servers: [Option<usize>; 2],
 }
 
 /// Everything the calls work on.
@@ -55,6 +68,7 @@ struct Run {
     arena: Arena,
     supply: Supply,
     echo: Echo,
+    kernel: kernel::Ports,
     hash: Hash,
     log: Vec<Line>,
 }
@@ -112,12 +126,14 @@ impl Run {
         let echo = Echo::start(seed)?;
         let arena = Arena::allocate(16 * PAGE_SIZE)?;
         let supply = Supply::new()?;
+        let kernel = kernel::Ports::new()?;
         Ok(Self {
             random: Random::new(seed),
             world: World::new()?,
             arena,
             supply,
             echo,
+            kernel,
             hash: Hash::START,
             log: Vec::new(),
         })
@@ -125,23 +141,27 @@ impl Run {
 
     /// One call, and a look at what it did.
     fn step(&mut self, index: u64, shown: bool) -> Result<()> {
-        if index % 8 == 1 {
+        if index % NAMES_EVERY == 1 {
             self.world.refresh(&mut self.random)?;
             self.world.hash_types(&mut self.hash);
         }
-        let served = self.random.percent(8);
-        let call = if served { self.rpc() } else { self.wild()? };
+        let call = match self.random.below(100) {
+            0..8 => self.rpc(),
+            8..10 => self.relay(),
+            10..14 => self.late(),
+            14..30 => self.kernel_call()?,
+            _ => self.wild()?,
+        };
         let result = self.arena.mach_msg(call.place, &call.arguments);
         let before = self.hash;
-        if let (0, Place::Inside(offset)) = (result, call.place) {
-            message::clear_kernel_padding(&mut self.arena.as_mut_slice()[offset..]);
-        }
         self.hash.word(result.into());
-        self.hash.bytes(&self.arena.as_slice()[..SEEN]);
+        self.hash_buffer(&call, result);
         let buffer = self.hash;
-        if served {
-            let seen = self.echo.wait(!FAILED_SEND.contains(&result));
-            self.hash.word(seen);
+        if !FAILED_SEND.contains(&result) {
+            call.servers.iter().flatten().for_each(|server| self.echo.expect(*server));
+        }
+        for server in call.servers.iter().flatten() {
+            self.hash.word(self.echo.wait(*server));
         }
         let inside = call.place == Place::Inside(0);
         let received = result == 0 && call.arguments.option & MACH_RCV_MSG != 0;
@@ -149,8 +169,9 @@ impl Run {
             message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
         }
         let mut state = Hash::START;
-        if index.is_multiple_of(64) {
+        if index.is_multiple_of(STATE_EVERY) {
             self.world.hash_state(&mut state);
+            self.kernel.hash_state(&mut state);
             self.hash.word(state.0);
         }
         if shown {
@@ -161,32 +182,106 @@ impl Run {
         Ok(())
     }
 
-    /// A call to the echo server, which is answered or refused.
+    /// Hashes what a call may have written.
+    fn hash_buffer(&mut self, call: &Call, result: u32) {
+        let offset = if let Place::Inside(offset) = call.place { offset } else { 0 };
+        if call.arguments.option & MACH_RCV_MSG != 0 && !FAILED_SEND.contains(&result) {
+            message::clear_kernel_padding(&mut self.arena.as_mut_slice()[offset..]);
+        }
+        let bytes = self.arena.as_slice();
+        self.hash.bytes(&bytes[..SEEN]);
+        if offset >= SEEN {
+            self.hash.bytes(&bytes[offset..(offset + SEEN_ELSEWHERE).min(bytes.len())]);
+        }
+    }
+
+    /// A call to a server, which is answered or refused.
     fn rpc(&mut self) -> Call {
+        let (server, send_size) = self.for_server(self.echo.reply);
         let random = &mut self.random;
-        let remote = random.pick(&[19, 19, 19, 20, 21], 19);
-        let complex = if random.percent(40) { message::COMPLEX } else { 0 };
-        let bits = remote | MAKE_SEND_ONCE << 8 | complex;
-        let port = Some(self.world.port(random)).filter(|port| world::is_receive(*port));
-        let size = if complex == 0 {
-            32 + 8 * random.below(300) as u32
-        } else {
-            message::sound_body(self.arena.as_mut_slice(), random, &self.supply, port)
-        };
-        message::header(self.arena.as_mut_slice(), bits, self.echo.port, self.echo.reply, random.next() as u32);
         let mut option = RPC;
         if random.percent(40) {
             option |= random.pick(&[MACH_SEND_TIMEOUT, MACH_RCV_TIMEOUT, 0x200, 0x20, 0x110], 0);
         }
         let arguments = Arguments {
             option,
-            send_size: size,
+            send_size,
             rcv_size: if random.percent(10) { random.below(64) as u32 } else { 8192 },
             rcv_name: self.echo.reply,
             time_out: 1_000_000_000,
             notify: self.world.port(random),
         };
+        Call { servers: [Some(server), None], ..self.call(Place::Inside(0), arguments) }
+    }
+
+    /// A message to a server whose answer another server gets.
+    fn relay(&mut self) -> Call {
+        let second = self.random.below(echo::SERVERS as u64) as usize;
+        let (first, send_size) = self.for_server(self.echo.ports[second]);
+        let option = random_bit(&mut self.random, MACH_SEND_TIMEOUT) | MACH_SEND_MSG;
+        let arguments = Arguments { option, send_size, ..NOTHING };
+        Call { servers: [Some(first), Some(second)], ..self.call(Place::Inside(0), arguments) }
+    }
+
+    /// Writes a message for a server; returns which and its size.
+    fn for_server(&mut self, reply: PortName) -> (usize, u32) {
+        let random = &mut self.random;
+        let server = random.below(echo::SERVERS as u64) as usize;
+        let complex = if random.percent(40) { message::COMPLEX } else { 0 };
+        let bits = random.pick(&[19, 19, 19, 20, 21], 19) | MAKE_SEND_ONCE << 8 | complex;
+        let size = if complex == 0 {
+            32 + 8 * random.below(300) as u32
+        } else {
+            let port = Some(self.world.port(random)).filter(|port| Looks::default().is_receive(*port));
+            message::sound_body(self.arena.as_mut_slice(), random, &self.supply, port)
+        };
+        message::header(self.arena.as_mut_slice(), bits, self.echo.ports[server], reply, random.next() as u32);
+        (server, size)
+    }
+
+    /// Receives a reply of the kernel's that was left waiting, if there is one.
+    fn late(&mut self) -> Call {
+        let rcv_name = self.kernel.late(&mut self.random);
+        let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT | random_bit(&mut self.random, 0x400);
+        let arguments = Arguments { option, rcv_size: receive_size(&mut self.random), rcv_name, ..NOTHING };
         self.call(Place::Inside(0), arguments)
+    }
+
+    /// A call of the kernel.
+    fn kernel_call(&mut self) -> Result<Call> {
+        let (random, arena) = (&mut self.random, &mut self.arena);
+        let mut way = self.kernel.way(random, &self.world);
+        let request = self.kernel.request(arena.as_mut_slice(), random, &mut self.supply, &self.world)?;
+        let mut servers = [None; 2];
+        let mut option = RPC;
+        if way.ends && random.percent(20) {
+            way = self.kernel.late_way();
+            option |= random.next() as u32 & ALL_OPTIONS;
+        } else if request.complex == 0 && random.percent(6) {
+            // Not if it may be refused when its reply right is made: the server would be told of that.
+            let server = random.below(echo::SERVERS as u64) as usize;
+            way = Way { local: self.echo.ports[server], ..self.kernel.unheard_way() };
+            servers[0] = Some(server);
+        }
+        let bits = if random.percent(97) { 19 } else { 20 } | way.kind << 8 | request.complex;
+        message::header(arena.as_mut_slice(), bits, request.remote, way.local, request.id);
+        let place = if servers[0].is_some() { Place::Inside(0) } else { self.place(request.size as usize) };
+        let random = &mut self.random;
+        let mut arguments = Arguments {
+            option,
+            send_size: if random.percent(5) { lie_about(random, request.size) } else { request.size },
+            rcv_size: receive_size(random),
+            rcv_name: way.rcv_name,
+            time_out: 0,
+            notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
+        };
+        let mut looks = Looks::default();
+        if !way.ends && kernel::names_port(request.id) && !looks.is_receive(way.rcv_name) {
+            // The name may be free then, perhaps because the reply right was moved, and name the new port.
+            arguments.option |= MACH_RCV_TIMEOUT;
+        }
+        self.restrain(&mut looks, &mut arguments, bits, request.remote, way.local, &[]);
+        Ok(Call { servers, ..self.call(place, arguments) })
     }
 
     /// A call with anything in it.
@@ -199,7 +294,7 @@ impl Run {
         if random.percent(4) {
             // The kernel itself: mach_port_type, whose answer depends on the body, and routines that are not there.
             remote = task_self();
-            id = random.pick(&message::KERNEL_REQUESTS, 1);
+            id = random.pick(&[3201, 3999, 2999, 1], 1);
         }
         let bits = if remote == task_self() { bits & !0xff | 19 } else { bits };
         let mut rcv_name = if random.percent(80) { self.world.port(random) } else { self.world.name(random) };
@@ -213,17 +308,13 @@ impl Run {
         let mut arguments = Arguments {
             option: option(random),
             send_size: lie_about(random, size),
-            rcv_size: match random.below(10) {
-                0 => random.below(80) as u32,
-                1 => random.next() as u32,
-                _ => 8192,
-            },
+            rcv_size: receive_size(random),
             rcv_name,
-            time_out: if random.percent(2) { 1 + random.below(20) as u32 } else { 0 },
+            time_out: if random.percent(1) { 1 + random.below(5) as u32 } else { 0 },
             notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
         };
         named.extend([remote, local]);
-        restrain(&mut arguments, bits, remote, local, &named);
+        self.restrain(&mut Looks::default(), &mut arguments, bits, remote, local, &named);
         Ok(self.call(place, arguments))
     }
 
@@ -261,7 +352,45 @@ impl Run {
     }
 
     fn call(&self, place: Place, arguments: Arguments) -> Call {
-        Call { place, arguments, header: words(self.arena.as_slice()) }
+        Call { place, arguments, header: words(self.arena.as_slice()), servers: [None; 2] }
+    }
+
+    /// Takes out of a call what would wait for ever, and what docs/differences.md lists. `named` is every name in the message.
+    fn restrain(
+        &self,
+        looks: &mut Looks,
+        arguments: &mut Arguments,
+        bits: u32,
+        remote: PortName,
+        local: PortName,
+        named: &[PortName],
+    ) {
+        if arguments.send_size > 0x7fff_ffff {
+            arguments.send_size = 24;
+        }
+        let rcv_name = arguments.rcv_name;
+        let sends = arguments.option & MACH_SEND_MSG != 0;
+        let to_kernel = self.kernel.is_kernel(remote);
+        if sends && arguments.option & MACH_SEND_TIMEOUT == 0 && !to_kernel && !looks.has_room(remote, named) {
+            arguments.option |= MACH_SEND_TIMEOUT;
+        }
+        let receives = arguments.option & MACH_RCV_MSG != 0;
+        if receives && arguments.option & MACH_RCV_TIMEOUT == 0 && !self.kernel.answers(local, rcv_name) {
+            let comes_back = sends && (remote == rcv_name || to_kernel && local == rcv_name);
+            if !(comes_back && looks.is_receive(rcv_name)) && !looks.has_message(rcv_name) {
+                arguments.option |= MACH_RCV_TIMEOUT;
+            }
+        }
+        if arguments.option == RPC {
+            // Difference 1: the optimized path sometimes takes what the other refuses.
+            if arguments.send_size >= 32 && arguments.send_size % 8 == 4 {
+                arguments.send_size += 4;
+            }
+            // Difference 2: the stock kernel asserts that this is a receive right.
+            if bits == 19 | MAKE_SEND_ONCE << 8 && local == rcv_name && !looks.is_receive(local) {
+                arguments.option |= MACH_RCV_TIMEOUT;
+            }
+        }
     }
 }
 
@@ -296,31 +425,17 @@ fn lie_about(random: &mut Random, size: u32) -> u32 {
     }
 }
 
-/// Takes out of a call what would wait for ever, and what docs/differences.md lists. `named` is every name in the message.
-fn restrain(arguments: &mut Arguments, bits: u32, remote: PortName, local: PortName, named: &[PortName]) {
-    if arguments.send_size > 0x7fff_ffff {
-        arguments.send_size = 24;
+fn receive_size(random: &mut Random) -> u32 {
+    match random.below(10) {
+        0 => random.below(100) as u32,
+        1 => random.next() as u32,
+        _ => 8192,
     }
-    let sends = arguments.option & MACH_SEND_MSG != 0;
-    if sends && arguments.option & MACH_SEND_TIMEOUT == 0 && !world::has_room(remote, named) {
-        arguments.option |= MACH_SEND_TIMEOUT;
-    }
-    let comes_back = sends && (remote == arguments.rcv_name || remote == task_self() && local == arguments.rcv_name);
-    let comes_back = comes_back && world::is_receive(arguments.rcv_name);
-    let receives = arguments.option & MACH_RCV_MSG != 0;
-    if receives && arguments.option & MACH_RCV_TIMEOUT == 0 && !comes_back && !world::has_message(arguments.rcv_name) {
-        arguments.option |= MACH_RCV_TIMEOUT;
-    }
-    if arguments.option == RPC {
-        // Difference 1: the optimized path sometimes takes what the other refuses.
-        if arguments.send_size >= 32 && arguments.send_size % 8 == 4 {
-            arguments.send_size += 4;
-        }
-        // Difference 2: the stock kernel asserts that this is a receive right.
-        if bits == 19 | MAKE_SEND_ONCE << 8 && local == arguments.rcv_name && !world::is_receive(local) {
-            arguments.option |= MACH_RCV_TIMEOUT;
-        }
-    }
+}
+
+/// This bit, or none.
+fn random_bit(random: &mut Random, bit: u32) -> u32 {
+    if random.percent(50) { bit } else { 0 }
 }
 
 fn show((index, call, result, hashes, after, server): &Line) {

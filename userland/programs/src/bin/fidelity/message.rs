@@ -6,31 +6,55 @@ use mach::port::PortName;
 use mach::sys::wild::Arena;
 use mach::{stubs, task_self};
 
+use crate::kernel;
 use crate::random::{Hash, Random};
 
 pub(crate) const COMPLEX: u32 = 0x8000_0000;
 pub(crate) const MAKE_SEND_ONCE: u32 = 21;
 /// Moves, copies and makes.
-const DISPOSITIONS: [u32; 6] = [16, 17, 18, 19, 20, 21];
-const INLINE: u32 = 1 << 29;
+pub(crate) const DISPOSITIONS: [u32; 6] = [16, 17, 18, 19, 20, 21];
+pub(crate) const INLINE: u32 = 1 << 29;
+/// The descriptor of one integer of 32 bits, but for its number.
+const INTEGER: u32 = 2 | 32 << 8 | INLINE;
 const LONG_FORM: u32 = 1 << 30;
 const DEALLOCATE: u32 = 1 << 31;
 
-/// Ids of requests to the kernel: `mach_port_type`, whose answer depends on the body, and routines that are not there.
-pub(crate) const KERNEL_REQUESTS: [u32; 4] = [3201, 3999, 2999, 1];
-
-/// Difference 3: the kernel's replies carry whatever its heap held behind integers of 4 bytes.
+/// The kernel's replies carry whatever its heap held behind data that does not fill 8 bytes.
 pub(crate) fn clear_kernel_padding(message: &mut [u8]) {
-    const INTEGER: [u8; 8] = (1u64 << 32 | 1 << 29 | 32 << 8 | 2).to_le_bytes();
-    let word = |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-    let (size, id) = (word(4) as usize, word(28));
-    if !KERNEL_REQUESTS.contains(&id.wrapping_sub(100)) {
+    // Whatever the request was, an error reply is a header and an integer.
+    let is_error = word(message, 4) == 48 && word(message, 32) == INTEGER;
+    if !is_error && !kernel::is_reply(word(message, 28)) {
         return;
     }
-    for item in message.get_mut(32..size.min(64)).into_iter().flat_map(|body| body.chunks_exact_mut(16)) {
-        if item.starts_with(&INTEGER) {
-            item[12..].fill(0);
+    let mut at = 32;
+    while let Some(item) = Item::at(message, at) {
+        let end = item.data + if item.inline { item.bytes as usize } else { 8 };
+        at = end.next_multiple_of(8);
+        if let Some(padding) = message.get_mut(end..at) {
+            padding.fill(0);
         }
+    }
+}
+
+fn word(message: &[u8], at: usize) -> u32 {
+    message.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+/// One item of a message's body.
+struct Item {
+    inline: bool,
+    /// Of its data, wherever they are.
+    bytes: u64,
+    /// Where its data or their address are.
+    data: usize,
+}
+
+impl Item {
+    /// The item that begins there, if one does.
+    fn at(message: &[u8], at: usize) -> Option<Self> {
+        let (first, number) = (word(message, at), word(message, at + 4));
+        let bytes = u64::from(first >> 8 & 0xffff) * u64::from(number) / 8;
+        (at + 8 <= word(message, 4) as usize).then_some(Self { inline: first & INLINE != 0, bytes, data: at + 8 })
     }
 }
 
@@ -50,10 +74,15 @@ impl Supply {
     }
 
     /// A region of a message's own, which it may unmap.
-    fn fresh(&self) -> Result<u64> {
+    pub(crate) fn fresh(&self) -> Result<u64> {
         let mut address = 0;
         stubs::mach::vm_allocate(task_self(), &mut address, 2 * PAGE_SIZE, true)?;
         Ok(address)
+    }
+
+    /// Where its bytes are: four pages.
+    pub(crate) fn address(&self) -> u64 {
+        self.bytes.address()
     }
 
     fn owns(&self, address: u64) -> bool {
@@ -64,12 +93,17 @@ impl Supply {
 }
 
 /// Words of 32 bits written one after the other.
-struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     to: &'a mut [u8],
-    used: usize,
+    pub(crate) used: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// For a body.
+    pub(crate) fn behind_header(to: &'a mut [u8]) -> Self {
+        Self { to, used: 32 }
+    }
+
     fn word(&mut self, word: u32) {
         if let Some(place) = self.to.get_mut(self.used..self.used + 4) {
             place.copy_from_slice(&word.to_le_bytes());
@@ -77,9 +111,14 @@ impl Writer<'_> {
         }
     }
 
-    fn long(&mut self, long: u64) {
+    pub(crate) fn long(&mut self, long: u64) {
         self.word(long as u32);
         self.word((long >> 32) as u32);
+    }
+
+    pub(crate) fn descriptor(&mut self, kind: u32, size: u32, number: u32, flags: u32) {
+        self.word(kind | size << 8 | flags);
+        self.word(number);
     }
 }
 
@@ -117,7 +156,7 @@ pub(crate) fn body(
     supply: &mut Supply,
     mut name: impl FnMut(&mut Random) -> PortName,
 ) -> Result<u32> {
-    let mut writer = Writer { to, used: 32 };
+    let mut writer = Writer::behind_header(to);
     for _ in 0..random.below(5) {
         match random.below(12) {
             0..4 => bytes(&mut writer, random),
@@ -133,7 +172,7 @@ pub(crate) fn body(
 /// Writes a body that nothing is wrong with: a refused one would leave a send-once notification in the server's queue.
 /// `port` is a receive right, if there is one.
 pub(crate) fn sound_body(to: &mut [u8], random: &mut Random, supply: &Supply, port: Option<PortName>) -> u32 {
-    let mut writer = Writer { to, used: 32 };
+    let mut writer = Writer::behind_header(to);
     for _ in 0..random.below(4) {
         match (random.below(4), port) {
             (0, Some(port)) => {
@@ -155,8 +194,7 @@ pub(crate) fn sound_body(to: &mut [u8], random: &mut Random, supply: &Supply, po
 fn descriptor(writer: &mut Writer<'_>, random: &mut Random, kind: u32, size: u32, number: u32, flags: u32) {
     // On a 64-bit kernel the long form differs by its flag only.
     let long_form = if random.percent(10) { LONG_FORM } else { 0 };
-    writer.word(kind | size << 8 | flags | long_form);
-    writer.word(number);
+    writer.descriptor(kind, size, number, flags | long_form);
 }
 
 fn bytes(writer: &mut Writer<'_>, random: &mut Random) {
@@ -208,23 +246,14 @@ fn out_of_line_rights(
 /// Reads the memory that a message brought into the hash and unmaps it.
 pub(crate) fn take_memory(arena: &Arena, supply: Option<&Supply>, hash: &mut Hash) {
     let message = arena.as_slice();
-    let word = |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-    if word(0) & COMPLEX == 0 {
+    if word(message, 0) & COMPLEX == 0 {
         return;
     }
-    let (end, mut at) = (word(4) as usize, 32);
-    while at + 8 <= end {
-        let first = word(at);
-        let (size, number) = (first >> 8 & 0xffff, word(at + 4));
-        at += 8;
-        let bytes = u64::from(size) * u64::from(number) / 8;
-        if first & INLINE != 0 {
-            at += bytes.next_multiple_of(8) as usize;
-            continue;
-        }
-        let address = u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        at += 8;
-        if bytes == 0 || address == 0 || supply.is_some_and(|supply| supply.owns(address)) {
+    let mut at = 32;
+    while let Some(Item { inline, bytes, data }) = Item::at(message, at) {
+        at = data + if inline { bytes.next_multiple_of(8) as usize } else { 8 };
+        let address = u64::from(word(message, data)) | u64::from(word(message, data + 4)) << 32;
+        if inline || bytes == 0 || address == 0 || supply.is_some_and(|supply| supply.owns(address)) {
             continue;
         }
         if let Ok(copy) = stubs::mach::vm_read(task_self(), address, bytes) {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use mach::error::Result;
+use mach::error::{KernReturn, Result};
 use mach::port::{Disposition, PortName, Right};
 use mach::{stubs, task_self};
 
@@ -90,9 +90,10 @@ impl World {
 
     /// A name in play, or one that was, or one that names nothing.
     pub(crate) fn name(&self, random: &mut Random) -> PortName {
-        match random.below(25) {
+        match random.below(50) {
             0 => PortName::NULL,
             1 => PortName::DEAD,
+            // The kernel remarks on these on its console, which takes long.
             2 => PortName(0x00ab_0000 + random.below(9) as u32),
             _ => {
                 self.names.get(random.below(self.names.len() as u64) as usize).map_or(PortName::NULL, |(name, _)| *name)
@@ -131,7 +132,7 @@ impl World {
 }
 
 /// Everything that `mach_port_get_receive_status` says.
-fn hash_status(name: PortName, hash: &mut Hash) {
+pub(crate) fn hash_status(name: PortName, hash: &mut Hash) {
     match stubs::mach_port::mach_port_get_receive_status(task_self(), name) {
         Err(error) => hash.word(u64::from(error.0 as u32) | 1 << 63),
         Ok(status) => {
@@ -155,38 +156,60 @@ fn all() -> Result<Vec<(PortName, u32)>> {
     Ok(names.into_iter().map(PortName).zip(types).collect())
 }
 
-/// Whether a call without a time limit can neither wait for a message on this name nor hang.
-pub(crate) fn has_message(name: PortName) -> bool {
-    match kind(name) {
-        kind if kind & RECEIVE != 0 => stubs::mach_port::mach_port_get_receive_status(task_self(), name)
-            .is_ok_and(|status| status.mps_msgcount > 0),
-        kind => kind & PORT_SET == 0,
-    }
+/// What the kernel says of names, asked once for a call and before it.
+#[derive(Default)]
+pub(crate) struct Looks(Vec<(PortName, Look)>);
+
+#[derive(Clone, Copy)]
+enum Look {
+    Receive { messages: u32, limit: u32 },
+    Other { kind: u32 },
 }
 
-/// Whether a message to this name cannot wait for room in its queue. `named` is every name in the message: one that moves away
-/// and has a dead-name request is at once told of as deleted, perhaps to the same queue and before the message is in it.
-pub(crate) fn has_room(name: PortName, named: &[PortName]) -> bool {
-    match kind(name) {
-        kind if kind & RECEIVE != 0 => {
-            stubs::mach_port::mach_port_get_receive_status(task_self(), name).is_ok_and(|status| {
-                let notices = named.iter().filter(|name| is_watched(**name)).count() as u32;
-                status.mps_msgcount + notices < status.mps_qlimit
-            })
+impl Looks {
+    fn look(&mut self, name: PortName) -> Look {
+        if let Some((_, look)) = self.0.iter().find(|(known, _)| *known == name) {
+            return *look;
         }
-        // Somebody else's port may be full.
-        kind => kind & SEND == 0,
+        let look = match stubs::mach_port::mach_port_get_receive_status(task_self(), name) {
+            Ok(status) => Look::Receive { messages: status.mps_msgcount, limit: status.mps_qlimit },
+            Err(KernReturn::KERN_INVALID_RIGHT) => Look::Other { kind: kind(name) },
+            Err(_) => Look::Other { kind: NOTHING },
+        };
+        self.0.push((name, look));
+        look
+    }
+
+    /// Whether this names a receive right.
+    pub(crate) fn is_receive(&mut self, name: PortName) -> bool {
+        matches!(self.look(name), Look::Receive { .. })
+    }
+
+    /// Whether a call without a time limit can neither wait for a message on this name nor hang.
+    pub(crate) fn has_message(&mut self, name: PortName) -> bool {
+        match self.look(name) {
+            Look::Receive { messages, .. } => messages > 0,
+            Look::Other { kind } => kind & PORT_SET == 0,
+        }
+    }
+
+    /// Whether a message to this name cannot wait for room in its queue. `named` is every name in the message: one that moves
+    /// away and has a dead-name request is at once told of as deleted, perhaps to the same queue and before the message is in it.
+    pub(crate) fn has_room(&mut self, name: PortName, named: &[PortName]) -> bool {
+        match self.look(name) {
+            Look::Receive { messages, limit } => {
+                let fits = |notices: usize| messages + (notices as u32) < limit;
+                fits(named.len()) || fits(0) && fits(named.iter().filter(|name| is_watched(**name)).count())
+            }
+            // Somebody else's port may be full.
+            Look::Other { kind } => kind & SEND == 0,
+        }
     }
 }
 
 /// Whether somebody asked to be told when this name goes.
 fn is_watched(name: PortName) -> bool {
     kind(name) & DEAD_NAME_REQUEST != 0
-}
-
-/// Whether this names a receive right.
-pub(crate) fn is_receive(name: PortName) -> bool {
-    kind(name) & RECEIVE != 0
 }
 
 fn kind(name: PortName) -> u32 {
