@@ -149,7 +149,7 @@ enum Verb {
     /// Set everything up, check the guest packages and run all tests.
     Test {
         /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp;
-        /// pseudo-random calls, traced against untraced: 20 seeds of 100,000 on the default kernel, 20,000 on the newest.
+        /// pseudo-random calls, traced against untraced: 20 seeds of 100,000 on the default kernel and on both of these.
         #[arg(long)]
         all: bool,
         /// What follows goes to the test programs (after cargo's `--`).

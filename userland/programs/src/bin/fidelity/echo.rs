@@ -46,7 +46,7 @@ impl Echo {
         let allocate = || stubs::mach_port::mach_port_allocate(task_self(), Right::Receive as u32);
         let (reply, notify) = (allocate()?, allocate()?);
         let mut echo = Self { ports: [PortName::NULL; SERVERS], reply, sent: [0; SERVERS] };
-        for server in 0..SERVERS {
+        for (server, served) in SERVED.iter().enumerate() {
             let port = allocate()?;
             stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
             let mut arena = Arena::allocate(4 * PAGE_SIZE)?;
@@ -56,7 +56,7 @@ impl Echo {
                     thread_switch();
                 }
                 mach::sys::msg::reply_port();
-                SERVED[server].fetch_add(1, SeqCst);
+                served.fetch_add(1, SeqCst);
                 serve(server, port, notify, &mut Random::new(seed ^ 0xec40 ^ (server as u64) << 32), &mut arena)
             })?);
             STARTED.store(server + 1, SeqCst);

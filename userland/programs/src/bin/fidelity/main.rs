@@ -376,8 +376,9 @@ impl Run {
         }
         let receives = arguments.option & MACH_RCV_MSG != 0;
         if receives && arguments.option & MACH_RCV_TIMEOUT == 0 && !self.kernel.answers(local, rcv_name) {
-            let comes_back = sends && (remote == rcv_name || to_kernel && local == rcv_name);
-            if !(comes_back && looks.is_receive(rcv_name)) && !looks.has_message(rcv_name) {
+            let sent_there = sends && (remote == rcv_name || to_kernel && local == rcv_name);
+            let comes_back = sent_there && looks.is_receive(rcv_name);
+            if !comes_back && !looks.has_message(rcv_name) {
                 arguments.option |= MACH_RCV_TIMEOUT;
             }
         }
