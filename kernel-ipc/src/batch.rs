@@ -38,8 +38,9 @@ pub fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
 fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usize> {
     let room = kernel.record_room(queued)?;
     let same = |offset| kernel.record_read(queued, offset) == kernel.record_read(message, offset);
-    let is_ours = kernel.msgh_bits(queued) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
-    (is_ours && same(record::TASK_OFFSET)).then_some(room.min(MAX_BATCH))
+    let is_ours = || kernel.msgh_bits(queued) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
+    // First what differs where tasks take turns.
+    (same(record::TASK_OFFSET) && is_ours()).then_some(room.min(MAX_BATCH))
 }
 
 /// `msgh_remote_port`.

@@ -4,6 +4,8 @@
 //! nothing of it is on the kernel's 4 KiB stack while the traced call goes on. Functions are kept out of line for the same
 //! reason: their frames are gone by then.
 
+use core::num::NonZeroUsize;
+
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
@@ -37,7 +39,7 @@ pub enum Content {
 /// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
 /// happens, because the call may end the task.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft(Kmsg);
+pub struct Draft(NonZeroUsize);
 
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
 #[must_use]
@@ -47,19 +49,19 @@ pub struct Unconcealed(Draft);
 impl Draft {
     /// The message.
     pub fn kmsg(self) -> Kmsg {
-        self.0
+        Kmsg(self.0.get())
     }
 
     /// Whether another record with so many message bytes fits in.
     pub fn has_room(self, kernel: &impl Kernel, captured: u32) -> bool {
-        kernel.msgh_size(self.0) as usize + record::part_size(captured as usize) <= MAX_BATCH
+        kernel.msgh_size(self.kmsg()) as usize + record::part_size(captured as usize) <= MAX_BATCH
     }
 }
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
     pub fn conceal(self, kernel: &impl Kernel, state: &State) -> Draft {
-        let Draft(kmsg) = self.0;
+        let kmsg = self.0.kmsg();
         let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
         transit::conceal(kernel, state, kernel.note(kmsg).task, kmsg, size as usize);
         self.0
@@ -107,7 +109,7 @@ fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, call: &Call, 
     });
     kernel.set_note(kmsg, Note { task: target.task, part: FIRST, lost: state.lost() });
     write(kernel, state, kmsg, Numbers { part: FIRST, task: target.number, dropped: target.dropped }, call, content);
-    Some(Draft(kmsg))
+    NonZeroUsize::new(kmsg.0).map(Draft)
 }
 
 /// New memory for a record, with the rights that every message to the trace port has. Consumes the target's right.
@@ -136,7 +138,8 @@ fn fresh(kernel: &impl Kernel, state: &State, target: &Target, size: usize) -> O
 
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
-pub fn add(kernel: &impl Kernel, state: &State, Draft(kmsg): Draft, call: &Call, content: Content) {
+pub fn add(kernel: &impl Kernel, state: &State, draft: Draft, call: &Call, content: Content) {
+    let kmsg = draft.kmsg();
     let note = kernel.note(kmsg);
     let part = kernel.msgh_size(kmsg);
     let end = part + record::part_size(captured(content)) as u32;
@@ -191,7 +194,8 @@ fn captured(content: Content) -> usize {
 
 /// Writes the outcome of a draft's last record.
 #[inline]
-pub fn settle(kernel: &impl Kernel, Draft(kmsg): Draft, retval: u32, correlation: u64) {
+pub fn settle(kernel: &impl Kernel, draft: Draft, retval: u32, correlation: u64) {
+    let kmsg = draft.kmsg();
     kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| {
         part.header.retval = retval.into();
         part.header.correlation = correlation.into();
@@ -203,13 +207,13 @@ pub fn settle(kernel: &impl Kernel, Draft(kmsg): Draft, retval: u32, correlation
 pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
     let Some(draft) = draft else { return };
     settle(kernel, draft, retval, correlation);
-    queue(kernel, state, draft);
+    queue(kernel, state, draft.kmsg());
 }
 
 /// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a
 /// message of its own. Waits for the tracer only in the traced task's own live thread.
 #[inline(never)]
-fn queue(kernel: &impl Kernel, state: &State, Draft(kmsg): Draft) {
+fn queue(kernel: &impl Kernel, state: &State, kmsg: Kmsg) {
     let Note { task, lost, .. } = kernel.note(kmsg);
     if state.lost() != lost {
         let more = state.take_dropped(kernel.task_entry(task), task);

@@ -9,6 +9,7 @@ use core::arch::asm;
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
+use super::continuation::{address, convert};
 use super::copy::copy;
 use super::lock::SimpleLock;
 use super::objects::IO_BITS_ACTIVE;
@@ -55,13 +56,7 @@ unsafe extern "C" {
     #[cfg_attr(feature = "faults", link_name = "faulty_kalloc")]
     fn kalloc(size: usize) -> usize;
     fn copyout(from: *const u32, to: u64, size: usize) -> i32;
-    fn splsched() -> u32;
-    fn splx(level: u32);
     fn printf(format: *const c_char, ...) -> i32;
-    fn mach_msg_continue();
-    fn mach_msg_receive_continue();
-    fn traced_msg_continue();
-    fn traced_msg_receive_continue();
     static kernel_task: usize;
 }
 
@@ -80,7 +75,7 @@ pub(super) fn load<T: Copy>(base: usize, offset: Slot) -> T {
 
 /// Writes a member of a kernel struct.
 #[inline(always)]
-fn store<T>(base: usize, offset: Slot, value: T) {
+pub(super) fn store<T>(base: usize, offset: Slot, value: T) {
     // SAFETY: as for `load`; the members written are the payload's own holes and those the hook stands in for the kernel to write.
     unsafe { ((base + slot(offset)) as *mut T).write_volatile(value) }
 }
@@ -114,40 +109,17 @@ fn current_map() -> usize {
     load(current_task(), Slot::task_map)
 }
 
-fn address(continuation: Continuation) -> usize {
-    match continuation {
-        Continuation::Plain => mach_msg_continue as *const () as usize,
-        Continuation::Options => mach_msg_receive_continue as *const () as usize,
-        Continuation::TracedPlain => traced_msg_continue as *const () as usize,
-        Continuation::TracedOptions => traced_msg_receive_continue as *const () as usize,
-        Continuation::Other => 0,
-    }
-}
-
-fn continuation(swap_func: usize) -> Continuation {
-    use Continuation::{Options, Other, Plain, TracedOptions, TracedPlain};
-    [Plain, Options, TracedPlain, TracedOptions].into_iter().find(|&known| address(known) == swap_func).unwrap_or(Other)
-}
-
-/// Replaces the continuation of a sleeping receiver, under its lock as the scheduler does where threads run in parallel.
-fn convert(thread: usize, replace: fn(Continuation) -> Continuation) {
-    // SAFETY: may be called at any level; the result goes back to splx below.
-    let level = unsafe { splsched() };
-    let lock = SimpleLock::take(thread, Slot::thread_lock);
-    // Elsewhere thread_halt may just have looked at the continuation of a thread that it makes give up its receive.
-    let halted_elsewhere = lock.is_real() && load::<u32>(thread, Slot::thread_ast) & AST_HALTING != 0;
-    let old = continuation(load(thread, Slot::thread_swap_func));
-    let new = replace(old);
-    if new != old && !halted_elsewhere {
-        store(thread, Slot::thread_swap_func, address(new));
-    }
-    drop(lock);
-    // SAFETY: the level that splsched found.
-    unsafe { splx(level) };
+/// Result and kmsg of `ipc_kmsg_get`. On its own, so that the caller need not keep the place of the latter.
+#[inline(never)]
+fn get(msg: UserAddress, size: u32) -> (u32, usize) {
+    let mut kmsg = 0;
+    // SAFETY: the kernel checks the user address; `kmsg` outlives the call.
+    let result = unsafe { ipc_kmsg_get(msg.0, size, &mut kmsg) };
+    (result, kmsg)
 }
 
 /// `AST_HALT | AST_TERMINATE`.
-const AST_HALTING: u32 = 1 | 2;
+pub(super) const AST_HALTING: u32 = 1 | 2;
 
 impl Kernel for Mach {
     fn current_thread(&self) -> Thread {
@@ -281,11 +253,9 @@ impl Kernel for Mach {
     }
 
     fn ipc_kmsg_get(&self, msg: UserAddress, size: u32) -> Result<Kmsg, u32> {
-        let mut kmsg = 0;
-        // SAFETY: the kernel checks the user address; `kmsg` outlives the call.
-        match unsafe { ipc_kmsg_get(msg.0, size, &mut kmsg) } {
-            0 => Ok(Kmsg(kmsg)),
-            result => Err(result),
+        match get(msg, size) {
+            (0, kmsg) => Ok(Kmsg(kmsg)),
+            (result, _) => Err(result),
         }
     }
 

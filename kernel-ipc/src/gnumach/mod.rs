@@ -3,6 +3,8 @@
 //! The hooks are written against [`Kernel`]. `mach` implements it on the running kernel, `fake` in host unit tests.
 
 #[cfg(target_os = "none")]
+mod continuation;
+#[cfg(target_os = "none")]
 mod copy;
 #[cfg(test)]
 pub mod fake;

@@ -80,28 +80,38 @@ mod running {
     /// `IO_BITS_KOTYPE`.
     const IO_BITS_KOTYPE: u32 = 0xffff;
 
+    /// Task and thread of [`Objects::control_target`], or 0, in registers.
+    #[inline(never)]
+    fn control_target(kmsg: Kmsg) -> (usize, usize) {
+        let port: usize = header(kmsg, MSGH_REMOTE_PORT);
+        // Elsewhere the object's thread may just be ending; the lock keeps type and object together.
+        let _lock = SimpleLock::take(port, Slot::port_lock);
+        let bits: u32 = load(port, Slot::port_io_bits);
+        if bits & IO_BITS_ACTIVE == 0 {
+            return (0, 0);
+        }
+        // The object of an active control port is alive: ipc_task_disable and ipc_thread_disable clear the type first.
+        let object = load(port, Slot::port_kobject);
+        let (task, thread) = match bits & IO_BITS_KOTYPE {
+            IKOT_TASK => (Task(object), 0),
+            IKOT_THREAD => (Mach.thread_task(Thread(object)), object),
+            _ => return (0, 0),
+        };
+        if Mach.task_entry(task) == 0 || task == Mach.thread_task(Mach.current_thread()) {
+            return (0, 0);
+        }
+        // SAFETY: the task lives as long as its control port is active, and longer than its threads.
+        unsafe { task_reference(task.0) };
+        (task.0, thread)
+    }
+
     impl Objects for Mach {
         fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
-            let port: usize = header(kmsg, MSGH_REMOTE_PORT);
-            // Elsewhere the object's thread may just be ending; the lock keeps type and object together.
-            let _lock = SimpleLock::take(port, Slot::port_lock);
-            let bits: u32 = load(port, Slot::port_io_bits);
-            if bits & IO_BITS_ACTIVE == 0 {
-                return None;
+            match control_target(kmsg) {
+                (0, _) => None,
+                (task, 0) => Some((Task(task), None)),
+                (task, thread) => Some((Task(task), Some(Thread(thread)))),
             }
-            // The object of an active control port is alive: ipc_task_disable and ipc_thread_disable clear the type first.
-            let object = load(port, Slot::port_kobject);
-            let (task, thread) = match bits & IO_BITS_KOTYPE {
-                IKOT_TASK => (Task(object), None),
-                IKOT_THREAD => (self.thread_task(Thread(object)), Some(Thread(object))),
-                _ => return None,
-            };
-            if self.task_entry(task) == 0 || task == self.thread_task(self.current_thread()) {
-                return None;
-            }
-            // SAFETY: the task lives as long as its control port is active, and longer than its threads.
-            unsafe { task_reference(task.0) };
-            Some((task, thread))
         }
 
         fn is_for_the_kernel(&self, kmsg: Kmsg) -> bool {

@@ -7,6 +7,7 @@ use crate::state::{State, TracePort};
 ///
 /// Neither blocks nor emits. A child that finds the table full runs untraced, and the loss is reported on the console and in
 /// the parent's next record.
+#[inline(never)]
 pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
     // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
     kernel.set_task_entry(task, 0);
@@ -23,6 +24,7 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
 }
 
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
+#[inline(never)]
 pub fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
     if let Some(entry) = state.remove(kernel, task) {
         entry.release(kernel);

@@ -74,9 +74,16 @@ fn send(kernel: &impl Kernel, state: &State, args: &MachMsg) -> Option<u32> {
         emit::emit(kernel, state, draft, result, 0);
         return Some(result);
     }
-    if kernel.is_for_the_kernel(kmsg) {
-        return call(kernel, state, args, kmsg, draft);
+    // Last calls with arguments in registers alone: this frame is gone by then, too.
+    match kernel.is_for_the_kernel(kmsg) {
+        true => call(kernel, state, args, kmsg, draft),
+        false => post(kernel, state, args, kmsg, draft),
     }
+}
+
+/// Sends a message to another task.
+#[inline(never)]
+fn post(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: Option<Draft>) -> Option<u32> {
     let (correlation, result) = transmit(kernel, state, args, kmsg);
     emit::emit(kernel, state, draft, result, correlation);
     (result != mr::SUCCESS).then_some(result)
@@ -113,7 +120,7 @@ fn copyin(kernel: &impl Kernel, args: &MachMsg, kmsg: Kmsg) -> u32 {
 /// then is that of the whole call.
 #[inline(never)]
 fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: Option<Draft>) -> Option<u32> {
-    let (correlation, reply_port) = chain(kernel, state, kmsg);
+    let (correlation, reply_port) = chain_apart(kernel, state, kmsg);
     let reply = kobject::serve(kernel, state, kmsg, correlation);
     if let Some(reply) = reply {
         if args.option == CALL
@@ -125,9 +132,9 @@ fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: 
         }
         stamp(kernel, state, reply, correlation);
         kernel.ipc_mqueue_send(reply, option::SEND_ALWAYS, 0);
-    } else if let Some(port) = reply_port {
+    } else if reply_port.is_valid() {
         // The kernel may reply later.
-        state.links.expect_reply(port, correlation);
+        state.links.expect_reply(reply_port, correlation);
     }
     emit::emit(kernel, state, draft, mr::SUCCESS, correlation);
     None
@@ -138,8 +145,8 @@ fn call(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg, draft: 
 fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg) -> (u64, u32) {
     let seqno = kernel.msgh_seqno(kmsg);
     let (correlation, reply_port) = chain(kernel, state, kmsg);
-    if let Some(port) = reply_port {
-        state.links.expect_reply(port, correlation);
+    if reply_port.is_valid() {
+        state.links.expect_reply(reply_port, correlation);
     }
     stamp(kernel, state, kmsg, correlation);
     let result = enqueue(kernel, args, kmsg);
@@ -153,21 +160,28 @@ fn transmit(kernel: &impl Kernel, state: &State, args: &MachMsg, kmsg: Kmsg) -> 
     (correlation, result)
 }
 
-/// The correlation number of a message in transit, and where a reply to it is expected: a reply has the number of its request,
+/// The correlation number of a message in transit, and where a reply to it is expected, or `Port::NULL`: a reply has the number of its request,
 /// and so has a request passed on with the reply right of another's; anything else has a new one. The kernel can know a reply by
 /// its send-once right alone.
-fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> (u64, Option<Port>) {
+#[inline]
+fn chain(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> (u64, Port) {
     let bits = kernel.msgh_bits(kmsg);
-    let reply_port =
-        (local_type(bits) == PORT_SEND_ONCE).then(|| kernel.local_port(kmsg)).filter(|port| port.is_valid());
-    let known = match reply_port {
-        _ if remote_type(bits) == PORT_SEND_ONCE => state.links.reply(kernel.remote_port(kmsg)),
-        Some(port) if !kernel.port_is_received_in(port, kernel.task_space(observe::current_task(kernel))) => {
-            state.links.reply(port)
-        }
-        _ => 0,
+    let reply_port = if local_type(bits) == PORT_SEND_ONCE { kernel.local_port(kmsg) } else { Port::NULL };
+    let is_anothers = |port| !kernel.port_is_received_in(port, kernel.task_space(observe::current_task(kernel)));
+    let known = if remote_type(bits) == PORT_SEND_ONCE {
+        state.links.reply(kernel.remote_port(kmsg))
+    } else if reply_port.is_valid() && is_anothers(reply_port) {
+        state.links.reply(reply_port)
+    } else {
+        0
     };
     (if known == 0 { state.next_correlation() } else { known }, reply_port)
+}
+
+/// The same where little of the stack is to be in use afterwards.
+#[inline(never)]
+fn chain_apart(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> (u64, Port) {
+    chain(kernel, state, kmsg)
 }
 
 /// Leaves the correlation number in a message in transit, for a traced receiver.
