@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use crate::diag::{Code, Diagnostics};
 use crate::source::{SourceMap, Span};
-use crate::table::{Form, TypeKind};
+use crate::table::{FLAGS_MAX, Form, TypeKind};
 
 /// Names of numbers that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Base {
 pub struct Meaning {
     /// The type, of one element.
     pub base: Base,
-    /// How many elements, if it is an array.
+    /// How many elements, if it is an array; 0: as many as there are.
     pub count: Option<u32>,
     /// What its numbers mean.
     pub set: Option<usize>,
@@ -50,21 +50,36 @@ pub struct Struct {
     pub name: String,
     /// How it is best written.
     pub form: Form,
-    /// Name, type and offset of each member.
-    pub members: Vec<(String, Meaning, u32)>,
+    /// Its members.
+    pub members: Vec<Member>,
     /// Where its last member ends.
     pub end: u32,
     /// Alignment.
     pub align: u32,
 }
 
+/// A struct's member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub meaning: Meaning,
+    /// Where it stands.
+    pub offset: u32,
+    /// It is there if the number that chose the struct has one of these bits; 0: always.
+    pub flags: u32,
+}
+
 /// What data mean, by a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// The argument of the request that has the number; `None`: there is one case, and it always holds.
+    /// The argument of the request that has the number.
     pub by: Option<String>,
     /// The cases.
     pub cases: Vec<(u32, Meaning)>,
+    /// What holds for every other number.
+    pub other: Option<Meaning>,
 }
 
 /// All annotations. Places are type names, `struct.member` or `routine.argument`.
@@ -106,12 +121,13 @@ const BASIC: [Base; 11] = [
     Base::Basic("kern_return", TypeKind::KernReturn, 4),
 ];
 
-const FORMS: [(&str, Form); 5] = [
+const FORMS: [(&str, Form); 6] = [
     ("path", Form::Path),
     ("hex", Form::Hexadecimal),
     ("sparse", Form::Sparse),
     ("microseconds", Form::Microseconds),
     ("nanoseconds", Form::Nanoseconds),
+    ("wait_status", Form::WaitStatus),
 ];
 
 enum Section {
@@ -195,14 +211,14 @@ impl Annotations {
                 *section = Section::Struct(index);
             }
             ["choice", by] => {
-                self.choices.push(Choice { by: Some(by.to_string()), cases: Vec::new() });
+                self.choices.push(Choice { by: Some(by.to_string()), ..Choice::default() });
                 let index = self.choices.len() - 1;
                 self.choice_uses.extend(places.map(|place| (place, index)));
                 *section = Section::Choice(index);
             }
             ["as", ..] => {
                 let meaning = self.meaning(&words[1..])?;
-                self.choices.push(Choice { by: None, cases: Vec::from([(0, meaning)]) });
+                self.choices.push(Choice { other: Some(meaning), ..Choice::default() });
                 let index = self.choices.len() - 1;
                 self.choice_uses.extend(places.map(|place| (place, index)));
             }
@@ -224,17 +240,22 @@ impl Annotations {
                 Ok(())
             }
             (Section::Set(index), [number, name]) => {
-                self.sets[*index].values.push((number_of(number)?, name.to_string()));
+                let set = &mut self.sets[*index];
+                if set.flags && set.values.len() == FLAGS_MAX as usize {
+                    return Err(format!("a set of flags has at most {FLAGS_MAX} names"));
+                }
+                set.values.push((number_of(number)?, name.to_string()));
                 Ok(())
             }
+            (Section::Struct(index), [ty, name, more @ .., "if", flag]) if more.len() < 2 => {
+                let flags = self.flag_of(flag)?;
+                self.member(*index, &[&[*ty], more].concat(), name, flags)
+            }
             (Section::Struct(index), [ty, name, more @ ..]) if more.len() < 2 => {
-                let meaning = self.meaning(&[&[*ty], more].concat())?;
-                let (size, align) = self.size_of(meaning);
-                let whole = &mut self.structs[*index];
-                let offset = whole.end.next_multiple_of(align);
-                whole.members.push((name.to_string(), meaning, offset));
-                whole.align = whole.align.max(align);
-                whole.end = offset.saturating_add(size);
+                self.member(*index, &[&[*ty], more].concat(), name, 0)
+            }
+            (Section::Choice(index), ["else", ty, more @ ..]) if more.len() < 2 => {
+                self.choices[*index].other = Some(self.meaning(&[&[*ty], more].concat())?);
                 Ok(())
             }
             (Section::Choice(index), [number, ty, more @ ..]) if more.len() < 2 => {
@@ -242,16 +263,44 @@ impl Annotations {
                 self.choices[*index].cases.push((number_of(number)?, meaning));
                 Ok(())
             }
-            (Section::Struct(_), _) => Err(format!("expected TYPE NAME [SET or FORM], found `{line}`")),
-            (Section::Choice(_), _) => Err(format!("expected NUMBER TYPE [SET or FORM], found `{line}`")),
+            (Section::Struct(_), _) => Err(format!("expected TYPE NAME [SET or FORM] [if FLAG], found `{line}`")),
+            (Section::Choice(_), _) => Err(format!("expected NUMBER (or `else`) TYPE [SET or FORM], found `{line}`")),
             (Section::Errors | Section::Set(_), _) => Err(format!("expected NUMBER NAME, found `{line}`")),
         }
     }
 
-    /// `TYPE`, `TYPE[COUNT]`, each with a set or form behind it.
+    fn member(&mut self, index: usize, words: &[&str], name: &str, flags: u32) -> Result<(), String> {
+        let meaning = self.meaning(words)?;
+        let (size, align) = self.size_of(meaning);
+        let whole = &mut self.structs[index];
+        if whole.members.last().is_some_and(|last| last.meaning.count == Some(0)) {
+            return Err(format!("an array without a count is a struct's last member, found `{name}` behind one"));
+        }
+        if size == 0 && meaning.count != Some(0) {
+            return Err(format!("`{name}` is of a type without members"));
+        }
+        let offset = whole.end.next_multiple_of(align);
+        whole.members.push(Member { name: name.to_string(), meaning, offset, flags });
+        whole.align = whole.align.max(align);
+        whole.end = offset.saturating_add(size);
+        Ok(())
+    }
+
+    /// A number, or the name that one has in a set above.
+    fn flag_of(&self, word: &str) -> Result<u32, String> {
+        let mut values = self.sets.iter().flat_map(|set| &set.values);
+        match values.find(|(_, name)| name == word) {
+            Some((number, _)) => Ok(*number),
+            None => number_of(word).map_err(|_| format!("there is no flag `{word}` above")),
+        }
+    }
+
+    /// `TYPE`, `TYPE[COUNT]` or `TYPE[]`, each with a set or form behind it.
     fn meaning(&self, words: &[&str]) -> Result<Meaning, String> {
         let (word, more) = words.split_first().ok_or("expected a type")?;
         let (name, count) = match word.strip_suffix(']').and_then(|word| word.split_once('[')) {
+            Some((name, "")) => (name, Some(0)),
+            Some((_, "0")) => return Err(format!("`{word}` is nothing")),
             Some((name, count)) => (name, Some(number_of(count)?)),
             None => (*word, None),
         };

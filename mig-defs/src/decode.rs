@@ -38,7 +38,7 @@ use core::fmt;
 
 use crate::raw::{self, Short};
 use crate::table::{Choice, Form, Item, ItemRole, Items, Routine, Tables, Type, TypeKind};
-use crate::value::{Array, Disposition, Field, PortRight, Value, View, array, until_nul, value};
+use crate::value::{ALL_FLAGS, Array, Disposition, Field, PortRight, Value, View, Within, array, until_nul, value};
 use crate::wire::{Descriptor, HEADER_SIZE, Header, read_u32, read_u64};
 
 /// Why a message, or an item of it, cannot be decoded.
@@ -193,8 +193,7 @@ impl<'a> Message<'a> {
         let message = Self { bytes, is_reply: false, ..*self };
         // Without choices of its own: tables could otherwise send us round in circles.
         let mut fields = Fields { choosing: false, ..message.fields() };
-        let place = self.routine.items(false).position(|item| choice.is_made_by(&item))?;
-        match fields.nth(place)?.ok()?.value {
+        match fields.nth(choice.maker(&self.routine)?)?.ok()?.value {
             Value::Signed { value, .. } => Some(value as u32),
             Value::Unsigned { value, .. } => u32::try_from(value).ok(),
             _ => None,
@@ -334,21 +333,22 @@ impl<'a> Fields<'a> {
             self.state = State::Done;
         }
         let (name, ty) = (item.name(), item.ty());
-        if let Some(ty) = self.chosen(item, descriptor, data) {
-            let (value, set, form) = (crate::value::value(ty, data), ty.set(), ty.form());
+        if let Some((ty, flags)) = self.chosen(item, descriptor, data) {
+            let (value, set, form) = (crate::value::chosen(ty, data, flags), ty.set(), ty.form());
             return Ok(Field { name, type_name: ty.name(), value, set, form });
         }
         Ok(Field { name, type_name: ty.name(), value, set: item.set(), form: item.form() })
     }
 
-    /// What the data of an item mean beyond its own type, if they have the size for it.
-    fn chosen(&self, item: Item<'a>, descriptor: Descriptor, data: &[u8]) -> Option<Type<'a>> {
+    /// What the data of an item mean beyond its own type, if they have the size for it, and the number that says so.
+    fn chosen(&self, item: Item<'a>, descriptor: Descriptor, data: &[u8]) -> Option<(Type<'a>, u32)> {
         if !self.choosing || !descriptor.inline || descriptor.is_port() {
             return None;
         }
         let choice = item.choice()?;
-        let number = if choice.is_fixed() { 0 } else { self.message.number_for(choice)? };
-        choice.case(number).filter(|ty| ty.begins_with(data.len()))
+        let number = self.message.number_for(choice);
+        let ty = choice.case(number).filter(|ty| ty.begins_with(data.len()))?;
+        Some((ty, number.unwrap_or(ALL_FLAGS)))
     }
 
     fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {
@@ -392,7 +392,7 @@ impl<'a> Fields<'a> {
             data,
             count,
             stride,
-            depth: 0,
+            within: Within::default(),
             port: Some((disposition, view)),
         })
     }

@@ -6,19 +6,19 @@
 //! ```text
 //! offset  bytes  item
 //!      0      8  magic "MACHMDT\n"
-//!      8      4  version, 2
+//!      8      4  version, 3
 //!     12      4  bytes of a word in the message format: 8 (LP64)
 //!     16      4  size of this table; a multiple of 4
 //!     20      4  0
-//!     24    8*n  for each of the n = 13 sections: offset from the start of the table, number of records
+//!     24    8*n  for each of the n = 15 sections: offset from the start of the table, number of records
 //! ```
 //!
 //! and the sections follow in the order of [`SECTIONS`], each record a fixed number of `u32`:
 //!
 //! ```text
-//! strings    1/4  bytes: each string a u16 length and that many bytes of UTF-8; records count bytes here
+//! strings    1/4  bytes: each string is a byte 0xff, its length in a byte, at most 254, and its UTF-8; records count bytes here
 //! types      7    name, kind, a, b, bytes of a value, set, form   (kinds and what a and b mean: [`TypeKind`])
-//! members    3    name, type, offset in the struct
+//! members    4    name, type, offset in the struct, flags (0: always there; else there if the number that chose has one of them)
 //! items      8    name, type, role, set, descriptor sent (low word), descriptor received (low word), form, choice
 //! subsystems 3    name, base, number of routines
 //! routines   11   name, subsystem, request id, reply id (0: none), first request item, count, first reply item, count,
@@ -28,43 +28,64 @@
 //! sets       4    name, kind (0 enumeration, 1 flags), first value, count
 //! values     2    number, name: sorted by number within an enumeration
 //! errors     2    kern_return_t, name: sorted by number as unsigned
-//! choices    3    the request's item whose number chooses (none: the first case always), first case, count
-//! cases      2    number, type: sorted by number within a choice
+//! choices    2    the request's item whose number chooses, case list
+//! cases      2    number, type: sorted by number within a list
+//! structs    3    first member, count, a type index that all types of its members are below
+//! lists      3    first case, count, the type for every other number (none: the .defs' own)
 //! ```
 //!
-//! A string is referred to by its offset in the strings section; "no set", "no choice" and "no item" are `u32::MAX`. A
-//! form is how a value is best written: [`Form`]. An item with a choice is of its own type in the message; the case says
-//! what the data mean (`task_info_out` is an array of integers, and with TASK_BASIC_INFO a `task_basic_info`).
+//! A string is referred to by its offset in the strings section; "no set", "no choice", "no type" and "no item" are
+//! `u32::MAX`. A form is how a value is best written: [`Form`]. An item with a choice is of its own type in the message; the
+//! case says what the data mean (`task_info_out` is an array of integers, and with TASK_BASIC_INFO a `task_basic_info`).
+//! A struct's last member may be an array of 0 bytes: it has as many elements as the data hold.
+//!
+//! **A table is checked in time proportional to its size**, and what it makes of a message is bounded by the message, so that
+//! a table need not come from us: a record is checked by itself and refers to checked ones, the runs of members, values and
+//! cases stand one after the other and are each checked once, a type is made of types before it, the members of a struct
+//! stand side by side and have at least a byte each, a set of flags has at most [`FLAGS_MAX`] names.
 //!
 //! **Versions.** A reader knows exactly one version and refuses every other ([`TableError::WrongVersion`], with both
 //! numbers); tables are quick to compile again, so there is no conversion. The version grows with any change to the above,
-//! also with a new kind, role or form.
+//! also with a new kind, role or form. 3: strings are marked, structs and lists have records of their own, members have flags,
+//! lists an other case, and there are wait statuses.
 
 use thiserror::Error;
 
 use crate::wire::read_u32;
 
 mod check;
+#[cfg(test)]
+mod hostile;
+mod kind;
 mod record;
 mod set;
 
-pub use record::{Choice, Item, Items, Members, Routine, Type};
+pub use kind::{Form, ItemRole, TypeKind};
+pub use record::{Choice, Item, Items, Member, Members, Routine, Type};
 pub use set::{Names, Set};
 
 /// First bytes of a table file.
 pub const MAGIC: [u8; 8] = *b"MACHMDT\n";
 /// The version this build writes and reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// "No set".
 pub const NONE: u32 = u32::MAX;
+/// Names in a set of flags: they are gone through one by one.
+pub const FLAGS_MAX: u32 = 128;
+/// Items of a request, from its first, that a choice can go by: they are gone through for each choice.
+pub const MAKERS_MAX: usize = 64;
+/// What a string starts with: no byte of UTF-8, and no length.
+pub const STRING_MARK: u8 = 0xff;
+/// Bytes of a string.
+pub const STRING_MAX: usize = 254;
 /// Bytes before the first section.
 pub const PREFIX: usize = 24 + 8 * SECTIONS.len();
 
 /// Name and words per record of every section, in file order.
-pub const SECTIONS: [(&str, usize); 13] = [
+pub const SECTIONS: [(&str, usize); 15] = [
     ("strings", 0),
     ("types", 7),
-    ("members", 3),
+    ("members", 4),
     ("items", 8),
     ("subsystems", 3),
     ("routines", 11),
@@ -73,8 +94,10 @@ pub const SECTIONS: [(&str, usize); 13] = [
     ("sets", 4),
     ("values", 2),
     ("errors", 2),
-    ("choices", 3),
+    ("choices", 2),
     ("cases", 2),
+    ("structs", 3),
+    ("lists", 3),
 ];
 
 const STRINGS: usize = 0;
@@ -90,103 +113,8 @@ const VALUES: usize = 9;
 const ERRORS: usize = 10;
 const CHOICES: usize = 11;
 const CASES: usize = 12;
-
-/// What a type's values are, and what the fields `a` and `b` of its record say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum TypeKind {
-    /// An unsigned integer.
-    Unsigned = 0,
-    /// A signed integer.
-    Signed = 1,
-    /// True or false.
-    Bool = 2,
-    /// A character.
-    Char = 3,
-    /// A byte of data.
-    Byte = 4,
-    /// A port's name, without a right.
-    PortName = 5,
-    /// A port right.
-    Port = 6,
-    /// A `kern_return_t`.
-    KernReturn = 7,
-    /// `a` is the element type, `b` the number of elements, 0 if it varies.
-    Array = 8,
-    /// `a` is the first member, `b` the number of members.
-    Struct = 9,
-    /// A C string.
-    CString = 10,
-    /// A floating-point number, or data of an unknown kind.
-    Opaque = 11,
-}
-
-impl TypeKind {
-    const ALL: [Self; 12] = [
-        Self::Unsigned,
-        Self::Signed,
-        Self::Bool,
-        Self::Char,
-        Self::Byte,
-        Self::PortName,
-        Self::Port,
-        Self::KernReturn,
-        Self::Array,
-        Self::Struct,
-        Self::CString,
-        Self::Opaque,
-    ];
-
-    fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(number as usize).copied()
-    }
-}
-
-/// What an item of a message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum ItemRole {
-    /// The port in the header that the request goes to.
-    RequestPort = 0,
-    /// An argument in the body.
-    Argument = 1,
-    /// The return code.
-    RetCode = 2,
-    /// How many elements the caller has room for.
-    Count = 3,
-}
-
-impl ItemRole {
-    fn from_number(number: u32) -> Option<Self> {
-        [Self::RequestPort, Self::Argument, Self::RetCode, Self::Count].get(number as usize).copied()
-    }
-}
-
-/// How a value is best written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Form {
-    /// As its type suggests.
-    #[default]
-    Plain = 0,
-    /// The string is a file name.
-    Path = 1,
-    /// The number is an address or a register.
-    Hexadecimal = 2,
-    /// A struct of many members that are mostly 0 and then say nothing.
-    Sparse = 3,
-    /// A time: seconds and microseconds.
-    Microseconds = 4,
-    /// A time: seconds and nanoseconds.
-    Nanoseconds = 5,
-}
-
-impl Form {
-    fn from_number(number: u32) -> Option<Self> {
-        let all = [Self::Plain, Self::Path, Self::Hexadecimal, Self::Sparse, Self::Microseconds, Self::Nanoseconds];
-        all.get(number as usize).copied()
-    }
-}
+const STRUCTS: usize = 13;
+const LISTS: usize = 14;
 
 /// Why bytes are not decode tables of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -207,7 +135,7 @@ pub enum TableError {
     #[error("not decode tables: the file does not start with MACHMDT")]
     NotTables,
     /// Written by another version of the compiler.
-    #[error("decode tables have version {found}, this program reads version {VERSION}; compile the .defs again")]
+    #[error("decode tables: expected version {VERSION}, found {found}; compile the .defs again (`mig-defs table`)")]
     WrongVersion {
         /// The version found.
         found: u32,
@@ -260,12 +188,16 @@ struct Section<'a> {
 impl<'a> Section<'a> {
     /// Record `index`, for whoever reads several fields of it; empty if there is none.
     fn record(&self, index: usize) -> Record<'a> {
+        #[cfg(test)]
+        hostile::count_step();
         let start = index * self.words * 4;
         Record(self.bytes.get(start..start + self.words * 4).unwrap_or(&[]))
     }
 
     /// Field `field` of record `index`; 0 if there is none, which the check at opening excludes.
     fn get(&self, index: usize, field: usize) -> u32 {
+        #[cfg(test)]
+        hostile::count_step();
         read_u32(self.bytes, (index * self.words + field) * 4).unwrap_or(0)
     }
 
@@ -373,16 +305,16 @@ impl<'a> Tables<'a> {
         core::iter::successors(Some(self), Self::next)
     }
 
-    fn string_checked(&self, offset: u32) -> Option<&'a str> {
+    /// The bytes of the string at `offset`; `None` if none starts there.
+    fn string_bytes(&self, offset: usize) -> Option<&'a [u8]> {
         let strings = self.section(STRINGS);
-        let bytes = strings.bytes.get(..strings.count)?;
-        let start = (offset as usize).checked_add(2)?;
-        let length = u16::from_le_bytes(bytes.get(offset as usize..start)?.try_into().ok()?);
-        core::str::from_utf8(bytes.get(start..start + usize::from(length))?).ok()
+        let [mark, length, text @ ..] = strings.bytes.get(offset..strings.count)? else { return None };
+        text.get(..usize::from(*length)).filter(|text| *mark == STRING_MARK && text.len() <= STRING_MAX)
     }
 
     fn string(&self, offset: u32) -> &'a str {
-        self.string_checked(offset).unwrap_or("")
+        let text = self.string_bytes(offset as usize).and_then(|bytes| core::str::from_utf8(bytes).ok());
+        text.unwrap_or("")
     }
 
     /// How many subsystems there are.

@@ -1,10 +1,33 @@
 //! What a decoder delivers: fields with values, arrays and structs read only when asked.
 
-use crate::table::{Form, Members, Set, Type, TypeKind};
+use crate::table::{Form, Member, Members, Set, Type, TypeKind};
 use crate::wire::{read_u32, read_u64, type_name as tn};
 
 /// Most arrays and structs in one another that are taken apart.
 const MAX_DEPTH: u8 = 16;
+/// For a struct of which all members are there.
+pub(crate) const ALL_FLAGS: u32 = u32::MAX;
+
+/// What arrays and structs hand on to what is in them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within {
+    /// How many there are around.
+    depth: u8,
+    /// The number that chose the outermost one.
+    flags: u32,
+}
+
+impl Default for Within {
+    fn default() -> Self {
+        Self { depth: 0, flags: ALL_FLAGS }
+    }
+}
+
+impl Within {
+    fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+}
 
 /// One argument, return code or struct member.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +154,39 @@ pub enum Value<'a> {
     },
 }
 
+/// What became of a process, as a wait status of C says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitStatus {
+    /// It ended with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed {
+        /// Which.
+        signal: u8,
+        /// Whether it left a memory image.
+        dumped: bool,
+    },
+    /// A signal stopped it.
+    Stopped(u8),
+    /// It goes on.
+    Continued,
+}
+
+impl WaitStatus {
+    /// Takes the number apart; `None` if it has bits that no status has.
+    pub fn from_number(status: u32) -> Option<Self> {
+        let [low, high, ..] = status.to_le_bytes();
+        match (status, low) {
+            (0xffff, _) => Some(Self::Continued),
+            (0x1_0000.., _) => None,
+            (_, 0) => Some(Self::Exited(high)),
+            (_, 0x7f) => Some(Self::Stopped(high)),
+            _ if high == 0 => Some(Self::Killed { signal: low & 0x7f, dumped: low & 0x80 != 0 }),
+            _ => None,
+        }
+    }
+}
+
 /// An array, not yet taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a> {
@@ -139,8 +195,7 @@ pub struct Array<'a> {
     pub(crate) count: usize,
     /// Bytes from one element to the next.
     pub(crate) stride: usize,
-    /// How many arrays and structs it is in.
-    pub(crate) depth: u8,
+    pub(crate) within: Within,
     pub(crate) port: Option<(Disposition, View)>,
 }
 
@@ -181,7 +236,7 @@ impl<'a> Array<'a> {
             Some((disposition, view)) => {
                 read_u32(data, 0).map(|name| Value::Port(PortRight { name, disposition, view }))
             }
-            None => Some(nested(self.element, data, self.depth + 1)),
+            None => Some(nested(self.element, data, self.within.deeper())),
         }
     }
 
@@ -197,8 +252,7 @@ impl<'a> Array<'a> {
 pub struct Struct<'a> {
     ty: Type<'a>,
     data: &'a [u8],
-    /// How many arrays and structs it is in.
-    depth: u8,
+    within: Within,
 }
 
 impl<'a> Struct<'a> {
@@ -212,9 +266,9 @@ impl<'a> Struct<'a> {
         self.data
     }
 
-    /// Its members.
+    /// Its members: those that the data have room for, and of those that are there only by flags, those with theirs.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { members: self.ty.members(), data: self.data, depth: self.depth }
+        Fields { members: self.ty.members(), data: self.data, within: self.within }
     }
 }
 
@@ -223,38 +277,45 @@ impl<'a> Struct<'a> {
 pub struct Fields<'a> {
     members: Members<'a>,
     data: &'a [u8],
-    depth: u8,
+    within: Within,
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
-        let (name, ty, offset) = self.members.next()?;
-        let data = self.data.get(offset..offset.checked_add(ty.size())?)?;
-        Some(Field {
-            name,
-            type_name: ty.name(),
-            value: nested(ty, data, self.depth + 1),
-            set: ty.set(),
-            form: ty.form(),
-        })
+        let flags = self.within.flags;
+        let Member { name, ty, offset, .. } =
+            self.members.find(|member| member.flags == 0 || member.flags & flags != 0)?;
+        let end = match ty.open_element() {
+            // Whole elements: there are no others where the data were found to be of this type.
+            Some(size) => self.data.len() - self.data.len().checked_sub(offset)? % size,
+            None => offset.checked_add(ty.size())?,
+        };
+        let data = self.data.get(offset..end)?;
+        let value = nested(ty, data, self.within.deeper());
+        Some(Field { name, type_name: ty.name(), value, set: ty.set(), form: ty.form() })
     }
 }
 
 /// The value of `data`, which has the size of `ty`.
 pub(crate) fn value<'a>(ty: Type<'a>, data: &'a [u8]) -> Value<'a> {
-    nested(ty, data, 0)
+    nested(ty, data, Within::default())
 }
 
-/// The same within `depth` arrays and structs. A reader follows them by calling itself, so what is deeper than
-/// [`MAX_DEPTH`], which only a table of another's making has, is bytes to it.
-fn nested<'a>(ty: Type<'a>, data: &'a [u8], depth: u8) -> Value<'a> {
+/// The same of a type that was chosen by a number, which may also say what is in it.
+pub(crate) fn chosen<'a>(ty: Type<'a>, data: &'a [u8], flags: u32) -> Value<'a> {
+    nested(ty, data, Within { flags, ..Within::default() })
+}
+
+/// The same within arrays and structs. A reader follows them by calling itself, so what is deeper than [`MAX_DEPTH`], which
+/// only a table of another's making has, is bytes to it.
+fn nested<'a>(ty: Type<'a>, data: &'a [u8], within: Within) -> Value<'a> {
     let bits = (data.len() * 8).min(64) as u8;
     match (ty.kind(), data.len()) {
-        (TypeKind::Struct | TypeKind::Array, _) if depth >= MAX_DEPTH || data.is_empty() => Value::Bytes(data),
-        (TypeKind::Struct, _) => Value::Struct(Struct { ty, data, depth }),
-        (TypeKind::Array, _) => array_within(ty.element(), data, depth),
+        (TypeKind::Struct | TypeKind::Array, _) if within.depth >= MAX_DEPTH || data.is_empty() => Value::Bytes(data),
+        (TypeKind::Struct, _) => Value::Struct(Struct { ty, data, within }),
+        (TypeKind::Array, _) => array_within(ty.element(), data, within),
         (TypeKind::CString, _) => Value::Text(until_nul(data)),
         (TypeKind::Char, 1) => Value::Text(data),
         (TypeKind::PortName | TypeKind::Port, 4 | 8) => Value::PortName(unsigned(data) as u32),
@@ -271,14 +332,14 @@ fn nested<'a>(ty: Type<'a>, data: &'a [u8], depth: u8) -> Value<'a> {
 
 /// As many elements as `data` has room for.
 pub(crate) fn array<'a>(element: Type<'a>, data: &'a [u8]) -> Value<'a> {
-    array_within(element, data, 0)
+    array_within(element, data, Within::default())
 }
 
-fn array_within<'a>(element: Type<'a>, data: &'a [u8], depth: u8) -> Value<'a> {
+fn array_within<'a>(element: Type<'a>, data: &'a [u8], within: Within) -> Value<'a> {
     match (element.kind(), element.size()) {
         (TypeKind::Char, _) => Value::Text(data),
         (TypeKind::Byte, _) | (_, 0) => Value::Bytes(data),
-        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, depth, port: None }),
+        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, within, port: None }),
     }
 }
 

@@ -3,12 +3,10 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{Builder, decode_all, defs_below, tables};
+use common::{Builder, decode_all, field_text, tables};
 use mig_defs::decode::Message;
 use mig_defs::table::{Form, Tables};
-use mig_defs::value::{Field, Value, View};
+use mig_defs::value::{Field, Value, View, WaitStatus};
 
 const DEFS: &str = "
 subsystem mach 2000;
@@ -120,13 +118,11 @@ fn an_exceptions_code_depends_on_the_exception() {
 }
 
 #[test]
-fn the_hurds_modes_and_process_information() {
+fn the_hurds_modes() {
     let file = tables(&["subsystem hurd 2000;
         type mach_port_t = MACH_MSG_TYPE_COPY_SEND;
         type mode_t = unsigned32;
-        type procinfo_t = array[*:500] of int;
-        routine file_chmod(file : mach_port_t; new_mode : mode_t);
-        routine proc_getprocinfo(process : mach_port_t; which : int; out procinfo : procinfo_t);"
+        routine file_chmod(file : mach_port_t; new_mode : mode_t);"
         .replace("unsigned32", "(MACH_MSG_TYPE_INTEGER_32, 32)")
         .as_str()]);
     let tables = Tables::parse(&file).expect("tables");
@@ -143,20 +139,84 @@ fn the_hurds_modes_and_process_information() {
         let message = Message::new(tables, &request, View::Sent).expect("known");
         assert_eq!(last_field(&message).set.map(|set| set.name()), Some("file_mode"));
     }
-    // struct procinfo of the Hurd without threads: nine integers, padding, task_basic_info, task_events_info.
+}
+
+const PROCESS: &str = "subsystem process 2000;
+    type mach_port_t = MACH_MSG_TYPE_COPY_SEND;
+    type procinfo_t = array[*:500] of int;
+    routine proc_getprocinfo(process : mach_port_t; which : int; inout flags : int; out procinfo : procinfo_t);
+    routine proc_mark_exit(process : mach_port_t; status : int; sigcode : int);";
+
+/// struct procinfo of the Hurd for 64 bits: nine integers, padding, task_basic_info, task_events_info, then for each thread
+/// two integers, thread_basic_info, thread_sched_info and padding.
+#[test]
+fn process_information_is_what_was_asked_for() {
+    let file = tables(&[PROCESS]);
+    let tables = Tables::parse(&file).expect("tables");
     let mut words = vec![0; 10 + 30 + 14];
-    (words[0], words[1], words[2], words[8], words[10]) = (0x22, 1000, 1, 3, 5);
-    let (descriptor, data) = integers(&words);
-    let reply = Builder::new(2101, 0x1200, 0, 9).item(INTEGER, &[0; 4]).item(descriptor, &data).finish();
-    let message = Message::reply(tables, &reply, View::Received).expect("known");
-    let text = decode_all(tables, &reply, View::Received);
-    let Value::Struct(info) = last_field(&message).value else { panic!("{text}") };
-    assert_eq!(info.type_name(), "procinfo");
+    (words[0], words[1], words[2], words[8], words[10], words[40]) = (0x22, 1000, 1, 2, 5, 77);
+    let mut thread = vec![0; 2 + 32 + 7 + 1];
+    let decode = |flags: u32, words: &[u32]| {
+        let request = Builder::new(2000, 0x1513, 7, 9).item(INTEGER, &[1, 0, 0, 0]).item(INTEGER, &flags.to_le_bytes());
+        let (descriptor, data) = integers(words);
+        let reply = Builder::new(2100, 0x1200, 0, 9).item(INTEGER, &[0; 4]).item(INTEGER, &flags.to_le_bytes());
+        let (request, reply) = (request.finish(), reply.item(descriptor, &data).finish());
+        let request = Message::new(tables, &request, View::Sent).expect("known");
+        let reply = Message::reply(tables, &reply, View::Received).expect("known").to_request(&request);
+        field_text(tables, &last_field(&reply))
+    };
+    let text = decode(0x21, &words);
+    let start =
+        "procinfo: procinfo = {state: i32 = 34 i32 PI_EXECED|PI_SESSLD, owner: u32 = 1000 u32, ppid: i32 = 1 i32";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.contains("nthreads: i32 = 2 i32, taskinfo: task_basic_info = {suspend_count: i32 = 5 i32"), "{text}");
+    assert!(text.ends_with("messages_received: u64 = 0 u64}, threadinfos: procinfo_thread = []}"), "{text}");
+    assert!(text.contains("taskevents: task_events_info = {faults: u64 = 77 u64"), "{text}");
+    let text = decode(0x1, &words);
+    assert!(text.contains("taskinfo") && !text.contains("taskevents"), "{text}");
+    for number in [11, 12] {
+        (thread[1], thread[2], thread[34]) = (21000 + number, number, 1);
+        words.extend(&thread);
+    }
+    let text = decode(0x6, &words);
+    assert!(!text.contains("taskinfo") && !text.contains("pis_si"), "{text}");
+    let threads = "threadinfos: procinfo_thread = [{died: bool = false, rpc_block: i32 = 21011 i32, pis_bi: thread_basic_info = \
+        {user_time: time_value = {seconds: i64 = 11 i64";
+    assert!(text.contains(threads) && text.contains("rpc_block: i32 = 21012 i32"), "{text}");
+    let text = decode(0x8, &words);
     assert!(
-        text.contains("{state: i32 = 34 i32 PI_EXECED|PI_SESSLD, owner: u32 = 1000 u32, ppid: i32 = 1 i32"),
+        text.contains("{died: bool = false, rpc_block: i32 = 21011 i32, pis_si: thread_sched_info = {policy: i32 = 1"),
         "{text}"
     );
-    assert!(text.contains("nthreads: i32 = 3 i32, taskinfo: task_basic_info = {suspend_count: i32 = 5 i32"), "{text}");
+    // A thread that is not whole is none.
+    words.pop();
+    assert!(decode(0x6, &words).starts_with("procinfo: procinfo_t = [34 i32, "), "as the .defs say");
+}
+
+#[test]
+fn a_wait_status_says_what_became_of_a_process() {
+    let file = tables(&[PROCESS]);
+    let tables = Tables::parse(&file).expect("tables");
+    let request = Builder::new(2001, 0x1513, 7, 9).item(INTEGER, &[0, 3, 0, 0]).item(INTEGER, &[0; 4]).finish();
+    let message = Message::new(tables, &request, View::Sent).expect("known");
+    let status = message.fields().nth(1).expect("three fields").expect("sound");
+    assert_eq!((status.name, status.form), ("status", Form::WaitStatus));
+    use WaitStatus::{Continued, Exited, Killed, Stopped};
+    for (number, expected) in [
+        (0, Some(Exited(0))),
+        (0x300, Some(Exited(3))),
+        (0xff00, Some(Exited(255))),
+        (9, Some(Killed { signal: 9, dumped: false })),
+        (0x8b, Some(Killed { signal: 11, dumped: true })),
+        (0x127f, Some(Stopped(18))),
+        (0xffff, Some(Continued)),
+        (0x109, None),
+        (0x1_0000, None),
+        (u32::MAX, None),
+    ] {
+        assert_eq!(WaitStatus::from_number(number), expected, "{number:#x}");
+    }
+    assert_eq!(tables.set("signal").and_then(|signals| signals.name_of(11)), Some("SIGSEGV"));
 }
 
 #[test]
@@ -175,48 +235,4 @@ fn a_table_in_front_wins_and_the_others_are_the_fallback() {
         let cut_off = Tables::parse(&both[..cut]);
         assert_eq!(cut_off.is_ok(), cut == mine.len(), "{cut} of {} bytes", both.len());
     }
-}
-
-/// Every place that an annotation names is in the .defs of this directory.
-fn check_places(directory: &str, file: &str) {
-    use mig_defs::annotations::{Annotations, BUILTIN};
-    use mig_defs::compile::{Options, compile};
-    use mig_defs::diag::Diagnostics;
-    use mig_defs::source::{Disk, SourceMap};
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let text = BUILTIN.iter().find(|(name, _)| *name == file).expect("a built-in file").1;
-    let mut annotations = Annotations::default();
-    let index = sources.add(file.into(), text.into());
-    annotations.add(index, &sources, &mut diagnostics);
-    assert_eq!(diagnostics.render(&sources), "");
-    let mut known = std::collections::BTreeSet::new();
-    let defs = Path::new(directory);
-    for path in defs_below(defs) {
-        let Some(model) = compile(&path, &Options::lp64(vec![defs.to_path_buf()]), &Disk).model else { continue };
-        for routine in &model.routines {
-            known.extend(routine.arguments.iter().map(|argument| format!("{}.{}", routine.name, argument.name)));
-        }
-        for ty in &model.types {
-            let Some(name) = &ty.name else { continue };
-            known.insert(name.to_string());
-            if let mig_defs::model::Shape::Struct(members) = &ty.shape {
-                known.extend(members.iter().map(|member| format!("{name}.{}", member.name)));
-            }
-        }
-    }
-    let places = annotations.uses.keys().chain(annotations.forms.keys()).chain(annotations.choice_uses.keys());
-    let unknown: Vec<&String> = places.filter(|place| !known.contains(*place)).collect();
-    // Types of C, and a type of routines that Debian leaves out.
-    assert!(
-        unknown
-            .iter()
-            .all(|place| ["mach_msg_option_t", "exception_type_t", "sampled_pc_flavor_t"].contains(&place.as_str())),
-        "{unknown:?}"
-    );
-}
-
-#[test]
-#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
-fn the_places_of_the_built_in_annotations_exist() {
-    check_places(&std::env::var("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test"), "gnumach.txt");
 }

@@ -237,15 +237,18 @@ fn types_in_one_another_come_to_an_end() {
     let message = Builder::new(7, 0x13, 7, 0).item(0x1_2000_0809, &[5]).finish();
     let text = decode_all(tables, &message, View::Sent);
     assert_eq!(text, format!("x.x(x: x = port 7 COPY_SEND, {}x: x = [5]{})", "x: x = {".repeat(16), "}".repeat(16)));
-    let refused = TableError::BadRecord { section: "types", index: 2, field: 2 };
+    let refused = TableError::BadRecord { section: "members", index: 1, field: 2 };
     assert_eq!(Tables::parse(&read("members-overlap.mdt")).err(), Some(refused));
 }
 
 #[test]
 fn another_version_is_refused_by_name() {
     let mut bytes = demo();
-    bytes[8] = 9;
-    assert_eq!(Tables::parse(&bytes).err(), Some(TableError::WrongVersion { found: 9 }));
+    bytes[8] = 2;
+    let error = Tables::parse(&bytes).expect_err("another version");
+    assert_eq!(error, TableError::WrongVersion { found: 2 });
+    let text = "decode tables: expected version 3, found 2; compile the .defs again (`mig-defs table`)";
+    assert_eq!(error.to_string(), text);
     bytes[0] = b'X';
     assert_eq!(Tables::parse(&bytes).err(), Some(TableError::NotTables));
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use crate::annotations::{Annotations, Base, Meaning};
 use crate::layout::{self, Item, Source};
 use crate::model::{Member, Model, Routine, Shape, TypeId};
-use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, TypeKind, VERSION};
+use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, STRING_MARK, STRING_MAX, TypeKind, VERSION};
 use crate::wire::{Descriptor, is_port, type_name as tn};
 
 /// The bytes of `interfaces.mdt` for these subsystems. Where two have a routine with the same id, [`rank`] says which comes
@@ -75,18 +75,21 @@ struct Builder<'a> {
     type_indices: BTreeMap<[u32; 7], u32>,
     /// Kind, a, b and size of the present subsystem's types, so that types made of types are taken apart once.
     kinds: BTreeMap<TypeId, (TypeKind, u32, u32, u32)>,
-    members: Vec<[u32; 3]>,
-    member_runs: BTreeMap<Vec<[u32; 3]>, u32>,
+    members: Vec<[u32; 4]>,
+    structs: Vec<[u32; 3]>,
+    /// The struct with these members.
+    struct_records: BTreeMap<Vec<[u32; 4]>, u32>,
     items: Vec<[u32; 8]>,
     subsystems: Vec<[u32; 3]>,
     routines: Vec<[u32; 11]>,
     /// Id, whether the name is an alias, routine.
     requests: Vec<ById>,
     replies: Vec<ById>,
-    choices: Vec<[u32; 3]>,
+    choices: Vec<[u32; 2]>,
     cases: Vec<[u32; 2]>,
-    /// The cases of a choice of the annotations, once they are written: first and count.
-    case_runs: BTreeMap<usize, (u32, u32)>,
+    lists: Vec<[u32; 3]>,
+    /// The list of a choice of the annotations, once it is written.
+    case_lists: BTreeMap<usize, u32>,
 }
 
 impl<'a> Builder<'a> {
@@ -99,7 +102,8 @@ impl<'a> Builder<'a> {
             type_indices: BTreeMap::new(),
             kinds: BTreeMap::new(),
             members: Vec::new(),
-            member_runs: BTreeMap::new(),
+            structs: Vec::new(),
+            struct_records: BTreeMap::new(),
             items: Vec::new(),
             subsystems: Vec::new(),
             routines: Vec::new(),
@@ -107,7 +111,8 @@ impl<'a> Builder<'a> {
             replies: Vec::new(),
             choices: Vec::new(),
             cases: Vec::new(),
-            case_runs: BTreeMap::new(),
+            lists: Vec::new(),
+            case_lists: BTreeMap::new(),
         }
     }
 
@@ -117,11 +122,11 @@ impl<'a> Builder<'a> {
         }
         let offset = self.strings.len() as u32;
         // Names are far shorter; one that is not is cut at a character.
-        let mut length = text.len().min(usize::from(u16::MAX));
+        let mut length = text.len().min(STRING_MAX);
         while !text.is_char_boundary(length) {
             length -= 1;
         }
-        self.strings.extend((length as u16).to_le_bytes());
+        self.strings.extend([STRING_MARK, length as u8]);
         self.strings.extend(&text.as_bytes()[..length]);
         self.string_offsets.insert(text.to_string(), offset);
         offset
@@ -212,19 +217,21 @@ impl<'a> Builder<'a> {
             let Some(place) = place else { return NONE };
             maker = request_first + place as u32;
         }
-        let (first, count) = match self.case_runs.get(&index) {
-            Some(run) => *run,
+        let list = match self.case_lists.get(&index) {
+            Some(list) => *list,
             None => {
                 let mut cases: Vec<[u32; 2]> =
                     choice.cases.iter().map(|(number, meaning)| [*number, self.meaning(*meaning)]).collect();
                 cases.sort_unstable();
-                let run = (self.cases.len() as u32, cases.len() as u32);
+                let other = choice.other.map_or(NONE, |meaning| self.meaning(meaning));
+                let list = self.lists.len() as u32;
+                self.lists.push([self.cases.len() as u32, cases.len() as u32, other]);
                 self.cases.extend(cases);
-                self.case_runs.insert(index, run);
-                run
+                self.case_lists.insert(index, list);
+                list
             }
         };
-        self.choices.push([maker, first, count]);
+        self.choices.push([maker, list]);
         self.choices.len() as u32 - 1
     }
 
@@ -243,15 +250,15 @@ impl<'a> Builder<'a> {
                 let run = whole
                     .members
                     .iter()
-                    .map(|(name, meaning, offset)| {
-                        let ty = self.meaning(*meaning);
-                        [self.string(name), ty, *offset]
+                    .map(|member| {
+                        let ty = self.meaning(member.meaning);
+                        [self.string(&member.name), ty, member.offset, member.flags]
                     })
                     .collect();
-                let (first, count) = self.member_run(run);
+                let index = self.struct_record(run);
                 let name = self.string(&whole.name);
                 let kind = TypeKind::Struct as u32;
-                (name, self.add_type([name, kind, first, count, size, NONE, whole.form as u32]))
+                (name, self.add_type([name, kind, index, 0, size, NONE, whole.form as u32]))
             }
         };
         match meaning.count {
@@ -304,8 +311,8 @@ impl<'a> Builder<'a> {
             Shape::VarArray(element, _) => (TypeKind::Array, self.ty(model, *element), 0, 0),
             Shape::OutOfLine(target) => (TypeKind::Array, self.out_of_line_element(model, *target), 0, 0),
             Shape::Struct(members) => {
-                let (first, count) = self.struct_members(model, &model.display_name(id), members);
-                (TypeKind::Struct, first, count, root.bytes)
+                let index = self.struct_members(model, &model.display_name(id), members);
+                (TypeKind::Struct, index, 0, root.bytes)
             }
             Shape::CString => (TypeKind::CString, 0, 0, if root.var_array { 0 } else { root.bytes }),
         };
@@ -320,26 +327,31 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn struct_members(&mut self, model: &Model, name: &str, members: &[Member]) -> (u32, u32) {
+    fn struct_members(&mut self, model: &Model, name: &str, members: &[Member]) -> u32 {
         let run = members
             .iter()
             .map(|member| {
                 let ty = self.ty_at(model, member.ty, &std::format!("{name}.{}", member.name));
-                [self.string(&member.name), ty, member.offset]
+                [self.string(&member.name), ty, member.offset, 0]
             })
-            .collect();
-        self.member_run(run)
+            .collect::<Vec<_>>();
+        // A struct of nothing is nothing to show.
+        let has_bytes = |member: &[u32; 4]| self.types[member[1] as usize][4] > 0;
+        let run = run.into_iter().filter(has_bytes).collect();
+        self.struct_record(run)
     }
 
-    fn member_run(&mut self, run: Vec<[u32; 3]>) -> (u32, u32) {
-        let count = run.len() as u32;
-        if let Some(first) = self.member_runs.get(&run) {
-            return (*first, count);
+    /// The record of a struct with these members; several types may share it.
+    fn struct_record(&mut self, run: Vec<[u32; 4]>) -> u32 {
+        if let Some(index) = self.struct_records.get(&run) {
+            return *index;
         }
-        let first = self.members.len() as u32;
+        let index = self.structs.len() as u32;
+        let types_end = run.iter().map(|member| member[1] + 1).max().unwrap_or(0);
+        self.structs.push([self.members.len() as u32, run.len() as u32, types_end]);
         self.members.extend(&run);
-        self.member_runs.insert(run, first);
-        (first, count)
+        self.struct_records.insert(run, index);
+        index
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -376,6 +388,8 @@ impl<'a> Builder<'a> {
             errors.concat(),
             self.choices.concat(),
             self.cases.concat(),
+            self.structs.concat(),
+            self.lists.concat(),
         ];
         write_file(&self.strings, &sections)
     }

@@ -1,7 +1,8 @@
 //! Views of single records: routines, items, types, members, choices.
 
 use super::{
-    CASES, CHOICES, Form, ITEMS, ItemRole, MEMBERS, NONE, ROUTINES, Record, SUBSYSTEMS, Set, Tables, TypeKind,
+    CASES, CHOICES, Form, ITEMS, ItemRole, LISTS, MAKERS_MAX, MEMBERS, NONE, ROUTINES, Record, STRUCTS, SUBSYSTEMS,
+    Set, Tables, TypeKind,
 };
 
 /// A routine.
@@ -74,7 +75,7 @@ impl<'a> Iterator for Items<'a> {
         let index = self.next;
         (index < self.end).then(|| {
             self.next += 1;
-            Item { tables: self.tables, index, record: self.tables.section(ITEMS).record(index) }
+            Item { tables: self.tables, record: self.tables.section(ITEMS).record(index) }
         })
     }
 }
@@ -83,7 +84,6 @@ impl<'a> Iterator for Items<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
     tables: Tables<'a>,
-    index: usize,
     record: Record<'a>,
 }
 
@@ -179,20 +179,49 @@ impl<'a> Type<'a> {
         Form::from_number(self.get(6)).unwrap_or_default()
     }
 
-    /// Whether `length` bytes are a value of it, or a struct's first members, as an older interface has them.
+    /// Whether `length` bytes are a value of it, or a struct's first members, as an older interface has them, or a struct with
+    /// whole elements of the array at its end.
     pub(crate) fn begins_with(&self, length: usize) -> bool {
-        length == self.size() || (length > 0 && self.members().any(|(_, _, offset)| offset == length))
+        let is_end = |member: Member<'_>| match member.ty.open_element() {
+            Some(size) => length >= member.offset && (length - member.offset).is_multiple_of(size),
+            None => length == member.offset,
+        };
+        // Members are in the order of their offsets: those behind the data say nothing.
+        let mut members = self.members().take_while(|member| member.offset <= length);
+        length == self.size() || (length > 0 && members.any(is_end))
+    }
+
+    /// Of an array without a size of its own: the bytes of an element.
+    pub(crate) fn open_element(&self) -> Option<usize> {
+        let is_open = self.kind() == TypeKind::Array && self.size() == 0;
+        is_open.then(|| self.element().size()).filter(|size| *size > 0)
     }
 
     /// A struct's members.
     pub fn members(&self) -> Members<'a> {
-        let is_struct = self.kind() == TypeKind::Struct;
-        let (first, count) = if is_struct { (self.get(2) as usize, self.get(3) as usize) } else { (0, 0) };
+        let (mut first, mut count) = (0, 0);
+        if self.kind() == TypeKind::Struct {
+            let record = self.tables.section(STRUCTS).record(self.get(2) as usize);
+            (first, count) = (record.get(0) as usize, record.get(1) as usize);
+        }
         Members { tables: self.tables, next: first, end: first + count }
     }
 }
 
-/// An iterator over a struct's members: name, type and offset.
+/// A struct's member.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its type.
+    pub ty: Type<'a>,
+    /// Where it stands in the struct.
+    pub offset: usize,
+    /// It is there if the number that chose the struct has one of these bits; 0: always.
+    pub flags: u32,
+}
+
+/// An iterator over a struct's members.
 #[derive(Clone, Debug)]
 pub struct Members<'a> {
     tables: Tables<'a>,
@@ -201,15 +230,19 @@ pub struct Members<'a> {
 }
 
 impl<'a> Iterator for Members<'a> {
-    type Item = (&'a str, Type<'a>, usize);
+    type Item = Member<'a>;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<Member<'a>> {
         let index = self.next;
-        let members = self.tables.section(MEMBERS);
         (index < self.end).then(|| {
             self.next += 1;
-            let ty = self.tables.ty(members.get(index, 1));
-            (self.tables.string(members.get(index, 0)), ty, members.get(index, 2) as usize)
+            let record = self.tables.section(MEMBERS).record(index);
+            Member {
+                name: self.tables.string(record.get(0)),
+                ty: self.tables.ty(record.get(1)),
+                offset: record.get(2) as usize,
+                flags: record.get(3),
+            }
         })
     }
 }
@@ -226,21 +259,20 @@ impl<'a> Choice<'a> {
         self.tables.section(CHOICES).get(self.index, field)
     }
 
-    /// Whether `item` is the one whose number chooses.
-    pub(crate) fn is_made_by(&self, item: &Item<'_>) -> bool {
-        self.get(0) as usize == item.index
+    /// The place of the item whose number chooses among those of the routine's request.
+    /// `None` if there is one case whatever the request says.
+    pub(crate) fn maker(&self, routine: &Routine<'_>) -> Option<usize> {
+        let items = routine.items(false);
+        let place = (self.get(0) as usize).checked_sub(items.next)?;
+        (place < (items.end - items.next).min(MAKERS_MAX)).then_some(place)
     }
 
-    /// Whether there is one case whatever the request says.
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.get(0) == NONE
-    }
-
-    /// The type for this number.
-    pub fn case(&self, number: u32) -> Option<Type<'a>> {
-        let cases = self.tables.section(CASES);
-        let (first, count) = (self.get(1) as usize, self.get(2) as usize);
-        let at = if self.is_fixed() { (count > 0).then_some(first) } else { cases.find(first, count, number) };
-        at.map(|at| self.tables.ty(cases.get(at, 1)))
+    /// The type for this number, or for one that is not known.
+    pub fn case(&self, number: Option<u32>) -> Option<Type<'a>> {
+        let (lists, cases) = (self.tables.section(LISTS), self.tables.section(CASES));
+        let list = lists.record(self.get(1) as usize);
+        let at = number.and_then(|number| cases.find(list.get(0) as usize, list.get(1) as usize, number));
+        let ty = at.map_or(list.get(2), |at| cases.get(at, 1));
+        (ty != NONE).then(|| self.tables.ty(ty))
     }
 }

@@ -37,8 +37,12 @@ impl<'a> Set<'a> {
 
     /// The names that make up `number`, in the order of the annotation file. [`Names::rest`] is what has no name.
     pub fn names_of(&self, number: u32) -> Names<'a> {
-        let first = self.get(2) as usize;
-        Names { set: *self, next: first, end: first + self.get(3) as usize, rest: number, all: number, found: false }
+        let (mut first, mut count) = (self.get(2) as usize, self.get(3) as usize);
+        if !self.is_flags() {
+            let at = self.tables.section(VALUES).find(first, count, number);
+            (first, count) = (at.unwrap_or(first), usize::from(at.is_some()));
+        }
+        Names { set: *self, next: first, end: first + count, rest: number, all: number, found: false }
     }
 }
 

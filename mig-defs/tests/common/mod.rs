@@ -81,7 +81,8 @@ pub(crate) fn decode_all(tables: Tables<'_>, bytes: &[u8], view: View) -> String
     format!("{}.{}{reply}({})", routine.subsystem(), routine.name(), fields.join(", "))
 }
 
-fn field_text(tables: Tables<'_>, field: &Field<'_>) -> String {
+/// A field as text.
+pub(crate) fn field_text(tables: Tables<'_>, field: &Field<'_>) -> String {
     let mut text = format!("{}: {} = {}", field.name, field.type_name, value_text(tables, field.value));
     if let (Some(set), Value::Signed { value, .. }) = (field.set, field.value) {
         write!(text, " {}", set.names_of(value as u32).collect::<Vec<_>>().join("|")).expect("writes to a string");

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use mig_defs::table::{Form, Set};
-use mig_defs::value::{Disposition, Struct, Value, View};
+use mig_defs::value::{Disposition, Struct, Value, View, WaitStatus};
 use mig_defs::wire::type_name;
 
 use crate::line::{Line, Tag};
@@ -52,6 +52,27 @@ pub(crate) fn constants(line: &mut Line, set: Set<'_>, number: u32) {
         (false, rest) => line.add(Tag::Value, format_args!("{rest:#x}")),
         (true, 0) => {}
         (true, rest) => line.add(Tag::Value, format_args!("|{rest:#x}")),
+    }
+}
+
+/// What became of a process.
+pub(crate) fn wait_status(line: &mut Line, number: u32, signals: Option<Set<'_>>) {
+    let signal = |line: &mut Line, what: &str, number: u8| {
+        line.push(Tag::Value, what);
+        match signals.and_then(|set| set.name_of(number.into())) {
+            Some(name) => line.push(Tag::Value, name),
+            None => line.add(Tag::Value, format_args!("signal {number}")),
+        }
+    };
+    match WaitStatus::from_number(number) {
+        Some(WaitStatus::Exited(status)) => line.add(Tag::Value, format_args!("exit {status}")),
+        Some(WaitStatus::Killed { signal: by, dumped }) => {
+            signal(line, "killed by ", by);
+            line.push(Tag::Value, if dumped { ", core dumped" } else { "" });
+        }
+        Some(WaitStatus::Stopped(by)) => signal(line, "stopped by ", by),
+        Some(WaitStatus::Continued) => line.push(Tag::Value, "continued"),
+        None => line.add(Tag::Value, format_args!("{number:#x}")),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::line::{Line, Tag};
 use crate::names::{Names, TaskIndex};
 use crate::options::Options;
-use crate::text::{constants, disposition_text, is_address, is_text, plain, time};
+use crate::text::{constants, disposition_text, is_address, is_text, plain, time, wait_status};
 
 /// Most array elements that are printed without `-v`.
 const ELEMENTS_MAX: usize = 32;
@@ -144,6 +144,9 @@ impl Writer<'_> {
         match (field.value, field.form) {
             (Value::Text(path), Form::Path) => line.add(Tag::Text, format_args!("\"{}\"", plain(path))),
             (Value::Struct(members), form) => self.members(line, &members, form),
+            (Value::Signed { value, .. }, Form::WaitStatus) => {
+                wait_status(line, value as u32, self.tables.set("signal"));
+            }
             (value, _) => self.value(line, value, field.set, is_hex),
         }
     }

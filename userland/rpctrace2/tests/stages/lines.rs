@@ -358,3 +358,22 @@ fn values_are_printed_by_kind() {
         ]
     );
 }
+
+#[test]
+fn a_wait_status_is_said_in_words() {
+    let wait = |status: i32| {
+        let request = Sample::sent(Message::request(7018, 7));
+        let found = lines(&[], &[request, Sample::received(Message::reply(7118, REPLY).int(0).int(status))]);
+        let [line] = &found[..] else { panic!("{found:?}") };
+        let start = "hello[1] proc_wait(process: port 7) = KERN_SUCCESS {status: ";
+        line.strip_prefix(start).and_then(|line| line.strip_suffix('}')).expect(line).to_string()
+    };
+    assert_eq!(wait(0), "exit 0");
+    assert_eq!(wait(0x300), "exit 3");
+    assert_eq!(wait(9), "killed by SIGKILL");
+    assert_eq!(wait(0x8b), "killed by SIGSEGV, core dumped");
+    assert_eq!(wait(0x127f), "stopped by SIGTSTP");
+    assert_eq!(wait(0x637f), "stopped by signal 99");
+    assert_eq!(wait(0xffff), "continued");
+    assert_eq!(wait(-1), "0xffffffff");
+}

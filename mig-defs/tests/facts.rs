@@ -1,0 +1,199 @@
+//! The built-in annotations against what they are about: the places are in the .defs, the numbers and layouts those of the C
+//! headers.
+//!
+//! `GNUMACH_DEFS` (which `cargo qemu test` sets) has both for the kernel; with `HURD_DEFS` (README.md) the Hurd's places and
+//! those of its numbers that its own headers define are looked at too. glibc's headers for the Hurd are not to be had.
+#![cfg(feature = "compiler")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::defs_below;
+use mig_defs::annotations::{Annotations, BUILTIN};
+use mig_defs::compile::{Options, compile};
+use mig_defs::diag::Diagnostics;
+use mig_defs::model::{Role, Shape};
+use mig_defs::source::{Disk, SourceMap};
+
+/// Places that Debian's files lack: types of C, and of routines that Debian leaves out.
+const NOWHERE: [&str; 3] = ["mach_msg_option_t", "exception_type_t", "sampled_pc_flavor_t"];
+/// Places of the Hurd in gnumach.txt, which shares sets with them.
+const OF_THE_HURD: [&str; 3] = ["crash_dump_task.exc", "proc_handle_exceptions.flavor", "startup_reboot.reboot_code"];
+/// Numbers that are in headers of the kernel's source alone, or nowhere but with us.
+const NOT_INSTALLED: [&str; 6] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_PORT", "VM_SYNC_", "DEV_GET_"];
+/// Structs that C has as arrays.
+const NO_STRUCTS: [&str; 2] = ["dev_size", "dev_records"];
+/// Headers that only the kernel can include.
+const NOT_FOR_PROGRAMS: [&str; 5] =
+    ["device/disk_status.h", "mach/boot.h", "mach/profil.h", "mach/syscall_sw.h", "mach/x86_64/multiboot.h"];
+
+fn gnumach() -> PathBuf {
+    std::env::var_os("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test").into()
+}
+
+fn hurd() -> Option<PathBuf> {
+    std::env::var_os("HURD_DEFS").map(PathBuf::from)
+}
+
+/// The built-in files up to this one, and of that one alone the places and names.
+fn builtin(last: &str) -> (Annotations, Annotations) {
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
+    let (mut before, mut all) = (Annotations::default(), Annotations::default());
+    for (name, text) in BUILTIN {
+        let file = sources.add(name.into(), text.into());
+        before = all.clone();
+        all.add(file, &sources, &mut diagnostics);
+        if name == last {
+            break;
+        }
+    }
+    assert_eq!(diagnostics.render(&sources), "");
+    (before, all)
+}
+
+/// Every place an annotation can be about, and of each routine the arguments that a choice can go by.
+fn places(directories: &[PathBuf]) -> (BTreeSet<String>, BTreeMap<String, Vec<String>>) {
+    let (mut places, mut makers) = (BTreeSet::new(), BTreeMap::new());
+    for path in directories.iter().flat_map(|directory| defs_below(directory)) {
+        let Some(model) = compile(&path, &Options::lp64(directories.to_vec()), &Disk).model else { continue };
+        for routine in &model.routines {
+            places.extend(routine.arguments.iter().map(|argument| format!("{}.{}", routine.name, argument.name)));
+            let sent = routine.arguments.iter().filter(|argument| matches!(argument.role, Role::In | Role::InOut));
+            makers.insert(routine.name.to_string(), sent.map(|argument| argument.name.to_string()).collect());
+        }
+        for ty in &model.types {
+            let Some(name) = &ty.name else { continue };
+            places.insert(name.to_string());
+            if let Shape::Struct(members) = &ty.shape {
+                places.extend(members.iter().map(|member| format!("{name}.{}", member.name)));
+            }
+        }
+    }
+    (places, makers)
+}
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
+fn the_places_of_the_built_in_annotations_exist() {
+    let directories: Vec<PathBuf> = hurd().into_iter().chain([gnumach()]).collect();
+    let (known, makers) = places(&directories);
+    let (_, annotations) = builtin(if directories.len() > 1 { "hurd.txt" } else { "gnumach.txt" });
+    let places = annotations.uses.keys().chain(annotations.forms.keys()).chain(annotations.choice_uses.keys());
+    let is_excused = |place: &&String| {
+        NOWHERE.contains(&place.as_str()) || (directories.len() == 1 && OF_THE_HURD.contains(&place.as_str()))
+    };
+    let unknown: Vec<&String> = places.filter(|place| !known.contains(*place) && !is_excused(place)).collect();
+    assert!(unknown.is_empty(), "in no .defs: {unknown:?}");
+    for (place, index) in &annotations.choice_uses {
+        let Some(by) = &annotations.choices[*index].by else { continue };
+        let routine = place.split('.').next().expect("a routine");
+        assert!(makers[routine].contains(by), "{place} is chosen by {by}, which is not in the request");
+    }
+}
+
+/// What gcc says against this program, the first lines of it.
+fn gcc(include: &[&Path], text: &str) -> String {
+    let mut command = Command::new("gcc");
+    command.args(["-fsyntax-only", "-x", "c", "-Wno-overflow"]);
+    for directory in include {
+        command.arg("-I").arg(directory);
+    }
+    let mut child = command.arg("-").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gcc runs");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("gcc reads");
+    let output = child.wait_with_output().expect("gcc ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    errors.lines().filter(|line| line.contains("error")).take(12).collect::<Vec<_>>().join("\n")
+}
+
+/// A program that is only right if these numbers and layouts are those of the headers.
+fn assertions(annotations: &Annotations, headers: &[String], is_asked: impl Fn(&str) -> bool) -> (String, usize) {
+    let mut text = "#include <stddef.h>\n".to_string();
+    headers.iter().for_each(|header| writeln!(text, "#include <{header}>").expect("written"));
+    let errors = annotations.errors.iter().map(|(number, name)| (*number, name));
+    let named = annotations.sets.iter().flat_map(|set| &set.values).map(|(number, name)| (*number, name)).chain(errors);
+    let mut asked = 0;
+    for (number, name) in named.filter(|(_, name)| is_asked(name)) {
+        writeln!(text, "_Static_assert((unsigned) ({name}) == {number}u, \"{name}\");").expect("written");
+        asked += 1;
+    }
+    for whole in annotations.structs.iter().filter(|whole| is_asked(&whole.name)) {
+        for member in &whole.members {
+            let (of, name, offset) = (&whole.name, &member.name, member.offset);
+            writeln!(text, "_Static_assert(offsetof(struct {of}, {name}) == {offset}, \"{of}.{name}\");")
+                .expect("written");
+            asked += 1;
+        }
+        let size = whole.end.next_multiple_of(whole.align);
+        writeln!(text, "_Static_assert(sizeof(struct {0}) == {size}, \"{0}\");", whole.name).expect("written");
+    }
+    (text, asked)
+}
+
+/// The C headers below a directory, as they are included.
+fn headers(include: &Path, names: &[&str]) -> Vec<String> {
+    let below = |name: &&str| {
+        let entries = std::fs::read_dir(include.join(name)).expect("a directory of headers");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        names.filter(|file| file.ends_with(".h")).map(|file| format!("{name}/{file}")).collect::<Vec<_>>()
+    };
+    let mut found: Vec<String> = names.iter().flat_map(below).collect();
+    found.retain(|header| !NOT_FOR_PROGRAMS.contains(&header.as_str()));
+    found.sort();
+    found.insert(0, "mach/mach_types.h".to_string());
+    found
+}
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
+fn numbers_and_structs_of_the_kernel_are_those_of_its_headers() {
+    let (_, annotations) = builtin("gnumach.txt");
+    let include = gnumach();
+    let is_asked =
+        |name: &str| !NOT_INSTALLED.iter().any(|start| name.starts_with(start)) && !NO_STRUCTS.contains(&name);
+    let headers = headers(&include, &["mach", "device", "mach/x86_64"]);
+    let (text, asked) = assertions(&annotations, &headers, is_asked);
+    assert!(asked > 350, "only {asked} numbers and members");
+    assert_eq!(gcc(&[&include], &text), "");
+    // And the comparison finds what is wrong.
+    let wrong = text.replace("(MACH_RCV_TIMED_OUT) == ", "(MACH_RCV_TIMED_OUT) == 1 + ");
+    assert!(gcc(&[&include], &wrong).contains("\"MACH_RCV_TIMED_OUT\""));
+    println!("{asked} numbers and members are those of the C headers");
+}
+
+#[test]
+#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as README.md says"]
+fn numbers_of_the_hurd_are_those_of_its_header() {
+    let Some(hurd) = hurd() else {
+        println!("HURD_DEFS is not set: the Hurd's headers are not looked at");
+        return;
+    };
+    let (before, mut annotations) = builtin("hurd.txt");
+    annotations.sets.drain(..before.sets.len());
+    annotations.structs.drain(..before.structs.len());
+    // What hurd_types.h defines; the rest is in headers of glibc for the Hurd, and the system's own has other numbers.
+    let starts = [
+        "EXEC_",
+        "FS_",
+        "FSYS_",
+        "FSTYPE_",
+        "DIR_CHANGED_",
+        "FILE_CHANGED_",
+        "SELECT_",
+        "PI_",
+        "INIT_",
+        "STORAGE_",
+        "TERM_ON_",
+    ];
+    let is_asked = |name: &str| name == "procinfo" || starts.iter().any(|start| name.starts_with(start));
+    let (text, asked) = assertions(&annotations, &["hurd/hurd_types.h".to_string()], is_asked);
+    assert!(asked > 90, "only {asked} numbers and members");
+    // Linux's headers have no loff_t of this name.
+    let text = format!("#define _GNU_SOURCE\n#include <sys/types.h>\ntypedef int error_t;\n{text}");
+    assert_eq!(gcc(&[&hurd, &gnumach()], &text), "");
+    println!("{asked} numbers and members are those of hurd_types.h");
+}
