@@ -69,8 +69,13 @@ pub enum Reason {
     UnknownId,
     /// The descriptor gives data of another size than the item's type has.
     WrongSize,
-    /// The descriptor gives port rights where the type has none, or the other way round.
-    NotThisType {
+    /// The descriptor gives port rights where the type has data.
+    RightsForData {
+        /// The `msgt_name` found.
+        found: u8,
+    },
+    /// The descriptor gives data where the type has port rights: their size is not that of a name.
+    DataForRights {
         /// The `msgt_name` found.
         found: u8,
     },
@@ -94,7 +99,17 @@ impl fmt::Display for Error<'_> {
             Reason::Truncated => write!(out, ": needs {} bytes, there are {}", self.need, self.have),
             Reason::UnknownId => write!(out, ": no routine has this id"),
             Reason::WrongSize => write!(out, ": expected {} bytes of data, found {}", self.need, self.have),
-            Reason::NotThisType { found } => write!(out, ": descriptor of type {found} does not fit"),
+            Reason::RightsForData { found } => {
+                let disposition = Disposition(found).sent_name();
+                write!(
+                    out,
+                    ": expected {} bytes of data, found {} of port rights ({disposition})",
+                    self.need, self.have
+                )
+            }
+            Reason::DataForRights { found } => {
+                write!(out, ": expected port rights, found {} bytes of data of type {found}", self.have)
+            }
             Reason::TrailingBytes => write!(out, ": {} bytes after the last item at byte {}", self.have, self.offset),
         }
     }
@@ -354,15 +369,15 @@ impl<'a> Fields<'a> {
     fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {
         let ty = item.ty();
         let element = ty.element();
-        let wrong_type = Reason::NotThisType { found: descriptor.name };
+        let (found, have) = (descriptor.name, data.len() as u64);
         // A null right of a polymorphic type may be sent with any type name, so only the type's side is certain.
         if descriptor.is_port() && element.kind() != TypeKind::Port {
-            return Err(self.error(Some(item), wrong_type, 0, data.len() as u64));
+            return Err(self.error(Some(item), Reason::RightsForData { found }, ty.size() as u64, have));
         }
         if element.kind() == TypeKind::Port {
             return match usize::from(descriptor.size / 8) {
                 stride @ (4 | 8) => Ok(self.ports(item, descriptor, data, stride)),
-                _ => Err(self.error(Some(item), wrong_type, 8, data.len() as u64)),
+                _ => Err(self.error(Some(item), Reason::DataForRights { found }, 8, have)),
             };
         }
         match (ty.kind(), ty.size()) {

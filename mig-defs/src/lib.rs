@@ -38,6 +38,7 @@ pub mod compile;
 pub mod decode;
 #[cfg(feature = "compiler")]
 pub mod diag;
+pub mod dump;
 pub mod encode;
 #[cfg(feature = "compiler")]
 pub mod interfaces;

@@ -2,10 +2,12 @@
 
 use std::format;
 use std::string::{String, ToString};
+use std::vec::Vec;
 
-use crate::layout::{self, Message};
+use crate::layout::{self, Complexity, Message};
 use crate::model::{Abi, Model, Role, Routine, Shape, TypeId};
-use crate::wire::Descriptor;
+use crate::value::Disposition;
+use crate::wire::{Descriptor, type_name as tn};
 
 /// Every named type and every routine.
 pub fn model(model: &Model) -> String {
@@ -32,7 +34,8 @@ pub fn model(model: &Model) -> String {
                 Role::MsgOption => "msgoption",
                 Role::MsgSeqno => "msgseqno",
             };
-            text += &format!("    {role} {}: {}\n", argument.name, type_text(model, argument.ty));
+            let (ty, what) = (model.display_name(argument.ty), type_text(model, argument.ty));
+            text += &format!("    {role} {}: {ty}, {what}\n", argument.name);
         }
     }
     for (name, number) in &model.left_out {
@@ -43,17 +46,15 @@ pub fn model(model: &Model) -> String {
 
 fn type_text(model: &Model, id: TypeId) -> String {
     let ty = model.ty(id);
-    let names = if ty.in_name == ty.out_name {
-        message_type(ty.in_name)
-    } else {
-        format!("{}|{}", message_type(ty.in_name), message_type(ty.out_name))
-    };
-    let count = if ty.var_array { format!("*:{}", ty.number) } else { ty.number.to_string() };
-    let mut text = format!("{} [{count}] of ({names}, {})", model.display_name(id), ty.size);
+    let count = if ty.var_array { Count::UpTo(ty.number) } else { Count::Exactly(ty.number) };
+    let mut text = elements(count, ty.in_name, ty.size);
+    if ty.in_name != ty.out_name {
+        text += &format!(", received as {}", type_name(ty.out_name));
+    }
     for (set, word) in [
         (!ty.inline, "out of line"),
         (ty.indefinite, "or out of line"),
-        (ty.long_form, "longform"),
+        (ty.long_form, "long form"),
         (ty.string, "string"),
     ] {
         if set {
@@ -64,13 +65,43 @@ fn type_text(model: &Model, id: TypeId) -> String {
         let list = members
             .iter()
             .map(|member| format!("{} {}: {}", member.offset, member.name, model.display_name(member.ty)));
-        text += &format!(", {} bytes {{ {} }}", ty.bytes, list.collect::<std::vec::Vec<_>>().join(", "));
+        text += &format!(", {} bytes {{ {} }}", ty.bytes, list.collect::<Vec<_>>().join(", "));
     }
     text
 }
 
-fn message_type(number: u32) -> String {
-    if number == u32::MAX { "poly".to_string() } else { number.to_string() }
+/// How many elements a descriptor speaks of.
+enum Count {
+    Exactly(u32),
+    UpTo(u32),
+}
+
+/// `1 x INTEGER_32 of 32 bits`
+fn elements(count: Count, name: u32, size: u32) -> String {
+    match count {
+        Count::Exactly(number) => format!("{number} x {} of {size} bits", type_name(name)),
+        Count::UpTo(number) => format!("up to {number} x {} of {size} bits", type_name(name)),
+    }
+}
+
+/// The name of a message type, without its prefix.
+fn type_name(number: u32) -> String {
+    let name = match number {
+        tn::BOOLEAN => "BOOLEAN",
+        tn::INTEGER_16 => "INTEGER_16",
+        tn::INTEGER_32 => "INTEGER_32",
+        tn::CHAR => "CHAR",
+        tn::BYTE => "BYTE",
+        tn::REAL => "REAL",
+        tn::INTEGER_64 => "INTEGER_64",
+        tn::STRING => "STRING",
+        tn::POLYMORPHIC => "POLYMORPHIC",
+        _ => match u8::try_from(number).map(|number| Disposition(number).sent_name()) {
+            Ok("UNKNOWN") | Err(_) => return format!("type {number}"),
+            Ok(name) => name,
+        },
+    };
+    name.to_string()
 }
 
 /// Both messages of a routine as byte maps.
@@ -83,7 +114,13 @@ pub fn routine(model: &Model, routine: &Routine) -> String {
     text
 }
 
-fn descriptor(abi: Abi, descriptor: Descriptor) -> String {
+/// Offset, bytes, what it is.
+fn row(place: &str, bytes: &str, what: &str) -> String {
+    format!("  {place:>6}  {bytes:>6}  {what}\n")
+}
+
+/// The word of a descriptor, or its words.
+fn words(abi: Abi, descriptor: Descriptor) -> String {
     if abi == Abi::LP64 {
         return format!("{:#018x}", descriptor.to_word());
     }
@@ -93,26 +130,81 @@ fn descriptor(abi: Abi, descriptor: Descriptor) -> String {
     }
 }
 
+fn descriptor(abi: Abi, item: &layout::Item, varies: bool) -> String {
+    let (sent, received) = (item.sent, item.received);
+    let name = |descriptor: Descriptor| match descriptor.name {
+        u8::MAX => tn::POLYMORPHIC,
+        name => name.into(),
+    };
+    // Of memory out of line the sender gives the number.
+    let count = match varies {
+        true if !sent.inline => "any number".to_string() + " x " + &type_name(name(sent)),
+        true => elements(Count::UpTo(sent.number), name(sent), sent.size.into()),
+        false => elements(Count::Exactly(sent.number), name(sent), sent.size.into()),
+    };
+    let mut text = format!("descriptor: {count}");
+    for (set, word) in [(!sent.inline, "out of line"), (sent.deallocate, "deallocated")] {
+        if set {
+            text += &format!(", {word}");
+        }
+    }
+    text += &format!(" ({}", words(abi, sent));
+    if received != sent {
+        text += &format!("; received as {}, {}", type_name(name(received)), words(abi, received));
+    }
+    text + ")"
+}
+
 fn message(model: &Model, routine: &Routine, message: &Message, which: &str) -> String {
-    let mut text = format!(
-        "{} {which}, msgh_id {}, {} to {} bytes, {:?}\n",
-        routine.name, message.id, message.min_size, message.max_size, message.sent
-    );
-    text += &format!("  {:>6}  {:>6}  header\n", 0, model.abi.header);
+    let sizes = match message.is_variable() {
+        true => format!("{} to {} bytes", message.min_size, message.max_size),
+        false => format!("{} bytes", message.min_size),
+    };
+    let complexity = match message.sent {
+        Complexity::Simple => "simple",
+        Complexity::Complex => "complex",
+        Complexity::Varies => "simple or complex",
+    };
+    let mut text = format!("{} {which}, msgh_id {}, {sizes}, {complexity}\n", routine.name, message.id);
+    let target = routine.request_port().filter(|_| which == "request");
+    let to = target.map_or(String::new(), |port| format!(", to {}", port.name));
+    text += &row("0", &model.abi.header.to_string(), &format!("header{to}"));
     for item in &message.items {
-        let place = format!("{}{}", item.offset, if item.offset_fixed { "" } else { "+" });
-        let (sent, received) = (descriptor(model.abi, item.sent), descriptor(model.abi, item.received));
-        let received = if received == sent { String::new() } else { format!(", received {received}") };
-        let bytes = if item.sent.longform { model.abi.long_descriptor } else { model.abi.descriptor };
-        text += &format!("  {place:>6}  {bytes:>6}  descriptor {sent}{received}\n");
-        let size = match (item.sent.inline, &item.source) {
-            (false, _) => format!("{}", model.abi.word),
-            (true, layout::Source::Argument(index)) if model.ty(routine.arguments[*index].ty).var_array => {
-                format!("0-{}", item.sent.data_size())
-            }
-            _ => format!("{}", item.sent.data_size()),
-        };
-        text += &format!("  {:>6}  {size:>6}  {}\n", "", item.name);
+        text += &item_rows(model, routine, item);
     }
     text
+}
+
+fn item_rows(model: &Model, routine: &Routine, item: &layout::Item) -> String {
+    let abi = model.abi;
+    let place = |offset: u32| format!("{offset}{}", if item.offset_fixed { "" } else { "+" });
+    let bytes = if item.sent.longform { abi.long_descriptor } else { abi.descriptor };
+    let (varies, ty, members) = match item.source {
+        layout::Source::RetCode => (false, "kern_return_t".to_string(), &[][..]),
+        layout::Source::Count(_) => (false, "mach_msg_type_number_t".to_string(), &[][..]),
+        layout::Source::Argument(index) => {
+            let id = routine.arguments[index].ty;
+            let members = match &model.ty(model.unaliased(id)).shape {
+                Shape::Struct(members) => &members[..],
+                _ => &[],
+            };
+            (model.ty(id).var_array, model.display_name(id), members)
+        }
+    };
+    let mut text = row(&place(item.offset), &bytes.to_string(), &descriptor(abi, item, varies));
+    let start = item.offset + bytes;
+    let size = if item.sent.inline { item.sent.data_size() as u32 } else { abi.word };
+    let name = format!("{}: {ty}", item.name);
+    if item.sent.inline && varies {
+        return text + &row(&place(start), &format!("0-{size}"), &format!("{name}, padded to {}", abi.word));
+    }
+    text += &row(&place(start), &size.to_string(), &name);
+    for member in members {
+        let (ty, bytes) = (model.display_name(member.ty), model.ty(member.ty).bytes);
+        text += &row(&place(start + member.offset), &bytes.to_string(), &format!("  .{}: {ty}", member.name));
+    }
+    match abi.align(size) - size {
+        0 => text,
+        padding => text + &row(&place(start + size), &padding.to_string(), "padding"),
+    }
 }

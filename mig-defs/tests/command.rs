@@ -57,7 +57,10 @@ fn check_counts_and_fails_on_errors() {
     assert!(text.ends_with("2 files, 22 routines, 0 errors\n"), "{text}");
     let text = refused(&["check", "bad/md0031-type.defs"]);
     assert!(text.contains("bad/md0031-type.defs:") && text.contains("error[MD0031]"), "{text}");
+    assert!(text.ends_with("mig-defs: 1 error\n") || text.ends_with(" errors\n"), "no stack of ours: {text}");
     assert!(refused(&["check", "good/nowhere.defs"]).contains("error[MD0001]: cannot read `good/nowhere.defs`"));
+    let text = printed(&["check", "good/include/sample/types.defs"]);
+    assert!(text.contains("types.defs: no subsystem, only for other files to include\n1 file, 0 routines, "), "{text}");
 }
 
 #[test]
@@ -86,11 +89,20 @@ fn show_finds_a_routine_by_name_and_by_either_id() {
     let first: Vec<&str> = list.lines().next().expect("a routine").split(' ').collect();
     let (name, request, reply) = (first[2], first[4], first[5]);
     let text = printed(&["show", name, "good/ports.defs"]);
-    assert!(layout.starts_with(&text) && text.starts_with(&format!("{name} request, msgh_id {request}, ")), "{text}");
+    let head = format!("{name}: routine {} of subsystem {} {}, good/ports.defs\n", first[3], first[0], first[1]);
+    let map = text.strip_prefix(&head).expect("which routine it is");
+    assert!(layout.starts_with(map) && map.starts_with(&format!("{name} request, msgh_id {request}, ")), "{text}");
     assert_eq!(printed(&["show", request, "good/ports.defs"]), text);
     if reply != "0" {
         assert_eq!(printed(&["show", reply, "good/ports.defs"]), text);
     }
+    let scratch = Scratch::new("show");
+    let asynchronous =
+        "subsystem other 7400; type port = MACH_MSG_TYPE_COPY_SEND;\nsimpleroutine make_send_request(p : port);\n";
+    std::fs::write(scratch.path("other.defs"), asynchronous).expect("written");
+    let text = printed(&["show", "7400", &scratch.path("other.defs"), "good/ports.defs"]);
+    assert!(text.starts_with(&(head + "also called make_send_request\n")), "{text}");
+    assert!(text.contains("\nmake_send_request: routine 0 of subsystem other 7400, "), "{text}");
     let text = refused(&["show", "nothing_like_it", "good/ports.defs"]);
     assert!(text.contains("no routine is called, and no message has the id, nothing_like_it"), "{text}");
 }
@@ -100,7 +112,10 @@ fn every_diagnostic_is_explained() {
     let all = printed(&["explain"]);
     for code in mig_defs::diag::Code::ALL {
         let one = printed(&["explain", &code.name()]);
-        assert!(one.starts_with(&format!("{} ", code.name())) && one.contains(code.explanation()), "{one}");
+        assert!(one.starts_with(&format!("{} ", code.name())), "{one}");
+        assert!(one.lines().skip(1).all(|line| line.starts_with("    ") && line.len() <= 78), "{one}");
+        let words = |text: &str| text.split_whitespace().map(str::to_string).collect::<Vec<_>>().join(" ");
+        assert!(words(&one).ends_with(&words(code.explanation())), "{one}");
         assert!(all.contains(&one), "{one}");
     }
     assert!(refused(&["explain", "MD9999"]).contains("there is no diagnostic MD9999"));

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Builder, decode_all, tables};
 use mig_defs::decode::{Error, Message, Reason};
+use mig_defs::dump::Dump;
 use mig_defs::table::{TableError, Tables};
 use mig_defs::value::{Value, View};
 
@@ -176,7 +177,74 @@ fn what_is_sound_comes_before_the_error() {
 fn a_right_where_a_number_should_be_is_refused() {
     let request = Builder::new(1000, 0x1513, 7, 9).item(0x1_2000_4013, &5_u64.to_le_bytes()).finish();
     let text = text_of(&request, View::Sent);
-    assert!(text.contains("a at byte 32: descriptor of type 19 does not fit"), "{text}");
+    assert!(text.contains("a at byte 32: expected 4 bytes of data, found 8 of port rights (COPY_SEND)"), "{text}");
+}
+
+/// What comes before the error, the error, and the bytes from the item on that it is about.
+fn complaint(bytes: &[u8]) -> (usize, Error<'static>, String) {
+    let tables: &'static [u8] = demo().leak();
+    let bytes: &'static [u8] = bytes.to_vec().leak();
+    let message = Message::new(Tables::parse(tables).expect("tables"), bytes, View::Sent).expect("known id");
+    let sound = message.fields().take_while(Result::is_ok).count();
+    let error = message.fields().find_map(Result::err).expect("an error");
+    assert_eq!(message.fields().count(), sound + 1, "nothing comes after an error");
+    (sound, error, Dump { bytes: message.rest(error.offset), offset: error.offset }.to_string())
+}
+
+#[test]
+fn what_does_not_conform_is_said_with_its_place_and_dumped() {
+    let error = |msgh_id, routine, field, offset, reason, need, have| Error {
+        msgh_id: Some(msgh_id),
+        routine: Some(routine),
+        field,
+        offset,
+        reason,
+        need,
+        have,
+    };
+    // Cut off in the data of an item, and in its descriptor.
+    let cut = error(1000, "scalars", Some("b"), 48, Reason::Truncated, 16, 13);
+    let dump = " | 00030  0b 40 00 20 01 00 00 00  ff ff ff ff ff           .@. .........\n";
+    assert_eq!(complaint(&scalars_request()[..61]), (2, cut, dump.to_string()));
+    assert_eq!(cut.to_string(), "message 1000 (scalars): b at byte 48: needs 16 bytes, there are 13");
+    let cut = error(1000, "scalars", Some("c"), 64, Reason::Truncated, 8, 3);
+    let dump = " | 00040  00 20 00                                          . .\n";
+    assert_eq!(complaint(&scalars_request()[..67]), (3, cut, dump.to_string()));
+    // A right where data should be, and the other way round.
+    let right = Builder::new(1000, 0x1513, 7, 9).item(0x1_2000_4013, &0x57_u64.to_le_bytes()).finish();
+    let wrong = error(1000, "scalars", Some("a"), 32, Reason::RightsForData { found: 19 }, 4, 8);
+    let dump = " | 00020  13 40 00 20 01 00 00 00  57 00 00 00 00 00 00 00  .@. ....W.......\n";
+    assert_eq!(complaint(&right), (1, wrong, dump.to_string()));
+    let mut data = memory_request();
+    data[64..72].copy_from_slice(&0x4_2000_0809_u64.to_le_bytes());
+    let (sound, wrong, dump) = complaint(&data);
+    let expected = error(1002, "memory", Some("few"), 64, Reason::DataForRights { found: 9 }, 8, 4);
+    assert_eq!((sound, wrong), (3, expected));
+    assert!(
+        dump.starts_with(" | 00040  09 08 00 20 04 00 00 00  15 00 00 00 00 00 00 00  ... ............\n"),
+        "{dump}"
+    );
+    assert!(wrong.to_string().ends_with("few at byte 64: expected port rights, found 4 bytes of data of type 9"));
+    // A count that gives no whole elements, and one that gives another size than a type has.
+    let mut count = texts_request();
+    let at = count.len() - 24;
+    count[at + 4] = 3;
+    let wrong = error(1001, "texts", Some("pairs"), at, Reason::WrongSize, 8, 12);
+    let dump = " | 00058  02 20 00 20 03 00 00 00  01 00 00 00 ff ff ff ff  . . ............\n \
+                | 00068  03 00 00 00 04 00 00 00                           ........\n";
+    assert_eq!(complaint(&count), (4, wrong, dump.to_string()));
+    let mut count = scalars_request();
+    count[36] = 2;
+    let wrong = error(1000, "scalars", Some("a"), 32, Reason::WrongSize, 4, 8);
+    assert_eq!(complaint(&count).1, wrong);
+    assert_eq!(wrong.to_string(), "message 1000 (scalars): a at byte 32: expected 4 bytes of data, found 8");
+    // More than the routine has.
+    let mut long = scalars_request();
+    long.extend(*b"too much");
+    let wrong = error(1000, "scalars", None, 112, Reason::TrailingBytes, 0, 8);
+    let dump = " | 00070  74 6f 6f 20 6d 75 63 68                           too much\n";
+    assert_eq!(complaint(&long), (6, wrong, dump.to_string()));
+    assert_eq!(wrong.to_string(), "message 1000 (scalars): 8 bytes after the last item at byte 112");
 }
 
 #[test]

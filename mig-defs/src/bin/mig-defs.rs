@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -58,7 +59,7 @@ enum Verb {
         /// As in MD0031; all of them if not given.
         code: Option<String>,
     },
-    /// Print the messages of a routine as byte maps.
+    /// Print the messages of a routine as byte maps: offset, bytes, what stands there (40+: after data of varying size).
     Show {
         /// Its name, or the message id of its request or reply.
         routine: String,
@@ -72,14 +73,14 @@ struct Input {
     /// The .defs files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Where #include looks.
-    #[arg(short = 'I')]
+    /// Where #include looks; as often as you like.
+    #[arg(short = 'I', value_name = "DIR")]
     include: Vec<PathBuf>,
     /// For the message format of 32-bit Mach; stubs and tables are for the 64-bit one.
     #[arg(long)]
     ilp32: bool,
     /// Define a macro: NAME or NAME=VALUE.
-    #[arg(short = 'D')]
+    #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     define: Vec<String>,
 }
 
@@ -164,8 +165,19 @@ fn in_parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> 
     made.into_iter().map(|(_, made)| made).collect()
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().verb {
+fn main() -> ExitCode {
+    match run(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever made a mistake in a .defs file has no use for a stack of ours.
+        Err(error) => {
+            eprintln!("mig-defs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
+    match verb {
         Verb::Check(input) => check(&input),
         Verb::List(input) => {
             let lists = input.compile().into_iter().filter_map(|(_, compilation)| compilation.model);
@@ -192,7 +204,10 @@ fn check(input: &Input) -> anyhow::Result<()> {
     for (file, compilation) in input.compile() {
         errors += compilation.diagnostics.errors();
         let Some(model) = &compilation.model else {
-            writeln!(text, "{}: no subsystem", file.display())?;
+            // Types for other files, unless it could not even be read.
+            if compilation.diagnostics.errors() == 0 {
+                writeln!(text, "{}: no subsystem, only for other files to include", file.display())?;
+            }
             continue;
         };
         routines += model.routines.len();
@@ -211,12 +226,17 @@ fn check(input: &Input) -> anyhow::Result<()> {
             }
         }
     }
-    writeln!(text, "{} files, {routines} routines, {errors} errors", input.files.len())?;
+    let files = input.files.len();
+    writeln!(text, "{}, {}, {}", counted(files, "file"), counted(routines, "routine"), counted(errors, "error"))?;
     print(&text)?;
     if errors > 0 {
-        bail!("{errors} errors");
+        bail!("{}", counted(errors, "error"));
     }
     Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 impl Gen {
@@ -331,25 +351,56 @@ fn explain(name: Option<&str>) -> anyhow::Result<()> {
     };
     let line = |code: &Code| {
         let severity = if code.severity() == Severity::Error { "error" } else { "warning" };
-        format!("{} {severity}: {}\n    {}\n", code.name(), code.title(), code.explanation())
+        format!("{} {severity}: {}\n{}", code.name(), code.title(), paragraph(code.explanation()))
     };
     print(&codes.iter().map(line).collect::<String>())
 }
 
+/// Text in lines that a terminal has room for.
+fn paragraph(text: &str) -> String {
+    const WIDTH: usize = 78;
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH - 3 {
+            lines += &format!("   {line}\n");
+            line.clear();
+        }
+        line = line + " " + word;
+    }
+    lines + &format!("   {line}\n")
+}
+
 fn show_routine(wanted: &str, input: &Input) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for (_, compilation) in input.compile() {
-        let Some(model) = &compilation.model else { continue };
+    let compilations = input.compile();
+    let models = compilations.iter().filter_map(|(file, compilation)| Some((*file, compilation.model.as_ref()?)));
+    let mut found = Vec::new();
+    for (file, model) in models {
         for routine in &model.routines {
             let layout = layout::layout(model, routine);
-            let ids = [layout.request.id, layout.reply.id].map(|id| id.to_string());
-            if *routine.name == *wanted || ids.iter().any(|id| id == wanted) {
-                text += &show::routine(model, routine);
+            let reply = (!routine.one_way).then_some(layout.reply.id);
+            let has_id = [Some(layout.request.id), reply].into_iter().flatten().any(|id| id.to_string() == *wanted);
+            if *routine.name == *wanted || has_id {
+                found.push((file, model, routine));
             }
         }
     }
+    // The proper name of an id first, as the tables have it.
+    found.sort_by_key(|(_, _, routine)| codegen::table::rank(&routine.name));
+    let text: String = found
+        .iter()
+        .map(|(file, model, one)| {
+            let (name, number, subsystem) = (&one.name, one.number, &model.name);
+            let head =
+                format!("{name}: routine {number} of subsystem {subsystem} {}, {}\n", model.base, file.display());
+            let others = found.iter().map(|(_, _, other)| &other.name).filter(|other| *other != name);
+            let others: Vec<&str> = others.map(|other| &**other).collect();
+            let also = if others.is_empty() { String::new() } else { format!("also called {}\n", others.join(", ")) };
+            head + &also + &show::routine(model, one)
+        })
+        .collect();
     if text.is_empty() {
-        bail!("no routine is called, and no message has the id, {wanted}");
+        bail!("no routine is called, and no message has the id, {wanted}; `mig-defs list` prints them all");
     }
     print(&text)
 }

@@ -60,7 +60,7 @@ pub fn names_only(ids: &[MsgId]) -> Vec<u8> {
 
 /// Of two names of one id the lesser is the proper one: many interfaces exist a second time for asynchronous use, under names
 /// that speak of a request, and a server may present one to itself with a prefix (`proc_exception_raise`).
-fn rank(routine: &str) -> (bool, usize) {
+pub fn rank(routine: &str) -> (bool, usize) {
     (routine.ends_with("_request") || routine.ends_with("_request_inband"), routine.len())
 }
 

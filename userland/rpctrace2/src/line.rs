@@ -38,10 +38,20 @@ pub struct Piece {
     pub text: String,
 }
 
+/// A part of a message that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where in the message it starts.
+    pub offset: usize,
+    /// The bytes from there on.
+    pub bytes: Vec<u8>,
+}
+
 /// A line without its line end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     pieces: Vec<Piece>,
+    dumps: Vec<Part>,
 }
 
 impl Line {
@@ -61,11 +71,24 @@ impl Line {
         }
     }
 
+    /// Puts bytes below the line, which its text speaks of.
+    pub fn add_dump(&mut self, offset: usize, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.dumps.push(Part { offset, bytes: bytes.to_vec() });
+        }
+    }
+
     /// Appends all of another line.
     pub fn extend(&mut self, other: &Line) {
         for piece in &other.pieces {
             self.push(piece.tag, &piece.text);
         }
+        self.dumps.extend(other.dumps.iter().cloned());
+    }
+
+    /// What stands below the line.
+    pub fn dumps(&self) -> impl Iterator<Item = &Part> {
+        self.dumps.iter()
     }
 
     /// The pieces.

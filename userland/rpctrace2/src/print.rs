@@ -1,12 +1,17 @@
-//! Rows to text: times before, hex dumps below.
+//! Rows to text: times before, hex dumps below: of whole messages, or of what does not conform in one.
 
 use alloc::string::{String, ToString};
 use core::fmt::Write;
 
+use mig_defs::dump::Dump;
+
+use crate::line::Part;
 use crate::options::{Options, Stamp};
 use crate::weave::Row;
 
 const SECOND: u64 = 1_000_000_000;
+/// Bytes below a line of a message that does not conform, without `-v`.
+const PART_MAX: usize = 128;
 
 /// Prints rows one after the other.
 #[derive(Debug, Default)]
@@ -32,8 +37,10 @@ impl Printer {
         }
         if options.hex {
             for event in &row.messages {
-                dump(&event.message, out);
+                out.push_str(&Dump::of(&event.message).to_string());
             }
+        } else {
+            row.line.dumps().for_each(|part| out.push_str(&part_below(part, options.verbose)));
         }
     }
 
@@ -54,22 +61,20 @@ impl Printer {
     }
 }
 
+/// The bytes of a message from its first item on that does not conform.
+fn part_below(part: &Part, verbose: bool) -> String {
+    let all = part.bytes.len();
+    let shown = if verbose { all } else { all.min(PART_MAX) };
+    let mut text = Dump { bytes: &part.bytes[..shown], offset: part.offset }.to_string();
+    if shown < all {
+        let _ = writeln!(text, " | {} more bytes (-v, -x)", all - shown);
+    }
+    text
+}
+
 /// A duration in the form of `-T`: `<0.000123>`.
 pub fn duration(nanoseconds: u64) -> String {
     let mut text = String::new();
     let _ = write!(text, " <{}.{:06}>", nanoseconds / SECOND, nanoseconds % SECOND / 1000);
     text
-}
-
-fn dump(bytes: &[u8], out: &mut String) {
-    for (index, row) in bytes.chunks(16).enumerate() {
-        let _ = write!(out, " | {:05x} ", index * 16);
-        for place in 0..16 {
-            let text = row.get(place).map_or("  ".to_string(), |byte| alloc::format!("{byte:02x}"));
-            let _ = write!(out, " {}{text}", if place == 8 { " " } else { "" });
-        }
-        out.push_str("  ");
-        out.extend(row.iter().map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' }));
-        out.push('\n');
-    }
 }

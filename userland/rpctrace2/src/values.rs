@@ -71,6 +71,7 @@ impl Writer<'_> {
             }
             Some(Err(error)) => {
                 line.add(Tag::Note, format_args!("<{error}>"));
+                line.add_dump(error.offset, message.rest(error.offset));
                 return true;
             }
         };
@@ -129,11 +130,7 @@ impl Writer<'_> {
                 }
                 Err(error) => {
                     line.add(Tag::Note, format_args!("<{error}>"));
-                    let rest = message.rest(error.offset);
-                    if !rest.is_empty() {
-                        line.push(Tag::Plain, " ");
-                        self.bytes(line, rest);
-                    }
+                    line.add_dump(error.offset, message.rest(error.offset));
                 }
             }
         }

@@ -313,7 +313,8 @@ fn a_truncated_body_shows_what_there_is() {
         cut(60),
         [
             "hello[1] vm_allocate(task: self, address: 0x0, <message 7000 (vm_allocate): size at byte 48: needs 16 bytes, \
-         there are 12> <0b 40 00 20…>) = ?"
+         there are 12>) = ?",
+            " | 00030  0b 40 00 20 01 00 00 00  00 10 00 00              .@. ........",
         ]
     );
     assert_eq!(cut(31), ["hello[1] mach_msg(send) = KERN_SUCCESS"]);
@@ -376,4 +377,31 @@ fn a_wait_status_is_said_in_words() {
     assert_eq!(wait(0x637f), "stopped by signal 99");
     assert_eq!(wait(0xffff), "continued");
     assert_eq!(wait(-1), "0xffffffff");
+}
+
+#[test]
+fn what_does_not_conform_is_dumped_below_its_line() {
+    let wrong = |value: &[u8]| Message::request(7008, 7).chars(value);
+    let answer = |reply: Message| Sample::received(reply);
+    let reply = || Message::reply(7108, REPLY).int(0).chars(b"wrong type");
+    let found = lines(&[], &[Sample::sent(wrong(b"no int")), answer(reply())]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] echo(port: port 7, <message 7008 (echo): value at byte 32: expected 4 bytes of data, found 6>) = \
+             KERN_SUCCESS {<message 7108 (echo): answer at byte 48: expected 4 bytes of data, found 10>}",
+            " | 00020  08 08 00 20 06 00 00 00  6e 6f 20 69 6e 74 00 00  ... ....no int..",
+            " | 00030  08 08 00 20 0a 00 00 00  77 72 6f 6e 67 20 74 79  ... ....wrong ty",
+            " | 00040  70 65 00 00 00 00 00 00                           pe......",
+        ]
+    );
+    // Long ones are cut short; -v shows all of them, -x whole messages and nothing twice.
+    let long = || [Sample::sent(wrong(&[b'x'; 200])), answer(Message::reply(7108, REPLY).int(5))];
+    let found = lines(&[], &long());
+    assert_eq!(found.len(), 10, "{found:?}");
+    assert_eq!(found[9], " | 80 more bytes (-v, -x)");
+    assert_eq!(lines(&["-v"], &long()).len(), 14);
+    let found = lines(&["-x"], &long());
+    assert_eq!(found.iter().filter(|line| line.starts_with(" | 00020 ")).count(), 2, "{found:?}");
+    assert_eq!(found.iter().filter(|line| line.starts_with(" | 00000 ")).count(), 2, "{found:?}");
 }
