@@ -297,8 +297,7 @@ impl<'a> Stub<'a> {
             Form::Array(element, most) => {
                 self.parameters.push(quote!(#name: &mut [#element]));
                 self.puts_count(index, &name, *most);
-                let most = Literal::u32_unsuffixed(*most);
-                (quote!(usize), quote!(take_into(#descriptor, #most, #name)?))
+                (quote!(usize), quote!(take_into(#descriptor, #name)?))
             }
             Form::Either(element, most) => {
                 self.puts_room(index, *most);

@@ -6,16 +6,11 @@ use mig_defs::value::View;
 use mig_defs::wire::{Descriptor, REPLY_ID_OFFSET, is_port, type_name as tn};
 
 use super::driver::{self, ARENA, Parameter, Part, SLOTS};
-use super::values::{Choice, Given, Image, Pool, address, give, most, seen};
+use super::values::{Given, Image, Values, address, give, most, seen};
 use crate::common::Builder;
 
 pub(crate) const REQUEST_PORT: u32 = 0x100;
 pub(crate) const REPLY_PORT: u32 = 0x900;
-
-pub(crate) fn pool(set: u64, routine: &Routine) -> Pool {
-    let choice = [Choice::Zero, Choice::Most].get(set as usize).copied().unwrap_or(Choice::Random);
-    Pool::new(choice, set * 1000 + u64::from(routine.number) + 1)
-}
 
 pub(crate) fn find(given: &[Given], index: usize) -> Option<&Given> {
     given.iter().find(|one| one.source == Source::Argument(index))
@@ -74,6 +69,15 @@ pub(crate) fn canonical(message: &[u8], image: &[u8]) -> Vec<u8> {
     found
 }
 
+/// The message that an image has to deliver.
+pub(crate) fn delivered(image: &[u8]) -> Vec<u8> {
+    let entry = |table: usize| {
+        let at = ((table + 1) * SLOTS - 1) * 4;
+        u32::from_le_bytes(image[at..at + 4].try_into().expect("four bytes")) as usize
+    };
+    image[entry(0)..][..entry(1)].to_vec()
+}
+
 /// The image with another message to deliver.
 pub(crate) fn delivering(image: &[u8], message: &[u8]) -> Vec<u8> {
     let mut image = image.to_vec();
@@ -90,17 +94,15 @@ pub(crate) fn delivering(image: &[u8], message: &[u8]) -> Vec<u8> {
 pub(crate) struct UserCase {
     pub(crate) image: Vec<u8>,
     pub(crate) request: (Vec<u8>, Vec<bool>),
-    pub(crate) reply: Vec<u8>,
     /// Offset in the arena and bytes that must be there after the call.
     pub(crate) results: Vec<(usize, Vec<u8>)>,
 }
 
-pub(crate) fn user_case(model: &Model, routine: &Routine, parameters: &[Parameter], set: u64) -> UserCase {
+pub(crate) fn user_case(model: &Model, routine: &Routine, parameters: &[Parameter], values: &Values) -> UserCase {
     let layout = layout(model, routine);
-    let pool = &mut pool(set, routine);
-    let mut sent = give(model, routine, &layout.request, View::Sent, pool);
+    let mut sent = give(model, routine, &layout.request, View::Sent, &values.request);
     let mut received =
-        if routine.one_way { Vec::new() } else { give(model, routine, &layout.reply, View::Received, pool) };
+        if routine.one_way { Vec::new() } else { give(model, routine, &layout.reply, View::Received, &values.reply) };
     let mut image = Image::new();
     for given in sent.iter_mut().filter(|given| !indefinite(model, routine, given)).chain(&mut received) {
         image.place_memory(given);
@@ -126,7 +128,7 @@ pub(crate) fn user_case(model: &Model, routine: &Routine, parameters: &[Paramete
             }
             (Role::WaitTime | Role::MsgOption, _) => {
                 // MACH_SEND_TIMEOUT, or that many milliseconds.
-                image.place(slot, &[0_u32, 0x10][set as usize % 2].to_le_bytes());
+                image.place(slot, &[0_u32, 0x10][usize::from(values.timed)].to_le_bytes());
             }
             _ => {
                 let (sent, received) =
@@ -139,7 +141,7 @@ pub(crate) fn user_case(model: &Model, routine: &Routine, parameters: &[Paramete
     let request = message(layout.request.id, bits, (REQUEST_PORT, reply_port), &sent);
     let reply = message(layout.reply.id, 0x1200, (0, reply_port), &received).0;
     image.place(SLOTS - 1, &reply);
-    UserCase { image: image.finish(), request, reply, results }
+    UserCase { image: image.finish(), request, results }
 }
 
 /// Whether C passes a pointer to the data of this item wherever they are.
@@ -191,15 +193,13 @@ pub(crate) struct ServerCase {
     pub(crate) image: Vec<u8>,
     /// What each parameter must be when the procedure is called; `None` for what is not initialised.
     pub(crate) parameters: Vec<Option<Vec<u8>>>,
-    pub(crate) request: Vec<u8>,
     pub(crate) reply: (Vec<u8>, Vec<bool>),
 }
 
-pub(crate) fn server_case(model: &Model, routine: &Routine, parameters: &[Parameter], set: u64) -> ServerCase {
+pub(crate) fn server_case(model: &Model, routine: &Routine, parameters: &[Parameter], values: &Values) -> ServerCase {
     let layout = layout(model, routine);
-    let pool = &mut pool(set, routine);
-    let mut received = give(model, routine, &layout.request, View::Received, pool);
-    let mut sent = give(model, routine, &layout.reply, View::Sent, pool);
+    let mut received = give(model, routine, &layout.request, View::Received, &values.request);
+    let mut sent = give(model, routine, &layout.reply, View::Sent, &values.reply);
     let mut image = Image::new();
     for given in sent.iter_mut().filter(|given| !indefinite(model, routine, given)).chain(&mut received) {
         image.place_memory(given);
@@ -242,5 +242,5 @@ pub(crate) fn server_case(model: &Model, routine: &Routine, parameters: &[Parame
     }
     image.place(SLOTS - 1, &request);
     let reply = message(layout.request.id + REPLY_ID_OFFSET, 0x12, (REPLY_PORT, 0), &sent);
-    ServerCase { image: image.finish(), parameters: expected, request, reply }
+    ServerCase { image: image.finish(), parameters: expected, reply }
 }

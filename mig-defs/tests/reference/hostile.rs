@@ -1,6 +1,14 @@
 //! Messages that are not what their .defs say: what a stub may get from somebody who means no good.
 
-use super::cases::descriptors;
+use mig_defs::model::{Role, Routine};
+
+use super::cases::{delivered, delivering, descriptors};
+use super::driver::{self, Parameter, Part, Run, SLOTS};
+
+/// `KERN_FAILURE`
+const FAILURE: i32 = 5;
+/// `MIG_NO_REPLY`
+pub(crate) const NO_REPLY: i32 = -305;
 
 /// Which changes are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +41,7 @@ fn resized(message: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// Wrong ids, sizes and descriptors of a message.
-pub(crate) fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
+fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
     const COMPLEX: u32 = 1 << 31;
     let mut found = vec![
         with(message, 28, 0x7fff_0000),
@@ -52,14 +60,12 @@ pub(crate) fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
     for at in &places {
         found.extend(first.map(|bits| flipped(message, *at, bits)));
         let number = word(message, at + 4);
-        found.extend(
-            [number.wrapping_add(1), number.wrapping_sub(1), 0, 1000].map(|number| with(message, at + 4, number)),
-        );
+        // Numbers so large that their product with the size overflows crash migcom's stubs, or get past their checks.
+        found.extend([number + 1, number.saturating_sub(1), 0, 1000].map(|number| with(message, at + 4, number)));
     }
     if depth == Depth::Full {
         for at in places {
             found.extend((0..32).map(|bit| flipped(message, at, 1 << bit)));
-            // Numbers so large that their product with the size overflows crash migcom's stubs.
             found.extend((0..16).map(|bit| flipped(message, at + 4, 1 << bit)));
         }
     }
@@ -68,11 +74,57 @@ pub(crate) fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
 }
 
 /// What only replies can be: errors of every shape.
-pub(crate) fn error_replies(reply: &[u8]) -> Vec<Vec<u8>> {
+fn error_replies(reply: &[u8]) -> Vec<Vec<u8>> {
     const CODE: usize = 40;
     let failed = with(reply, CODE, 5);
     let short = resized(&failed, 48);
     let simple = with(&short, 0, word(reply, 0) & !(1 << 31));
     let complex = with(&short, 0, word(reply, 0) | 1 << 31);
     vec![failed.clone(), short, complex, resized(&simple, 56), flipped(&failed, 0, 1 << 31), simple]
+}
+
+/// What may happen to a user stub beside a good reply: replies that are not what the .defs say, failures of `mach_msg`, arrays
+/// that are too large.
+pub(crate) fn of_user(routine: &Routine, parameters: &[Parameter], valid: &Run, depth: Depth) -> Vec<(String, Run)> {
+    let run = |image, answer| Run { image, answer, hostile: true, ..*valid };
+    // MACH_SEND_INVALID_DEST, MACH_RCV_TIMED_OUT
+    let answers = [0x1000_0003, 0x1000_4003].into_iter().take(if routine.one_way { 1 } else { 2 });
+    let mut found: Vec<(String, Run)> =
+        answers.map(|answer| (format!("mach_msg says {answer:#x}"), run(valid.image.clone(), answer))).collect();
+    if !routine.one_way {
+        let reply = delivered(&valid.image);
+        let replies = changes(&reply, depth).into_iter().chain(error_replies(&reply)).enumerate();
+        found.extend(replies.map(|(number, reply)| {
+            (format!("hostile reply {number} {reply:02x?}"), run(delivering(&valid.image, &reply), 0))
+        }));
+    }
+    for (slot, parameter) in parameters.iter().enumerate() {
+        let (_, argument, part) = driver::part(routine, parameter);
+        if argument.role == Role::In && part == Part::Count {
+            let at = word(&valid.image, slot * 4) as usize;
+            found.push((format!("5001 elements in {}", argument.name), run(with(&valid.image, at, 5001), 0)));
+        }
+    }
+    found
+}
+
+/// What may happen to a server: procedures that fail, requests that are not what the .defs say.
+pub(crate) fn of_server(valid: &Run, depth: Depth) -> Vec<(String, Run)> {
+    let failing = [FAILURE, NO_REPLY].map(|answer| (format!("answers {answer}"), Run { answer, ..valid.clone() }));
+    let requests = changes(&delivered(&valid.image), depth).into_iter().enumerate();
+    let requests = requests.map(|(number, request)| {
+        let image = delivering(&quiet(&valid.image), &request);
+        let run = Run { image, answer: FAILURE, hostile: true, ..*valid };
+        (format!("hostile request {number} {request:02x?}"), run)
+    });
+    failing.into_iter().chain(requests).collect()
+}
+
+/// The case without anything to log or answer but what C passes by value: sizes would be those of another request.
+fn quiet(image: &[u8]) -> Vec<u8> {
+    let mut image = image.to_vec();
+    let entries = |table: usize| table * SLOTS * 4..((table + 1) * SLOTS - 1) * 4;
+    image[entries(1)].fill(0);
+    image[entries(2)].fill(0);
+    image
 }

@@ -11,6 +11,7 @@ pub(crate) mod cases;
 pub(crate) mod compare;
 pub(crate) mod driver;
 pub(crate) mod hostile;
+pub(crate) mod property;
 pub(crate) mod rust;
 pub(crate) mod values;
 

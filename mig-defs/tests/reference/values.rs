@@ -4,56 +4,79 @@ use mig_defs::layout::{Item, Message, Source};
 use mig_defs::model::{Dealloc, Model, Role, Routine, Shape, Type, TypeId};
 use mig_defs::value::View;
 use mig_defs::wire::{Descriptor, type_name as tn};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::driver::{ARENA, Part, SLOTS, TABLES};
 
-/// How the values of a case are chosen.
+/// What the value of an item is made of, whatever its type is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drawn {
+    /// Elements, or characters, as a part of the most there can be.
+    pub(crate) amount: u32,
+    /// The data, again and again; none are zeros.
+    pub(crate) bytes: Vec<u8>,
+    /// Which of the rights that a polymorphic one can be.
+    pub(crate) kind: u8,
+    /// Whether memory is given away, where that is to be said.
+    pub(crate) given: bool,
+    /// Whether an array that can be inline is out of line.
+    pub(crate) outside: bool,
+}
+
+impl Drawn {
+    fn bytes(&self, count: u32) -> Vec<u8> {
+        let zeros = [0].iter().cycle();
+        let bytes = self.bytes.iter().cycle().chain(zeros);
+        bytes.take(count as usize).copied().collect()
+    }
+
+    fn up_to(&self, most: u32) -> u32 {
+        ((u64::from(self.amount) * (u64::from(most) + 1)) >> 32) as u32
+    }
+
+    fn one_of(&self, names: &[u32]) -> u32 {
+        names[usize::from(self.kind) % names.len()]
+    }
+}
+
+/// What the values of all arguments of a call are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    pub(crate) request: Vec<Drawn>,
+    pub(crate) reply: Vec<Drawn>,
+    /// Timeouts and options that are arguments are not zero.
+    pub(crate) timed: bool,
+}
+
+/// How large the values of a case are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub(crate) enum Extent {
     /// Zeros, empty arrays.
     Zero,
-    /// As many elements as there can be.
+    /// As many elements as there can be inline.
     Most,
     /// Anything.
-    Random,
+    Any,
 }
 
-/// Random values.
-pub(crate) struct Pool {
-    pub(crate) choice: Choice,
-    state: u64,
+/// Values for a routine whose messages have so many items.
+pub(crate) fn values((request, reply): (usize, usize), extent: Extent) -> BoxedStrategy<Values> {
+    let item = match extent {
+        Extent::Zero => Just(Drawn::default()).boxed(),
+        Extent::Most => item(Just(u32::MAX).boxed(), Just(false).boxed()),
+        Extent::Any => {
+            item(prop_oneof![Just(0), any::<u32>(), any::<u32>(), Just(u32::MAX)].boxed(), any::<bool>().boxed())
+        }
+    };
+    let timed = if extent == Extent::Zero { Just(false).boxed() } else { any::<bool>().boxed() };
+    let messages = (vec(item.clone(), request), vec(item, reply), timed);
+    messages.prop_map(|(request, reply, timed)| Values { request, reply, timed }).boxed()
 }
 
-impl Pool {
-    pub(crate) fn new(choice: Choice, seed: u64) -> Self {
-        Self { choice, state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
-    }
-
-    fn next(&mut self) -> u64 {
-        if self.choice == Choice::Zero {
-            return 0;
-        }
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state
-    }
-
-    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| (self.next() >> 24) as u8).collect()
-    }
-
-    fn up_to(&mut self, most: u32) -> u32 {
-        match self.choice {
-            Choice::Zero => 0,
-            Choice::Most => most,
-            Choice::Random => (self.next() >> 24) as u32 % (most + 1),
-        }
-    }
-
-    fn one_of(&mut self, names: &[u32]) -> u32 {
-        names[(self.next() >> 24) as usize % names.len()]
-    }
+fn item(amount: BoxedStrategy<u32>, outside: BoxedStrategy<bool>) -> BoxedStrategy<Drawn> {
+    let parts = (amount, vec(any::<u8>(), 0..=40), any::<u8>(), any::<bool>(), outside);
+    parts.prop_map(|(amount, bytes, kind, given, outside)| Drawn { amount, bytes, kind, given, outside }).boxed()
 }
 
 /// The value of one item.
@@ -85,11 +108,12 @@ pub(crate) fn most(ty: &Type) -> u32 {
 }
 
 /// Values for all items of a message.
-pub(crate) fn give(model: &Model, routine: &Routine, message: &Message, view: View, pool: &mut Pool) -> Vec<Given> {
-    message.items.iter().map(|item| value(model, routine, item, view, pool)).collect()
+pub(crate) fn give(model: &Model, routine: &Routine, message: &Message, view: View, drawn: &[Drawn]) -> Vec<Given> {
+    let items = message.items.iter().zip(drawn);
+    items.map(|(item, drawn)| value(model, routine, item, view, drawn)).collect()
 }
 
-fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut Pool) -> Given {
+fn value(model: &Model, routine: &Routine, item: &Item, view: View, drawn: &Drawn) -> Given {
     let mut descriptor = if view == View::Sent { item.sent } else { item.received };
     let whole = |data: Vec<u8>, descriptor, count| Given {
         source: item.source,
@@ -113,19 +137,19 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
     if ty.is_port() && u32::from(descriptor.name) == tn::POLYMORPHIC & 0xff {
         let sent = [tn::COPY_SEND, tn::MOVE_SEND, tn::MAKE_SEND, tn::MAKE_SEND_ONCE, tn::MOVE_SEND_ONCE];
         descriptor.name =
-            pool.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
+            drawn.one_of(if view == View::Sent { &sent } else { &[tn::MOVE_SEND, tn::MOVE_SEND_ONCE] }) as u8;
     }
-    let given = argument.dealloc == Dealloc::Maybe && pool.up_to(1) == 1;
+    let given = argument.dealloc == Dealloc::Maybe && drawn.given;
     if !ty.indefinite {
         descriptor.deallocate |= given;
     }
-    let outside = ty.indefinite && pool.choice == Choice::Random && pool.up_to(1) == 1;
+    let outside = ty.indefinite && drawn.outside;
     if outside {
         descriptor.inline = false;
         descriptor.deallocate = given || argument.dealloc == Dealloc::Yes;
     }
     if !descriptor.inline {
-        let elements = if outside { most(ty) + 1 + pool.up_to(300) } else { pool.up_to(600) };
+        let elements = if outside { most(ty) + 1 + drawn.up_to(300) } else { drawn.up_to(600) };
         let number = elements * if ty.is_port() { 1 } else { ty.element_number };
         if ty.number == 0 || ty.var_array || ty.indefinite {
             descriptor.number = number;
@@ -133,7 +157,7 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
         if outside && ty.is_port() {
             descriptor.size = 32;
         }
-        let mut memory = pool.bytes(descriptor.data_size() as usize);
+        let mut memory = drawn.bytes(descriptor.data_size() as u32);
         if !ty.is_port() {
             truths(model, ty, &mut memory);
         }
@@ -143,19 +167,19 @@ fn value(model: &Model, routine: &Routine, item: &Item, view: View, pool: &mut P
     let mut count = most(ty);
     if ty.var_array {
         // What comes back must fit into what was there.
-        count = if argument.role == Role::InOut { count } else { pool.up_to(count) };
+        count = if argument.role == Role::InOut { count } else { drawn.up_to(count) };
         count = count.max(u32::from(ty.string));
         descriptor.number = count * ty.element_number;
     }
-    let data = pool.bytes(descriptor.data_size() as usize);
-    plain(model, ty, whole(data, descriptor, count), pool)
+    let data = drawn.bytes(descriptor.data_size() as u32);
+    plain(model, ty, whole(data, descriptor, count), drawn)
 }
 
-/// Makes random bytes a value of the type.
-fn plain(model: &Model, ty: &Type, mut given: Given, pool: &mut Pool) -> Given {
+/// Makes any bytes a value of the type.
+fn plain(model: &Model, ty: &Type, mut given: Given, drawn: &Drawn) -> Given {
     let root = ty;
     if root.string {
-        let end = if root.var_array { given.data.len() - 1 } else { pool.up_to(given.data.len() as u32 - 1) as usize };
+        let end = if root.var_array { given.data.len() - 1 } else { drawn.up_to(given.data.len() as u32 - 1) as usize };
         for (at, byte) in given.data.iter_mut().enumerate() {
             *byte = if at >= end { 0 } else { *byte | 1 };
         }
@@ -245,6 +269,8 @@ impl Image {
             let offset = self.bytes.len().next_multiple_of(16);
             self.bytes.resize(offset, 0);
             self.bytes.extend(&given.memory);
+            // Two items are never at the same place, even if the first is empty.
+            self.bytes.push(0);
             given.data = address(offset).to_vec();
             given.c.clone_from(&given.data);
         }

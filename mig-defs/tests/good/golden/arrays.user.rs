@@ -61,7 +61,7 @@ pub fn counted(server: PortName, a: &mut [u32], b: u32) -> Result<usize> {
     request.put(INTEGER_32, a.len().min(16) as u32);
     request.put(INTEGER_32, b);
     let mut reply = request.call(56..=120, Complexity::Simple)?;
-    let a = reply.take_into(INTEGER_32, 16, a)?;
+    let a = reply.take_into(INTEGER_32, a)?;
     reply.finish()?;
     Ok(a)
 }
@@ -73,7 +73,7 @@ pub fn returned(server: PortName, a: &mut [u8]) -> Result<usize> {
     let mut words = [0; 20];
     let request = Outgoing::request(&mut words, 7202, server, Disposition::CopySend);
     let mut reply = request.call(56..=160, Complexity::Simple)?;
-    let a = reply.take_into(CHAR, 100, a)?;
+    let a = reply.take_into(CHAR, a)?;
     reply.finish()?;
     Ok(a)
 }

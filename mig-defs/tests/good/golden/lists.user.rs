@@ -53,7 +53,7 @@ pub fn mixed(server: PortName, a: &mut [u32]) -> Result<MixedOut> {
     let mut request = Outgoing::request(&mut words, 7800, server, Disposition::CopySend);
     request.put(INTEGER_32, 128u32);
     let mut reply = request.call(88..=2168, Complexity::Varies)?;
-    let a = reply.take_into(INTEGER_32, 3, a)?;
+    let a = reply.take_into(INTEGER_32, a)?;
     let b = reply.take(INTEGER_32)?;
     let c = reply.take_either(INTEGER_64.long())?.into_owned();
     let d = reply.take_buffer(STRING)?;

@@ -104,9 +104,10 @@ impl<'a> Incoming<'a> {
         Ok(Array { bytes: self.inline(found)?, element: PhantomData })
     }
 
-    /// Takes an inline array into `into` and returns how many elements there are.
-    pub fn take_into<T: Item>(&mut self, ty: Type, most: usize, into: &mut [T]) -> Result<usize> {
-        self.take_array(ty, most)?.copy_to(into)
+    /// Takes an inline array into `into` and returns how many elements there are. More than there is room for is
+    /// `MIG_ARRAY_TOO_LARGE`, even if they are more than the .defs allow.
+    pub fn take_into<T: Item>(&mut self, ty: Type, into: &mut [T]) -> Result<usize> {
+        self.take_array(ty, usize::MAX)?.copy_to(into)
     }
 
     /// Takes a C string of at most `room` bytes; without its NUL.
