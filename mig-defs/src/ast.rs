@@ -29,9 +29,9 @@ pub enum Statement {
     /// `subsystem [KernelUser] [KernelServer] NAME BASE;`
     Subsystem(Subsystem),
     /// `waittime WORD;`, or `nowaittime;` as `None`.
-    WaitTime(Option<String>),
+    WaitTime(Option<Ident>),
     /// `msgoption WORD;`
-    MsgOption(String),
+    MsgOption(Ident),
     /// `serverprefix NAME;`
     ServerPrefix(Ident),
     /// `userprefix NAME;`

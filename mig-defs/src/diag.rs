@@ -134,6 +134,8 @@ catalogue! {
         "It keeps its number, so the message ids of the routines after it are right.";
     DuplicateMember = 56, Error, "two struct members have the same name",
         "Each member of a struct needs its own name.";
+    StrangeSetting = 57, Warning, "a waittime or msgoption is neither a number nor a name",
+        "MIG copies the word into its C as it stands. A Rust stub needs a decimal, octal (0...) or hexadecimal (0x...) number, or the name of a constant; the user stubs of the routines that the statement is for are left out.";
     BadAnnotation = 60, Error, "an annotation file is malformed",
         "See annotations/README.md for the format.";
 }

@@ -133,6 +133,10 @@ pub fn lex(tokens: Vec<preprocess::Token>, diagnostics: &mut Diagnostics) -> Vec
                 let lexeme = keyword.unwrap_or_else(|| Lexeme::Identifier(token.text.clone()));
                 push(&mut output, lexeme, &token);
             }
+            // A word, as MIG reads it, whatever it begins with.
+            Kind::Number if output.last().is_some_and(takes_word) => {
+                push(&mut output, Lexeme::Identifier(token.text.clone()), &token);
+            }
             Kind::Number => push(&mut output, Lexeme::Number(number(&token, diagnostics)), &token),
             Kind::String => push(&mut output, Lexeme::String(Rc::from(token.text.trim_matches('"'))), &token),
             Kind::Punct => punct(&mut output, &token, diagnostics),
@@ -140,6 +144,11 @@ pub fn lex(tokens: Vec<preprocess::Token>, diagnostics: &mut Diagnostics) -> Vec
     }
     output.push(Token { lexeme: Lexeme::End, text: Rc::from(""), span: Span { start: last.end, ..last }, space: true });
     output
+}
+
+/// Whether what follows is a word of letters, digits and some punctuation. An argument's `waittime` is followed by a name.
+fn takes_word(token: &Token) -> bool {
+    matches!(token.lexeme, Lexeme::Keyword(Keyword::WaitTime | Keyword::MsgOption))
 }
 
 fn push(output: &mut Vec<Token>, lexeme: Lexeme, token: &preprocess::Token) {

@@ -277,6 +277,31 @@ pub struct Routine {
     pub span: Span,
 }
 
+/// What a file's `waittime` or `msgoption` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting<'a> {
+    /// A number.
+    Number(u32),
+    /// A constant of this name.
+    Name(&'a str),
+}
+
+impl<'a> Setting<'a> {
+    /// The value of such a word as C reads it; `None` if it is more than a number or a name.
+    pub fn parse(word: &'a str) -> Option<Self> {
+        if word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+            let is_name = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            return is_name.then_some(Self::Name(word));
+        }
+        let number = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None if word.starts_with('0') => u32::from_str_radix(word, 8),
+            None => word.parse(),
+        };
+        number.ok().map(Self::Number)
+    }
+}
+
 impl Routine {
     /// The argument that is the request port.
     pub fn request_port(&self) -> Option<&Argument> {

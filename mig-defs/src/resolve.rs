@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::rc::Rc;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
-use crate::ast::{self, Statement};
-use crate::diag::{Code, Diagnostics};
-use crate::model::{Abi, Model, TypeId};
+use crate::ast::{self, Ident, Statement};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::model::{Abi, Model, Setting, TypeId};
 use crate::source::Span;
 
 mod routine;
@@ -75,9 +75,10 @@ impl<'a> Resolver<'a> {
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::Subsystem(subsystem) => self.subsystem(subsystem),
-            Statement::WaitTime(word) => self.wait_time.clone_from(word),
+            Statement::WaitTime(word) => self.wait_time = word.as_ref().map(|word| self.setting("waittime", word)),
             Statement::MsgOption(word) => {
-                self.msg_option = (word != "MACH_MSG_OPTION_NONE").then(|| word.clone());
+                let option = self.setting("msgoption", word);
+                self.msg_option = (option != "MACH_MSG_OPTION_NONE").then_some(option);
             }
             Statement::ServerPrefix(name) => self.server_prefix = String::from(&*name.text),
             Statement::UserPrefix(name) => self.user_prefix = String::from(&*name.text),
@@ -92,6 +93,16 @@ impl<'a> Resolver<'a> {
             }
             Statement::Import(_) | Statement::RcsId(_) => {}
         }
+    }
+
+    /// The text of a `waittime` or `msgoption`.
+    fn setting(&mut self, statement: &str, word: &Ident) -> String {
+        if Setting::parse(&word.text).is_none() {
+            let wrong =
+                Diagnostic::new(Code::StrangeSetting, word.span, format!("no Rust user stubs with this {statement}"));
+            self.diagnostics.push(wrong.expected("a number or a name", format!("`{}`", word.text)));
+        }
+        word.text.to_string()
     }
 
     fn take_number(&mut self) -> u32 {

@@ -15,8 +15,8 @@
 //! | received right | owning type, `AnyRight` if polymorphic, iterator `OutOfLinePorts` |
 //!
 //! One out argument is returned as it is, several as a struct named after the routine (`VmRegionOut`). The `waittime` and
-//! `msgoption` of a file may be numbers and names of mach/message.h with `|` between them; other names are looked for in the
-//! module that includes the stubs.
+//! `msgoption` of a file may be a number or a name; names that mach/message.h does not have are looked for in the module that
+//! includes the stubs. Without a stub is a routine with any other word there (MD0057).
 
 use std::format;
 use std::string::{String, ToString};
@@ -30,7 +30,7 @@ use super::rights::{disposition, received_right, sent_right};
 use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident, poly_ident};
 use super::shorten::{Imports, prefix};
 use crate::layout::{self, Item, RoutineLayout, Source};
-use crate::model::{Argument, Dealloc, Model, Role, Routine};
+use crate::model::{Argument, Dealloc, Model, Role, Routine, Setting};
 use crate::wire::type_name as tn;
 
 /// Larger messages would not leave a thread enough of its stack: they are built on the heap.
@@ -422,26 +422,18 @@ fn is_hidden(role: Role) -> bool {
 }
 
 /// The value of a file's `waittime` or `msgoption`.
-fn constant(text: &str) -> Result<TokenStream, Unsupported> {
-    let unsupported = || format!("the file's waittime or msgoption `{text}` is no number or name");
-    let term = |term: &str| -> Result<TokenStream, Unsupported> {
-        let term = term.trim().trim_start_matches('(').trim_end_matches(')');
-        let known = CONSTANTS.iter().find(|(name, _)| *name == term).map(|(_, value)| *value);
-        let digits = |text: &str, radix| u32::from_str_radix(text, radix).ok();
-        let number = match term.strip_prefix("0x").or_else(|| term.strip_prefix("0X")) {
-            Some(hex) => digits(hex, 16),
-            None if term.starts_with('0') => digits(term, 8),
-            None => digits(term, 10),
-        };
-        if let Some(number) = known.or(number) {
-            let number = Literal::u32_unsuffixed(number);
-            return Ok(quote!(#number));
-        }
-        let name: Ident = syn::parse_str(term).map_err(|_| unsupported())?;
-        Ok(quote!(super::#name))
+fn constant(word: &str) -> Result<TokenStream, Unsupported> {
+    let number = match Setting::parse(word) {
+        None => return Err(format!("the file's waittime or msgoption `{word}` is no number or name")),
+        Some(Setting::Number(number)) => Some(number),
+        Some(Setting::Name(name)) => CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value),
     };
-    let terms = text.split('|').map(term).collect::<Result<Vec<_>, _>>()?;
-    Ok(quote!(#(#terms)|*))
+    if let Some(number) = number {
+        let number = Literal::u32_unsuffixed(number);
+        return Ok(quote!(#number));
+    }
+    let name = ident(word);
+    Ok(quote!(super::#name))
 }
 
 /// What mach/message.h calls timeouts and options.

@@ -1,6 +1,7 @@
 //! Recursive-descent parser for the MIG grammar, in the order of MIG's own `parser.y`.
 
 use std::format;
+use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
 
@@ -135,8 +136,9 @@ impl Parser<'_> {
     }
 
     /// A word as MIG's `String` state reads it: letters, digits and `-/._$` without space between them.
-    fn word(&mut self, what: &str) -> Parsed<String> {
+    fn word(&mut self, what: &str) -> Parsed<Ident> {
         let mut text = String::new();
+        let mut span = self.peek().span;
         loop {
             let token = self.peek();
             let part_of_word = match token.lexeme {
@@ -148,9 +150,10 @@ impl Parser<'_> {
                 break;
             }
             text += &token.text;
+            span = span.to(token.span);
             self.advance();
         }
-        if text.is_empty() { self.fail(what) } else { Ok(text) }
+        if text.is_empty() { self.fail(what) } else { Ok(Ident { text: Rc::from(text), span }) }
     }
 
     /// After a syntax error: past the semicolon that ends the statement, not the ones inside its parentheses.
@@ -210,7 +213,7 @@ mod tests {
         let (file, diagnostics) = parse_text(text);
         assert_eq!(diagnostics, []);
         assert_eq!(file.statements.len(), 16);
-        assert!(matches!(&file.statements[1], Statement::WaitTime(Some(word)) if word == "17.5-x"));
+        assert!(matches!(&file.statements[1], Statement::WaitTime(Some(word)) if &*word.text == "17.5-x"));
         assert!(matches!(&file.statements[7], Statement::Type(named) if named.clauses.len() == 7));
         assert!(matches!(&file.statements[10], Statement::Import(import) if import.file == "<a/b.h>"));
     }
