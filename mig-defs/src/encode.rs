@@ -38,7 +38,8 @@ pub enum EncodeError {
 }
 
 /// Writes the request (or reply) of a routine with these values, in the order in which decode delivers them, and returns
-/// its size. The request port goes into the header, whose size and complex bit are computed.
+/// its size. The request port goes into the header, whose size is computed; its complex bit is set if the items need it, and
+/// stays if it is: of some messages MIG's stubs always set it.
 pub fn encode<'a>(
     routine: Routine<'_>,
     is_reply: bool,
@@ -49,7 +50,7 @@ pub fn encode<'a>(
 ) -> Result<usize, EncodeError> {
     let mut writer = Writer { buffer, at: HEADER_SIZE, item: 0, complex: false };
     let mut values = values.into_iter();
-    let mut header = Header { bits: header.bits & !MSGH_BITS_COMPLEX, ..header };
+    let mut header = header;
     for (index, item) in routine.items(is_reply).enumerate() {
         writer.item = index;
         let value = values.next().ok_or(EncodeError::Missing { item: index })?;

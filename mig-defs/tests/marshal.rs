@@ -112,7 +112,7 @@ fn headers(include: &Path) -> PathBuf {
 fn compile_version(include: &Path, scratch: &Path, driver: &mut Driver) -> Vec<Both> {
     let mut files: Vec<PathBuf> = Vec::new();
     defs_below(include, &mut files);
-    files.push(common::corpus().join("reference/options.defs"));
+    files.extend(["options.defs", "ioctls.defs"].map(|name| common::corpus().join("reference").join(name)));
     let mut found = Vec::new();
     for file in &files {
         let compilation = compile(file, &Options::lp64(vec![include.to_path_buf()]), &Disk);

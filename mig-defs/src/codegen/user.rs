@@ -29,7 +29,7 @@ use super::Context;
 use super::rights::{disposition, received_right, sent_right};
 use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident, poly_ident};
 use super::shorten::{Imports, prefix};
-use crate::layout::{self, Item, RoutineLayout, Source};
+use crate::layout::{self, Complexity, Item, RoutineLayout, Source};
 use crate::model::{Argument, Dealloc, Model, Role, Routine, Setting};
 use crate::wire::type_name as tn;
 
@@ -184,6 +184,11 @@ impl<'a> Stub<'a> {
         self.poly_parameter(argument);
         let how = match in_name {
             tn::POLYMORPHIC => {
+                // To MIG, a right of any kind in the header makes a message complex that may or may not be.
+                if self.layout.request.sent == Complexity::Varies {
+                    let request = &self.request;
+                    self.settings.push(quote!(#request.set_complex();));
+                }
                 let poly = poly_ident(&argument.name);
                 quote!(#poly)
             }

@@ -1,6 +1,6 @@
 //! Cases for the drivers: values for every parameter of a stub, and the messages that belong to them.
 
-use mig_defs::layout::{Source, layout};
+use mig_defs::layout::{Complexity, Source, layout};
 use mig_defs::model::{Model, Role, Routine, Type};
 use mig_defs::value::View;
 use mig_defs::wire::{Descriptor, REPLY_ID_OFFSET, is_port, type_name as tn};
@@ -137,7 +137,13 @@ pub(crate) fn user_case(model: &Model, routine: &Routine, parameters: &[Paramete
             }
         }
     }
-    let bits = request_how | reply_how << 8;
+    // To migcom, a polymorphic right in the header makes a message complex that may or may not be.
+    let any_header = parameters.iter().any(|parameter| {
+        let (_, argument, part) = driver::part(routine, parameter);
+        part == Part::Poly && matches!(argument.role, Role::RequestPort | Role::ReplyPort { .. })
+    });
+    let complex = any_header && layout.request.sent == Complexity::Varies;
+    let bits = request_how | reply_how << 8 | u32::from(complex) << 31;
     let request = message(layout.request.id, bits, (REQUEST_PORT, reply_port), &sent);
     let reply = message(layout.reply.id, 0x1200, (0, reply_port), &received).0;
     image.place(SLOTS - 1, &reply);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::types::{INTEGER_32, Type};
-use super::{AnyRight, COMPLEX, Complexity, HEADER_WORDS, Incoming, Item, Named, REPLY_ID_OFFSET};
+use super::{AnyRight, COMPLEX, Complexity, HEADER_WORDS, Incoming, Item, Named, OutOfLinePorts, REPLY_ID_OFFSET};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::{Disposition, PortName, ReceiveRight};
@@ -13,10 +13,13 @@ use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, forget_repl
 /// Id of the notification that a send-once right was destroyed unused: the server died.
 const NOTIFY_SEND_ONCE: u32 = 0o107;
 
-/// A message being built. The first thing that does not fit is remembered and reported when it is sent.
+/// A message being built. The first thing that does not fit is remembered and reported when it is sent; what the message had
+/// taken over until then, and what it is given from then on, is given back.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     words: &'a mut [u64],
+    /// Where its items begin.
+    first: usize,
     /// Words in use.
     used: usize,
     wrong: Option<KernReturn>,
@@ -45,20 +48,29 @@ impl<'a> Outgoing<'a> {
     }
 
     fn after(words: &'a mut [u64], used: usize) -> Self {
-        Self { words, used, wrong: None, held: Vec::new(), option: 0, timeout: None, reply_to: None }
+        Self { words, first: used, used, wrong: None, held: Vec::new(), option: 0, timeout: None, reply_to: None }
     }
 
     fn fail(&mut self, error: KernReturn) {
-        self.wrong.get_or_insert(error);
+        if self.wrong.is_none() {
+            self.wrong = Some(error);
+            self.give_back_items();
+        }
     }
 
+    /// Whether an item with so many words of data can be added: nothing is wrong yet, and there is room for it.
+    fn takes(&mut self, data: usize) -> bool {
+        if self.wrong.is_none() && self.words.len() - self.used <= data {
+            self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
+        }
+        self.wrong.is_none()
+    }
+
+    /// Adds a word for which there is room.
     fn push(&mut self, word: u64) {
-        match self.words.get_mut(self.used) {
-            Some(place) => {
-                *place = word;
-                self.used += 1;
-            }
-            None => self.fail(KernReturn::MIG_ARRAY_TOO_LARGE),
+        if let Some(place) = self.words.get_mut(self.used) {
+            *place = word;
+            self.used += 1;
         }
     }
 
@@ -70,13 +82,13 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Writes items one after the other, whatever their size is.
-    fn push_items<T: Item>(&mut self, values: &[T]) {
+    /// Adds an item of values one after the other, whatever their size is.
+    fn push_items<T: Item>(&mut self, ty: Type, values: &[T]) {
         let size = values.len() * T::SIZE;
-        let room = self.words.len() - self.used;
-        if size.div_ceil(8) > room {
-            return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
+        if !self.takes(size.div_ceil(8)) {
+            return;
         }
+        self.push(ty.word());
         if let Some(bytes) = T::bytes_of(values) {
             return self.push_bytes(bytes);
         }
@@ -92,8 +104,7 @@ impl<'a> Outgoing<'a> {
 
     /// Adds a value of fixed size.
     pub fn put<T: Item>(&mut self, ty: Type, value: T) {
-        self.push(ty.word());
-        self.push_items(&[value]);
+        self.push_items(ty, &[value]);
     }
 
     /// Adds an array of at most `most` elements.
@@ -101,8 +112,7 @@ impl<'a> Outgoing<'a> {
         if values.len() > most {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        self.push(ty.of_bytes(values.len() * T::SIZE).word());
-        self.push_items(values);
+        self.push_items(ty.of_bytes(values.len() * T::SIZE), values);
     }
 
     /// Adds a C string that always takes `room` bytes.
@@ -110,6 +120,9 @@ impl<'a> Outgoing<'a> {
         let text = text.as_ref();
         if text.len() >= room {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
+        }
+        if !self.takes(room.div_ceil(8)) {
+            return;
         }
         self.push(ty.word());
         self.push_bytes(text);
@@ -123,6 +136,9 @@ impl<'a> Outgoing<'a> {
         if text.len() >= room {
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
+        if !self.takes(text.len() / 8 + 1) {
+            return;
+        }
         self.push(ty.of_bytes(text.len() + 1).word());
         self.push_bytes(text);
         if text.len().is_multiple_of(8) {
@@ -132,9 +148,16 @@ impl<'a> Outgoing<'a> {
 
     /// Adds a right; the descriptor says what happens to it.
     pub fn put_right(&mut self, ty: Type, right: impl Named) {
+        self.put_names(ty, &[right.into_sent_name()]);
+    }
+
+    fn put_names(&mut self, ty: Type, names: &[PortName]) {
+        if !self.takes(names.len()) {
+            return release(ty, names);
+        }
         self.words[0] |= COMPLEX;
         self.push(ty.word());
-        self.push(right.into_sent_name().0.into());
+        names.iter().for_each(|name| self.push(name.0.into()));
     }
 
     /// Adds an inline array of at most `most` rights.
@@ -144,9 +167,7 @@ impl<'a> Outgoing<'a> {
             release(ty, &names);
             return self.fail(KernReturn::MIG_ARRAY_TOO_LARGE);
         }
-        self.words[0] |= COMPLEX;
-        self.push(ty.of_bytes(names.len() * 8).word());
-        names.iter().for_each(|name| self.push(name.0.into()));
+        self.put_names(ty.of_bytes(names.len() * 8), &names);
     }
 
     /// Adds rights, inline up to `most` and else out of line.
@@ -161,6 +182,9 @@ impl<'a> Outgoing<'a> {
     /// Adds an array of rights out of line.
     pub fn put_far_rights(&mut self, ty: Type, rights: impl IntoIterator<Item: Named>) {
         let names = names(rights);
+        if !self.takes(1) {
+            return release(ty, &names);
+        }
         if let Err(error) = self.put_copy(ty, &names) {
             release(ty, &names);
             self.fail(error);
@@ -180,8 +204,10 @@ impl<'a> Outgoing<'a> {
 
     /// Adds memory out of line that goes over to the receiver.
     pub fn put_given(&mut self, ty: Type, memory: OutOfLine) {
-        let (address, size) = memory.into_parts();
-        self.push_far(ty.dealloc(), address, size as usize);
+        if self.takes(1) {
+            let (address, size) = memory.into_parts();
+            self.push_far(ty.dealloc(), address, size as usize);
+        }
     }
 
     /// Adds an array out of line that is lent or given.
@@ -197,8 +223,7 @@ impl<'a> Outgoing<'a> {
         match data.into() {
             Data::Lent(values) if values.len() <= most => self.put_array(ty.inline(), values, most),
             Data::Given(memory) if memory.as_slice().len() <= most * T::SIZE => {
-                self.push(ty.inline().of_bytes(memory.as_slice().len()).word());
-                self.push_bytes(memory.as_slice());
+                self.push_items(ty.inline().of_bytes(memory.as_slice().len()), memory.as_slice());
             }
             data => self.put_data(ty.out_of_line(), data),
         }
@@ -227,6 +252,9 @@ impl<'a> Outgoing<'a> {
     }
 
     fn push_far(&mut self, ty: Type, address: u64, size: usize) {
+        if !self.takes(1) {
+            return;
+        }
         self.words[0] |= COMPLEX;
         self.push(ty.of_bytes(size).word());
         self.push(address);
@@ -235,6 +263,11 @@ impl<'a> Outgoing<'a> {
     /// Adds to the options of `mach_msg`.
     pub fn set_option(&mut self, option: u32) {
         self.option |= option;
+    }
+
+    /// Says that the message has rights or memory, whatever its items are.
+    pub fn set_complex(&mut self) {
+        self.words[0] |= COMPLEX;
     }
 
     /// Waits for the reply so many milliseconds at most.
@@ -249,21 +282,77 @@ impl<'a> Outgoing<'a> {
 
     /// Sends a request that has no reply.
     pub fn send(mut self) -> Result<()> {
-        self.wrong.map_or(Ok(()), Err)?;
         if let Some((name, how)) = self.reply_to {
             self.write_reply_port(name, how);
         }
+        self.check()?;
         let size = self.set_size();
         let answer = mach_msg(self.words, MACH_SEND_MSG | self.option, size, 0, PortName::NULL, 0, PortName::NULL);
-        KernReturn::from_mach_msg(answer).into_result()
+        KernReturn::from_mach_msg(answer).into_result().inspect_err(|error| self.give_back_unsent(*error))
+    }
+
+    /// What went wrong while the request was made, if anything did: then its ports are given back as well.
+    fn check(&mut self) -> Result<()> {
+        self.wrong.map_or(Ok(()), Err).inspect_err(|_| self.give_back_ports())
+    }
+
+    /// Gives back what a request moves if the kernel took none of it: there is no such port to send to or to reply to.
+    fn give_back_unsent(&mut self, error: KernReturn) {
+        let untouched = [
+            KernReturn::MACH_SEND_INVALID_DEST,
+            KernReturn::MACH_SEND_INVALID_REPLY,
+            KernReturn::MACH_SEND_INVALID_HEADER,
+        ];
+        if untouched.contains(&error) {
+            self.give_back_items();
+            self.give_back_ports();
+        }
+    }
+
+    /// Gives back the rights that the header moves.
+    fn give_back_ports(&mut self) {
+        for (kind, name) in [(self.words[0], self.words[1]), (self.words[0] >> 8, self.words[2])] {
+            drop(AnyRight::from_parts(kind as u8, PortName(name as u32)));
+        }
+    }
+
+    /// Gives back the rights and the memory that the items give away, and the copies made for them.
+    fn give_back_items(&mut self) {
+        let mut held = core::mem::take(&mut self.held);
+        let mut at = self.first;
+        while at < self.used {
+            let ty = Type::found(self.words[at]);
+            if ty.is_inline() {
+                let end = at + 1 + ty.bytes().div_ceil(8);
+                if ty.is_right() {
+                    let names = &self.words[at + 1..end];
+                    names.iter().for_each(|name| drop(AnyRight::from_parts(ty.name(), PortName(*name as u32))));
+                }
+                at = end;
+                continue;
+            }
+            let address = self.words[at + 1];
+            let copy = held.iter().position(|copy| copy.as_slice().as_ptr().addr() as u64 == address);
+            let memory = match copy {
+                Some(index) => Some(held.swap_remove(index)),
+                None => ty.is_given().then(|| OutOfLine::from_parts(address, ty.bytes() as u64)),
+            };
+            if let Some(memory) = memory
+                && ty.is_right()
+            {
+                drop(OutOfLinePorts::from_parts(memory, ty.name()));
+            }
+            at += 2;
+        }
+        self.used = self.first;
     }
 
     /// Sends a request and waits for its reply, which must have one of these sizes, or be the error reply.
     pub fn call(mut self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
-        self.wrong.map_or(Ok(()), Err)?;
         let id = (self.words[3] >> 32) as u32;
         let (port, how) = self.reply_to.unwrap_or_else(|| (reply_port(), Disposition::MakeSendOnce));
         self.write_reply_port(port, how);
+        self.check()?;
         let size = self.set_size();
         let room = (*sizes.end()).min(size_of_val(self.words) as u32);
         let timed = if self.timeout.is_some() { MACH_RCV_TIMEOUT } else { 0 };
@@ -278,7 +367,11 @@ impl<'a> Outgoing<'a> {
             }
         };
         // A send that failed may have made the reply right already and destroyed it, which is a message to the port, too.
-        KernReturn::from_mach_msg(answer).into_result().inspect_err(|_| forget())?;
+        if let Err(error) = KernReturn::from_mach_msg(answer).into_result() {
+            self.give_back_unsent(error);
+            forget();
+            return Err(error);
+        }
         let Self { words, .. } = self;
         let found = (words[3] >> 32) as u32;
         let incoming = Incoming::new(words, KernReturn::MIG_TYPE_ERROR);

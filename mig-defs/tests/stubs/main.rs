@@ -14,38 +14,40 @@
 
 extern crate alloc;
 
-#[path = "../../userland/mach/src/error.rs"]
+#[path = "../../../userland/mach/src/error.rs"]
 mod error;
-#[path = "../../userland/mach/src/mig/mod.rs"]
+#[path = "../../../userland/mach/src/mig/mod.rs"]
 mod mig;
-#[path = "stand_in/mod.rs"]
+#[path = "../stand_in/mod.rs"]
 mod stand_in;
+
+mod failing;
 
 use stand_in::{memory, port, sys};
 
 mod types {
-    include!("good/golden/types.user.rs");
+    include!("../good/golden/types.user.rs");
 }
 mod types_server {
-    include!("good/golden/types.server.rs");
+    include!("../good/golden/types.server.rs");
 }
 mod arrays {
-    include!("good/golden/arrays.user.rs");
+    include!("../good/golden/arrays.user.rs");
 }
 mod arrays_server {
-    include!("good/golden/arrays.server.rs");
+    include!("../good/golden/arrays.server.rs");
 }
 mod lists {
-    include!("good/golden/lists.user.rs");
+    include!("../good/golden/lists.user.rs");
 }
 mod lists_server {
-    include!("good/golden/lists.server.rs");
+    include!("../good/golden/lists.server.rs");
 }
 mod ports {
-    include!("good/golden/ports.user.rs");
+    include!("../good/golden/ports.user.rs");
 }
 mod ports_server {
-    include!("good/golden/ports.server.rs");
+    include!("../good/golden/ports.server.rs");
 }
 
 use error::{KernReturn, Result};
