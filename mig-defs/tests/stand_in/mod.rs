@@ -95,6 +95,7 @@ pub(crate) mod sys {
 
         pub(crate) const MACH_SEND_MSG: u32 = 1;
         pub(crate) const MACH_RCV_MSG: u32 = 2;
+        pub(crate) const MACH_SEND_TIMEOUT: u32 = 0x10;
         pub(crate) const MACH_RCV_TIMEOUT: u32 = 0x100;
 
         pub(crate) fn mach_msg(

@@ -14,8 +14,9 @@ use bootstrap::image::Image;
 use mach::boot::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
 use mach::error::{KernReturn, Result};
 use mach::memory::OutOfLine;
+use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendOnceRight, SendRight};
-use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
+use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
 use mach::sys::trap;
 use mach::{println, stubs, task_self};
 use protocol::archive::{PROGRAMS, split_arguments};
@@ -114,7 +115,8 @@ impl Server<'_> {
             // The reply says that nobody knows the request; what it brought is given back.
             mach::msg::destroy_body(request);
         }
-        send_reply(&mut reply);
+        // A client that cannot take its reply loses it.
+        let _ = send_reply(&mut reply, Patience::None);
         ended
     }
 
@@ -303,13 +305,5 @@ impl stubs::notify_server::Server for Call<'_, '_> {
         }
         self.ended = Some((program.id, status));
         Ok(())
-    }
-}
-
-/// Sends a reply without waiting: a client that cannot take it loses it.
-fn send_reply(reply: &mut [u64]) {
-    let size = (reply[0] >> 32) as u32;
-    if reply[1] as u32 != PortName::NULL.0 {
-        let _ = mach_msg(reply, MACH_SEND_MSG | MACH_SEND_TIMEOUT, size, 0, PortName::NULL, 0, PortName::NULL);
     }
 }

@@ -18,7 +18,7 @@ pub use incoming::{Array, Incoming, Received};
 pub use item::Item;
 pub use outgoing::{Data, Outgoing};
 pub use rights::{AnyRight, Named, OutOfLinePorts, Owned};
-pub use server::{Call, not_served, request_id};
+pub use server::{Call, Patience, not_served, request_id, send_reply};
 pub use types::{
     BOOLEAN, BYTE, CHAR, COPY_SEND, INTEGER_16, INTEGER_32, INTEGER_64, MAKE_SEND, MAKE_SEND_ONCE, MOVE_RECEIVE,
     MOVE_SEND, MOVE_SEND_ONCE, POLYMORPHIC, PORT_NAME, STRING, Type,

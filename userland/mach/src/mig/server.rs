@@ -5,10 +5,31 @@ use core::ops::RangeInclusive;
 use super::{AnyRight, Complexity, HEADER_WORDS, Incoming, Outgoing, REPLY_ID_OFFSET};
 use crate::error::{KernReturn, Result};
 use crate::port::PortName;
+use crate::sys::msg::{MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
 
 /// `msgh_id` of a request; `None` if the words are too few for a header.
 pub fn request_id(request: &[u64]) -> Option<u32> {
     request.get(HEADER_WORDS - 1).map(|word| (word >> 32) as u32)
+}
+
+/// How long a server waits for room in its client's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until there is some.
+    Endless,
+    /// Not at all: a client that cannot take its reply loses it.
+    None,
+}
+
+/// Sends the reply that a generated `demux` made, unless it is one that is not to be sent.
+pub fn send_reply(reply: &mut [u64], patience: Patience) -> Result<()> {
+    let (size, port) = ((reply[0] >> 32) as u32, PortName(reply[1] as u32));
+    if port == PortName::NULL {
+        return Ok(());
+    }
+    let option = MACH_SEND_MSG | if patience == Patience::None { MACH_SEND_TIMEOUT } else { 0 };
+    let answer = mach_msg(reply, option, size, 0, PortName::NULL, 0, PortName::NULL);
+    KernReturn::from_mach_msg(answer).into_result()
 }
 
 /// What the methods of a generated `Server` answer by default; what they were called with is released.

@@ -12,9 +12,10 @@ extern crate alloc;
 use mach::boot::TASK_EXCEPTION_PORT;
 use mach::error::{KernReturn, Result as KernResult};
 use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::mig::{Patience, send_reply};
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
 use mach::{println, stubs, task_self, thread, thread_self};
 use programs::{Doing, Mismatch, expect};
 
@@ -57,9 +58,8 @@ fn serve(port: PortName, address: u64) {
         let received = mach_msg(&mut request, MACH_RCV_MSG, 0, limit, port, 0, PortName::NULL);
         assert!(received == 0, "receiving the exception: expected MACH_MSG_SUCCESS, found {received:#x}");
         assert!(stubs::exc_server::demux(&mut catcher, &request, &mut reply), "expected an exception");
-        let size = (reply[0] >> 32) as u32;
-        let sent = mach_msg(&mut reply, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
-        assert!(sent == 0, "answering the exception: expected MACH_MSG_SUCCESS, found {sent:#x}");
+        let sent = send_reply(&mut reply, Patience::Endless);
+        assert!(sent.is_ok(), "answering the exception: expected MACH_MSG_SUCCESS, found {sent:?}");
     }
 }
 

@@ -8,10 +8,11 @@
 #![forbid(unsafe_code)]
 
 use mach::error::{KernReturn, Result as KernResult};
+use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
 use mach::sys::trap::mach_port_insert_right;
 use mach::{println, stubs, task_self, thread};
 use programs::ping::{client, server};
@@ -99,7 +100,5 @@ fn serve_one(port: PortName) -> KernResult<i32> {
     if !server::demux(&mut doubler, &request, &mut reply) {
         return Err(KernReturn::MIG_BAD_ID);
     }
-    let size = (reply[0] >> 32) as u32;
-    let sent = mach_msg(&mut reply, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
-    KernReturn::from_mach_msg(sent).into_result().map(|()| doubler.0)
+    send_reply(&mut reply, Patience::Endless).map(|()| doubler.0)
 }
