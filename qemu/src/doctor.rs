@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, fetched};
-use crate::fetch::programs::{INSTALL_QEMU, QEMU, find};
+use crate::fetch::programs::{QEMU, find, how_to_install_qemu};
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
 
@@ -46,7 +46,7 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("kernel", package(cache, KERNEL)),
         finding("interfaces", package(cache, DEV)),
         finding("mig", package(cache, MIG)),
-        finding("qemu", program(QEMU, &format!("{INSTALL_QEMU} (done by the first run as root)"))),
+        finding("qemu", program(QEMU, &format!("{} (done by the first run as root)", how_to_install_qemu()))),
     ]
 }
 

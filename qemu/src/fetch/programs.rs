@@ -11,8 +11,17 @@ use crate::ui::Progress;
 /// The QEMU that runs the guest.
 pub const QEMU: &str = "qemu-system-x86_64";
 
+const QEMU_PACKAGES: [&str; 1] = ["qemu-system-x86"];
+
 /// How to get it.
-pub const INSTALL_QEMU: &str = "sudo apt-get install --no-install-recommends qemu-system-x86";
+pub fn how_to_install_qemu() -> String {
+    how_to_install(&QEMU_PACKAGES)
+}
+
+/// The one line for root, which also works where the package lists are missing or old.
+fn how_to_install(packages: &[&str]) -> String {
+    format!("sudo sh -c 'apt-get update && apt-get install --no-install-recommends {}'", packages.join(" "))
+}
 
 /// A program in `PATH`.
 pub fn find(name: &str) -> Option<PathBuf> {
@@ -22,7 +31,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 /// QEMU, installed with apt if this is root.
 pub fn qemu(progress: &Progress) -> Result<PathBuf, FetchError> {
-    program(QEMU, &["qemu-system-x86"], progress)
+    program(QEMU, &QEMU_PACKAGES, progress)
 }
 
 /// The C++ compiler, which libFuzzer is built with, installed with apt if this is root.
@@ -52,15 +61,11 @@ fn program(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf
 }
 
 fn install(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf, FetchError> {
-    let packages_text = packages.join(" ");
-    let missing = || FetchError::Missing {
-        program: name.to_owned(),
-        install: format!("sudo apt-get install --no-install-recommends {packages_text}"),
-    };
+    let missing = || FetchError::Missing { program: name.to_owned(), install: how_to_install(packages) };
     if !is_root() || find("apt-get").is_none() {
         return Err(missing());
     }
-    progress.note(&format!("installing {name} (apt-get install {packages_text})"));
+    progress.note(&format!("installing {name} (apt-get install {})", packages.join(" ")));
     let apt = |arguments: &[&str]| {
         run(Command::new("apt-get").args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
