@@ -24,7 +24,7 @@ pub mod time;
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
 
-use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS};
+use crate::payload_abi::{ABSENT, KERNEL_BASE, Need};
 
 pub use objects::Objects;
 
@@ -296,13 +296,34 @@ pub trait Kernel: Objects {
     fn report_dropped(&self, total: u32);
 }
 
-/// Whether a slot's value can be what it stands for: an address in the kernel, an offset into a struct, or no lock.
-pub fn is_plausible(index: usize, value: u64) -> bool {
-    const MAX_OFFSET: u64 = 0x10_0000;
-    let need = SLOTS.get(index).map(|spec| spec.need);
-    match need {
-        Some(Need::PerCpu { .. }) => !(MAX_OFFSET..KERNEL_BASE).contains(&value),
-        Some(Need::Lock { .. }) => value == ABSENT || value < MAX_OFFSET,
-        _ => value < MAX_OFFSET,
+/// What a slot's value can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plausible {
+    /// An address in the kernel, or an offset from `%gs`.
+    Place,
+    /// An offset into a struct, or no lock.
+    OffsetOrAbsent,
+    /// An offset into a struct.
+    Offset,
+}
+
+impl Plausible {
+    /// What the values for a need can be.
+    pub const fn of(need: &Need) -> Self {
+        match need {
+            Need::PerCpu { .. } => Self::Place,
+            Need::Lock { .. } => Self::OffsetOrAbsent,
+            _ => Self::Offset,
+        }
+    }
+
+    /// Whether a value is one of them.
+    pub fn allows(self, value: u64) -> bool {
+        const MAX_OFFSET: u64 = 0x10_0000;
+        match self {
+            Self::Place => !(MAX_OFFSET..KERNEL_BASE).contains(&value),
+            Self::OffsetOrAbsent => value == ABSENT || value < MAX_OFFSET,
+            Self::Offset => value < MAX_OFFSET,
+        }
     }
 }

@@ -3,6 +3,7 @@
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Plausible;
 use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION, every_slot};
 
 // SAFETY (of every call below): the prototype in the DWARF of the kernels this payload is linked against.
@@ -48,19 +49,30 @@ pub(crate) fn has_locks() -> bool {
     fact(Slot::port_lock) as u64 != ABSENT
 }
 
+/// Names of the slots and what they can hold: what is said about a slot in the kernel. The rest of [`SLOTS`] stays outside.
+static CHECKS: [(&str, Plausible); SLOTS.len()] = {
+    let mut checks = [("", Plausible::Offset); SLOTS.len()];
+    let mut index = 0;
+    while index < SLOTS.len() {
+        checks[index] = (SLOTS[index].name, Plausible::of(&SLOTS[index].need));
+        index += 1;
+    }
+    checks
+};
+
 /// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
 #[inline(never)]
 pub fn check_slots() -> bool {
-    for (index, spec) in SLOTS.iter().enumerate() {
-        let value = rpctrace2_slots.get(HEADER_WORDS + index).map_or(UNFILLED, |word| word.load(Relaxed));
-        if value == UNFILLED || !super::is_plausible(index, value) {
+    for ((name, plausible), word) in CHECKS.iter().zip(rpctrace2_slots.iter().skip(HEADER_WORDS)) {
+        let value = word.load(Relaxed);
+        if value == UNFILLED || !plausible.allows(value) {
             // SAFETY: the format is NUL-terminated and matches the arguments; `%.*s` reads exactly `len` bytes of `name`.
             unsafe {
                 printf(
                     c"rpctrace2: slot %.*s of the payload holds 0x%lx, not a value of this kernel: trace port off\n"
                         .as_ptr(),
-                    spec.name.len() as i32,
-                    spec.name.as_ptr(),
+                    name.len() as i32,
+                    name.as_ptr(),
                     value,
                 )
             };
