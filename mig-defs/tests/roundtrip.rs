@@ -3,15 +3,23 @@
 
 mod common;
 
-use common::{Builder, compile_text, decode_all, good_files};
+use std::path::PathBuf;
+
+use common::{Builder, compile_text, decode_all, defs_below, good_files};
+use mig_defs::annotations::Annotations;
+use mig_defs::codegen::table;
+use mig_defs::compile::{Options, compile};
 use mig_defs::decode::Message;
+use mig_defs::diag::Diagnostics;
 use mig_defs::encode::{EncodeError, encode};
 use mig_defs::layout::{Item, layout};
 use mig_defs::model::{Model, Routine, Shape};
+use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
 use mig_defs::wire::{Header, type_name as tn};
 use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
 
 thread_local! {
     /// Compiled once per test, not once per case.
@@ -104,6 +112,65 @@ fn message(model: &Model, routine: &Routine, is_reply: bool, view: View, pool: &
     bytes
 }
 
+/// Decodes a message of each routine made of the pool's bytes, and encodes what comes out.
+fn inverse(model: &Model, tables: Tables<'_>, pool: &[u8], reply: bool, view: View) -> TestCaseResult {
+    for routine in model.routines.iter().filter(|routine| !reply || !routine.one_way) {
+        let bytes = message(model, routine, reply, view, &mut Pool(pool, 0));
+        let decoded = if reply { Message::reply(tables, &bytes, view) } else { Message::new(tables, &bytes, view) };
+        let decoded = decoded.expect("a known id");
+        // One file's replies may have the ids of another's requests, so that only this knows which it is.
+        let text = format!("{} {:?}", routine.name, decoded.fields().collect::<Vec<_>>());
+        prop_assert!(decoded.fields().all(|field| field.is_ok()), "{}", text);
+        let values: Vec<Value<'_>> = decoded.fields().map(|field| field.expect("sound").value).collect();
+        let mut buffer = vec![0xaa; bytes.len()];
+        let header = decoded.header();
+        let size = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer);
+        prop_assert_eq!(size, Ok(bytes.len()), "{}", text);
+        prop_assert_eq!(&buffer, &bytes, "{}", text);
+        for short in [0, 31, bytes.len() - 1] {
+            let cut = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer[..short]);
+            prop_assert!(matches!(cut, Err(EncodeError::NoRoom { .. })), "{short} {cut:?}");
+        }
+    }
+    Ok(())
+}
+
+/// The models of the real files of all versions that are there, each with its own tables.
+fn real_interfaces() -> Vec<(Model, Vec<u8>)> {
+    let one = std::env::var_os("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test");
+    let versions = std::env::var_os("GNUMACH_DEFS_ALL").unwrap_or(one);
+    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+    let of_version = |include: PathBuf| {
+        let options = Options::lp64(vec![include.clone()]);
+        defs_below(&include).into_iter().filter_map(move |file| compile(&file, &options, &Disk).model)
+    };
+    let models = std::env::split_paths(&versions).flat_map(of_version);
+    models
+        .map(|model| {
+            let tables = table::tables(&[&model], &annotations);
+            (model, tables)
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
+fn decode_and_encode_are_inverse_for_every_routine_of_the_kernel() {
+    let interfaces = real_interfaces();
+    let routines: usize = interfaces.iter().map(|(model, _)| model.routines.len()).sum();
+    assert!(routines > 150, "{routines} routines");
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() });
+    let pools = (proptest::collection::vec(any::<u8>(), 1..200), any::<bool>(), any::<bool>());
+    let outcome = runner.run(&pools, |(pool, reply, sent)| {
+        let view = if sent { View::Sent } else { View::Received };
+        interfaces
+            .iter()
+            .try_for_each(|(model, bytes)| inverse(model, Tables::parse(bytes).expect("tables"), &pool, reply, view))
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -113,24 +180,7 @@ proptest! {
         let tables = Tables::parse(bytes).expect("tables");
         let view = if sent { View::Sent } else { View::Received };
         for model in models {
-            for routine in model.routines.iter().filter(|routine| !reply || !routine.one_way) {
-                let bytes = message(model, routine, reply, view, &mut Pool(&pool, 0));
-                let decoded = if reply { Message::reply(tables, &bytes, view) } else { Message::new(tables, &bytes, view) };
-                let decoded = decoded.expect("a known id");
-                // One file's replies may have the ids of another's requests, so that only this knows which it is.
-                let text = format!("{} {:?}", routine.name, decoded.fields().collect::<Vec<_>>());
-                prop_assert!(decoded.fields().all(|field| field.is_ok()), "{}", text);
-                let values: Vec<Value<'_>> = decoded.fields().map(|field| field.expect("sound").value).collect();
-                let mut buffer = vec![0xaa; bytes.len()];
-                let header = decoded.header();
-                let size = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer);
-                prop_assert_eq!(size, Ok(bytes.len()), "{}", text);
-                prop_assert_eq!(&buffer, &bytes, "{}", text);
-                for short in [0, 31, bytes.len() - 1] {
-                    let cut = encode(decoded.routine(), reply, view, header, values.iter().copied(), &mut buffer[..short]);
-                    prop_assert!(matches!(cut, Err(EncodeError::NoRoom { .. })), "{short} {cut:?}");
-                }
-            }
+            inverse(model, tables, &pool, reply, view)?;
         }
     }
 

@@ -95,14 +95,7 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         run_step(name, &mut command, &mut failed)?;
     }
     if all {
-        let mut command = cargo();
-        command.args(["test", "-p", "mig-defs", "--features", "compiler", "--test", "migcom", "--test", "marshal"]);
-        command.args(["--no-fail-fast", "--", "--include-ignored", "--nocapture"]);
-        command.current_dir(workspace()).envs(variables.clone());
-        command.env("GNUMACH_DEFS_ALL", all_defs(&cache, &built.defs)?);
-        let mig32 = fetch_mig32(&cache, &Progress::new(1))?;
-        command.env("GNUMACH_DEFS_I386", mig32.defs).env("MIGCOM_I386", env::join_paths(mig32.command)?);
-        run_step("the interfaces of every version against the real MIG", &mut command, &mut failed)?;
+        interfaces(&cache, &built.defs, &variables, &mut failed)?;
         fuzz(&built.target.join("fuzz"), &variables, &mut failed)?;
     }
     for (name, flavour, options, tests) in if all { NEWEST } else { &[] } {
@@ -118,6 +111,24 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Compares the interfaces of every version with the real MIG, and what decodes with what encodes.
+fn interfaces(
+    cache: &Cache,
+    stock: &Path,
+    variables: &[(&str, OsString)],
+    failed: &mut Vec<&'static str>,
+) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "-p", "mig-defs", "--features", "compiler"]);
+    command.args(["--test", "migcom", "--test", "marshal", "--test", "roundtrip"]);
+    command.args(["--no-fail-fast", "--", "--include-ignored", "--nocapture"]);
+    command.current_dir(workspace()).envs(variables.iter().cloned());
+    command.env("GNUMACH_DEFS_ALL", all_defs(cache, stock)?);
+    let mig32 = fetch_mig32(cache, &Progress::new(1))?;
+    command.env("GNUMACH_DEFS_I386", mig32.defs).env("MIGCOM_I386", env::join_paths(mig32.command)?);
+    run_step("the interfaces of every version against the real MIG", &mut command, failed)
 }
 
 /// Runs each fuzz target for a bounded time on inputs that are the same in every run: first without libFuzzer, then with it.
