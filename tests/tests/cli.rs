@@ -34,6 +34,19 @@ fn a_kernel_that_lacks_something_is_refused_with_the_full_list() -> Result<()> {
     Ok(())
 }
 
+/// What README.md shows first, on the screen line for line: the trace stands where the program's own output does.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_readme_shows_what_a_user_sees() -> Result<()> {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
+    let after = readme.lines().skip_while(|line| *line != "    $ cargo qemu rpctrace2 hello").skip(1);
+    let shown: Vec<&str> = after.map_while(|line| line.strip_prefix("    ")).collect();
+    assert!(shown.len() > 5, "the trace in README.md: {shown:#?}");
+    let run = qemu(&["--icount", "rpctrace2", "hello"])?;
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), shown, "{}", run.stderr);
+    Ok(())
+}
+
 fn one_line(text: &str) -> &str {
     assert_eq!(text.lines().count(), 1, "expected one line, found:\n{text}");
     text.trim_end()

@@ -14,7 +14,7 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
-use mach::{console, mig, print, println, stubs, task_self, thread};
+use mach::{console, mig, print, println, stubs, task_self};
 use mig_defs::table::{TableError, Tables};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
@@ -149,8 +149,6 @@ enum Message {
 
 impl Session {
     fn start(command: &[String]) -> Result<Self, Failure> {
-        // Without it records come one by one, which only takes longer.
-        let _ = thread::step_back();
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
