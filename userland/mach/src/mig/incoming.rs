@@ -12,12 +12,17 @@ use crate::memory::OutOfLine;
 use crate::port::PortName;
 use crate::sys::memory::bytes_of;
 
+/// Bytes of an address in a message.
+const ADDRESS: usize = 8;
+
 /// A received message. Dropped before its end, it gives back the rights and memory that were not taken.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     words: &'a [u64],
     /// The next item's first word.
     at: usize,
+    /// Bytes beyond the least that such a message has, which items of varying size can still take up.
+    free: usize,
     /// What to answer if the message is not what it should be.
     wrong: KernReturn,
 }
@@ -28,17 +33,22 @@ impl<'a> Incoming<'a> {
         let size = words.first().map_or(0, |word| (word >> 32) as usize);
         // A size that is no multiple of 8 cannot come from the kernel.
         let end = (size / 8).min(words.len());
-        Self { words: &words[..end], at: HEADER_WORDS, wrong }
+        Self { words: &words[..end], at: HEADER_WORDS, free: 0, wrong }
     }
 
     /// Checks size and complexity, as MIG's stubs do before they look at any item.
-    pub(super) fn check(&self, sizes: &RangeInclusive<u32>, complexity: Complexity) -> Result<()> {
+    pub(super) fn check(&mut self, sizes: &RangeInclusive<u32>, complexity: Complexity) -> Result<()> {
         let fits = match complexity {
             Complexity::Simple => !self.is_complex(),
             Complexity::Complex => self.is_complex(),
             Complexity::Varies => true,
         };
-        if fits && sizes.contains(&(size_of_val(self.words) as u32)) { Ok(()) } else { Err(self.wrong) }
+        let size = size_of_val(self.words) as u32;
+        if !fits || !sizes.contains(&size) {
+            return Err(self.wrong);
+        }
+        self.free = (size - sizes.start()) as usize;
+        Ok(())
     }
 
     fn is_complex(&self) -> bool {
@@ -80,6 +90,17 @@ impl<'a> Incoming<'a> {
         Ok(bytes)
     }
 
+    /// The same of an item of varying size: it has to leave room for the least of what follows.
+    fn varying(&mut self, found: Type) -> Result<&'a [u8]> {
+        self.take_up(found.bytes())?;
+        self.inline(found)
+    }
+
+    fn take_up(&mut self, size: usize) -> Result<()> {
+        self.free = self.free.checked_sub(size.next_multiple_of(8)).ok_or(self.wrong)?;
+        Ok(())
+    }
+
     fn next_is_inline(&self) -> Result<bool> {
         Ok(Type::found(self.word(self.at)?).is_inline())
     }
@@ -101,7 +122,7 @@ impl<'a> Incoming<'a> {
         if !found.bytes().is_multiple_of(T::SIZE) || found.bytes() / T::SIZE > most {
             return Err(self.wrong);
         }
-        Ok(Array { bytes: self.inline(found)?, element: PhantomData })
+        Ok(Array { bytes: self.varying(found)?, element: PhantomData })
     }
 
     /// Takes an inline array into `into` and returns how many elements there are. More than there is room for is
@@ -116,7 +137,7 @@ impl<'a> Incoming<'a> {
         if found.bytes() > room {
             return Err(self.wrong);
         }
-        let bytes = self.inline(found)?;
+        let bytes = self.varying(found)?;
         Ok(bytes.split(|byte| *byte == 0).next().unwrap_or(bytes))
     }
 
@@ -178,6 +199,7 @@ impl<'a> Incoming<'a> {
         if self.next_is_inline()? {
             return self.take_array(ty, usize::MAX).map(Received::Inline);
         }
+        self.take_up(ADDRESS)?;
         self.take_memory(ty.out_of_line()).map(Received::OutOfLine)
     }
 
@@ -188,7 +210,7 @@ impl<'a> Incoming<'a> {
         if found.number() > most {
             return Err(self.wrong);
         }
-        let names = self.inline(found)?.chunks_exact(8);
+        let names = self.varying(found)?.chunks_exact(8);
         Ok(names.map(|right| AnyRight::from_parts(ty.name(), PortName::read(right))).collect())
     }
 
@@ -196,7 +218,10 @@ impl<'a> Incoming<'a> {
     pub fn take_either_rights(&mut self, ty: Type) -> Result<Vec<AnyRight>> {
         match self.next_is_inline()? {
             true => self.take_rights(ty, usize::MAX),
-            false => self.take_far_rights(ty.out_of_line()).map(Iterator::collect),
+            false => {
+                self.take_up(ADDRESS)?;
+                self.take_far_rights(ty.out_of_line()).map(Iterator::collect)
+            }
         }
     }
 

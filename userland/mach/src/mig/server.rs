@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
 
     /// The request's items, if it has one of these sizes.
     pub fn request(&self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
-        let request = Incoming::new(self.words, KernReturn::MIG_BAD_ARGUMENTS);
+        let mut request = Incoming::new(self.words, KernReturn::MIG_BAD_ARGUMENTS);
         request.check(&sizes, complexity)?;
         Ok(request)
     }
