@@ -35,7 +35,7 @@ show (trace_header_t header, trace_message_t message, mach_msg_type_number_t siz
   const mach_msg_header_t *traced = (const mach_msg_header_t *) message;
 
   records++;
-  lost += header.dropped;
+  lost += header.dropped & ~TRACE_CHILD_NOT_TRACED;
   say ("record ");
   say_number (header.sequence);
   say (header.kind == TRACE_TASK ? ": task" : header.kind == TRACE_THREAD ? ": thread" : ":");

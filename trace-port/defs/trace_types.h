@@ -7,7 +7,10 @@
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
 
-#define TRACE_VERSION		3
+#define TRACE_VERSION		4
+
+/* in dropped: a child of the task is not traced; the rest counts lost records */
+#define TRACE_CHILD_NOT_TRACED	0x80000000u
 
 #define TRACE_SEND		0
 #define TRACE_RECEIVE		1

@@ -33,7 +33,7 @@ use crate::event::{Direction, EventKind};
 use crate::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Most message bytes a record carries; a longer message is cut here and [`RecordHeader::message_size`] tells its size.
 pub const MAX_BODY: usize = 128 * 1024;
@@ -44,6 +44,29 @@ pub const SENDER_IS_TRACER: u32 = u32::MAX;
 /// Set in what stands for a right in a message of another kind than normal where it is no name of the task's own, but the
 /// number of a port: the same for one port throughout the trace.
 pub const PORT_NUMBER: u32 = 0x8000_0000;
+
+/// Set in [`RecordHeader::dropped`]: since the last record that reached this port the task has had a child that is not traced, for want of
+/// room in the kernel.
+pub const CHILD_NOT_TRACED: u32 = 0x8000_0000;
+
+/// Two values of [`RecordHeader::dropped`] in one: what was lost in both, at most all ones, and whether a child was.
+pub const fn add_lost(one: u32, other: u32) -> u32 {
+    let lost = (one & !CHILD_NOT_TRACED) + (other & !CHILD_NOT_TRACED);
+    let lost = if lost < CHILD_NOT_TRACED { lost } else { CHILD_NOT_TRACED - 1 };
+    lost | (one | other) & CHILD_NOT_TRACED
+}
+
+impl RecordHeader {
+    /// Records lost since the last one that reached this port.
+    pub fn lost(&self) -> u32 {
+        self.dropped.get() & !CHILD_NOT_TRACED
+    }
+
+    /// Whether a child of the task is not traced.
+    pub fn child_not_traced(&self) -> bool {
+        self.dropped.get() & CHILD_NOT_TRACED != 0
+    }
+}
 
 /// Most bytes of a `trace_records` message. A message to which no record can be added any more is at least this large less
 /// the record's own size.
@@ -98,13 +121,15 @@ pub struct RecordHeader {
     /// Same number in the sender's and the receiver's record of one message, in those of a request and its reply, and in those
     /// of a request passed on with the reply right of another; 0 if there was no traced sender.
     pub correlation: U64,
-    /// When it happened: nanoseconds since the kernel's clock epoch.
+    /// When it happened: nanoseconds since 1970 by the kernel's clock, which keeps UTC if the machine's clock does. It never
+    /// decreases from one record to the next in the order of [`RecordHeader::sequence`]; when somebody sets that clock back by up to
+    /// a second, it runs at 15/16 of its speed until both agree again; by more, it stays ahead by as much.
     pub time: U64,
     /// Size of the whole message in bytes, also when fewer follow.
     pub message_size: U32,
     /// Message bytes that follow, at most [`MAX_BODY`].
     pub captured_size: U32,
-    /// Records lost since the last one that reached this port.
+    /// Records lost since the last one that reached this port, and [`CHILD_NOT_TRACED`]: see [`RecordHeader::lost`].
     pub dropped: U32,
     /// The `rcv_name` argument of `mach_msg`; 0 in a send record.
     pub rcv_name: U32,

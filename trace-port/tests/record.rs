@@ -17,8 +17,8 @@ const EXAMPLE: [u8; 176] = [
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
     // nine inline MACH_MSG_TYPE_INTEGER_64
     0x0b, 0x40, 0x00, 0x20,  9, 0, 0, 0,
-    // version 3, receive, normal; options 0x102
-    3, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // version 4, receive, normal; options 0x102
+    4, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
     0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
     // sequence 0x1122334455667788
@@ -99,7 +99,7 @@ fn another_version_is_refused_and_both_are_named() {
     let error = Record::parse(&bytes).unwrap_err();
     assert_eq!(error, RecordError::WrongVersion { found: 1 });
     let text = error.to_string();
-    assert!(text.contains("version 1") && text.contains("version 3"), "{text}");
+    assert!(text.contains("version 1") && text.contains("version 4"), "{text}");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn errors_say_item_place_expected_and_found() {
         ),
         (
             RecordError::WrongVersion { found: 7 },
-            "trace record has version 7, this reader knows version 3: use the rpctrace2 that came with the kernel's payload",
+            "trace record has version 7, this reader knows version 4: use the rpctrace2 that came with the kernel's payload",
         ),
         (
             RecordError::BadField { field: "direction", found: 9 },
@@ -233,4 +233,15 @@ fn more_than_the_largest_body_is_refused() {
         Record::parse(&bytes),
         Err(RecordError::BadField { field: "captured_size", found: MAX_BODY as u32 + 1 })
     );
+}
+
+#[test]
+fn what_is_lost_adds_up_beside_the_flag() {
+    let flag = record::CHILD_NOT_TRACED;
+    assert_eq!(record::add_lost(2, 3), 5);
+    assert_eq!(record::add_lost(flag | 2, 3), flag | 5);
+    assert_eq!(record::add_lost(0, flag), flag);
+    assert_eq!(record::add_lost(flag - 1, flag | 7), u32::MAX, "no more than fits");
+    let header = RecordHeader { dropped: (flag | 9).into(), ..RecordHeader::default() };
+    assert_eq!((header.lost(), header.child_not_traced()), (9, true));
 }
