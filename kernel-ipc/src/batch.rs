@@ -4,7 +4,7 @@
 //! go into the messages that wait: fewer messages, no later than before, and bounded by [`MAX_BATCH`].
 //!
 //! Who holds a right to a trace port can queue any message there. So a message is taken for one of ours only by its memory,
-//! [`Kernel::record_room`], whose size no other message of the kernel has; then its rights are those that
+//! [`Records::record_room`](crate::gnumach::Records::record_room), whose size no other message of the kernel has; then its rights are those that
 //! [`emit`](crate::emit) gave it and everything behind them is plain bytes. That is what keeps rights and pointers out of what is
 //! turned into bytes here. That nothing is written beyond the memory does not rest on it: all that is read from the message
 //! is compared with the memory's size before it is used.
@@ -12,7 +12,7 @@
 use trace_port::TRACE_RECORDS_MSGH_ID;
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 
-use crate::emit::RECORD_BITS;
+use crate::gnumach::objects::RECORD_BITS;
 use crate::gnumach::{Kernel, Kmsg};
 
 /// Where the records of a message begin.
@@ -35,6 +35,7 @@ pub fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
 }
 
 /// How long a queued message may get, if the rights of `message` are the same, so that those in the queue serve for both.
+#[inline(always)]
 fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usize> {
     let room = kernel.record_room(queued)?;
     let same = |offset| kernel.record_read(queued, offset) == kernel.record_read(message, offset);
@@ -46,6 +47,7 @@ fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usiz
 /// `msgh_remote_port`.
 const REMOTE_PORT: usize = 8;
 
+#[inline(always)]
 fn put(kernel: &impl Kernel, message: Kmsg, queued: Kmsg, end: usize, more: usize) {
     kernel.record_copy(queued, end, message, FIRST, more);
     // If the message has two records, its first one's descriptor is that of an array.
@@ -57,3 +59,6 @@ fn put(kernel: &impl Kernel, message: Kmsg, queued: Kmsg, end: usize, more: usiz
         prefix.id = TRACE_RECORDS_MSGH_ID.into();
     });
 }
+
+#[cfg(test)]
+mod tests;

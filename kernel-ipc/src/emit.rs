@@ -10,35 +10,69 @@ use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
-use crate::gnumach::objects::{COMPLEX, PORT_SEND};
-use crate::gnumach::{Kernel, Kmsg, Note, Task, mr, option};
-use crate::observe::{self, Call};
+use crate::gnumach::objects::RECORD_BITS;
+use crate::gnumach::{Kernel, Key, Kmsg, Note, Port, Task, Thread, mr, option};
+use crate::observe::{self, Event};
 use crate::state::{State, Target};
 use crate::transit;
 
-/// `msgh_bits` of a record in transit: complex, and the destination is a send right.
-pub const RECORD_BITS: u32 = COMPLEX | PORT_SEND;
-
 /// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
 const QUEUE_CAP: u32 = 64;
+
+/// The same in the middle of a call, where no thread has more than one such record before it waits at its exit.
+const CALLS_CAP: u32 = 4096;
+
+/// What stands for the message that a thread has copied in while it queues a record: no kmsg has such an address.
+const EMITS: u32 = 1;
+
+/// The same while it waits for its tracer.
+const WAITS: u32 = 2;
+
+/// How long a thread waits before it looks whether its trace has ended, on a kernel for several processors: there the end may come
+/// after it has looked and before it sleeps. Milliseconds.
+const LOOK_AGAIN: u32 = 200;
 
 /// Where the first record of a message stands.
 const FIRST: u32 = size_of::<Prefix>() as u32;
 
 /// What a record shows.
 #[derive(Clone, Copy, Debug)]
-pub enum Content {
+pub struct Content {
+    /// Whose first bytes, as the task sees them; the caller writes them if it is nobody's.
+    source: Option<Kmsg>,
+    captured: usize,
+}
+
+impl Content {
     /// No message.
-    Nothing,
-    /// The first bytes of a message as the task sees it.
-    Seen(Kmsg, u32),
+    pub const NOTHING: Self = Self { source: None, captured: 0 };
+
+    /// The first `size` bytes of a message as the task sees it, as far as a record goes.
+    #[inline(always)]
+    pub fn seen(source: Kmsg, size: u32) -> Self {
+        Self { source: Some(source), captured: (size as usize).min(record::MAX_BODY) }
+    }
+
     /// So many bytes, a multiple of 8, that the caller writes.
-    Reserved(usize),
+    pub const fn reserved(bytes: usize) -> Self {
+        Self { source: None, captured: bytes }
+    }
+}
+
+/// Who may wait until the tracer has made room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The traced task's own live thread: its call is over.
+    AtExit,
+    /// Nobody: the call goes on. Its own thread waits at its exit.
+    InCall,
+    /// Nobody: it is not the traced thread that queues the record.
+    Never,
 }
 
 /// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
 /// happens, because the call may end the task.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draft(NonZeroUsize);
 
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
@@ -47,41 +81,58 @@ pub struct Draft(NonZeroUsize);
 pub struct Unconcealed(Draft);
 
 impl Draft {
-    /// The message.
-    pub fn kmsg(self) -> Kmsg {
-        Kmsg(self.0.get())
+    /// The draft whose message is here, or none.
+    #[inline(always)]
+    pub fn from_address(kmsg: usize) -> Option<Self> {
+        NonZeroUsize::new(kmsg).map(Self)
     }
 
-    /// Whether another record with so many message bytes fits in.
-    pub fn has_room(self, kernel: &impl Kernel, captured: u32) -> bool {
-        kernel.msgh_size(self.kmsg()) as usize + record::part_size(captured as usize) <= MAX_BATCH
+    /// The same by the lower half of the address, which tells the whole: `record_alloc` sees to that.
+    #[inline(always)]
+    pub fn from_low_half(half: u32) -> Option<Self> {
+        Self::from_address(half.cast_signed() as isize as usize)
+    }
+
+    /// See [`Draft::from_low_half`].
+    #[inline(always)]
+    pub fn low_half(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    /// The message.
+    #[inline(always)]
+    pub fn kmsg(self) -> Kmsg {
+        Kmsg(self.0.get())
     }
 }
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
-    pub fn conceal(self, kernel: &impl Kernel, state: &State) -> Draft {
+    pub fn conceal(self, kernel: &impl Kernel, state: &State, task: Task) -> Draft {
         let kmsg = self.0.kmsg();
         let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
-        transit::conceal(kernel, state, kernel.note(kmsg).task, kmsg, size as usize);
+        transit::conceal(kernel, state, task, kmsg, size as usize);
         self.0
     }
 }
 
-/// Starts a record of the current thread's call. `None` if the task is not traced, or if there was no memory, which is counted.
+/// Starts a record of the current task. `None` if the task is not traced, or if there was no memory, which is counted.
+pub fn draft(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
+    draft_of(kernel, state, observe::current_task(kernel), event, content)
+}
+
+/// The same of any task, which the caller keeps alive.
 #[inline(never)]
-pub fn draft(kernel: &impl Kernel, state: &State, call: &Call, content: Content) -> Option<Draft> {
-    let size = record::wire_size(captured(content));
-    match &state.target(kernel, observe::current_task(kernel), size <= MAX_BATCH) {
-        Some(target) => draft_for(kernel, state, target, call, content),
-        None => None,
-    }
+pub fn draft_of(kernel: &impl Kernel, state: &State, task: Task, event: &Event, content: Content) -> Option<Draft> {
+    let size = record::wire_size(content.captured);
+    let target = state.target(kernel, task, size <= MAX_BATCH)?;
+    draft_for(kernel, state, &target, event, content)
 }
 
 /// The same of a message in transit.
 #[inline(never)]
-pub fn draft_transit(kernel: &impl Kernel, state: &State, call: &Call, message: Kmsg) -> Option<Unconcealed> {
-    draft(kernel, state, call, Content::Seen(message, kernel.msgh_size(message))).map(Unconcealed)
+pub fn draft_transit(kernel: &impl Kernel, state: &State, event: &Event, message: Kmsg) -> Option<Unconcealed> {
+    draft(kernel, state, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
 }
 
 /// The same for any traced task. Consumes the target's right.
@@ -90,42 +141,88 @@ pub fn draft_transit_for(
     kernel: &impl Kernel,
     state: &State,
     target: &Target,
-    call: &Call,
+    event: &Event,
     message: Kmsg,
 ) -> Option<Unconcealed> {
-    draft_for(kernel, state, target, call, Content::Seen(message, kernel.msgh_size(message))).map(Unconcealed)
+    draft_for(kernel, state, target, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
 }
 
-#[inline(never)]
-fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, call: &Call, content: Content) -> Option<Draft> {
-    let size = record::wire_size(captured(content)) as u32;
+#[inline(always)]
+fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, event: &Event, content: Content) -> Option<Draft> {
+    let size = record::wire_size(content.captured) as u32;
     let kmsg = match target.spare {
         Some(spare) => spare,
-        None => fresh(kernel, state, target, size as usize)?,
+        None => match fresh(kernel, (target.task, target.port), size as usize, false) {
+            Some(kmsg) => kmsg,
+            None => {
+                no_memory(kernel, state, target.key, target.port, target.dropped);
+                return None;
+            }
+        },
     };
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         prefix.size = size.into();
         prefix.id = TRACE_RECORD_MSGH_ID.into();
     });
-    kernel.set_note(kmsg, Note { task: target.task, part: FIRST, lost: state.lost() });
-    write(kernel, state, kmsg, Numbers { part: FIRST, task: target.number, dropped: target.dropped }, call, content);
-    NonZeroUsize::new(kmsg.0).map(Draft)
+    kernel.set_note(kmsg, Note { key: target.key, part: FIRST, lost: state.lost() });
+    write(kernel, kmsg, (FIRST, target.key.number), event, content);
+    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
+    Draft::from_address(kmsg.0)
 }
 
-/// New memory for a record, with the rights that every message to the trace port has. Consumes the target's right.
+/// Makes sure that the next record of the current task finds its memory: where little of the stack is in use, because `kalloc` needs much.
+#[inline(always)]
+pub fn prepare(kernel: &impl Kernel, state: &State) {
+    let task = observe::current_task(kernel);
+    if !State::has_spare(kernel, task) {
+        prepare_spare(kernel, state, task);
+    }
+}
+
 #[inline(never)]
-fn fresh(kernel: &impl Kernel, state: &State, target: &Target, size: usize) -> Option<Kmsg> {
-    let Some(kmsg) = kernel.record_alloc(size) else {
+fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
+    let Some(target) = state.target_apart(kernel, task) else { return };
+    if target.dropped != 0 {
+        // The record that comes tells of it.
+        state.add_dropped(target.key, target.dropped, 0);
+    }
+    let Some(kmsg) = fresh(kernel, (target.task, target.port), MAX_BATCH, true) else {
+        // Nothing is lost yet.
         kernel.ipc_port_release_send(target.port);
-        drop_records(kernel, state, target.task, target.dropped, 1);
-        return None;
+        return;
     };
-    let task_right = kernel.task_send_right(target.task).0 as u64;
+    if !state.keep_spare(kernel, target.key, kmsg) {
+        kernel.ipc_kmsg_destroy(kmsg);
+    }
+}
+
+/// Memory for a record with so many message bytes. Consumes the right to the port, also if there is no memory, which is counted.
+#[inline(never)]
+pub fn memory(
+    kernel: &impl Kernel,
+    state: &State,
+    (task, key): (Task, Key),
+    port: Port,
+    captured: u32,
+) -> Option<Kmsg> {
+    let size = record::wire_size((captured as usize).min(record::MAX_BODY));
+    let kmsg = fresh(kernel, (task, port), size, false);
+    if kmsg.is_none() {
+        no_memory(kernel, state, key, port, 0);
+    }
+    kmsg
+}
+
+/// New memory for a record, with the rights that every message to the trace port has. Consumes the right to the port if there is memory.
+#[inline(never)]
+fn fresh(kernel: &impl Kernel, (task, port): (Task, Port), size: usize, ahead: bool) -> Option<Kmsg> {
+    let kmsg = kernel.record_alloc(size, ahead)?;
+    let task_right = kernel.task_send_right(task).0 as u64;
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         *prefix = Prefix {
             bits: RECORD_BITS.into(),
             size: 0.into(),
-            remote_port: (target.port.0 as u64).into(),
+            remote_port: (port.0 as u64).into(),
             local_port: 0.into(),
             seqno: 0.into(),
             id: TRACE_RECORD_MSGH_ID.into(),
@@ -136,129 +233,196 @@ fn fresh(kernel: &impl Kernel, state: &State, target: &Target, size: usize) -> O
     Some(kmsg)
 }
 
+#[cold]
+#[inline(never)]
+fn no_memory(kernel: &impl Kernel, state: &State, key: Key, port: Port, carried: u32) {
+    kernel.ipc_port_release_send(port);
+    drop_records(kernel, state, key, carried, 1);
+}
+
+/// Whether another record fits into the message.
+#[inline(always)]
+pub fn has_room(kernel: &impl Kernel, draft: Draft, content: Content) -> bool {
+    kernel.msgh_size(draft.kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
+}
+
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
-pub fn add(kernel: &impl Kernel, state: &State, draft: Draft, call: &Call, content: Content) {
+pub fn add(kernel: &impl Kernel, draft: Draft, event: &Event, content: Content) {
     let kmsg = draft.kmsg();
     let note = kernel.note(kmsg);
     let part = kernel.msgh_size(kmsg);
-    let end = part + record::part_size(captured(content)) as u32;
+    let end = part + record::part_size(content.captured) as u32;
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         prefix.size = end.into();
         prefix.id = TRACE_RECORDS_MSGH_ID.into();
     });
-    let mut task = 0;
     kernel.record_part(kmsg, note.part as usize, |first: &mut Part| {
         first.header_type = record::records_type(end).into();
-        task = first.header.task.get();
     });
     kernel.set_note(kmsg, Note { part, ..note });
-    write(kernel, state, kmsg, Numbers { part, task, dropped: 0 }, call, content);
+    write(kernel, kmsg, (part, note.key.number), event, content);
 }
 
-/// What a record says that is neither of the call nor of the message.
-struct Numbers {
-    /// Where it stands.
-    part: u32,
-    task: u32,
-    dropped: u32,
-}
-
-/// Writes all of a message's last record but its outcome.
-fn write(kernel: &impl Kernel, state: &State, kmsg: Kmsg, numbers: Numbers, call: &Call, content: Content) {
-    let (captured, part) = (captured(content), numbers.part as usize);
+/// Writes all of a message's last record, which stands at `part`, but its outcome.
+#[inline(always)]
+fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, u32), event: &Event, content: Content) {
+    let (captured, part) = (content.captured, part as usize);
     // Before the last word is overwritten by the message's own end, it is the padding.
     if !captured.is_multiple_of(8) {
         kernel.record_write(kmsg, part + record::part_size(captured) - 8, &[0; 8]);
     }
-    if let Content::Seen(source, _) = content {
+    if let Some(source) = content.source {
         kernel.record_copy(kmsg, part + size_of::<Part>(), source, 0, captured);
     }
-    let (sequence, time) = (state.next_sequence(), kernel.time());
     kernel.record_part(kmsg, part, |part: &mut Part| {
         // The first record's is overwritten where others follow.
         part.header_type = record::HEADER_TYPE.into();
         part.body_type = record::body_type(captured as u32).into();
-        part.header = observe::header(call, (numbers.task, numbers.dropped), captured as u32, sequence, time);
+        part.header = observe::header(kernel, event, task, captured as u32);
     });
-}
-
-fn captured(content: Content) -> usize {
-    let size = match content {
-        Content::Nothing => 0,
-        Content::Seen(_, size) => size as usize,
-        Content::Reserved(size) => size,
-    };
-    size.min(record::MAX_BODY)
 }
 
 /// Writes the outcome of a draft's last record.
 #[inline]
-pub fn settle(kernel: &impl Kernel, draft: Draft, retval: u32, correlation: u64) {
+pub fn settle(kernel: &impl Kernel, draft: Draft, retval: u32) {
     let kmsg = draft.kmsg();
-    kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| {
-        part.header.retval = retval.into();
-        part.header.correlation = correlation.into();
-    });
+    kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| part.header.retval = retval.into());
 }
 
-/// Writes the outcome and queues the message.
-#[inline(never)]
-pub fn emit(kernel: &impl Kernel, state: &State, draft: Option<Draft>, retval: u32, correlation: u64) {
-    let Some(draft) = draft else { return };
-    settle(kernel, draft, retval, correlation);
-    queue(kernel, state, draft.kmsg());
+/// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
+/// zeros if there is none.
+pub fn shown(kernel: &impl Kernel, draft: Draft) -> (u64, u32, u32) {
+    let kmsg = draft.kmsg();
+    let (mut correlation, mut captured) = (0, 0);
+    let part = kernel.note(kmsg).part as usize;
+    kernel.record_part(kmsg, part, |part: &mut Part| {
+        correlation = part.header.correlation.get();
+        captured = part.header.captured_size.get();
+    });
+    let message = part + size_of::<Part>();
+    let word = |offset| if captured < 32 { 0 } else { kernel.record_read(kmsg, message + offset) as u32 };
+    (correlation, word(0), word(16))
 }
 
 /// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a
-/// message of its own. Waits for the tracer only in the traced task's own live thread.
+/// message of its own.
 #[inline(never)]
-fn queue(kernel: &impl Kernel, state: &State, kmsg: Kmsg) {
-    let Note { task, lost, .. } = kernel.note(kmsg);
-    if state.lost() != lost {
-        let more = state.take_dropped(kernel.task_entry(task), task);
-        kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| {
-            first.header.dropped = first.header.dropped.get().saturating_add(more).into();
-        });
-    }
-    if batch::append(kernel, kmsg) {
-        if !state.keep_spare(kernel, task, kmsg) {
-            kernel.ipc_kmsg_destroy(kmsg);
-        }
-        return;
-    }
-    let port = kernel.remote_port(kmsg);
-    let (queued, how) = if task == observe::current_task(kernel) && !kernel.thread_is_halting(kernel.current_thread()) {
-        if kernel.port_is_full(port) {
-            return wait(kernel, state, kmsg, task);
-        }
-        (kernel.port_is_active(port), 0)
-    } else if kernel.port_msgcount(port) < QUEUE_CAP {
-        (kernel.port_is_active(port), option::SEND_ALWAYS)
-    } else {
-        (false, option::SEND_TIMEOUT)
-    };
-    let result = kernel.ipc_mqueue_send(kmsg, how, 0);
-    sent(kernel, state, kmsg, task, (result, queued));
+pub fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    queue_at_exit(kernel, state, draft, wait);
 }
 
-/// Queues a message once the tracer has made room. A right of its own tells afterwards whether the port has died meanwhile,
-/// in which case the kernel has destroyed the message without counting it.
+/// The same for the path of every call.
+#[inline(always)]
+pub fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    let kmsg = draft.kmsg();
+    let Note { key, lost, .. } = kernel.note(kmsg);
+    if state.lost() != lost {
+        tell_of_lost(kernel, state, kmsg, key);
+    }
+    if !batch::append(kernel, kmsg) {
+        send(kernel, state, draft, wait);
+    } else if !state.keep_spare(kernel, key, kmsg) {
+        discard(kernel, kmsg);
+    }
+}
+
+/// Destroys a message whose records are in another.
+#[inline(never)]
+fn discard(kernel: &impl Kernel, kmsg: Kmsg) {
+    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(kmsg));
+}
+
+/// Records were lost while this one was made.
 #[cold]
 #[inline(never)]
-fn wait(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task) {
-    let port = kernel.ipc_port_copy_send(kernel.remote_port(kmsg));
-    let result = kernel.ipc_mqueue_send(kmsg, 0, 0);
+fn tell_of_lost(kernel: &impl Kernel, state: &State, kmsg: Kmsg, key: Key) {
+    let more = state.take_dropped(key);
+    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| {
+        first.header.dropped = record::add_lost(first.header.dropped.get(), more).into();
+    });
+}
+
+/// Whether the current thread is queueing a record.
+pub fn is_emitting(kernel: &impl Kernel) -> bool {
+    matches!(kernel.thread_message(kernel.current_thread()), EMITS | WAITS)
+}
+
+/// Whether a thread waits for its tracer.
+pub fn is_waiting(kernel: &impl Kernel, thread: Thread) -> bool {
+    kernel.thread_message(thread) == WAITS
+}
+
+/// Does something that may make the kernel send messages of its own, marked as no event.
+fn quietly<T>(kernel: &impl Kernel, mark: u32, work: impl FnOnce() -> T) -> T {
+    let thread = kernel.current_thread();
+    let before = kernel.thread_message(thread);
+    kernel.set_thread_message(thread, mark);
+    let done = work();
+    kernel.set_thread_message(thread, before);
+    done
+}
+
+/// Queues a message as one of its own.
+#[inline(never)]
+fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    let port = kernel.remote_port(draft.kmsg());
+    if wait == Wait::AtExit && !kernel.thread_is_halting(kernel.current_thread()) {
+        if kernel.port_is_full(port) {
+            return wait_for_room(kernel, state, draft);
+        }
+        let queued = kernel.port_is_active(port);
+        let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.kmsg(), 0, 0));
+        return sent(kernel, state, draft, (result, queued));
+    }
+    let cap = if wait == Wait::InCall { CALLS_CAP } else { QUEUE_CAP };
+    force(kernel, state, draft, cap);
+}
+
+/// Queues a message beyond the port's limit, unless there are too many.
+#[inline(never)]
+fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
+    let port = kernel.remote_port(draft.kmsg());
+    let (queued, how) = match kernel.port_msgcount(port) < cap {
+        true => (kernel.port_is_active(port), option::SEND_ALWAYS),
+        false => (false, option::SEND_TIMEOUT),
+    };
+    let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.kmsg(), how, 0));
+    sent(kernel, state, draft, (result, queued));
+}
+
+/// Queues a message once the tracer has made room, or at once if the thread is interrupted or the trace ends. A right of its own tells
+/// afterwards whether the port has died meanwhile, in which case the kernel has destroyed the message without counting it.
+#[cold]
+#[inline(never)]
+fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
+    let port = kernel.ipc_port_copy_send(kernel.remote_port(draft.kmsg()));
+    let key = kernel.note(draft.kmsg()).key;
+    let (how, time_out) = if kernel.runs_in_parallel() { (option::SEND_TIMEOUT, LOOK_AGAIN) } else { (0, 0) };
+    let result = quietly(kernel, WAITS, || {
+        loop {
+            if !state.goes_to(key, port) {
+                break mr::SEND_INTERRUPTED;
+            }
+            match kernel.ipc_mqueue_send(draft.kmsg(), how, time_out) {
+                mr::SEND_TIMED_OUT => {}
+                result => break result,
+            }
+        }
+    });
     let queued = port.is_valid() && kernel.port_is_active(port);
     if port.is_valid() {
         kernel.ipc_port_release_send(port);
     }
-    sent(kernel, state, kmsg, task, (result, queued));
+    if result == mr::SEND_INTERRUPTED {
+        return force(kernel, state, draft, QUEUE_CAP);
+    }
+    sent(kernel, state, draft, (result, queued));
 }
 
-fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task, (result, queued): (u32, bool)) {
+fn sent(kernel: &impl Kernel, state: &State, draft: Draft, (result, queued): (u32, bool)) {
     if result != mr::SUCCESS {
-        lose(kernel, state, kmsg, task);
+        lose(kernel, state, draft);
     } else if queued {
         kernel.uncount_sent(observe::current_task(kernel));
     }
@@ -267,20 +431,25 @@ fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task, (result, qu
 /// Counts the records of a message that could not be queued, and those they were to tell of.
 #[cold]
 #[inline(never)]
-fn lose(kernel: &impl Kernel, state: &State, kmsg: Kmsg, task: Task) {
-    let records = if kernel.note(kmsg).part == FIRST { 1 } else { 2 };
+pub fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
+    let kmsg = draft.kmsg();
+    let Note { key, part, .. } = kernel.note(kmsg);
+    let records = if part == FIRST { 1 } else { 2 };
     let mut carried = 0;
     kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
-    kernel.ipc_kmsg_destroy(kmsg);
-    drop_records(kernel, state, task, carried, records);
+    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(kmsg));
+    drop_records(kernel, state, key, carried, records);
 }
 
 #[cold]
 #[inline(never)]
-fn drop_records(kernel: &impl Kernel, state: &State, task: Task, carried: u32, records: u32) {
-    let total = state.add_dropped(kernel.task_entry(task), task, carried, records);
+fn drop_records(kernel: &impl Kernel, state: &State, key: Key, carried: u32, records: u32) {
+    let total = state.add_dropped(key, carried, records);
     // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
     if total.leading_zeros() != total.wrapping_sub(records).leading_zeros() {
         kernel.report_dropped(total);
     }
 }
+
+#[cfg(test)]
+mod tests;

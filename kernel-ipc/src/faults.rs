@@ -17,7 +17,7 @@ pub enum Kind {
     Allocation = 1,
     /// `ipc_mqueue_send` of a record.
     Queueing = 2,
-    /// `ipc_kmsg_get` of a traced task's message.
+    /// `copyinmsg` of a traced task's message.
     CopyIn = 3,
 }
 

@@ -6,12 +6,12 @@
 //!
 //! **Invariants.** No panic path that can run (the payload links only if none is left); no allocation but the kernel's own
 //! kalloc; no buffer on the kernel's 4 KiB stack; nothing of ours is locked while the kernel runs; only a live traced
-//! thread ever waits for its tracer; untraced work costs two instructions.
+//! thread ever waits for its tracer, at the end of its call; while nobody is traced a kernel for one processor is the stock one.
 //!
-//! **Unsafe.** Only in `gnumach/` and `entry.rs`, which exist on the kernel's target alone; everything else also runs in
+//! **Unsafe.** Only in `gnumach/` and `entry/`, which exist on the kernel's target alone; everything else also runs in
 //! host unit tests against `gnumach::fake`.
 //!
-//! **Start reading at** [`hooks::message`].
+//! **Start reading at** [`hooks`]: the life of a call.
 #![no_std]
 
 #[cfg(test)]
@@ -28,6 +28,11 @@ pub mod gnumach;
 pub mod hooks;
 pub mod links;
 pub mod observe;
+pub mod open_call;
 pub mod payload_abi;
+pub mod pending;
+pub mod replies;
+pub mod stamp;
 pub mod state;
+pub mod table;
 pub mod transit;

@@ -1,4 +1,5 @@
-//! What connects events: numbers of ports, the request a reply right belongs to, the exception a thread is in.
+//! What connects events: numbers of ports, and the exception a thread is in. For messages and replies see [`crate::stamp`] and
+//! [`crate::replies`].
 //!
 //! Tables of fixed size, found by address; the oldest entry gives way. A forgotten link costs a correlation number, never a
 //! message. Addresses stay in here: records get the numbers.
@@ -12,15 +13,12 @@ use crate::gnumach::Port;
 const PORTS: usize = 512;
 /// How many places a port's number may stand in.
 const WINDOW: usize = 8;
-/// Replies that are waited for.
-const REPLIES: usize = 256;
 /// Exceptions that are waited for.
 const EXCEPTIONS: usize = 64;
 
 /// Numbers and links.
 pub struct Links {
     ports: SpinMutex<Ports>,
-    replies: SpinMutex<[(usize, u64); REPLIES]>,
     exceptions: SpinMutex<[(u32, u64); EXCEPTIONS]>,
 }
 
@@ -34,7 +32,6 @@ impl Links {
     pub(crate) const fn new() -> Self {
         Self {
             ports: SpinMutex::new(Ports { last: 0, slots: [(0, 0); PORTS] }),
-            replies: SpinMutex::new([(0, 0); REPLIES]),
             exceptions: SpinMutex::new([(0, 0); EXCEPTIONS]),
         }
     }
@@ -59,29 +56,6 @@ impl Links {
             *slot = (port.0, number);
         }
         number | PORT_NUMBER
-    }
-
-    /// Notes the correlation number of a request whose reply will come by a send-once right to this port.
-    pub fn expect_reply(&self, port: Port, correlation: u64) {
-        if let Some(slot) = self.replies.lock().get_mut(hash(port) % REPLIES) {
-            *slot = (port.0, correlation);
-        }
-    }
-
-    /// The correlation number of the request that a message to this send-once right answers, or 0.
-    pub fn reply(&self, port: Port) -> u64 {
-        match self.replies.lock().get(hash(port) % REPLIES) {
-            Some(&(known, correlation)) if known == port.0 => correlation,
-            _ => 0,
-        }
-    }
-
-    /// The same, once: the reply has come.
-    pub fn take_reply(&self, port: Port) -> u64 {
-        match self.replies.lock().get_mut(hash(port) % REPLIES) {
-            Some(slot) if slot.0 == port.0 => core::mem::take(slot).1,
-            _ => 0,
-        }
     }
 
     /// Notes the correlation number of a thread's exception.
@@ -130,13 +104,5 @@ mod tests {
         }
         let last = Port(0x10_0000 + (4 * PORTS - 1) * 136);
         assert_eq!(links.port_number(last) & !PORT_NUMBER, 4 * PORTS as u32);
-    }
-
-    #[test]
-    fn a_reply_is_linked_once() {
-        let links = Links::new();
-        links.expect_reply(Port(0x1000), 7);
-        assert_eq!((links.reply(Port(0x1000)), links.reply(Port(0x2000))), (7, 0));
-        assert_eq!((links.take_reply(Port(0x1000)), links.take_reply(Port(0x1000))), (7, 0));
     }
 }

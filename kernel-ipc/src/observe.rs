@@ -2,12 +2,12 @@
 
 use trace_port::{Direction, EventKind, RecordHeader, record};
 
-use crate::gnumach::{Kernel, Kmsg, Port, Task, Thread};
+use crate::gnumach::{Arguments, Kernel, Port, Task, Thread, option};
 use crate::state::State;
 
-/// What the caller of `mach_msg` asked for, which a record of a call without a message shows.
+/// What a record says of an event, but for its outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub struct Event {
     /// Which half of the call it is.
     pub direction: Direction,
     /// On which port.
@@ -16,50 +16,98 @@ pub struct Call {
     pub thread: u32,
     /// Who sent it, in a record of another task's message.
     pub sender: u32,
-    /// `option`.
-    pub option: u32,
-    /// `rcv_name`, or 0.
-    pub rcv_name: u32,
-    /// `time_out`.
-    pub time_out: u32,
-    /// `notify`.
-    pub notify: u32,
+    /// Whose `mach_msg` it is a half of.
+    pub caller: Option<Thread>,
     /// Size of the whole message, also where the task gets less of it or none; 0 if there was none.
     pub message_size: u32,
+    /// What connects it with other events, or 0.
+    pub correlation: u64,
+    /// When.
+    pub moment: Moment,
 }
 
-impl Call {
-    /// An event that is no `mach_msg` of the task itself.
-    pub fn other(direction: Direction, kind: EventKind, thread: u32, sender: u32, message_size: u32) -> Self {
-        Self { direction, kind, thread, sender, option: 0, rcv_name: 0, time_out: 0, notify: 0, message_size }
+/// An event's place in the order of all and its time, taken together and before the record is made: asking the clock may go deep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// From 1.
+    pub sequence: u64,
+    /// Nanoseconds of the kernel's clock.
+    pub time: u64,
+}
+
+impl Moment {
+    /// Now.
+    #[inline(always)]
+    fn now(kernel: &impl Kernel, state: &State) -> Self {
+        let (sequence, time) = kernel.now(|| state.next_sequence());
+        Self { sequence, time }
+    }
+
+    /// The same where it need not be quick.
+    #[inline(never)]
+    pub fn now_apart(kernel: &impl Kernel, state: &State) -> Self {
+        Self::now(kernel, state)
     }
 }
 
-/// The header of a record, but for what is known only afterwards.
-#[inline]
-pub fn header(call: &Call, (task, dropped): (u32, u32), captured_size: u32, sequence: u64, time: u64) -> RecordHeader {
+impl Event {
+    /// One half of a thread's `mach_msg`.
+    #[inline(always)]
+    pub fn of_call(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
+        let number = thread_number(kernel, state, thread);
+        Self { caller: Some(thread), ..Self::other(direction, EventKind::Normal, number, Moment::now(kernel, state)) }
+    }
+
+    /// The same where it need not be quick.
+    #[inline(never)]
+    pub fn of_call_apart(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
+        Self::of_call(kernel, state, thread, direction)
+    }
+
+    /// An event that is no `mach_msg` of the task itself.
+    #[inline(always)]
+    pub fn other(direction: Direction, kind: EventKind, thread: u32, moment: Moment) -> Self {
+        Self { direction, kind, thread, sender: 0, caller: None, message_size: 0, correlation: 0, moment }
+    }
+
+    /// What the call was asked for, as far as this half of it uses it, and the notify port's name.
+    #[inline(always)]
+    fn asked(&self, kernel: &impl Kernel) -> (Arguments, u32) {
+        let Some(thread) = self.caller else { return (Arguments::default(), 0) };
+        let asked = kernel.arguments(thread);
+        let rcv_name = if self.direction == Direction::Receive { asked.rcv_name } else { 0 };
+        let notify = if asked.option & option::WITH_NOTIFY == 0 { 0 } else { kernel.thread_notify(thread) };
+        (Arguments { rcv_name, ..asked }, notify)
+    }
+}
+
+/// The header of a record of a traced task, but for what is known only afterwards.
+#[inline(always)]
+pub fn header(kernel: &impl Kernel, event: &Event, task: u32, captured_size: u32) -> RecordHeader {
+    let (asked, notify) = event.asked(kernel);
     RecordHeader {
         version: record::VERSION.into(),
-        direction: call.direction as u8,
-        kind: call.kind as u8,
-        options: call.option.into(),
+        direction: event.direction as u8,
+        kind: event.kind as u8,
+        options: asked.option.into(),
         retval: 0.into(),
-        thread: call.thread.into(),
-        sequence: sequence.into(),
-        correlation: 0.into(),
-        time: time.into(),
-        message_size: call.message_size.into(),
+        thread: event.thread.into(),
+        sequence: event.moment.sequence.into(),
+        correlation: event.correlation.into(),
+        time: event.moment.time.into(),
+        message_size: event.message_size.into(),
         captured_size: captured_size.into(),
-        dropped: dropped.into(),
-        rcv_name: call.rcv_name.into(),
-        time_out: call.time_out.into(),
-        notify: call.notify.into(),
+        dropped: 0.into(),
+        rcv_name: asked.rcv_name.into(),
+        time_out: asked.time_out.into(),
+        notify: notify.into(),
         task: task.into(),
-        sender: call.sender.into(),
+        sender: event.sender.into(),
     }
 }
 
 /// The current task.
+#[inline(always)]
 pub fn current_task(kernel: &impl Kernel) -> Task {
     kernel.thread_task(kernel.current_thread())
 }
@@ -75,15 +123,11 @@ pub fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         return record::SENDER_IS_TRACER;
     }
-    state.number(kernel.task_entry(task), task).unwrap_or(0)
-}
-
-/// The correlation number that a traced sender, or the kernel answering one, left in a message in transit.
-pub fn correlation(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
-    state.correlation(kmsg, kernel.msgh_seqno(kmsg))
+    state.key(kernel, task).map_or(0, |key| key.number)
 }
 
 /// The number of a thread; a new one if it has none.
+#[inline(always)]
 pub fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread) -> u32 {
     let known = kernel.thread_number(thread);
     if known != 0 {

@@ -1,11 +1,17 @@
 //! What the payload needs from a kernel and which places it wants redirected: the contract with `qemu::plan`.
 //!
 //! The payload is a static library. The instrumenter links it at the page after the kernel's `_end` with the kernel's
-//! symbols at hand, fills [`SLOTS_SYMBOL`] in the linked image, and redirects the [`HOOKS`]. Both sides are built from one
-//! commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
+//! symbols at hand, fills [`SLOTS_SYMBOL`] and [`SWITCHES_SYMBOL`] in the linked image, and redirects the [`HOOKS`]. Both sides
+//! are built from one commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
+
+mod prototypes;
+mod traps;
+
+pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
+pub use traps::{NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 6;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -21,6 +27,31 @@ pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 
 /// What an unfilled slot holds. The payload does not arm while one is left.
 pub const UNFILLED: u64 = u64::MAX;
+
+/// Symbol of the table of places that the payload redirects itself, with the first trace and back after the last:
+/// `[u32; SWITCHES * SWITCH_WORDS]`, little-endian. A row is the place's address, its bytes in a stock kernel, the bytes that lead to
+/// the payload, and how many bytes it is (4 of a `call`'s `rel32`, or 8 of a pointer), in the order of [`SwitchWord`]. Of addresses, also
+/// those in pointers, it is the lower half: the upper one is that of [`KERNEL_BASE`]. Rows that are not needed are zero, and come last.
+pub const SWITCHES_SYMBOL: &str = "rpctrace2_switches";
+
+/// Rows of the table.
+pub const SWITCHES: usize = 64;
+
+/// Words of a row: see [`SWITCHES_SYMBOL`].
+pub const SWITCH_WORDS: usize = 4;
+
+/// The words of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchWord {
+    /// Address of the first byte.
+    Place,
+    /// What stands there while nobody is traced.
+    Stock,
+    /// What stands there while somebody is.
+    Traced,
+    /// How many bytes it is: 4 or 8.
+    Bytes,
+}
 
 /// Words before the first slot: magic, version, number of slots.
 pub const HEADER_WORDS: usize = 3;
@@ -43,6 +74,13 @@ pub enum Need {
         /// Tag of the struct.
         of: &'static str,
         /// Path of the bit-field, which must be one bit wide.
+        member: &'static str,
+    },
+    /// Byte offset of a bit-field that fills two aligned bytes.
+    Half {
+        /// Tag of the struct.
+        of: &'static str,
+        /// Path of the bit-field.
         member: &'static str,
     },
     /// Size of a struct in bytes.
@@ -103,6 +141,39 @@ pub enum Site {
         /// How many call sites a stock kernel has.
         count: usize,
     },
+    /// Every `call rel32` to `target` in each of these functions, of which there must be at least one in each: compilers merge the
+    /// tails of a function as they like.
+    CallsIn {
+        /// Symbol that is called.
+        target: &'static str,
+        /// The functions whose calls are redirected.
+        callers: &'static [&'static str],
+        /// Who else calls it.
+        others: Others,
+    },
+}
+
+/// Which functions may call a target besides those whose calls are redirected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// These, each of which must do so in a stock kernel, and no other.
+    Only(&'static [&'static str]),
+    /// Any: the target serves much else.
+    Any,
+}
+
+/// When a place leads to the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// From the boot on: the file is patched.
+    Always,
+    /// While somebody is traced. A pointer, and on a kernel for one processor a call, is left alone in the file, and gets a row of
+    /// [`SWITCHES_SYMBOL`] that leads to `traced`. A call on a kernel for several processors, which another processor may be executing,
+    /// is patched in the file, to the hook's own symbol, which jumps on.
+    Traced {
+        /// Symbol of the payload.
+        traced: &'static str,
+    },
 }
 
 /// One place of the kernel that is redirected into the payload.
@@ -112,6 +183,10 @@ pub struct Hook {
     pub symbol: &'static str,
     /// What is redirected to it.
     pub site: Site,
+    /// When.
+    pub when: When,
+    /// What it is seen for, in a few words.
+    pub purpose: &'static str,
 }
 
 macro_rules! slots {
@@ -155,32 +230,36 @@ slots! {
     thread_thread_list = member("thread", "thread_list");
     /// `thread->active`.
     thread_active = Need::Bit { of: "thread", member: "active" };
+    /// `thread->state`.
+    thread_state = Need::Half { of: "thread", member: "state" };
     /// `thread->swap_func`.
     thread_swap_func = member("thread", "swap_func");
     /// `thread->ast`.
     thread_ast = member("thread", "ast");
-    /// `thread->saved.receive.msg`.
-    thread_ith_msg = member("thread", "saved.receive.msg");
-    /// `thread->saved.receive.option`.
-    thread_ith_option = member("thread", "saved.receive.option");
-    /// `thread->saved.receive.rcv_size`.
-    thread_ith_rcv_size = member("thread", "saved.receive.rcv_size");
-    /// `thread->saved.receive.timeout`.
-    thread_ith_timeout = member("thread", "saved.receive.timeout");
-    /// `thread->saved.receive.notify`.
-    thread_ith_notify = member("thread", "saved.receive.notify");
-    /// `thread->saved.receive.object`.
-    thread_ith_object = member("thread", "saved.receive.object");
-    /// `thread->saved.receive.mqueue`.
-    thread_ith_mqueue = member("thread", "saved.receive.mqueue");
+    /// `thread->pcb`.
+    thread_pcb = member("thread", "pcb");
+    /// `pcb->iss.rsi`: the `option` of the `mach_msg` that the thread is in.
+    pcb_option = member("pcb", "iss.esi");
+    /// `pcb->iss.rdx`: its `send_size`.
+    pcb_send_size = member("pcb", "iss.edx");
+    /// `pcb->iss.r8`: its `rcv_name`.
+    pcb_rcv_name = member("pcb", "iss.r8");
+    /// `pcb->iss.r9`: its `time_out`.
+    pcb_time_out = member("pcb", "iss.r9");
     /// `thread->saved.exception.exc`.
     thread_ith_exc = member("thread", "saved.exception.exc");
     /// A hole of struct thread: the payload's thread number.
     thread_number = Need::Padding { of: "thread" };
+    /// A hole of struct thread: the call that the thread is in, as the payload knows it.
+    thread_call = Need::Padding { of: "thread" };
+    /// A hole of struct thread: lower half of the address of the message that the call has copied in and not sent yet.
+    thread_message = Need::Padding { of: "thread" };
+    /// A hole of struct thread: the call's `notify`.
+    thread_notify = Need::Padding { of: "thread" };
+    /// A hole of struct thread: lower half of the correlation number of the request whose reply the call is to receive.
+    thread_awaited = Need::Padding { of: "thread" };
     /// `task->lock`.
     task_lock = lock("task", "lock");
-    /// `task->map`.
-    task_map = member("task", "map");
     /// `task->thread_list`.
     task_thread_list = member("task", "thread_list");
     /// `task->itk_self`.
@@ -193,8 +272,6 @@ slots! {
     task_entry = Need::Padding { of: "task" };
     /// `port->ip_target.ipt_object.io_lock_data`.
     port_lock = lock("ipc_port", "ip_target.ipt_object.io_lock_data");
-    /// `port->ip_target.ipt_name`, the receiver's name for the port.
-    port_receiver_name = member("ipc_port", "ip_target.ipt_name");
     /// `port->data.receiver`.
     port_receiver = member("ipc_port", "data.receiver");
     /// `port->ip_target.ipt_object.io_bits`.
@@ -203,14 +280,10 @@ slots! {
     port_kobject = member("ipc_port", "ip_kobject");
     /// `port->ip_pset`.
     port_pset = member("ipc_port", "ip_pset");
-    /// `port->ip_seqno`.
-    port_seqno = member("ipc_port", "ip_seqno");
     /// `port->ip_target.ipt_messages.imq_lock_data`.
     port_messages_lock = lock("ipc_port", "ip_target.ipt_messages.imq_lock_data");
     /// `port->ip_target.ipt_messages.imq_messages`: the first message.
     port_messages_kmsgs = member("ipc_port", "ip_target.ipt_messages.imq_messages.ikmq_base");
-    /// `port->ip_target.ipt_messages.imq_threads`: the first receiver.
-    port_messages_threads = member("ipc_port", "ip_target.ipt_messages.imq_threads.ithq_base");
     /// `pset->ips_target.ipt_messages.imq_lock_data`.
     pset_messages_lock = lock("ipc_pset", "ips_target.ipt_messages.imq_lock_data");
     /// `pset->ips_target.ipt_messages.imq_messages`: the first message.
@@ -219,6 +292,14 @@ slots! {
     port_qlimit = member("ipc_port", "ip_qlimit");
     /// `port->ip_msgcount`.
     port_msgcount = member("ipc_port", "ip_msgcount");
+    /// A hole of struct ipc_port: lower half of the correlation number of the request whose reply is to come there.
+    port_awaited = Need::Padding { of: "ipc_port" };
+    /// `space->is_map`, the tree of names.
+    space_map = member("ipc_space", "is_map");
+    /// `entry->ie_bits`.
+    entry_bits = member("ipc_entry", "ie_bits");
+    /// `entry->ie_object`.
+    entry_object = member("ipc_entry", "ie_object");
     /// `space->is_lock_data`.
     space_lock = member("ipc_space", "is_lock_data");
     /// `space->is_active`.
@@ -254,32 +335,123 @@ const DS_PREFIX: u64 = 0x3e;
 
 /// Every redirected place. The payload's symbol has the original's signature.
 pub const HOOKS: &[Hook] = &[
-    trap(25, "mach_msg_trap", "hook_mach_msg_trap"),
-    calls("task_get_special_port", 1, "hook_task_get_special_port"),
-    calls("task_set_special_port", 2, "hook_task_set_special_port"),
-    calls("ipc_task_init", 1, "hook_ipc_task_init"),
-    calls("ipc_task_terminate", 1, "hook_ipc_task_terminate"),
-    calls("ipc_kobject_server", 2, "hook_ipc_kobject_server"),
-    calls("exception_raise", 2, "hook_exception_raise"),
-    calls("exception_parse_reply", 2, "hook_exception_parse_reply"),
-    trap(64, "syscall_vm_map", "hook_syscall_vm_map"),
-    trap(65, "syscall_vm_allocate", "hook_syscall_vm_allocate"),
-    trap(66, "syscall_vm_deallocate", "hook_syscall_vm_deallocate"),
-    trap(68, "syscall_task_create", "hook_syscall_task_create"),
-    trap(69, "syscall_task_terminate", "hook_syscall_task_terminate"),
-    trap(70, "syscall_task_suspend", "hook_syscall_task_suspend"),
-    trap(71, "syscall_task_set_special_port", "hook_syscall_task_set_special_port"),
-    trap(72, "syscall_mach_port_allocate", "hook_syscall_mach_port_allocate"),
-    trap(73, "syscall_mach_port_deallocate", "hook_syscall_mach_port_deallocate"),
-    trap(74, "syscall_mach_port_insert_right", "hook_syscall_mach_port_insert_right"),
-    trap(75, "syscall_mach_port_allocate_name", "hook_syscall_mach_port_allocate_name"),
-    trap(76, "syscall_thread_depress_abort", "hook_syscall_thread_depress_abort"),
+    calls("task_get_special_port", 1, "hook_task_get_special_port", "answers for the trace port"),
+    calls("task_set_special_port", 2, "hook_task_set_special_port", "sets and ends a trace"),
+    calls("ipc_task_init", 1, "hook_ipc_task_init", "a child inherits the trace port"),
+    calls("ipc_task_terminate", 1, "hook_ipc_task_terminate", "a trace ends with its task"),
+    calls("host_reboot", 1, "hook_host_reboot", "a call that does not return: its record goes out before"),
+    calls("exception_raise", 2, "hook_exception_raise", "an exception of a traced thread"),
+    calls("exception_parse_reply", 2, "hook_exception_parse_reply", "what became of an exception"),
+    Hook {
+        symbol: "hook_ipc_port_destroy",
+        site: Site::Calls { target: "ipc_port_destroy", count: 6 },
+        when: When::Traced { traced: "rpctrace2_ipc_port_destroy" },
+        purpose: "what is kept with a port ends with it",
+    },
+    Hook {
+        symbol: "rpctrace2_mach_msg_trap",
+        site: Site::Trap { number: 25, original: "mach_msg_trap" },
+        when: When::Traced { traced: "rpctrace2_mach_msg_trap" },
+        purpose: "a traced thread's mach_msg begins",
+    },
+    inside(
+        "copyinmsg",
+        &["mach_msg_trap", "ipc_kmsg_get"],
+        Others::Only(&[]),
+        ("hook_copyinmsg", "rpctrace2_copyinmsg"),
+        "a message is copied in: what the task sends",
+    ),
+    inside(
+        "copyout",
+        &["mach_msg_trap", "ipc_kmsg_put", "exception_raise"],
+        Others::Any,
+        ("hook_copyout", "rpctrace2_copyout"),
+        "a message is copied out: what the task receives",
+    ),
+    inside(
+        "copyout",
+        &["mach_msg_receive", "mach_msg_receive_continue"],
+        Others::Any,
+        ("hook_copyout_size", "rpctrace2_copyout_size"),
+        "the size of a message that stays queued",
+    ),
+    inside(
+        "ipc_kmsg_copyout_body",
+        &["mach_msg_trap"],
+        Others::Any,
+        ("hook_ipc_kmsg_copyout_body", "rpctrace2_ipc_kmsg_copyout_body"),
+        "a body that cannot be received: the call returns past the exits",
+    ),
+    inside(
+        "ipc_kobject_server",
+        &["mach_msg_trap", "ipc_mqueue_send"],
+        Others::Only(&[]),
+        ("hook_ipc_kobject_server", "rpctrace2_ipc_kobject_server"),
+        "a request to the kernel, perhaps on a traced task's control port",
+    ),
+    inside(
+        "ipc_mqueue_copyin",
+        &["mach_msg_trap", "mach_msg_receive"],
+        Others::Only(&["mach_msg"]),
+        ("hook_ipc_mqueue_copyin", "rpctrace2_ipc_mqueue_copyin"),
+        "the call goes on to receive: what it had to send is sent",
+    ),
+    inside(
+        "thread_handoff",
+        &["mach_msg_trap"],
+        Others::Only(&["exception_raise"]),
+        ("hook_thread_handoff", "rpctrace2_thread_handoff"),
+        "the sender sleeps, its message is with the receiver, which runs on",
+    ),
+    inside(
+        "thread_syscall_return",
+        &["mach_msg_trap", "mach_msg_continue", "mach_msg_receive_continue", "exception_raise"],
+        Others::Only(&["swtch_pri_continue", "evc_continue", "thread_switch_continue", "swtch_continue"]),
+        ("hook_thread_syscall_return", "rpctrace2_thread_syscall_return"),
+        "a call ends: its result is known",
+    ),
+    inside(
+        "mach_msg_interrupt",
+        &["thread_halt"],
+        Others::Only(&[]),
+        ("hook_mach_msg_interrupt", "rpctrace2_mach_msg_interrupt"),
+        "a receive ends without the receiver",
+    ),
+    emulation(39, "syscall_device_writev_request", "hook_syscall_device_writev_request"),
+    emulation(40, "syscall_device_write_request", "hook_syscall_device_write_request"),
+    emulation(64, "syscall_vm_map", "hook_syscall_vm_map"),
+    emulation(65, "syscall_vm_allocate", "hook_syscall_vm_allocate"),
+    emulation(66, "syscall_vm_deallocate", "hook_syscall_vm_deallocate"),
+    emulation(68, "syscall_task_create", "hook_syscall_task_create"),
+    emulation(69, "syscall_task_terminate", "hook_syscall_task_terminate"),
+    emulation(70, "syscall_task_suspend", "hook_syscall_task_suspend"),
+    emulation(71, "syscall_task_set_special_port", "hook_syscall_task_set_special_port"),
+    emulation(72, "syscall_mach_port_allocate", "hook_syscall_mach_port_allocate"),
+    emulation(73, "syscall_mach_port_deallocate", "hook_syscall_mach_port_deallocate"),
+    emulation(74, "syscall_mach_port_insert_right", "hook_syscall_mach_port_insert_right"),
+    emulation(75, "syscall_mach_port_allocate_name", "hook_syscall_mach_port_allocate_name"),
+    emulation(76, "syscall_thread_depress_abort", "hook_syscall_thread_depress_abort"),
 ];
 
-const fn trap(number: u32, original: &'static str, symbol: &'static str) -> Hook {
-    Hook { symbol, site: Site::Trap { number, original } }
+const fn emulation(number: u32, original: &'static str, symbol: &'static str) -> Hook {
+    Hook {
+        symbol,
+        site: Site::Trap { number, original },
+        when: When::Traced { traced: symbol },
+        purpose: "a trap that stands in for an RPC: a traced task makes the RPC",
+    }
 }
 
-const fn calls(target: &'static str, count: usize, symbol: &'static str) -> Hook {
-    Hook { symbol, site: Site::Calls { target, count } }
+const fn calls(target: &'static str, count: usize, symbol: &'static str, purpose: &'static str) -> Hook {
+    Hook { symbol, site: Site::Calls { target, count }, when: When::Always, purpose }
+}
+
+const fn inside(
+    target: &'static str,
+    callers: &'static [&'static str],
+    others: Others,
+    (symbol, traced): (&'static str, &'static str),
+    purpose: &'static str,
+) -> Hook {
+    Hook { symbol, site: Site::CallsIn { target, callers, others }, when: When::Traced { traced }, purpose }
 }

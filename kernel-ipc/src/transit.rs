@@ -58,6 +58,10 @@ pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, record: Kmsg, si
             for port in (offset..end).step_by(WORD) {
                 shown(port);
             }
+        } else {
+            // What pads the item is whatever was there before.
+            let used = (number * bits).div_ceil(8) as usize;
+            clear(kernel, record, offset + used, bytes as usize - used);
         }
         offset = end;
     }

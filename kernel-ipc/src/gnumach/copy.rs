@@ -6,6 +6,7 @@ use core::arch::asm;
 ///
 /// # Safety
 /// `from` is readable and `to` writable for `size` bytes, and they do not overlap.
+#[inline(always)]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
     // SAFETY: the caller answers for the memory; the direction flag is clear in the kernel.
     unsafe {

@@ -2,15 +2,23 @@
 //!
 //! `mach` declares them under these names where the feature `faults` is on, so that no line of the payload itself differs.
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use super::mach::Mach;
 use super::slots::slot;
+use super::{Kmsg, Messages, Ports};
 use crate::faults::{Faults, Kind};
 use crate::payload_abi::Slot;
 
 /// The faults that a test has asked for.
 pub static FAULTS: Faults = Faults::new();
 
-/// `MACH_SEND_INVALID_DATA`.
-const SEND_INVALID_DATA: u32 = 0x1000_0002;
+/// The message of the present call cannot be copied in.
+static FAILING: AtomicBool = AtomicBool::new(false);
+
+/// The kmsg of a record that could not be queued, and cannot be either when that is tried again.
+static UNQUEUED: AtomicUsize = AtomicUsize::new(0);
+
 /// `MACH_SEND_INTERRUPTED`.
 const SEND_INTERRUPTED: u32 = 0x1000_0007;
 /// Offset of `msgh_id`.
@@ -18,26 +26,41 @@ const MSGH_ID: usize = 28;
 
 // SAFETY (of every call below): the caller's own arguments, passed on to the function that the caller means.
 unsafe extern "C" {
-    fn ipc_kmsg_get(msg: u64, size: u32, kmsg: *mut usize) -> u32;
+    fn copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32;
     fn ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32;
     fn kalloc(size: usize) -> usize;
 }
 
+/// A message that cannot be copied in at first is tried again in the same call, and must not be then either.
 #[unsafe(no_mangle)]
-extern "C" fn faulty_ipc_kmsg_get(msg: u64, size: u32, kmsg: *mut usize) -> u32 {
-    if FAULTS.strikes(Kind::CopyIn) {
-        return SEND_INVALID_DATA;
+extern "C" fn faulty_copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32 {
+    if FAILING.load(Relaxed) || FAULTS.strikes(Kind::CopyIn) {
+        FAILING.store(true, Relaxed);
+        return 1;
     }
     // SAFETY: the caller's own arguments.
-    unsafe { ipc_kmsg_get(msg, size, kmsg) }
+    unsafe { copyinmsg(user, kernel, size, room) }
+}
+
+/// A call of a traced thread is over.
+pub fn call_ends() {
+    FAILING.store(false, Relaxed);
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32 {
     // SAFETY: the caller owns the kmsg, whose header is 32 bytes.
     let id = unsafe { ((kmsg + slot(Slot::kmsg_header) + MSGH_ID) as *const u32).read() };
-    if trace_port::is_record(id) && FAULTS.strikes(Kind::Queueing) {
-        return SEND_INTERRUPTED;
+    if trace_port::is_record(id) {
+        if UNQUEUED.swap(0, Relaxed) == kmsg {
+            return SEND_INTERRUPTED;
+        }
+        if FAULTS.strikes(Kind::Queueing) {
+            // Whose wait is interrupted queues it beyond the limit.
+            let waits = option == 0 && Mach.port_is_full(Mach.remote_port(Kmsg(kmsg)));
+            UNQUEUED.store(if waits { kmsg } else { 0 }, Relaxed);
+            return SEND_INTERRUPTED;
+        }
     }
     // SAFETY: the caller's own arguments.
     unsafe { ipc_mqueue_send(kmsg, option, time_out) }
@@ -50,6 +73,11 @@ extern "C" fn faulty_kalloc(size: usize) -> usize {
     }
     // SAFETY: the caller's own argument.
     unsafe { kalloc(size) }
+}
+
+/// Whether memory that is asked for ahead is to be refused: what is lost is lost where it is needed, and counted there.
+pub(super) fn refuses_ahead() -> bool {
+    FAULTS.is_next(Kind::Allocation)
 }
 
 /// Whether a record may be put behind others, which counts as its queueing: not if that is to fail.

@@ -10,6 +10,7 @@ pub(super) struct SimpleLock(Option<&'static AtomicU32>);
 
 impl SimpleLock {
     /// Corresponds to `simple_lock`: a word that is 1 while held.
+    #[inline(always)]
     pub(super) fn take(base: usize, offset: Slot) -> Self {
         let lock = Self::taken(base, offset);
         let Some(word) = lock.0 else { return lock };
@@ -22,6 +23,7 @@ impl SimpleLock {
     }
 
     /// The guard of a lock that the kernel has taken for us already.
+    #[inline(always)]
     pub(super) fn taken(base: usize, offset: Slot) -> Self {
         let place = fact(offset);
         if place as u64 == ABSENT {
@@ -38,6 +40,7 @@ impl SimpleLock {
 }
 
 impl Drop for SimpleLock {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(word) = self.0 {
             word.store(0, Ordering::Release);

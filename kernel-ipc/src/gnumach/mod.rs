@@ -3,8 +3,6 @@
 //! The hooks are written against [`Kernel`]. `mach` implements it on the running kernel, `fake` in host unit tests.
 
 #[cfg(target_os = "none")]
-mod continuation;
-#[cfg(target_os = "none")]
 mod copy;
 #[cfg(test)]
 pub mod fake;
@@ -20,13 +18,17 @@ mod queue;
 #[cfg(target_os = "none")]
 pub mod slots;
 #[cfg(target_os = "none")]
+pub mod switches;
+#[cfg(target_os = "none")]
+mod tasks;
+#[cfg(target_os = "none")]
+mod threads;
+#[cfg(target_os = "none")]
 pub mod time;
 
-use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout, Unaligned};
 
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need};
-
-pub use objects::Objects;
 
 macro_rules! handle {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -45,10 +47,6 @@ handle! {
     Space;
     /// Corresponds to `ipc_kmsg_t`.
     Kmsg;
-    /// Corresponds to `ipc_object_t`: a port or a port set.
-    Object;
-    /// Corresponds to `ipc_mqueue_t`.
-    Mqueue;
 }
 
 /// Corresponds to `ipc_port_t`; may be `IP_NULL` or `IP_DEAD`.
@@ -67,10 +65,6 @@ impl Port {
     }
 }
 
-/// An address in the current task's map, as the user gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserAddress(pub u64);
-
 /// `mach_msg_return_t` and the `kern_return_t` values the payload uses.
 pub mod mr {
     /// `MACH_MSG_SUCCESS`.
@@ -79,18 +73,16 @@ pub mod mr {
     pub const SEND_TIMED_OUT: u32 = 0x1000_0004;
     /// `MACH_SEND_WILL_NOTIFY`.
     pub const SEND_WILL_NOTIFY: u32 = 0x1000_0005;
-    /// `MACH_SEND_INVALID_NOTIFY`.
-    pub const SEND_INVALID_NOTIFY: u32 = 0x1000_000b;
+    /// `MACH_SEND_INTERRUPTED`.
+    pub const SEND_INTERRUPTED: u32 = 0x1000_0007;
+    /// `MACH_SEND_MSG_TOO_SMALL`.
+    pub const SEND_MSG_TOO_SMALL: u32 = 0x1000_0008;
     /// `MACH_SEND_NO_BUFFER`.
     pub const SEND_NO_BUFFER: u32 = 0x1000_000d;
-    /// `MACH_RCV_TOO_LARGE`.
-    pub const RCV_TOO_LARGE: u32 = 0x1000_4004;
-    /// `MACH_RCV_INVALID_NOTIFY`.
-    pub const RCV_INVALID_NOTIFY: u32 = 0x1000_4007;
+    /// `MACH_RCV_INTERRUPTED`.
+    pub const RCV_INTERRUPTED: u32 = 0x1000_4005;
     /// `MACH_RCV_BODY_ERROR`.
     pub const RCV_BODY_ERROR: u32 = 0x1000_400c;
-    /// `MACH_MSG_MASK`: the bits that say what a header or body error was short of.
-    pub const MASK: u32 = 0x3c00;
     /// `KERN_INVALID_ARGUMENT`.
     pub const KERN_INVALID_ARGUMENT: u32 = 4;
     /// `KERN_FAILURE`.
@@ -99,6 +91,11 @@ pub mod mr {
     pub const KERN_RESOURCE_SHORTAGE: u32 = 6;
     /// `KERN_NO_ACCESS`.
     pub const KERN_NO_ACCESS: u32 = 8;
+
+    /// Whether a `mach_msg` that ended so had sent what it had to send: `MACH_RCV_*` differ from `MACH_SEND_*` by this bit.
+    pub fn is_of_receive(result: u32) -> bool {
+        result & 0x4000 != 0
+    }
 }
 
 /// Bits of the `option` argument of `mach_msg` and `ipc_mqueue_send`.
@@ -109,94 +106,87 @@ pub mod option {
     pub const RCV_MSG: u32 = 0x2;
     /// `MACH_SEND_TIMEOUT`.
     pub const SEND_TIMEOUT: u32 = 0x10;
-    /// `MACH_SEND_NOTIFY`.
-    pub const SEND_NOTIFY: u32 = 0x20;
-    /// `MACH_SEND_CANCEL`.
-    pub const SEND_CANCEL: u32 = 0x80;
-    /// `MACH_RCV_TIMEOUT`.
-    pub const RCV_TIMEOUT: u32 = 0x100;
-    /// `MACH_RCV_NOTIFY`.
-    pub const RCV_NOTIFY: u32 = 0x200;
-    /// `MACH_RCV_LARGE`.
-    pub const RCV_LARGE: u32 = 0x800;
+    /// The options that use `notify`: `MACH_SEND_NOTIFY`, `MACH_SEND_CANCEL`, `MACH_RCV_NOTIFY`.
+    pub const WITH_NOTIFY: u32 = 0x20 | 0x80 | 0x200;
     /// `MACH_SEND_ALWAYS`, for callers in the kernel only.
     pub const SEND_ALWAYS: u32 = 0x1_0000;
-}
-
-/// Arguments of the receive half of `mach_msg`, which the kernel saves in the thread while it sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receive {
-    /// `ith_msg`.
-    pub msg: UserAddress,
-    /// `ith_option`.
-    pub option: u32,
-    /// `ith_rcv_size`.
-    pub rcv_size: u32,
-    /// `ith_timeout`.
-    pub time_out: u32,
-    /// `ith_notify`.
-    pub notify: u32,
-    /// `ith_object`, of which the receive holds a reference.
-    pub object: Object,
-    /// `ith_mqueue`.
-    pub mqueue: Mqueue,
-}
-
-/// What `ipc_mqueue_receive` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A message, and its sequence number in the queue.
-    Message(Kmsg, u32),
-    /// Nothing, for this `mach_msg_return_t`; with `MACH_RCV_TOO_LARGE` the size of the message that stays queued.
-    Failed(u32, u32),
 }
 
 /// What the payload remembers about a record until it is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The traced task, which the caller keeps alive.
-    pub task: Task,
+    /// Whose it is.
+    pub key: Key,
     /// Where the last record stands in the message.
     pub part: u32,
     /// Records lost in all when the message was begun.
     pub lost: u32,
 }
 
-/// How a sleeping receiver goes on when it is woken: corresponds to `thread->swap_func`.
+/// What a trace is known by, also when its task may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continuation {
-    /// `mach_msg_continue`.
-    Plain,
-    /// `mach_msg_receive_continue`.
-    Options,
-    /// The payload's stand-in for `mach_msg_continue`.
-    TracedPlain,
-    /// The payload's stand-in for `mach_msg_receive_continue`.
-    TracedOptions,
-    /// Anything else.
-    Other,
+pub struct Key {
+    /// 1 + index of the entry.
+    pub entry: u32,
+    /// What records call the task.
+    pub number: u32,
 }
 
-/// The operations of GNU Mach that the payload uses, under the kernel's own names.
-///
-/// Nothing may be locked by the caller. Whatever takes a right or a kmsg by value and is said to consume it must be given
-/// one that the caller owns.
-pub trait Kernel: Objects {
+/// What a thread gave `mach_msg`, as the kernel keeps it until the call is over, also while the thread sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// `MACH_SEND_*` and `MACH_RCV_*` bits.
+    pub option: u32,
+    /// Bytes to send.
+    pub send_size: u32,
+    /// Port or port set to receive from.
+    pub rcv_name: u32,
+    /// Milliseconds.
+    pub time_out: u32,
+}
+
+/// Threads, and what the payload keeps in the holes of their structs. What it keeps belongs to the thread itself while it runs.
+pub trait Threads {
     /// Corresponds to `current_thread`.
     fn current_thread(&self) -> Thread;
     /// `thread->task`.
     fn thread_task(&self, thread: Thread) -> Task;
-    /// The payload's number of a thread, kept in a hole of struct thread; 0 until one is given.
+    /// The payload's number of a thread; 0 until one is given.
     fn thread_number(&self, thread: Thread) -> u32;
     /// Gives a thread its number.
     fn set_thread_number(&self, thread: Thread, number: u32);
+    /// The call that the thread is in: see [`OpenCall`](crate::open_call::OpenCall).
+    fn thread_call(&self, thread: Thread) -> u32;
+    /// Sets it.
+    fn set_thread_call(&self, thread: Thread, word: u32);
+    /// Lower half of the address of the message that the thread has copied in and not sent yet, or 0.
+    fn thread_message(&self, thread: Thread) -> u32;
+    /// Sets it.
+    fn set_thread_message(&self, thread: Thread, message: u32);
+    /// Lower half of the correlation number of the request whose reply the thread's call is to receive, or 0.
+    fn thread_awaited(&self, thread: Thread) -> u32;
+    /// Sets it.
+    fn set_thread_awaited(&self, thread: Thread, awaited: u32);
+    /// The `notify` argument of the thread's `mach_msg`, if an option asks for one.
+    fn thread_notify(&self, thread: Thread) -> u32;
+    /// The other arguments.
+    fn arguments(&self, thread: Thread) -> Arguments;
     /// Whether the thread is being terminated or halted and must not be made to wait.
     fn thread_is_halting(&self, thread: Thread) -> bool;
-    /// The saved receive arguments: corresponds to `thread->ith_msg` and its neighbours.
-    fn saved_receive(&self, thread: Thread) -> Receive;
-    /// Saves them.
-    fn save_receive(&self, thread: Thread, receive: &Receive);
+    /// Whether the thread's exception was raised on its own exception port: `ith_exc` is not 0, as long as the task's
+    /// exception port is still to be tried.
+    fn exception_is_threads(&self, thread: Thread) -> bool;
+    /// Corresponds to `clear_wait` with `THREAD_INTERRUPTED`, of those threads of a task that `waits` says so of.
+    fn interrupt_threads(&self, task: Task, waits: impl FnMut(Thread) -> bool);
+    /// Corresponds to `thread_deallocate`: consumes a reference.
+    fn thread_deallocate(&self, thread: Thread);
+    /// Shows `look` every thread of a task but the current one, as far as it stands still: whether it sleeps in the receive
+    /// half of a `mach_msg`. Nothing wakes the thread meanwhile.
+    fn look_at_threads(&self, task: Task, look: impl FnMut(Thread, bool));
+}
 
+/// Tasks and their spaces.
+pub trait Tasks {
     /// 1 + index of the task's trace entry, kept in a hole of struct task; 0 if it has none.
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
@@ -205,81 +195,87 @@ pub trait Kernel: Objects {
     fn task_space(&self, task: Task) -> Space;
     /// Whether `task->itk_self` is there, which it no longer is in a dying task.
     fn task_is_alive(&self, task: Task) -> bool;
-    /// Leads the path of every message through the payload's tests, or past them.
-    fn watch(&self, watching: bool);
     /// Whether it is `kernel_task`.
     fn is_kernel_task(&self, task: Task) -> bool;
     /// Takes one message back out of `task->messages_sent`, which counts the payload's records too.
     fn uncount_sent(&self, task: Task);
-    /// Replaces the continuations of a task's sleeping receivers, except the current thread's.
-    fn convert_sleeping_receivers(&self, task: Task, replace: fn(Continuation) -> Continuation);
     /// Corresponds to `task_reference` and `convert_task_to_port`: a new send right to the task.
     fn task_send_right(&self, task: Task) -> Port;
+    /// Corresponds to `task_deallocate`: consumes a reference.
+    fn task_deallocate(&self, task: Task);
+    /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
+    fn own_name(&self, task: Task, port: Port) -> u32;
+    /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
+    /// is none, or if somebody is just changing the task's names.
+    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut u32));
+}
 
+/// Ports and rights to them.
+pub trait Ports {
     /// Corresponds to `ipc_port_copy_send`: a new right, or `Port::DEAD` once the port is.
     fn ipc_port_copy_send(&self, port: Port) -> Port;
     /// Corresponds to `ipc_port_release_send`: consumes a right.
     fn ipc_port_release_send(&self, port: Port);
+    /// Whether the kernel itself receives from it.
+    fn port_is_the_kernels(&self, port: Port) -> bool;
     /// Whether the receive right is in this space.
     fn port_is_received_in(&self, port: Port, space: Space) -> bool;
     /// `port->ip_msgcount`.
     fn port_msgcount(&self, port: Port) -> u32;
+    /// Corresponds to `ip_active`. The caller holds a right or a reference.
+    fn port_is_active(&self, port: Port) -> bool;
+    /// Whether a sender without `MACH_SEND_ALWAYS` would have to wait.
+    fn port_is_full(&self, port: Port) -> bool;
+}
 
-    /// Corresponds to `ipc_kmsg_get`: copies a user message in.
-    fn ipc_kmsg_get(&self, msg: UserAddress, size: u32) -> Result<Kmsg, u32>;
-    /// Corresponds to `ipc_kmsg_copyin` in the current space. On failure the caller frees the kmsg.
-    fn ipc_kmsg_copyin(&self, kmsg: Kmsg, notify: u32) -> u32;
-    /// Corresponds to `ipc_kmsg_copyout` in the current space.
-    fn ipc_kmsg_copyout(&self, kmsg: Kmsg, notify: u32) -> u32;
-    /// Corresponds to `ipc_kmsg_copyout_pseudo` in the current space.
-    fn ipc_kmsg_copyout_pseudo(&self, kmsg: Kmsg) -> u32;
-    /// Corresponds to `ipc_kmsg_copyout_dest` in the current space.
-    fn ipc_kmsg_copyout_dest(&self, kmsg: Kmsg);
-    /// Corresponds to `ipc_kmsg_put`: copies a message out and frees the kmsg.
-    fn ipc_kmsg_put(&self, msg: UserAddress, kmsg: Kmsg, size: u32) -> u32;
-    /// Corresponds to `ikm_free`.
-    fn ipc_kmsg_free(&self, kmsg: Kmsg);
-    /// Corresponds to `ipc_kmsg_destroy`: releases the rights of a message in transit and frees it.
-    fn ipc_kmsg_destroy(&self, kmsg: Kmsg);
+/// Messages: kmsgs, in the form they are sent in, in transit, or as they are received.
+pub trait Messages {
+    /// `msgh_bits`.
+    fn msgh_bits(&self, kmsg: Kmsg) -> u32;
     /// `msgh_size`.
     fn msgh_size(&self, kmsg: Kmsg) -> u32;
-    /// `msgh_seqno`.
-    fn msgh_seqno(&self, kmsg: Kmsg) -> u32;
-    /// Sets `msgh_seqno`.
-    fn set_msgh_seqno(&self, kmsg: Kmsg, seqno: u32);
-    /// Corresponds to `ipc_marequest_create` for the kmsg's destination, stored in `ikm_marequest`.
-    fn ipc_marequest_create(&self, kmsg: Kmsg, notify: u32) -> u32;
+    /// `msgh_id`.
+    fn msgh_id(&self, kmsg: Kmsg) -> u32;
+    /// `msgh_remote_port` of a message in transit.
+    fn remote_port(&self, kmsg: Kmsg) -> Port;
+    /// `msgh_remote_port` of a message before copyin or after copyout.
+    fn remote_name(&self, kmsg: Kmsg) -> u32;
+    /// `msgh_local_port` of a message before copyin or after copyout.
+    fn local_name(&self, kmsg: Kmsg) -> u32;
+    /// The last two words of a kmsg's memory, unless the message itself may reach there.
+    fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]>;
+    /// Sets them, if [`Messages::tail`] has an answer.
+    fn set_tail(&self, kmsg: Kmsg, tail: [u64; 2]);
+    /// The traced task, other than the current one, that a message in transit is addressed to by its control port or by that of
+    /// a thread of it. The caller gets references to both.
+    fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
+    /// Corresponds to `ipc_kmsg_destroy`: releases the rights of a message in transit and frees it.
+    fn ipc_kmsg_destroy(&self, kmsg: Kmsg);
     /// Corresponds to `ipc_mqueue_send`: consumes the kmsg if it returns `mr::SUCCESS`.
     fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32;
-    /// Corresponds to `ipc_kobject_server`: consumes a request, answers with the reply in transit if there is one.
-    fn ipc_kobject_server(&self, request: Kmsg) -> Option<Kmsg>;
-    /// Corresponds to `ipc_mqueue_copyin` in the current space.
-    fn ipc_mqueue_copyin(&self, name: u32) -> Result<(Mqueue, Object), u32>;
-    /// Corresponds to `ipc_mqueue_receive`; with `resume` unset it may not return, but go on in the traced continuation.
-    fn ipc_mqueue_receive(&self, receive: &Receive, max_size: u32, resume: bool, then: Continuation) -> Received;
-    /// Takes a reply of the kernel's from its hands, past the queue, as `mach_msg_trap` does where the current task receives from
-    /// the port by this name and nothing else is going on there: the sequence number in the queue, or nothing.
-    fn receive_at_once(&self, reply: Kmsg, rcv_name: u32) -> Option<u32>;
-    /// Corresponds to `ipc_object_release`.
-    fn ipc_object_release(&self, object: Object);
-    /// The receiver's name for a port or port set.
-    fn object_name(&self, object: Object) -> u32;
-    /// Corresponds to `copyout` of one `msgh_size` into a user message.
-    fn copyout_msgh_size(&self, msg: UserAddress, size: u32);
+}
 
+/// Messages to a trace port, before they are sent.
+pub trait Records {
     /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized. It has room for at least
-    /// [`MAX_BATCH`](trace_port::record::MAX_BATCH).
-    fn record_alloc(&self, size: usize) -> Option<Kmsg>;
-    /// How many message bytes a kmsg has room for if it is from [`Kernel::record_alloc`]; nothing for any other, whatever it holds.
+    /// [`MAX_BATCH`](trace_port::record::MAX_BATCH), and the lower half of its address tells it, of which the lowest three bits are 0. `ahead`: nothing is lost yet if there is none.
+    fn record_alloc(&self, size: usize, ahead: bool) -> Option<Kmsg>;
+    /// How many message bytes a kmsg has room for if it is from [`Records::record_alloc`]; nothing for any other, whatever it holds.
     fn record_room(&self, kmsg: Kmsg) -> Option<usize>;
     /// Shows `look` the last few messages in the queue that a message is addressed to, the last one first, until it has an answer;
     /// `false` without one. Nobody can receive or destroy them meanwhile, and `look` may change their bytes.
     fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool;
-    /// What [`Kernel::set_note`] left in a kmsg that is not queued.
+    /// What [`Records::set_note`] left in a kmsg that is not queued.
     fn note(&self, record: Kmsg) -> Note;
-    /// Leaves a note in a kmsg from [`Kernel::record_alloc`], where the kernel keeps the links of a queue.
+    /// Leaves a note in a kmsg from [`Records::record_alloc`], where the kernel keeps the links of a queue.
     fn set_note(&self, record: Kmsg, note: Note);
-    /// Writes message bytes of a kmsg from [`Kernel::record_alloc`], within the size that was asked for.
+    /// Where a kmsg that is not queued leads on to another, in a list of the payload's.
+    fn link(&self, record: Kmsg) -> usize;
+    /// Leads it on; it must be 0 again when the kmsg is queued.
+    fn set_link(&self, record: Kmsg, link: usize);
+    /// Eight message bytes of a kmsg from `record_alloc`, within the size that was asked for.
+    fn record_read(&self, record: Kmsg, offset: usize) -> u64;
+    /// Writes message bytes of a kmsg from [`Records::record_alloc`], within the size that was asked for.
     fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]);
     /// Lets `fill` write a part of a record, which lies within the size that was asked for.
     fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
@@ -290,8 +286,26 @@ pub trait Kernel: Objects {
     );
     /// Copies `size` message bytes of another kmsg, from `start` on, into a record.
     fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize);
-    /// Nanoseconds of the kernel's clock.
-    fn time(&self) -> u64;
+}
+
+/// The operations of GNU Mach that the payload uses, under the kernel's own names.
+///
+/// Nothing may be locked by the caller, unless a hook says so. Whatever takes a right or a kmsg by value and is said to consume it
+/// must be given one that the caller owns.
+pub trait Kernel: Threads + Tasks + Ports + Messages + Records {
+    /// Whether it is a kernel for several processors.
+    fn runs_in_parallel(&self) -> bool;
+    /// Leads the kernel's message path through the payload, or past it.
+    fn watch(&self, watching: bool);
+    /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier
+    /// time.
+    fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);
+    /// Nobody is traced any more.
+    fn rest(&self);
+    /// Memory from kalloc, zeroed, that is never given back.
+    fn room<T: FromZeros>(&self) -> Option<&'static mut T>;
+    /// Says on the console that children of traced tasks are not traced.
+    fn report_untraced(&self, total: u32);
     /// Says on the console that records were dropped.
     fn report_dropped(&self, total: u32);
 }

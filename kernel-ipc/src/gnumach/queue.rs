@@ -3,7 +3,7 @@
 use trace_port::record::{MAX_BATCH, MAX_BODY, wire_size};
 
 use super::lock::SimpleLock;
-use super::mach::load;
+use super::mach::{MSGH_SIZE, header, load};
 use super::objects::IO_BITS_ACTIVE;
 use super::slots::slot;
 use super::{Kmsg, Port};
@@ -17,6 +17,7 @@ const LOOKED_AT: usize = 4;
 ///
 /// The kernel's order of locks, and as `ipc_mqueue_send` does: the port, so that it stays in its set and alive, then the queue.
 /// A message is put into a queue and taken out under the queue's lock alone, and only who has taken it out knows it then.
+#[inline(always)]
 pub(super) fn look(port: Port, mut look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
     let _port_lock = SimpleLock::take(port.0, Slot::port_lock);
     if load::<u32>(port.0, Slot::port_io_bits) & IO_BITS_ACTIVE == 0 {
@@ -58,9 +59,22 @@ pub(super) fn record_total(size: usize) -> usize {
 }
 
 /// For how many message bytes a kmsg has room if it is a record's.
+#[inline(always)]
 pub(super) fn record_room(kmsg: Kmsg) -> Option<usize> {
     let total: usize = load(kmsg.0, Slot::kmsg_size);
     let room = total.checked_sub(slot(Slot::kmsg_header) + RECORD_ODD)?;
     let is_record = room.is_multiple_of(8) && (MAX_BATCH..=wire_size(MAX_BODY)).contains(&room);
     is_record.then_some(room)
+}
+
+/// Where the last two words of a kmsg's memory are, if the message does not reach there. The kernel's special kmsgs have sizes that are
+/// none.
+#[inline(always)]
+pub(super) fn tail(kmsg: Kmsg) -> Option<usize> {
+    const TAIL: usize = 16;
+    const LARGEST: usize = 1 << 32;
+    let total: usize = load(kmsg.0, Slot::kmsg_size);
+    let message: u32 = header(kmsg, MSGH_SIZE);
+    let used = slot(Slot::kmsg_header) + message as usize;
+    (total <= LARGEST && used + TAIL <= total).then(|| kmsg.0 + total - TAIL)
 }

@@ -49,21 +49,31 @@ pub(crate) fn has_locks() -> bool {
     fact(Slot::port_lock) as u64 != ABSENT
 }
 
-/// Names of the slots and what they can hold: what is said about a slot in the kernel. The rest of [`SLOTS`] stays outside.
-static CHECKS: [(&str, Plausible); SLOTS.len()] = {
-    let mut checks = [("", Plausible::Offset); SLOTS.len()];
+macro_rules! names {
+    ($($name:ident)*) => {
+        concat!($(stringify!($name), "\0"),*)
+    };
+}
+
+/// Names of the slots, each with a NUL: what is said about a slot in the kernel. The rest of [`SLOTS`] stays outside.
+static NAMES: &str = every_slot!(names);
+
+/// What the slots can hold.
+static PLAUSIBLE: [Plausible; SLOTS.len()] = {
+    let mut plausible = [Plausible::Offset; SLOTS.len()];
     let mut index = 0;
     while index < SLOTS.len() {
-        checks[index] = (SLOTS[index].name, Plausible::of(&SLOTS[index].need));
+        plausible[index] = Plausible::of(&SLOTS[index].need);
         index += 1;
     }
-    checks
+    plausible
 };
 
 /// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
 #[inline(never)]
 pub fn check_slots() -> bool {
-    for ((name, plausible), word) in CHECKS.iter().zip(rpctrace2_slots.iter().skip(HEADER_WORDS)) {
+    let values = rpctrace2_slots.iter().skip(HEADER_WORDS);
+    for ((name, plausible), word) in NAMES.split('\0').zip(&PLAUSIBLE).zip(values) {
         let value = word.load(Relaxed);
         if value == UNFILLED || !plausible.allows(value) {
             // SAFETY: the format is NUL-terminated and matches the arguments; `%.*s` reads exactly `len` bytes of `name`.

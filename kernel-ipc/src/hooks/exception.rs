@@ -6,10 +6,11 @@
 use trace_port::record::{BODY_OFFSET, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content, Draft};
+use super::{call, handoff};
+use crate::emit::{self, Content, Draft, Wait};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{Kernel, Kmsg, Port};
-use crate::observe::{self, Call};
+use crate::observe::{self, Event, Moment};
 use crate::state::State;
 use crate::transit;
 
@@ -49,12 +50,16 @@ pub fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
     let correlation = state.next_correlation();
     let thread = observe::current_thread(kernel, state);
     state.links.raised(thread, correlation);
-    let call = Call::other(Direction::Send, kind(kernel), thread, 0, 8 * WORDS as u32);
-    let draft = emit::draft(kernel, state, &call, Content::Reserved(8 * WORDS));
-    if let Some(draft) = draft {
+    let message_size = 8 * WORDS as u32;
+    let event = Event {
+        message_size,
+        correlation,
+        ..Event::other(Direction::Send, kind(kernel), thread, Moment::now_apart(kernel, state))
+    };
+    if let Some(draft) = emit::draft(kernel, state, &event, Content::reserved(8 * WORDS)) {
         show(kernel, state, draft.kmsg(), raised);
+        emit::queue(kernel, state, draft, Wait::AtExit);
     }
-    emit::emit(kernel, state, draft, 0, correlation);
 }
 
 /// Writes the message that the kernel is about to make.
@@ -80,20 +85,35 @@ fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
     word(13, raised.subcode as u64);
 }
 
-/// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled.
+/// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have
+/// taken the processor from the sender of the reply.
 pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
+    if call::current(kernel).1.has_to_flush() {
+        handoff::flush(kernel, state);
+    }
+    if !state.any_traced() {
+        return parse();
+    }
     let draft = start(kernel, state, reply);
     let result = parse();
-    let thread = kernel.thread_number(kernel.current_thread());
-    emit::emit(kernel, state, draft, result, state.links.replied(thread));
+    if let Some(draft) = draft {
+        emit::settle(kernel, draft, result);
+        emit::queue(kernel, state, draft, Wait::AtExit);
+    }
     result
 }
 
 #[inline(never)]
 fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
     let thread = observe::current_thread(kernel, state);
-    let call = Call::other(Direction::Receive, kind(kernel), thread, 0, kernel.msgh_size(reply));
-    Some(emit::draft_transit(kernel, state, &call, reply)?.conceal(kernel, state))
+    let correlation = state.links.replied(thread);
+    let message_size = kernel.msgh_size(reply);
+    let event = Event {
+        message_size,
+        correlation,
+        ..Event::other(Direction::Receive, kind(kernel), thread, Moment::now_apart(kernel, state))
+    };
+    Some(emit::draft_transit(kernel, state, &event, reply)?.conceal(kernel, state, observe::current_task(kernel)))
 }
 
 fn kind(kernel: &impl Kernel) -> EventKind {
@@ -102,3 +122,6 @@ fn kind(kernel: &impl Kernel) -> EventKind {
         false => EventKind::TaskException,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,13 @@
 
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Unconcealed};
-use crate::gnumach::{Kernel, Kmsg, Port, Task, Thread};
-use crate::observe::{self, Call};
+use crate::emit::{self, Wait};
+use crate::gnumach::{Kernel, Key, Kmsg, Port, Task, Thread};
+use crate::observe::{self, Event, Moment};
+use crate::stamp;
 use crate::state::{State, Target};
 
-/// What is kept while the kernel serves a request: 40 bytes of its stack.
+/// What is kept while the kernel serves a request: 48 bytes of its stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
     /// The traced task that the request is for, with a reference.
@@ -19,7 +20,7 @@ pub struct Pending {
     port: Port,
     /// The correlation number.
     correlation: u64,
-    number: u32,
+    key: Key,
     /// The thread that the request is for, or 0.
     thread: u32,
     /// Records lost before the request's.
@@ -32,12 +33,21 @@ impl Pending {
     }
 }
 
-/// Stands in for `ipc_kobject_server`. `correlation` is the request's number if a traced task sends it, else 0.
-#[inline(never)]
-pub fn serve(kernel: &impl Kernel, state: &State, request: Kmsg, correlation: u64) -> Option<Kmsg> {
+/// Stands in for `ipc_kobject_server`, which is `server`.
+#[inline(always)]
+pub fn serve(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Kmsg,
+    server: impl FnOnce(Kmsg) -> Option<Kmsg>,
+) -> Option<Kmsg> {
+    // What the kernel does to deliver a record is no event.
+    if emit::is_emitting(kernel) {
+        return server(request);
+    }
     match kernel.control_target(request) {
-        None => kernel.ipc_kobject_server(request),
-        Some((task, thread)) => serve_recorded(kernel, state, request, correlation, task, thread),
+        None => server(request),
+        Some((task, thread)) => serve_recorded(kernel, state, request, (task, thread), server),
     }
 }
 
@@ -46,24 +56,23 @@ fn serve_recorded(
     kernel: &impl Kernel,
     state: &State,
     request: Kmsg,
-    correlation: u64,
-    task: Task,
-    thread: Option<Thread>,
+    (task, thread): (Task, Option<Thread>),
+    server: impl FnOnce(Kmsg) -> Option<Kmsg>,
 ) -> Option<Kmsg> {
     // One after the other and not one in the other: the frames add up to what a message to the kernel needs of its stack.
-    let pending = pending(kernel, state, correlation, task, thread);
+    let pending = pending(kernel, state, stamp::read(kernel, state, request), task, thread);
     if let Some(pending) = &pending {
         requested(kernel, state, pending, request);
     }
-    let reply = kernel.ipc_kobject_server(request);
+    let reply = server(request);
     if let Some(pending) = &pending {
         replied(kernel, state, pending, reply);
     }
     reply
 }
 
-/// What a request for a traced task or thread needs until it is answered. Consumes the reference to the task if there is
-/// nothing to record.
+/// What a request for a traced task or thread needs until it is answered. Consumes the reference to the thread, and that to the task if
+/// there is nothing to record.
 #[inline(never)]
 pub fn pending(
     kernel: &impl Kernel,
@@ -72,14 +81,18 @@ pub fn pending(
     task: Task,
     thread: Option<Thread>,
 ) -> Option<Pending> {
-    let Some(target) = state.target(kernel, task, false) else {
+    let number = thread.map_or(0, |thread| {
+        let number = observe::thread_number(kernel, state, thread);
+        kernel.thread_deallocate(thread);
+        number
+    });
+    let Some(target) = state.target_apart(kernel, task) else {
         kernel.task_deallocate(task);
         return None;
     };
-    let thread = thread.map_or(0, |thread| observe::thread_number(kernel, state, thread));
     let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
-    let Target { port, number, dropped, .. } = target;
-    Some(Pending { task, port, correlation, number, thread, dropped })
+    let Target { port, key, dropped, .. } = target;
+    Some(Pending { task, port, correlation, key, thread: number, dropped })
 }
 
 /// Before the kernel consumes the request.
@@ -94,8 +107,7 @@ pub fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request
 pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Option<Kmsg>) {
     match reply {
         Some(reply) => {
-            state.restamp(reply, pending.correlation);
-            kernel.set_msgh_seqno(reply, pending.correlation as u32);
+            stamp::put(kernel, state, reply, pending.correlation);
             record(kernel, state, pending, pending.port, Direction::Send, reply);
         }
         None => kernel.ipc_port_release_send(pending.port),
@@ -106,24 +118,38 @@ pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Op
 /// Consumes the right `port`.
 #[inline(never)]
 fn record(kernel: &impl Kernel, state: &State, pending: &Pending, port: Port, direction: Direction, message: Kmsg) {
-    let Some(draft) = draft(kernel, state, pending, port, direction, message) else { return };
-    let draft = draft.conceal(kernel, state);
-    emit::emit(kernel, state, Some(draft), 0, pending.correlation);
+    // Before the record is made in a frame of its own: both need much of the stack. A record without memory has its number, too.
+    let moment = Moment::now_apart(kernel, state);
+    let trace = (pending.task, pending.key);
+    if let Some(memory) = emit::memory(kernel, state, trace, port, kernel.msgh_size(message)) {
+        make(kernel, state, pending, memory, direction, moment, message);
+    } else if direction == Direction::Receive {
+        state.add_dropped(pending.key, pending.dropped, 0);
+    }
 }
 
 #[inline(never)]
-fn draft(
+fn make(
     kernel: &impl Kernel,
     state: &State,
     pending: &Pending,
-    port: Port,
+    memory: Kmsg,
     direction: Direction,
+    moment: Moment,
     message: Kmsg,
-) -> Option<Unconcealed> {
+) {
+    let port = kernel.remote_port(memory);
     // What was lost before the request is told with the request.
     let dropped = if direction == Direction::Receive { pending.dropped } else { 0 };
-    let target = Target { task: pending.task, port, spare: None, number: pending.number, dropped };
+    let target = Target { key: pending.key, task: pending.task, port, spare: Some(memory), dropped };
     let sender = observe::sender(kernel, state, port);
-    let call = Call::other(direction, pending.kind(), pending.thread, sender, kernel.msgh_size(message));
-    emit::draft_transit_for(kernel, state, &target, &call, message)
+    let (message_size, correlation) = (kernel.msgh_size(message), pending.correlation);
+    let event = Event::other(direction, pending.kind(), pending.thread, moment);
+    let event = Event { sender, message_size, correlation, ..event };
+    if let Some(draft) = emit::draft_transit_for(kernel, state, &target, &event, message) {
+        emit::queue(kernel, state, draft.conceal(kernel, state, target.task), Wait::Never);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,7 @@ use crate::state::{State, TracePort};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
 ///
-/// Neither blocks nor emits. A child that finds the table full runs untraced, and the loss is reported on the console and in
-/// the parent's next record.
+/// Emits nothing. A child that there is no room for runs untraced, and its parent's next record says so.
 #[inline(never)]
 pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
     // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
@@ -17,9 +16,15 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
         TracePort::None => return,
         TracePort::Dead(released) => return released.release(kernel),
     };
-    if state.set(kernel, task, port).is_err() {
+    if state.set(kernel, task, port, |_| false).is_err() {
         kernel.ipc_port_release_send(port);
-        kernel.report_dropped(state.add_dropped(kernel.task_entry(parent), parent, 0, 1));
+        if let Some(key) = state.key(kernel, parent) {
+            let total = state.child_not_traced(key);
+            // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
+            if total.is_power_of_two() {
+                kernel.report_untraced(total);
+            }
+        }
     }
 }
 
@@ -30,3 +35,6 @@ pub fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
         entry.release(kernel);
     }
 }
+
+#[cfg(test)]
+mod tests;

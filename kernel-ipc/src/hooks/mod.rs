@@ -1,26 +1,60 @@
-//! The hooks, one file per moment of the kernel: what happens instead of the original function.
+//! The hooks, one file per moment of the kernel.
+//!
+//! A traced task runs the kernel's own `mach_msg_trap` and its continuations. The payload looks on where these call others: where the
+//! message is copied in, where it is copied out, and where the call ends. Nothing of the kernel's semantics is written here again.
+//!
+//! # The life of a call
+//!
+//! A client's RPC, and the server's receive that it ends by a hand-off. What the sites see, from top to bottom in time; `T` is the thread
+//! that is current. Everything is at spl0; nothing is locked, unless it says so.
+//!
+//! ```text
+//! kernel                              hook                         known then
+//! ------                              ----                         ----------
+//! mach_msg_trap                    T  (stub)        call opens     the arguments (they stay in the pcb), notify
+//!   copyinmsg                      T  copy::copied_in              the message as sent: DRAFT, stamp in the kmsg, reply expected
+//!   |
+//!   +- another task's port, its receiver sleeps:
+//!   |    thread_handoff            T  handoff::hand_off  LOCKED    sent; the draft is left, nothing else is done
+//!   |      = the receiver runs on R
+//!   |    copyout                   R  copy::copied_out             R's message as received: DRAFT; stamp taken
+//!   |    thread_syscall_return     R  call::finish                 R's result; T's draft QUEUED, then R's: R WAITS
+//!   |
+//!   +- another task's port, queued (ipc_mqueue_send), or the kernel answers later:
+//!   |    ipc_mqueue_copyin         T  call::sent                   sent; the draft is QUEUED
+//!   |
+//!   +- the kernel's port: ipc_kobject_server answers at once
+//!   |    ipc_kobject_server        T  kobject::serve               a request on a traced task's control port: its own RECORDS
+//!   |
+//!   +- cannot be sent: ipc_kmsg_put's copyout gives it back        the same kmsg as was copied in: no receive
+//!   |
+//!   (sleeps in mach_msg_continue or mach_msg_receive_continue; mach_msg_interrupt may end that: call::interrupted, in another thread)
+//!   copyout                        T  copy::copied_out             the reply: into the request's draft if that is still here
+//!   ipc_kmsg_copyout_body fails    T  copy::body_failed            the call ends here, nobody waits
+//! thread_syscall_return, or return T  call::finish                 the result: drafts settled, QUEUED: T WAITS
+//! ```
+//!
+//! A draft is a message to the trace port that lacks only its outcome. It owns its rights, so it outlives the trace and the task. One
+//! that is queued in the middle of a call never waits; each thread has at most one such before it waits at its exit, where its call is over
+//! and its result is returned whatever happens to the wait. A thread being halted, or another's thread, never waits.
 //!
 //! | kernel function | hook |
 //! |---|---|
-//! | `mach_msg_trap`, its continuations | [`message`] and [`receive`] |
-//! | `task_get_special_port`, `task_set_special_port` | [`special_port`] |
-//! | `ipc_task_init`, `ipc_task_terminate` | [`lifecycle`] |
+//! | `mach_msg_trap`, `thread_syscall_return`, `ipc_mqueue_copyin`, `mach_msg_interrupt` | [`call`] |
+//! | `copyinmsg`, `copyout`, `ipc_kmsg_copyout_body` | [`copy`] |
+//! | `thread_handoff` | [`handoff`] |
 //! | `ipc_kobject_server` | [`kobject`] |
 //! | `exception_raise`, `exception_parse_reply` | [`exception`] |
+//! | `task_get_special_port`, `task_set_special_port` | [`special_port`] |
+//! | `ipc_task_init`, `ipc_task_terminate` | [`lifecycle`] |
 //! | the RPC-emulating traps | none: `entry` refuses them for a traced task, so that a real RPC is sent |
 
+pub mod call;
+pub mod copy;
 pub mod exception;
+pub mod handoff;
 pub mod kobject;
 pub mod lifecycle;
-pub mod message;
-pub mod receive;
+#[cfg(test)]
+pub mod model;
 pub mod special_port;
-
-#[cfg(test)]
-mod batch_tests;
-#[cfg(test)]
-mod call_tests;
-#[cfg(test)]
-mod control_tests;
-#[cfg(test)]
-mod tests;

@@ -1,15 +1,24 @@
-//! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`.
+//! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`, and who may use it.
+//!
+//! A trace belongs to the task that receives from its port. Nobody else gets a right to the port, so that nobody else can send
+//! there, and nobody else replaces or ends the trace while the port lives: not the traced task either.
 
-use crate::gnumach::{Continuation, Kernel, Port, Task, mr};
-use crate::state::{Released, State, TracePort};
+use super::call;
+use crate::emit;
+use crate::gnumach::{Kernel, Port, Task, mr};
+use crate::observe;
+use crate::state::{Refusal, Released, State, TracePort};
 
 /// Answers for `TASK_TRACE_PORT`: a new send right, or `Port::NULL` if the task is not traced.
 ///
 /// # Errors
-/// `KERN_FAILURE` for a task that is dying.
+/// `KERN_FAILURE` for a task that is dying, `KERN_NO_ACCESS` for a trace that is somebody else's.
 pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32> {
     if !kernel.task_is_alive(task) {
         return Err(mr::KERN_FAILURE);
+    }
+    if !state.look_at_port(kernel, task, |port| is_callers(kernel, port)) {
+        return Err(mr::KERN_NO_ACCESS);
     }
     Ok(match state.send_right(kernel, task) {
         TracePort::Live(port) => port,
@@ -21,10 +30,18 @@ pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32>
     })
 }
 
+/// Whether the caller may see, replace and end the trace that goes to this port: it receives from the port, or nobody does any more.
+/// Whoever else is to be let in, such as the holder of the host's privileged port, is let in here.
+fn is_callers(kernel: &impl Kernel, port: Port) -> bool {
+    let space = kernel.task_space(observe::current_task(kernel));
+    port == Port::NULL || kernel.port_is_received_in(port, space) || !kernel.port_is_active(port)
+}
+
 /// Sets a task's trace port; a null or dead port ends tracing. Consumes the right when it returns `KERN_SUCCESS`.
 ///
 /// Answers `KERN_FAILURE` for a dying task and for one that would receive its own trace, `KERN_NO_ACCESS` for the kernel
-/// task, `KERN_RESOURCE_SHORTAGE` when the table is full.
+/// task and for a trace that is somebody else's, `KERN_INVALID_ARGUMENT` for a port of the kernel's, where each record would be a
+/// request, `KERN_RESOURCE_SHORTAGE` when there is no room for one more traced task.
 pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
     if kernel.is_kernel_task(task) {
         return mr::KERN_NO_ACCESS;
@@ -33,24 +50,43 @@ pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
         return mr::KERN_FAILURE;
     }
     let old = if port.is_valid() {
+        if kernel.port_is_the_kernels(port) {
+            return mr::KERN_INVALID_ARGUMENT;
+        }
         if kernel.port_is_received_in(port, kernel.task_space(task)) {
             return mr::KERN_FAILURE;
         }
-        let Ok(old) = state.set(kernel, task, port) else {
-            return mr::KERN_RESOURCE_SHORTAGE;
+        let old = match state.set(kernel, task, port, |old| is_callers(kernel, old)) {
+            Ok(old) => old,
+            Err(refusal) => return code(refusal),
         };
         if !kernel.task_is_alive(task) {
             return ended_meanwhile(kernel, state, task, old);
         }
-        kernel.convert_sleeping_receivers(task, traced);
+        // The calls of a task that was traced already are seen.
+        if old.is_nothing() {
+            call::join(kernel, task);
+        }
         Some(old)
     } else {
-        state.remove(kernel, task)
+        match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
+            Ok(old) => old,
+            Err(refusal) => return code(refusal),
+        }
     };
     if let Some(old) = old {
+        // Who waits for the tracer that was goes on.
+        kernel.interrupt_threads(task, |thread| emit::is_waiting(kernel, thread));
         old.release(kernel);
     }
     mr::SUCCESS
+}
+
+fn code(refusal: Refusal) -> u32 {
+    match refusal {
+        Refusal::Full => mr::KERN_RESOURCE_SHORTAGE,
+        Refusal::Kept => mr::KERN_NO_ACCESS,
+    }
 }
 
 /// The task died on another processor after it was found alive: takes back what was set, unless `ipc_task_terminate` has done so.
@@ -67,12 +103,5 @@ fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Release
     }
 }
 
-/// The continuation that records what a thread receives when it wakes up. It behaves like the original once tracing ends,
-/// so there is no way back.
-pub fn traced(continuation: Continuation) -> Continuation {
-    match continuation {
-        Continuation::Plain => Continuation::TracedPlain,
-        Continuation::Options => Continuation::TracedOptions,
-        other => other,
-    }
-}
+#[cfg(test)]
+mod tests;

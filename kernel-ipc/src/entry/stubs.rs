@@ -1,0 +1,251 @@
+//! Where the kernel enters the payload in the middle of a message's path: assembly, because a stub that finds nothing to do must leave
+//! every register and stack argument in place, and cost next to nothing.
+//!
+//! Each looks for the current thread's open call (a word in a hole of its struct) and goes on to the original without one.
+//! For a thread in an observed call `cld` comes first: `syscall` does not clear the direction flag that a user may have set.
+
+use core::arch::global_asm;
+
+use crate::gnumach::{mach, objects};
+
+macro_rules! code {
+    ($symbol:literal, $($line:expr),* $(; $($operand:tt)*)?) => {
+        global_asm!(
+            concat!(".globl ", $symbol),
+            concat!(".type ", $symbol, ", @function"),
+            concat!($symbol, ":"),
+            $($line,)*
+            concat!(".size ", $symbol, ", . - ", $symbol),
+            $($($operand)*)?
+        );
+    };
+}
+
+// mov rax, segment:[address]: see payload_abi::link_symbols.
+macro_rules! current_thread {
+    () => {
+        ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04, 0x25\n.long rpctrace2_current_thread_address"
+    };
+}
+
+macro_rules! is_in_call {
+    () => {
+        "cmp dword ptr [rax + rpctrace2_slot_thread_call], 0"
+    };
+}
+
+macro_rules! observed {
+    ($symbol:literal, $original:literal, $traced:literal) => {
+        code!($symbol, current_thread!(), is_in_call!(), concat!("je ", $original), "cld", concat!("jmp ", $traced));
+    };
+}
+
+// Is the task traced? Then its thread's call begins here.
+code!(
+    "rpctrace2_mach_msg_trap",
+    current_thread!(),
+    "mov r11, qword ptr [rax + rpctrace2_slot_thread_task]",
+    "cmp dword ptr [r11 + rpctrace2_slot_task_entry], 0",
+    "je mach_msg_trap",
+    "cld",
+    is_in_call!(),
+    "jne 5f",
+    "2:",
+    "mov dword ptr [rax + rpctrace2_slot_thread_call], 1",
+    "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
+    "test edx, edx",
+    "js 6f",
+    "3:",
+    // Nothing but send and receive ends in thread_syscall_return only.
+    "cmp esi, 3",
+    "je mach_msg_trap",
+    "test esi, {with_notify}",
+    "jz 4f",
+    "mov r11d, dword ptr [rsp + 8]",
+    "mov dword ptr [rax + rpctrace2_slot_thread_notify], r11d",
+    "4:",
+    // The seventh argument again.
+    "push qword ptr [rsp + 8]",
+    "call mach_msg_trap",
+    "add rsp, 8",
+    "mov edi, eax",
+    "jmp rpctrace2_returned",
+    // The last call was not seen to end.
+    "5:",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    "push r8",
+    "push r9",
+    "push rax",
+    "call rpctrace2_begin_again",
+    "pop rax",
+    "pop r9",
+    "pop r8",
+    "pop rcx",
+    "pop rdx",
+    "pop rsi",
+    "pop rdi",
+    "jmp 2b",
+    // A message of 2 GiB and more: the kernel doubles its size in 32 bits, and would copy it over what is behind its buffer. Other
+    // sizes that are no multiple of 4 it refuses itself.
+    "6:",
+    "test sil, 1",
+    "jz 3b",
+    "test dl, 3",
+    "jnz 3b",
+    "mov edi, {no_buffer}",
+    "mov eax, {too_small}",
+    "test dl, 4",
+    "cmovnz edi, eax",
+    "jmp rpctrace2_returned";
+    with_notify = const crate::gnumach::option::WITH_NOTIFY,
+    no_buffer = const crate::gnumach::mr::SEND_NO_BUFFER,
+    too_small = const crate::gnumach::mr::SEND_MSG_TOO_SMALL,
+);
+
+// What an earlier sender left in the last word of the buffer is none of this one's.
+code!(
+    "rpctrace2_copyinmsg",
+    "mov qword ptr [rsi + rcx - 40], 0",
+    current_thread!(),
+    is_in_call!(),
+    "je copyinmsg",
+    "cld",
+    "jmp rpctrace2_traced_copyinmsg"
+);
+observed!("rpctrace2_copyout", "copyout", "rpctrace2_traced_copyout");
+observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
+observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
+observed!("rpctrace2_thread_handoff", "thread_handoff", "rpctrace2_traced_handoff");
+observed!("rpctrace2_thread_syscall_return", "thread_syscall_return", "rpctrace2_traced_exit");
+
+// What had to be sent is sent, also where its record was lost; the arguments are those of the original.
+code!(
+    "rpctrace2_ipc_mqueue_copyin",
+    current_thread!(),
+    "cmp dword ptr [rax + rpctrace2_slot_thread_message], 0",
+    "je ipc_mqueue_copyin",
+    "cld",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    "sub rsp, 8",
+    "call rpctrace2_sent",
+    "add rsp, 8",
+    "pop rcx",
+    "pop rdx",
+    "pop rsi",
+    "pop rdi",
+    "jmp ipc_mqueue_copyin"
+);
+
+// Is the request for a traced task's control port, or for one that needs a closer look? Without locks, on a kernel for one
+// processor: whoever ends the object clears its type in the port first, and nothing comes between two of these instructions.
+code!(
+    "rpctrace2_ipc_kobject_server",
+    "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
+    "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
+    "jne 2f",
+    "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
+    "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+    "je ipc_kobject_server",
+    // What a task asks of itself is in its trace already.
+    "mov r11, rax",
+    current_thread!(),
+    "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
+    "je ipc_kobject_server",
+    "jmp rpctrace2_kobject_server",
+    // A thread's port, one whose object is gone, or another kind.
+    "2: ja ipc_kobject_server",
+    "jmp rpctrace2_kobject_server";
+    remote = const mach::MSGH_REMOTE_PORT,
+    task = const objects::IKOT_TASK,
+);
+
+// The same where another processor may be ending the object: a task's memory stays readable, and what was read from one that has ended
+// meanwhile is of nobody who is traced; but the object may be taken out of the port between two of these instructions.
+code!(
+    "rpctrace2_ipc_kobject_server_parallel",
+    "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
+    "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
+    "jne 2f",
+    "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
+    "test rax, rax",
+    "jz ipc_kobject_server",
+    "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+    "je ipc_kobject_server",
+    "jmp rpctrace2_kobject_server",
+    "2: ja ipc_kobject_server",
+    "jmp rpctrace2_kobject_server";
+    remote = const mach::MSGH_REMOTE_PORT,
+    task = const objects::IKOT_TASK,
+);
+
+// Another port may come to stand in its memory.
+code!("rpctrace2_ipc_port_destroy", "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0", "jmp ipc_port_destroy");
+
+macro_rules! jumps {
+    ($($symbol:literal: $stock:literal, $traced:literal;)*) => {
+        $(code!($symbol, concat!("jmp qword ptr [rip + ", $symbol, "_jump]"));)*
+        // Three words a jump: see gnumach::switches.
+        global_asm!(
+            ".pushsection .data.rpctrace2_jumps, \"aw\", @progbits",
+            ".balign 8",
+            ".globl rpctrace2_jumps",
+            "rpctrace2_jumps:",
+            $(concat!($symbol, "_jump: .quad ", $stock, ", ", $stock, ", ", $traced),)*
+            ".size rpctrace2_jumps, . - rpctrace2_jumps",
+            ".popsection",
+        );
+        const _: () = assert!([$($symbol),*].len() == crate::gnumach::switches::JUMPS);
+    };
+}
+
+// The calls of a kernel for several processors: see gnumach::switches.
+jumps! {
+    "hook_copyinmsg": "copyinmsg", "rpctrace2_copyinmsg";
+    "hook_copyout": "copyout", "rpctrace2_copyout";
+    "hook_copyout_size": "copyout", "rpctrace2_copyout_size";
+    "hook_ipc_kmsg_copyout_body": "ipc_kmsg_copyout_body", "rpctrace2_ipc_kmsg_copyout_body";
+    "hook_ipc_kobject_server": "ipc_kobject_server", "rpctrace2_ipc_kobject_server_parallel";
+    "hook_ipc_mqueue_copyin": "ipc_mqueue_copyin", "rpctrace2_ipc_mqueue_copyin";
+    "hook_thread_handoff": "thread_handoff", "rpctrace2_thread_handoff";
+    "hook_thread_syscall_return": "thread_syscall_return", "rpctrace2_thread_syscall_return";
+    "hook_mach_msg_interrupt": "mach_msg_interrupt", "rpctrace2_mach_msg_interrupt";
+    "hook_ipc_port_destroy": "ipc_port_destroy", "rpctrace2_ipc_port_destroy";
+}
+
+macro_rules! emulation {
+    ($($symbol:literal => $original:literal;)*) => {
+        // MACH_SEND_INTERRUPTED makes the user's stub fall back to a real RPC, which is then traced.
+        $(code!(
+            $symbol,
+            current_thread!(),
+            "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
+            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+            concat!("je ", $original),
+            "mov eax, 0x10000007",
+            "ret"
+        );)*
+    };
+}
+
+emulation! {
+    "hook_syscall_device_writev_request" => "syscall_device_writev_request";
+    "hook_syscall_device_write_request" => "syscall_device_write_request";
+    "hook_syscall_vm_map" => "syscall_vm_map";
+    "hook_syscall_vm_allocate" => "syscall_vm_allocate";
+    "hook_syscall_vm_deallocate" => "syscall_vm_deallocate";
+    "hook_syscall_task_create" => "syscall_task_create";
+    "hook_syscall_task_terminate" => "syscall_task_terminate";
+    "hook_syscall_task_suspend" => "syscall_task_suspend";
+    "hook_syscall_task_set_special_port" => "syscall_task_set_special_port";
+    "hook_syscall_mach_port_allocate" => "syscall_mach_port_allocate";
+    "hook_syscall_mach_port_deallocate" => "syscall_mach_port_deallocate";
+    "hook_syscall_mach_port_insert_right" => "syscall_mach_port_insert_right";
+    "hook_syscall_mach_port_allocate_name" => "syscall_mach_port_allocate_name";
+    "hook_syscall_thread_depress_abort" => "syscall_thread_depress_abort";
+}

@@ -1,0 +1,300 @@
+//! What the hooks call, answered by the fake kernel.
+
+use std::vec;
+use std::vec::Vec;
+
+use trace_port::record::MAX_BATCH;
+
+use super::*;
+
+impl Threads for Fake {
+    fn current_thread(&self) -> Thread {
+        Thread(self.current.get())
+    }
+    fn thread_task(&self, thread: Thread) -> Task {
+        Task(self.thread(thread).task)
+    }
+    fn thread_number(&self, thread: Thread) -> u32 {
+        self.thread(thread).number
+    }
+    fn set_thread_number(&self, thread: Thread, number: u32) {
+        self.thread(thread).number = number;
+    }
+    fn thread_call(&self, thread: Thread) -> u32 {
+        self.thread(thread).call
+    }
+    fn set_thread_call(&self, thread: Thread, word: u32) {
+        self.thread(thread).call = word;
+    }
+    fn thread_message(&self, thread: Thread) -> u32 {
+        self.thread(thread).message
+    }
+    fn set_thread_message(&self, thread: Thread, message: u32) {
+        self.thread(thread).message = message;
+    }
+    fn thread_awaited(&self, thread: Thread) -> u32 {
+        self.thread(thread).awaited
+    }
+    fn set_thread_awaited(&self, thread: Thread, awaited: u32) {
+        self.thread(thread).awaited = awaited;
+    }
+    fn thread_notify(&self, thread: Thread) -> u32 {
+        self.thread(thread).notify
+    }
+    fn arguments(&self, thread: Thread) -> Arguments {
+        self.thread(thread).arguments
+    }
+    fn thread_is_halting(&self, thread: Thread) -> bool {
+        self.thread(thread).halting
+    }
+    fn exception_is_threads(&self, thread: Thread) -> bool {
+        self.thread(thread).exception_is_threads
+    }
+    fn interrupt_threads(&self, task: Task, mut waits: impl FnMut(Thread) -> bool) {
+        let of_task = |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.0).then_some(Thread(thread));
+        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
+        self.interrupted.borrow_mut().extend(threads.into_iter().filter(|&thread| waits(thread)));
+    }
+    fn thread_deallocate(&self, _: Thread) {
+        self.references.set(self.references.get() - 1);
+    }
+    fn look_at_threads(&self, task: Task, mut look: impl FnMut(Thread, bool)) {
+        let shown = |(&thread, fake): (&usize, &FakeThread)| {
+            let is_shown = fake.task == task.0 && thread != self.current.get() && !fake.runs_elsewhere;
+            is_shown.then_some((thread, fake.receives))
+        };
+        let threads: Vec<_> = self.threads.borrow().iter().filter_map(shown).collect();
+        for (thread, receives) in threads {
+            look(Thread(thread), receives);
+        }
+    }
+}
+
+impl Tasks for Fake {
+    fn task_entry(&self, task: Task) -> u32 {
+        self.task(task).entry
+    }
+    fn set_task_entry(&self, task: Task, entry: u32) {
+        self.task(task).entry = entry;
+    }
+    fn task_space(&self, task: Task) -> Space {
+        Space(task.0 + 1)
+    }
+    fn task_is_alive(&self, task: Task) -> bool {
+        !self.task(task).dying
+    }
+    fn is_kernel_task(&self, task: Task) -> bool {
+        task == KERNEL_TASK
+    }
+    fn uncount_sent(&self, task: Task) {
+        self.task(task).messages_sent -= 1;
+    }
+    fn task_send_right(&self, task: Task) -> Port {
+        self.unlocked();
+        self.port(control_port(task)).rights += 1;
+        control_port(task)
+    }
+    fn task_deallocate(&self, _: Task) {
+        self.references.set(self.references.get() - 1);
+    }
+    fn own_name(&self, task: Task, port: Port) -> u32 {
+        let task = self.task(task);
+        let mut names = task.names.iter().filter(|_| !task.changing);
+        names.find_map(|(&name, &known)| (known == port.0).then_some(name)).unwrap_or(0)
+    }
+    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut u32)) {
+        let port = match self.task(task).names.get(&name) {
+            Some(&port) => Port(port),
+            None => return,
+        };
+        if !self.task(task).changing {
+            change(&mut self.port(port).awaited);
+        }
+    }
+}
+
+impl Ports for Fake {
+    fn ipc_port_copy_send(&self, port: Port) -> Port {
+        self.unlocked();
+        let mut known = self.port(port);
+        if known.dead {
+            return Port::DEAD;
+        }
+        known.rights += 1;
+        port
+    }
+    fn ipc_port_release_send(&self, port: Port) {
+        self.unlocked();
+        self.release(port.0);
+    }
+    fn port_is_the_kernels(&self, port: Port) -> bool {
+        self.port(port).receiver == KERNEL_TASK.0
+    }
+    fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+        let port = self.port(port);
+        !port.dead && port.receiver + 1 == space.0
+    }
+    fn port_msgcount(&self, port: Port) -> u32 {
+        self.port(port).queue.len() as u32
+    }
+    fn port_is_active(&self, port: Port) -> bool {
+        !self.port(port).dead
+    }
+    fn port_is_full(&self, port: Port) -> bool {
+        let port = self.port(port);
+        port.queue.len() >= port.limit
+    }
+}
+
+impl Messages for Fake {
+    fn msgh_bits(&self, kmsg: Kmsg) -> u32 {
+        self.half(kmsg, 0)
+    }
+    fn msgh_size(&self, kmsg: Kmsg) -> u32 {
+        self.half(kmsg, 4)
+    }
+    fn msgh_id(&self, kmsg: Kmsg) -> u32 {
+        self.half(kmsg, 28)
+    }
+    fn remote_port(&self, kmsg: Kmsg) -> Port {
+        Port(self.record_read(kmsg, 8) as usize)
+    }
+    fn remote_name(&self, kmsg: Kmsg) -> u32 {
+        self.half(kmsg, 8)
+    }
+    fn local_name(&self, kmsg: Kmsg) -> u32 {
+        self.half(kmsg, 16)
+    }
+    fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]> {
+        let tail = self.tail_at(kmsg)?;
+        Some([tail, tail + 8].map(|offset| self.record_read(kmsg, offset)))
+    }
+    fn set_tail(&self, kmsg: Kmsg, [first, last]: [u64; 2]) {
+        if let Some(tail) = self.tail_at(kmsg) {
+            self.record_write(kmsg, tail, &first.to_le_bytes());
+            self.record_write(kmsg, tail + 8, &last.to_le_bytes());
+        }
+    }
+    fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
+        let port = self.remote_port(kmsg);
+        let kobject = if self.port_is_active(port) { self.port(port).kobject } else { None };
+        let (task, thread) = match kobject? {
+            Kobject::Kernel => return None,
+            Kobject::Task(task) => (task, None),
+            Kobject::Thread(thread) => (self.thread_task(thread), Some(thread)),
+        };
+        if self.task_entry(task) == 0 || task == self.thread_task(self.current_thread()) {
+            return None;
+        }
+        self.references.set(self.references.get() + 1 + i64::from(thread.is_some()));
+        Some((task, thread))
+    }
+    fn ipc_kmsg_destroy(&self, kmsg: Kmsg) {
+        self.unlocked();
+        self.destroy(kmsg);
+    }
+    fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32 {
+        self.unlocked();
+        assert!(self.memory(kmsg).is_record && self.link(kmsg) == 0, "a record, and off every list");
+        assert!(self.msgh_size(kmsg) as usize <= self.memory(kmsg).bytes.len(), "no larger than its memory");
+        self.options.borrow_mut().push(option);
+        let port = self.remote_port(kmsg);
+        let must_wait = || option != option::SEND_ALWAYS && self.port_is_active(port) && self.port_is_full(port);
+        if must_wait() {
+            let waits = option != option::SEND_TIMEOUT || time_out != 0;
+            if waits && self.wait(port) {
+                return mr::SEND_INTERRUPTED;
+            }
+            if must_wait() {
+                assert_eq!(option, option::SEND_TIMEOUT, "nothing wakes it");
+                return mr::SEND_TIMED_OUT;
+            }
+        }
+        if !self.port_is_active(port) {
+            // Sent, as far as the sender is concerned, but not counted.
+            self.destroy(kmsg);
+            return mr::SUCCESS;
+        }
+        match self.script.borrow().record_send {
+            mr::SUCCESS => self.enqueue(kmsg, option),
+            result => result,
+        }
+    }
+}
+
+impl Records for Fake {
+    fn record_alloc(&self, size: usize, _: bool) -> Option<Kmsg> {
+        self.unlocked();
+        let bytes = || vec![0xaa; size.max(MAX_BATCH).next_multiple_of(8)];
+        (!self.script.borrow().no_memory).then(|| self.new_kmsg(bytes(), true))
+    }
+    fn record_room(&self, kmsg: Kmsg) -> Option<usize> {
+        let memory = self.memory(kmsg);
+        memory.is_record.then(|| memory.bytes.len())
+    }
+    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
+        self.unlocked();
+        let port = self.remote_port(message);
+        let last: Vec<Kmsg> = self.port(port).queue.iter().rev().take(4).copied().collect();
+        last.into_iter().find_map(look).unwrap_or(false)
+    }
+    fn note(&self, record: Kmsg) -> Note {
+        self.memory(record).note.expect("a note was left")
+    }
+    fn set_note(&self, record: Kmsg, note: Note) {
+        self.memory(record).note = Some(note);
+    }
+    fn link(&self, record: Kmsg) -> usize {
+        self.memory(record).link
+    }
+    fn set_link(&self, record: Kmsg, link: usize) {
+        self.memory(record).link = link;
+    }
+    fn record_read(&self, record: Kmsg, offset: usize) -> u64 {
+        u64::from_le_bytes(self.memory(record).bytes[offset..offset + 8].try_into().unwrap())
+    }
+    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
+        self.memory(record).bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+    fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
+        &self,
+        record: Kmsg,
+        offset: usize,
+        fill: impl FnOnce(&mut T),
+    ) {
+        let mut memory = self.memory(record);
+        let bytes = &mut memory.bytes[offset..offset + size_of::<T>()];
+        fill(T::mut_from_bytes(bytes).unwrap());
+    }
+    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize) {
+        let bytes = self.memory(source).bytes[start..start + size].to_vec();
+        self.record_write(record, offset, &bytes);
+    }
+}
+
+impl Kernel for Fake {
+    fn runs_in_parallel(&self) -> bool {
+        self.is_parallel.get()
+    }
+    fn watch(&self, watching: bool) {
+        self.watches.borrow_mut().push(watching);
+    }
+    fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64) {
+        (number(), TIME)
+    }
+    fn rest(&self) {
+        assert!(!self.watching(), "nobody is traced any more");
+    }
+    fn room<T: FromZeros>(&self) -> Option<&'static mut T> {
+        self.unlocked();
+        let has_room = !self.script.borrow().no_room;
+        self.rooms.set(self.rooms.get() + usize::from(has_room));
+        has_room.then(|| Box::leak(Box::new(T::new_zeroed())))
+    }
+    fn report_untraced(&self, total: u32) {
+        self.untraced_reports.borrow_mut().push(total);
+    }
+    fn report_dropped(&self, total: u32) {
+        self.reports.borrow_mut().push(total);
+    }
+}

@@ -1,0 +1,213 @@
+//! A traced thread's `mach_msg` from its begin to its end: `mach_msg_trap`, `thread_syscall_return`, `mach_msg_interrupt`.
+
+use trace_port::Direction;
+
+use super::handoff;
+use crate::emit::{self, Content, Draft, Wait};
+use crate::gnumach::{Kernel, Task, Thread, mr};
+use crate::observe::Event;
+use crate::open_call::OpenCall;
+use crate::replies;
+use crate::state::State;
+
+/// The call of the current thread.
+#[inline(always)]
+pub fn current(kernel: &impl Kernel) -> (Thread, OpenCall) {
+    let thread = kernel.current_thread();
+    (thread, OpenCall::from_word(kernel.thread_call(thread)))
+}
+
+/// Notes what has become of the current thread's call.
+#[inline(always)]
+pub fn set(kernel: &impl Kernel, thread: Thread, call: OpenCall) {
+    kernel.set_thread_call(thread, call.word());
+}
+
+/// A trace begins: of the task's threads those that sleep in a receive are in a call that will be seen to end; all others will be
+/// in one with their next.
+pub fn join(kernel: &impl Kernel, task: Task) {
+    kernel.look_at_threads(task, |thread, receives| {
+        let call = OpenCall::from_word(kernel.thread_call(thread));
+        // One with a draft has been in a call of an earlier trace all the time.
+        if call.draft().is_none() {
+            let joined = if receives { OpenCall::OPEN } else { OpenCall::NONE };
+            // What others left for it, traced or not, it still has to queue.
+            set(kernel, thread, if call.has_to_flush() { joined.flushing() } else { joined });
+            kernel.set_thread_message(thread, 0);
+            kernel.set_thread_awaited(thread, 0);
+        }
+    });
+}
+
+/// The current thread begins a call though its last one has not been seen to end. No path of the kernel's is known that leads here;
+/// of a call whose end nobody saw the outcome cannot be told, so that its records are lost ones.
+#[cold]
+#[inline(never)]
+pub fn begin_again(kernel: &impl Kernel, state: &State) {
+    let (thread, call) = current(kernel);
+    if call.has_to_flush() {
+        handoff::flush(kernel, state);
+    }
+    if let Some(draft) = call.draft() {
+        emit::lose(kernel, state, draft);
+        state.draft_closed(kernel);
+    }
+    kernel.set_thread_message(thread, 0);
+}
+
+/// The current thread's message is sent: the record goes to the tracer while the call goes on to receive.
+#[inline(never)]
+pub fn sent(kernel: &impl Kernel, state: &State) {
+    let (thread, call) = current(kernel);
+    kernel.set_thread_message(thread, 0);
+    if let Some(draft) = call.draft()
+        && !call.has_received()
+    {
+        emit::settle(kernel, draft, mr::SUCCESS);
+        set(kernel, thread, call.with_draft(None));
+        post(kernel, state, draft, Wait::InCall);
+    }
+}
+
+/// Queues the draft of an open call, which the call must have given up.
+#[inline(always)]
+pub fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    emit::queue(kernel, state, draft, wait);
+    state.draft_closed(kernel);
+}
+
+/// The current thread's call is over and returns `result`. Its records are queued, and the thread waits for its tracer here.
+pub fn finish(kernel: &impl Kernel, state: &State, result: u32) {
+    end(kernel, state, result, Wait::AtExit);
+}
+
+/// The same where the call will be over without a site that sees it.
+pub fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
+    end(kernel, state, result, Wait::InCall);
+}
+
+#[inline(never)]
+fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
+    let (thread, call) = current(kernel);
+    if call.has_to_flush() {
+        handoff::flush(kernel, state);
+    }
+    set(kernel, thread, OpenCall::NONE);
+    if !call.is_open() {
+        return;
+    }
+    let last = if result == mr::SUCCESS || mr::is_of_receive(result) {
+        received(kernel, state, thread, call, result)
+    } else {
+        failed_to_send(kernel, state, thread, call, result)
+    };
+    kernel.set_thread_message(thread, 0);
+    if let Some(draft) = last {
+        emit::queue_at_exit(kernel, state, draft, wait);
+        state.draft_closed(kernel);
+    }
+}
+
+/// What is left to queue where everything was sent.
+fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
+    if kernel.thread_awaited(thread) != 0 {
+        replies::put_off(kernel, thread);
+    }
+    if !call.has_received() && result != mr::SUCCESS {
+        return without_message(kernel, state, thread, call, result);
+    }
+    let draft = call.draft()?;
+    emit::settle(kernel, draft, result);
+    Some(draft)
+}
+
+/// A receive that failed before there was a message.
+#[cold]
+#[inline(never)]
+fn without_message(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
+    let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
+    let draft = extend_apart(kernel, state, call, &event)?;
+    emit::settle(kernel, draft, result);
+    Some(draft)
+}
+
+/// A message that is not sent, or is only to be sent later.
+#[cold]
+#[inline(never)]
+fn failed_to_send(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
+    let draft = match call.draft() {
+        // Its record was lost.
+        None if kernel.thread_message(thread) != 0 => return None,
+        None => never_copied_in(kernel, state, thread)?,
+        Some(draft) => draft,
+    };
+    if result != mr::SEND_WILL_NOTIFY {
+        let (correlation, bits, local_name) = emit::shown(kernel, draft);
+        replies::cancel(kernel, thread, correlation, bits, local_name);
+    } else if kernel.thread_awaited(thread) != 0 {
+        replies::put_off(kernel, thread);
+    }
+    emit::settle(kernel, draft, result);
+    Some(draft)
+}
+
+#[inline(never)]
+fn never_copied_in(kernel: &impl Kernel, state: &State, thread: Thread) -> Option<Draft> {
+    let message_size = kernel.arguments(thread).send_size;
+    let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Send) };
+    open(kernel, state, &event, Content::NOTHING)
+}
+
+/// A new draft of the current thread's call.
+#[inline(always)]
+pub fn open(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
+    // Counted first: making a record may sleep, and the trace end meanwhile.
+    state.draft_opened();
+    let draft = emit::draft(kernel, state, event, content);
+    if draft.is_none() {
+        state.draft_closed(kernel);
+    }
+    draft
+}
+
+/// A record of the receive half: in the message of the request's, which is settled, if there is one with room, else in its own.
+#[inline(always)]
+pub fn extend(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event, content: Content) -> Option<Draft> {
+    let Some(request) = call.draft() else { return open(kernel, state, event, content) };
+    emit::settle(kernel, request, mr::SUCCESS);
+    if emit::has_room(kernel, request, content) {
+        emit::add(kernel, request, event, content);
+        return Some(request);
+    }
+    post(kernel, state, request, Wait::InCall);
+    open(kernel, state, event, content)
+}
+
+/// The same where it need not be quick.
+#[cold]
+#[inline(never)]
+pub fn extend_apart(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event) -> Option<Draft> {
+    extend(kernel, state, call, event, Content::NOTHING)
+}
+
+/// `mach_msg_interrupt` has ended the receive of a sleeping thread, none of whose code will run. In whoever stops the thread, who must
+/// not wait for its tracer.
+#[inline(never)]
+pub fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
+    let call = OpenCall::from_word(kernel.thread_call(thread));
+    set(kernel, thread, OpenCall::NONE);
+    if !call.is_open() {
+        return;
+    }
+    if kernel.thread_awaited(thread) != 0 {
+        replies::put_off(kernel, thread);
+    }
+    let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
+    if let Some(draft) = emit::draft_of(kernel, state, kernel.thread_task(thread), &event, Content::NOTHING) {
+        emit::settle(kernel, draft, mr::RCV_INTERRUPTED);
+        emit::queue(kernel, state, draft, Wait::Never);
+    }
+}
+
+#[cfg(test)]
+mod tests;

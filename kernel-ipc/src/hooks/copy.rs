@@ -1,0 +1,90 @@
+//! Where messages cross the border of the kernel: `copyinmsg`, `copyout`, and `ipc_kmsg_copyout_body` where it fails.
+
+use trace_port::Direction;
+
+use super::call;
+use crate::emit::Content;
+use crate::gnumach::{Kernel, Kmsg, Thread, mr};
+use crate::observe::Event;
+use crate::open_call::OpenCall;
+use crate::state::State;
+use crate::{replies, stamp};
+
+/// What `copyinmsg` and `copyout` answer where all went well.
+const COPIED: i32 = 0;
+
+/// After a successful `copyinmsg`: the kmsg holds the message exactly as the task sends it. Returns what the kernel is to be told.
+#[inline(never)]
+pub fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
+    let (thread, call) = call::current(kernel);
+    // The trace may have ended within the call, and another have begun, which sees the next one.
+    if call.is_open() && kernel.task_entry(kernel.thread_task(thread)) != 0 {
+        send(kernel, state, (thread, call), kmsg);
+    }
+    COPIED
+}
+
+#[inline(always)]
+fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) {
+    let correlation = replies::sent(kernel, state, thread, kmsg);
+    stamp::put(kernel, state, kmsg, correlation);
+    kernel.set_thread_message(thread, kmsg.0 as u32);
+    let message_size = kernel.msgh_size(kmsg);
+    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
+    let draft = call::open(kernel, state, &event, Content::seen(kmsg, message_size));
+    call::set(kernel, thread, call.with_draft(draft));
+}
+
+/// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is
+/// copied out again, and one that could not be sent goes back to its sender the same way. `exception_raise` makes its message for a
+/// receiver it hands over to in a buffer that may hold a stamp of an earlier one: see [`stamp`]. Returns `answer`, what `copyout` has
+/// answered.
+#[inline(never)]
+pub fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
+    let (thread, call) = call::current(kernel);
+    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.0 as u32 {
+        receive(kernel, state, (thread, call), kmsg, size);
+    }
+    answer
+}
+
+#[inline(always)]
+fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg, size: u32) {
+    kernel.set_thread_message(thread, 0);
+    // A record that a tracer receives is no event: of two tasks that trace each other, each record would make another.
+    if is_record(kernel, kmsg) {
+        return call::set(kernel, thread, call.received());
+    }
+    let correlation = replies::received(kernel, state, thread, kmsg);
+    let message_size = kernel.msgh_size(kmsg);
+    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
+    let draft = call::extend(kernel, state, call, &event, Content::seen(kmsg, size));
+    call::set(kernel, thread, call.received().with_draft(draft));
+}
+
+fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
+    trace_port::is_record(kernel.msgh_id(kmsg)) && kernel.record_room(kmsg).is_some()
+}
+
+/// After `copyout` of a size alone: the message is larger than the buffer and stays queued.
+#[inline(never)]
+pub fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
+    let (thread, call) = call::current(kernel);
+    if call.is_open() {
+        let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
+        let draft = call::extend_apart(kernel, state, call, &event);
+        call::set(kernel, thread, call.received().with_draft(draft));
+    }
+}
+
+/// `ipc_kmsg_copyout_body` has failed in `mach_msg_trap`, which gives the thread what there is and returns past the exits: the
+/// call ends here.
+#[cold]
+#[inline(never)]
+pub fn body_failed(kernel: &impl Kernel, state: &State, kmsg: Kmsg, result: u32) {
+    copied_out(kernel, state, kmsg, kernel.msgh_size(kmsg), COPIED);
+    call::finish_in_call(kernel, state, result | mr::RCV_BODY_ERROR);
+}
+
+#[cfg(test)]
+mod tests;

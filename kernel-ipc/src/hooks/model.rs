@@ -1,0 +1,495 @@
+//! The kernel's own `mach_msg`, for tests: each way through it, with the hooks called where the instrumenter puts them.
+//!
+//! What the kernel decides, scripted by [`Steps`], is as in ipc/mach_msg.c. The sites, with the looks of their stubs, are in `sites`; what
+//! a tracer sees is in `seen`.
+
+mod seen;
+mod sites;
+
+pub use seen::Seen;
+
+use std::boxed::Box;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use crate::gnumach::fake::{CHILD, Fake, KERNEL_TASK, Kobject, Memory, TASK, TRACE, TRACERS_THREAD};
+use crate::gnumach::{Arguments, Kmsg, Messages, Port, Ports, Task, Thread, Threads, mr, option};
+use crate::hooks::special_port;
+use crate::state::State;
+
+/// `MACH_SEND_MSG | MACH_RCV_MSG`, the only option of `mach_msg_trap`'s fast path.
+pub const RPC: u32 = option::SEND_MSG | option::RCV_MSG;
+/// `MACH_RCV_LARGE`.
+pub const RCV_LARGE: u32 = 0x800;
+/// `MACH_SEND_NOTIFY`.
+pub const SEND_NOTIFY: u32 = 0x20;
+/// `MACH_SEND_INVALID_DATA`.
+pub const SEND_INVALID_DATA: u32 = 0x1000_0002;
+/// `MACH_SEND_INVALID_DEST`.
+pub const SEND_INVALID_DEST: u32 = 0x1000_0003;
+/// `MACH_SEND_INVALID_NOTIFY`.
+pub const SEND_INVALID_NOTIFY: u32 = 0x1000_000b;
+/// `MACH_RCV_TOO_LARGE`.
+pub const RCV_TOO_LARGE: u32 = 0x1000_4004;
+/// `MACH_RCV_INVALID_DATA`.
+pub const RCV_INVALID_DATA: u32 = 0x1000_4008;
+
+/// A port that [`CHILD`] receives requests from.
+pub const SERVICE: Port = Port(0xffff_ffff_8123_0000);
+/// A port that [`TASK`] receives replies from.
+pub const REPLY: Port = Port(0xffff_ffff_8123_0088);
+/// A port of the kernel's.
+pub const HOST: Port = Port(0xffff_ffff_8123_0110);
+/// [`TASK`]'s name for [`SERVICE`].
+pub const TO_SERVICE: u32 = 0x11;
+/// [`TASK`]'s name for [`REPLY`].
+pub const REPLY_NAME: u32 = 0x12;
+/// [`TASK`]'s name for [`HOST`].
+pub const TO_HOST: u32 = 0x13;
+/// [`CHILD`]'s name for [`SERVICE`].
+pub const SERVICE_NAME: u32 = 0x21;
+
+/// `MACH_MSGH_BITS (COPY_SEND, MAKE_SEND_ONCE)`: a request.
+pub const REQUEST: u32 = 19 | 21 << 8;
+/// `MACH_MSGH_BITS (MOVE_SEND_ONCE, 0)`: a reply.
+pub const ANSWER: u32 = 18;
+/// `MACH_MSGH_BITS (COPY_SEND, 0)`: a message without a reply.
+pub const SIMPLE: u32 = 19;
+
+/// How many bytes the buffer that the kernel keeps for the next message has.
+const CACHED: usize = 232;
+
+/// A message of so many bytes as its sender gives it.
+pub fn message(bits: u32, remote: u32, local: u32, id: u32, size: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..size).map(|index| index as u8).collect();
+    for (offset, value) in [(0, bits), (4, 0), (8, remote), (12, 0), (16, local), (20, 0), (24, 77), (28, id)] {
+        bytes[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+/// The arguments of a `mach_msg`, with the message that is at its address.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// What is sent.
+    pub message: Vec<u8>,
+    /// But for the size of what is sent.
+    pub arguments: Arguments,
+    /// The receiver's room.
+    pub rcv_size: u32,
+    /// The notify port.
+    pub notify: u32,
+}
+
+impl Call {
+    /// Sends a message.
+    pub fn send(message: Vec<u8>) -> Self {
+        let arguments =
+            Arguments { option: option::SEND_MSG, send_size: message.len() as u32, rcv_name: 0, time_out: 30 };
+        Self { message, arguments, ..Self::default() }
+    }
+
+    /// Receives a message.
+    pub fn receive(rcv_name: u32, rcv_size: u32) -> Self {
+        let arguments = Arguments { option: option::RCV_MSG, send_size: 0, rcv_name, time_out: 30 };
+        Self { arguments, rcv_size, ..Self::default() }
+    }
+
+    /// Both.
+    pub fn rpc(message: Vec<u8>, rcv_name: u32) -> Self {
+        let arguments = Arguments { option: RPC, rcv_name, ..Self::send(Vec::new()).arguments };
+        let arguments = Arguments { send_size: message.len() as u32, ..arguments };
+        Self { message, arguments, rcv_size: 4096, ..Self::default() }
+    }
+
+    /// A request of 40 bytes to [`SERVICE`] and its reply.
+    pub fn of_service() -> Self {
+        Self::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, 40), REPLY_NAME)
+    }
+
+    /// A request of 40 bytes to [`HOST`] and its reply.
+    pub fn of_host() -> Self {
+        Self::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)
+    }
+
+    /// A message of 40 bytes to [`SERVICE`] that is only sent.
+    pub fn simple() -> Self {
+        Self::send(message(SIMPLE, TO_SERVICE, 0, 7000, 40))
+    }
+
+    /// The same with more options.
+    pub fn with(mut self, option: u32) -> Self {
+        self.arguments.option |= option;
+        self
+    }
+
+    /// The same with a notify port.
+    pub fn notifying(self, notify: u32) -> Self {
+        Self { notify, ..self }
+    }
+
+    fn is_rpc(&self) -> bool {
+        self.arguments.option == RPC
+    }
+}
+
+/// What the kernel's steps answer; zeros where all goes well.
+#[derive(Clone, Debug, Default)]
+pub struct Steps {
+    /// How many of the next `copyinmsg` fail.
+    pub bad_copyins: u32,
+    /// `ipc_kmsg_copyin`.
+    pub copyin: u32,
+    /// `ipc_mqueue_send`.
+    pub send: u32,
+    /// `ipc_mqueue_copyin`.
+    pub mqueue_copyin: u32,
+    /// `ipc_mqueue_receive`.
+    pub receive: u32,
+    /// `ipc_kmsg_copyout`.
+    pub copyout: u32,
+    /// `ipc_kmsg_copyout_body` in `mach_msg_trap`.
+    pub fast_body: u32,
+    /// How many of the next `copyout` of a message fail.
+    pub bad_copyouts: u32,
+    /// Whether the buffer for the next message is there already when one is to be kept.
+    pub cache_is_full: bool,
+    /// Whether `thread_handoff` cannot hand over.
+    pub no_handoff: bool,
+    /// `msgh_id` and size of the kernel's reply.
+    pub reply: Option<(u32, usize)>,
+    /// Whether something else goes on at the reply port, so that the kernel's reply is queued.
+    pub reply_is_queued: bool,
+    /// `exception_parse_reply`.
+    pub parsed: u32,
+}
+
+/// Where something else may happen in the middle of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// `copyinmsg` waits for a pager.
+    CopyIn,
+    /// `ipc_mqueue_send` waits for room.
+    Send,
+    /// The kernel serves a request.
+    Serve,
+    /// `copyout` waits for a pager.
+    CopyOut,
+}
+
+/// A thread that waits for a message.
+#[derive(Clone, Debug)]
+struct Sleeper {
+    thread: Thread,
+    port: Port,
+    call: Call,
+    /// Whether it waits for the reply to its exception.
+    in_exception: bool,
+}
+
+type Action = Box<dyn FnOnce(&Model)>;
+
+/// A kernel with its payload.
+#[derive(Default)]
+pub struct Model {
+    /// What the hooks call.
+    pub fake: Fake,
+    /// What they know.
+    pub state: State,
+    /// What happens.
+    pub steps: RefCell<Steps>,
+    /// What threads got from their last call that is over.
+    pub results: RefCell<BTreeMap<usize, u32>>,
+    /// What was last copied out to threads.
+    pub received: RefCell<BTreeMap<usize, Vec<u8>>>,
+    sleepers: RefCell<Vec<Sleeper>>,
+    cached: RefCell<Option<(Kmsg, Memory)>>,
+    moments: RefCell<BTreeMap<Moment, Action>>,
+}
+
+impl Model {
+    /// [`TASK`] is the client, [`CHILD`] the server; nobody is traced.
+    pub fn new() -> Self {
+        let model = Self { fake: Fake::new(), ..Self::default() };
+        model.state.keep_secret(0x1234_5678_9abc_def1);
+        for (port, receiver) in [(SERVICE, CHILD), (REPLY, TASK), (HOST, KERNEL_TASK)] {
+            model.fake.add_port(port, receiver);
+        }
+        model.fake.port(HOST).kobject = Some(Kobject::Kernel);
+        let names = [(TASK, TO_SERVICE, SERVICE), (TASK, REPLY_NAME, REPLY), (TASK, TO_HOST, HOST)];
+        for (task, name, port) in names.into_iter().chain([(CHILD, SERVICE_NAME, SERVICE)]) {
+            model.fake.task(task).names.insert(name, port.0);
+        }
+        model.steps.borrow_mut().reply = Some((2121, 48));
+        model
+    }
+
+    /// The same with these tasks traced.
+    pub fn traced(tasks: &[Task]) -> Self {
+        let model = Self::new();
+        tasks.iter().for_each(|&task| model.trace(task));
+        model
+    }
+
+    /// Begins or replaces the trace of a task.
+    pub fn trace(&self, task: Task) {
+        self.trace_to(task, self.fake.ipc_port_copy_send(TRACE));
+    }
+
+    /// Ends it.
+    pub fn untrace(&self, task: Task) {
+        self.trace_to(task, Port::NULL);
+    }
+
+    /// Gives a task this trace port, as the tracer.
+    pub fn trace_to(&self, task: Task, port: Port) {
+        let current = self.fake.current_thread();
+        self.fake.run(TRACERS_THREAD);
+        assert_eq!(special_port::set(&self.fake, &self.state, task, port), mr::SUCCESS);
+        self.fake.run(current);
+    }
+
+    /// Changes what happens.
+    pub fn script(&self, change: impl FnOnce(&mut Steps)) {
+        change(&mut self.steps.borrow_mut());
+    }
+
+    /// Lets something happen in the middle of the next call.
+    pub fn at(&self, moment: Moment, action: impl FnOnce(&Model) + 'static) {
+        self.moments.borrow_mut().insert(moment, Box::new(action));
+    }
+
+    fn moment(&self, moment: Moment) {
+        let action = self.moments.borrow_mut().remove(&moment);
+        if let Some(action) = action {
+            let current = self.fake.current_thread();
+            action(self);
+            self.fake.run(current);
+        }
+    }
+
+    /// A thread's call: its result, or `None` while it sleeps in its receive.
+    pub fn call(&self, thread: Thread, call: &Call) -> Option<u32> {
+        self.fake.run(thread);
+        self.results.borrow_mut().remove(&thread.0);
+        self.fake.thread(thread).arguments = call.arguments;
+        let result = self.enter(call);
+        if let Some(result) = result {
+            self.results.borrow_mut().insert(thread.0, result);
+        }
+        self.results.borrow().get(&thread.0).copied()
+    }
+
+    /// `mach_msg_trap`: the result where it returns; nothing where its thread sleeps, or has left by an exit.
+    fn trap(&self, call: &Call) -> Option<u32> {
+        let sends = call.arguments.option & option::SEND_MSG != 0;
+        match (call.is_rpc(), sends) {
+            (true, _) => self.rpc(call),
+            (false, false) => self.receive_half(call),
+            (false, true) => match self.send_half(call) {
+                mr::SUCCESS if call.arguments.option & option::RCV_MSG != 0 => self.receive_half(call),
+                result => Some(result),
+            },
+        }
+    }
+
+    fn rpc(&self, call: &Call) -> Option<u32> {
+        let kmsg = match self.fast_get(call).map_or_else(|| self.get(call), Ok) {
+            Ok(kmsg) => kmsg,
+            Err(result) => return self.exit(result),
+        };
+        if let Err(result) = self.copyin(kmsg) {
+            self.free(kmsg);
+            return self.exit(result);
+        }
+        let port = self.fake.remote_port(kmsg);
+        if self.is_kernels(port) {
+            if let Some(reply) = self.kobject_server(kmsg) {
+                let expected = self.port(call.arguments.rcv_name) == Some(self.fake.remote_port(reply));
+                if expected && !self.steps.borrow().reply_is_queued {
+                    return self.copy_out(call, reply);
+                }
+                self.enqueue(reply);
+            }
+            return self.receive_half(call);
+        }
+        let index = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == port);
+        if let Some(index) = index
+            && self.steps.borrow().send == mr::SUCCESS
+            && let Some(receiver) = self.hand_over(call, index)
+        {
+            return self.hand_over_message(&receiver, kmsg);
+        }
+        match self.mqueue_send(kmsg) {
+            mr::SUCCESS => self.receive_half(call),
+            result => {
+                self.give_back(kmsg);
+                self.exit(result)
+            }
+        }
+    }
+
+    /// The sender sleeps; its receiver, no longer a sleeper, is current and answers for the message.
+    fn hand_over(&self, call: &Call, index: usize) -> Option<Sleeper> {
+        let sender = self.fake.current_thread();
+        self.fake.locked.set(true);
+        let switched = self.thread_handoff(|| {
+            let possible = !self.steps.borrow().no_handoff;
+            if possible {
+                self.sleep(call, sender);
+                let mut sleepers = self.sleepers.borrow_mut();
+                self.fake.thread(sleepers[index].thread).receives = false;
+                self.fake.run(sleepers[index].thread);
+                sleepers.swap(index, 0);
+            }
+            possible
+        });
+        self.fake.locked.set(false);
+        switched.then(|| self.sleepers.borrow_mut().remove(0))
+    }
+
+    fn hand_over_message(&self, receiver: &Sleeper, kmsg: Kmsg) -> Option<u32> {
+        match receiver.in_exception {
+            true => self.exception_reply(kmsg),
+            false => {
+                let result = self.copy_out(&receiver.call, kmsg);
+                result.and_then(|result| self.exit(result));
+            }
+        }
+        None
+    }
+
+    /// `mach_msg_send`.
+    fn send_half(&self, call: &Call) -> u32 {
+        let kmsg = match self.get(call) {
+            Ok(kmsg) => kmsg,
+            Err(result) => return result,
+        };
+        if let Err(result) = self.copyin(kmsg) {
+            self.free(kmsg);
+            return result;
+        }
+        let notifies = call.arguments.option & SEND_NOTIFY != 0;
+        let result = match self.mqueue_send(kmsg) {
+            mr::SEND_TIMED_OUT if notifies && call.notify != 0 => {
+                self.enqueue(kmsg);
+                return mr::SEND_WILL_NOTIFY;
+            }
+            mr::SEND_TIMED_OUT if notifies => SEND_INVALID_NOTIFY,
+            result => result,
+        };
+        if result != mr::SUCCESS {
+            self.give_back(kmsg);
+        }
+        result
+    }
+
+    /// `ipc_mqueue_copyin` and what follows: the receive of every call, and the one of a `mach_msg_trap` that cannot be fast.
+    fn receive_half(&self, call: &Call) -> Option<u32> {
+        self.mqueue_copyin();
+        let Steps { mqueue_copyin, receive, .. } = *self.steps.borrow();
+        if let Some(result) = [mqueue_copyin, receive].into_iter().find(|&result| result != mr::SUCCESS) {
+            return self.leave(call, result);
+        }
+        let port = self.port(call.arguments.rcv_name).expect("a port to receive from");
+        if self.fake.port(port).queue.is_empty() {
+            self.sleep(call, self.fake.current_thread());
+            return None;
+        }
+        self.receive_from(call, port)
+    }
+
+    fn receive_from(&self, call: &Call, port: Port) -> Option<u32> {
+        let kmsg = self.fake.port(port).queue[0];
+        let size = self.fake.msgh_size(kmsg);
+        if call.arguments.option & RCV_LARGE != 0 && size > call.rcv_size {
+            self.copyout_size(size);
+            return self.leave(call, RCV_TOO_LARGE);
+        }
+        self.fake.port(port).queue.pop_front();
+        self.copy_out(call, kmsg)
+    }
+
+    /// `mach_msg_trap` from `fast_copyout` on, which the others are like.
+    fn copy_out(&self, call: &Call, kmsg: Kmsg) -> Option<u32> {
+        let size = self.fake.msgh_size(kmsg);
+        if call.rcv_size < size {
+            self.copyout_names(kmsg);
+            self.put(kmsg, 32);
+            return self.leave(call, RCV_TOO_LARGE);
+        }
+        self.copyout_names(kmsg);
+        let Steps { fast_body, copyout, .. } = *self.steps.borrow();
+        if call.is_rpc() && fast_body != mr::SUCCESS {
+            self.copyout_body(kmsg, fast_body);
+            self.put(kmsg, size);
+            return Some(fast_body | mr::RCV_BODY_ERROR);
+        }
+        if copyout != mr::SUCCESS {
+            self.put(kmsg, if copyout & !0x3e00 == mr::RCV_BODY_ERROR { size } else { 32 });
+            return self.leave(call, copyout);
+        }
+        if call.is_rpc() && self.fake.memory(kmsg).bytes.len() == CACHED {
+            // fast_put, and slow_put after it.
+            if self.copyout(kmsg, size) && !self.steps.borrow().cache_is_full {
+                self.free(kmsg);
+                return self.leave(call, mr::SUCCESS);
+            }
+        }
+        let result = self.put(kmsg, size);
+        self.leave(call, result)
+    }
+
+    /// The result of a call that returns, or the exit of one that does not.
+    fn leave(&self, call: &Call, result: u32) -> Option<u32> {
+        if call.is_rpc() { self.exit(result) } else { Some(result) }
+    }
+
+    /// A thread that slept receives what is queued for it, in `mach_msg_continue` or `mach_msg_receive_continue`.
+    pub fn resume(&self, thread: Thread) -> u32 {
+        let sleeper = self.wake(thread);
+        if sleeper.in_exception {
+            let kmsg = self.fake.port(sleeper.port).queue.pop_front().expect("a reply");
+            self.exception_reply(kmsg);
+        } else if let Some(result) = self.receive_from(&sleeper.call, sleeper.port) {
+            self.exit(result);
+        }
+        self.results.borrow()[&thread.0]
+    }
+
+    /// A thread that slept receives nothing.
+    pub fn give_up(&self, thread: Thread, result: u32) {
+        self.wake(thread);
+        self.exit(result);
+    }
+
+    fn wake(&self, thread: Thread) -> Sleeper {
+        let sleeper = self.end_sleep(thread);
+        self.fake.run(thread);
+        sleeper
+    }
+
+    fn end_sleep(&self, thread: Thread) -> Sleeper {
+        let mut sleepers = self.sleepers.borrow_mut();
+        let index = sleepers.iter().position(|sleeper| sleeper.thread == thread).expect("a sleeper");
+        self.fake.thread(thread).receives = false;
+        sleepers.remove(index)
+    }
+
+    fn sleep(&self, call: &Call, thread: Thread) {
+        let port = self.port(call.arguments.rcv_name).expect("a port to receive from");
+        self.fake.thread(thread).receives = true;
+        self.sleepers.borrow_mut().push(Sleeper { thread, port, call: call.clone(), in_exception: false });
+    }
+
+    /// The current thread's port by this name.
+    fn port(&self, name: u32) -> Option<Port> {
+        let task = self.fake.thread_task(self.fake.current_thread());
+        self.fake.task(task).names.get(&name).map(|&port| Port(port))
+    }
+
+    fn is_kernels(&self, port: Port) -> bool {
+        self.fake.port(port).kobject.is_some()
+    }
+}

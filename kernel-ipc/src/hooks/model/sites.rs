@@ -1,0 +1,361 @@
+//! The sites: the stubs of `entry`, and behind them what each kernel function does.
+
+use std::vec;
+use std::vec::Vec;
+
+use super::{CACHED, Call, Model, Moment, RCV_INVALID_DATA, SEND_INVALID_DATA, SEND_INVALID_DEST, Sleeper};
+use crate::emit;
+use crate::gnumach::fake::TRACE;
+use crate::gnumach::{Kmsg, Messages, Port, Records, Task, Tasks, Thread, Threads, mr, option};
+use crate::hooks::exception::{self, Raised};
+use crate::hooks::{call, copy, handoff, kobject};
+use crate::open_call::OpenCall;
+
+/// What a type of `mach_msg` becomes in transit.
+fn in_transit(disposition: u32) -> u32 {
+    match disposition {
+        16 => 16,
+        17 | 19 | 20 => 17,
+        18 | 21 => 18,
+        other => other,
+    }
+}
+
+impl Model {
+    /// What the stubs look at.
+    fn is_observed(&self) -> bool {
+        self.fake.watching() && self.fake.thread_call(self.fake.current_thread()) != 0
+    }
+
+    /// The stub of `mach_msg_trap`, and the trap.
+    pub(super) fn enter(&self, call: &Call) -> Option<u32> {
+        let (fake, thread) = (&self.fake, self.fake.current_thread());
+        if !fake.watching() || fake.task_entry(fake.thread_task(thread)) == 0 {
+            return self.trap(call);
+        }
+        if fake.thread_call(thread) != 0 {
+            call::begin_again(fake, &self.state);
+        }
+        fake.set_thread_call(thread, 1);
+        fake.set_thread_awaited(thread, 0);
+        let arguments = call.arguments;
+        if arguments.send_size >= 1 << 31 && arguments.option & option::SEND_MSG != 0 {
+            let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
+            let result = if odd { mr::SEND_MSG_TOO_SMALL } else { mr::SEND_NO_BUFFER };
+            call::finish(fake, &self.state, result);
+            return Some(result);
+        }
+        if call.is_rpc() {
+            return self.trap(call);
+        }
+        if arguments.option & option::WITH_NOTIFY != 0 {
+            fake.thread(thread).notify = call.notify;
+        }
+        let result = self.trap(call);
+        if let Some(result) = result {
+            call::finish(fake, &self.state, result);
+        }
+        result
+    }
+
+    /// `thread_syscall_return`.
+    pub(super) fn exit(&self, result: u32) -> Option<u32> {
+        if self.is_observed() {
+            call::finish(&self.fake, &self.state, result);
+        }
+        self.results.borrow_mut().insert(self.fake.current_thread().0, result);
+        None
+    }
+
+    /// `ipc_mqueue_copyin`.
+    pub(super) fn mqueue_copyin(&self) {
+        if self.fake.watching() && self.fake.thread_message(self.fake.current_thread()) != 0 {
+            call::sent(&self.fake, &self.state);
+        }
+    }
+
+    /// `thread_handoff`.
+    pub(super) fn thread_handoff(&self, switch: impl FnOnce() -> bool) -> bool {
+        if self.is_observed() { handoff::hand_off(&self.fake, &self.state, switch) } else { switch() }
+    }
+
+    /// `mach_msg_interrupt` of a thread that sleeps in its receive.
+    pub fn interrupt(&self, thread: Thread) {
+        self.end_sleep(thread);
+        self.results.borrow_mut().insert(thread.0, mr::RCV_INTERRUPTED);
+        if self.fake.watching() {
+            call::interrupted(&self.fake, &self.state, thread);
+        }
+    }
+
+    /// The fast path's `ipc_kmsg_get`: the buffer that is kept, if the message fits and can be read.
+    pub(super) fn fast_get(&self, call: &Call) -> Option<Kmsg> {
+        if 2 * call.message.len() > CACHED {
+            return None;
+        }
+        let kmsg = self.take_cached()?;
+        if !self.copyinmsg(kmsg, &call.message) {
+            self.free(kmsg);
+            return None;
+        }
+        Some(kmsg)
+    }
+
+    /// `ipc_kmsg_get`.
+    pub(super) fn get(&self, call: &Call) -> Result<Kmsg, u32> {
+        let room = 2 * call.message.len();
+        let cached = if room <= CACHED { self.take_cached() } else { None };
+        let kmsg = cached.unwrap_or_else(|| self.fake.new_kmsg(vec![0xbb; room.max(CACHED)], false));
+        if self.copyinmsg(kmsg, &call.message) {
+            return Ok(kmsg);
+        }
+        self.free(kmsg);
+        Err(SEND_INVALID_DATA)
+    }
+
+    /// `copyinmsg`.
+    fn copyinmsg(&self, kmsg: Kmsg, message: &[u8]) -> bool {
+        if self.fake.watching() {
+            let end = self.fake.memory(kmsg).bytes.len();
+            self.fake.record_write(kmsg, end - 8, &[0; 8]);
+        }
+        let is_observed = self.is_observed();
+        self.moment(Moment::CopyIn);
+        if self.steps.borrow().bad_copyins != 0 {
+            self.script(|steps| steps.bad_copyins -= 1);
+            return false;
+        }
+        self.fake.record_write(kmsg, 0, message);
+        self.fake.record_write(kmsg, 4, &(message.len() as u32).to_le_bytes());
+        if is_observed {
+            emit::prepare(&self.fake, &self.state);
+            copy::copied_in(&self.fake, &self.state, kmsg);
+        }
+        true
+    }
+
+    /// `copyout` of a message.
+    pub(super) fn copyout(&self, kmsg: Kmsg, size: u32) -> bool {
+        let is_observed = self.is_observed();
+        self.moment(Moment::CopyOut);
+        let failed = self.steps.borrow().bad_copyouts != 0;
+        if failed {
+            self.script(|steps| steps.bad_copyouts -= 1);
+        } else {
+            let bytes = self.fake.memory(kmsg).bytes[..size as usize].to_vec();
+            self.received.borrow_mut().insert(self.fake.current_thread().0, bytes);
+        }
+        if is_observed {
+            if call::current(&self.fake).1.draft().is_none() {
+                emit::prepare(&self.fake, &self.state);
+            }
+            copy::copied_out(&self.fake, &self.state, kmsg, size, failed.into());
+        }
+        !failed
+    }
+
+    /// `copyout` of the size of a message that stays queued.
+    pub(super) fn copyout_size(&self, size: u32) {
+        if self.is_observed() {
+            copy::size_copied_out(&self.fake, &self.state, size);
+        }
+    }
+
+    /// `ipc_kmsg_copyout_body`, which fails.
+    pub(super) fn copyout_body(&self, kmsg: Kmsg, result: u32) {
+        if self.is_observed() {
+            copy::body_failed(&self.fake, &self.state, kmsg, result);
+        }
+    }
+
+    /// `ipc_kmsg_put`.
+    pub(super) fn put(&self, kmsg: Kmsg, size: u32) -> u32 {
+        let copied = self.copyout(kmsg, size);
+        self.free(kmsg);
+        if copied { mr::SUCCESS } else { RCV_INVALID_DATA }
+    }
+
+    /// `ipc_kmsg_copyout_pseudo` and `ipc_kmsg_put`: a message that could not be sent goes back.
+    pub(super) fn give_back(&self, kmsg: Kmsg) {
+        let bits = self.fake.msgh_bits(kmsg);
+        let names = [8, 16].map(|offset| self.name_of(self.fake.record_read(kmsg, offset), bits & 0xff == 18));
+        self.write_header(kmsg, bits, names.map(u64::from));
+        self.put(kmsg, self.fake.msgh_size(kmsg));
+    }
+
+    /// `ipc_mqueue_send`: the kmsg is consumed if it returns `MACH_MSG_SUCCESS`.
+    pub(super) fn mqueue_send(&self, kmsg: Kmsg) -> u32 {
+        self.moment(Moment::Send);
+        let result = self.steps.borrow().send;
+        if result != mr::SUCCESS {
+            return result;
+        }
+        if !self.is_kernels(self.fake.remote_port(kmsg)) {
+            self.enqueue(kmsg);
+        } else if let Some(reply) = self.kobject_server(kmsg) {
+            self.enqueue(reply);
+        }
+        mr::SUCCESS
+    }
+
+    /// `ipc_mqueue_send_always`.
+    pub(super) fn enqueue(&self, kmsg: Kmsg) {
+        let task = self.fake.thread_task(self.fake.current_thread());
+        self.fake.task(task).messages_sent += 1;
+        let port = self.fake.remote_port(kmsg);
+        self.fake.port(port).queue.push_back(kmsg);
+    }
+
+    /// `ipc_kobject_server`.
+    pub(super) fn kobject_server(&self, request: Kmsg) -> Option<Kmsg> {
+        let server = |request: Kmsg| {
+            let reply = self.kernels_reply(self.fake.record_read(request, 16));
+            self.moment(Moment::Serve);
+            self.free(request);
+            reply
+        };
+        match self.fake.watching() {
+            true => kobject::serve(&self.fake, &self.state, request, server),
+            false => server(request),
+        }
+    }
+
+    /// A message to this reply port, in a buffer of 8 KiB.
+    fn kernels_reply(&self, port: u64) -> Option<Kmsg> {
+        let (id, size) = self.steps.borrow().reply.filter(|_| port != 0)?;
+        let mut bytes = super::message(18, 0, 0, id, size);
+        bytes.resize(8192.max(size), 0xcc);
+        let reply = self.fake.new_kmsg(bytes, false);
+        self.fake.record_write(reply, 4, &(size as u32).to_le_bytes());
+        self.write_header(reply, 18, [port, 0]);
+        Some(reply)
+    }
+
+    /// The kernel sends `port` a message from a buffer that `copyinmsg` has not filled.
+    pub fn notify(&self, port: Port, id: u32, size: usize) {
+        let kmsg = self.kernels_message(port, id, size);
+        self.enqueue(kmsg);
+    }
+
+    fn kernels_message(&self, port: Port, id: u32, size: usize) -> Kmsg {
+        let kmsg = self.take_cached().unwrap_or_else(|| self.fake.new_kmsg(vec![0xbb; CACHED], false));
+        self.fake.record_write(kmsg, 0, &super::message(17, 0, 0, id, size));
+        self.fake.record_write(kmsg, 4, &(size as u32).to_le_bytes());
+        self.write_header(kmsg, 17, [port.0 as u64, 0]);
+        kmsg
+    }
+
+    /// `exception_raise`, up to where the thread sleeps: its server gets the message by a hand-off that no site sees.
+    pub fn raise(&self, thread: Thread, raised: &Raised, reply: Port) {
+        self.fake.run(thread);
+        if self.state.any_traced() {
+            exception::raised(&self.fake, &self.state, raised);
+        }
+        let kmsg = self.kernels_message(raised.port, 2400, 112);
+        self.fake.thread(thread).receives = false;
+        let sleeper = Sleeper { thread, port: reply, call: Call::default(), in_exception: true };
+        let server = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == raised.port);
+        self.sleepers.borrow_mut().push(sleeper);
+        let Some(server) = server else { return self.enqueue(kmsg) };
+        let server = self.sleepers.borrow_mut().remove(server);
+        self.fake.thread(server.thread).receives = false;
+        self.fake.run(server.thread);
+        self.hand_over_message(&server, kmsg);
+    }
+
+    /// `exception_raise_continue_fast`, and the other.
+    pub(super) fn exception_reply(&self, kmsg: Kmsg) {
+        let parse = || {
+            self.free(kmsg);
+            self.steps.borrow().parsed
+        };
+        let result = exception::replied(&self.fake, &self.state, kmsg, parse);
+        self.results.borrow_mut().insert(self.fake.current_thread().0, result);
+    }
+
+    /// `ipc_kmsg_copyin`: names become ports.
+    pub(super) fn copyin(&self, kmsg: Kmsg) -> Result<(), u32> {
+        let bits = self.fake.msgh_bits(kmsg);
+        let names = [self.fake.remote_name(kmsg), self.fake.local_name(kmsg)];
+        let result = self.steps.borrow().copyin;
+        if result != mr::SUCCESS {
+            return Err(result);
+        }
+        let [Some(remote), local] = names.map(|name| self.port(name)) else { return Err(SEND_INVALID_DEST) };
+        let task = self.fake.thread_task(self.fake.current_thread());
+        for (name, disposition) in names.into_iter().zip([bits & 0xff, bits >> 8 & 0xff]) {
+            if disposition == 18 {
+                self.fake.task(task).names.remove(&name);
+            }
+        }
+        let transit = bits & !0xffff | in_transit(bits & 0xff) | in_transit(bits >> 8 & 0xff) << 8;
+        let ports = [remote, local.unwrap_or(Port::NULL)];
+        self.write_header(kmsg, transit, ports.map(|port| port.0 as u64));
+        Ok(())
+    }
+
+    /// `ipc_kmsg_copyout_header`: ports become names, and each its other's place.
+    pub(super) fn copyout_names(&self, kmsg: Kmsg) {
+        let bits = self.fake.msgh_bits(kmsg);
+        let (destination, reply) = (bits & 0xff, bits >> 8 & 0xff);
+        let [to, from] = [8, 16].map(|offset| self.fake.record_read(kmsg, offset));
+        let names = [self.name_of(from, reply == 18), self.name_of(to, false)];
+        self.write_header(kmsg, bits & !0xffff | reply | destination << 8, names.map(u64::from));
+    }
+
+    /// The current task's name for a port, or a new one.
+    fn name_of(&self, port: u64, is_new: bool) -> u32 {
+        if port == 0 {
+            return 0;
+        }
+        let task = self.fake.thread_task(self.fake.current_thread());
+        let known = if is_new { 0 } else { self.fake.own_name(task, Port(port as usize)) };
+        if known != 0 {
+            return known;
+        }
+        let names = &mut self.fake.task(task).names;
+        let name = names.keys().last().map_or(0x101, |&last| last.max(0x100) + 1);
+        names.insert(name, port as usize);
+        name
+    }
+
+    fn write_header(&self, kmsg: Kmsg, bits: u32, [remote, local]: [u64; 2]) {
+        self.fake.record_write(kmsg, 0, &bits.to_le_bytes());
+        self.fake.record_write(kmsg, 8, &remote.to_le_bytes());
+        self.fake.record_write(kmsg, 16, &local.to_le_bytes());
+    }
+
+    fn take_cached(&self) -> Option<Kmsg> {
+        let (kmsg, memory) = self.cached.borrow_mut().take()?;
+        self.fake.revive(kmsg, memory);
+        Some(kmsg)
+    }
+
+    /// `ikm_free`, which keeps one small buffer as it is.
+    pub fn free(&self, kmsg: Kmsg) {
+        let memory = self.fake.free(kmsg);
+        if !memory.is_record && memory.bytes.len() == CACHED && self.cached.borrow().is_none() {
+            *self.cached.borrow_mut() = Some((kmsg, memory));
+        }
+    }
+
+    /// All traces end; nothing is left of them, nor of calls that are over.
+    pub fn assert_ends_clean(&self) {
+        self.fake.receive_records();
+        let traced: Vec<usize> =
+            self.fake.tasks.borrow().iter().filter_map(|(&task, fake)| (fake.entry != 0).then_some(task)).collect();
+        traced.into_iter().for_each(|task| self.untrace(Task(task)));
+        let queued: usize = self.fake.ports.borrow().values().map(|port| port.queue.len()).sum();
+        assert_eq!(self.fake.kmsgs.borrow().len(), queued, "live kmsgs");
+        for (&address, port) in self.fake.ports.borrow().iter() {
+            let tracers = i64::from(Port(address) == TRACE);
+            assert_eq!(port.rights, tracers, "rights to {address:#x}");
+        }
+        assert_eq!(self.fake.references.get(), 0, "references");
+        assert!(!self.fake.watching(), "no open call has anything to say");
+        for (&address, fake) in self.fake.threads.borrow().iter() {
+            let call = OpenCall::from_word(fake.call);
+            assert!(call.draft().is_none() && !call.has_to_flush(), "{address:#x} has nothing to say: {fake:?}");
+        }
+    }
+}

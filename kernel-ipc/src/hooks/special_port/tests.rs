@@ -1,0 +1,133 @@
+//! A trace port is set, read, replaced and taken away.
+
+use super::*;
+use crate::gnumach::fake::{CHILD, CHILDS_THREAD, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD};
+use crate::gnumach::{Ports, Threads};
+use crate::hooks::model::{Call, HOST, Model, REPLY, REPLY_NAME};
+use crate::open_call::OpenCall;
+
+/// Another trace port.
+const OTHER: Port = Port(0x5100);
+
+#[test]
+fn a_trace_port_is_set_read_back_replaced_and_cleared() {
+    let model = Model::traced(&[TASK]);
+    let (fake, state) = (&model.fake, &model.state);
+    fake.add_port(OTHER, TRACER);
+    fake.run(TRACERS_THREAD);
+    assert_eq!(get(fake, state, TASK), Ok(TRACE));
+    fake.ipc_port_release_send(TRACE);
+    model.trace(TASK);
+    assert_eq!(fake.rights(TRACE), 2);
+    fake.port(OTHER).rights += 1;
+    assert_eq!(set(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!((fake.rights(TRACE), fake.rights(OTHER)), (1, 1));
+    assert_eq!(set(fake, state, TASK, Port::NULL), mr::SUCCESS);
+    assert_eq!(fake.rights(OTHER), 0);
+    assert_eq!(get(fake, state, TASK), Ok(Port::NULL));
+    assert_eq!(set(fake, state, TASK, Port::DEAD), mr::SUCCESS);
+    assert_eq!(*fake.watches.borrow(), [true, false]);
+    model.assert_ends_clean();
+}
+
+#[test]
+fn a_dead_trace_port_is_told_once() {
+    let model = Model::traced(&[TASK]);
+    model.fake.kill(TRACE);
+    assert_eq!(get(&model.fake, &model.state, TASK), Ok(Port::DEAD));
+    assert_eq!(get(&model.fake, &model.state, TASK), Ok(Port::NULL));
+    model.assert_ends_clean();
+}
+
+#[test]
+fn the_kernel_task_a_dying_task_and_ones_own_port_are_refused() {
+    let model = Model::traced(&[TASK]);
+    let (fake, state) = (&model.fake, &model.state);
+    assert_eq!(set(fake, state, KERNEL_TASK, TRACE), mr::KERN_NO_ACCESS);
+    assert_eq!(set(fake, state, TRACER, TRACE), mr::KERN_FAILURE, "it would receive its own trace");
+    fake.task(CHILD).dying = true;
+    assert_eq!(set(fake, state, CHILD, TRACE), mr::KERN_FAILURE);
+    assert_eq!(get(fake, state, CHILD), Err(mr::KERN_FAILURE));
+    assert_eq!(fake.rights(TRACE), 2, "the caller keeps its right");
+    model.assert_ends_clean();
+}
+
+#[test]
+fn a_port_of_the_kernels_is_no_trace_port() {
+    let model = Model::traced(&[TASK]);
+    assert_eq!(set(&model.fake, &model.state, CHILD, HOST), mr::KERN_INVALID_ARGUMENT);
+    assert_eq!(model.fake.rights(HOST), 0);
+    model.assert_ends_clean();
+}
+
+/// Neither the traced task nor another one sees, replaces or ends the trace, until nobody receives it any more.
+#[test]
+fn a_trace_is_its_receivers() {
+    let model = Model::traced(&[TASK]);
+    let (fake, state) = (&model.fake, &model.state);
+    fake.add_port(OTHER, CHILD);
+    for thread in [THREAD, CHILDS_THREAD] {
+        fake.run(thread);
+        for port in [Port::NULL, Port::DEAD, OTHER] {
+            assert_eq!(set(fake, state, TASK, port), mr::KERN_NO_ACCESS, "{port:?}");
+        }
+        assert_eq!(get(fake, state, TASK), Err(mr::KERN_NO_ACCESS));
+    }
+    assert_eq!(fake.rights(TRACE), 2);
+    fake.kill(TRACE);
+    fake.port(OTHER).rights += 1;
+    assert_eq!(set(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!(fake.rights(TRACE), 1);
+    assert_eq!(set(fake, state, TASK, Port::NULL), mr::SUCCESS);
+    model.assert_ends_clean();
+}
+
+#[test]
+fn where_there_is_no_room_for_a_trace_it_is_a_shortage() {
+    let model = Model::new();
+    model.fake.script.borrow_mut().no_room = true;
+    assert_eq!(set(&model.fake, &model.state, TASK, TRACE), mr::KERN_RESOURCE_SHORTAGE);
+    assert_eq!((model.fake.rights(TRACE), model.fake.watching()), (1, false));
+    model.fake.script.borrow_mut().no_room = false;
+    model.trace(TASK);
+    model.assert_ends_clean();
+}
+
+/// What threads do when the trace begins.
+#[test]
+fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
+    let model = Model::new();
+    let idle = crate::gnumach::Thread(0x7010);
+    model.fake.add_thread(TASK, idle);
+    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), None);
+    for thread in [THREAD, idle] {
+        // Left by a call of an earlier trace, when the path was led past the payload.
+        let mut fake = model.fake.thread(thread);
+        (fake.call, fake.message, fake.awaited) = (OpenCall::OPEN.received().word(), 0x9000_0008, 3);
+    }
+    model.fake.run(CHILDS_THREAD);
+    model.trace(TASK);
+    for (thread, call) in [(THREAD, OpenCall::OPEN), (idle, OpenCall::NONE)] {
+        let fake = model.fake.thread(thread);
+        assert_eq!((fake.call, fake.message, fake.awaited), (call.word(), 0, 0));
+    }
+    model.notify(REPLY, 72, 40);
+    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.seen().len(), 1);
+    model.assert_ends_clean();
+}
+
+/// Their calls have been seen from the first.
+#[test]
+fn a_trace_that_is_replaced_leaves_the_calls_alone() {
+    let model = Model::traced(&[TASK]);
+    assert_eq!(model.call(THREAD, &Call::of_service()), None);
+    let before = model.fake.thread(THREAD).clone();
+    assert_ne!(before.awaited, 0);
+    model.fake.add_port(OTHER, TRACER);
+    model.fake.port(OTHER).rights += 1;
+    model.trace_to(TASK, OTHER);
+    assert_eq!(model.fake.thread_call(THREAD), before.call);
+    assert_eq!(model.fake.thread_awaited(THREAD), before.awaited);
+    model.assert_ends_clean();
+}

@@ -1,0 +1,83 @@
+//! The `mach_msg` that a thread is in, as one word in a hole of its struct.
+//!
+//! 0 is a thread that is in no observed call: that is all the stubs look at. The word belongs to the thread itself; whoever
+//! else changes it knows that the thread stands still ([`Threads::look_at_threads`](crate::gnumach::Threads::look_at_threads),
+//! `mach_msg_interrupt`).
+//!
+//! ```text
+//! bits 31..3  the draft, by the lower half of its address, or 0
+//! bit 2       RECEIVED  the receive half has its record, in the draft or in another's message; or needs none
+//! bit 1       FLUSH     drafts of others wait to be queued by this thread
+//! bit 0       OPEN      the thread is in an observed call
+//! ```
+
+use crate::emit::Draft;
+
+/// A thread's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenCall(u32);
+
+impl OpenCall {
+    /// In no observed call.
+    pub const NONE: Self = Self(0);
+    /// In a call of which nothing is known yet.
+    pub const OPEN: Self = Self(1);
+    const FLUSH: u32 = 2;
+    const RECEIVED: u32 = 4;
+    const FLAGS: u32 = 7;
+
+    /// From the hole.
+    pub const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// For the hole.
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// Whether the thread is in an observed call.
+    pub const fn is_open(self) -> bool {
+        self.0 & Self::OPEN.0 != 0
+    }
+
+    /// Whether drafts of others wait.
+    pub const fn has_to_flush(self) -> bool {
+        self.0 & Self::FLUSH != 0
+    }
+
+    /// Whether the receive half has its record.
+    pub const fn has_received(self) -> bool {
+        self.0 & Self::RECEIVED != 0
+    }
+
+    /// The record, or the two, whose outcome is not known yet.
+    #[inline(always)]
+    pub fn draft(self) -> Option<Draft> {
+        Draft::from_low_half(self.0 & !Self::FLAGS)
+    }
+
+    /// The same with drafts of others waiting.
+    pub const fn flushing(self) -> Self {
+        Self(self.0 | Self::FLUSH)
+    }
+
+    /// The same without.
+    pub const fn without_flush(self) -> Self {
+        Self(self.0 & !Self::FLUSH)
+    }
+
+    /// The same with the receive half recorded.
+    pub const fn received(self) -> Self {
+        Self(self.0 | Self::RECEIVED)
+    }
+
+    /// The same with another draft, or none.
+    #[inline(always)]
+    pub fn with_draft(self, draft: Option<Draft>) -> Self {
+        Self(self.0 & Self::FLAGS | draft.map_or(0, Draft::low_half))
+    }
+}
+
+#[cfg(test)]
+mod tests;

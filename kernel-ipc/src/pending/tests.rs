@@ -1,0 +1,52 @@
+//! The list of records that senders have left.
+
+use std::vec::Vec;
+
+use trace_port::{Direction, EventKind};
+
+use super::*;
+use crate::emit::{self, Content};
+use crate::gnumach::Records;
+use crate::gnumach::fake::TASK;
+use crate::hooks::model::Model;
+use crate::observe::{Event, Moment};
+
+fn draft(model: &Model) -> Draft {
+    let moment = Moment { sequence: 1, time: 1 };
+    let event = Event::other(Direction::Send, EventKind::Normal, 1, moment);
+    emit::draft(&model.fake, &model.state, &event, Content::NOTHING).expect("memory")
+}
+
+fn taken(model: &Model, pending: &Pending) -> Vec<Draft> {
+    let mut taken = Vec::new();
+    pending.take(&model.fake, |draft| {
+        assert_eq!(model.fake.link(draft.kmsg()), 0, "it is on no list when it is queued");
+        taken.push(draft);
+    });
+    taken
+}
+
+#[test]
+fn all_are_taken_once_in_the_order_in_which_they_were_left() {
+    let (model, pending) = (Model::traced(&[TASK]), Pending::new());
+    assert_eq!(taken(&model, &pending), []);
+    for count in 1..=4 {
+        let drafts: Vec<Draft> = (0..count).map(|_| draft(&model)).collect();
+        // The list has the only hold of them.
+        drafts.iter().for_each(|&draft| pending.push(&model.fake, draft));
+        assert_eq!(taken(&model, &pending), drafts);
+        assert_eq!(taken(&model, &pending), []);
+    }
+}
+
+#[test]
+fn what_is_left_while_others_are_queued_is_there_for_the_next() {
+    let (model, pending) = (Model::traced(&[TASK]), Pending::new());
+    let (first, second) = (draft(&model), draft(&model));
+    pending.push(&model.fake, first);
+    pending.take(&model.fake, |found| {
+        assert_eq!(found, first);
+        pending.push(&model.fake, second);
+    });
+    assert_eq!(taken(&model, &pending), [second]);
+}

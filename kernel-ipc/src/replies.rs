@@ -1,0 +1,101 @@
+//! Which request a reply answers.
+//!
+//! The correlation number of a request goes with its reply right. Where the request and the receipt of its reply are one `mach_msg`,
+//! the number stays with the thread. Elsewhere it stays with the reply port, in a hole of its struct: put there by the client that
+//! receives later, and by a traced server when it gets the right. Who replies by the right, or passes it on, takes it.
+//! It is the port that keeps it, not a table: nothing is forgotten, and of several requests with one reply port the last counts.
+
+use crate::gnumach::objects::{MAKE_SEND_ONCE, MOVE_SEND_ONCE, PORT_SEND_ONCE, local_type, remote_type};
+use crate::gnumach::{Kernel, Kmsg, Task, Thread, option};
+use crate::stamp;
+use crate::state::State;
+
+/// The number of a message that a traced thread sends, in the form it gives it: that of the request which it answers or passes on, or a
+/// new one. Whoever answers the message will be known by it.
+#[inline(always)]
+pub fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> u64 {
+    let task = kernel.thread_task(thread);
+    let bits = kernel.msgh_bits(kmsg);
+    let answered = match (remote_type(bits), local_type(bits)) {
+        (MOVE_SEND_ONCE, _) => take(kernel, state, task, kernel.remote_name(kmsg)),
+        (_, MOVE_SEND_ONCE) => take(kernel, state, task, kernel.local_name(kmsg)),
+        _ => 0,
+    };
+    let correlation = if answered == 0 { state.next_correlation() } else { answered };
+    if local_type(bits) == MAKE_SEND_ONCE {
+        expect(kernel, thread, kernel.local_name(kmsg), correlation);
+    }
+    correlation
+}
+
+/// A reply to what `thread` sends is expected at its port `name`.
+#[inline(always)]
+fn expect(kernel: &impl Kernel, thread: Thread, name: u32, correlation: u64) {
+    let arguments = kernel.arguments(thread);
+    if arguments.option & option::RCV_MSG != 0 && arguments.rcv_name == name {
+        kernel.set_thread_awaited(thread, correlation as u32);
+    } else {
+        put(kernel, kernel.thread_task(thread), name, correlation);
+    }
+}
+
+#[inline(never)]
+fn put(kernel: &impl Kernel, task: Task, name: u32, correlation: u64) {
+    kernel.awaited_at(task, name, |awaited| *awaited = correlation as u32);
+}
+
+/// The request was not sent after all; its message is the first in `shown`, in the form it was given.
+#[cold]
+#[inline(never)]
+pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: u64, bits: u32, local_name: u32) {
+    kernel.set_thread_awaited(thread, 0);
+    if local_type(bits) == MAKE_SEND_ONCE {
+        kernel.awaited_at(kernel.thread_task(thread), local_name, |awaited| {
+            if *awaited == correlation as u32 {
+                *awaited = 0;
+            }
+        });
+    }
+}
+
+/// The call that was to receive the reply is over without it: another will.
+#[cold]
+#[inline(never)]
+pub fn put_off(kernel: &impl Kernel, thread: Thread) {
+    let correlation = kernel.thread_awaited(thread);
+    kernel.set_thread_awaited(thread, 0);
+    let name = kernel.arguments(thread).rcv_name;
+    put(kernel, kernel.thread_task(thread), name, correlation.into());
+}
+
+/// The number of a message that a traced thread has received, in the form it gets it.
+#[inline(always)]
+pub fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> u64 {
+    let bits = kernel.msgh_bits(kmsg);
+    let is_reply = local_type(bits) == PORT_SEND_ONCE;
+    let awaited = kernel.thread_awaited(thread);
+    if is_reply && awaited != 0 && kernel.local_name(kmsg) == kernel.arguments(thread).rcv_name {
+        kernel.set_thread_awaited(thread, 0);
+        return state.whole_correlation(awaited);
+    }
+    let stamp = stamp::take(kernel, state, kmsg);
+    let task = kernel.thread_task(thread);
+    if is_reply {
+        let request = take(kernel, state, task, kernel.local_name(kmsg));
+        return if stamp == 0 { request } else { stamp };
+    }
+    if remote_type(bits) == PORT_SEND_ONCE {
+        put(kernel, task, kernel.remote_name(kmsg), stamp);
+    }
+    stamp
+}
+
+#[inline(never)]
+fn take(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> u64 {
+    let mut taken = 0;
+    kernel.awaited_at(task, name, |awaited| taken = core::mem::take(awaited));
+    state.kept_correlation(taken)
+}
+
+#[cfg(test)]
+mod tests;

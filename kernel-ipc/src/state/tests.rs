@@ -1,0 +1,183 @@
+//! The table of traces, the numbers that are given out, and when the kernel is left alone again.
+
+use super::*;
+use crate::gnumach::fake::{CHILD, Fake, TASK, THIRD, TRACE};
+use crate::gnumach::{Ports, Tasks};
+use crate::table::CAPACITY;
+
+/// Consumes no right of the tracer's.
+fn set(fake: &Fake, state: &State, task: Task) -> Result<Released, Refusal> {
+    state.set(fake, task, fake.ipc_port_copy_send(TRACE), |_| true)
+}
+
+/// The task has no entry yet.
+fn begin(fake: &Fake, state: &State, task: Task) {
+    assert_eq!(set(fake, state, task), Ok(Released::NOTHING));
+}
+
+fn remove(fake: &Fake, state: &State, task: Task) {
+    state.remove(fake, task).expect("an entry").release(fake);
+}
+
+#[test]
+fn without_room_a_task_is_refused_and_a_place_that_becomes_free_is_used_again() {
+    let (fake, state) = (Fake::new(), State::new());
+    let task = |index: usize| Task(0x10_0000 + index);
+    for index in 0..64 {
+        begin(&fake, &state, task(index));
+    }
+    assert_eq!(fake.rooms.get(), 1);
+    fake.script.borrow_mut().no_room = true;
+    assert_eq!(set(&fake, &state, TASK), Err(Refusal::Full));
+    fake.ipc_port_release_send(TRACE);
+    assert_eq!((fake.task_entry(TASK), fake.rights(TRACE)), (0, 65));
+    remove(&fake, &state, task(3));
+    begin(&fake, &state, TASK);
+    assert_eq!(fake.task_entry(TASK), 4);
+    fake.script.borrow_mut().no_room = false;
+    begin(&fake, &state, task(3));
+    assert_eq!((fake.task_entry(task(3)), fake.rooms.get()), (65, 2));
+    assert_eq!(fake.rights(TRACE), 1 + 65);
+}
+
+/// What has been taken for entries is never given back.
+#[test]
+fn no_room_is_taken_for_a_table_that_cannot_grow() {
+    let (fake, state) = (Fake::new(), State::new());
+    for index in 0..CAPACITY {
+        begin(&fake, &state, Task(0x10_0000 + index));
+    }
+    let rooms = fake.rooms.get();
+    for _ in 0..3 {
+        assert_eq!(set(&fake, &state, TASK), Err(Refusal::Full));
+        fake.ipc_port_release_send(TRACE);
+    }
+    assert_eq!(fake.rooms.get(), rooms);
+}
+
+/// What a task keeps of its entry may be another one's by now.
+#[test]
+fn an_entry_used_again_by_another_task_is_not_mistaken() {
+    let (fake, state) = (Fake::new(), State::new());
+    begin(&fake, &state, TASK);
+    let old = state.key(&fake, TASK).unwrap();
+    remove(&fake, &state, TASK);
+    begin(&fake, &state, CHILD);
+    let new = state.key(&fake, CHILD).unwrap();
+    assert_eq!((old.entry, old.number, new.entry, new.number), (1, 1, 1, 2));
+    // A task that still thinks it has the entry.
+    fake.set_task_entry(TASK, 1);
+    assert_eq!(state.key(&fake, TASK), None);
+    assert!(state.target(&fake, TASK, true).is_none());
+    assert_eq!(state.send_right(&fake, TASK), TracePort::None);
+    assert!(state.remove(&fake, TASK).is_none());
+    // Losses of the old one are counted in all, but told by nobody.
+    assert_eq!(state.add_dropped(old, 2, 1), 1);
+    assert_eq!((state.take_dropped(old), state.take_dropped(new)), (0, 0));
+    assert_eq!(state.add_dropped(new, 2, 1), 2);
+    assert_eq!((state.take_dropped(new), state.take_dropped(new), state.lost()), (3, 0, 2));
+    // And there is no spare for it.
+    let kmsg = fake.kmsg(&[0; 64]);
+    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
+    assert!(!state.keep_spare(&fake, old, kmsg));
+    assert!(state.keep_spare(&fake, new, kmsg) && !state.keep_spare(&fake, new, kmsg));
+    assert_eq!(state.target(&fake, CHILD, true).and_then(|target| target.spare), Some(kmsg));
+}
+
+#[test]
+fn numbers_out_of_range_are_no_entries() {
+    let (fake, state) = (Fake::new(), State::new());
+    begin(&fake, &state, TASK);
+    for entry in [2, CAPACITY as u32 + 1, 0x7fff_ffff] {
+        fake.set_task_entry(CHILD, entry);
+        assert_eq!(state.key(&fake, CHILD), None);
+        assert_eq!(state.take_dropped(Key { entry, number: 1 }), 0);
+    }
+    assert_eq!(state.take_dropped(Key { entry: 0, number: 1 }), 0);
+}
+
+#[test]
+fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
+    let (fake, state) = (Fake::new(), State::new());
+    begin(&fake, &state, TASK);
+    let key = state.key(&fake, TASK).unwrap();
+    let kmsg = fake.kmsg(&[0; 64]);
+    assert!(!state.keep_spare(&fake, key, kmsg), "to another port");
+    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
+    assert!(!State::has_spare(&fake, TASK));
+    assert!(state.keep_spare(&fake, key, kmsg));
+    assert!(State::has_spare(&fake, TASK));
+    assert_eq!(state.key(&fake, TASK), Some(key), "the same trace");
+    let large = state.target(&fake, TASK, false).unwrap();
+    assert_eq!((large.spare, large.port, large.key), (None, TRACE, key));
+    fake.ipc_port_release_send(TRACE);
+    assert_eq!(state.target(&fake, TASK, true).unwrap().spare, Some(kmsg));
+    assert!(!State::has_spare(&fake, TASK));
+    assert!(state.keep_spare(&fake, key, kmsg));
+    assert_eq!(set(&fake, &state, TASK), Ok(Released { port: TRACE, spare: Some(kmsg) }), "it ends with the port");
+    assert!(!State::has_spare(&fake, TASK));
+}
+
+#[test]
+fn what_was_lost_goes_with_the_target() {
+    let (fake, state) = (Fake::new(), State::new());
+    begin(&fake, &state, TASK);
+    let key = state.key(&fake, TASK).unwrap();
+    state.add_dropped(key, 0, 4);
+    let dropped = |state: &State| {
+        let target = state.target(&fake, TASK, true).unwrap();
+        fake.ipc_port_release_send(target.port);
+        target.dropped
+    };
+    assert_eq!((dropped(&state), dropped(&state)), (4, 0));
+}
+
+#[test]
+fn the_path_is_watched_from_the_first_trace_to_the_last_trace_and_draft() {
+    let (fake, state) = (Fake::new(), State::new());
+    begin(&fake, &state, TASK);
+    begin(&fake, &state, CHILD);
+    state.draft_opened();
+    state.draft_opened();
+    state.draft_closed(&fake);
+    remove(&fake, &state, TASK);
+    remove(&fake, &state, CHILD);
+    assert!(!state.any_traced());
+    assert_eq!(*fake.watches.borrow(), [true], "a draft is still open");
+    state.draft_closed(&fake);
+    assert_eq!(*fake.watches.borrow(), [true, false]);
+    // The other way round, and with a trace that begins while a draft is open.
+    begin(&fake, &state, TASK);
+    state.draft_opened();
+    remove(&fake, &state, TASK);
+    begin(&fake, &state, THIRD);
+    state.draft_closed(&fake);
+    assert!(fake.watching());
+    remove(&fake, &state, THIRD);
+    assert!(!fake.watching());
+}
+
+#[test]
+fn tasks_and_threads_get_numbers_of_their_own() {
+    let (fake, state) = (Fake::new(), State::new());
+    for number in 1..=3 {
+        begin(&fake, &state, TASK);
+        assert_eq!(state.key(&fake, TASK).unwrap().number, number, "a trace that begins anew is another");
+        remove(&fake, &state, TASK);
+    }
+    assert_eq!((state.next_thread(), state.next_thread()), (1, 2));
+    assert_eq!((state.next_sequence(), state.next_sequence()), (1, 2));
+    assert_eq!((state.next_correlation(), state.next_correlation()), (1, 2));
+}
+
+#[test]
+fn a_correlation_number_is_known_by_its_lower_half_across_a_wrap() {
+    let state = State::new();
+    for last in [1, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0005, 0x7_0000_0001] {
+        state.correlation.store(last, Relaxed);
+        for back in [0, 1, 4, 0xffff_fffe].into_iter().filter(|&back| back < last) {
+            let number = last - back;
+            assert_eq!(state.whole_correlation(number as u32), number, "{number:#x} of {last:#x}");
+        }
+    }
+}

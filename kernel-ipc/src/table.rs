@@ -1,0 +1,188 @@
+//! The entries of all traced tasks: engine 0, set by `task_set_special_port`.
+//!
+//! Room is taken from the kernel chunk by chunk as traces come, and kept. Looking an entry up, and finding room for one, take the
+//! same time however many there are.
+
+use zerocopy::FromZeros;
+
+use crate::gnumach::{Key, Port, Task};
+
+/// Entries of a chunk: 2 KiB.
+const IN_CHUNK: usize = 64;
+
+/// Most chunks.
+const CHUNKS: usize = 1024;
+
+/// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
+pub const CAPACITY: usize = CHUNKS * IN_CHUNK;
+
+/// A task's trace port. All zero bytes: a free entry.
+#[derive(Debug, FromZeros)]
+pub struct Entry {
+    task: usize,
+    port: usize,
+    spare: usize,
+    number: u32,
+    /// In a free entry 1 + index of the next free one, or 0.
+    dropped: u32,
+}
+
+/// Room for entries.
+#[derive(Debug, FromZeros)]
+pub struct Chunk([Entry; IN_CHUNK]);
+
+/// All entries.
+#[derive(Debug)]
+pub struct Table {
+    chunks: heapless::Vec<&'static mut Chunk, CHUNKS>,
+    /// 1 + index of the first free entry, or 0.
+    free: u32,
+}
+
+impl Entry {
+    /// The traced task.
+    #[inline(always)]
+    pub fn task(&self) -> Task {
+        Task(self.task)
+    }
+
+    /// The trace port: a send right of the entry's.
+    #[inline(always)]
+    pub fn port(&self) -> Port {
+        Port(self.port)
+    }
+
+    /// Replaces it and gives back what was there.
+    pub fn set_port(&mut self, port: Port) -> Port {
+        Port(core::mem::replace(&mut self.port, port.0))
+    }
+
+    /// What records call the task; never 0.
+    #[inline(always)]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Address of a kmsg for the next record, which has rights of its own to the port and the task; 0 if there is none.
+    #[inline(always)]
+    pub fn spare(&mut self) -> &mut usize {
+        &mut self.spare
+    }
+
+    /// What the next record is to say was lost: see `RecordHeader::dropped` of trace-port.
+    #[inline(always)]
+    pub fn dropped(&mut self) -> &mut u32 {
+        &mut self.dropped
+    }
+}
+
+impl Table {
+    /// Without room.
+    pub(crate) const fn new() -> Self {
+        Self { chunks: heapless::Vec::new(), free: 0 }
+    }
+
+    /// Whether another entry needs more room.
+    pub fn is_full(&self) -> bool {
+        self.free == 0
+    }
+
+    /// Whether there may be more room.
+    pub fn may_grow(&self) -> bool {
+        !self.chunks.is_full()
+    }
+
+    /// Takes more room. `false` if there is enough for [`CAPACITY`].
+    pub fn grow(&mut self, chunk: &'static mut Chunk) -> bool {
+        let first = (self.chunks.len() * IN_CHUNK) as u32 + 1;
+        for (entry, next) in chunk.0.iter_mut().zip(first + 1..) {
+            entry.dropped = next;
+        }
+        if let Some(last) = chunk.0.last_mut() {
+            last.dropped = self.free;
+        }
+        let grown = self.chunks.push(chunk).is_ok();
+        if grown {
+            self.free = first;
+        }
+        grown
+    }
+
+    /// A new entry; 1 + its index, or nothing if the table is full.
+    pub fn add(&mut self, task: Task, port: Port, number: u32) -> Option<u32> {
+        let known = self.free;
+        let entry = self.slot(known)?;
+        let next = core::mem::take(&mut entry.dropped);
+        *entry = Entry { task: task.0, port: port.0, spare: 0, number: number.max(1), dropped: 0 };
+        self.free = next;
+        Some(known)
+    }
+
+    /// Makes an entry free.
+    pub fn remove(&mut self, known: u32) {
+        let free = self.free;
+        if let Some(entry) = self.slot(known) {
+            *entry = Entry { task: 0, port: 0, spare: 0, number: 0, dropped: free };
+            self.free = known;
+        }
+    }
+
+    /// The entry that a task keeps the place of, if it is the task's.
+    #[inline(always)]
+    pub fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
+        self.slot(known).filter(|entry| entry.number != 0 && entry.task == task.0)
+    }
+
+    /// The entry that a key was made of, if it is still there.
+    #[inline(always)]
+    pub fn of(&mut self, key: Key) -> Option<&mut Entry> {
+        self.slot(key.entry).filter(|entry| entry.number == key.number)
+    }
+
+    #[inline(always)]
+    fn slot(&mut self, known: u32) -> Option<&mut Entry> {
+        let index = known.checked_sub(1)? as usize;
+        self.chunks.get_mut(index / IN_CHUNK)?.0.get_mut(index % IN_CHUNK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk() -> &'static mut Chunk {
+        std::boxed::Box::leak(std::boxed::Box::new(Chunk::new_zeroed()))
+    }
+
+    #[test]
+    fn entries_are_found_by_task_and_by_key_and_their_places_are_used_again() {
+        let mut table = Table::new();
+        assert!(table.is_full() && table.add(Task(0x1000), Port(1), 1).is_none());
+        assert!(table.grow(chunk()));
+        let known: std::vec::Vec<u32> =
+            (1..=64).map(|number| table.add(Task(number as usize * 0x1000), Port(8), number).unwrap()).collect();
+        assert!(table.is_full() && table.add(Task(8), Port(8), 65).is_none());
+        assert_eq!(table.find(known[4], Task(0x5000)).unwrap().number(), 5);
+        assert!(table.find(known[4], Task(0x6000)).is_none(), "of another task");
+        let key = Key { entry: known[4], number: 5 };
+        table.remove(known[4]);
+        assert!(table.of(key).is_none() && !table.is_full());
+        assert_eq!(table.add(Task(0x5000), Port(8), 66), Some(known[4]));
+        assert!(table.of(key).is_none(), "the place is another trace's now");
+    }
+
+    #[test]
+    fn it_grows_to_its_capacity() {
+        let mut table = Table::new();
+        for number in 1..=CAPACITY as u32 {
+            assert_eq!(table.is_full(), (number - 1).is_multiple_of(64));
+            assert!(!table.is_full() || table.grow(chunk()));
+            table.add(Task(8), Port(8), number).unwrap();
+        }
+        assert!(table.is_full() && !table.may_grow() && !table.grow(chunk()), "no more than that");
+        assert_eq!(
+            table.of(Key { entry: CAPACITY as u32, number: CAPACITY as u32 }).unwrap().number(),
+            CAPACITY as u32
+        );
+    }
+}
