@@ -24,6 +24,14 @@ pub enum InstrumentError {
         /// The parser's words.
         why: String,
     },
+    /// A kernel whose user programs are of another size than itself.
+    #[error(
+        "a kernel for 32-bit user programs (USER32): it has {symbol}, and messages have two forms in it; expected one for 64-bit programs such as {DBG_PACKAGE}"
+    )]
+    User32 {
+        /// The function that shows it.
+        symbol: String,
+    },
     /// An executable, but no GNU Mach.
     #[error("not a GNU Mach kernel: it lacks {missing}")]
     NotGnuMach {
@@ -45,6 +53,12 @@ pub enum InstrumentError {
     /// The DWARF cannot be read.
     #[error("unreadable debugging information: {0}")]
     Dwarf(#[from] gimli::Error),
+    /// The DWARF can be read, but says what cannot be.
+    #[error("damaged debugging information: {why}")]
+    DamagedDwarf {
+        /// What cannot be.
+        why: String,
+    },
     /// The payload library is not what this tool was built with.
     #[error("payload library {}: {why}", path.display())]
     Payload {
@@ -77,6 +91,30 @@ pub enum InstrumentError {
         /// The file's value.
         found: String,
     },
+    /// The input is no file.
+    #[error("cannot read {}: expected a file, found {kind}", path.display())]
+    NoFile {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The input is larger than any kernel, as it is or unpacked.
+    #[error("cannot read {}: expected a kernel of at most {most} bytes, found more", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes it may have.
+        most: u64,
+    },
+    /// An output is the input.
+    #[error("cannot write {}: it is the kernel that is read, {}", out.display(), kernel.display())]
+    OntoInput {
+        /// The output.
+        out: PathBuf,
+        /// The input.
+        kernel: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -102,11 +140,13 @@ pub enum Miss {
         /// The size of its element.
         element: u64,
     },
-    /// A kernel for several processors that does not reach its per-CPU data as expected.
-    #[error("{wanted_by}: expected instructions that load %gs:{offset:#x}, found none")]
-    Segment {
-        /// The member's offset.
-        offset: u64,
+    /// A kernel that does not reach its per-CPU data as expected.
+    #[error("{wanted_by}: expected instructions that load {}{place:#x}, found none", if *segment { "%gs:" } else { "" })]
+    Uses {
+        /// The place is an offset of `%gs`.
+        segment: bool,
+        /// Where the member is.
+        place: u64,
         /// What needs it.
         wanted_by: String,
     },
@@ -191,6 +231,50 @@ pub enum Miss {
         /// Where they were found.
         sites: Vec<String>,
     },
+    /// A function that is known to call another one does not.
+    #[error("calls to {target} in {caller} (for {wanted_by}): expected at least one, found none")]
+    NoCall {
+        /// The function called.
+        target: String,
+        /// The function that should call it.
+        caller: String,
+        /// What needs the call, or counts on knowing of it.
+        wanted_by: String,
+    },
+    /// A function that is not known to call another one does.
+    #[error("calls to {target} in {caller} (for {wanted_by}): expected none, found {}{}", sites.len(), at(sites))]
+    UnknownCaller {
+        /// The function called.
+        target: String,
+        /// The function that calls it.
+        caller: String,
+        /// What has to know every call.
+        wanted_by: String,
+        /// Where they were found.
+        sites: Vec<String>,
+    },
+    /// A function without an end.
+    #[error(
+        "end of {function} at {address:#x} (for {wanted_by}): expected a size in .symtab or an entry of .eh_frame, found none"
+    )]
+    Bounds {
+        /// The function.
+        function: String,
+        /// Where it begins.
+        address: u64,
+        /// What needs it.
+        wanted_by: String,
+    },
+    /// A place that is not in the file.
+    #[error("place {address:#x} (for {wanted_by}): expected {len} bytes of a segment in the file, found none")]
+    NoBytes {
+        /// Where.
+        address: u64,
+        /// How many.
+        len: u64,
+        /// What needs it.
+        wanted_by: String,
+    },
     /// A trap-table entry that points elsewhere.
     #[error("mach_trap_table[{number}] (for {wanted_by}): expected {expected}, found {found}")]
     Trap {
@@ -210,6 +294,72 @@ pub enum Miss {
     NoBootDataEnd {
         /// Physical address of `_end`.
         end: u64,
+    },
+    /// A hooked function is reached past the places that are redirected.
+    #[error("{target} (for {wanted_by}): expected no {way}, found {}{}", places.len(), at(places))]
+    OtherWay {
+        /// The function.
+        target: String,
+        /// What would miss it.
+        wanted_by: String,
+        /// How it is reached.
+        way: &'static str,
+        /// Where.
+        places: Vec<String>,
+    },
+    /// A trap-table entry that nobody has thought about.
+    #[error(
+        "mach_trap_table[{number}]: expected {expected}, found {found}, which is not known: it may stand in for an RPC"
+    )]
+    UnknownTrap {
+        /// Index.
+        number: u32,
+        /// What is known to be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A trap table that is not one of whole entries.
+    #[error("mach_trap_table: expected entries of {entry} bytes, found {size} bytes in all")]
+    TrapTable {
+        /// Bytes of the table.
+        size: u64,
+        /// Bytes of an entry.
+        entry: u64,
+    },
+    /// A function or variable of the kernel that is used as something else than it is.
+    #[error("prototype of {name}: expected {expected}, found {found}")]
+    Prototype {
+        /// Its symbol.
+        name: String,
+        /// What the payload takes it for.
+        expected: String,
+        /// What the DWARF says.
+        found: String,
+    },
+    /// A symbol of the kernel that is used and that the table of prototypes does not have.
+    #[error("prototype of {name}: expected an entry in PROTOTYPES of payload_abi, found none")]
+    NoPrototype {
+        /// The symbol.
+        name: String,
+    },
+    /// Symbol table and DWARF differ.
+    #[error("place of {name}: expected {expected}, found {found}")]
+    Place {
+        /// The symbol.
+        name: String,
+        /// Where the symbol table has it.
+        expected: String,
+        /// Where something else has it.
+        found: String,
+    },
+    /// A new thread is no whole copy of the template.
+    #[error("thread_create: expected one copy of the {expected} bytes of thread_template, found {found}")]
+    Template {
+        /// Size of struct thread.
+        expected: u64,
+        /// What is done instead.
+        found: String,
     },
     /// The payload refers to something the kernel does not have.
     #[error("symbol {name} (used by the payload in {used_by}): missing in the kernel")]

@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::error::InstrumentError;
 use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
 use crate::plan::{Plan, Planned};
-use crate::{elf32, plan, rewrite, verify};
+use crate::{elf32, plan, rewrite, together, verify};
 
 /// First bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -36,18 +38,46 @@ impl Outputs {
         };
         Self { elf64: out.to_owned(), elf32: with(".elf32"), layout: with(".layout") }
     }
+
+    /// Refuses to write onto the kernel that is read, under whatever name.
+    pub fn keep(&self, kernel: &Path) -> Result<(), InstrumentError> {
+        let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let stock = identity(kernel);
+        match [&self.elf64, &self.elf32, &self.layout].into_iter().find(|out| stock.is_some() && identity(out) == stock)
+        {
+            Some(out) => Err(InstrumentError::OntoInput { out: out.clone(), kernel: kernel.to_owned() }),
+            None => Ok(()),
+        }
+    }
 }
+
+/// No kernel is larger, packed or not: those with all their debugging information have four megabytes.
+const MAX_KERNEL: u64 = 64 << 20;
 
 /// Reads a kernel file, unpacking it if it is compressed.
 pub fn read_kernel(path: &Path) -> Result<Vec<u8>, InstrumentError> {
     let io_error = |source| InstrumentError::Io { what: "read", path: path.to_owned(), source };
-    let bytes = fs::read(path).map_err(io_error)?;
-    if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
+    // Before it is opened, which may wait for ever.
+    let kind = fs::metadata(path).map_err(io_error)?.file_type();
+    if !kind.is_file() {
+        let kind = if kind.is_dir() { "a directory" } else { "a device, pipe or socket" };
+        return Err(InstrumentError::NoFile { path: path.to_owned(), kind });
     }
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut unpacked).map_err(io_error)?;
-    Ok(unpacked)
+    let bytes = read_all(fs::File::open(path).map_err(io_error)?, path)?;
+    match bytes.starts_with(&GZIP) {
+        true => read_all(flate2::read::GzDecoder::new(&*bytes), path),
+        false => Ok(bytes),
+    }
+}
+
+fn read_all(from: impl Read, path: &Path) -> Result<Vec<u8>, InstrumentError> {
+    let mut bytes = Vec::new();
+    let read = from.take(MAX_KERNEL + 1).read_to_end(&mut bytes);
+    let size = read.map_err(|source| InstrumentError::Io { what: "read", path: path.to_owned(), source })?;
+    match size as u64 > MAX_KERNEL {
+        true => Err(InstrumentError::TooLarge { path: path.to_owned(), most: MAX_KERNEL }),
+        false => Ok(bytes),
+    }
 }
 
 /// Instruments the kernel `bytes` with the payload library and writes the outputs.
@@ -56,9 +86,10 @@ pub fn instrument(bytes: Vec<u8>, payload: &Path, linker: &Linker, outputs: &Out
     let planned = plan::plan(&kernel, payload, linker)?;
     let (large, small) = render(&kernel, &planned)?;
     verify::verify(kernel.bytes(), &large, &small, &planned)?;
-    write(&outputs.elf64, &large)?;
-    write(&outputs.elf32, &small)?;
-    write(&outputs.layout, planned.plan.to_string().as_bytes())?;
+    let layout = planned.plan.to_string();
+    // Where the first one is, the other two are.
+    let files = [(&outputs.elf64, &*large), (&outputs.elf32, &*small), (&outputs.layout, layout.as_bytes())];
+    together::write(&files.map(|(path, contents)| (path.as_path(), contents)))?;
     Ok(planned.plan)
 }
 
@@ -85,12 +116,17 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), InstrumentError> {
 
 /// Writes a file under a temporary name in the same directory, then renames it.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
+    temporary(path, contents)?.persist(path)?;
+    Ok(())
+}
+
+/// A file with these contents under a temporary name in the directory of `path`.
+pub(crate) fn temporary(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".rpctrace2-")
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
     io::Write::write_all(&mut file, contents)?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod rewrite;
 pub mod setup;
 pub mod stubs;
+mod together;
 pub mod toolchain;
 pub mod ui;
 pub mod verify;

@@ -45,7 +45,7 @@ fn add_program_header(out: &mut [u8], planned: &Planned) -> Result<(), Instrumen
     word.copy_from_slice(&out[at(E_PHOFF as u64, 8, out)?]);
     let table = u64::from_le_bytes(word);
     let count = u16::from_le_bytes([out[E_PHNUM], out[E_PHNUM + 1]]);
-    let place = at(table + u64::from(count) * PHDR as u64, PHDR, out)?;
+    let place = at(table.saturating_add(u64::from(count) * PHDR as u64), PHDR, out)?;
     let first_data = planned.plan.kernel_segments.iter().map(|segment| segment.offset).min().unwrap_or(0);
     if place.end as u64 > first_data || out[place.clone()].iter().any(|&byte| byte != 0) {
         let why = format!("the bytes after the {count} program headers are in use");
@@ -58,6 +58,8 @@ fn add_program_header(out: &mut [u8], planned: &Planned) -> Result<(), Instrumen
         header.extend_from_slice(&field.to_le_bytes());
     }
     out[place].copy_from_slice(&header);
-    out[E_PHNUM..E_PHNUM + 2].copy_from_slice(&(count + 1).to_le_bytes());
+    let more =
+        count.checked_add(1).ok_or_else(|| InstrumentError::NoRoom { why: "65535 program headers".to_owned() })?;
+    out[E_PHNUM..E_PHNUM + 2].copy_from_slice(&more.to_le_bytes());
     Ok(())
 }

@@ -14,6 +14,8 @@ const STEPS: u64 = 4;
 
 pub(crate) fn run(kernel: &Path, output: Option<PathBuf>) -> Result<u8> {
     let output = output.unwrap_or_else(|| default_output(kernel));
+    let outputs = Outputs::beside(&output);
+    outputs.keep(kernel)?;
     // A file that cannot be instrumented is refused before anything is fetched or built for it.
     let bytes = instrument::read_kernel(kernel)?;
     qemu::kernel::KernelElf::parse(bytes.clone()).with_context(|| kernel.display().to_string())?;
@@ -22,7 +24,6 @@ pub(crate) fn run(kernel: &Path, output: Option<PathBuf>) -> Result<u8> {
     progress.step("building the payload");
     let payload = built.builder.payload()?;
     drop(progress);
-    let outputs = Outputs::beside(&output);
     let plan = instrument::instrument(bytes, &payload, &Linker::find()?, &outputs)
         .with_context(|| kernel.display().to_string())?;
     let mut out = io::stdout().lock();

@@ -22,7 +22,7 @@ pub fn functions(kernel: &KernelElf) -> Vec<(u64, &[u8])> {
         let section_end = section.address + section.size;
         // Assembly labels have no size: they reach to the next label.
         let next = symbols.get(index + 1).map_or(section_end, |&(next, _)| next);
-        let end = if size == 0 { next.min(section_end) } else { (address + size).min(section_end) };
+        let end = if size == 0 { next.min(section_end) } else { address.saturating_add(size).min(section_end) };
         if let Some(code) = kernel.read(address, end - address) {
             functions.push((address, code));
             covered = end;

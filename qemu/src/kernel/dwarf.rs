@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 
-use gimli::{
-    AttributeValue, DebuggingInformationEntry as Die, DwAt, EndianSlice, LittleEndian as Le, Unit, UnitOffset,
-};
-use object::{Object, ObjectSection};
+use gimli::{DebuggingInformationEntry as Die, UnitOffset};
 
 use crate::error::{InstrumentError, Miss};
+use crate::kernel::debug::{Debug, MAX_DEPTH, Reader, Slice};
 
-type Slice<'a> = EndianSlice<'a, Le>;
-type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
+/// How many members a struct may have, however deep, before its definition is taken for damaged: circles would have no end.
+const MAX_FIELDS: usize = 4096;
 
-/// How deep structs may nest before a definition is taken for damaged.
-const MAX_DEPTH: usize = 16;
+/// How large a type and how far a member may be.
+const MAX_BYTES: u64 = 1 << 32;
 
 /// One member, however deep, of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,22 +97,10 @@ pub struct Layouts {
 
 impl Layouts {
     /// Reads every definition of the structs named in `tags` (struct tags, or typedefs of structs without a tag).
-    pub fn read(elf: &[u8], tags: &[&str]) -> Result<Self, InstrumentError> {
-        let damaged = |error: object::Error| InstrumentError::DamagedElf { why: error.to_string() };
-        let file = object::File::parse(elf).map_err(damaged)?;
-        let section = |id: gimli::SectionId| -> Result<Slice<'_>, InstrumentError> {
-            let data = match file.section_by_name(id.name()) {
-                Some(section) => section.data().map_err(damaged)?,
-                None => &[],
-            };
-            Ok(EndianSlice::new(data, Le))
-        };
-        let dwarf = Dwarf::load(section)?;
+    pub fn read(debug: &Debug<'_>, tags: &[&str]) -> Result<Self, InstrumentError> {
         let mut layouts = Self::default();
-        let mut units = dwarf.units();
-        while let Some(header) = units.next()? {
-            let unit = dwarf.unit(header)?;
-            layouts.read_unit(&dwarf, &unit, tags)?;
+        for reader in debug.readers() {
+            layouts.read_unit(reader, tags)?;
         }
         Ok(layouts)
     }
@@ -132,9 +118,8 @@ impl Layouts {
         }
     }
 
-    fn read_unit(&mut self, dwarf: &Dwarf<'_>, unit: &Unit<Slice<'_>>, tags: &[&str]) -> Result<(), gimli::Error> {
-        let reader = Reader { dwarf, unit };
-        let mut cursor = unit.entries();
+    fn read_unit(&mut self, reader: Reader<'_, '_>, tags: &[&str]) -> Result<(), InstrumentError> {
+        let mut cursor = reader.unit.entries();
         // The unit itself, then its first child.
         cursor.next_dfs()?;
         if cursor.next_dfs()?.is_none_or(|(depth, _)| depth != 1) {
@@ -153,16 +138,11 @@ impl Layouts {
 
     fn add(&mut self, layout: Layout) {
         let known = self.by_tag.entry(layout.tag.clone()).or_default();
-        if known.iter().all(|other| other.difference(&layout).is_some()) {
+        // Two that differ are as bad as many.
+        if known.len() < 2 && known.iter().all(|other| other.difference(&layout).is_some()) {
             known.push(layout);
         }
     }
-}
-
-/// One unit of the DWARF, with the questions asked of it.
-struct Reader<'a, 'data> {
-    dwarf: &'a Dwarf<'data>,
-    unit: &'a Unit<Slice<'data>>,
 }
 
 impl<'data> Reader<'_, 'data> {
@@ -171,7 +151,7 @@ impl<'data> Reader<'_, 'data> {
         &self,
         die: &Die<'_, '_, Slice<'data>>,
         tags: &[&str],
-    ) -> Result<Option<(String, UnitOffset)>, gimli::Error> {
+    ) -> Result<Option<(String, UnitOffset)>, InstrumentError> {
         let is_struct = die.tag() == gimli::DW_TAG_structure_type;
         if !is_struct && die.tag() != gimli::DW_TAG_typedef {
             return Ok(None);
@@ -182,18 +162,17 @@ impl<'data> Reader<'_, 'data> {
             return Ok(die.attr(gimli::DW_AT_byte_size)?.is_some().then(|| (name, die.offset())));
         }
         let Some(offset) = self.type_of(die)? else { return Ok(None) };
-        let target = self.unit.entry(offset)?;
+        let target = self.entry(offset)?;
         let tagless = target.tag() == gimli::DW_TAG_structure_type && self.name(&target)?.is_none();
         Ok(tagless.then_some((name, offset)))
     }
 
-    fn layout(&self, tag: String, offset: UnitOffset) -> Result<Layout, gimli::Error> {
-        let die = self.unit.entry(offset)?;
-        let size = self.number(&die, gimli::DW_AT_byte_size)?.unwrap_or(0);
+    fn layout(&self, tag: String, offset: UnitOffset) -> Result<Layout, InstrumentError> {
+        let die = self.entry(offset)?;
+        let size = bounded(self.number(&die, gimli::DW_AT_byte_size)?.unwrap_or(0))?;
         let mut fields = Vec::new();
         self.fields(offset, "", 0, 0, &mut fields)?;
-        let die = offset.to_debug_info_offset(&self.unit.header).map_or(0, |offset| offset.0);
-        Ok(Layout { tag, size, fields, die })
+        Ok(Layout { tag, size, fields, die: self.place(offset) })
     }
 
     fn fields(
@@ -203,20 +182,22 @@ impl<'data> Reader<'_, 'data> {
         base_bits: u64,
         depth: usize,
         out: &mut Vec<Field>,
-    ) -> Result<(), gimli::Error> {
-        if depth > MAX_DEPTH {
-            return Ok(());
+    ) -> Result<(), InstrumentError> {
+        if depth > MAX_DEPTH || out.len() > MAX_FIELDS {
+            let why = format!("a struct nests deeper than {MAX_DEPTH} or has more than {MAX_FIELDS} members");
+            return Err(InstrumentError::DamagedDwarf { why });
         }
         let mut tree = self.unit.entries_tree(Some(of))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
+            self.step()?;
             let die = child.entry();
             if die.tag() != gimli::DW_TAG_member {
                 continue;
             }
             let Some(kind) = self.type_of(die)? else { continue };
-            let size = self.size_of(kind, 0)?;
-            let bit_size = self.number(die, gimli::DW_AT_bit_size)?;
+            let size = bounded(self.size_of(kind, 0)?)?;
+            let bit_size = self.number(die, gimli::DW_AT_bit_size)?.map(bounded).transpose()?;
             let bit_offset = base_bits + self.bit_offset(die, size)?;
             let name = self.name(die)?;
             let path = match (&name, prefix) {
@@ -224,21 +205,12 @@ impl<'data> Reader<'_, 'data> {
                 (Some(name), "") => name.clone(),
                 (Some(name), _) => format!("{prefix}.{name}"),
             };
-            let storage = match bit_size {
-                // The compiler may rewrite the whole declared type to change one bit of it.
-                Some(bits) if size > 0 => {
-                    let unit_bits = size * 8;
-                    let first = bit_offset / unit_bits * size;
-                    (first, ((bit_offset + bits).div_ceil(unit_bits) * size).max(first + size))
-                }
-                _ => (bit_offset / 8, bit_offset / 8 + size),
-            };
             out.push(Field {
                 path: if name.is_some() { path.clone() } else { String::new() },
                 bit_offset,
                 bit_size: bit_size.unwrap_or(size * 8),
                 bit_field: bit_size.is_some(),
-                storage,
+                storage: storage(bit_offset, bit_size, size),
                 direct: depth == 0,
             });
             if bit_size.is_none()
@@ -251,15 +223,16 @@ impl<'data> Reader<'_, 'data> {
     }
 
     /// First bit of a member within its struct.
-    fn bit_offset(&self, die: &Die<'_, '_, Slice<'data>>, size: u64) -> Result<u64, gimli::Error> {
-        let bytes = self.number(die, gimli::DW_AT_data_member_location)?.unwrap_or(0);
-        if let Some(bits) = self.number(die, gimli::DW_AT_data_bit_offset)? {
+    fn bit_offset(&self, die: &Die<'_, '_, Slice<'data>>, size: u64) -> Result<u64, InstrumentError> {
+        let number = |attribute| self.number(die, attribute)?.map(bounded).transpose();
+        let bytes = number(gimli::DW_AT_data_member_location)?.unwrap_or(0);
+        if let Some(bits) = number(gimli::DW_AT_data_bit_offset)? {
             return Ok(bytes * 8 + bits);
         }
         // DWARF 3 counts from the most significant bit of the storage unit.
-        match (self.number(die, gimli::DW_AT_bit_offset)?, self.number(die, gimli::DW_AT_bit_size)?) {
+        match (number(gimli::DW_AT_bit_offset)?, number(gimli::DW_AT_bit_size)?) {
             (Some(from_top), Some(bits)) => {
-                let unit = self.number(die, gimli::DW_AT_byte_size)?.unwrap_or(size);
+                let unit = number(gimli::DW_AT_byte_size)?.unwrap_or(size);
                 Ok((bytes * 8 + unit * 8).saturating_sub(from_top + bits))
             }
             _ => Ok(bytes * 8),
@@ -267,72 +240,32 @@ impl<'data> Reader<'_, 'data> {
     }
 
     /// The struct or union behind typedefs and qualifiers.
-    fn aggregate(&self, mut kind: UnitOffset) -> Result<Option<UnitOffset>, gimli::Error> {
-        for _ in 0..MAX_DEPTH {
-            let die = self.unit.entry(kind)?;
-            match die.tag() {
-                gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type => return Ok(Some(kind)),
-                gimli::DW_TAG_typedef
-                | gimli::DW_TAG_const_type
-                | gimli::DW_TAG_volatile_type
-                | gimli::DW_TAG_atomic_type => match self.type_of(&die)? {
-                    Some(next) => kind = next,
-                    None => return Ok(None),
-                },
-                _ => return Ok(None),
-            }
-        }
-        Ok(None)
+    fn aggregate(&self, kind: UnitOffset) -> Result<Option<UnitOffset>, InstrumentError> {
+        let Some(plain) = self.plain(kind)? else { return Ok(None) };
+        let tag = self.entry(plain)?.tag();
+        let aggregate = tag == gimli::DW_TAG_structure_type || tag == gimli::DW_TAG_union_type;
+        Ok(aggregate.then_some(plain))
     }
+}
 
-    fn size_of(&self, kind: UnitOffset, depth: usize) -> Result<u64, gimli::Error> {
-        let die = self.unit.entry(kind)?;
-        if let Some(size) = self.number(&die, gimli::DW_AT_byte_size)? {
-            return Ok(size);
+/// First byte and end of what a member occupies.
+fn storage(bit_offset: u64, bit_size: Option<u64>, size: u64) -> (u64, u64) {
+    match bit_size {
+        // The compiler may rewrite the whole declared type to change one bit of it.
+        Some(bits) if size > 0 => {
+            let unit_bits = size * 8;
+            let first = bit_offset / unit_bits * size;
+            (first, ((bit_offset + bits).div_ceil(unit_bits) * size).max(first + size))
         }
-        if depth > MAX_DEPTH {
-            return Ok(0);
-        }
-        let element = match self.type_of(&die)? {
-            Some(inner) => self.size_of(inner, depth + 1)?,
-            None => 0,
-        };
-        match die.tag() {
-            gimli::DW_TAG_pointer_type => Ok(8),
-            gimli::DW_TAG_array_type => Ok(element * self.elements(kind)?),
-            _ => Ok(element),
-        }
+        _ => (bit_offset / 8, bit_offset / 8 + size),
     }
+}
 
-    fn elements(&self, array: UnitOffset) -> Result<u64, gimli::Error> {
-        let mut tree = self.unit.entries_tree(Some(array))?;
-        let mut children = tree.root()?.children();
-        let mut count = 1;
-        while let Some(child) = children.next()? {
-            let die = child.entry();
-            if die.tag() == gimli::DW_TAG_subrange_type {
-                let upper = self.number(die, gimli::DW_AT_upper_bound)?.map(|last| last + 1);
-                // A flexible array member has neither and occupies nothing.
-                count *= self.number(die, gimli::DW_AT_count)?.or(upper).unwrap_or(0);
-            }
-        }
-        Ok(count)
+/// A size or an offset, if it can be one: sums of such numbers do not overflow.
+fn bounded(number: u64) -> Result<u64, InstrumentError> {
+    if number <= MAX_BYTES {
+        return Ok(number);
     }
-
-    fn name(&self, die: &Die<'_, '_, Slice<'data>>) -> Result<Option<String>, gimli::Error> {
-        let Some(value) = die.attr_value(gimli::DW_AT_name)? else { return Ok(None) };
-        Ok(Some(self.dwarf.attr_string(self.unit, value)?.to_string_lossy().into_owned()))
-    }
-
-    fn type_of(&self, die: &Die<'_, '_, Slice<'data>>) -> Result<Option<UnitOffset>, gimli::Error> {
-        Ok(match die.attr_value(gimli::DW_AT_type)? {
-            Some(AttributeValue::UnitRef(offset)) => Some(offset),
-            Some(AttributeValue::DebugInfoRef(offset)) => offset.to_unit_offset(&self.unit.header),
-            _ => None,
-        })
-    }
-
-    fn number(&self, die: &Die<'_, '_, Slice<'data>>, attribute: DwAt) -> Result<Option<u64>, gimli::Error> {
-        Ok(die.attr_value(attribute)?.and_then(|value| value.udata_value()))
-    }
+    let why = format!("a size or an offset of {number:#x}, expected at most {MAX_BYTES:#x}");
+    Err(InstrumentError::DamagedDwarf { why })
 }

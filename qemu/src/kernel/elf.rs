@@ -7,6 +7,7 @@ use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use crate::error::{InstrumentError, Miss};
+use crate::kernel::headers;
 use crate::payload_abi;
 
 /// Distance between a kernel virtual address and the physical address it is loaded at.
@@ -14,6 +15,9 @@ pub const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 
 /// Functions every GNU Mach kernel has; a file with symbols but without these is something else.
 const GNUMACH_SYMBOLS: [&str; 3] = ["mach_trap_table", "ipc_kmsg_get", "mach_msg_trap"];
+
+/// Functions that only a kernel with 32-bit user programs has: it gives messages another form when it copies them.
+const USER32_SYMBOLS: [&str; 2] = ["copyoutmsg", "msg_usize"];
 
 /// A loadable segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +69,8 @@ pub struct KernelElf {
     text: Vec<Section>,
     symbols: Vec<Symbol>,
     by_name: HashMap<String, Vec<usize>>,
+    /// Those of functions, in order of address, the one that says most last.
+    functions: Vec<usize>,
 }
 
 impl KernelElf {
@@ -81,13 +87,17 @@ impl KernelElf {
             .filter(|section| section.kind() == object::SectionKind::Text && section.address() >= KERNEL_OFFSET)
             .map(|section| Section { address: section.address(), size: section.size() })
             .collect();
+        headers::check(&file, bytes.len() as u64, &segments).map_err(|why| InstrumentError::DamagedElf { why })?;
         let symbols: Vec<Symbol> = file.symbols().filter_map(|symbol| read_symbol(&file, &symbol)).collect();
         refuse_foreign(&bytes, &file, &symbols)?;
+        refuse_entry(entry, &symbols)?;
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, symbol) in symbols.iter().enumerate() {
             by_name.entry(symbol.name.clone()).or_default().push(index);
         }
-        Ok(Self { bytes, segments, entry, text, symbols, by_name })
+        let mut functions: Vec<usize> = (0..symbols.len()).filter(|&index| symbols[index].code).collect();
+        functions.sort_by_key(|&index| (symbols[index].address, symbols[index].size, symbols[index].global));
+        Ok(Self { bytes, segments, entry, text, symbols, by_name, functions })
     }
 
     /// The file.
@@ -141,15 +151,22 @@ impl KernelElf {
 
     /// The name of the function that contains `address`, with the offset.
     pub fn describe(&self, address: u64) -> String {
-        let best = self
-            .symbols
-            .iter()
-            .filter(|symbol| symbol.code && symbol.address <= address)
-            .max_by_key(|symbol| (symbol.address, symbol.size));
-        match best {
+        match self.last_function(address) {
             Some(symbol) => format!("{}+{:#x}", symbol.name, address - symbol.address),
             None => format!("{address:#x}"),
         }
+    }
+
+    /// The name of the function that begins at `address`.
+    pub fn name(&self, address: u64) -> String {
+        let here = self.last_function(address).filter(|symbol| symbol.address == address);
+        here.map_or_else(|| format!("{address:#x}"), |symbol| symbol.name.clone())
+    }
+
+    /// The last function that begins at `address` or before it.
+    fn last_function(&self, address: u64) -> Option<&Symbol> {
+        let after = self.functions.partition_point(|&index| self.symbols[index].address <= address);
+        self.functions.get(after.checked_sub(1)?).map(|&index| &self.symbols[index])
     }
 
     /// The text of the kernel's `version` variable.
@@ -166,7 +183,7 @@ impl KernelElf {
             .segments
             .iter()
             .find(|s| address >= s.vaddr && address.saturating_add(len) <= s.vaddr.saturating_add(s.filesz))?;
-        Some(address - segment.vaddr + segment.offset)
+        (address - segment.vaddr).checked_add(segment.offset)
     }
 
     /// The `len` file-backed bytes at `address`.
@@ -243,8 +260,19 @@ fn refuse_foreign(bytes: &[u8], file: &ElfFile64<'_, LittleEndian>, symbols: &[S
     if missing.len() == GNUMACH_SYMBOLS.len() {
         return Err(InstrumentError::NotGnuMach { missing: format!("the symbols {}", missing.join(", ")) });
     }
+    if let Some(symbol) = symbols.iter().find(|symbol| USER32_SYMBOLS.contains(&symbol.name.as_str())) {
+        return Err(InstrumentError::User32 { symbol: symbol.name.clone() });
+    }
     if file.section_by_name(".debug_info").is_none() {
         return Err(InstrumentError::Stripped { what: "debugging information (.debug_info)" });
     }
     Ok(())
+}
+
+/// A loader jumps to the entry: it must be where a function of the kernel begins that other files know.
+fn refuse_entry(entry: u64, symbols: &[Symbol]) -> Result<(), InstrumentError> {
+    if symbols.iter().any(|symbol| symbol.global && symbol.code && symbol.address == entry) {
+        return Ok(());
+    }
+    Err(InstrumentError::DamagedElf { why: format!("the entry {entry:#x} is no function of the kernel") })
 }

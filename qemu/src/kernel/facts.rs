@@ -13,11 +13,8 @@ use crate::payload_abi::{ABSENT, KERNEL_BASE, Need, SLOTS, SlotSpec};
 /// Size of `simple_lock_data_t` on kernels for several processors.
 const LOCK_BITS: u64 = 32;
 
-/// C name of a trap table entry's type.
-pub const TRAP_TYPE: &str = "mach_trap_t";
-
-/// Member of [`TRAP_TYPE`] that holds the function.
-pub const TRAP_FUNCTION: &str = "mach_trap_function";
+/// Size of a [`Need::Half`].
+const HALF_BITS: u64 = 16;
 
 /// One filled slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,20 +27,20 @@ pub struct SlotValue {
     pub evidence: String,
 }
 
-/// Tags of all structs the slots and hooks ask about.
+/// Tags of all structs the slots ask about.
 pub fn wanted_structs(specs: &[SlotSpec]) -> Vec<&'static str> {
     let mut tags: Vec<&'static str> = specs
         .iter()
         .map(|spec| match spec.need {
             Need::Member { of, .. }
             | Need::Bit { of, .. }
+            | Need::Half { of, .. }
             | Need::Size { of }
             | Need::Padding { of }
             | Need::Lock { of, .. }
             | Need::PerCpu { of, .. } => of,
         })
         .collect();
-    tags.push(TRAP_TYPE);
     tags.sort_unstable();
     tags.dedup();
     tags
@@ -77,6 +74,7 @@ fn answer(spec: &SlotSpec, kernel: &KernelElf, layouts: &Layouts, holes: &mut Ha
     match spec.need {
         Need::Member { of, member } => byte_member(layouts, of, member, &name),
         Need::Bit { of, member } => bit_member(layouts, of, member, &name),
+        Need::Half { of, member } => half_member(layouts, of, member, &name),
         Need::Size { of } => layouts.layout(of, &name).map(|layout| (layout.size, whole(layout))),
         Need::Padding { of } => layouts.layout(of, &name).and_then(|layout| {
             let used = holes.entry(of).or_default();
@@ -111,36 +109,53 @@ fn bit_member(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Ans
     Ok(((field.bit_offset / 8) << 8 | (field.bit_offset % 8), evidence(layout, field)))
 }
 
+/// Two bytes that can be read and written as such; in the kernel they are a bit-field beside others.
+fn half_member(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Answer {
+    let layout = layouts.layout(of, wanted_by)?;
+    let field = layout.field(member, wanted_by)?;
+    if !field.bit_field || field.bit_size != HALF_BITS || field.bit_offset % HALF_BITS != 0 {
+        let kind = if field.bit_field { "bit-field" } else { "member" };
+        let why = format!(
+            "expected a bit-field of {HALF_BITS} bits on a 2-byte boundary, \
+             found a {kind} of {} bits at byte {} bit {}",
+            field.bit_size,
+            field.bit_offset / 8,
+            field.bit_offset % 8,
+        );
+        return Err(wrong(layout, member, wanted_by, &why));
+    }
+    Ok((field.bit_offset / 8, evidence(layout, field)))
+}
+
 fn per_cpu(kernel: &KernelElf, layouts: &Layouts, array: &str, of: &str, member: &str, wanted_by: &str) -> Answer {
     let symbol = kernel.symbol(array, wanted_by)?;
     let layout = layouts.layout(of, wanted_by)?;
     let (offset, why) = byte_member(layouts, of, member, wanted_by)?;
-    let elements = symbol.size.checked_div(layout.size).filter(|count| count * layout.size == symbol.size);
-    match elements {
-        Some(1) => Ok((symbol.address + offset, format!("{array} at {:#x} + {why}", symbol.address))),
-        Some(2..) => {
-            let uses = segment_uses(kernel, offset);
-            if uses == 0 {
-                return Err(Miss::Segment { offset, wanted_by: wanted_by.to_owned() });
-            }
-            Ok((offset, format!("%gs, {why}, {uses} instructions read it so")))
-        }
-        _ => Err(Miss::PerCpuSize { array: array.to_owned(), size: symbol.size, element: layout.size }),
+    let elements =
+        symbol.size.checked_div(layout.size).filter(|count| count.checked_mul(layout.size) == Some(symbol.size));
+    let (place, segment, by) = match elements {
+        Some(1) => (symbol.address.wrapping_add(offset), Register::None, format!("{array} at {:#x} +", symbol.address)),
+        Some(2..) => (offset, Register::GS, "%gs,".to_owned()),
+        _ => return Err(Miss::PerCpuSize { array: array.to_owned(), size: symbol.size, element: layout.size }),
+    };
+    match uses(kernel, segment, place) {
+        0 => Err(Miss::Uses { segment: segment == Register::GS, place, wanted_by: wanted_by.to_owned() }),
+        uses => Ok((place, format!("{by} {why}, {uses} instructions read it so"))),
     }
 }
 
-/// How many instructions of the kernel load a register from this offset of `%gs`.
-fn segment_uses(kernel: &KernelElf, offset: u64) -> usize {
+/// How many instructions of the kernel load a register from this place, of a segment or of all memory.
+fn uses(kernel: &KernelElf, segment: Register, place: u64) -> usize {
     let count = |(address, code): (u64, &[u8])| {
         let instructions = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
         instructions
             .into_iter()
             .filter(|found| {
                 found.code() == Code::Mov_r64_rm64
-                    && found.segment_prefix() == Register::GS
-                    && found.memory_base() == Register::None
+                    && found.segment_prefix() == segment
+                    && matches!(found.memory_base(), Register::None | Register::RIP)
                     && found.memory_index() == Register::None
-                    && found.memory_displacement64() == offset
+                    && found.memory_displacement64() == place
             })
             .count()
     };
@@ -158,6 +173,13 @@ fn lock(layouts: &Layouts, of: &str, member: &str, wanted_by: &str) -> Answer {
             Err(wrong(layout, member, wanted_by, &format!("expected a lock of {LOCK_BITS} bits or none, found {bits}")))
         }
     }
+}
+
+/// Whether `values` are those of a kernel for one processor, in which no lock takes room.
+pub fn one_processor(values: &[SlotValue]) -> bool {
+    let lock = |spec: &&SlotSpec| matches!(spec.need, Need::Lock { .. });
+    let absent = |spec: &SlotSpec| values.iter().any(|value| value.name == spec.name && value.value == ABSENT);
+    SLOTS.iter().filter(lock).any(absent)
 }
 
 /// A kernel for one processor has no locks, one for several has all of them.

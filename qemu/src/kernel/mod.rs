@@ -1,9 +1,18 @@
 //! Everything that is read from a kernel file: its ELF structure, its DWARF, and the facts the payload asks for.
 
+pub mod bounds;
 pub mod code;
+pub mod debug;
 pub mod dwarf;
 pub mod elf;
 pub mod facts;
+mod headers;
+pub mod references;
+pub mod routines;
 
+pub use bounds::bounds;
+pub use debug::Debug;
 pub use dwarf::Layouts;
-pub use elf::KernelElf;
+pub use elf::{KernelElf, Symbol};
+pub use references::References;
+pub use routines::Routines;

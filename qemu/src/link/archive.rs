@@ -1,6 +1,6 @@
 //! The payload's static library: what its roots reach, and which symbols of the kernel that needs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,15 @@ pub struct Archive {
     bytes: Vec<u8>,
 }
 
+/// What a library needs of a kernel.
+#[derive(Debug)]
+pub struct Needs {
+    /// Symbols of the kernel.
+    pub imports: BTreeSet<String>,
+    /// What is nowhere.
+    pub misses: Vec<Miss>,
+}
+
 /// Where a symbol is defined: member and section.
 type Place = (usize, SectionIndex);
 
@@ -28,19 +37,16 @@ impl Archive {
         Ok(Self { path: path.to_owned(), bytes })
     }
 
-    /// What the library lacks of `roots`, and what those reach that neither the library nor the kernel nor `given` defines.
+    /// What the library needs of the kernel, and what it lacks: of `roots`, and of what those reach that neither the library
+    /// nor the kernel nor `given` defines.
     ///
     /// Follows relocations section by section as `--gc-sections` does, so that dead code of `core` asks for nothing.
-    pub fn misses(
-        &self,
-        roots: &[&str],
-        given: &[(&str, u64)],
-        kernel: &KernelElf,
-    ) -> Result<Vec<Miss>, InstrumentError> {
-        let known = |name: &str| kernel.exports(name) || given.iter().any(|&(symbol, _)| symbol == name);
+    pub fn needs(&self, roots: &[&str], given: &[(&str, u64)], kernel: &KernelElf) -> Result<Needs, InstrumentError> {
+        let known = |name: &str| given.iter().any(|&(symbol, _)| symbol == name);
         let members = self.members()?;
         let defined = definitions(&members);
         let mut misses = Vec::new();
+        let mut imports = BTreeSet::new();
         let mut todo: Vec<Place> = Vec::new();
         for root in roots {
             match defined.get(*root) {
@@ -66,6 +72,7 @@ impl Archive {
                 match place {
                     Some(place) if seen.insert(place) => todo.push(place),
                     Some(_) => {}
+                    None if kernel.exports(name) => _ = imports.insert(name.to_owned()),
                     None if known(name) || symbol.is_weak() || !undefined.insert(name.to_owned()) => {}
                     None => misses.push(Miss::PayloadUndefined {
                         name: name.to_owned(),
@@ -74,7 +81,7 @@ impl Archive {
                 }
             }
         }
-        Ok(misses)
+        Ok(Needs { imports, misses })
     }
 
     fn members(&self) -> Result<Vec<object::File<'_>>, InstrumentError> {

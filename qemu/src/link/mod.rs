@@ -11,7 +11,7 @@ use std::{env, fs, io};
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol};
 
-pub use archive::Archive;
+pub use archive::{Archive, Needs};
 
 use crate::error::InstrumentError;
 use crate::kernel::KernelElf;
@@ -133,6 +133,7 @@ SECTIONS {{
   . = {base:#x};
   .payload : {{
     *(.rpctrace2.slots)
+    *(.rpctrace2.switches)
     *(.text .text.*)
     . = ALIGN(64);
     *(.rodata .rodata.*)

@@ -1,8 +1,17 @@
 //! What will be changed in a kernel, decided completely before a byte is written: plain data that prints itself.
 
+mod calls;
 pub mod hooks;
 pub mod place;
+mod places;
+mod proofs;
+mod prototypes;
+mod reach;
+pub mod site;
 pub mod slots;
+pub mod switches;
+mod template;
+mod traps;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +20,19 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{InstrumentError, Miss};
-use crate::kernel::Layouts;
 use crate::kernel::elf::{KERNEL_OFFSET, KernelElf, Segment};
 use crate::kernel::facts::{self, SlotValue};
+use crate::kernel::{Debug, Layouts, References};
 use crate::link::{Archive, Linked, Linker};
 use crate::payload_abi::{self, HOOKS, SLOTS};
+use crate::plan::site::{FoundSite, Way};
+use crate::plan::switches::Switch;
 
 /// Bytes of the kernel file that are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// What it is for.
-    pub purpose: String,
+    /// What the new bytes stand for.
+    pub what: String,
     /// Virtual address of the first byte.
     pub address: u64,
     /// Place in the file.
@@ -32,6 +43,8 @@ pub struct Patch {
     pub new: Vec<u8>,
     /// Why this is the place.
     pub evidence: String,
+    /// What it is for.
+    pub purpose: String,
 }
 
 /// Everything that will be done to one kernel.
@@ -57,6 +70,10 @@ pub struct Plan {
     pub slots: Vec<SlotValue>,
     /// Everything that is replaced in the stock kernel.
     pub patches: Vec<Patch>,
+    /// Address of the table of `switches` in the payload.
+    pub switches_address: u64,
+    /// Everything that the payload replaces in memory.
+    pub switches: Vec<Switch>,
 }
 
 /// A plan and the bytes of the segment it adds.
@@ -72,25 +89,36 @@ pub struct Planned {
 
 /// Reads `kernel`, links the payload archive for it, and decides everything.
 pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Planned, InstrumentError> {
-    let layouts = Layouts::read(kernel.bytes(), &facts::wanted_structs(SLOTS))?;
+    let debug = Debug::open(kernel.bytes())?;
+    let structs = [facts::wanted_structs(SLOTS), vec![traps::TRAP_TYPE]].concat();
+    let layouts = Layouts::read(&debug, &structs)?;
     let archive = Archive::read(payload)?;
     let mut misses = Vec::new();
     let slots = facts::slots(kernel, &layouts, &mut misses);
-    let sites = hooks::find(HOOKS, kernel, &layouts, &mut misses);
+    let references = References::find(kernel, &proofs::targets(kernel));
+    let sites = hooks::find(HOOKS, kernel, &layouts, &references, &mut misses);
     let boot_ends = collect(place::boot_data_ends(kernel), &mut misses).unwrap_or_default();
     let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
-    misses.extend(archive.misses(&roots(), &link_symbols(&slots), kernel)?);
+    let one_processor = facts::one_processor(&slots);
+    let roots = roots(one_processor);
+    let needs = archive.needs(&roots, &link_symbols(&slots), kernel)?;
+    misses.extend(needs.misses);
+    let (references, sites_found, imports) = (&references, &sites, &needs.imports);
+    let found = proofs::Found { kernel, debug: &debug, layouts: &layouts, references, sites: sites_found, imports };
+    found.check(&mut misses)?;
     let Some(end) = end.filter(|_| misses.is_empty()) else {
         return Err(InstrumentError::Misses(misses));
     };
     let base = place::base(kernel, end)?;
-    let linked = linker.link(payload, kernel, base, &roots(), &link_symbols(&slots))?;
+    let linked = linker.link(payload, kernel, base, &roots, &link_symbols(&slots))?;
+    let sites: Vec<_> = sites.into_iter().map(|site| (Way::of(&site.hook, one_processor), site)).collect();
     assemble(kernel, linked, slots, &sites, &boot_ends)
 }
 
 /// Symbols of the payload that must survive the link.
-fn roots() -> Vec<&'static str> {
-    std::iter::once(payload_abi::SLOTS_SYMBOL).chain(HOOKS.iter().map(|hook| hook.symbol)).collect()
+fn roots(one_processor: bool) -> Vec<&'static str> {
+    let tables = [payload_abi::SLOTS_SYMBOL, payload_abi::SWITCHES_SYMBOL];
+    tables.into_iter().chain(HOOKS.iter().map(|hook| Way::of(hook, one_processor).symbol())).collect()
 }
 
 /// Symbols that are defined for the payload. Without a value for a slot there is a miss, and nothing is linked.
@@ -105,16 +133,22 @@ fn assemble(
     kernel: &KernelElf,
     linked: Linked,
     slots: Vec<SlotValue>,
-    sites: &[hooks::FoundSite],
+    sites: &[(Way, FoundSite)],
     boot_ends: &[place::BootDataEnd],
 ) -> Result<Planned, InstrumentError> {
     let mut image = linked.image.clone();
     let slots_address = linked.symbol(payload_abi::SLOTS_SYMBOL)?;
     slots::fill_table(&mut image, slots_address - linked.base, &slots, &linked.archive)?;
-    let mut patches = Vec::new();
-    for site in sites {
-        patches.push(site.patch(linked.symbol(site.hook.symbol)?, &linked.archive)?);
+    let (mut patches, mut switches) = (Vec::new(), Vec::new());
+    for (way, site) in sites {
+        let target = linked.symbol(way.symbol())?;
+        match way {
+            Way::Patched(_) => patches.push(site.patch(target, &linked.archive)?),
+            Way::Switched(symbol) => switches.push(site.switch(symbol, target, &linked.archive)?),
+        }
     }
+    let switches_address = linked.symbol(payload_abi::SWITCHES_SYMBOL)?;
+    switches::fill_table(&mut image, switches_address - linked.base, &switches, &linked.archive)?;
     let memory_end = linked.base + linked.memsz;
     patches.extend(boot_ends.iter().map(|found| found.patch(memory_end - KERNEL_OFFSET)));
     let payload = Segment {
@@ -136,6 +170,8 @@ fn assemble(
         slots_address,
         slots,
         patches,
+        switches_address,
+        switches,
     };
     Ok(Planned { plan, image, symbols: linked.by_address() })
 }
@@ -168,9 +204,15 @@ impl fmt::Display for Plan {
         for slot in &self.slots {
             writeln!(out, "slot     {:<28} {:#18x}  {}", slot.name, slot.value, slot.evidence)?;
         }
-        for patch in &self.patches {
-            writeln!(out, "patch    {:#x} (file {:#x}) {}", patch.address, patch.file_offset, patch.purpose)?;
-            writeln!(out, "         {} -> {}  {}", hex(&patch.old), hex(&patch.new), patch.evidence)?;
+        for Patch { what, address, file_offset, old, new, evidence, purpose } in &self.patches {
+            writeln!(out, "patch    {address:#x} (file {file_offset:#x}) {what}")?;
+            writeln!(out, "         {} -> {}  {evidence}; {purpose}", hex(old), hex(new))?;
+        }
+        let (rows, room) = (self.switches.len(), payload_abi::SWITCHES);
+        writeln!(out, "switches {rows} of {room} at {:#x}, made with the first trace", self.switches_address)?;
+        for Switch { what, address, stock, traced, evidence, purpose, .. } in &self.switches {
+            writeln!(out, "switch   {address:#x} ({} bytes) {what}", stock.len())?;
+            writeln!(out, "         {} -> {}  {evidence}; {purpose}", hex(stock), hex(traced))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use iced_x86::{Code, Decoder, DecoderOptions};
 
 use crate::error::{InstrumentError, Miss};
 use crate::kernel::code::functions;
-use crate::kernel::elf::{KERNEL_OFFSET, KernelElf};
+use crate::kernel::elf::{KERNEL_OFFSET, KernelElf, Segment};
 use crate::plan::Patch;
 
 const PAGE: u64 = 0x1000;
@@ -12,20 +12,21 @@ const PAGE: u64 = 0x1000;
 /// Length of `movabs $imm64, %reg`, the last 8 bytes being the immediate.
 const MOVABS: u64 = 10;
 
-/// The page after the kernel's `_end`, which must be free.
+/// The page after the kernel's `_end`, which must be where its last segment ends, and free.
 pub fn base(kernel: &KernelElf, end: u64) -> Result<u64, InstrumentError> {
-    let base = end.next_multiple_of(PAGE);
-    if let Some(segment) =
-        kernel.segments().iter().find(|s| s.vaddr < KERNEL_OFFSET && s.paddr + s.memsz > base - KERNEL_OFFSET)
-    {
-        let why = format!("the boot segment at {:#x} reaches beyond _end ({end:#x})", segment.paddr);
-        return Err(InstrumentError::NoRoom { why });
+    let refuse = |why: String| InstrumentError::NoRoom { why };
+    let segment_end = |segment: &Segment| segment.vaddr.saturating_add(segment.memsz);
+    let last = kernel.segments().iter().map(segment_end).max().unwrap_or(0);
+    if last != end {
+        return Err(refuse(format!("the last segment ends at {last:#x}, _end is {end:#x}")));
     }
-    if let Some(segment) = kernel.segments().iter().find(|s| s.vaddr >= KERNEL_OFFSET && s.vaddr + s.memsz > end) {
-        let why = format!("the segment at {:#x} reaches beyond _end ({end:#x})", segment.vaddr);
-        return Err(InstrumentError::NoRoom { why });
+    let base = end.checked_next_multiple_of(PAGE).filter(|&base| base >= KERNEL_OFFSET);
+    let base = base.ok_or_else(|| refuse(format!("_end is {end:#x}, expected more than {KERNEL_OFFSET:#x}")))?;
+    let physical = base - KERNEL_OFFSET;
+    match kernel.segments().iter().find(|s| s.vaddr < KERNEL_OFFSET && s.paddr.saturating_add(s.memsz) > physical) {
+        Some(boot) => Err(refuse(format!("the boot segment at {:#x} reaches beyond _end ({end:#x})", boot.paddr))),
+        None => Ok(base),
     }
-    Ok(base)
 }
 
 /// The first offset after the file's `len` bytes that is congruent with `address` modulo the page size.
@@ -48,12 +49,13 @@ impl BootDataEnd {
     /// The patch that makes `end` the end of the boot data.
     pub fn patch(&self, end: u64) -> Patch {
         Patch {
-            purpose: format!("end of the boot data in {}", self.function),
+            what: format!("end of the boot data in {}", self.function),
             address: self.immediate,
             file_offset: self.file_offset,
             old: self.end.to_le_bytes().to_vec(),
             new: end.to_le_bytes().to_vec(),
             evidence: "movabs of the physical address of _end".to_owned(),
+            purpose: "the payload's pages are not handed out as free memory".to_owned(),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! The synthetic kernel's DWARF: a struct for every fact the payload asks for.
 
-use gimli::write::{AttributeValue, DwarfUnit, EndianVec, Sections, Unit, UnitEntryId};
+use gimli::write::{
+    Address, AttributeValue, CommonInformationEntry, DwarfUnit, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable,
+    Sections, Unit, UnitEntryId,
+};
 use gimli::{Encoding, Format, LittleEndian};
 use qemu::payload_abi::{Need, SlotSpec};
+
+use super::routines::{self, Routine};
 
 /// A member of a synthetic struct.
 #[derive(Clone, Debug)]
@@ -11,15 +16,15 @@ pub struct Member {
     pub name: Option<String>,
     pub offset: u64,
     pub size: u64,
-    /// First bit, for a bit-field of one bit.
-    pub bit: Option<u64>,
+    /// First bit and number of bits, for a bit-field.
+    pub bits: Option<(u64, u64)>,
     /// Its own members.
     pub inner: Vec<Member>,
 }
 
 impl Member {
     pub fn plain(name: &str, offset: u64, size: u64) -> Self {
-        Self { name: Some(name.to_owned()), offset, size, bit: None, inner: Vec::new() }
+        Self { name: Some(name.to_owned()), offset, size, bits: None, inner: Vec::new() }
     }
 }
 
@@ -31,8 +36,8 @@ pub struct Struct {
     pub members: Vec<Member>,
 }
 
-/// Structs with everything `specs` ask for, and `mach_trap_t`.
-pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
+/// Structs with everything `specs` ask for, and `mach_trap_t`; locks take room where there are several processors.
+pub fn structs(specs: &[SlotSpec], several: bool) -> Vec<Struct> {
     let mut structs: Vec<Struct> = vec![Struct {
         tag: "mach_trap_t".to_owned(),
         size: 32,
@@ -40,8 +45,11 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
     }];
     for spec in specs {
         let (of, member) = match spec.need {
-            Need::Member { of, member } | Need::Bit { of, member } | Need::PerCpu { of, member, .. } => (of, member),
-            Need::Lock { of, member } => (of, member),
+            Need::Member { of, member }
+            | Need::Bit { of, member }
+            | Need::Half { of, member }
+            | Need::Lock { of, member }
+            | Need::PerCpu { of, member, .. } => (of, member),
             Need::Padding { of } | Need::Size { of } => (of, ""),
         };
         let index = structs.iter().position(|s| s.tag == of).unwrap_or_else(|| {
@@ -52,9 +60,14 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
         let offset = place.size;
         match spec.need {
             Need::Bit { .. } => {
-                let bit = Member { bit: Some(3), ..Member::plain(member, 0, 4) };
+                let bit = Member { bits: Some((3, 1)), ..Member::plain(member, 0, 4) };
                 // As in the kernel: a bit-field in an anonymous struct.
-                place.members.push(Member { name: None, offset, size: 8, bit: None, inner: vec![bit] });
+                place.members.push(Member { name: None, offset, size: 8, bits: None, inner: vec![bit] });
+                place.size += 8;
+            }
+            Need::Half { .. } => {
+                let half = Member { bits: Some((16, 16)), ..Member::plain(member, 0, 4) };
+                place.members.push(Member { name: None, offset, size: 8, bits: None, inner: vec![half] });
                 place.size += 8;
             }
             Need::Padding { .. } => {
@@ -63,7 +76,10 @@ pub fn structs(specs: &[SlotSpec]) -> Vec<Struct> {
                 place.size += 16;
             }
             Need::Size { .. } => {}
-            // For one processor: a member without room.
+            Need::Lock { .. } if several => {
+                add_path(&mut place.members, offset, 4, member);
+                place.size += 8;
+            }
             Need::Lock { .. } => add_path(&mut place.members, offset, 0, member),
             Need::Member { .. } | Need::PerCpu { .. } => {
                 add_path(&mut place.members, offset, 8, member);
@@ -89,8 +105,8 @@ fn add_path(members: &mut Vec<Member>, offset: u64, size: u64, path: &str) {
     add_path(&mut nested.inner, offset - nested.offset, size, tail);
 }
 
-/// The DWARF sections of one unit with these structs.
-pub fn sections(structs: &[Struct]) -> Vec<(String, Vec<u8>)> {
+/// The DWARF sections of one unit with these structs, functions and variables.
+pub fn sections(structs: &[Struct], routines: &[Routine]) -> Vec<(String, Vec<u8>)> {
     let encoding = Encoding { format: Format::Dwarf32, version: 5, address_size: 8 };
     let mut dwarf = DwarfUnit::new(encoding);
     let root = dwarf.unit.root();
@@ -106,6 +122,7 @@ pub fn sections(structs: &[Struct]) -> Vec<(String, Vec<u8>)> {
             unit.get_mut(typedef).set(gimli::DW_AT_type, AttributeValue::UnitRef(die));
         }
     }
+    routines::add(&mut dwarf.unit, routines);
     let mut sections = Sections::new(EndianVec::new(LittleEndian));
     dwarf.write(&mut sections).unwrap();
     let mut found = Vec::new();
@@ -141,13 +158,27 @@ fn add_struct(unit: &mut Unit, parent: UnitEntryId, tag: Option<&str>, size: u64
             entry.set(gimli::DW_AT_name, AttributeValue::String(name.clone().into_bytes()));
         }
         entry.set(gimli::DW_AT_type, AttributeValue::UnitRef(kind));
-        match member.bit {
-            Some(bit) => {
-                entry.set(gimli::DW_AT_bit_size, AttributeValue::Udata(1));
-                entry.set(gimli::DW_AT_data_bit_offset, AttributeValue::Udata(member.offset * 8 + bit));
+        match member.bits {
+            Some((first, size)) => {
+                entry.set(gimli::DW_AT_bit_size, AttributeValue::Udata(size));
+                entry.set(gimli::DW_AT_data_bit_offset, AttributeValue::Udata(member.offset * 8 + first));
             }
             None => entry.set(gimli::DW_AT_data_member_location, AttributeValue::Udata(member.offset)),
         }
     }
     die
+}
+
+/// `.eh_frame` with an entry for each of these functions, by address and size.
+pub fn unwind(functions: &[(u64, u32)]) -> Vec<u8> {
+    let encoding = Encoding { format: Format::Dwarf32, version: 1, address_size: 8 };
+    let mut table = FrameTable::default();
+    // The return address is register 16.
+    let common = table.add_cie(CommonInformationEntry::new(encoding, 1, -8, gimli::Register(16)));
+    for &(address, size) in functions {
+        table.add_fde(common, FrameDescriptionEntry::new(Address::Constant(address), size));
+    }
+    let mut section = EhFrame(EndianVec::new(LittleEndian));
+    table.write_eh_frame(&mut section).unwrap();
+    section.0.into_vec()
 }

@@ -8,29 +8,48 @@ use object::{
     Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind, SectionKind,
     SymbolFlags, SymbolKind, SymbolScope,
 };
-use qemu::payload_abi::{HEADER_WORDS, HOOKS, MAGIC, SLOT_WORDS, SLOTS, SLOTS_SYMBOL, Site, UNFILLED, VERSION};
+use qemu::payload_abi::{
+    HEADER_WORDS, HOOKS, MAGIC, SLOT_WORDS, SLOTS, SLOTS_SYMBOL, SWITCH_WORDS, SWITCHES, SWITCHES_SYMBOL, Site,
+    UNFILLED, VERSION, When,
+};
 
 /// Writes the library into `directory`; `calls` is what its first hook calls in addition.
 pub fn write(directory: &Path, without: Option<&str>, calls: Option<&str>) -> PathBuf {
+    write_calling(directory, without, calls.as_slice())
+}
+
+/// Writes the library into `directory`, its first hook calling all of `calls` in addition.
+pub fn write_calling(directory: &Path, without: Option<&str>, calls: &[&str]) -> PathBuf {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
     let data = object.add_section(Vec::new(), b".data.slots".to_vec(), SectionKind::Data);
     let mut words = [UNFILLED; SLOT_WORDS];
     words[..HEADER_WORDS].copy_from_slice(&[MAGIC, VERSION, SLOTS.len() as u64]);
     define(&mut object, data, SLOTS_SYMBOL, SymbolKind::Data, &words.map(u64::to_le_bytes).concat());
-    for hook in HOOKS.iter().filter(|hook| Some(hook.symbol) != without) {
-        let name = format!(".text.{}", hook.symbol).into_bytes();
-        let section = object.add_section(Vec::new(), name, SectionKind::Text);
-        // jmp rel32
-        define(&mut object, section, hook.symbol, SymbolKind::Text, &[0xe9, 0, 0, 0, 0]);
-        let (Site::Trap { original: target, .. } | Site::Calls { target, .. }) = hook.site;
-        refer(&mut object, section, target);
+    if without != Some(SWITCHES_SYMBOL) {
+        let section = object.add_section(Vec::new(), b".rpctrace2.switches".to_vec(), SectionKind::Data);
+        define(&mut object, section, SWITCHES_SYMBOL, SymbolKind::Data, &[0; SWITCHES * SWITCH_WORDS * 8]);
     }
-    if let Some(name) = calls {
+    for hook in HOOKS {
+        let (Site::Trap { original: target, .. } | Site::Calls { target, .. } | Site::CallsIn { target, .. }) =
+            hook.site;
+        let traced = match hook.when {
+            When::Traced { traced } if traced != hook.symbol => Some(traced),
+            When::Traced { .. } | When::Always => None,
+        };
+        for symbol in std::iter::once(hook.symbol).chain(traced).filter(|symbol| Some(*symbol) != without) {
+            let name = format!(".text.{symbol}").into_bytes();
+            let section = object.add_section(Vec::new(), name, SectionKind::Text);
+            // jmp rel32
+            define(&mut object, section, symbol, SymbolKind::Text, &[0xe9, 0, 0, 0, 0]);
+            refer(&mut object, section, target);
+        }
+    }
+    for (index, name) in (1..).zip(calls) {
         let first = object.symbol_id(HOOKS[0].symbol.as_bytes()).unwrap();
         let section = object.symbol(first).section.id().unwrap();
         object.append_section_data(section, &[0xe9, 0, 0, 0, 0], 1);
-        let symbol = undefined(&mut object, name);
-        relocate(&mut object, section, 6, symbol);
+        let symbol = object.symbol_id(name.as_bytes()).unwrap_or_else(|| undefined(&mut object, name));
+        relocate(&mut object, section, index * 5 + 1, symbol);
     }
     let member = object.write().unwrap();
     let mut archive = b"!<arch>\n".to_vec();

@@ -4,17 +4,19 @@
 
 pub mod dwarf;
 pub mod payload;
+pub mod routines;
 
 use std::collections::BTreeMap;
 
-use qemu::payload_abi::{HOOKS, Need, SLOTS, Site};
+use qemu::payload_abi::{HOOKS, NO_TRAP, Need, Others, SLOTS, Site, TRAPS};
 
 pub use dwarf::{Member, Struct};
+use routines::{Prototype, Routine};
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 const DATA: u64 = 0xffff_ffff_8110_0000;
-const BOOT: u64 = 0x100_0000;
-const TRAPS: u64 = 130;
+const BOOT: u64 = 0xff_0000;
+const TRAP_COUNT: u64 = 130;
 const TRAP_SIZE: u64 = 32;
 
 /// A symbol of the synthetic kernel.
@@ -38,42 +40,104 @@ pub struct Kernel {
     /// Leave out `.symtab`, or the DWARF.
     pub symtab: bool,
     pub dwarf: bool,
+    /// `.eh_frame`: functions by address and size.
+    pub unwind: Vec<(u64, u32)>,
+    /// Calls that the DWARF has noted: address of the `e8`, and of the function.
+    pub calls: Vec<(u64, u64)>,
+    /// What the DWARF says of functions.
+    pub prototypes: BTreeMap<String, Prototype>,
+    /// Bodies that are in other functions: whose, and in which.
+    pub inlined: Vec<(String, String)>,
+    /// Symbols that the DWARF has so many bytes further.
+    pub moved: Vec<(String, u64)>,
 }
 
 impl Kernel {
-    /// A kernel in which everything is found.
+    /// A kernel for one processor in which everything is found.
     pub fn complete() -> Self {
+        Self::with(false)
+    }
+
+    /// The same for several processors.
+    pub fn several_processors() -> Self {
+        let mut kernel = Self::with(true);
+        kernel.symbol_mut("percpu_array").size *= 8;
+        // mov %gs:0, %rax
+        kernel.function("current_of_several", &[0x65, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0xc3]);
+        kernel
+    }
+
+    fn with(several: bool) -> Self {
         let mut kernel = Self {
-            structs: dwarf::structs(SLOTS),
+            structs: dwarf::structs(SLOTS, several),
             symbols: Vec::new(),
             text: Vec::new(),
             data: Vec::new(),
             symtab: true,
             dwarf: true,
+            unwind: Vec::new(),
+            calls: Vec::new(),
+            prototypes: routines::wanted(),
+            inlined: Vec::new(),
+            moved: Vec::new(),
         };
         let functions = kernel.functions();
         kernel.caller(&functions);
         kernel.data(&functions);
+        kernel.symbol("boot_start", BOOT, 16, true);
+        // mov percpu_array, %rax
+        let array = low(kernel.address("percpu_array"));
+        kernel.function("current", &[&[0x48, 0x8b, 0x04, 0x25][..], &array, &[0xc3]].concat());
+        let size = low(kernel.struct_mut("thread").size);
+        kernel.symbol("thread_template", kernel.end() - 0x1000, u32::from_le_bytes(size).into(), false);
+        kernel.thread_create(&size);
         kernel
     }
 
-    /// One function for every symbol the hooks name, each a single `ret`.
+    /// A function that copies `size` bytes of `thread_template`.
+    fn thread_create(&mut self, size: &[u8; 4]) {
+        self.function("memcpy", &[0xc3]);
+        let memcpy = self.address("memcpy");
+        let address = TEXT + self.text.len() as u64;
+        // mov $thread_template, %rsi; mov $size, %edx
+        let template = low(self.address("thread_template"));
+        self.text.extend_from_slice(&[&[0x48, 0xc7, 0xc6][..], &template, &[0xba], size].concat());
+        self.call(memcpy);
+        self.text.push(0xc3);
+        self.symbol("thread_create", address, 18, true);
+    }
+
+    /// One function for every symbol the hooks name: the calls that hooks want in it, and a `ret`.
     fn functions(&mut self) -> BTreeMap<String, u64> {
-        let mut names = vec!["ipc_kmsg_get"];
+        let traps = TRAPS.iter().map(|trap| trap.function).chain(NO_TRAP.iter().copied());
+        let mut calls: BTreeMap<&str, Vec<&str>> = traps.map(|function| (function, Vec::new())).collect();
+        calls.insert("ipc_kmsg_get", Vec::new());
         for hook in HOOKS {
-            names.push(match hook.site {
-                Site::Trap { original, .. } => original,
-                Site::Calls { target, .. } => target,
-            });
+            let (Site::Trap { original: name, .. }
+            | Site::Calls { target: name, .. }
+            | Site::CallsIn { target: name, .. }) = hook.site;
+            calls.entry(name).or_default();
+            if let Site::CallsIn { target, callers, others } = hook.site {
+                let others = if let Others::Only(list) = others { list } else { &[] };
+                // One caller makes the call twice.
+                for caller in callers.iter().chain(others).chain(callers.first()) {
+                    calls.entry(caller).or_default().push(target);
+                }
+            }
         }
-        names.sort_unstable();
-        names.dedup();
         let mut functions = BTreeMap::new();
-        for name in names {
-            let address = TEXT + self.text.len() as u64;
+        let mut address = TEXT;
+        for (name, targets) in &calls {
+            let size = targets.len() as u64 * 5 + 4;
+            self.symbol(name, address, size, true);
+            functions.insert((*name).to_owned(), address);
+            address += size;
+        }
+        for target in calls.values() {
+            for target in target {
+                self.call(functions[*target]);
+            }
             self.text.extend_from_slice(&[0xc3, 0x90, 0x90, 0x90]);
-            self.symbol(name, address, 4, true);
-            functions.insert(name.to_owned(), address);
         }
         functions
     }
@@ -102,6 +166,21 @@ impl Kernel {
         let rel32 = i32::try_from(target.wrapping_sub(next).cast_signed()).unwrap();
         self.text.push(0xe8);
         self.text.extend_from_slice(&rel32.to_le_bytes());
+        self.calls.push((next - 5, target));
+    }
+
+    /// Makes the calls of `target` in `caller` disappear.
+    pub fn remove_calls(&mut self, target: &str, caller: &str) {
+        let (target, caller) = (self.address(target), self.symbol_mut(caller).clone());
+        let start = usize::try_from(caller.address - TEXT).unwrap();
+        let end = start + usize::try_from(caller.size).unwrap() - 4;
+        for (at, code) in (start..end).step_by(5).zip(self.text[start..end].chunks_mut(5)) {
+            let rel32 = i32::from_le_bytes(code[1..].try_into().unwrap());
+            if (TEXT + at as u64 + 5).wrapping_add_signed(rel32.into()) == target {
+                code.fill(0x90);
+                self.calls.retain(|&(site, _)| site != TEXT + at as u64);
+            }
+        }
     }
 
     /// Adds a function that only calls `target`.
@@ -113,22 +192,37 @@ impl Kernel {
         self.symbol(name, address, 6, true);
     }
 
+    /// Where the next function will be.
+    pub fn next_function(&self) -> u64 {
+        TEXT + self.text.len() as u64
+    }
+
+    /// Replaces bytes of the text.
+    pub fn patch(&mut self, address: u64, code: &[u8]) {
+        let at = usize::try_from(address - TEXT).unwrap();
+        self.text[at..at + code.len()].copy_from_slice(code);
+    }
+
+    /// Where the return is, and three bytes of padding, that end the function before `name`.
+    pub fn before(&self, name: &str) -> u64 {
+        self.address(name) - 4
+    }
+
     /// Adds a function with this code.
     pub fn function(&mut self, name: &str, code: &[u8]) {
-        let address = TEXT + self.text.len() as u64;
+        let address = self.next_function();
         self.text.extend_from_slice(code);
         self.symbol(name, address, code.len() as u64, true);
     }
 
     fn data(&mut self, functions: &BTreeMap<String, u64>) {
-        self.data = vec![0; usize::try_from(TRAPS * TRAP_SIZE).unwrap()];
-        self.symbol("mach_trap_table", DATA, TRAPS * TRAP_SIZE, false);
-        for hook in HOOKS {
-            if let Site::Trap { number, original } = hook.site {
-                self.set_trap(number, functions[original]);
-            }
+        self.data = vec![0; usize::try_from(TRAP_COUNT * TRAP_SIZE).unwrap()];
+        self.symbol("mach_trap_table", DATA, TRAP_COUNT * TRAP_SIZE, false);
+        for number in 0..u32::try_from(TRAP_COUNT).unwrap() {
+            let trap = TRAPS.iter().find(|trap| trap.number == number);
+            self.set_trap(number, functions[trap.map_or(NO_TRAP[0], |trap| trap.function)]);
         }
-        let mut next = DATA + TRAPS * TRAP_SIZE;
+        let mut next = DATA + TRAP_COUNT * TRAP_SIZE;
         let version = b"GNU Mach synthetic\0";
         self.data.extend_from_slice(version);
         self.symbol("version", next, version.len() as u64, false);
@@ -155,6 +249,39 @@ impl Kernel {
 
     fn symbol(&mut self, name: &str, address: u64, size: u64, code: bool) {
         self.symbols.push(Symbol { name: name.to_owned(), address, size, global: true, code });
+    }
+
+    /// What the DWARF says: every function by its symbol, and the variables that are found by name.
+    fn routines(&self) -> Vec<Routine> {
+        let name = |address: u64| self.symbols.iter().find(|symbol| symbol.code && symbol.address == address);
+        let known = |symbol: &&Symbol| {
+            symbol.code || ["mach_trap_table", "percpu_array", "thread_template"].contains(&symbol.name.as_str())
+        };
+        let next = |address: u64| self.symbols.iter().map(|other| other.address).filter(|&other| other > address).min();
+        let routine = |symbol: &Symbol| {
+            let size = if symbol.size == 0 { next(symbol.address).unwrap() - symbol.address } else { symbol.size };
+            let end = symbol.address + size;
+            let inside = self.calls.iter().filter(|(site, _)| (symbol.address..end).contains(site));
+            let calls = inside.filter_map(|&(site, target)| Some((site + 5, name(target)?.name.clone()))).collect();
+            let unknown = Prototype {
+                result: qemu::payload_abi::Value::Nothing,
+                parameters: Vec::new(),
+                variadic: false,
+                declared: false,
+            };
+            let prototype = self.prototypes.get(&symbol.name).cloned().unwrap_or(unknown);
+            let moved = self.moved.iter().find(|(name, _)| *name == symbol.name);
+            let inlined = self.inlined.iter().filter(|(_, inside)| *inside == symbol.name);
+            Routine {
+                name: symbol.name.clone(),
+                address: symbol.address + moved.map_or(0, |(_, by)| *by),
+                size,
+                prototype: symbol.code.then_some(prototype),
+                calls,
+                inlined: inlined.map(|(target, _)| target.clone()).collect(),
+            }
+        };
+        self.symbols.iter().filter(known).map(routine).collect()
     }
 
     pub fn address(&self, name: &str) -> u64 {
@@ -184,11 +311,19 @@ impl Kernel {
         let mut sections = Sections::default();
         sections.add(".text", 1, 6, TEXT, text, self.text.len() as u64, 0, 0);
         sections.add(".data", 1, 3, DATA, data, self.data.len() as u64, 0, 0);
+        sections.add(".boot", 1, 6, BOOT, boot, 16, 0, 0);
+        let in_file = self.data.len() as u64;
+        sections.add(".bss", 8, 3, DATA + in_file, data + in_file, bss - in_file, 0, 0);
         if self.dwarf {
-            for (name, contents) in dwarf::sections(&self.structs) {
+            for (name, contents) in dwarf::sections(&self.structs, &self.routines()) {
                 let offset = place(&mut file, &contents);
                 sections.add(&name, 1, 0, 0, offset, contents.len() as u64, 0, 0);
             }
+        }
+        if !self.unwind.is_empty() {
+            let contents = dwarf::unwind(&self.unwind);
+            let offset = place(&mut file, &contents);
+            sections.add(".eh_frame", 1, 0, 0, offset, contents.len() as u64, 0, 0);
         }
         if self.symtab {
             let (symtab, strtab) = self.symbol_table();
@@ -222,6 +357,11 @@ impl Kernel {
         }
         (table, strings)
     }
+}
+
+/// The lower half of a number, as an instruction has it.
+fn low(number: u64) -> [u8; 4] {
+    u32::try_from(number & 0xffff_ffff).unwrap().to_le_bytes()
 }
 
 /// Appends `contents` on a page boundary and says where.

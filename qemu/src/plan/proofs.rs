@@ -1,0 +1,66 @@
+//! What the plan takes for granted about a kernel, checked one by one: everything that is not so is a miss.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::error::{InstrumentError, Miss};
+use crate::kernel::{Debug, KernelElf, Layouts, References, Routines};
+use crate::payload_abi::{HOOKS, Hook, Need, Others, SLOTS, Site};
+use crate::plan::reach::{Reach, target};
+use crate::plan::site::FoundSite;
+use crate::plan::traps::{TRAP_TABLE, Table};
+use crate::plan::{places, prototypes, template};
+
+/// The addresses of the hooked functions, to which every way has to be known.
+pub(super) fn targets(kernel: &KernelElf) -> BTreeSet<u64> {
+    let found = HOOKS.iter().filter_map(|hook| kernel.symbol(target(hook), hook.symbol).ok());
+    found.map(|symbol| symbol.address).collect()
+}
+
+/// What is known of the kernel when the sites have been found.
+pub(super) struct Found<'a> {
+    pub(super) kernel: &'a KernelElf,
+    pub(super) debug: &'a Debug<'a>,
+    pub(super) layouts: &'a Layouts,
+    pub(super) references: &'a References,
+    pub(super) sites: &'a [FoundSite],
+    /// Symbols of the kernel that the payload refers to.
+    pub(super) imports: &'a BTreeSet<String>,
+}
+
+impl Found<'_> {
+    /// Checks everything; what is not so is added to `misses`.
+    pub(super) fn check(&self, misses: &mut Vec<Miss>) -> Result<(), InstrumentError> {
+        let Self { kernel, layouts, .. } = *self;
+        let mut prototypes: BTreeSet<&str> = self.imports.iter().map(String::as_str).collect();
+        HOOKS.iter().for_each(|hook| _ = prototypes.insert(target(hook)));
+        let mut places = prototypes.clone();
+        named().for_each(|name| _ = places.insert(name));
+        let functions: HashSet<&str> = places.iter().copied().collect();
+        let routines = &Routines::read(self.debug, &functions)?;
+        Reach { kernel, references: self.references, routines }.check(HOOKS, self.sites, misses);
+        places::check(&places, kernel, routines, misses);
+        prototypes::check(&prototypes, kernel, routines, misses);
+        // That there is none, every hook of the table says.
+        if let Ok(table) = Table::find(kernel, layouts, TRAP_TABLE) {
+            table.check(misses);
+        }
+        if let Err(miss) = template::check(kernel, layouts) {
+            misses.push(miss);
+        }
+        Ok(())
+    }
+}
+
+/// Symbols that sites and slots are found by.
+fn named() -> impl Iterator<Item = &'static str> {
+    let callers = HOOKS.iter().flat_map(|hook: &Hook| match hook.site {
+        Site::CallsIn { callers, others: Others::Only(others), .. } => [callers, others],
+        Site::CallsIn { callers, others: Others::Any, .. } => [callers, &[]],
+        Site::Calls { .. } | Site::Trap { .. } => [&[][..], &[]],
+    });
+    let arrays = SLOTS.iter().filter_map(|slot| match slot.need {
+        Need::PerCpu { array, .. } => Some(array),
+        _ => None,
+    });
+    callers.flatten().copied().chain(arrays).chain([TRAP_TABLE, template::TEMPLATE, template::MAKER, "memcpy"])
+}
