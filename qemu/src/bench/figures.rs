@@ -74,6 +74,7 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     for (name, case) in [
         ("kernel RPC, 16 tasks traced", "traced-16/kernel-rpc"),
         ("kernel RPC, 256 tasks traced", "traced-256/kernel-rpc"),
+        ("kernel RPC, 10000 tasks traced", "traced-10000/kernel-rpc"),
     ] {
         let many = ours.each(case)?;
         let value = many / alone;
@@ -148,6 +149,7 @@ bench machine/task-rpc 256000 64
 bench both-traced/task-rpc 512000 64
 bench traced-16/kernel-rpc 16800 7
 bench traced-256/kernel-rpc 17640 7
+bench traced-10000/kernel-rpc 16800 7
 ";
 
     #[test]

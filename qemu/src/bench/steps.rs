@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::bench::results::BenchError;
 use crate::kernel::KernelElf;
-use crate::kernel::dwarf::Layouts;
 use crate::kernel::facts;
+use crate::kernel::{Debug, Layouts};
 use crate::payload_abi::{KERNEL_BASE, Need, SlotSpec};
 use crate::vm::gdb::{Debugger, Registers};
 
@@ -47,7 +47,9 @@ pub struct Part {
 pub fn active_stack(kernel: &KernelElf) -> Result<u64, BenchError> {
     let need = Need::PerCpu { array: "percpu_array", of: "percpu", member: "active_stack" };
     let specs = [SlotSpec { name: "active_stack", symbol: "", need }];
-    let layouts = Layouts::read(kernel.bytes(), &facts::wanted_structs(&specs)).map_err(|error| error.to_string());
+    let debug = Debug::open(kernel.bytes());
+    let layouts = debug.and_then(|debug| Layouts::read(&debug, &facts::wanted_structs(&specs)));
+    let layouts = layouts.map_err(|error| error.to_string());
     let mut misses = Vec::new();
     let found = layouts.map(|layouts| facts::fill(&specs, kernel, &layouts, &mut misses));
     match found.as_deref() {

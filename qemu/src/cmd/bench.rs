@@ -32,9 +32,11 @@ const CEILINGS: &str = "qemu/bench-ceilings.json";
 const OUTPUT: &str = "bench.json";
 
 /// Figures of stack depth: name, where the payload begins, the function it stands in for.
-const STACKS: [(&str, &str, &str); 6] = [
-    ("stack of a traced mach_msg", "rpctrace2_mach_msg", "mach_msg_trap"),
-    ("stack of a traced mach_msg that slept", "traced_msg_receive_continue", "mach_msg_receive_continue"),
+const STACKS: [(&str, &str, &str); 8] = [
+    ("stack of a message copied in", "rpctrace2_traced_copyinmsg", "copyinmsg"),
+    ("stack of a message copied out", "rpctrace2_traced_copyout", "copyout"),
+    ("stack of a hand-off", "rpctrace2_traced_handoff", "thread_handoff"),
+    ("stack of the end of a call", "rpctrace2_returned", "thread_syscall_return"),
     ("stack of a message to the kernel", "rpctrace2_kobject_server", "ipc_kobject_server"),
     ("stack of task_set_special_port", "hook_task_set_special_port", "task_set_special_port"),
     ("stack of task_create", "hook_ipc_task_init", "ipc_task_init"),

@@ -110,7 +110,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     bench.line("machine/kernel-rpc", Work::KernelCall, Traced::ClientTogether)?;
     bench.line("machine/task-rpc", Work::ServerCall, Traced::ClientTogether)?;
     bench.line("both-traced/task-rpc", Work::ServerCall, Traced::BothTogether)?;
-    for tasks in [16, 256] {
+    for tasks in [16, 256, 10_000] {
         // The client is the last one.
         while others.len() + 1 < tasks {
             expect("a trace port for one more task", true, bench.trace_one_more(&mut others)?)?;

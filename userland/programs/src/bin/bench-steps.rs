@@ -65,6 +65,8 @@ const SYNC: i32 = 6600;
 const ASK: i32 = 6601;
 /// The same for practice.
 const PRACTISE: i32 = 6603;
+/// A client asks for the end of its trace.
+const STOP: i32 = 6604;
 /// A client is done; the message says with which step it failed, or 0.
 const DONE: i32 = 6602;
 /// A message for a server or for oneself.
@@ -115,6 +117,14 @@ fn attend(report: &ReceiveRight, client: PortName, tracer: &mut Tracer) -> Resul
                 mark(0);
                 suspended.doing("task_suspend")?;
                 stubs::mach::task_resume(client).doing("task_resume")?;
+            }
+            // Only the tracer may.
+            STOP => {
+                match between(END, || stubs::mach::task_set_special_port(client, TASK_TRACE_PORT, PortName::NULL)) {
+                    // A kernel without trace ports.
+                    Err(KernReturn::KERN_INVALID_ARGUMENT) => {}
+                    ended => ended.doing("task_set_special_port to null")?,
+                }
             }
             _ => {}
         }
@@ -179,13 +189,7 @@ fn once(step: u32, shown: u32, ports: &Ports) -> KernResult<()> {
             let failed = between(shown, || Received::receive(own, 256, Some(0)));
             expect(failed.err().unwrap_or(KernReturn::KERN_SUCCESS), KernReturn::MACH_RCV_TIMED_OUT)
         }
-        _ => {
-            match between(shown, || stubs::mach::task_set_special_port(task_self(), TASK_TRACE_PORT, PortName::NULL)) {
-                // A kernel without trace ports.
-                Err(KernReturn::KERN_INVALID_ARGUMENT) => Ok(()),
-                other => other,
-            }
-        }
+        _ => call(PARENT, STOP),
     }
 }
 
