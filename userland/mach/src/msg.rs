@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::error::KernReturn;
-use crate::memory::OutOfLine;
+use crate::mig::Incoming;
 use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
 
@@ -129,18 +129,18 @@ impl Message {
     }
 }
 
-/// Gives back the rights and the memory in the body of a received message that nobody is going to look at. The rights in
-/// its header stay as they are.
-pub fn destroy_body(message: &[u64]) {
-    let message = Received { words: message.to_vec() };
-    for item in message.items() {
-        match item {
-            Item::Port(name, Disposition::MoveReceive) => drop(ReceiveRight::from_name(name)),
-            Item::Port(name, how) => release(how as u8, name),
-            Item::OutOfLine { address, size } => drop(OutOfLine::from_parts(address, size)),
-            Item::Integers(_) | Item::Bytes(_) | Item::Other(_) => {}
-        }
+/// Gives back everything that a received message brought, of which nothing has been taken.
+pub fn destroy(message: &[u64]) {
+    if let [bits, reply, ..] = message {
+        release(*bits as u8, PortName(*reply as u32));
     }
+    destroy_body(message);
+}
+
+/// Gives back the rights and the memory in the body of a received message that nobody is going to look at. The rights in
+/// its header stay as they are. What only looks like a right, because the kernel has not looked at it, is left alone.
+pub fn destroy_body(message: &[u64]) {
+    drop(Incoming::new(message, KernReturn::MIG_BAD_ARGUMENTS));
 }
 
 /// Drops a right that came back in a message.

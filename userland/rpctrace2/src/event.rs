@@ -33,6 +33,8 @@ pub struct Event {
     pub message_size: u32,
     /// Records lost since the one before.
     pub dropped: u32,
+    /// A child of the task is not traced.
+    pub child_not_traced: bool,
     /// The port or port set that was received from.
     pub rcv_name: u32,
     /// Milliseconds.
@@ -59,7 +61,8 @@ impl From<&Record<'_>> for Event {
             correlation: header.correlation.get(),
             time: header.time.get(),
             message_size: header.message_size.get(),
-            dropped: header.dropped.get(),
+            dropped: header.lost(),
+            child_not_traced: header.child_not_traced(),
             rcv_name: header.rcv_name.get(),
             time_out: header.time_out.get(),
             notify: header.notify.get(),

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use mig_defs::decode::Message;
 use mig_defs::value::{Field, Value, View};
 use mig_defs::wire::type_name;
+use trace_port::TASK_TRACE_PORT;
 use trace_port::record::PORT_NUMBER;
 
 use crate::correlate::is_name;
@@ -208,6 +209,17 @@ impl Names {
         }
     }
 
+    /// The task that a request's first argument is, if the trace knows it.
+    pub fn first_task(&self, task: TaskIndex, request: &Message<'_>) -> Option<TaskIndex> {
+        match request.fields().next()?.ok()?.value {
+            Value::Port(right) => match self.what(task, right.name)? {
+                What::Task(index) => Some(*index),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Learns from a message that is being sent: what its ports must be, before it is printed.
     pub fn sent(&mut self, task: TaskIndex, event: &Event, message: Option<&Message<'_>>) {
         let Some(header) = event.mach_header() else { return };
@@ -373,6 +385,11 @@ impl Names {
             _ => {}
         }
     }
+}
+
+/// Whether a task_set_special_port is about the trace port.
+pub fn sets_trace_port(request: &Message<'_>) -> bool {
+    number(request, "which_port") == Some(TASK_TRACE_PORT.into())
 }
 
 /// What a right of this type is, if the type alone says enough.

@@ -2,7 +2,8 @@
 //!
 //! The kernel holds a send right to the trace port for every traced task and for every record in its queue, and we hold
 //! none. So the no-senders notification comes when the last traced task is gone, children included, and is queued behind
-//! its last record.
+//! its last record. It comes to a port of its own, to which the kernel alone has a right: whoever else gets one to the trace port
+//! can send what looks like a notification, but not there.
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -11,19 +12,22 @@ use alloc::vec::Vec;
 use mach::boot::{self, TASK_TRACE_PORT};
 use mach::error::KernReturn;
 use mach::memory::OutOfLine;
+use mach::msg::HEADER_SIZE;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
-use mach::{console, mig, print, println, stubs, task_self};
+use mach::{console, print, println, stubs, task_self};
 use mig_defs::table::{TableError, Tables};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
-use trace_port::{RecordError, Records};
+use trace_port::RecordError;
 use zerocopy::IntoBytes;
 
+use crate::ending::Untraced;
 use crate::options::{self, Options, OptionsError, Request};
 use crate::select::UnknownName;
+use crate::stray;
 use crate::trace::Trace;
 
 /// Exit status when the command is not in the boot archive, as in shells.
@@ -33,6 +37,12 @@ const CANNOT_TRACE: i32 = 125;
 
 /// `MACH_NOTIFY_NO_SENDERS` of notify.h.
 const MACH_NOTIFY_NO_SENDERS: i32 = 70;
+/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
+const TYPE_DEAD_NAME: u32 = 0x0010_0000;
+/// `MACH_RCV_HEADER_ERROR` and `MACH_RCV_BODY_ERROR` of message.h, and the bits that say which room was short.
+const RCV_HEADER_ERROR: u32 = 0x1000_400b;
+const RCV_BODY_ERROR: u32 = 0x1000_400c;
+const MACH_MSG_MASK: u32 = 0x3c00;
 /// `MACH_PORT_QLIMIT_MAX` of port.h: the more records fit, the less often a traced thread waits.
 const QUEUE_LIMIT: u32 = 16;
 /// `TTY_STATUS` of tty_status.h: input speed, output speed, break character, flags.
@@ -128,18 +138,25 @@ fn options_for_console(options: Options) -> Options {
 
 /// A running command and the ports it is heard through.
 struct Session {
-    /// Both ports below, so that their messages come in the order in which they were sent.
+    /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
     trace: ReceiveRight,
     exit: ReceiveRight,
+    /// Hears from the kernel that nobody can send to the trace port any more.
+    no_senders: ReceiveRight,
     /// Kept to end the command if it cannot be traced to its end.
     task: SendRight,
     buffer: Vec<u64>,
 }
 
-/// What a message was.
+/// What came.
 enum Message {
-    Record,
+    /// For the trace: a message to the trace port.
+    Trace,
+    /// The same, but larger than any record; its `msgh_id` and `msgh_size`.
+    TooLarge(u32, u32),
+    /// The same, but nothing except its header has come.
+    Header,
     /// No traced task is left, and no record of one.
     NoSenders,
     /// The command has ended, with this status.
@@ -147,13 +164,28 @@ enum Message {
     Other,
 }
 
+/// What is known of the end.
+#[derive(Default)]
+struct End {
+    /// The command's exit status.
+    status: Option<i32>,
+    /// It has been told.
+    exit_shown: bool,
+    /// No task is traced any more.
+    untraced: bool,
+    /// If the command still was there then, that has been told.
+    untraced_shown: bool,
+}
+
 impl Session {
     fn start(command: &[String]) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
-        doing("mach_port_move_member", ports.add(&trace))?;
-        doing("mach_port_move_member", ports.add(&exit))?;
+        let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
+        for member in [&trace, &exit, &no_senders] {
+            doing("mach_port_move_member", ports.add(member))?;
+        }
         doing("mach_port_set_qlimit", trace.set_queue_limit(QUEUE_LIMIT))?;
 
         let name = command.first().map_or("", String::as_str);
@@ -165,7 +197,7 @@ impl Session {
             KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
             error => Failure::Kernel { what: "boot_spawn", error },
         })?;
-        let session = Self { ports, trace, exit, task, buffer: vec![0; BUFFER_START / 8] };
+        let session = Self { ports, trace, exit, no_senders, task, buffer: vec![0; BUFFER_START / 8] };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -189,7 +221,7 @@ impl Session {
             self.trace.name(),
             MACH_NOTIFY_NO_SENDERS,
             0,
-            self.trace.name(),
+            self.no_senders.name(),
             Disposition::MakeSendOnce,
         );
         drop(doing("mach_port_request_notification", before)?);
@@ -212,65 +244,101 @@ impl Session {
 
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
-        let mut status = None;
-        let mut exit_shown = false;
-        let mut has_senders = true;
-        while has_senders || status.is_none() {
-            let exit_due = status.filter(|_| !exit_shown);
-            // Text and the exit line wait until the queue is empty, but no longer.
-            let timeout = match exit_due {
-                None if text.is_empty() => trace.is_waiting().then_some(IDLE),
-                _ => Some(0),
-            };
-            if !self.receive(timeout)? {
-                match exit_due {
-                    Some(status) => {
-                        trace.exited(status, &mut text);
-                        exit_shown = true;
-                    }
-                    None if text.is_empty() => trace.idle(&mut text),
-                    None => {}
+        let mut end = End::default();
+        while !end.untraced || end.status.is_none() {
+            let is_due = end.status.is_some() && !end.exit_shown || end.untraced && !end.untraced_shown;
+            // Text and what is to be said of the end wait until the queue is empty, but no longer.
+            let timeout = if is_due || !text.is_empty() { Some(0) } else { trace.is_waiting().then_some(IDLE) };
+            match self.receive(timeout)? {
+                Some(Message::Trace) => {
+                    trace.message(self.message().as_bytes(), &mut text);
+                    // Every message brings a reference of the task's right; records are told apart by the task's number.
+                    mach::msg::destroy(self.message());
                 }
-                write(&mut text)?;
-                continue;
-            }
-            match self.take(trace, &mut text)? {
-                Message::Exited(found) => status = Some(found),
-                Message::NoSenders => has_senders = false,
-                Message::Record | Message::Other => {}
+                // The words after it are those of the message before.
+                Some(Message::Header) => trace.message(self.header().as_bytes(), &mut text),
+                Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
+                Some(Message::Exited(status)) => end.status = Some(status),
+                Some(Message::NoSenders) => end.untraced = true,
+                Some(Message::Other) => mach::msg::destroy(self.message()),
+                None if is_due => self.tell(&mut end, trace, &mut text),
+                None if text.is_empty() => trace.idle(&mut text),
+                None => write(&mut text)?,
             }
             if text.len() >= BATCH {
                 write(&mut text)?;
             }
         }
-        let status = status.unwrap_or(CANNOT_TRACE);
-        if !exit_shown {
-            trace.exited(status, &mut text);
-        }
+        self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
         write(&mut text)?;
-        Ok(status)
+        match trace.other_version() {
+            Some(error) => Err(error.into()),
+            None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
+        }
     }
 
-    /// Receives one message into the buffer; false if none came in time.
-    fn receive(&mut self, timeout: Option<u32>) -> Result<bool, Failure> {
-        let option = MACH_RCV_MSG | MACH_RCV_LARGE | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+    /// Tells what is known of the end and has not been told.
+    fn tell(&self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
+        if end.untraced && !end.untraced_shown {
+            end.untraced_shown = true;
+            if let Some(untraced) = self.untraced().filter(|_| end.status.is_none()) {
+                trace.untraced(untraced, text);
+            }
+        }
+        if let Some(status) = end.status.filter(|_| !end.exit_shown) {
+            end.exit_shown = true;
+            trace.exited(status, text);
+        }
+    }
+
+    /// What became of the command's trace port, if the command is still there.
+    fn untraced(&self) -> Option<Untraced> {
+        let of_task = stubs::mach_port::mach_port_type(task_self(), self.task.name()).ok()?;
+        if of_task & TYPE_DEAD_NAME != 0 {
+            return None;
+        }
+        // Who does not receive from the port that is set may be refused it.
+        match stubs::mach::task_get_special_port(self.task.name(), TASK_TRACE_PORT) {
+            Ok(port) if port.name() == PortName::NULL => Some(Untraced::Cleared),
+            _ => Some(Untraced::Replaced),
+        }
+    }
+
+    /// Receives one message into the buffer; `None` if none came in time.
+    fn receive(&mut self, timeout: Option<u32>) -> Result<Option<Message>, Failure> {
+        let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+        let mut large = MACH_RCV_LARGE;
         loop {
             let room = size_of_val(&self.buffer[..]) as u32;
             let ports = self.ports.name();
-            let answer = mach_msg(&mut self.buffer, option, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
+            let answer =
+                mach_msg(&mut self.buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
             match KernReturn::from_mach_msg(answer) {
-                KernReturn::KERN_SUCCESS => return Ok(true),
-                KernReturn::MACH_RCV_TIMED_OUT => return Ok(false),
+                KernReturn::KERN_SUCCESS => return Ok(Some(self.what_came())),
+                KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
+                KernReturn::MACH_RCV_TOO_LARGE if large == 0 => return Ok(Some(self.too_large())),
                 // It stays in the queue, and the kernel has left its size in the buffer.
-                KernReturn::MACH_RCV_TOO_LARGE => {
-                    let size = self.message_size().max(2 * room as usize);
-                    self.buffer.resize(size.div_ceil(8), 0);
-                }
+                KernReturn::MACH_RCV_TOO_LARGE => match self.message_size() {
+                    size if size > stray::LARGEST => large = 0,
+                    size => self.buffer.resize(size.max(2 * room as usize).div_ceil(8), 0),
+                },
                 KernReturn::MACH_RCV_INTERRUPTED => {}
+                // There was no room in this task for what it brought: the rest has come.
+                _ if answer & !MACH_MSG_MASK == RCV_BODY_ERROR => return Ok(Some(self.what_came())),
+                _ if answer & !MACH_MSG_MASK == RCV_HEADER_ERROR => return Ok(Some(Message::Header)),
                 error => return Err(Failure::Kernel { what: "receiving from the trace port", error }),
             }
         }
+    }
+
+    /// The message in the buffer.
+    fn message(&self) -> &[u64] {
+        self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer)
+    }
+
+    fn header(&self) -> &[u64] {
+        self.buffer.get(..HEADER_SIZE / 8).unwrap_or(&self.buffer)
     }
 
     /// `msgh_size` of the message in the buffer.
@@ -278,29 +346,23 @@ impl Session {
         self.buffer.first().map_or(0, |word| (word >> 32) as usize)
     }
 
-    /// Does what the message in the buffer asks for.
-    fn take(&self, trace: &mut Trace<'_>, text: &mut String) -> Result<Message, Failure> {
-        let message = self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer);
-        // msgh_local_port: which of our ports it came to.
-        let port = PortName(message.get(2).map_or(0, |word| *word as u32));
-        if port == self.exit.name() {
-            return Ok(boot::exit_status(message).map_or(Message::Other, Message::Exited));
-        }
-        match mig::request_id(message) {
-            Some(id) if trace_port::is_record(id) => {
-                let records = Records::parse(message.as_bytes())?;
-                // Every message brings a reference of the task's right; records are told apart by the task's number.
-                drop(SendRight::from_name(PortName(records.task)));
-                for record in records {
-                    trace.record(&record?, text);
-                }
-                Ok(Message::Record)
-            }
-            Some(id) if id == MACH_NOTIFY_NO_SENDERS as u32 => Ok(Message::NoSenders),
-            _ => {
-                mach::msg::destroy_body(message);
-                Ok(Message::Other)
-            }
+    /// `msgh_id` and `msgh_size`: the kernel leaves the header of a message that it destroys because it is too large.
+    fn too_large(&self) -> Message {
+        Message::TooLarge(self.buffer.get(3).map_or(0, |word| (word >> 32) as u32), self.message_size() as u32)
+    }
+
+    /// What the message in the buffer is, by the port that it came to.
+    fn what_came(&self) -> Message {
+        // msgh_local_port
+        let port = PortName(self.buffer.get(2).map_or(0, |word| *word as u32));
+        if port == self.trace.name() {
+            Message::Trace
+        } else if port == self.no_senders.name() {
+            Message::NoSenders
+        } else if port == self.exit.name() {
+            boot::exit_status(self.message()).map_or(Message::Other, Message::Exited)
+        } else {
+            Message::Other
         }
     }
 }

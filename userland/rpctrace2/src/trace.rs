@@ -9,20 +9,25 @@ use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::Value;
 use trace_port::record::SENDER_IS_TRACER;
-use trace_port::{Direction, EventKind, Record};
+use trace_port::{Direction, EventKind, Record, RecordError, Records};
 
 use crate::correlate::{Call, Correlator, Step};
+use crate::ending::{Ending, Key, Untraced};
 use crate::event::Event;
 use crate::line::{Line, Tag};
-use crate::names::{Names, TaskIndex};
+use crate::names::{self, Names, TaskIndex};
 use crate::options::{Options, Report};
 use crate::order::Order;
 use crate::print::{self, Printer};
 use crate::select::{Selection, Subject, UnknownName};
+use crate::stray::Strays;
 use crate::summary::Summary;
 use crate::values::Writer;
 use crate::weave::{Outcome, Row, Weaver, remark};
 
+/// Where `msgh_size` and `msgh_id` stand.
+const MSGH_SIZE: usize = 4;
+const MSGH_ID: usize = 28;
 /// `MACH_RCV_TOO_LARGE`
 const MACH_RCV_TOO_LARGE: u32 = 0x1000_4004;
 
@@ -38,6 +43,10 @@ pub struct Trace<'t> {
     weaver: Weaver,
     printer: Printer,
     summary: Summary,
+    strays: Strays,
+    ending: Ending,
+    /// Whether any record was one.
+    has_records: bool,
     /// Time of the last event.
     now: u64,
 }
@@ -67,12 +76,51 @@ impl<'t> Trace<'t> {
             weaver: Weaver::default(),
             printer: Printer::default(),
             summary: Summary::default(),
+            strays: Strays::default(),
+            ending: Ending::default(),
+            has_records: false,
             now: 0,
         })
     }
 
+    /// Takes a message that came to the trace port, whoever sent it; appends the lines that are complete now.
+    pub fn message(&mut self, message: &[u8], out: &mut String) {
+        let result = Records::parse(message).and_then(|mut records| {
+            records.try_for_each(|record| {
+                self.record(&record?, out);
+                Ok(())
+            })
+        });
+        if let Err(error) = result {
+            let word = |at: usize| {
+                message.get(at..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u32::from_le_bytes)
+            };
+            let remark = self.strays.take(word(MSGH_ID), word(MSGH_SIZE), error);
+            self.remark(remark, out);
+        }
+    }
+
+    /// The same of a message that was too large to be received; this is what its header said.
+    pub fn too_large(&mut self, id: u32, size: u32, out: &mut String) {
+        let remark = self.strays.take_too_large(id, size);
+        self.remark(remark, out);
+    }
+
+    /// No task is traced any more, but the command goes on.
+    pub fn untraced(&mut self, now: Untraced, out: &mut String) {
+        self.catch_up(out);
+        let remark = self.ending.untraced(&self.names.label(TaskIndex(0), 0), now);
+        self.remark(remark, out);
+    }
+
+    /// What the kernel sent, if it can have been the kernel, when nothing that came was a record.
+    pub fn other_version(&self) -> Option<RecordError> {
+        self.strays.other_version().filter(|_| !self.has_records)
+    }
+
     /// Takes the next record; appends the lines that are complete now.
     pub fn record(&mut self, record: &Record<'_>, out: &mut String) {
+        self.has_records = true;
         for event in self.order.push(Event::from(record)) {
             self.event(event, out);
         }
@@ -95,6 +143,8 @@ impl<'t> Trace<'t> {
         self.catch_up(out);
         let row = self.weaver.end();
         self.print(row, out);
+        let unanswered = self.ending.finished();
+        self.remark(unanswered, out);
         if !self.options.quiet {
             let label = self.names.label(TaskIndex(0), 0);
             let row = remark(self.now, &format!("+++ {label} exited with {status} +++"));
@@ -110,6 +160,10 @@ impl<'t> Trace<'t> {
         if self.options.report != Report::Lines {
             self.summary.write(out);
         }
+        if let Some(total) = self.strays.total(self.options.report != Report::Summary) {
+            out.push_str(&total);
+            out.push('\n');
+        }
     }
 
     fn catch_up(&mut self, out: &mut String) {
@@ -123,13 +177,16 @@ impl<'t> Trace<'t> {
         if event.dropped > 0 {
             self.summary.lost(event.dropped);
             let plural = if event.dropped == 1 { "" } else { "s" };
-            let row = remark(event.time, &format!("--- {} record{plural} lost ---", event.dropped));
-            self.other(row, out);
+            self.remark(Some(format!("--- {} record{plural} lost ---", event.dropped)), out);
         }
         if self.is_known_otherwise(&event) {
             return;
         }
         let actor = Actor { task: self.names.meet(&event), thread: event.thread, kind: event.kind };
+        if event.child_not_traced {
+            let parent = self.names.label(actor.task, 0);
+            self.remark(Some(format!("--- a child of {parent} is not traced: the kernel had no room for it ---")), out);
+        }
         if event.kind != EventKind::Normal {
             return self.control(actor, Rc::new(event), out);
         }
@@ -159,10 +216,13 @@ impl<'t> Trace<'t> {
             let name = Subject::of_reply(self.tables, &event).name();
             line.push(Tag::Routine, &name);
             line.push(Tag::Plain, " reply = ");
-            self.result(actor, None, &event, &mut line);
+            let failed = self.result(actor, None, &event, &mut line);
+            let ended = self.ending.answered(Key::Control(event.correlation), || !failed);
             self.selected(self.label(actor), event, &served_name(&name), line, out);
+            self.remark(ended, out);
         } else {
             writer.request(&mut line, &event);
+            self.note_ending(actor, Key::Control(event.correlation), &event);
             let name = served(&Subject::of(self.tables, &event));
             self.selected(self.label(actor), event, &name, line, out);
         }
@@ -171,6 +231,7 @@ impl<'t> Trace<'t> {
     fn request(&mut self, actor: Actor, call: Rc<Call>, out: &mut String) {
         let label = self.label(actor);
         let line = self.sent_line(actor, &call.request);
+        self.note_ending(actor, Key::Call(call.id), &call.request);
         let subject = Subject::of(self.tables, &call.request);
         if self.selection.has(subject) {
             self.summary.count(&subject.name());
@@ -185,10 +246,28 @@ impl<'t> Trace<'t> {
         // A task that names itself is still called what it was.
         let label = self.label(actor);
         let mut line = self.sent_line(actor, &event);
+        self.note_ending(actor, Key::Unanswered, &event);
         line.push(Tag::Plain, " = ");
         line.push(Tag::Success, "MACH_MSG_SUCCESS");
         let name = Subject::of(self.tables, &event).name();
         self.selected(label, event, &name, line, out);
+    }
+
+    /// A request that is to set the trace port of a task of this trace ends that task's trace.
+    fn note_ending(&mut self, actor: Actor, key: Key, request: &Event) {
+        let Some(routine) = Subject::of(self.tables, request).routine else { return };
+        if routine.name() != "task_set_special_port" {
+            return;
+        }
+        let Some(message) = request.decode(self.tables).filter(names::sets_trace_port) else { return };
+        match actor.kind {
+            EventKind::Normal => {
+                if let Some(target) = self.names.first_task(actor.task, &message) {
+                    self.ending.asked(key, self.label(actor), self.names.label(target, 0));
+                }
+            }
+            _ => self.ending.asked(key, "another task".to_string(), self.names.label(actor.task, 0)),
+        }
     }
 
     /// `routine(arguments)` of a message that was sent; learns from it.
@@ -214,6 +293,13 @@ impl<'t> Trace<'t> {
     }
 
     fn reply(&mut self, actor: Actor, call: Option<&Call>, reply: Rc<Event>, out: &mut String) {
+        let succeeded = || reply.decode_reply(self.tables).as_ref().is_some_and(has_succeeded);
+        let ended = call.and_then(|call| self.ending.answered(Key::Call(call.id), succeeded));
+        self.result_of_call(actor, call, reply, out);
+        self.remark(ended, out);
+    }
+
+    fn result_of_call(&mut self, actor: Actor, call: Option<&Call>, reply: Rc<Event>, out: &mut String) {
         let request = call.and_then(|call| call.request.decode(self.tables));
         let message = reply.decode_reply(self.tables);
         let succeeded = message.as_ref().is_some_and(has_succeeded);
@@ -332,6 +418,13 @@ impl<'t> Trace<'t> {
             self.summary.count(name);
             let row = Row { label, time: event.time, line, messages: Vec::from([event]) };
             self.other(row, out);
+        }
+    }
+
+    /// A line of our own, if there is something to say.
+    fn remark(&mut self, text: Option<String>, out: &mut String) {
+        if let Some(text) = text {
+            self.other(remark(self.now, &text), out);
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     /// The message in `words`; words after its end are left alone.
-    pub(super) fn new(words: &'a [u64], wrong: KernReturn) -> Self {
+    pub(crate) fn new(words: &'a [u64], wrong: KernReturn) -> Self {
         let size = words.first().map_or(0, |word| (word >> 32) as usize);
         // A size that is no multiple of 8 cannot come from the kernel.
         let end = (size / 8).min(words.len());

@@ -9,7 +9,9 @@ use mig_defs::compile::{Options as CompileOptions, compile};
 use mig_defs::source::Disk;
 use mig_defs::table::Tables;
 use rpctrace2::{Options, Request, Trace, options};
-use trace_port::{Direction, EventKind, Record, RecordHeader};
+use trace_port::record::{HEADER_TYPE, TASK_TYPE, VERSION, body_type};
+use trace_port::{Direction, EventKind, Record, RecordHeader, TRACE_RECORD_MSGH_ID};
+use zerocopy::IntoBytes;
 
 pub(crate) const MOVE_SEND: u32 = 17;
 pub(crate) const MOVE_SEND_ONCE: u32 = 18;
@@ -244,6 +246,19 @@ impl Sample {
         self.header.options = options.into();
         self.header.time_out = time_out.into();
         self
+    }
+
+    /// The message of a trace port in which the kernel sends the record.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        let mut bytes = Message::new(1 << 31 | MOVE_SEND << 8, 0, 9, TRACE_RECORD_MSGH_ID).bytes;
+        let header = RecordHeader { version: VERSION.into(), direction: self.direction as u8, ..self.header };
+        bytes.extend(TASK_TYPE.to_le_bytes());
+        bytes.extend(0x50_u64.to_le_bytes());
+        bytes.extend(HEADER_TYPE.to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(body_type(self.message.len() as u32).to_le_bytes());
+        bytes.extend(&self.message);
+        Message { bytes }.pad().done()
     }
 
     pub(crate) fn feed(&self, trace: &mut Trace<'_>, out: &mut String) {

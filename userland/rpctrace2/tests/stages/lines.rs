@@ -234,6 +234,16 @@ fn lost_records_are_a_line() {
 }
 
 #[test]
+fn a_child_that_is_not_traced_is_a_line_after_what_was_lost() {
+    let told = trace_port::record::CHILD_NOT_TRACED | 2;
+    let found = lines(&[], &[Sample::sent(echo(7, 4, 1)).sequence(1).dropped(told)]);
+    let remarks =
+        ["--- 2 records lost ---", "--- a child of hello[1] is not traced: the kernel had no room for it ---"];
+    assert_eq!(found[..2], remarks);
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
 fn records_are_printed_in_sequence_order() {
     let mut trace = trace(&[]);
     let mut out = String::new();

@@ -2,7 +2,9 @@
 
 mod common;
 mod control;
+mod ending;
 mod lines;
 mod naming;
 mod options;
 mod property;
+mod strays;

@@ -65,6 +65,25 @@ proptest! {
     }
 
     #[test]
+    fn whatever_comes_to_the_trace_port_the_records_go_on(
+        mut wire in sample().prop_map(|sample| sample.wire()),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        forged in vec(any::<u8>(), 0..200),
+    ) {
+        for (at, byte) in changes {
+            *at.get_mut(&mut wire) = byte;
+        }
+        let mut trace = trace(&[]);
+        let mut out = String::new();
+        trace.message(&forged, &mut out);
+        trace.message(&wire, &mut out);
+        let ping = Sample::sent(Message::request_from(7014, 2, 0)).task(77).sequence(u64::MAX);
+        trace.message(&ping.wire(), &mut out);
+        trace.finish(&mut out);
+        prop_assert!(out.contains("host_ping(host: host) = MACH_MSG_SUCCESS"), "{}", out);
+    }
+
+    #[test]
     fn every_prefix_of_a_message_makes_a_line(length in 0..113_usize) {
         let whole = Message::request(7009, 7).port(MOVE_SEND, 8).data(&[1, 2, 3]).memory(0x2000, 8192).done();
         let found = lines(&[], &[Sample::raw(Direction::Send, &whole[..length.min(whole.len())])]);
