@@ -34,6 +34,20 @@ fn a_kernel_that_lacks_something_is_refused_with_the_full_list() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_kernel_that_is_read_is_never_written() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let kernel = folder.path().join("kernel");
+    std::fs::copy(setting("RPCTRACE2_KERNEL")?, &kernel)?;
+    let name = kernel.to_string_lossy();
+    let run = qemu(&["instrument", &name, "-o", &name])?;
+    assert_eq!(run.status, Some(125), "{}", run.stderr);
+    assert!(one_line(&run.stderr).contains("it is the kernel that is read"), "{}", run.stderr);
+    assert_eq!(std::fs::read(&kernel)?, std::fs::read(setting("RPCTRACE2_KERNEL")?)?);
+    Ok(())
+}
+
 /// What README.md shows first, on the screen line for line: the trace stands where the program's own output does.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

@@ -42,6 +42,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/bench-rpc.rs", &[Builder, Send, Descriptor], "little but the kernel is to be measured"),
     ("userland/programs/src/bin/bench-steps.rs", &[Builder, Send], "exact counts of steps that stubs would add to"),
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
+    ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/fidelity/message.rs", &[Descriptor], "random messages, right and wrong"),

@@ -88,7 +88,7 @@ fn check(seen: &[Seen]) -> Result<(), Mismatch> {
     expect("a correlation number", true, first != 0)?;
     for record in seen {
         expect("the correlation number of a step", first, record.header.correlation.get())?;
-        expect("records dropped before a step", 0, record.header.dropped.get())?;
+        expect("records dropped before a step", 0, record.header.lost())?;
     }
     let task = |step: usize| seen[step].header.task.get();
     expect("the tasks of each message", [task(0), task(1), task(3)], [task(5), task(2), task(4)])?;

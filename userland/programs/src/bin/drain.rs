@@ -47,7 +47,7 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
         match event {
             Event::Record => each_record(&buffer, |record| {
                 records += 1;
-                lost += u64::from(record.header.dropped.get());
+                lost += u64::from(record.header.lost());
                 Ok(())
             })?,
             Event::Untraced => traced = false,

@@ -102,8 +102,27 @@ fn fatal(name: &str) -> Option<Result<u32>> {
     match name {
         "null" => Some(fatal_call(Place::Null)),
         "reply" => Some(fatal_call(Place::Inside(0))),
+        "huge" => Some(huge()),
         _ => None,
     }
+}
+
+/// Messages of 2 GiB and more, which the payload refuses: a stock kernel copies them over what is behind their buffer. The last result
+/// is that of a size that the kernel itself refuses.
+fn huge() -> Result<u32> {
+    let mut arena = Arena::allocate(PAGE_SIZE)?;
+    let mut last = 0;
+    for (option, send_size) in [
+        (MACH_SEND_MSG, 0x8000_0000),
+        (MACH_SEND_MSG | MACH_SEND_TIMEOUT, 0xffff_fff8),
+        (RPC, 0x8000_0020),
+        (RPC, 0x8000_0024),
+        (RPC, 0x8000_0022),
+    ] {
+        last = arena.mach_msg(Place::Inside(0), &Arguments { option, send_size, ..NOTHING });
+        println!("fidelity: {send_size:#x} bytes, option {option:#x}: {last:#x}");
+    }
+    Ok(last)
 }
 
 /// A request to the kernel whose reply port and receive name are a send right.
@@ -383,11 +402,7 @@ impl Run {
             }
         }
         if arguments.option == RPC {
-            // Difference 1: the optimized path sometimes takes what the other refuses.
-            if arguments.send_size >= 32 && arguments.send_size % 8 == 4 {
-                arguments.send_size += 4;
-            }
-            // Difference 2: the stock kernel asserts that this is a receive right.
+            // The stock kernel asserts that this is a receive right.
             if bits == 19 | MAKE_SEND_ONCE << 8 && local == rcv_name && !looks.is_receive(local) {
                 arguments.option |= MACH_RCV_TIMEOUT;
             }
@@ -421,7 +436,8 @@ fn lie_about(random: &mut Random, size: u32) -> u32 {
         1 => size + 8,
         2 => size.wrapping_add(random.below(8) as u32),
         3 => random.below(40) as u32,
-        4 => random.pick(&[60_000, 0x2_0000, 0x10_0000, 0x7fff_ffb8], 0),
+        4 => random.pick(&[60_000, 0x2_0000, 0x10_0000, 0x7fff_ffb8, 0x7fff_fff0, 0x7fff_fff8, 0x7fff_fffc], 0),
+        5 => size.wrapping_sub(4),
         _ => size,
     }
 }

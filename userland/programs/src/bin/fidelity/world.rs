@@ -115,8 +115,9 @@ impl World {
         }
     }
 
-    /// References of every right and the state of every port in play.
+    /// References of every right, the state of every port in play, and how many messages were sent and received.
     pub(crate) fn hash_state(&self, hash: &mut Hash) {
+        hash_messages(hash);
         for (name, kind) in &self.names {
             for (bit, right) in [(SEND, Right::Send), (SEND_ONCE, Right::SendOnce), (DEAD_NAME, Right::DeadName)] {
                 if kind & bit != 0 {
@@ -128,6 +129,17 @@ impl World {
                 hash_status(*name, hash);
             }
         }
+    }
+}
+
+/// The two counts that end `struct task_events_info`, four words: those of the kernel's slow paths.
+fn hash_messages(hash: &mut Hash) {
+    const TASK_EVENTS_INFO: i32 = 2;
+    let mut info = [0; 14];
+    let got = stubs::mach::task_info(task_self(), TASK_EVENTS_INFO, &mut info).map_or(0, |count| count as u64);
+    hash.word(got);
+    for word in &info[10..] {
+        hash.word(u64::from(word.cast_unsigned()));
     }
 }
 
