@@ -4,12 +4,11 @@
 //! nothing of it is on the kernel's 4 KiB stack while the traced call goes on. Functions are kept out of line for the same
 //! reason: their frames are gone by then.
 
-use core::num::NonZeroUsize;
-
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
+use crate::draft::Draft;
 use crate::gnumach::objects::RECORD_BITS;
 use crate::gnumach::{Kernel, Key, Kmsg, Note, Port, Task, Thread, mr, option};
 use crate::observe::{self, Event};
@@ -70,41 +69,10 @@ pub enum Wait {
     Never,
 }
 
-/// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
-/// happens, because the call may end the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draft(NonZeroUsize);
-
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
 #[must_use]
 #[derive(Debug)]
 pub struct Unconcealed(Draft);
-
-impl Draft {
-    /// The draft whose message is here, or none.
-    #[inline(always)]
-    pub fn from_address(kmsg: usize) -> Option<Self> {
-        NonZeroUsize::new(kmsg).map(Self)
-    }
-
-    /// The same by the lower half of the address, which tells the whole: `record_alloc` sees to that.
-    #[inline(always)]
-    pub fn from_low_half(half: u32) -> Option<Self> {
-        Self::from_address(half.cast_signed() as isize as usize)
-    }
-
-    /// See [`Draft::from_low_half`].
-    #[inline(always)]
-    pub fn low_half(self) -> u32 {
-        self.0.get() as u32
-    }
-
-    /// The message.
-    #[inline(always)]
-    pub fn kmsg(self) -> Kmsg {
-        Kmsg(self.0.get())
-    }
-}
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
@@ -341,6 +309,13 @@ fn tell_of_lost(kernel: &impl Kernel, state: &State, kmsg: Kmsg, key: Key) {
     kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| {
         first.header.dropped = record::add_lost(first.header.dropped.get(), more).into();
     });
+}
+
+/// Queues a draft that an open call has given up.
+#[inline(always)]
+pub fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    queue(kernel, state, draft, wait);
+    state.draft_closed(kernel);
 }
 
 /// Whether the current thread is queueing a record.

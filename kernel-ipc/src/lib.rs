@@ -19,6 +19,7 @@ extern crate std;
 
 pub mod batch;
 pub mod clock;
+pub mod draft;
 pub mod emit;
 #[cfg(target_os = "none")]
 pub mod entry;

@@ -11,7 +11,8 @@
 //! bit 0       OPEN      the thread is in an observed call
 //! ```
 
-use crate::emit::Draft;
+use crate::draft::Draft;
+use crate::gnumach::{Kernel, Thread};
 
 /// A thread's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,25 @@ impl OpenCall {
     const FLUSH: u32 = 2;
     const RECEIVED: u32 = 4;
     const FLAGS: u32 = 7;
+
+    /// That of the current thread.
+    #[inline(always)]
+    pub fn current(kernel: &impl Kernel) -> (Thread, Self) {
+        let thread = kernel.current_thread();
+        (thread, Self::of(kernel, thread))
+    }
+
+    /// That of a thread.
+    #[inline(always)]
+    pub fn of(kernel: &impl Kernel, thread: Thread) -> Self {
+        Self(kernel.thread_call(thread))
+    }
+
+    /// Notes what has become of a thread's call.
+    #[inline(always)]
+    pub fn keep(self, kernel: &impl Kernel, thread: Thread) {
+        kernel.set_thread_call(thread, self.0);
+    }
 
     /// From the hole.
     pub const fn from_word(word: u32) -> Self {

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::emit::Draft;
+use crate::draft::Draft;
 use crate::gnumach::{Kernel, Kmsg};
 
 /// Finished drafts, the last one first, by their links.

@@ -8,6 +8,7 @@ use crate::emit;
 use crate::gnumach::mach::Mach;
 use crate::gnumach::{Kmsg, Port, Task, Thread, mr, slots, time};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port};
+use crate::open_call::OpenCall;
 use crate::state::State;
 
 static STATE: State = State::new();
@@ -53,7 +54,7 @@ extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: usize, size: usize, 
 extern "C" fn rpctrace2_traced_copyout(kernel: usize, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.
     let failed = unsafe { copyout(kernel, user, size) };
-    if call::current(&Mach).1.draft().is_none() {
+    if OpenCall::current(&Mach).1.draft().is_none() {
         emit::prepare(&Mach, &STATE);
     }
     copy::copied_out(&Mach, &STATE, Kmsg::of_header(kernel), size as u32, failed)
@@ -121,7 +122,7 @@ extern "C" fn rpctrace2_mach_msg_interrupt(thread: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
-    if host != 0 && call::current(&Mach).1.is_open() {
+    if host != 0 && OpenCall::current(&Mach).1.is_open() {
         call::sent(&Mach, &STATE);
     }
     // SAFETY: the caller's own arguments.

@@ -3,36 +3,24 @@
 use trace_port::Direction;
 
 use super::handoff;
-use crate::emit::{self, Content, Draft, Wait};
+use crate::draft::Draft;
+use crate::emit::{self, Content, Wait};
 use crate::gnumach::{Kernel, Task, Thread, mr};
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 use crate::replies;
 use crate::state::State;
 
-/// The call of the current thread.
-#[inline(always)]
-pub fn current(kernel: &impl Kernel) -> (Thread, OpenCall) {
-    let thread = kernel.current_thread();
-    (thread, OpenCall::from_word(kernel.thread_call(thread)))
-}
-
-/// Notes what has become of the current thread's call.
-#[inline(always)]
-pub fn set(kernel: &impl Kernel, thread: Thread, call: OpenCall) {
-    kernel.set_thread_call(thread, call.word());
-}
-
 /// A trace begins: of the task's threads those that sleep in a receive are in a call that will be seen to end; all others will be
 /// in one with their next.
 pub fn join(kernel: &impl Kernel, task: Task) {
     kernel.look_at_threads(task, |thread, receives| {
-        let call = OpenCall::from_word(kernel.thread_call(thread));
+        let call = OpenCall::of(kernel, thread);
         // One with a draft has been in a call of an earlier trace all the time.
         if call.draft().is_none() {
             let joined = if receives { OpenCall::OPEN } else { OpenCall::NONE };
             // What others left for it, traced or not, it still has to queue.
-            set(kernel, thread, if call.has_to_flush() { joined.flushing() } else { joined });
+            (if call.has_to_flush() { joined.flushing() } else { joined }).keep(kernel, thread);
             kernel.set_thread_message(thread, 0);
             kernel.set_thread_awaited(thread, 0);
         }
@@ -44,7 +32,7 @@ pub fn join(kernel: &impl Kernel, task: Task) {
 #[cold]
 #[inline(never)]
 pub fn begin_again(kernel: &impl Kernel, state: &State) {
-    let (thread, call) = current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
         handoff::flush(kernel, state);
     }
@@ -58,22 +46,15 @@ pub fn begin_again(kernel: &impl Kernel, state: &State) {
 /// The current thread's message is sent: the record goes to the tracer while the call goes on to receive.
 #[inline(never)]
 pub fn sent(kernel: &impl Kernel, state: &State) {
-    let (thread, call) = current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     kernel.set_thread_message(thread, 0);
     if let Some(draft) = call.draft()
         && !call.has_received()
     {
         emit::settle(kernel, draft, mr::SUCCESS);
-        set(kernel, thread, call.with_draft(None));
-        post(kernel, state, draft, Wait::InCall);
+        call.with_draft(None).keep(kernel, thread);
+        emit::post(kernel, state, draft, Wait::InCall);
     }
-}
-
-/// Queues the draft of an open call, which the call must have given up.
-#[inline(always)]
-pub fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    emit::queue(kernel, state, draft, wait);
-    state.draft_closed(kernel);
 }
 
 /// The current thread's call is over and returns `result`. Its records are queued, and the thread waits for its tracer here.
@@ -88,11 +69,11 @@ pub fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 
 #[inline(never)]
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
-    let (thread, call) = current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
         handoff::flush(kernel, state);
     }
-    set(kernel, thread, OpenCall::NONE);
+    OpenCall::NONE.keep(kernel, thread);
     if !call.is_open() {
         return;
     }
@@ -179,7 +160,7 @@ pub fn extend(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event
         emit::add(kernel, request, event, content);
         return Some(request);
     }
-    post(kernel, state, request, Wait::InCall);
+    emit::post(kernel, state, request, Wait::InCall);
     open(kernel, state, event, content)
 }
 
@@ -194,8 +175,8 @@ pub fn extend_apart(kernel: &impl Kernel, state: &State, call: OpenCall, event: 
 /// not wait for its tracer.
 #[inline(never)]
 pub fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
-    let call = OpenCall::from_word(kernel.thread_call(thread));
-    set(kernel, thread, OpenCall::NONE);
+    let call = OpenCall::of(kernel, thread);
+    OpenCall::NONE.keep(kernel, thread);
     if !call.is_open() {
         return;
     }

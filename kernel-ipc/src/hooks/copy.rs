@@ -16,7 +16,7 @@ const COPIED: i32 = 0;
 /// After a successful `copyinmsg`: the kmsg holds the message exactly as the task sends it. Returns what the kernel is to be told.
 #[inline(never)]
 pub fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
-    let (thread, call) = call::current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     // The trace may have ended within the call, and another have begun, which sees the next one.
     if call.is_open() && kernel.task_entry(kernel.thread_task(thread)) != 0 {
         send(kernel, state, (thread, call), kmsg);
@@ -32,7 +32,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kmsg, message_size));
-    call::set(kernel, thread, call.with_draft(draft));
+    call.with_draft(draft).keep(kernel, thread);
 }
 
 /// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is
@@ -41,7 +41,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 /// answered.
 #[inline(never)]
 pub fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
-    let (thread, call) = call::current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.0 as u32 {
         receive(kernel, state, (thread, call), kmsg, size);
     }
@@ -53,13 +53,13 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     kernel.set_thread_message(thread, 0);
     // A record that a tracer receives is no event: of two tasks that trace each other, each record would make another.
     if is_record(kernel, kmsg) {
-        return call::set(kernel, thread, call.received());
+        return call.received().keep(kernel, thread);
     }
     let correlation = replies::received(kernel, state, thread, kmsg);
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
     let draft = call::extend(kernel, state, call, &event, Content::seen(kmsg, size));
-    call::set(kernel, thread, call.received().with_draft(draft));
+    call.received().with_draft(draft).keep(kernel, thread);
 }
 
 fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
@@ -69,11 +69,11 @@ fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
 /// After `copyout` of a size alone: the message is larger than the buffer and stays queued.
 #[inline(never)]
 pub fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
-    let (thread, call) = call::current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     if call.is_open() {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
         let draft = call::extend_apart(kernel, state, call, &event);
-        call::set(kernel, thread, call.received().with_draft(draft));
+        call.received().with_draft(draft).keep(kernel, thread);
     }
 }
 

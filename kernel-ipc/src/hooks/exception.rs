@@ -6,11 +6,13 @@
 use trace_port::record::{BODY_OFFSET, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
-use super::{call, handoff};
-use crate::emit::{self, Content, Draft, Wait};
+use super::handoff;
+use crate::draft::Draft;
+use crate::emit::{self, Content, Wait};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{Kernel, Kmsg, Port};
 use crate::observe::{self, Event, Moment};
+use crate::open_call::OpenCall;
 use crate::state::State;
 use crate::transit;
 
@@ -88,7 +90,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have
 /// taken the processor from the sender of the reply.
 pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
-    if call::current(kernel).1.has_to_flush() {
+    if OpenCall::current(kernel).1.has_to_flush() {
         handoff::flush(kernel, state);
     }
     if !state.any_traced() {

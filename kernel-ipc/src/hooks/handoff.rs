@@ -3,9 +3,9 @@
 //! The ports and queues are locked, so that nothing may be queued, allocated or waited for here: the sender's record, complete now,
 //! is left for the receiver, who queues it at its exit.
 
-use super::call;
 use crate::emit::{self, Wait};
 use crate::gnumach::{Kernel, mr};
+use crate::open_call::OpenCall;
 use crate::state::State;
 
 /// Stands in for `thread_handoff`, which is `switch` and says whether it has made the receiver the current thread.
@@ -13,20 +13,20 @@ use crate::state::State;
 /// The sender's word is written before it sleeps: from then on it may run, and end, on another processor.
 #[inline(never)]
 pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bool) -> bool {
-    let (sender, before) = call::current(kernel);
+    let (sender, before) = OpenCall::current(kernel);
     let message = kernel.thread_message(sender);
-    call::set(kernel, sender, before.with_draft(None));
+    before.with_draft(None).keep(kernel, sender);
     kernel.set_thread_message(sender, 0);
     if !switch() {
-        call::set(kernel, sender, before);
+        before.keep(kernel, sender);
         kernel.set_thread_message(sender, message);
         return false;
     }
     if let Some(draft) = before.draft() {
         emit::settle(kernel, draft, mr::SUCCESS);
         state.pending.push(kernel, draft);
-        let (receiver, call) = call::current(kernel);
-        call::set(kernel, receiver, call.flushing());
+        let (receiver, call) = OpenCall::current(kernel);
+        call.flushing().keep(kernel, receiver);
     }
     true
 }
@@ -34,9 +34,9 @@ pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bo
 /// Queues what senders have left.
 #[inline(never)]
 pub fn flush(kernel: &impl Kernel, state: &State) {
-    let (thread, call) = call::current(kernel);
-    call::set(kernel, thread, call.without_flush());
-    state.pending.take(kernel, |draft| call::post(kernel, state, draft, Wait::InCall));
+    let (thread, call) = OpenCall::current(kernel);
+    call.without_flush().keep(kernel, thread);
+    state.pending.take(kernel, |draft| emit::post(kernel, state, draft, Wait::InCall));
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ impl Model {
             self.received.borrow_mut().insert(self.fake.current_thread().0, bytes);
         }
         if is_observed {
-            if call::current(&self.fake).1.draft().is_none() {
+            if OpenCall::current(&self.fake).1.draft().is_none() {
                 emit::prepare(&self.fake, &self.state);
             }
             copy::copied_out(&self.fake, &self.state, kmsg, size, failed.into());
