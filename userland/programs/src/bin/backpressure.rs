@@ -39,8 +39,6 @@ const BEYOND_LIMIT: usize = 64;
 const SETTLED: u32 = 200;
 /// Nanoseconds within which a record is expected.
 const LATE: u64 = 1_000_000_000;
-/// `MACH_PORT_QLIMIT_DEFAULT` of port.h.
-const QUEUE_DEFAULT: u32 = 5;
 /// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
 const TYPE_DEAD_NAME: u32 = 0x0010_0000;
 

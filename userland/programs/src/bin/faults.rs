@@ -29,7 +29,6 @@ const NO_FAULTS: i32 = 3;
 const COMMAND: u32 = 0x4000_0000;
 const ANSWER: i32 = 0x0100_0000;
 /// The kinds.
-const ALLOCATION: u32 = 1;
 const QUEUEING: u32 = 2;
 const COPY_IN: u32 = 3;
 /// `MACH_SEND_INVALID_DATA`: what a copyin that fails means to the program.
