@@ -142,47 +142,45 @@ code!(
     "jmp ipc_mqueue_copyin"
 );
 
-// Is the request for a traced task's control port, or for one that needs a closer look? Without locks, on a kernel for one
-// processor: whoever ends the object clears its type in the port first, and nothing comes between two of these instructions.
-code!(
+// Is the request for a traced task's control port, or for one that needs a closer look?
+macro_rules! kobject_server {
+    ($symbol:literal, [$($object:expr),*], [$($own:expr),*]) => {
+        code!(
+            $symbol,
+            "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
+            "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
+            "jne 2f",
+            "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
+            $($object,)*
+            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+            "je ipc_kobject_server",
+            $($own,)*
+            "jmp rpctrace2_kobject_server",
+            // A thread's port, one whose object is gone, or another kind.
+            "2: ja ipc_kobject_server",
+            "jmp rpctrace2_kobject_server";
+            remote = const mach::MSGH_REMOTE_PORT,
+            task = const objects::IKOT_TASK,
+        );
+    };
+}
+
+// Without locks, on a kernel for one processor: whoever ends the object clears its type in the port first, and nothing comes between
+// two of these instructions. What a task asks of itself is in its trace already.
+kobject_server!(
     "rpctrace2_ipc_kobject_server",
-    "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
-    "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
-    "jne 2f",
-    "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
-    "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
-    "je ipc_kobject_server",
-    // What a task asks of itself is in its trace already.
-    "mov r11, rax",
-    current_thread!(),
-    "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
-    "je ipc_kobject_server",
-    "jmp rpctrace2_kobject_server",
-    // A thread's port, one whose object is gone, or another kind.
-    "2: ja ipc_kobject_server",
-    "jmp rpctrace2_kobject_server";
-    remote = const mach::MSGH_REMOTE_PORT,
-    task = const objects::IKOT_TASK,
+    [],
+    [
+        "mov r11, rax",
+        current_thread!(),
+        "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
+        "je ipc_kobject_server"
+    ]
 );
 
-// The same where another processor may be ending the object: a task's memory stays readable, and what was read from one that has ended
+// Where another processor may be ending the object: a task's memory stays readable, and what was read from one that has ended
 // meanwhile is of nobody who is traced; but the object may be taken out of the port between two of these instructions.
-code!(
-    "rpctrace2_ipc_kobject_server_parallel",
-    "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
-    "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
-    "jne 2f",
-    "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
-    "test rax, rax",
-    "jz ipc_kobject_server",
-    "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
-    "je ipc_kobject_server",
-    "jmp rpctrace2_kobject_server",
-    "2: ja ipc_kobject_server",
-    "jmp rpctrace2_kobject_server";
-    remote = const mach::MSGH_REMOTE_PORT,
-    task = const objects::IKOT_TASK,
-);
+kobject_server!("rpctrace2_ipc_kobject_server_parallel", ["test rax, rax", "jz ipc_kobject_server"], []);
 
 // Another port may come to stand in its memory.
 code!("rpctrace2_ipc_port_destroy", "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0", "jmp ipc_port_destroy");
