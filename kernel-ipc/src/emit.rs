@@ -13,7 +13,7 @@ use crate::gnumach::objects::RECORD_BITS;
 use crate::gnumach::{Kernel, Key, Kmsg, Note, Port, Task, Thread, mr, option};
 use crate::observe::{self, Event};
 use crate::state::{State, Target};
-use crate::transit;
+use crate::transit::{self, Author};
 
 /// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
 const QUEUE_CAP: u32 = 64;
@@ -76,10 +76,10 @@ pub struct Unconcealed(Draft);
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
-    pub fn conceal(self, kernel: &impl Kernel, state: &State, task: Task) -> Draft {
+    pub fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
         let kmsg = self.0.kmsg();
         let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
-        transit::conceal(kernel, state, task, kmsg, size as usize);
+        transit::conceal(kernel, state, task, (kmsg, size as usize), author);
         self.0
     }
 }

@@ -24,9 +24,18 @@ const RIGHTS: core::ops::RangeInclusive<u64> = 16..=18;
 /// Bytes of a port, a pointer and a descriptor.
 const WORD: usize = 8;
 
+/// Who wrote a message, and so what stands between its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The kernel: typed throughout, and what pads an item is whatever its heap held. It is cleared.
+    Kernel,
+    /// A user: without rights and memory it may be anything, and its bytes are its own.
+    User,
+}
+
 /// Replaces every kernel pointer in the first `size` bytes of the message in a record.
 #[inline(never)]
-pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, record: Kmsg, size: usize) {
+pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, size): (Kmsg, usize), author: Author) {
     let shown = |offset: usize| {
         let port = Port(kernel.record_read(record, BODY_OFFSET + offset) as usize);
         put(kernel, record, offset, show(kernel, state, task, port));
@@ -36,7 +45,7 @@ pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, record: Kmsg, si
     }
     shown(REMOTE_PORT);
     shown(LOCAL_PORT);
-    if kernel.record_read(record, BODY_OFFSET + BITS) as u32 & COMPLEX == 0 {
+    if author == Author::User && kernel.record_read(record, BODY_OFFSET + BITS) as u32 & COMPLEX == 0 {
         return;
     }
     let mut offset = HEADER_SIZE;
@@ -58,8 +67,7 @@ pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, record: Kmsg, si
             for port in (offset..end).step_by(WORD) {
                 shown(port);
             }
-        } else {
-            // What pads the item is whatever was there before.
+        } else if author == Author::Kernel {
             let used = (number * bits).div_ceil(8) as usize;
             clear(kernel, record, offset + used, bytes as usize - used);
         }

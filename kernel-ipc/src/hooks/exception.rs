@@ -14,7 +14,7 @@ use crate::gnumach::{Kernel, Kmsg, Port};
 use crate::observe::{self, Event, Moment};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::transit;
+use crate::transit::{self, Author};
 
 /// `msgh_id` of exception_raise of exc.defs.
 const EXCEPTION_RAISE: u64 = 2400;
@@ -115,7 +115,8 @@ fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
         correlation,
         ..Event::other(Direction::Receive, kind(kernel), thread, Moment::now_apart(kernel, state))
     };
-    Some(emit::draft_transit(kernel, state, &event, reply)?.conceal(kernel, state, observe::current_task(kernel)))
+    let draft = emit::draft_transit(kernel, state, &event, reply)?;
+    Some(draft.conceal(kernel, state, observe::current_task(kernel), Author::User))
 }
 
 fn kind(kernel: &impl Kernel) -> EventKind {

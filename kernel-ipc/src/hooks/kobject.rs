@@ -10,6 +10,7 @@ use crate::gnumach::{Kernel, Key, Kmsg, Port, Task, Thread};
 use crate::observe::{self, Event, Moment};
 use crate::stamp;
 use crate::state::{State, Target};
+use crate::transit::Author;
 
 /// What is kept while the kernel serves a request: 48 bytes of its stack.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +148,8 @@ fn make(
     let event = Event::other(direction, pending.kind(), pending.thread, moment);
     let event = Event { sender, message_size, correlation, ..event };
     if let Some(draft) = emit::draft_transit_for(kernel, state, &target, &event, message) {
-        emit::queue(kernel, state, draft.conceal(kernel, state, target.task), Wait::Never);
+        let author = if direction == Direction::Send { Author::Kernel } else { Author::User };
+        emit::queue(kernel, state, draft.conceal(kernel, state, target.task, author), Wait::Never);
     }
 }
 

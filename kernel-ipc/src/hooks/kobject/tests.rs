@@ -64,7 +64,7 @@ fn serve_with(model: &Model, request: Kmsg, reply: Option<&[u64]>) {
 #[test]
 fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers() {
     let model = traced_child();
-    let reply = [18, REPLY.0 as u64, 0, 2121 << 32, 0x0000_0001_2000_2002, 0];
+    let reply = [18, REPLY.0 as u64, 0, 2121 << 32, 0x0000_0001_2000_2002, 5 | 0x8123_4560 << 32];
     serve_with(&model, request(&model), Some(&reply));
     let [asked, answered] = model.seen_exactly();
     assert_eq!((asked.kind, asked.direction), (EventKind::Task, Direction::Receive));
@@ -80,7 +80,8 @@ fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers()
     assert_eq!((asked.word(48), asked.word(56)), (0, 0xffff_ffff), "null and dead rights");
     assert_eq!(asked.word(64), 0x0000_1000_0000_0809, "the size of the memory is kept");
     assert_eq!((asked.word(72), asked.word(88)), (0, 0), "memory and arrays");
-    assert_eq!(asked.word(104), 77, "data is left alone, what pads it is not shown");
+    assert_eq!(asked.word(104), 77 | 0xdead_beef << 32, "a user's data is left alone");
+    assert_eq!(answered.word(40), 5, "what pads the kernel's is whatever its heap held, and is not shown");
     assert_eq!(answered.word(8), reply_number, "the same port, the same number");
     for record in model.fake.records() {
         let pointer = |bytes: &[u8]| bytes[1..] == [0xff; 4] && bytes[0] >= 0x80 && bytes[0] != 0xff;
