@@ -46,6 +46,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/fidelity/message.rs", &[Descriptor], "random messages, right and wrong"),
+    (
+        "userland/programs/src/bin/intruder.rs",
+        &[Builder, Send, Descriptor],
+        "a message that is to look like another's, and replies as they stand in memory",
+    ),
     ("userland/programs/src/bin/ports.rs", &[Builder], "shows rights in messages without an interface"),
     ("userland/programs/src/bin/threads.rs", &[Builder], "shows messages without an interface"),
     ("userland/programs/src/bin/timeouts.rs", &[Builder, Send], "sends that must fail: too small, nowhere, too late"),

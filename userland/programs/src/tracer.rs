@@ -60,23 +60,43 @@ impl Tracer {
         if let Some(seen) = self.next.pop_front() {
             return Ok(Some(seen));
         }
-        let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
-        let limit = size_of_val(&self.buffer[..]) as u32;
-        let time = timeout.unwrap_or(0);
-        let answer = mach_msg(&mut self.buffer, option, 0, limit, self.port.name(), time, PortName::NULL);
-        match KernReturn::from_mach_msg(answer) {
-            KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
-            other => other.into_result().doing("receiving a record")?,
-        }
-        if !mig::request_id(&self.buffer).is_some_and(trace_port::is_record) {
-            return Ok(None);
-        }
-        each_record(&self.buffer, |record| {
-            self.next.push_back(Seen::of(record));
+        let next = &mut self.next;
+        let take = |record: &Record<'_>| {
+            next.push_back(Seen::of(record));
             Ok(())
-        })?;
+        };
+        receive(&self.port, &mut self.buffer, timeout, take)?;
         Ok(self.next.pop_front())
     }
+
+    /// Takes the records of the next message with what they hold; false if none comes in time, or another message does.
+    pub fn each(
+        &mut self,
+        timeout: Option<u32>,
+        take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>,
+    ) -> Result<bool, Mismatch> {
+        receive(&self.port, &mut self.buffer, timeout, take)
+    }
+}
+
+fn receive(
+    port: &ReceiveRight,
+    buffer: &mut [u64],
+    timeout: Option<u32>,
+    take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>,
+) -> Result<bool, Mismatch> {
+    let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
+    let limit = size_of_val(buffer) as u32;
+    let answer = mach_msg(buffer, option, 0, limit, port.name(), timeout.unwrap_or(0), PortName::NULL);
+    match KernReturn::from_mach_msg(answer) {
+        KernReturn::MACH_RCV_TIMED_OUT => return Ok(false),
+        other => other.into_result().doing("receiving a record")?,
+    }
+    if !mig::request_id(buffer).is_some_and(trace_port::is_record) {
+        return Ok(false);
+    }
+    each_record(buffer, take)?;
+    Ok(true)
 }
 
 /// Takes the records of a received message apart. Of the right to the task that came with them nothing is left.
