@@ -92,3 +92,13 @@ fn tracers() -> Result<()> {
     }
     Ok(())
 }
+
+/// A few rounds of everything at once, the same each time; longer ones with other seeds are for the hand.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn soak() -> Result<()> {
+    let run = qemu(&["--icount", "--timeout", "200", "run", "soak", "${host-port}", "${device-port}", "3", "5", "0"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("; nothing is left of it"), "{}", run.stdout);
+    Ok(())
+}

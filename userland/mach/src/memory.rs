@@ -1,8 +1,9 @@
 //! Memory by the page: what a message brought out of line, and pages of our own.
 
+use core::sync::atomic::AtomicU64;
+
 use crate::error::Result;
-use crate::sys;
-use crate::task_self;
+use crate::{stubs, sys, task_self};
 
 /// Size of a page of the machine.
 pub const PAGE_SIZE: u64 = 4096;
@@ -139,6 +140,16 @@ impl Drop for Pages {
     fn drop(&mut self) {
         let _ = sys::trap::vm_deallocate(task_self(), self.address, self.size);
     }
+}
+
+/// `VM_INHERIT_SHARE` of vm_inherit.h.
+const VM_INHERIT_SHARE: i32 = 0;
+
+/// So many words that this task shares with every child that inherits its memory from now on. They stay for ever.
+pub fn shared_words(count: usize) -> Result<&'static [AtomicU64]> {
+    let pages = Pages::allocate((count * size_of::<u64>()) as u64)?;
+    stubs::mach::vm_inherit(task_self(), pages.address(), pages.size(), VM_INHERIT_SHARE)?;
+    Ok(sys::memory::leaked_words(pages, count))
 }
 
 #[cfg(test)]

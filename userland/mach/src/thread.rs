@@ -1,5 +1,8 @@
 //! Threads: another flow of control in this task, or the first one of a task that inherited our memory.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use crate::error::Result;
 use crate::port::{PortName, SendRight};
 use crate::sys::thread::{I386_THREAD_STATE, Prepared};
@@ -59,6 +62,14 @@ pub fn fork_two(
     let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);
     let (thread, other) = (first_of(&task, &first)?, first_of(&task, &second)?);
     Ok((Child { task, thread }, other))
+}
+
+/// The same with one thread for each of `bodies`; their control ports come with the task's.
+pub fn fork_all(bodies: Vec<Box<dyn FnOnce() + Send>>) -> Result<(SendRight, Vec<SendRight>)> {
+    let prepared = bodies.into_iter().map(Prepared::new).collect::<Result<Vec<_>>>()?;
+    let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);
+    let threads = prepared.iter().map(|prepared| first_of(&task, prepared)).collect::<Result<_>>()?;
+    Ok((task, threads))
 }
 
 /// A thread without which its task is of no use.

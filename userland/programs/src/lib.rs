@@ -16,7 +16,10 @@
 
 extern crate alloc;
 
+pub mod left;
 pub mod ping;
+pub mod processors;
+pub mod random;
 pub mod tracer;
 
 use alloc::format;

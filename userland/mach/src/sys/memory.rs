@@ -1,6 +1,7 @@
 //! Slices over memory that the kernel gave to this task, and the few words copied into it before Rust runs there.
 
 use core::slice;
+use core::sync::atomic::AtomicU64;
 
 use crate::memory::Pages;
 
@@ -25,6 +26,14 @@ pub(crate) fn own_part(pages: &mut Pages, size: usize) -> &mut [u8] {
     assert!(size as u64 <= pages.size(), "{size} bytes of {}", pages.size());
     // SAFETY: as in `own_pages`; the assertion keeps the slice within the pages, and the caller has protected none of these.
     unsafe { slice::from_raw_parts_mut(pages.address() as *mut u8, size) }
+}
+
+/// The first words of pages that nobody gives back, for several tasks at once.
+pub(crate) fn leaked_words(pages: Pages, count: usize) -> &'static [AtomicU64] {
+    assert!((count * size_of::<u64>()) as u64 <= pages.size(), "{count} words of {} bytes", pages.size());
+    // SAFETY: the assertion keeps the slice within the pages, which are zero, aligned and, leaked here, mapped for ever; whoever
+    // else has them reaches them as these atomics, too.
+    unsafe { slice::from_raw_parts(pages.leak() as *const AtomicU64, count) }
 }
 
 /// The bytes of message words, in memory order.

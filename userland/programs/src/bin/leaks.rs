@@ -8,14 +8,13 @@
 
 extern crate alloc;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use mach::port::{PortName, Right, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::stubs::mach_debug::host_slab_info;
 use mach::sys::trap::{mach_task_self, task_create, task_terminate};
 use mach::{println, stubs, task_self};
+use programs::left;
 use programs::tracer::{Tracer, child, tell_when_untraced};
 use programs::{Doing, Mismatch, expect};
 
@@ -37,13 +36,12 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let mut tracer = Tracer::new(16)?;
     children(&mut tracer, FIRST_CHILDREN)?;
     capacity(&tracer)?;
-    let (names, before) = (names()?, slabs(host)?);
+    let (names, before) = (left::names()?, left::caches(host)?);
     children(&mut tracer, CHILDREN)?;
-    let (names_after, after) = (self::names()?, slabs(host)?);
+    let (names_after, after) = (left::names()?, left::caches(host)?);
     expect("names of this task", names, names_after)?;
     println!("leaks: {CHILDREN} children of a traced task leave no right and no name behind");
-    let grown: Vec<_> = after.iter().filter(|(name, objects)| *objects > objects_of(&before, name) + GROWTH).collect();
-    expect("caches that grew by more than a few objects", Vec::new(), grown)?;
+    expect("caches that grew by more than a few objects", Vec::new(), left::grown(&before, &after, GROWTH))?;
     expect("caches looked at", true, after.len() > 20)?;
     println!("leaks: no cache of the kernel has grown by more than {GROWTH} objects");
     capacity(&tracer)?;
@@ -78,25 +76,6 @@ fn make_children(count: u32) {
             break;
         }
     }
-}
-
-/// How many names this task has.
-fn names() -> Result<usize, Mismatch> {
-    Ok(stubs::mach_port::mach_port_names(task_self()).doing("mach_port_names")?.names.as_slice().len() / 4)
-}
-
-/// The kernel's caches and how many objects each has.
-fn slabs(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
-    let caches = host_slab_info(host).doing("host_slab_info")?;
-    Ok(caches.iter().map(|cache| (name(&cache.name), cache.nr_objs)).collect())
-}
-
-fn name(bytes: &[u8]) -> String {
-    bytes.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect()
-}
-
-fn objects_of(caches: &[(String, u64)], name: &str) -> u64 {
-    caches.iter().find(|cache| cache.0 == name).map_or(0, |cache| cache.1)
 }
 
 /// Traces many tasks at once.

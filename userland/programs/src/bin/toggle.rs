@@ -12,14 +12,13 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
-use mach::mig::AnyRight;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
 use mach::sys::trap::task_set_special_port;
-use mach::thread::Child;
-use mach::{println, stubs, thread};
+use mach::{println, thread};
+use programs::processors;
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, child_with_port, each_record, number};
 use programs::{Doing, Mismatch, expect};
 use trace_port::record::{MAX_BODY, wire_size};
@@ -51,7 +50,11 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let to_done = done.make_send().doing("a send right")?;
     let (child, to_child) = child_with_port(answer, &from_child)?;
     if let Some(host) = arguments.get_str(1).and_then(|name| name.parse().ok()) {
-        move_elsewhere(PortName(host), &child)?;
+        let host = PortName(host);
+        println!("toggle: {} processor sets", processors::sets(host)?.len());
+        if processors::move_elsewhere(host, child.task.name())? {
+            println!("toggle: the child has processors of its own");
+        }
     }
     child.resume().doing("starting the child")?;
 
@@ -74,25 +77,6 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     Received::receive(&done, LIMIT, None).doing("waiting for the other thread")?;
     println!("toggle: {MESSAGES} messages and more while tracing was switched on and off");
     mach::sys::trap::task_terminate(task).doing("task_terminate")
-}
-
-/// Assigns the child to the last processor set, where a kernel for several processors keeps all but the first.
-fn move_elsewhere(host: PortName, child: &Child) -> Result<(), Mismatch> {
-    let sets = stubs::mach_host::host_processor_sets(host).doing("host_processor_sets")?;
-    let mut count = 0;
-    let mut last = None;
-    for set in sets {
-        count += 1;
-        last = Some(set);
-    }
-    println!("toggle: {count} processor sets");
-    // The second set is there even if it has no processors; nothing assigned to it would run.
-    let processors = stubs::mach_host::host_processors(host).doing("host_processors")?.count();
-    let Some(AnyRight::Send(name)) = last.filter(|_| count > 1 && processors > 1) else { return Ok(()) };
-    let set = stubs::mach_host::host_processor_set_priv(host, name.name()).doing("host_processor_set_priv")?;
-    stubs::mach_host::task_assign(child.task.name(), set.name(), true).doing("task_assign")?;
-    println!("toggle: the child has processors of its own");
-    Ok(())
 }
 
 /// What the child runs, until it is terminated or its parent is gone.

@@ -12,9 +12,10 @@ use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_RCV_TIM
 use mach::sys::trap::thread_switch;
 use mach::sys::wild::{Arena, Arguments, Place};
 use mach::{stubs, task_self, thread};
+use programs::random::Random;
 
+use crate::hash::Hash;
 use crate::message::{clear_kernel_padding, take_memory};
-use crate::random::{Hash, Random};
 
 /// Servers.
 pub(crate) const SERVERS: usize = 3;
@@ -99,7 +100,7 @@ fn serve(server: usize, port: PortName, notify: PortName, random: &mut Random, a
         }
         // Half of the receives are of the plain kind, which the kernel has optimized.
         if random.percent(50) {
-            arguments.option |= random.next() as u32 & (MACH_RCV_LARGE | MACH_RCV_TIMEOUT);
+            arguments.option |= random.word() as u32 & (MACH_RCV_LARGE | MACH_RCV_TIMEOUT);
             if random.percent(20) {
                 arguments.option |= MACH_RCV_NOTIFY;
             }

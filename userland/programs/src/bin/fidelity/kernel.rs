@@ -4,9 +4,10 @@ use mach::error::Result;
 use mach::memory::PAGE_SIZE;
 use mach::port::{Disposition, PortName, Right};
 use mach::{host_self, stubs, task_self, thread_self};
+use programs::random::Random;
 
+use crate::hash::Hash;
 use crate::message::{self, COMPLEX, DISPOSITIONS, INLINE, MAKE_SEND_ONCE, Supply, Writer};
-use crate::random::{Hash, Random};
 use crate::world::{self, World};
 
 /// What a routine takes.

@@ -9,9 +9,9 @@
 extern crate alloc;
 
 mod echo;
+mod hash;
 mod kernel;
 mod message;
-mod random;
 mod world;
 
 use alloc::vec::Vec;
@@ -23,12 +23,13 @@ use mach::port::PortName;
 use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT};
 use mach::sys::wild::{Arena, Arguments, Place};
 use mach::{println, task_self};
+use programs::random::Random;
 use programs::{Doing, Mismatch};
 
 use echo::Echo;
+use hash::Hash;
 use kernel::Way;
 use message::{MAKE_SEND_ONCE, Supply};
-use random::{Hash, Random};
 use world::{Looks, World};
 
 mach::entry!(main);
@@ -254,7 +255,7 @@ impl Run {
             let port = Some(self.world.port(random)).filter(|port| Looks::default().is_receive(*port));
             message::sound_body(self.arena.as_mut_slice(), random, &self.supply, port)
         };
-        message::header(self.arena.as_mut_slice(), bits, self.echo.ports[server], reply, random.next() as u32);
+        message::header(self.arena.as_mut_slice(), bits, self.echo.ports[server], reply, random.word() as u32);
         (server, size)
     }
 
@@ -275,7 +276,7 @@ impl Run {
         let mut option = RPC;
         if way.ends && random.percent(20) {
             way = self.kernel.late_way();
-            option |= random.next() as u32 & ALL_OPTIONS;
+            option |= random.word() as u32 & ALL_OPTIONS;
         } else if request.complex == 0 && random.percent(6) {
             // Not if it may be refused when its reply right is made: the server would be told of that.
             let server = random.below(echo::SERVERS as u64) as usize;
@@ -309,7 +310,7 @@ impl Run {
         let (size, mut named) = self.body(bits & message::COMPLEX != 0)?;
         let random = &mut self.random;
         let (mut remote, local) = (self.world.name(random), self.world.name(random));
-        let mut id = random.next() as u32;
+        let mut id = random.word() as u32;
         if random.percent(4) {
             // The kernel itself: mach_port_type, whose answer depends on the body, and routines that are not there.
             remote = task_self();
@@ -424,8 +425,8 @@ fn option(random: &mut Random) -> u32 {
         0..7 => RPC,
         7..10 => MACH_SEND_MSG | MACH_SEND_TIMEOUT,
         10 | 11 => MACH_RCV_MSG | MACH_RCV_TIMEOUT,
-        12 => random.next() as u32,
-        _ => random.next() as u32 & ALL_OPTIONS | random.pick(&[MACH_SEND_MSG, MACH_RCV_MSG, RPC], RPC),
+        12 => random.word() as u32,
+        _ => random.word() as u32 & ALL_OPTIONS | random.pick(&[MACH_SEND_MSG, MACH_RCV_MSG, RPC], RPC),
     }
 }
 
@@ -445,7 +446,7 @@ fn lie_about(random: &mut Random, size: u32) -> u32 {
 fn receive_size(random: &mut Random) -> u32 {
     match random.below(10) {
         0 => random.below(100) as u32,
-        1 => random.next() as u32,
+        1 => random.word() as u32,
         _ => 8192,
     }
 }

@@ -5,9 +5,10 @@ use mach::memory::{PAGE_SIZE, Pages};
 use mach::port::PortName;
 use mach::sys::wild::Arena;
 use mach::{stubs, task_self};
+use programs::random::Random;
 
+use crate::hash::Hash;
 use crate::kernel;
-use crate::random::{Hash, Random};
 
 pub(crate) const COMPLEX: u32 = 0x8000_0000;
 pub(crate) const MAKE_SEND_ONCE: u32 = 21;
@@ -145,7 +146,7 @@ pub(crate) fn bits(random: &mut Random) -> u32 {
         _ => random.pick(&DISPOSITIONS, 20),
     };
     let complex = if random.percent(45) { COMPLEX } else { 0 };
-    let junk = if random.percent(3) { random.next() as u32 & 0x7fff_0000 } else { 0 };
+    let junk = if random.percent(3) { random.word() as u32 & 0x7fff_0000 } else { 0 };
     remote | local << 8 | complex | junk
 }
 
@@ -163,7 +164,7 @@ pub(crate) fn body(
             4..8 => rights(&mut writer, random, &mut name),
             8 | 9 => out_of_line(&mut writer, random, supply)?,
             10 => out_of_line_rights(&mut writer, random, supply, &mut name),
-            _ => writer.long(random.next() & random.next()),
+            _ => writer.long(random.word() & random.word()),
         }
     }
     Ok(writer.used as u32)
@@ -202,7 +203,7 @@ fn bytes(writer: &mut Writer<'_>, random: &mut Random) {
     let (kind, size) = random.pick(&[(9, 8), (2, 32), (1, 16), (11, 64), (15, 32), (3, 32)], (9, 8));
     descriptor(writer, random, kind, size, number, INLINE);
     for _ in 0..(number * size).div_ceil(64) {
-        writer.long(random.next());
+        writer.long(random.word());
     }
 }
 

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use mach::error::{KernReturn, Result};
 use mach::port::{Disposition, PortName, Right};
 use mach::{stubs, task_self};
+use programs::random::Random;
 
-use crate::random::{Hash, Random};
+use crate::hash::Hash;
 
 /// Bits of `mach_port_type_t`.
 const SEND: u32 = 1 << 16;

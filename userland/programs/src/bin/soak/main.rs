@@ -1,0 +1,184 @@
+//! soak HOST DEVICE SEED SECONDS FIRST_ROUND [-WORD...]: everything at once that can happen to traces, for a while; nothing may be left.
+//!
+//! Run it untraced. HOST and DEVICE are the names of the host's privileged port and of the master device port (`${host-port}`,
+//! `${device-port}`). In each round four tasks of six threads exchange messages, raise exceptions, and trace each other; the
+//! program moves their ports about, sets, replaces and ends traces, suspends, aborts and ends threads and tasks. At the end of a
+//! round all trace ports die: every thread that is left must go on. Then all tasks are ended, and the kernel must have as many ports,
+//! messages and tasks as before. What the program does follows from seed and round, so that a round can be repeated alone;
+//! when the others' threads run is left to the scheduler. `-WORD` leaves a kind of operation out (without.rs).
+//!
+//! Start reading at [`play`], then operation.rs for what the program does, player.rs for what the threads do.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod board;
+mod held;
+mod names;
+mod operation;
+mod player;
+mod watch;
+mod without;
+mod words;
+mod world;
+
+use alloc::vec::Vec;
+
+use mach::mig::{Patience, send_reply};
+use mach::port::{Disposition, PortName, Right, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::stubs::{exc_server, mach_host};
+use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg, reply_port};
+use mach::sys::trap::{mach_port_allocate_name, task_create, task_terminate};
+use mach::thread::{self, Child};
+use mach::{host_self, println, task_self};
+use programs::random::Random;
+use programs::tracer::{Tracer, child};
+use programs::{Doing, Mismatch, processors};
+
+use board::Board;
+use held::{Held, settle};
+use names::CATCH;
+use operation::{Operation, revive};
+use player::Catcher;
+use without::Without;
+use world::{Fixed, World, end_orphans, extract, rename};
+
+mach::entry!(main);
+
+/// Operations of a round.
+const OPERATIONS: u64 = 200;
+/// Rounds until the kernel and the program have made all that they make once and keep.
+const WARM_UP: u64 = 2;
+/// Tasks that can be traced at once, and more.
+const CAPACITY: usize = 256;
+/// Milliseconds after which the kernel has ended what was ended.
+const SETTLED: u32 = 2000;
+
+/// What the command line says.
+struct Plan {
+    fixed: Fixed,
+    seed: u64,
+    seconds: i64,
+    first: u64,
+    without: Without,
+}
+
+fn main(arguments: Arguments) -> Result<(), Mismatch> {
+    let plan = plan(&arguments)?;
+    let board = Board::new().doing("memory that children share")?;
+    let _catcher = start_catcher()?;
+    thread::spawn(move || watch::watch(board)).doing("starting the watchdog")?;
+    let start = uptime()?;
+    let mut round = plan.first;
+    let mut before = None;
+    let mut hurt = 0;
+    while round < plan.first + WARM_UP || uptime()? < start + plan.seconds {
+        println!("soak: seed {}, round {round}", plan.seed);
+        hurt += play(&plan, board, round).inspect_err(|_| watch::report(board))?;
+        match &before {
+            Some(before) => settle(plan.fixed.privileged, before, hurt)?,
+            None if round + 1 == plan.first + WARM_UP => {
+                // What is still being ended is not to be had afterwards.
+                pause(SETTLED);
+                (before, hurt) = (Some(Held::now(plan.fixed.privileged)?), 0);
+            }
+            None => {}
+        }
+        round += 1;
+    }
+    capacity()?;
+    println!(
+        "soak: {} rounds, {} operations, {} steps of threads, {} messages of records; nothing is left of it",
+        round - plan.first,
+        board.operations(),
+        board.all_steps(),
+        board.records()
+    );
+    Ok(())
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan, Mismatch> {
+    let number = |index| arguments.get_str(index).and_then(|word| word.parse::<u64>().ok());
+    let name = |index| number(index).map(|name| PortName(name as u32));
+    let privileged = name(1).doing("the name of the host's privileged port")?;
+    let device = name(2).doing("the name of the master device port")?;
+    let mut without = Without::default();
+    for word in (6..arguments.len()).filter_map(|index| arguments.get_str(index)) {
+        without = without.and(word.strip_prefix('-').unwrap_or(word))?;
+    }
+    Ok(Plan {
+        fixed: Fixed { host: host_self(), privileged, device },
+        seed: number(3).doing("a seed")?,
+        seconds: number(4).doing("a number of seconds")? as i64,
+        first: number(5).doing("the number of the first round")?,
+        without,
+    })
+}
+
+/// One round. Returns how many threads have ended that had raised exceptions.
+fn play(plan: &Plan, board: Board, round: u64) -> Result<u64, Mismatch> {
+    let mut random = Random::new(plan.seed ^ round.wrapping_mul(0x9e37_79b9_97f4_a7c5));
+    let known = processors::tasks(plan.fixed.privileged)?;
+    // Without exceptions what is left can be told exactly (held.rs).
+    let without = if round % 2 == 1 { plan.without.and("faults")? } else { plan.without };
+    let mut world = World::start(plan.fixed, board, without, Random::new(random.word()))?;
+    for _ in 0..OPERATIONS {
+        let draw = random.word();
+        board.begin(draw);
+        board.beat();
+        Operation::drawn(draw).perform(&mut world)?;
+        revive(&mut world)?;
+    }
+    let hurt = world.end()?;
+    end_orphans(plan.fixed.privileged, &known)?;
+    Ok(hurt)
+}
+
+/// As many tasks as ever can be traced.
+fn capacity() -> Result<(), Mismatch> {
+    let tracer = Tracer::new(1)?;
+    let mut tasks = Vec::new();
+    for _ in 0..CAPACITY {
+        let task = SendRight::from_name(task_create(task_self(), false).doing("task_create")?);
+        tracer.trace(task.name()).doing("task_set_special_port")?;
+        tasks.push(task);
+    }
+    tasks.iter().try_for_each(|task| task_terminate(task.name())).doing("task_terminate")
+}
+
+/// A task that answers exceptions. Not this one: names of tasks and threads that come with exceptions would be those of the players.
+fn start_catcher() -> Result<Child, Mismatch> {
+    let catcher = child(catch)?;
+    let this = catcher.task.name();
+    mach_port_allocate_name(this, Right::Receive, CATCH).doing("mach_port_allocate_name")?;
+    rename(extract(this, CATCH, Disposition::MakeSend)?, CATCH)?;
+    catcher.resume().doing("starting the catcher")?;
+    Ok(catcher)
+}
+
+/// What it runs.
+fn catch() {
+    loop {
+        let (mut request, mut reply) = ([0; 64], [0; 16]);
+        let limit = size_of_val(&request) as u32;
+        if mach_msg(&mut request, MACH_RCV_MSG, 0, limit, CATCH, 0, PortName::NULL) == 0 {
+            exc_server::demux(&mut Catcher { refuses: false }, &request, &mut reply);
+            // Who raised it may be gone.
+            let _ = send_reply(&mut reply, Patience::None);
+        }
+    }
+}
+
+/// Waits. Without the heap, whose lock a new task could be left with.
+fn pause(milliseconds: u32) {
+    let mut nothing = [0; 8];
+    mach_msg(&mut nothing, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, 64, reply_port(), milliseconds, PortName::NULL);
+}
+
+/// Seconds since the kernel started.
+fn uptime() -> Result<i64, Mismatch> {
+    Ok(mach_host::host_get_uptime64(host_self()).doing("host_get_uptime64")?.seconds)
+}

@@ -1,0 +1,105 @@
+//! The program's own watchdog: if an operation does not end, it says who waits where.
+
+use mach::port::PortName;
+use mach::println;
+use mach::rt::exit::exit;
+use mach::stubs::{mach as kernel, mach_port};
+
+use crate::board::Board;
+use crate::names::{PLAYERS, PORTS, THREADS};
+use crate::operation::Operation;
+use crate::pause;
+use crate::world::{Holder, is_dead, spaces};
+
+/// Seconds in which every operation ends.
+const PATIENCE: u32 = 60;
+/// `MACH_PORT_TYPE_SEND_ONCE` of port.h.
+const TYPE_SEND_ONCE: u32 = 0x0004_0000;
+/// `THREAD_BASIC_INFO` of thread_info.h, and where state, suspensions and seconds asleep are.
+const THREAD_BASIC_INFO: i32 = 1;
+const RUN_STATE: usize = 11;
+const SUSPEND_COUNT: usize = 13;
+const SLEEP_TIME: usize = 14;
+/// `TH_STATE_...`
+const STATES: [&str; 6] = ["unknown", "running", "stopped", "waiting", "waiting uninterruptibly", "halted"];
+
+/// Looks on until the program ends; ends it if it stands still.
+pub(crate) fn watch(board: Board) {
+    let (mut last, mut silent) = (board.beats(), 0);
+    while silent < PATIENCE {
+        pause(1000);
+        let now = board.beats();
+        silent = if now == last { silent + 1 } else { 0 };
+        last = now;
+    }
+    println!("soak: nothing happened for {PATIENCE} s");
+    report(board);
+    exit(1);
+}
+
+/// Prints the last operations, and what every thread does and every port holds.
+pub(crate) fn report(board: Board) {
+    println!("soak: after {} operations; the last ones, the latest at the end:", board.operations());
+    board.log().for_each(|draw| println!("soak:   {:?}", Operation::drawn(draw)));
+    for player in 0..PLAYERS {
+        if is_dead(board.task(player)) {
+            println!("soak: task {player} is dead");
+            continue;
+        }
+        for index in 0..THREADS {
+            let (act, name) = board.last_act(player, index);
+            println!(
+                "soak: thread {player}/{index}: {} steps, last {act:?} {:#x}; {}",
+                board.steps(player, index),
+                name.0,
+                State(board.thread(player, index))
+            );
+        }
+    }
+    for (holder, space) in spaces(board) {
+        report_rights(board, holder, space);
+    }
+}
+
+/// Prints a task's receive rights that messages wait in or answers are to come to, and the rights to answer that it has.
+fn report_rights(board: Board, holder: Holder, space: PortName) {
+    let Ok(names) = mach_port::mach_port_names(space) else { return };
+    let kinds = names.types.as_slice().chunks_exact(4);
+    for (name, kind) in names.names.as_slice().chunks_exact(4).zip(kinds) {
+        let (name, kind) = (PortName(word(name)), word(kind));
+        if kind & TYPE_SEND_ONCE != 0 {
+            println!("soak: {holder:?}: {:#x} is a send-once right", name.0);
+        }
+        let Ok(status) = mach_port::mach_port_get_receive_status(space, name) else { continue };
+        let index = (0..PORTS).find(|index| board.port(*index) == name);
+        if status.mps_msgcount != 0 || status.mps_sorights != 0 || index.is_some() {
+            println!(
+                "soak: {holder:?}: receives from {:#x} (port {index:?}): {} messages of at most {}, {} send-once rights, set {}",
+                name.0, status.mps_msgcount, status.mps_qlimit, status.mps_sorights, status.mps_pset
+            );
+        }
+    }
+}
+
+fn word(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// What the kernel says of a thread.
+struct State(PortName);
+
+impl core::fmt::Display for State {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut info = [0; 64];
+        match kernel::thread_info(self.0, THREAD_BASIC_INFO, &mut info) {
+            Err(error) => write!(f, "thread_info: {error}"),
+            Ok(_) => write!(
+                f,
+                "{}, suspended {} times, asleep for {} s",
+                STATES.get(info[RUN_STATE] as usize).unwrap_or(&STATES[0]),
+                info[SUSPEND_COUNT],
+                info[SLEEP_TIME]
+            ),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What the kernel and a task hold, for programs that check that nothing is left behind.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use mach::port::PortName;
+use mach::stubs::mach_debug::host_slab_info;
+use mach::{stubs, task_self};
+
+use crate::{Doing, Mismatch};
+
+/// How many names this task has.
+pub fn names() -> Result<usize, Mismatch> {
+    Ok(stubs::mach_port::mach_port_names(task_self()).doing("mach_port_names")?.names.as_slice().len() / 4)
+}
+
+/// The kernel's caches and how many objects of each are in use.
+pub fn caches(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
+    let caches = host_slab_info(host).doing("host_slab_info")?;
+    Ok(caches.iter().map(|cache| (name(&cache.name), cache.nr_objs)).collect())
+}
+
+/// How many objects a cache has; 0 if there is none of that name.
+pub fn objects_of(caches: &[(String, u64)], name: &str) -> u64 {
+    caches.iter().find(|cache| cache.0 == name).map_or(0, |cache| cache.1)
+}
+
+/// The caches of `after` that have more than `growth` objects more than in `before`.
+pub fn grown<'a>(before: &[(String, u64)], after: &'a [(String, u64)], growth: u64) -> Vec<&'a (String, u64)> {
+    after.iter().filter(|(name, objects)| *objects > objects_of(before, name) + growth).collect()
+}
+
+fn name(bytes: &[u8]) -> String {
+    bytes.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect()
+}
