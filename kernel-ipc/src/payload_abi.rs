@@ -258,6 +258,8 @@ slots! {
     thread_notify = Need::Padding { of: "thread" };
     /// A hole of struct thread: lower half of the correlation number of the request whose reply the call is to receive.
     thread_awaited = Need::Padding { of: "thread" };
+    /// A hole of struct thread: not 0 if the thread may be one of a traced task.
+    thread_watched = Need::Padding { of: "thread" };
     /// `task->lock`.
     task_lock = lock("task", "lock");
     /// `task->thread_list`.
@@ -294,6 +296,8 @@ slots! {
     port_msgcount = member("ipc_port", "ip_msgcount");
     /// A hole of struct ipc_port: lower half of the correlation number of the request whose reply is to come there.
     port_awaited = Need::Padding { of: "ipc_port" };
+    /// A hole of struct ipc_port: not 0 if the port may be a traced task's control port, or that of a thread of one.
+    port_watched = Need::Padding { of: "ipc_port" };
     /// `space->is_map`, the tree of names.
     space_map = member("ipc_space", "is_map");
     /// `entry->ie_bits`.
@@ -339,6 +343,7 @@ pub const HOOKS: &[Hook] = &[
     calls("task_set_special_port", 2, "hook_task_set_special_port", "sets and ends a trace"),
     calls("ipc_task_init", 1, "hook_ipc_task_init", "a child inherits the trace port"),
     calls("ipc_task_terminate", 1, "hook_ipc_task_terminate", "a trace ends with its task"),
+    calls("ipc_thread_enable", 1, "hook_ipc_thread_enable", "a new thread of a traced task is traced"),
     calls("host_reboot", 1, "hook_host_reboot", "a call that does not return: its record goes out before"),
     calls("exception_raise", 2, "hook_exception_raise", "an exception of a traced thread"),
     calls("exception_parse_reply", 2, "hook_exception_parse_reply", "what became of an exception"),

@@ -187,7 +187,7 @@ fn a_loss_while_a_record_is_under_way_is_told_by_it() {
     let model = Model::traced(&[TASK]);
     model.at(Moment::Serve, |model| {
         let second = Thread(0x7010);
-        model.fake.add_thread(TASK, second);
+        model.add_thread(TASK, second);
         model.fake.script.borrow_mut().no_memory = true;
         assert_eq!(model.call(second, &Call::simple()), Some(mr::SUCCESS));
         model.fake.script.borrow_mut().no_memory = false;
@@ -256,7 +256,7 @@ fn the_end_of_a_trace_wakes_who_waits_for_it() {
     for (index, end) in ends.into_iter().enumerate() {
         let model: &'static Model = Box::leak(Box::new(full_after(1)));
         let second = Thread(0x7010);
-        model.fake.add_thread(TASK, second);
+        model.add_thread(TASK, second);
         send(model, &large());
         model.fake.script.borrow_mut().waiting = Waiting::SomethingElse;
         *model.fake.while_waiting.borrow_mut() = Some(Box::new(move || {

@@ -21,6 +21,7 @@ unsafe extern "C" {
     fn task_set_special_port(task: usize, which: u32, port: usize) -> u32;
     fn ipc_task_init(task: usize, parent: usize);
     fn ipc_task_terminate(task: usize);
+    fn ipc_thread_enable(thread: usize);
     fn host_reboot(host: usize, options: i32) -> i32;
     fn ipc_kobject_server(request: usize) -> usize;
     #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
@@ -199,6 +200,13 @@ extern "C" fn hook_ipc_task_terminate(task: usize) {
         time::watch();
         lifecycle::terminated(&Mach, &STATE, Task(task));
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hook_ipc_thread_enable(thread: usize) {
+    // SAFETY: the caller's own argument.
+    unsafe { ipc_thread_enable(thread) };
+    lifecycle::thread_created(&Mach, Thread(thread));
 }
 
 #[unsafe(no_mangle)]

@@ -6,7 +6,7 @@
 
 use core::arch::global_asm;
 
-use crate::gnumach::{mach, objects};
+use crate::gnumach::mach;
 
 macro_rules! code {
     ($symbol:literal, $($line:expr),* $(; $($operand:tt)*)?) => {
@@ -40,12 +40,11 @@ macro_rules! observed {
     };
 }
 
-// Is the task traced? Then its thread's call begins here.
+// May the thread's task be traced? Then its call begins here; one that makes no record takes the mark away.
 code!(
     "rpctrace2_mach_msg_trap",
     current_thread!(),
-    "mov r11, qword ptr [rax + rpctrace2_slot_thread_task]",
-    "cmp dword ptr [r11 + rpctrace2_slot_task_entry], 0",
+    "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
     "je mach_msg_trap",
     "cld",
     is_in_call!(),
@@ -142,45 +141,20 @@ code!(
     "jmp ipc_mqueue_copyin"
 );
 
-// Is the request for a traced task's control port, or for one that needs a closer look?
-macro_rules! kobject_server {
-    ($symbol:literal, [$($object:expr),*], [$($own:expr),*]) => {
-        code!(
-            $symbol,
-            "mov rax, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
-            "cmp word ptr [rax + rpctrace2_slot_port_io_bits], {task}",
-            "jne 2f",
-            "mov rax, qword ptr [rax + rpctrace2_slot_port_kobject]",
-            $($object,)*
-            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
-            "je ipc_kobject_server",
-            $($own,)*
-            "jmp rpctrace2_kobject_server",
-            // A thread's port, one whose object is gone, or another kind.
-            "2: ja ipc_kobject_server",
-            "jmp rpctrace2_kobject_server";
-            remote = const mach::MSGH_REMOTE_PORT,
-            task = const objects::IKOT_TASK,
-        );
-    };
-}
-
-// Without locks, on a kernel for one processor: whoever ends the object clears its type in the port first, and nothing comes between
-// two of these instructions. What a task asks of itself is in its trace already.
-kobject_server!(
+// Is the request for a port that may be a traced task's? What a task asks of itself is in its trace already. Nothing is read
+// through the object: another processor may be ending it.
+code!(
     "rpctrace2_ipc_kobject_server",
-    [],
-    [
-        "mov r11, rax",
-        current_thread!(),
-        "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
-        "je ipc_kobject_server"
-    ]
+    "mov r11, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
+    "cmp dword ptr [r11 + rpctrace2_slot_port_watched], 0",
+    "je ipc_kobject_server",
+    "mov r11, qword ptr [r11 + rpctrace2_slot_port_kobject]",
+    current_thread!(),
+    "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
+    "je ipc_kobject_server",
+    "jmp rpctrace2_kobject_server";
+    remote = const mach::MSGH_REMOTE_PORT,
 );
-
-// Where another processor may be ending the object: a task's memory stays readable, and what was read from one that has ended
-// meanwhile is of nobody who is traced; but the object may be taken out of the port between two of these instructions.
-kobject_server!("rpctrace2_ipc_kobject_server_parallel", ["test rax, rax", "jz ipc_kobject_server"], []);
 
 // Another port may come to stand in its memory.
 code!("rpctrace2_ipc_port_destroy", "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0", "jmp ipc_port_destroy");
@@ -208,7 +182,7 @@ jumps! {
     "hook_copyout": "copyout", "rpctrace2_copyout";
     "hook_copyout_size": "copyout", "rpctrace2_copyout_size";
     "hook_ipc_kmsg_copyout_body": "ipc_kmsg_copyout_body", "rpctrace2_ipc_kmsg_copyout_body";
-    "hook_ipc_kobject_server": "ipc_kobject_server", "rpctrace2_ipc_kobject_server_parallel";
+    "hook_ipc_kobject_server": "ipc_kobject_server", "rpctrace2_ipc_kobject_server";
     "hook_ipc_mqueue_copyin": "ipc_mqueue_copyin", "rpctrace2_ipc_mqueue_copyin";
     "hook_thread_handoff": "thread_handoff", "rpctrace2_thread_handoff";
     "hook_thread_syscall_return": "thread_syscall_return", "rpctrace2_thread_syscall_return";
@@ -222,6 +196,8 @@ macro_rules! emulation {
         $(code!(
             $symbol,
             current_thread!(),
+            "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
+            concat!("je ", $original),
             "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
             "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
             concat!("je ", $original),

@@ -88,6 +88,8 @@ pub struct FakeThread {
     pub awaited: u32,
     /// Payload's.
     pub notify: u32,
+    /// Payload's.
+    pub watched: bool,
     /// As in the pcb.
     pub arguments: Arguments,
     /// Whether it is being halted.
@@ -139,6 +141,8 @@ pub struct FakePort {
     pub receiver: usize,
     /// Payload's.
     pub awaited: u32,
+    /// Payload's.
+    pub watched: bool,
     /// What waits to be received.
     pub queue: VecDeque<Kmsg>,
     /// What it stands for.
@@ -247,6 +251,7 @@ impl Fake {
             limit: 5,
             receiver: receiver.0,
             awaited: 0,
+            watched: false,
             queue: VecDeque::new(),
             kobject: None,
         };

@@ -7,8 +7,9 @@
 
 use core::ffi::c_char;
 
+use super::control;
 use super::copy::copy;
-use super::objects::{self, IO_BITS_ACTIVE};
+use super::objects::IO_BITS_ACTIVE;
 use super::slots::{self, slot};
 use super::{
     FromBytes, FromZeros, IntoBytes, Kernel, Key, Kmsg, KnownLayout, Messages, Note, Port, Ports, Records, Space, Task,
@@ -161,7 +162,7 @@ impl Messages for Mach {
     }
 
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
-        match objects::control_target(kmsg) {
+        match control::target(kmsg) {
             (0, _) => None,
             (task, 0) => Some((Task(task), None)),
             (task, thread) => Some((Task(task), Some(Thread(thread)))),

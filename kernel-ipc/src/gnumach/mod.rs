@@ -3,6 +3,8 @@
 //! The hooks are written against [`Kernel`]. `mach` implements it on the running kernel, `fake` in host unit tests.
 
 #[cfg(target_os = "none")]
+mod control;
+#[cfg(target_os = "none")]
 mod copy;
 #[cfg(test)]
 pub mod fake;
@@ -178,6 +180,10 @@ pub trait Threads {
     fn exception_is_threads(&self, thread: Thread) -> bool;
     /// Corresponds to `clear_wait` with `THREAD_INTERRUPTED`, of those threads of a task that `waits` says so of.
     fn interrupt_threads(&self, task: Task, waits: impl FnMut(Thread) -> bool);
+    /// Lets the stubs of `entry` look closer at the thread's calls, and at requests on its control port.
+    fn watch_thread(&self, thread: Thread);
+    /// Ends that for the calls of the current thread, if its task is not traced.
+    fn unwatch_untraced(&self, thread: Thread);
     /// Corresponds to `thread_deallocate`: consumes a reference.
     fn thread_deallocate(&self, thread: Thread);
     /// Shows `look` every thread of a task but the current one, as far as it stands still: whether it sleeps in the receive
@@ -201,6 +207,8 @@ pub trait Tasks {
     fn uncount_sent(&self, task: Task);
     /// Corresponds to `task_reference` and `convert_task_to_port`: a new send right to the task.
     fn task_send_right(&self, task: Task) -> Port;
+    /// [`Threads::watch_thread`] for all threads that the task has now, and the same for requests on its own control port.
+    fn watch_task(&self, task: Task);
     /// Corresponds to `task_deallocate`: consumes a reference.
     fn task_deallocate(&self, task: Task);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
@@ -247,7 +255,7 @@ pub trait Messages {
     /// Sets them, if [`Messages::tail`] has an answer.
     fn set_tail(&self, kmsg: Kmsg, tail: [u64; 2]);
     /// The traced task, other than the current one, that a message in transit is addressed to by its control port or by that of
-    /// a thread of it. The caller gets references to both.
+    /// a thread of it, if that is watched. The caller gets references to both.
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
     /// Corresponds to `ipc_kmsg_destroy`: releases the rights of a message in transit and frees it.
     fn ipc_kmsg_destroy(&self, kmsg: Kmsg);

@@ -2,10 +2,12 @@
 
 use core::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
+use super::control;
 use super::lock::SimpleLock;
 use super::mach::{Mach, load, store};
 use super::slots::slot;
-use super::{Port, Space, Task, Tasks};
+use super::threads::each_thread;
+use super::{Port, Space, Task, Tasks, Threads};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -93,6 +95,11 @@ impl Tasks for Mach {
         unsafe { task_reference(task.0) };
         // SAFETY: consumes the reference just taken.
         Port(unsafe { convert_task_to_port(task.0) })
+    }
+
+    fn watch_task(&self, task: Task) {
+        control::watch(self.task_send_right(task));
+        each_thread(task, |thread| self.watch_thread(thread));
     }
 
     fn task_deallocate(&self, task: Task) {

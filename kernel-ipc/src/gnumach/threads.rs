@@ -2,10 +2,11 @@
 
 use core::arch::asm;
 
+use super::control;
 use super::lock::SimpleLock;
 use super::mach::{Mach, load, store};
 use super::slots::{fact, slot};
-use super::{Arguments, Task, Thread, Threads};
+use super::{Arguments, Port, Task, Tasks, Thread, Threads};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -17,6 +18,8 @@ unsafe extern "C" {
     fn mach_msg_receive_continue();
     fn clear_wait(thread: usize, result: i32, interrupt_only: i32);
     fn thread_deallocate(thread: usize);
+    fn thread_reference(thread: usize);
+    fn convert_thread_to_port(thread: usize) -> usize;
 }
 
 /// `THREAD_INTERRUPTED`.
@@ -121,12 +124,27 @@ impl Threads for Mach {
 
     fn interrupt_threads(&self, task: Task, mut waits: impl FnMut(Thread) -> bool) {
         each_thread(task, |thread| {
-            if waits(Thread(thread)) {
+            if waits(thread) {
                 // SAFETY: a thread of a locked task's list is alive; the kernel, too, takes a thread's lock inside its task's. A thread
                 // that does not wait, or must not be interrupted, is left alone.
-                unsafe { clear_wait(thread, THREAD_INTERRUPTED, 1) };
+                unsafe { clear_wait(thread.0, THREAD_INTERRUPTED, 1) };
             }
         });
+    }
+
+    fn watch_thread(&self, thread: Thread) {
+        store(thread.0, Slot::thread_watched, control::MARKED);
+        // SAFETY: the thread is alive, which is on its task's list or just being made; the reference is consumed next.
+        unsafe { thread_reference(thread.0) };
+        // SAFETY: consumes the reference just taken.
+        control::watch(Port(unsafe { convert_thread_to_port(thread.0) }));
+    }
+
+    fn unwatch_untraced(&self, thread: Thread) {
+        let is_traced = || self.task_entry(self.thread_task(thread)) != 0;
+        if !is_traced() {
+            control::unmark(thread.0, Slot::thread_watched, is_traced);
+        }
     }
 
     fn thread_deallocate(&self, thread: Thread) {
@@ -137,7 +155,7 @@ impl Threads for Mach {
     fn look_at_threads(&self, task: Task, mut look: impl FnMut(Thread, bool)) {
         let current = self.current_thread();
         each_thread(task, |thread| {
-            if thread != current.0 {
+            if thread != current {
                 look_at(thread, &mut look);
             }
         });
@@ -145,20 +163,20 @@ impl Threads for Mach {
 }
 
 /// Shows every thread of a task, under the task's lock.
-fn each_thread(task: Task, mut show: impl FnMut(usize)) {
+pub(super) fn each_thread(task: Task, mut show: impl FnMut(Thread)) {
     let end = task.0 + slot(Slot::task_thread_list);
     let task_lock = SimpleLock::take(task.0, Slot::task_lock);
     // The queue's links point to the threads themselves; its head ends it.
     let mut thread: usize = load(task.0, Slot::task_thread_list);
     while thread != end {
-        show(thread);
+        show(Thread(thread));
         thread = load(thread, Slot::thread_thread_list);
     }
     drop(task_lock);
 }
 
 /// Shows a thread under its lock, as the scheduler changes it where threads run in parallel.
-fn look_at(thread: usize, look: &mut impl FnMut(Thread, bool)) {
+fn look_at(Thread(thread): Thread, look: &mut impl FnMut(Thread, bool)) {
     // SAFETY: may be called at any level; the result goes back to splx below.
     let level = unsafe { splsched() };
     let lock = SimpleLock::take(thread, Slot::thread_lock);

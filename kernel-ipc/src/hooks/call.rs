@@ -86,6 +86,9 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
     if let Some(draft) = last {
         emit::queue_at_exit(kernel, state, draft, wait);
         state.draft_closed(kernel);
+    } else {
+        // Lost, or the trace has ended.
+        kernel.unwatch_untraced(thread);
     }
 }
 

@@ -1,6 +1,6 @@
-//! `ipc_task_init` and `ipc_task_terminate`: children inherit the trace port, entries end with their task.
+//! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task.
 
-use crate::gnumach::{Kernel, Task};
+use crate::gnumach::{Kernel, Task, Thread};
 use crate::state::{State, TracePort};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
@@ -25,6 +25,15 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
                 kernel.report_untraced(total);
             }
         }
+        return;
+    }
+    kernel.watch_task(task);
+}
+
+/// After `ipc_thread_enable`: the new thread, on its task's list since before this, makes no call yet.
+pub fn thread_created(kernel: &impl Kernel, thread: Thread) {
+    if kernel.task_entry(kernel.thread_task(thread)) != 0 {
+        kernel.watch_thread(thread);
     }
 }
 

@@ -46,7 +46,7 @@
 //! | `ipc_kobject_server` | [`kobject`] |
 //! | `exception_raise`, `exception_parse_reply` | [`exception`] |
 //! | `task_get_special_port`, `task_set_special_port` | [`special_port`] |
-//! | `ipc_task_init`, `ipc_task_terminate` | [`lifecycle`] |
+//! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | [`lifecycle`] |
 //! | the RPC-emulating traps | none: `entry` refuses them for a traced task, so that a real RPC is sent |
 
 pub mod call;

@@ -65,6 +65,7 @@ pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
         }
         // The calls of a task that was traced already are seen.
         if old.is_nothing() {
+            kernel.watch_task(task);
             call::join(kernel, task);
         }
         Some(old)

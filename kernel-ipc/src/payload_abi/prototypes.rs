@@ -95,6 +95,7 @@ pub const PROTOTYPES: &[Prototype] = &[
     c("ipc_right_reverse", I32, &[PTR, PTR, PTR, PTR]),
     c("ipc_task_init", NOTHING, &[PTR, PTR]),
     c("ipc_task_terminate", NOTHING, &[PTR]),
+    c("ipc_thread_enable", NOTHING, &[PTR]),
     c("kalloc", U64, &[U64]),
     c("kfree", NOTHING, &[U64, U64]),
     c("lock_done", NOTHING, &[PTR]),

@@ -103,7 +103,7 @@ fn a_server_answers_with_the_number_of_the_request() {
 fn another_thread_of_the_server_may_answer() {
     let model = Model::traced(&[TASK, CHILD]);
     let second = crate::gnumach::Thread(0x7110);
-    model.fake.add_thread(CHILD, second);
+    model.add_thread(CHILD, second);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
     assert_eq!(model.call(second, &Call::send(message(ANSWER, right, 0, 6100, 48))), Some(mr::SUCCESS));

@@ -55,6 +55,19 @@ impl Threads for Fake {
         let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
         self.interrupted.borrow_mut().extend(threads.into_iter().filter(|&thread| waits(thread)));
     }
+    fn watch_thread(&self, thread: Thread) {
+        self.thread(thread).watched = true;
+        let mut ports = self.ports.borrow_mut();
+        ports
+            .values_mut()
+            .filter(|port| port.kobject == Some(Kobject::Thread(thread)))
+            .for_each(|port| port.watched = true);
+    }
+    fn unwatch_untraced(&self, thread: Thread) {
+        if self.task_entry(self.thread_task(thread)) == 0 {
+            self.thread(thread).watched = false;
+        }
+    }
     fn thread_deallocate(&self, _: Thread) {
         self.references.set(self.references.get() - 1);
     }
@@ -93,6 +106,12 @@ impl Tasks for Fake {
         self.unlocked();
         self.port(control_port(task)).rights += 1;
         control_port(task)
+    }
+    fn watch_task(&self, task: Task) {
+        self.port(control_port(task)).watched = true;
+        let of_task = |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.0).then_some(Thread(thread));
+        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
+        threads.into_iter().for_each(|thread| self.watch_thread(thread));
     }
     fn task_deallocate(&self, _: Task) {
         self.references.set(self.references.get() - 1);
@@ -177,6 +196,9 @@ impl Messages for Fake {
     }
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
         let port = self.remote_port(kmsg);
+        if !self.port(port).watched {
+            return None;
+        }
         let kobject = if self.port_is_active(port) { self.port(port).kobject } else { None };
         let (task, thread) = match kobject? {
             Kobject::Kernel => return None,

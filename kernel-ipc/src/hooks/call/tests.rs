@@ -175,7 +175,7 @@ fn a_receiver_that_sleeps_is_seen_when_it_goes_on() {
 fn sleeping_receivers_are_joined_when_the_trace_begins() {
     let model = Model::new();
     let second = Thread(0x7010);
-    model.fake.add_thread(TASK, second);
+    model.add_thread(TASK, second);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);

@@ -129,7 +129,7 @@ fn an_exception_takes_no_number_from_the_buffer_it_is_made_in() {
 fn each_thread_has_the_number_of_its_own_exception() {
     let model = model(&[TASK]);
     let second = Thread(0x7010);
-    model.fake.add_thread(TASK, second);
+    model.add_thread(TASK, second);
     let state = &model.state;
     for thread in [THREAD, second] {
         model.fake.run(thread);

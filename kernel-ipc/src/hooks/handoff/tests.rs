@@ -136,7 +136,7 @@ fn records_of_several_senders_are_queued_in_their_order() {
     model.fake.task(TASK).names.insert(0x51, 0xb000);
     model.fake.add_port(Port(0xb008), THIRD);
     let second = crate::gnumach::Thread(0x7020);
-    model.fake.add_thread(TASK, second);
+    model.add_thread(TASK, second);
     assert_eq!(model.call(second, &Call::receive(0x51, 4096)), None);
     model.at(Moment::CopyOut, |model| {
         let call = Call::rpc(message(19 | 21 << 8, 0x31, 0x32, 6001, 40), 0x32);

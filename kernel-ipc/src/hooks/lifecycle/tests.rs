@@ -1,9 +1,9 @@
 //! Children, and entries that end with their task.
 
 use super::*;
-use crate::gnumach::Tasks;
-use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD, TRACE};
-use crate::gnumach::mr;
+
+use crate::gnumach::fake::{CHILD, CHILDS_THREAD, KERNEL_TASK, Kobject, TASK, THREAD, TRACE};
+use crate::gnumach::{Port, Tasks, mr};
 use crate::hooks::model::{Call, Model, SERVICE_NAME, message};
 
 #[test]
@@ -48,7 +48,8 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
     let model = Model::traced(&[TASK]);
     let (fake, state) = (&model.fake, &model.state);
     for index in 1..64 {
-        model.trace(Task(0x10_0000 + index));
+        fake.add_task(Task(0x10_0000 + 0x100 * index));
+        model.trace(Task(0x10_0000 + 0x100 * index));
     }
     fake.script.borrow_mut().no_room = true;
     for _ in 0..3 {
@@ -62,8 +63,38 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
         assert_eq!((header.lost(), header.child_not_traced()), (0, told));
     }
     // Where there is room again, children are traced again.
-    terminated(fake, state, Task(0x10_0001));
+    terminated(fake, state, Task(0x10_0100));
     created(fake, state, CHILD, Some(TASK));
     assert_ne!(fake.task_entry(CHILD), 0);
+    model.assert_ends_clean();
+}
+
+#[test]
+fn a_thread_made_later_is_traced_and_so_are_requests_on_its_port() {
+    let (second, port) = (Thread(0x7900), Port(0xffff_ffff_8123_0220));
+    let model = Model::new();
+    model.add_thread(TASK, second);
+    assert!(!model.fake.thread(second).watched, "nobody is traced");
+    let model = Model::traced(&[TASK]);
+    model.fake.add_port(port, KERNEL_TASK);
+    model.fake.port(port).kobject = Some(Kobject::Thread(second));
+    model.add_thread(TASK, second);
+    assert!(model.fake.port(port).watched);
+    assert_eq!(model.call(second, &Call::simple()), Some(mr::SUCCESS));
+    assert_eq!(model.seen().len(), 1);
+    model.assert_ends_clean();
+}
+
+#[test]
+fn the_first_call_after_a_trace_is_the_last_that_costs() {
+    let model = Model::traced(&[TASK, CHILD]);
+    model.untrace(TASK);
+    assert!(model.fake.thread(THREAD).watched);
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
+    assert!(!model.fake.thread(THREAD).watched && model.fake.thread(CHILDS_THREAD).watched);
+    assert_eq!(model.seen().len(), 0);
+    model.trace(TASK);
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
+    assert_eq!(model.seen().len(), 1);
     model.assert_ends_clean();
 }

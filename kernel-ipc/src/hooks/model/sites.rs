@@ -8,7 +8,7 @@ use crate::emit;
 use crate::gnumach::fake::TRACE;
 use crate::gnumach::{Kmsg, Messages, Port, Records, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
-use crate::hooks::{call, copy, handoff, kobject};
+use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::open_call::OpenCall;
 
 /// What a type of `mach_msg` becomes in transit.
@@ -22,6 +22,12 @@ fn in_transit(disposition: u32) -> u32 {
 }
 
 impl Model {
+    /// A new thread of a task: `ipc_thread_enable`.
+    pub fn add_thread(&self, task: Task, thread: Thread) {
+        self.fake.add_thread(task, thread);
+        lifecycle::thread_created(&self.fake, thread);
+    }
+
     /// What the stubs look at.
     fn is_observed(&self) -> bool {
         self.fake.watching() && self.fake.thread_call(self.fake.current_thread()) != 0
@@ -30,7 +36,7 @@ impl Model {
     /// The stub of `mach_msg_trap`, and the trap.
     pub(super) fn enter(&self, call: &Call) -> Option<u32> {
         let (fake, thread) = (&self.fake, self.fake.current_thread());
-        if !fake.watching() || fake.task_entry(fake.thread_task(thread)) == 0 {
+        if !fake.watching() || !fake.thread(thread).watched {
             return self.trap(call);
         }
         if fake.thread_call(thread) != 0 {

@@ -98,7 +98,7 @@ fn where_there_is_no_room_for_a_trace_it_is_a_shortage() {
 fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
     let model = Model::new();
     let idle = crate::gnumach::Thread(0x7010);
-    model.fake.add_thread(TASK, idle);
+    model.add_thread(TASK, idle);
     assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), None);
     for thread in [THREAD, idle] {
         // Left by a call of an earlier trace, when the path was led past the payload.
