@@ -134,7 +134,7 @@ fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
 }
 
 /// The kernel file the user named, or Debian's, fetched if it is not the default one.
-fn chosen_kernel(choices: &Choices, built: &Built, progress: &Progress) -> Result<PathBuf> {
+pub fn chosen_kernel(choices: &Choices, built: &Built, progress: &Progress) -> Result<PathBuf> {
     if let Some(file) = &choices.kernel {
         return Ok(file.clone());
     }

@@ -24,7 +24,7 @@ pub enum BenchError {
         case: String,
     },
     /// The kernel does not say where its stack is.
-    #[error("where the kernel's stack is: expected percpu_array.active_stack of one processor, found: {why}")]
+    #[error("where the kernel's stack is: expected percpu_array.active_stack, found: {why}")]
     Stack {
         /// What was found.
         why: String,

@@ -43,9 +43,12 @@ pub struct Part {
     pub deepest_at: u64,
 }
 
-/// Where `active_stack` of the only processor is.
+/// The kernel's array with what belongs to one processor each.
+const PER_CPU: &str = "percpu_array";
+
+/// Where `active_stack` of the first processor is.
 pub fn active_stack(kernel: &KernelElf) -> Result<u64, BenchError> {
-    let need = Need::PerCpu { array: "percpu_array", of: "percpu", member: "active_stack" };
+    let need = Need::PerCpu { array: PER_CPU, of: "percpu", member: "active_stack" };
     let specs = [SlotSpec { name: "active_stack", symbol: "", need }];
     let debug = Debug::open(kernel.bytes());
     let layouts = debug.and_then(|debug| Layouts::read(&debug, &facts::wanted_structs(&specs)));
@@ -54,6 +57,11 @@ pub fn active_stack(kernel: &KernelElf) -> Result<u64, BenchError> {
     let found = layouts.map(|layouts| facts::fill(&specs, kernel, &layouts, &mut misses));
     match found.as_deref() {
         Ok([slot]) if slot.value >= KERNEL_BASE => Ok(slot.value),
+        // An offset from %gs, which is the first element for the first processor.
+        Ok([slot]) => match kernel.symbol(PER_CPU, "the bench") {
+            Ok(array) => Ok(array.address + slot.value),
+            Err(miss) => Err(BenchError::Stack { why: miss.to_string() }),
+        },
         Err(why) => Err(BenchError::Stack { why: why.clone() }),
         Ok(_) => Err(BenchError::Stack { why: format!("not on this kernel: {misses:?}") }),
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use qemu::bench::figures::{PayloadSize, figures};
 use qemu::bench::frames::Stacks;
 use qemu::bench::{Ceilings, Figure, Results, Verdict, ceilings};
+use qemu::fetch::packages::Flavour;
 use qemu::guest::workspace;
 use qemu::instrument;
 use qemu::kernel::KernelElf;
@@ -27,9 +27,17 @@ const PROGRAM: &str = "bench-rpc";
 /// Steps of the build before the payload's turn.
 const STEPS: u64 = 4;
 
-/// The checked-in ceilings, and where the figures go, relative to the workspace and the target directory.
-const CEILINGS: &str = "qemu/bench-ceilings.json";
+/// Where the figures go, in the target directory.
 const OUTPUT: &str = "bench.json";
+
+/// The checked-in ceilings, relative to the workspace: those of Debian's default kernel, or of its kernel for several processors, run
+/// with one.
+const fn ceilings_file(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Up => "qemu/bench-ceilings.json",
+        Flavour::Smp => "qemu/bench-ceilings-smp.json",
+    }
+}
 
 /// Figures of stack depth: name, where the payload begins, the function it stands in for.
 const STACKS: [(&str, &str, &str); 8] = [
@@ -56,8 +64,9 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let mut figures = figures(&stock, &ours, linked.size)?;
     figures.extend(linked.stacks()?);
     figures.extend(follow::figures(&followed));
-    let text = fs::read_to_string(workspace().join(CEILINGS)).with_context(|| format!("reading {CEILINGS}"))?;
-    let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {CEILINGS}"))?;
+    let file = ceilings_file(choices.flavour);
+    let text = fs::read_to_string(workspace().join(file)).with_context(|| format!("reading {file}"))?;
+    let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {file}"))?;
 
     let target = qemu::guest::target_directory(&workspace());
     let output = target.parent().unwrap_or(&target).join(OUTPUT);
@@ -65,7 +74,7 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     instrument::write(&output, json.as_bytes())?;
     print!("{}", table(&figures, &ceilings));
     println!("written  {}", output.display());
-    judge(&figures, &ceilings)
+    judge(&figures, &ceilings, file)
 }
 
 /// Boots one kernel and lets it be measured.
@@ -102,8 +111,8 @@ fn payload(choices: &Choices) -> Result<Linked> {
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     let payload = built.builder.payload()?;
-    let kernel: &Path = choices.kernel.as_deref().unwrap_or(&built.stock_kernel);
-    let kernel = KernelElf::parse(instrument::read_kernel(kernel)?)?;
+    let kernel = setup::chosen_kernel(choices, &built, &progress)?;
+    let kernel = KernelElf::parse(instrument::read_kernel(&kernel)?)?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
     let segment = &planned.plan.payload;
     let size = PayloadSize { file: segment.filesz, memory: segment.memsz };
@@ -160,22 +169,22 @@ fn table(figures: &[Figure], ceilings: &Ceilings) -> String {
 }
 
 /// Says which lines of the ceiling file are to change; fails if a ceiling is exceeded or names no figure.
-fn judge(figures: &[Figure], ceilings: &Ceilings) -> Result<u8> {
+fn judge(figures: &[Figure], ceilings: &Ceilings, file: &str) -> Result<u8> {
     let mut failed = false;
     for figure in figures {
         let line = format!("\"{}\": {}", figure.name, ceilings::rounded(figure.value));
         match ceilings.judge(figure) {
             Verdict::Holds => {}
-            Verdict::CouldBeLower => eprintln!("lower the ceiling, {CEILINGS}: {line}"),
-            Verdict::NoCeiling => eprintln!("no ceiling yet, {CEILINGS}: {line}"),
+            Verdict::CouldBeLower => eprintln!("lower the ceiling, {file}: {line}"),
+            Verdict::NoCeiling => eprintln!("no ceiling yet, {file}: {line}"),
             Verdict::Exceeded => {
-                eprintln!("above the ceiling of {CEILINGS}: {line} {}", figure.unit);
+                eprintln!("above the ceiling of {file}: {line} {}", figure.unit);
                 failed = true;
             }
         }
     }
     for name in ceilings.names().filter(|name| figures.iter().all(|figure| figure.name != *name)) {
-        eprintln!("{CEILINGS} has a ceiling for `{name}`, which is no figure");
+        eprintln!("{file} has a ceiling for `{name}`, which is no figure");
         failed = true;
     }
     Ok(if failed { FAILURE } else { 0 })

@@ -88,10 +88,15 @@ pub(crate) fn profile(followed: &[Followed], name: impl Fn(u64) -> String) -> St
             "instructions in the kernel",
             part.stock.instructions()
         ));
+        let (mut shown, mut shown_stock) = (0, 0);
         for (function, count) in ours.iter().filter(|(_, count)| count * SHARE >= total) {
-            let stock = before.get(function.as_str()).map_or_else(|| "-".to_owned(), u64::to_string);
+            let stock = before.get(function.as_str());
+            (shown, shown_stock) = (shown + count, shown_stock + stock.unwrap_or(&0));
+            let stock = stock.map_or_else(|| "-".to_owned(), u64::to_string);
             text.push_str(&format!("  {function:<42} {stock:>8} {count:>13}\n"));
         }
+        let rest = part.stock.instructions() - shown_stock;
+        text.push_str(&format!("  {:<42} {rest:>8} {:>13}\n", "all others", total - shown));
         let at = |part: &Part| format!("{} in {}", part.deepest, name(part.deepest_at));
         text.push_str(&format!("  deepest stack: stock {}, instrumented {}\n", at(&part.stock), at(&part.ours)));
     }
