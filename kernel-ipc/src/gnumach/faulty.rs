@@ -1,6 +1,6 @@
 //! The kernel's functions as the payload of a test build calls them: they fail when a test has asked for it.
 //!
-//! `mach` declares them under these names where the feature `faults` is on, so that no line of the payload itself differs.
+//! `messages`, `records` and `kernel` declare them under these names where the feature `faults` is on, so that no line of the payload itself differs.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 

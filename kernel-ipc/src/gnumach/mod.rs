@@ -1,6 +1,7 @@
 //! GNU Mach as the hooks see it: handles to its structs and the operations the payload uses.
 //!
-//! The hooks are written against [`Kernel`]. `mach` implements it on the running kernel, `fake` in host unit tests.
+//! The hooks are written against [`Kernel`]. The running kernel implements it, a file
+//! for each trait around `mach`, and `fake` for host unit tests.
 
 #[cfg(target_os = "none")]
 mod control;
@@ -11,12 +12,20 @@ pub mod fake;
 #[cfg(all(target_os = "none", feature = "faults"))]
 pub mod faulty;
 #[cfg(target_os = "none")]
+mod kernel;
+#[cfg(target_os = "none")]
 mod lock;
 #[cfg(target_os = "none")]
 pub mod mach;
+#[cfg(target_os = "none")]
+mod messages;
 pub mod objects;
 #[cfg(target_os = "none")]
+mod ports;
+#[cfg(target_os = "none")]
 mod queue;
+#[cfg(target_os = "none")]
+mod records;
 #[cfg(target_os = "none")]
 pub mod slots;
 #[cfg(target_os = "none")]
