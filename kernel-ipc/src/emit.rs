@@ -189,7 +189,8 @@ fn fresh(kernel: &impl Kernel, (task, port): (Task, Port), size: usize, ahead: b
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         *prefix = Prefix {
             bits: RECORD_BITS.into(),
-            size: 0.into(),
+            // As far as its rights go, so that they end with it.
+            size: FIRST.into(),
             remote_port: (port.0 as u64).into(),
             local_port: 0.into(),
             seqno: 0.into(),

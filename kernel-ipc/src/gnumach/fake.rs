@@ -367,9 +367,12 @@ impl Fake {
         assert!(port.rights >= 0, "a right is released once");
     }
 
+    /// As `ipc_kmsg_clean`: a right that is not within the message's size is left behind.
     fn release_rights_of_record(&self, bytes: &[u8]) {
-        for offset in [8, TASK_OFFSET] {
-            self.release(u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap()) as usize);
+        let word = |offset: usize| u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap());
+        let size = (word(0) >> 32) as usize;
+        for offset in [8, TASK_OFFSET].into_iter().filter(|&offset| offset == 8 || offset + 8 <= size) {
+            self.release(word(offset) as usize);
         }
     }
 

@@ -72,7 +72,11 @@ fn report_rights(board: Board, holder: Holder, space: PortName) {
         }
         let Ok(status) = mach_port::mach_port_get_receive_status(space, name) else { continue };
         let index = (0..PORTS).find(|index| board.port(*index) == name);
-        if status.mps_msgcount != 0 || status.mps_sorights != 0 || index.is_some() {
+        if status.mps_msgcount >= status.mps_qlimit
+            || status.mps_msgcount != 0
+            || status.mps_sorights != 0
+            || index.is_some()
+        {
             println!(
                 "soak: {holder:?}: receives from {:#x} (port {index:?}): {} messages of at most {}, {} send-once rights, set {}",
                 name.0, status.mps_msgcount, status.mps_qlimit, status.mps_sorights, status.mps_pset
