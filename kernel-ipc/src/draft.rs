@@ -1,19 +1,24 @@
-//! A record that is not queued yet, by the address of its kmsg.
+//! A record that is not queued yet.
 
-use core::num::NonZeroUsize;
-
-use crate::gnumach::Kmsg;
+use crate::gnumach::{Kmsg, OwnedKmsg};
 
 /// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
 /// happens, because the call may end the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draft(NonZeroUsize);
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Draft(OwnedKmsg);
 
 impl Draft {
+    /// A draft in memory that has all its parts.
+    #[inline(always)]
+    pub fn of(memory: OwnedKmsg) -> Self {
+        Self(memory)
+    }
+
     /// The draft whose message is here, or none.
     #[inline(always)]
     pub fn from_address(kmsg: usize) -> Option<Self> {
-        NonZeroUsize::new(kmsg).map(Self)
+        OwnedKmsg::own(kmsg).map(Self)
     }
 
     /// The same by the lower half of the address, which tells the whole: `record_alloc` sees to that.
@@ -22,15 +27,21 @@ impl Draft {
         Self::from_address(half.cast_signed() as isize as usize)
     }
 
-    /// See [`Draft::from_low_half`].
+    /// See [`Draft::from_low_half`]: who has that owns it from now on.
     #[inline(always)]
-    pub fn low_half(self) -> u32 {
-        self.0.get() as u32
+    pub fn into_low_half(self) -> u32 {
+        self.0.into_address() as u32
     }
 
     /// The message.
     #[inline(always)]
-    pub fn kmsg(self) -> Kmsg {
-        Kmsg(self.0.get())
+    pub fn kmsg(&self) -> Kmsg {
+        self.0.kmsg()
+    }
+
+    /// Its memory, with the rights in it.
+    #[inline(always)]
+    pub fn into_memory(self) -> OwnedKmsg {
+        self.0
     }
 }

@@ -10,9 +10,9 @@ use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 use crate::batch;
 use crate::draft::Draft;
 use crate::gnumach::objects::RECORD_BITS;
-use crate::gnumach::{Kernel, Key, Kmsg, Note, Port, Task, Thread, mr, option};
+use crate::gnumach::{Kernel, Key, Kmsg, Note, OwnedKmsg, Port, SendRight, Task, Thread, mr, option};
 use crate::observe::{self, Event};
-use crate::state::{State, Target};
+use crate::state::{State, Target, Way};
 use crate::transit::{self, Author};
 
 /// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
@@ -94,7 +94,7 @@ pub fn draft(kernel: &impl Kernel, state: &State, event: &Event, content: Conten
 pub fn draft_of(kernel: &impl Kernel, state: &State, task: Task, event: &Event, content: Content) -> Option<Draft> {
     let size = record::wire_size(content.captured);
     let target = state.target(kernel, task, size <= MAX_BATCH)?;
-    draft_for(kernel, state, &target, event, content)
+    draft_for(kernel, state, target, event, content)
 }
 
 /// The same of a message in transit.
@@ -103,12 +103,12 @@ pub fn draft_transit(kernel: &impl Kernel, state: &State, event: &Event, message
     draft(kernel, state, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
 }
 
-/// The same for any traced task. Consumes the target's right.
+/// The same for any traced task.
 #[inline(never)]
 pub fn draft_transit_for(
     kernel: &impl Kernel,
     state: &State,
-    target: &Target,
+    target: Target<Way>,
     event: &Event,
     message: Kmsg,
 ) -> Option<Unconcealed> {
@@ -116,18 +116,25 @@ pub fn draft_transit_for(
 }
 
 #[inline(always)]
-fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, event: &Event, content: Content) -> Option<Draft> {
+fn draft_for(
+    kernel: &impl Kernel,
+    state: &State,
+    target: Target<Way>,
+    event: &Event,
+    content: Content,
+) -> Option<Draft> {
     let size = record::wire_size(content.captured) as u32;
-    let kmsg = match target.spare {
-        Some(spare) => spare,
-        None => match fresh(kernel, (target.task, target.port), size as usize, false) {
-            Some(kmsg) => kmsg,
-            None => {
-                no_memory(kernel, state, target.key, target.port, target.dropped);
+    let memory = match target.way {
+        Way::Memory(memory) => memory,
+        Way::Right(right) => match fresh(kernel, target.task, right, size as usize, false) {
+            Ok(memory) => memory,
+            Err(right) => {
+                no_memory(kernel, state, target.key, right, target.dropped);
                 return None;
             }
         },
     };
+    let kmsg = memory.kmsg();
     kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
         prefix.size = size.into();
         prefix.id = TRACE_RECORD_MSGH_ID.into();
@@ -135,7 +142,7 @@ fn draft_for(kernel: &impl Kernel, state: &State, target: &Target, event: &Event
     kernel.set_note(kmsg, Note { key: target.key, part: FIRST, lost: state.lost() });
     write(kernel, kmsg, (FIRST, target.key.number), event, content);
     kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
-    Draft::from_address(kmsg.0)
+    Some(Draft::of(memory))
 }
 
 /// Makes sure that the next record of the current task finds its memory: where little of the stack is in use, because `kalloc` needs much.
@@ -154,44 +161,42 @@ fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
         // The record that comes tells of it.
         state.add_dropped(target.key, target.dropped, 0);
     }
-    let Some(kmsg) = fresh(kernel, (target.task, target.port), MAX_BATCH, true) else {
+    match fresh(kernel, target.task, target.way, MAX_BATCH, true) {
+        Ok(memory) => {
+            if let Err(memory) = state.keep_spare(kernel, target.key, memory) {
+                kernel.ipc_kmsg_destroy(memory);
+            }
+        }
         // Nothing is lost yet.
-        kernel.ipc_port_release_send(target.port);
-        return;
-    };
-    if !state.keep_spare(kernel, target.key, kmsg) {
-        kernel.ipc_kmsg_destroy(kmsg);
+        Err(right) => kernel.ipc_port_release_send(right),
     }
 }
 
-/// Memory for a record with so many message bytes. Consumes the right to the port, also if there is no memory, which is counted.
+/// Memory for a record with so many message bytes, unless there is none, which is counted.
 #[inline(never)]
 pub fn memory(
     kernel: &impl Kernel,
     state: &State,
     (task, key): (Task, Key),
-    port: Port,
+    right: SendRight,
     captured: u32,
-) -> Option<Kmsg> {
+) -> Option<OwnedKmsg> {
     let size = record::wire_size((captured as usize).min(record::MAX_BODY));
-    let kmsg = fresh(kernel, (task, port), size, false);
-    if kmsg.is_none() {
-        no_memory(kernel, state, key, port, 0);
-    }
-    kmsg
+    let memory = fresh(kernel, task, right, size, false);
+    memory.map_err(|right| no_memory(kernel, state, key, right, 0)).ok()
 }
 
-/// New memory for a record, with the rights that every message to the trace port has. Consumes the right to the port if there is memory.
+/// New memory for a record, with the rights that every message to the trace port has; the right to the port again if there is none.
 #[inline(never)]
-fn fresh(kernel: &impl Kernel, (task, port): (Task, Port), size: usize, ahead: bool) -> Option<Kmsg> {
-    let kmsg = kernel.record_alloc(size, ahead)?;
-    let task_right = kernel.task_send_right(task).0 as u64;
-    kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
+fn fresh(kernel: &impl Kernel, task: Task, right: SendRight, size: usize, ahead: bool) -> Result<OwnedKmsg, SendRight> {
+    let Some(memory) = kernel.record_alloc(size, ahead) else { return Err(right) };
+    let task_right = kernel.task_send_right(task).map_or(Port::NULL, SendRight::into_port).0 as u64;
+    kernel.record_part(memory.kmsg(), 0, |prefix: &mut Prefix| {
         *prefix = Prefix {
             bits: RECORD_BITS.into(),
             // As far as its rights go, so that they end with it.
             size: FIRST.into(),
-            remote_port: (port.0 as u64).into(),
+            remote_port: (right.into_port().0 as u64).into(),
             local_port: 0.into(),
             seqno: 0.into(),
             id: TRACE_RECORD_MSGH_ID.into(),
@@ -199,25 +204,25 @@ fn fresh(kernel: &impl Kernel, (task, port): (Task, Port), size: usize, ahead: b
             task: task_right.into(),
         };
     });
-    Some(kmsg)
+    Ok(memory)
 }
 
 #[cold]
 #[inline(never)]
-fn no_memory(kernel: &impl Kernel, state: &State, key: Key, port: Port, carried: u32) {
-    kernel.ipc_port_release_send(port);
+fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, carried: u32) {
+    kernel.ipc_port_release_send(right);
     drop_records(kernel, state, key, carried, 1);
 }
 
 /// Whether another record fits into the message.
 #[inline(always)]
-pub fn has_room(kernel: &impl Kernel, draft: Draft, content: Content) -> bool {
+pub fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) -> bool {
     kernel.msgh_size(draft.kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
 }
 
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
-pub fn add(kernel: &impl Kernel, draft: Draft, event: &Event, content: Content) {
+pub fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content) {
     let kmsg = draft.kmsg();
     let note = kernel.note(kmsg);
     let part = kernel.msgh_size(kmsg);
@@ -254,14 +259,14 @@ fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, u32), event: &Eve
 
 /// Writes the outcome of a draft's last record.
 #[inline]
-pub fn settle(kernel: &impl Kernel, draft: Draft, retval: u32) {
+pub fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
     let kmsg = draft.kmsg();
     kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| part.header.retval = retval.into());
 }
 
 /// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
 /// zeros if there is none.
-pub fn shown(kernel: &impl Kernel, draft: Draft) -> (u64, u32, u32) {
+pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (u64, u32, u32) {
     let kmsg = draft.kmsg();
     let (mut correlation, mut captured) = (0, 0);
     let part = kernel.note(kmsg).part as usize;
@@ -291,15 +296,15 @@ pub fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wa
     }
     if !batch::append(kernel, kmsg) {
         send(kernel, state, draft, wait);
-    } else if !state.keep_spare(kernel, key, kmsg) {
-        discard(kernel, kmsg);
+    } else if let Err(memory) = state.keep_spare(kernel, key, draft.into_memory()) {
+        discard(kernel, memory);
     }
 }
 
 /// Destroys a message whose records are in another.
 #[inline(never)]
-fn discard(kernel: &impl Kernel, kmsg: Kmsg) {
-    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(kmsg));
+fn discard(kernel: &impl Kernel, memory: OwnedKmsg) {
+    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(memory));
 }
 
 /// Records were lost while this one was made.
@@ -348,8 +353,8 @@ fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
             return wait_for_room(kernel, state, draft);
         }
         let queued = kernel.port_is_active(port);
-        let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.kmsg(), 0, 0));
-        return sent(kernel, state, draft, (result, queued));
+        let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.into_memory(), 0, 0));
+        return sent(kernel, state, result, queued);
     }
     let cap = if wait == Wait::InCall { CALLS_CAP } else { QUEUE_CAP };
     force(kernel, state, draft, cap);
@@ -363,8 +368,8 @@ fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
         true => (kernel.port_is_active(port), option::SEND_ALWAYS),
         false => (false, option::SEND_TIMEOUT),
     };
-    let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.kmsg(), how, 0));
-    sent(kernel, state, draft, (result, queued));
+    let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.into_memory(), how, 0));
+    sent(kernel, state, result, queued);
 }
 
 /// Queues a message once the tracer has made room, or at once if the thread is interrupted or the trace ends. A right of its own tells
@@ -372,35 +377,37 @@ fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
 #[cold]
 #[inline(never)]
 fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
-    let port = kernel.ipc_port_copy_send(kernel.remote_port(draft.kmsg()));
+    let right = kernel.ipc_port_copy_send(kernel.remote_port(draft.kmsg()));
+    let port = right.as_ref().map_or(Port::DEAD, SendRight::port);
     let key = kernel.note(draft.kmsg()).key;
     let (how, time_out) = if kernel.runs_in_parallel() { (option::SEND_TIMEOUT, LOOK_AGAIN) } else { (0, 0) };
     let result = quietly(kernel, WAITS, || {
+        let mut memory = draft.into_memory();
         loop {
             if !state.goes_to(key, port) {
-                break mr::SEND_INTERRUPTED;
+                break Err((mr::SEND_INTERRUPTED, memory));
             }
-            match kernel.ipc_mqueue_send(draft.kmsg(), how, time_out) {
-                mr::SEND_TIMED_OUT => {}
+            memory = match kernel.ipc_mqueue_send(memory, how, time_out) {
+                Err((mr::SEND_TIMED_OUT, memory)) => memory,
                 result => break result,
-            }
+            };
         }
     });
-    let queued = port.is_valid() && kernel.port_is_active(port);
-    if port.is_valid() {
-        kernel.ipc_port_release_send(port);
+    let queued = right.is_some() && kernel.port_is_active(port);
+    if let Some(right) = right {
+        kernel.ipc_port_release_send(right);
     }
-    if result == mr::SEND_INTERRUPTED {
-        return force(kernel, state, draft, QUEUE_CAP);
+    match result {
+        Err((mr::SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), QUEUE_CAP),
+        result => sent(kernel, state, result, queued),
     }
-    sent(kernel, state, draft, (result, queued));
 }
 
-fn sent(kernel: &impl Kernel, state: &State, draft: Draft, (result, queued): (u32, bool)) {
-    if result != mr::SUCCESS {
-        lose(kernel, state, draft);
-    } else if queued {
-        kernel.uncount_sent(observe::current_task(kernel));
+fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)>, queued: bool) {
+    match result {
+        Err((_, memory)) => lose(kernel, state, Draft::of(memory)),
+        Ok(()) if queued => kernel.uncount_sent(observe::current_task(kernel)),
+        Ok(()) => {}
     }
 }
 
@@ -413,7 +420,7 @@ pub fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
     let records = if part == FIRST { 1 } else { 2 };
     let mut carried = 0;
     kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
-    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(kmsg));
+    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(draft.into_memory()));
     drop_records(kernel, state, key, carried, records);
 }
 

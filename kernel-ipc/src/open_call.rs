@@ -14,8 +14,8 @@
 use crate::draft::Draft;
 use crate::gnumach::{Kernel, Thread};
 
-/// A thread's word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A thread's word, and the draft in it: who takes that out must keep another word for the thread.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct OpenCall(u32);
 
 impl OpenCall {
@@ -52,29 +52,41 @@ impl OpenCall {
     }
 
     /// For the hole.
-    pub const fn word(self) -> u32 {
+    pub const fn word(&self) -> u32 {
         self.0
     }
 
     /// Whether the thread is in an observed call.
-    pub const fn is_open(self) -> bool {
+    pub const fn is_open(&self) -> bool {
         self.0 & Self::OPEN.0 != 0
     }
 
     /// Whether drafts of others wait.
-    pub const fn has_to_flush(self) -> bool {
+    pub const fn has_to_flush(&self) -> bool {
         self.0 & Self::FLUSH != 0
     }
 
     /// Whether the receive half has its record.
-    pub const fn has_received(self) -> bool {
+    pub const fn has_received(&self) -> bool {
         self.0 & Self::RECEIVED != 0
     }
 
-    /// The record, or the two, whose outcome is not known yet.
+    /// Whether there is a record, or two, whose outcome is not known yet.
     #[inline(always)]
-    pub fn draft(self) -> Option<Draft> {
+    pub const fn has_draft(&self) -> bool {
+        self.0 & !Self::FLAGS != 0
+    }
+
+    /// Takes it out.
+    #[inline(always)]
+    pub fn into_draft(self) -> Option<Draft> {
         Draft::from_low_half(self.0 & !Self::FLAGS)
+    }
+
+    /// The same without it.
+    #[inline(always)]
+    pub const fn without_draft(&self) -> Self {
+        Self(self.0 & Self::FLAGS)
     }
 
     /// The same with drafts of others waiting.
@@ -92,10 +104,10 @@ impl OpenCall {
         Self(self.0 | Self::RECEIVED)
     }
 
-    /// The same with another draft, or none.
+    /// The same, which has no draft, with this one, if there is one.
     #[inline(always)]
     pub fn with_draft(self, draft: Option<Draft>) -> Self {
-        Self(self.0 & Self::FLAGS | draft.map_or(0, Draft::low_half))
+        Self(self.0 & Self::FLAGS | draft.map_or(0, Draft::into_low_half))
     }
 }
 

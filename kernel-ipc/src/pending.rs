@@ -21,7 +21,7 @@ impl Pending {
 
     /// Leaves a draft, whose outcome must be settled.
     pub fn push(&self, kernel: &impl Kernel, draft: Draft) {
-        let kmsg = draft.kmsg();
+        let kmsg = Kmsg(draft.into_memory().into_address());
         let mut first = self.0.load(Ordering::Relaxed);
         loop {
             kernel.set_link(kmsg, first);

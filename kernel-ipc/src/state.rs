@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use spin::mutex::SpinMutex;
 use trace_port::record::{CHILD_NOT_TRACED, add_lost};
 
-use crate::gnumach::{Kernel, Key, Kmsg, Port, Task};
+use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
 use crate::links::Links;
 use crate::pending::Pending;
 use crate::table::{Entry, Table};
@@ -29,18 +29,15 @@ fn known(kernel: &impl Kernel, task: Task) -> u32 {
 }
 
 #[inline(always)]
-fn take_spare(kernel: &impl Kernel, entry: &mut Entry) -> Option<Kmsg> {
-    let spare = core::mem::take(entry.spare());
-    if spare == 0 {
-        return None;
-    }
+fn take_spare(kernel: &impl Kernel, entry: &mut Entry) -> Option<OwnedKmsg> {
+    let spare = entry.take_spare()?;
     let task = entry.task();
     kernel.set_task_entry(task, kernel.task_entry(task) & !HAS_SPARE);
-    Some(Kmsg(spare))
+    Some(spare)
 }
 
-fn put_spare(kernel: &impl Kernel, entry: &mut Entry, kmsg: Kmsg) {
-    *entry.spare() = kmsg.0;
+fn put_spare(kernel: &impl Kernel, entry: &mut Entry, kmsg: OwnedKmsg) {
+    entry.put_spare(kmsg);
     let task = entry.task();
     kernel.set_task_entry(task, kernel.task_entry(task) | HAS_SPARE);
 }
@@ -84,61 +81,69 @@ pub enum Refusal {
 }
 
 /// What the records of a traced task need.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
+#[derive(Debug)]
+pub struct Target<W> {
     /// What its trace is known by.
     pub key: Key,
     /// The task, which the caller keeps alive.
     pub task: Task,
-    /// A send right to its trace port; whoever holds this owns it, unless there is a spare.
-    pub port: Port,
-    /// A kmsg from `record_alloc` for a message of up to `record::MAX_BATCH`, addressed to the trace port and with the right to the task; the
-    /// owner's, too.
-    pub spare: Option<Kmsg>,
+    /// How a record gets to its trace port.
+    pub way: W,
     /// Records lost since the last one, which the next one is to tell of.
     pub dropped: u32,
 }
 
+/// How a record gets to its trace port.
+#[derive(Debug)]
+pub enum Way {
+    /// Memory for a message of up to `record::MAX_BATCH`, addressed to the trace port and with the right to the task.
+    Memory(OwnedKmsg),
+    /// A right to the port: the message is still to be made.
+    Right(SendRight),
+}
+
 /// What an entry leaves behind.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Released {
-    port: Port,
-    spare: Option<Kmsg>,
+    right: Option<SendRight>,
+    spare: Option<OwnedKmsg>,
 }
 
 impl Released {
-    const NOTHING: Self = Self { port: Port::NULL, spare: None };
+    const NOTHING: Self = Self { right: None, spare: None };
 
     /// Whether there was no entry.
-    pub fn is_nothing(self) -> bool {
-        self == Self::NOTHING
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
     }
 
     /// Gives back all but the right to the port, which stays somebody else's.
     pub fn release_all_but_port(self, kernel: &impl Kernel) {
-        Self { port: Port::NULL, ..self }.release(kernel);
+        self.right.map(SendRight::into_port);
+        Self { right: None, spare: self.spare }.release(kernel);
     }
 
     /// Gives it back. Nothing may be locked.
     #[inline(never)]
     pub fn release(self, kernel: &impl Kernel) {
+        if let Some(right) = self.right {
+            kernel.ipc_port_release_send(right);
+        }
+        // Last, as it needs much of the stack: nothing is kept across it.
         if let Some(spare) = self.spare {
             kernel.ipc_kmsg_destroy(spare);
-        }
-        if self.port.is_valid() {
-            kernel.ipc_port_release_send(self.port);
         }
     }
 }
 
 /// What a task's records go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum TracePort {
     /// Nothing: the task is not traced.
     None,
     /// A live port: a right of the caller's.
-    Live(Port),
+    Live(SendRight),
     /// Nothing any more: what belonged to a dead port, which the caller releases.
     Dead(Released),
 }
@@ -193,57 +198,65 @@ impl State {
     ///
     /// # Errors
     /// [`Refusal::Full`] when [`CAPACITY`](crate::table::CAPACITY) tasks are traced or there is no memory, [`Refusal::Kept`] if `may_replace`
-    /// says no to the port that is there; `port` is still the caller's then.
+    /// says no to the port that is there; and the right.
     pub fn set(
         &self,
         kernel: &impl Kernel,
         task: Task,
-        port: Port,
+        right: SendRight,
         may_replace: impl Fn(Port) -> bool,
-    ) -> Result<Released, Refusal> {
+    ) -> Result<Released, (Refusal, SendRight)> {
         let mut more = None;
         loop {
             let mut table = self.table.lock();
             if let Some(entry) = table.find(known(kernel, task), task) {
                 if !may_replace(entry.port()) {
-                    return Err(Refusal::Kept);
+                    return Err((Refusal::Kept, right));
                 }
-                let old = Released { spare: take_spare(kernel, entry), port: entry.set_port(port) };
+                let old = Released { spare: take_spare(kernel, entry), right: entry.set_port(right) };
                 *entry.dropped() = 0;
                 return Ok(old);
             }
             if let Some(chunk) = more.take()
                 && !table.grow(chunk)
             {
-                return Err(Refusal::Full);
+                return Err((Refusal::Full, right));
             }
             if !table.is_full() {
-                self.add(kernel, &mut table, task, port);
-                return Ok(Released::NOTHING);
+                return self.add(kernel, &mut table, task, right).map(|()| Released::NOTHING);
             }
             if !table.may_grow() {
-                return Err(Refusal::Full);
+                return Err((Refusal::Full, right));
             }
             drop(table);
             // Not under the lock: it may sleep, and another may have made room by then.
-            more = Some(kernel.room().ok_or(Refusal::Full)?);
-        }
-    }
-
-    fn add(&self, kernel: &impl Kernel, table: &mut Table, task: Task, port: Port) {
-        let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
-        if let Some(known) = table.add(task, port, number) {
-            kernel.set_task_entry(task, known);
-            if self.traced.fetch_add(1, Relaxed) == 0 {
-                self.correlation_before.store(self.correlation.load(Relaxed), Relaxed);
-                kernel.watch(true);
+            more = kernel.room();
+            if more.is_none() {
+                return Err((Refusal::Full, right));
             }
         }
     }
 
-    /// Ends the tracing of a task; returns what its entry had, for the caller to release.
+    fn add(
+        &self,
+        kernel: &impl Kernel,
+        table: &mut Table,
+        task: Task,
+        right: SendRight,
+    ) -> Result<(), (Refusal, SendRight)> {
+        let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
+        let known = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
+        kernel.set_task_entry(task, known);
+        if self.traced.fetch_add(1, Relaxed) == 0 {
+            self.correlation_before.store(self.correlation.load(Relaxed), Relaxed);
+            kernel.watch(true);
+        }
+        Ok(())
+    }
+
+    /// Ends the tracing of a task; returns what its entry had, if there was one, for the caller to release.
     #[inline(never)]
-    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Option<Released> {
+    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Released {
         self.take(kernel, &mut self.table.lock(), task)
     }
 
@@ -256,7 +269,7 @@ impl State {
         kernel: &impl Kernel,
         task: Task,
         may_end: impl Fn(Port) -> bool,
-    ) -> Result<Option<Released>, Refusal> {
+    ) -> Result<Released, Refusal> {
         let mut table = self.table.lock();
         match table.find(known(kernel, task), task) {
             Some(entry) if !may_end(entry.port()) => Err(Refusal::Kept),
@@ -265,15 +278,15 @@ impl State {
     }
 
     #[inline(never)]
-    fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<Released> {
+    fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Released {
         let known = known(kernel, task);
-        let entry = table.find(known, task)?;
-        let released = Released { spare: take_spare(kernel, entry), port: entry.port() };
-        table.remove(known);
+        let Some(entry) = table.find(known, task) else { return Released::NOTHING };
+        let spare = take_spare(kernel, entry);
+        let released = Released { spare, right: table.remove(known) };
         kernel.set_task_entry(task, 0);
         self.traced.fetch_sub(1, Relaxed);
         self.stop_watching(kernel, table);
-        Some(released)
+        released
     }
 
     /// Leaves the kernel alone again if nobody is traced and no open call has something to say. Under the lock, because with the
@@ -311,10 +324,35 @@ impl State {
         self.table.lock().find(entry, task).map(|found| Key { entry, number: found.number() })
     }
 
-    /// What an event of a traced task goes to, with a new right or the spare kmsg, if the caller can use it. Tracing ends here once
+    /// What an event of a traced task goes to, with the spare kmsg, if the caller can use it, or a new right. Tracing ends here once
     /// the port is dead, and a task that receives from its own trace port is left alone.
     #[inline(always)]
-    pub fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target> {
+    pub fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target<Way>> {
+        self.find(kernel, task, |entry| {
+            if with_spare
+                && kernel.port_is_active(entry.port())
+                && let Some(spare) = take_spare(kernel, entry)
+            {
+                return Some(Way::Memory(spare));
+            }
+            kernel.ipc_port_copy_send(entry.port()).map(Way::Right)
+        })
+    }
+
+    /// The same with a right, where it need not be quick.
+    #[inline(never)]
+    pub fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target<SendRight>> {
+        self.find(kernel, task, |entry| kernel.ipc_port_copy_send(entry.port()))
+    }
+
+    /// `way` runs under the lock, because whoever replaces the port releases our right to it.
+    #[inline(always)]
+    fn find<W>(
+        &self,
+        kernel: &impl Kernel,
+        task: Task,
+        way: impl FnOnce(&mut Entry) -> Option<W>,
+    ) -> Option<Target<W>> {
         let known = known(kernel, task);
         if known == 0 {
             return None;
@@ -324,22 +362,13 @@ impl State {
         if kernel.port_is_received_in(entry.port(), kernel.task_space(task)) {
             return None;
         }
-        let spare = if with_spare && kernel.port_is_active(entry.port()) { take_spare(kernel, entry) } else { None };
-        // Under the lock, because whoever replaces the port releases our right to it.
-        let port = if spare.is_some() { entry.port() } else { kernel.ipc_port_copy_send(entry.port()) };
-        if port.is_valid() {
+        if let Some(way) = way(entry) {
             let key = Key { entry: known, number: entry.number() };
             let dropped = core::mem::take(entry.dropped());
-            return Some(Target { key, task, port, spare, dropped });
+            return Some(Target { key, task, way, dropped });
         }
         self.end_of_dead(kernel, table, task);
         None
-    }
-
-    /// The same where it need not be quick.
-    #[inline(never)]
-    pub fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target> {
-        self.target(kernel, task, false)
     }
 
     #[cold]
@@ -347,22 +376,24 @@ impl State {
     fn end_of_dead(&self, kernel: &impl Kernel, mut table: spin::mutex::SpinMutexGuard<'_, Table>, task: Task) {
         let dead = self.take(kernel, &mut table, task);
         drop(table);
-        if let Some(dead) = dead {
-            dead.release(kernel);
-        }
+        dead.release(kernel);
     }
 
     /// Keeps a kmsg of `record_alloc` for the next record of a trace if it goes to the same port and there is none yet.
+    ///
+    /// # Errors
+    /// The kmsg, if it is not kept.
     #[inline(never)]
-    pub fn keep_spare(&self, kernel: &impl Kernel, key: Key, kmsg: Kmsg) -> bool {
+    pub fn keep_spare(&self, kernel: &impl Kernel, key: Key, kmsg: OwnedKmsg) -> Result<(), OwnedKmsg> {
         let mut table = self.table.lock();
-        let Some(entry) = table.of(key) else { return false };
         // One that was put behind another is small, so that all of them serve for small ones.
-        let keep = *entry.spare() == 0 && entry.port() == kernel.remote_port(kmsg);
-        if keep {
-            put_spare(kernel, entry, kmsg);
+        match table.of(key) {
+            Some(entry) if !entry.has_spare() && entry.port() == kernel.remote_port(kmsg.kmsg()) => {
+                put_spare(kernel, entry, kmsg);
+                Ok(())
+            }
+            _ => Err(kmsg),
         }
-        keep
     }
 
     /// A new right to a task's trace port. Tracing ends here once the port is dead.
@@ -370,11 +401,10 @@ impl State {
         let mut table = self.table.lock();
         let Some(entry) = table.find(known(kernel, task), task) else { return TracePort::None };
         // Under the lock, because whoever replaces the port releases our right to it.
-        let port = kernel.ipc_port_copy_send(entry.port());
-        if port.is_valid() {
-            return TracePort::Live(port);
+        if let Some(right) = kernel.ipc_port_copy_send(entry.port()) {
+            return TracePort::Live(right);
         }
-        self.take(kernel, &mut table, task).map_or(TracePort::None, TracePort::Dead)
+        TracePort::Dead(self.take(kernel, &mut table, task))
     }
 
     /// Whether a trace goes on and goes to this port.

@@ -5,7 +5,7 @@
 
 use zerocopy::FromZeros;
 
-use crate::gnumach::{Key, Port, Task};
+use crate::gnumach::{Key, OwnedKmsg, Port, SendRight, Task};
 
 /// Entries of a chunk: 2 KiB.
 const IN_CHUNK: usize = 64;
@@ -53,8 +53,8 @@ impl Entry {
     }
 
     /// Replaces it and gives back what was there.
-    pub fn set_port(&mut self, port: Port) -> Port {
-        Port(core::mem::replace(&mut self.port, port.0))
+    pub fn set_port(&mut self, right: SendRight) -> Option<SendRight> {
+        SendRight::own(Port(core::mem::replace(&mut self.port, right.into_port().0)))
     }
 
     /// What records call the task; never 0.
@@ -63,10 +63,22 @@ impl Entry {
         self.number
     }
 
-    /// Address of a kmsg for the next record, which has rights of its own to the port and the task; 0 if there is none.
+    /// Whether there is a kmsg for the next record.
     #[inline(always)]
-    pub fn spare(&mut self) -> &mut usize {
-        &mut self.spare
+    pub fn has_spare(&self) -> bool {
+        self.spare != 0
+    }
+
+    /// Takes it: it has rights of its own to the port and the task.
+    #[inline(always)]
+    pub fn take_spare(&mut self) -> Option<OwnedKmsg> {
+        OwnedKmsg::own(core::mem::take(&mut self.spare))
+    }
+
+    /// Keeps one where there is none.
+    #[inline(always)]
+    pub fn put_spare(&mut self, kmsg: OwnedKmsg) {
+        self.spare = kmsg.into_address();
     }
 
     /// What the next record is to say was lost: see `RecordHeader::dropped` of trace-port.
@@ -108,23 +120,27 @@ impl Table {
         grown
     }
 
-    /// A new entry; 1 + its index, or nothing if the table is full.
-    pub fn add(&mut self, task: Task, port: Port, number: u32) -> Option<u32> {
+    /// A new entry: 1 + its index.
+    ///
+    /// # Errors
+    /// The right, if the table is full.
+    pub fn add(&mut self, task: Task, right: SendRight, number: u32) -> Result<u32, SendRight> {
         let known = self.free;
-        let entry = self.slot(known)?;
+        let Some(entry) = self.slot(known) else { return Err(right) };
         let next = core::mem::take(&mut entry.dropped);
-        *entry = Entry { task: task.0, port: port.0, spare: 0, number: number.max(1), dropped: 0 };
+        *entry = Entry { task: task.0, port: right.into_port().0, spare: 0, number: number.max(1), dropped: 0 };
         self.free = next;
-        Some(known)
+        Ok(known)
     }
 
-    /// Makes an entry free.
-    pub fn remove(&mut self, known: u32) {
+    /// Makes an entry free whose spare kmsg has been taken; gives back its right to the port.
+    pub fn remove(&mut self, known: u32) -> Option<SendRight> {
         let free = self.free;
-        if let Some(entry) = self.slot(known) {
-            *entry = Entry { task: 0, port: 0, spare: 0, number: 0, dropped: free };
-            self.free = known;
-        }
+        let entry = self.slot(known)?;
+        let port = Port(entry.port);
+        *entry = Entry { task: 0, port: 0, spare: 0, number: 0, dropped: free };
+        self.free = known;
+        SendRight::own(port)
     }
 
     /// The entry that a task keeps the place of, if it is the task's.
@@ -154,20 +170,24 @@ mod tests {
         std::boxed::Box::leak(std::boxed::Box::new(Chunk::new_zeroed()))
     }
 
+    fn right() -> SendRight {
+        SendRight::own(Port(8)).unwrap()
+    }
+
     #[test]
     fn entries_are_found_by_task_and_by_key_and_their_places_are_used_again() {
         let mut table = Table::new();
-        assert!(table.is_full() && table.add(Task(0x1000), Port(1), 1).is_none());
+        assert!(table.is_full() && table.add(Task(0x1000), right(), 1).is_err());
         assert!(table.grow(chunk()));
         let known: std::vec::Vec<u32> =
-            (1..=64).map(|number| table.add(Task(number as usize * 0x1000), Port(8), number).unwrap()).collect();
-        assert!(table.is_full() && table.add(Task(8), Port(8), 65).is_none());
+            (1..=64).map(|number| table.add(Task(number as usize * 0x1000), right(), number).unwrap()).collect();
+        assert!(table.is_full() && table.add(Task(8), right(), 65).is_err());
         assert_eq!(table.find(known[4], Task(0x5000)).unwrap().number(), 5);
         assert!(table.find(known[4], Task(0x6000)).is_none(), "of another task");
         let key = Key { entry: known[4], number: 5 };
-        table.remove(known[4]);
+        assert_eq!(table.remove(known[4]), Some(right()));
         assert!(table.of(key).is_none() && !table.is_full());
-        assert_eq!(table.add(Task(0x5000), Port(8), 66), Some(known[4]));
+        assert_eq!(table.add(Task(0x5000), right(), 66), Ok(known[4]));
         assert!(table.of(key).is_none(), "the place is another trace's now");
     }
 
@@ -177,7 +197,7 @@ mod tests {
         for number in 1..=CAPACITY as u32 {
             assert_eq!(table.is_full(), (number - 1).is_multiple_of(64));
             assert!(!table.is_full() || table.grow(chunk()));
-            table.add(Task(8), Port(8), number).unwrap();
+            table.add(Task(8), right(), number).unwrap();
         }
         assert!(table.is_full() && !table.may_grow() && !table.grow(chunk()), "no more than that");
         assert_eq!(

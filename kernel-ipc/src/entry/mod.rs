@@ -55,7 +55,7 @@ extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: usize, size: usize, 
 extern "C" fn rpctrace2_traced_copyout(kernel: usize, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.
     let failed = unsafe { copyout(kernel, user, size) };
-    if OpenCall::current(&Mach).1.draft().is_none() {
+    if !OpenCall::current(&Mach).1.has_draft() {
         emit::prepare(&Mach, &STATE);
     }
     copy::copied_out(&Mach, &STATE, Kmsg::of_header(kernel), size as u32, failed)

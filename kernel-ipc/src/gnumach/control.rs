@@ -9,7 +9,7 @@ use core::sync::atomic::{Ordering, fence};
 use super::lock::SimpleLock;
 use super::mach::{MSGH_REMOTE_PORT, Mach, header, load, store};
 use super::objects::{IKOT_TASK, IKOT_THREAD, IO_BITS_ACTIVE, IO_BITS_KOTYPE};
-use super::{Kmsg, Port, Ports, Task, Tasks, Thread, Threads};
+use super::{Kmsg, Ports, SendRight, Task, Tasks, Thread, Threads};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): the prototypes in the DWARF of the kernels this payload is linked against.
@@ -18,12 +18,10 @@ unsafe extern "C" {
     fn thread_reference(thread: usize);
 }
 
-/// Marks a control port. Consumes the right.
-pub(super) fn watch(port: Port) {
-    if port.is_valid() {
-        store(port.0, Slot::port_watched, MARKED);
-        Mach.ipc_port_release_send(port);
-    }
+/// Marks a control port.
+pub(super) fn watch(right: SendRight) {
+    store(right.port().0, Slot::port_watched, MARKED);
+    Mach.ipc_port_release_send(right);
 }
 
 /// The traced task, other than the current one, and the thread, each with a reference, that a message in transit is addressed to by a

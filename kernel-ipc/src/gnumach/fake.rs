@@ -412,7 +412,7 @@ impl Fake {
     }
 
     /// Queues a message of the payload's.
-    fn enqueue(&self, kmsg: Kmsg, option: u32) -> u32 {
+    fn enqueue(&self, kmsg: Kmsg, option: u32) {
         let port = self.remote_port(kmsg);
         let task = self.thread_task(self.current_thread());
         self.task(task).messages_sent += 1;
@@ -421,6 +421,5 @@ impl Fake {
         if !self.behind.get() {
             self.receive_records();
         }
-        mr::SUCCESS
     }
 }

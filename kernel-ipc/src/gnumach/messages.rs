@@ -1,7 +1,7 @@
 //! Messages of the running kernel.
 
 use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach, header};
-use super::{Kmsg, Messages, Port, Task, Thread, control, queue};
+use super::{Kmsg, Messages, OwnedKmsg, Port, Task, Thread, control, mr, queue};
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
 // instrumenter refuses a kernel that lacks one of the symbols.
@@ -65,13 +65,19 @@ impl Messages for Mach {
         }
     }
 
-    fn ipc_kmsg_destroy(&self, kmsg: Kmsg) {
+    fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg) {
         // SAFETY: consumes a kmsg in transit, whose header and descriptors are complete.
-        unsafe { ipc_kmsg_destroy(kmsg.0) };
+        unsafe { ipc_kmsg_destroy(kmsg.into_address()) };
     }
 
-    fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32 {
-        // SAFETY: a kmsg in transit that the caller owns; consumed if this returns success.
-        unsafe { ipc_mqueue_send(kmsg.0, option, time_out) }
+    fn ipc_mqueue_send(&self, kmsg: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)> {
+        // SAFETY: a kmsg in transit; consumed if this returns success.
+        match unsafe { ipc_mqueue_send(kmsg.kmsg().0, option, time_out) } {
+            mr::SUCCESS => {
+                kmsg.into_address();
+                Ok(())
+            }
+            result => Err((result, kmsg)),
+        }
     }
 }

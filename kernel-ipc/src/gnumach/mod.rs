@@ -37,6 +37,8 @@ mod threads;
 #[cfg(target_os = "none")]
 pub mod time;
 
+use core::num::NonZeroUsize;
+
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout, Unaligned};
 
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need};
@@ -73,6 +75,56 @@ impl Port {
     /// Corresponds to `IP_VALID`.
     pub fn is_valid(self) -> bool {
         self != Self::NULL && self != Self::DEAD
+    }
+}
+
+/// A send right that whoever has this owns. It ends with [`Ports::ipc_port_release_send`], or goes on as a word of somebody else's.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct SendRight(NonZeroUsize);
+
+impl SendRight {
+    /// A right of the caller's to this port, or none if it is not valid.
+    #[inline(always)]
+    pub(crate) fn own(port: Port) -> Option<Self> {
+        NonZeroUsize::new(port.0).filter(|_| port.is_valid()).map(Self)
+    }
+
+    /// The port, as long as the right is there.
+    #[inline(always)]
+    pub fn port(&self) -> Port {
+        Port(self.0.get())
+    }
+
+    /// Somebody else owns the right from now on.
+    #[inline(always)]
+    pub fn into_port(self) -> Port {
+        self.port()
+    }
+}
+
+/// A kmsg of [`Records::record_alloc`] that whoever has this owns, until it is sent or destroyed.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnedKmsg(NonZeroUsize);
+
+impl OwnedKmsg {
+    /// The caller's kmsg at this address, or none at 0.
+    #[inline(always)]
+    pub(crate) fn own(kmsg: usize) -> Option<Self> {
+        NonZeroUsize::new(kmsg).map(Self)
+    }
+
+    /// The kmsg, as long as this is there.
+    #[inline(always)]
+    pub fn kmsg(&self) -> Kmsg {
+        Kmsg(self.0.get())
+    }
+
+    /// Somebody else owns it from now on: its address.
+    #[inline(always)]
+    pub fn into_address(self) -> usize {
+        self.0.get()
     }
 }
 
@@ -214,8 +266,8 @@ pub trait Tasks {
     fn is_kernel_task(&self, task: Task) -> bool;
     /// Takes one message back out of `task->messages_sent`, which counts the payload's records too.
     fn uncount_sent(&self, task: Task);
-    /// Corresponds to `task_reference` and `convert_task_to_port`: a new send right to the task.
-    fn task_send_right(&self, task: Task) -> Port;
+    /// Corresponds to `task_reference` and `convert_task_to_port`: a new send right to the task, unless it is dying.
+    fn task_send_right(&self, task: Task) -> Option<SendRight>;
     /// [`Threads::watch_thread`] for all threads that the task has now, and the same for requests on its own control port.
     fn watch_task(&self, task: Task);
     /// Corresponds to `task_deallocate`: consumes a reference.
@@ -229,10 +281,10 @@ pub trait Tasks {
 
 /// Ports and rights to them.
 pub trait Ports {
-    /// Corresponds to `ipc_port_copy_send`: a new right, or `Port::DEAD` once the port is.
-    fn ipc_port_copy_send(&self, port: Port) -> Port;
-    /// Corresponds to `ipc_port_release_send`: consumes a right.
-    fn ipc_port_release_send(&self, port: Port);
+    /// Corresponds to `ipc_port_copy_send`: a new right, unless the port is dead. The caller knows that a right to it is there.
+    fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight>;
+    /// Corresponds to `ipc_port_release_send`.
+    fn ipc_port_release_send(&self, right: SendRight);
     /// Whether the kernel itself receives from it.
     fn port_is_the_kernels(&self, port: Port) -> bool;
     /// Whether the receive right is in this space.
@@ -267,16 +319,19 @@ pub trait Messages {
     /// a thread of it, if that is watched. The caller gets references to both.
     fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
     /// Corresponds to `ipc_kmsg_destroy`: releases the rights of a message in transit and frees it.
-    fn ipc_kmsg_destroy(&self, kmsg: Kmsg);
-    /// Corresponds to `ipc_mqueue_send`: consumes the kmsg if it returns `mr::SUCCESS`.
-    fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32;
+    fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg);
+    /// Corresponds to `ipc_mqueue_send`.
+    ///
+    /// # Errors
+    /// What it returned, and the kmsg, which is not sent.
+    fn ipc_mqueue_send(&self, kmsg: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)>;
 }
 
 /// Messages to a trace port, before they are sent.
 pub trait Records {
     /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized. It has room for at least
     /// [`MAX_BATCH`](trace_port::record::MAX_BATCH), and the lower half of its address tells it, of which the lowest three bits are 0. `ahead`: nothing is lost yet if there is none.
-    fn record_alloc(&self, size: usize, ahead: bool) -> Option<Kmsg>;
+    fn record_alloc(&self, size: usize, ahead: bool) -> Option<OwnedKmsg>;
     /// How many message bytes a kmsg has room for if it is from [`Records::record_alloc`]; nothing for any other, whatever it holds.
     fn record_room(&self, kmsg: Kmsg) -> Option<usize>;
     /// Shows `look` the last few messages in the queue that a message is addressed to, the last one first, until it has an answer;
@@ -307,8 +362,8 @@ pub trait Records {
 
 /// The operations of GNU Mach that the payload uses, under the kernel's own names.
 ///
-/// Nothing may be locked by the caller, unless a hook says so. Whatever takes a right or a kmsg by value and is said to consume it
-/// must be given one that the caller owns.
+/// Nothing may be locked by the caller, unless a hook says so. A [`Kmsg`] or [`Port`] is only looked at; what is owned is an
+/// [`OwnedKmsg`] or a [`SendRight`], which cannot be copied.
 pub trait Kernel: Threads + Tasks + Ports + Messages + Records {
     /// Whether it is a kernel for several processors.
     fn runs_in_parallel(&self) -> bool;

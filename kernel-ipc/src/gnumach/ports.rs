@@ -2,7 +2,7 @@
 
 use super::mach::{Mach, load};
 use super::objects::IO_BITS_ACTIVE;
-use super::{Port, Ports, Space};
+use super::{Port, Ports, SendRight, Space};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -15,14 +15,14 @@ unsafe extern "C" {
 
 impl Ports for Mach {
     #[inline(always)]
-    fn ipc_port_copy_send(&self, port: Port) -> Port {
-        // SAFETY: the caller owns a send right to the port, so it exists.
-        Port(unsafe { ipc_port_copy_send(port.0) })
+    fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight> {
+        // SAFETY: somebody has a send right to the port, so it exists.
+        SendRight::own(Port(unsafe { ipc_port_copy_send(port.0) }))
     }
 
-    fn ipc_port_release_send(&self, port: Port) {
-        // SAFETY: consumes a valid send right the caller owns.
-        unsafe { ipc_port_release_send(port.0) };
+    fn ipc_port_release_send(&self, right: SendRight) {
+        // SAFETY: consumes the right.
+        unsafe { ipc_port_release_send(right.into_port().0) };
     }
 
     fn port_is_the_kernels(&self, port: Port) -> bool {

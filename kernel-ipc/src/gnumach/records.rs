@@ -7,7 +7,7 @@ use super::copy::copy;
 use super::faulty;
 use super::mach::{MSGH_REMOTE_PORT, Mach, header, load, store};
 use super::slots::slot;
-use super::{Key, Kmsg, Note, Port, Records, queue};
+use super::{Key, Kmsg, Note, OwnedKmsg, Port, Records, queue};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -20,7 +20,7 @@ unsafe extern "C" {
 
 impl Records for Mach {
     #[cfg_attr(not(feature = "faults"), expect(unused_variables, reason = "faults strike where something is lost"))]
-    fn record_alloc(&self, size: usize, ahead: bool) -> Option<Kmsg> {
+    fn record_alloc(&self, size: usize, ahead: bool) -> Option<OwnedKmsg> {
         #[cfg(feature = "faults")]
         if ahead && faulty::refuses_ahead() {
             return None;
@@ -38,7 +38,7 @@ impl Records for Mach {
             unsafe { ipc_kmsg_free(kmsg) };
             return None;
         }
-        Some(Kmsg(kmsg))
+        OwnedKmsg::own(kmsg)
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use super::lock::SimpleLock;
 use super::mach::{Mach, load, store};
 use super::slots::slot;
 use super::threads::each_thread;
-use super::{Port, Space, Task, Tasks, Threads};
+use super::{Port, SendRight, Space, Task, Tasks, Threads};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -90,15 +90,17 @@ impl Tasks for Mach {
         atomic64(task.0, Slot::task_messages_sent).fetch_sub(1, Relaxed);
     }
 
-    fn task_send_right(&self, task: Task) -> Port {
+    fn task_send_right(&self, task: Task) -> Option<SendRight> {
         // SAFETY: the task is alive, the caller being one of its threads or holding it; the reference is consumed next.
         unsafe { task_reference(task.0) };
         // SAFETY: consumes the reference just taken.
-        Port(unsafe { convert_task_to_port(task.0) })
+        SendRight::own(Port(unsafe { convert_task_to_port(task.0) }))
     }
 
     fn watch_task(&self, task: Task) {
-        control::watch(self.task_send_right(task));
+        if let Some(right) = self.task_send_right(task) {
+            control::watch(right);
+        }
         each_thread(task, |thread| self.watch_thread(thread));
     }
 

@@ -6,7 +6,7 @@ use super::control;
 use super::lock::SimpleLock;
 use super::mach::{Mach, load, store};
 use super::slots::{fact, slot};
-use super::{Arguments, Port, Task, Tasks, Thread, Threads};
+use super::{Arguments, Port, SendRight, Task, Tasks, Thread, Threads};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -137,7 +137,9 @@ impl Threads for Mach {
         // SAFETY: the thread is alive, which is on its task's list or just being made; the reference is consumed next.
         unsafe { thread_reference(thread.0) };
         // SAFETY: consumes the reference just taken.
-        control::watch(Port(unsafe { convert_thread_to_port(thread.0) }));
+        if let Some(right) = SendRight::own(Port(unsafe { convert_thread_to_port(thread.0) })) {
+            control::watch(right);
+        }
     }
 
     fn unwatch_untraced(&self, thread: Thread) {

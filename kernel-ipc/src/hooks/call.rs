@@ -17,7 +17,7 @@ pub fn join(kernel: &impl Kernel, task: Task) {
     kernel.look_at_threads(task, |thread, receives| {
         let call = OpenCall::of(kernel, thread);
         // One with a draft has been in a call of an earlier trace all the time.
-        if call.draft().is_none() {
+        if !call.has_draft() {
             let joined = if receives { OpenCall::OPEN } else { OpenCall::NONE };
             // What others left for it, traced or not, it still has to queue.
             (if call.has_to_flush() { joined.flushing() } else { joined }).keep(kernel, thread);
@@ -36,7 +36,7 @@ pub fn begin_again(kernel: &impl Kernel, state: &State) {
     if call.has_to_flush() {
         handoff::flush(kernel, state);
     }
-    if let Some(draft) = call.draft() {
+    if let Some(draft) = call.into_draft() {
         emit::lose(kernel, state, draft);
         state.draft_closed(kernel);
     }
@@ -48,11 +48,12 @@ pub fn begin_again(kernel: &impl Kernel, state: &State) {
 pub fn sent(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     kernel.set_thread_message(thread, 0);
-    if let Some(draft) = call.draft()
-        && !call.has_received()
+    let without = call.without_draft();
+    if !call.has_received()
+        && let Some(draft) = call.into_draft()
     {
-        emit::settle(kernel, draft, mr::SUCCESS);
-        call.with_draft(None).keep(kernel, thread);
+        emit::settle(kernel, &draft, mr::SUCCESS);
+        without.keep(kernel, thread);
         emit::post(kernel, state, draft, Wait::InCall);
     }
 }
@@ -70,10 +71,10 @@ pub fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 #[inline(never)]
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
     let (thread, call) = OpenCall::current(kernel);
+    OpenCall::NONE.keep(kernel, thread);
     if call.has_to_flush() {
         handoff::flush(kernel, state);
     }
-    OpenCall::NONE.keep(kernel, thread);
     if !call.is_open() {
         return;
     }
@@ -100,8 +101,8 @@ fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall,
     if !call.has_received() && result != mr::SUCCESS {
         return without_message(kernel, state, thread, call, result);
     }
-    let draft = call.draft()?;
-    emit::settle(kernel, draft, result);
+    let draft = call.into_draft()?;
+    emit::settle(kernel, &draft, result);
     Some(draft)
 }
 
@@ -110,8 +111,8 @@ fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall,
 #[inline(never)]
 fn without_message(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
     let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
-    let draft = extend_apart(kernel, state, call, &event)?;
-    emit::settle(kernel, draft, result);
+    let draft = extend_apart(kernel, state, call.into_draft(), &event)?;
+    emit::settle(kernel, &draft, result);
     Some(draft)
 }
 
@@ -119,19 +120,19 @@ fn without_message(kernel: &impl Kernel, state: &State, thread: Thread, call: Op
 #[cold]
 #[inline(never)]
 fn failed_to_send(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
-    let draft = match call.draft() {
+    let draft = match call.into_draft() {
         // Its record was lost.
         None if kernel.thread_message(thread) != 0 => return None,
         None => never_copied_in(kernel, state, thread)?,
         Some(draft) => draft,
     };
     if result != mr::SEND_WILL_NOTIFY {
-        let (correlation, bits, local_name) = emit::shown(kernel, draft);
+        let (correlation, bits, local_name) = emit::shown(kernel, &draft);
         replies::cancel(kernel, thread, correlation, bits, local_name);
     } else if kernel.thread_awaited(thread) != 0 {
         replies::put_off(kernel, thread);
     }
-    emit::settle(kernel, draft, result);
+    emit::settle(kernel, &draft, result);
     Some(draft)
 }
 
@@ -156,11 +157,17 @@ pub fn open(kernel: &impl Kernel, state: &State, event: &Event, content: Content
 
 /// A record of the receive half: in the message of the request's, which is settled, if there is one with room, else in its own.
 #[inline(always)]
-pub fn extend(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event, content: Content) -> Option<Draft> {
-    let Some(request) = call.draft() else { return open(kernel, state, event, content) };
-    emit::settle(kernel, request, mr::SUCCESS);
-    if emit::has_room(kernel, request, content) {
-        emit::add(kernel, request, event, content);
+pub fn extend(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Option<Draft>,
+    event: &Event,
+    content: Content,
+) -> Option<Draft> {
+    let Some(request) = request else { return open(kernel, state, event, content) };
+    emit::settle(kernel, &request, mr::SUCCESS);
+    if emit::has_room(kernel, &request, content) {
+        emit::add(kernel, &request, event, content);
         return Some(request);
     }
     emit::post(kernel, state, request, Wait::InCall);
@@ -170,8 +177,8 @@ pub fn extend(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event
 /// The same where it need not be quick.
 #[cold]
 #[inline(never)]
-pub fn extend_apart(kernel: &impl Kernel, state: &State, call: OpenCall, event: &Event) -> Option<Draft> {
-    extend(kernel, state, call, event, Content::NOTHING)
+pub fn extend_apart(kernel: &impl Kernel, state: &State, request: Option<Draft>, event: &Event) -> Option<Draft> {
+    extend(kernel, state, request, event, Content::NOTHING)
 }
 
 /// `mach_msg_interrupt` has ended the receive of a sleeping thread, none of whose code will run. In whoever stops the thread, who must
@@ -188,7 +195,7 @@ pub fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     }
     let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
     if let Some(draft) = emit::draft_of(kernel, state, kernel.thread_task(thread), &event, Content::NOTHING) {
-        emit::settle(kernel, draft, mr::RCV_INTERRUPTED);
+        emit::settle(kernel, &draft, mr::RCV_INTERRUPTED);
         emit::queue(kernel, state, draft, Wait::Never);
     }
 }

@@ -32,7 +32,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kmsg, message_size));
-    call.with_draft(draft).keep(kernel, thread);
+    call.without_draft().with_draft(draft).keep(kernel, thread);
 }
 
 /// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is
@@ -58,8 +58,9 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let correlation = replies::received(kernel, state, thread, kmsg);
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
-    let draft = call::extend(kernel, state, call, &event, Content::seen(kmsg, size));
-    call.received().with_draft(draft).keep(kernel, thread);
+    let received = call.without_draft().received();
+    let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kmsg, size));
+    received.with_draft(draft).keep(kernel, thread);
 }
 
 fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
@@ -72,8 +73,9 @@ pub fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
     let (thread, call) = OpenCall::current(kernel);
     if call.is_open() {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
-        let draft = call::extend_apart(kernel, state, call, &event);
-        call.received().with_draft(draft).keep(kernel, thread);
+        let received = call.without_draft().received();
+        let draft = call::extend_apart(kernel, state, call.into_draft(), &event);
+        received.with_draft(draft).keep(kernel, thread);
     }
 }
 

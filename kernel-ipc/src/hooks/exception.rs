@@ -90,7 +90,9 @@ fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have
 /// taken the processor from the sender of the reply.
 pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
-    if OpenCall::current(kernel).1.has_to_flush() {
+    let (thread, call) = OpenCall::current(kernel);
+    if call.has_to_flush() {
+        call.without_flush().keep(kernel, thread);
         handoff::flush(kernel, state);
     }
     if !state.any_traced() {
@@ -99,7 +101,7 @@ pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnO
     let draft = start(kernel, state, reply);
     let result = parse();
     if let Some(draft) = draft {
-        emit::settle(kernel, draft, result);
+        emit::settle(kernel, &draft, result);
         emit::queue(kernel, state, draft, Wait::AtExit);
     }
     result

@@ -15,15 +15,15 @@ use crate::state::State;
 pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bool) -> bool {
     let (sender, before) = OpenCall::current(kernel);
     let message = kernel.thread_message(sender);
-    before.with_draft(None).keep(kernel, sender);
+    before.without_draft().keep(kernel, sender);
     kernel.set_thread_message(sender, 0);
     if !switch() {
         before.keep(kernel, sender);
         kernel.set_thread_message(sender, message);
         return false;
     }
-    if let Some(draft) = before.draft() {
-        emit::settle(kernel, draft, mr::SUCCESS);
+    if let Some(draft) = before.into_draft() {
+        emit::settle(kernel, &draft, mr::SUCCESS);
         state.pending.push(kernel, draft);
         let (receiver, call) = OpenCall::current(kernel);
         call.flushing().keep(kernel, receiver);
@@ -31,11 +31,9 @@ pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bo
     true
 }
 
-/// Queues what senders have left.
+/// Queues what senders have left; the current thread's word no longer says that there is something.
 #[inline(never)]
 pub fn flush(kernel: &impl Kernel, state: &State) {
-    let (thread, call) = OpenCall::current(kernel);
-    call.without_flush().keep(kernel, thread);
     state.pending.take(kernel, |draft| emit::post(kernel, state, draft, Wait::InCall));
 }
 

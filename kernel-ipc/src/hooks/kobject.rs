@@ -6,32 +6,33 @@
 use trace_port::{Direction, EventKind};
 
 use crate::emit::{self, Wait};
-use crate::gnumach::{Kernel, Key, Kmsg, Port, Task, Thread};
+use crate::gnumach::{Kernel, Key, Kmsg, OwnedKmsg, SendRight, Task, Thread};
 use crate::observe::{self, Event, Moment};
 use crate::stamp;
-use crate::state::{State, Target};
+use crate::state::{State, Target, Way};
 use crate::transit::Author;
 
-/// What is kept while the kernel serves a request: 48 bytes of its stack.
+/// Whom a request is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Pending {
-    /// The traced task that the request is for, with a reference.
+pub struct Addressee {
+    /// The traced task, with a reference.
     task: Task,
-    /// A right to its trace port, taken now because the request may end the task.
-    port: Port,
+    /// What its trace is known by.
+    key: Key,
+    /// The thread, or 0.
+    thread: u32,
     /// The correlation number.
     correlation: u64,
-    key: Key,
-    /// The thread that the request is for, or 0.
-    thread: u32,
     /// Records lost before the request's.
     dropped: u32,
 }
 
-impl Pending {
-    fn kind(&self) -> EventKind {
-        if self.thread == 0 { EventKind::Task } else { EventKind::Thread }
-    }
+/// What is kept while the kernel serves a request: 48 bytes of its stack.
+#[derive(Debug)]
+pub struct Pending {
+    addressee: Addressee,
+    /// A right to the trace port, taken now because the request may end the task.
+    right: SendRight,
 }
 
 /// Stands in for `ipc_kobject_server`, which is `server`.
@@ -66,7 +67,7 @@ fn serve_recorded(
         requested(kernel, state, pending, request);
     }
     let reply = server(request);
-    if let Some(pending) = &pending {
+    if let Some(pending) = pending {
         replied(kernel, state, pending, reply);
     }
     reply
@@ -92,40 +93,38 @@ pub fn pending(
         return None;
     };
     let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
-    let Target { port, key, dropped, .. } = target;
-    Some(Pending { task, port, correlation, key, thread: number, dropped })
+    let Target { way: right, key, dropped, .. } = target;
+    Some(Pending { addressee: Addressee { task, key, thread: number, correlation, dropped }, right })
 }
 
 /// Before the kernel consumes the request.
 pub fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: Kmsg) {
-    let port = kernel.ipc_port_copy_send(pending.port);
-    if port.is_valid() {
-        record(kernel, state, pending, port, Direction::Receive, request);
+    if let Some(right) = kernel.ipc_port_copy_send(pending.right.port()) {
+        record(kernel, state, &pending.addressee, right, Direction::Receive, request);
     }
 }
 
 /// After the kernel has served it; `reply` is `None` if there is none.
-pub fn replied(kernel: &impl Kernel, state: &State, pending: &Pending, reply: Option<Kmsg>) {
+pub fn replied(kernel: &impl Kernel, state: &State, pending: Pending, reply: Option<Kmsg>) {
+    let Pending { addressee, right } = pending;
     match reply {
         Some(reply) => {
-            stamp::put(kernel, state, reply, pending.correlation);
-            record(kernel, state, pending, pending.port, Direction::Send, reply);
+            stamp::put(kernel, state, reply, addressee.correlation);
+            record(kernel, state, &addressee, right, Direction::Send, reply);
         }
-        None => kernel.ipc_port_release_send(pending.port),
+        None => kernel.ipc_port_release_send(right),
     }
-    kernel.task_deallocate(pending.task);
+    kernel.task_deallocate(addressee.task);
 }
 
-/// Consumes the right `port`.
 #[inline(never)]
-fn record(kernel: &impl Kernel, state: &State, pending: &Pending, port: Port, direction: Direction, message: Kmsg) {
+fn record(kernel: &impl Kernel, state: &State, to: &Addressee, right: SendRight, direction: Direction, message: Kmsg) {
     // Before the record is made in a frame of its own: both need much of the stack. A record without memory has its number, too.
     let moment = Moment::now_apart(kernel, state);
-    let trace = (pending.task, pending.key);
-    if let Some(memory) = emit::memory(kernel, state, trace, port, kernel.msgh_size(message)) {
-        make(kernel, state, pending, memory, direction, moment, message);
+    if let Some(memory) = emit::memory(kernel, state, (to.task, to.key), right, kernel.msgh_size(message)) {
+        make(kernel, state, to, memory, direction, moment, message);
     } else if direction == Direction::Receive {
-        state.add_dropped(pending.key, pending.dropped, 0);
+        state.add_dropped(to.key, to.dropped, 0);
     }
 }
 
@@ -133,23 +132,23 @@ fn record(kernel: &impl Kernel, state: &State, pending: &Pending, port: Port, di
 fn make(
     kernel: &impl Kernel,
     state: &State,
-    pending: &Pending,
-    memory: Kmsg,
+    to: &Addressee,
+    memory: OwnedKmsg,
     direction: Direction,
     moment: Moment,
     message: Kmsg,
 ) {
-    let port = kernel.remote_port(memory);
+    let sender = observe::sender(kernel, state, kernel.remote_port(memory.kmsg()));
     // What was lost before the request is told with the request.
-    let dropped = if direction == Direction::Receive { pending.dropped } else { 0 };
-    let target = Target { key: pending.key, task: pending.task, port, spare: Some(memory), dropped };
-    let sender = observe::sender(kernel, state, port);
-    let (message_size, correlation) = (kernel.msgh_size(message), pending.correlation);
-    let event = Event::other(direction, pending.kind(), pending.thread, moment);
+    let dropped = if direction == Direction::Receive { to.dropped } else { 0 };
+    let target = Target { key: to.key, task: to.task, way: Way::Memory(memory), dropped };
+    let (message_size, correlation) = (kernel.msgh_size(message), to.correlation);
+    let kind = if to.thread == 0 { EventKind::Task } else { EventKind::Thread };
+    let event = Event::other(direction, kind, to.thread, moment);
     let event = Event { sender, message_size, correlation, ..event };
-    if let Some(draft) = emit::draft_transit_for(kernel, state, &target, &event, message) {
+    if let Some(draft) = emit::draft_transit_for(kernel, state, target, &event, message) {
         let author = if direction == Direction::Send { Author::Kernel } else { Author::User };
-        emit::queue(kernel, state, draft.conceal(kernel, state, target.task, author), Wait::Never);
+        emit::queue(kernel, state, draft.conceal(kernel, state, to.task, author), Wait::Never);
     }
 }
 

@@ -11,13 +11,13 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
     // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
     kernel.set_task_entry(task, 0);
     let Some(parent) = parent else { return };
-    let port = match state.send_right(kernel, parent) {
-        TracePort::Live(port) => port,
+    let right = match state.send_right(kernel, parent) {
+        TracePort::Live(right) => right,
         TracePort::None => return,
         TracePort::Dead(released) => return released.release(kernel),
     };
-    if state.set(kernel, task, port, |_| false).is_err() {
-        kernel.ipc_port_release_send(port);
+    if let Err((_, right)) = state.set(kernel, task, right, |_| false) {
+        kernel.ipc_port_release_send(right);
         if let Some(key) = state.key(kernel, parent) {
             let total = state.child_not_traced(key);
             // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
@@ -40,9 +40,7 @@ pub fn thread_created(kernel: &impl Kernel, thread: Thread) {
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
 pub fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
-    if let Some(entry) = state.remove(kernel, task) {
-        entry.release(kernel);
-    }
+    state.remove(kernel, task).release(kernel);
 }
 
 #[cfg(test)]

@@ -234,7 +234,8 @@ impl Model {
 
     /// Begins or replaces the trace of a task.
     pub fn trace(&self, task: Task) {
-        self.trace_to(task, self.fake.ipc_port_copy_send(TRACE));
+        let right = self.fake.ipc_port_copy_send(TRACE).expect("a live port");
+        self.trace_to(task, right.into_port());
     }
 
     /// Ends it.

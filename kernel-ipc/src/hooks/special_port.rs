@@ -5,7 +5,7 @@
 
 use super::call;
 use crate::emit;
-use crate::gnumach::{Kernel, Port, Task, mr};
+use crate::gnumach::{Kernel, Port, SendRight, Task, mr};
 use crate::observe;
 use crate::state::{Refusal, Released, State, TracePort};
 
@@ -21,7 +21,7 @@ pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32>
         return Err(mr::KERN_NO_ACCESS);
     }
     Ok(match state.send_right(kernel, task) {
-        TracePort::Live(port) => port,
+        TracePort::Live(right) => right.into_port(),
         TracePort::None => Port::NULL,
         TracePort::Dead(released) => {
             released.release(kernel);
@@ -49,34 +49,42 @@ pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
     if !kernel.task_is_alive(task) {
         return mr::KERN_FAILURE;
     }
-    let old = if port.is_valid() {
-        if kernel.port_is_the_kernels(port) {
-            return mr::KERN_INVALID_ARGUMENT;
-        }
-        if kernel.port_is_received_in(port, kernel.task_space(task)) {
-            return mr::KERN_FAILURE;
-        }
-        let old = match state.set(kernel, task, port, |old| is_callers(kernel, old)) {
-            Ok(old) => old,
-            Err(refusal) => return code(refusal),
+    if !port.is_valid() {
+        return match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
+            Ok(old) => replaced(kernel, task, old),
+            Err(refusal) => code(refusal),
         };
-        if !kernel.task_is_alive(task) {
-            return ended_meanwhile(kernel, state, task, old);
-        }
-        // The calls of a task that was traced already are seen.
-        if old.is_nothing() {
-            kernel.watch_task(task);
-            call::join(kernel, task);
-        }
-        Some(old)
-    } else {
-        match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
-            Ok(old) => old,
-            Err(refusal) => return code(refusal),
+    }
+    if kernel.port_is_the_kernels(port) {
+        return mr::KERN_INVALID_ARGUMENT;
+    }
+    if kernel.port_is_received_in(port, kernel.task_space(task)) {
+        return mr::KERN_FAILURE;
+    }
+    let Some(right) = SendRight::own(port) else { return mr::KERN_INVALID_ARGUMENT };
+    let old = match state.set(kernel, task, right, |old| is_callers(kernel, old)) {
+        Ok(old) => old,
+        Err((refusal, right)) => {
+            // The kernel's again.
+            right.into_port();
+            return code(refusal);
         }
     };
-    if let Some(old) = old {
-        // Who waits for the tracer that was goes on.
+    if !kernel.task_is_alive(task) {
+        return ended_meanwhile(kernel, state, task, old);
+    }
+    // The calls of a task that was traced already are seen.
+    if old.is_nothing() {
+        kernel.watch_task(task);
+        call::join(kernel, task);
+    }
+    replaced(kernel, task, old)
+}
+
+/// A trace has ended, or goes to another port: who waits for the tracer that was goes on.
+#[inline(never)]
+fn replaced(kernel: &impl Kernel, task: Task, old: Released) -> u32 {
+    if !old.is_nothing() {
         kernel.interrupt_threads(task, |thread| emit::is_waiting(kernel, thread));
         old.release(kernel);
     }
@@ -95,13 +103,12 @@ fn code(refusal: Refusal) -> u32 {
 fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Released) -> u32 {
     old.release(kernel);
     // On failure the caller keeps its right; if the entry is gone, the right went with it.
-    match state.remove(kernel, task) {
-        Some(entry) => {
-            entry.release_all_but_port(kernel);
-            mr::KERN_FAILURE
-        }
-        None => mr::SUCCESS,
+    let entry = state.remove(kernel, task);
+    if entry.is_nothing() {
+        return mr::SUCCESS;
     }
+    entry.release_all_but_port(kernel);
+    mr::KERN_FAILURE
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@ use crate::table::CAPACITY;
 
 /// Consumes no right of the tracer's.
 fn set(fake: &Fake, state: &State, task: Task) -> Result<Released, Refusal> {
-    state.set(fake, task, fake.ipc_port_copy_send(TRACE), |_| true)
+    let right = fake.ipc_port_copy_send(TRACE).expect("a live port");
+    state.set(fake, task, right, |_| true).map_err(|(refusal, right)| {
+        fake.ipc_port_release_send(right);
+        refusal
+    })
 }
 
 /// The task has no entry yet.
@@ -16,7 +20,9 @@ fn begin(fake: &Fake, state: &State, task: Task) {
 }
 
 fn remove(fake: &Fake, state: &State, task: Task) {
-    state.remove(fake, task).expect("an entry").release(fake);
+    let entry = state.remove(fake, task);
+    assert!(!entry.is_nothing());
+    entry.release(fake);
 }
 
 #[test]
@@ -29,7 +35,6 @@ fn without_room_a_task_is_refused_and_a_place_that_becomes_free_is_used_again() 
     assert_eq!(fake.rooms.get(), 1);
     fake.script.borrow_mut().no_room = true;
     assert_eq!(set(&fake, &state, TASK), Err(Refusal::Full));
-    fake.ipc_port_release_send(TRACE);
     assert_eq!((fake.task_entry(TASK), fake.rights(TRACE)), (0, 65));
     remove(&fake, &state, task(3));
     begin(&fake, &state, TASK);
@@ -50,7 +55,6 @@ fn no_room_is_taken_for_a_table_that_cannot_grow() {
     let rooms = fake.rooms.get();
     for _ in 0..3 {
         assert_eq!(set(&fake, &state, TASK), Err(Refusal::Full));
-        fake.ipc_port_release_send(TRACE);
     }
     assert_eq!(fake.rooms.get(), rooms);
 }
@@ -70,7 +74,7 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     assert_eq!(state.key(&fake, TASK), None);
     assert!(state.target(&fake, TASK, true).is_none());
     assert_eq!(state.send_right(&fake, TASK), TracePort::None);
-    assert!(state.remove(&fake, TASK).is_none());
+    assert!(state.remove(&fake, TASK).is_nothing());
     // Losses of the old one are counted in all, but told by nobody.
     assert_eq!(state.add_dropped(old, 2, 1), 1);
     assert_eq!((state.take_dropped(old), state.take_dropped(new)), (0, 0));
@@ -79,9 +83,12 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     // And there is no spare for it.
     let kmsg = fake.kmsg(&[0; 64]);
     fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
-    assert!(!state.keep_spare(&fake, old, kmsg));
-    assert!(state.keep_spare(&fake, new, kmsg) && !state.keep_spare(&fake, new, kmsg));
-    assert_eq!(state.target(&fake, CHILD, true).and_then(|target| target.spare), Some(kmsg));
+    let owned = || OwnedKmsg::own(kmsg.0).unwrap();
+    assert_eq!(state.keep_spare(&fake, old, owned()), Err(owned()));
+    assert_eq!(state.keep_spare(&fake, new, owned()), Ok(()));
+    assert_eq!(state.keep_spare(&fake, new, owned()), Err(owned()));
+    let target = state.target(&fake, CHILD, true).unwrap();
+    assert!(matches!(target.way, Way::Memory(memory) if memory == owned()));
 }
 
 #[test]
@@ -102,19 +109,24 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     begin(&fake, &state, TASK);
     let key = state.key(&fake, TASK).unwrap();
     let kmsg = fake.kmsg(&[0; 64]);
-    assert!(!state.keep_spare(&fake, key, kmsg), "to another port");
+    let owned = || OwnedKmsg::own(kmsg.0).unwrap();
+    assert_eq!(state.keep_spare(&fake, key, owned()), Err(owned()), "to another port");
     fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
     assert!(!State::has_spare(&fake, TASK));
-    assert!(state.keep_spare(&fake, key, kmsg));
+    assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
     assert!(State::has_spare(&fake, TASK));
     assert_eq!(state.key(&fake, TASK), Some(key), "the same trace");
     let large = state.target(&fake, TASK, false).unwrap();
-    assert_eq!((large.spare, large.port, large.key), (None, TRACE, key));
-    fake.ipc_port_release_send(TRACE);
-    assert_eq!(state.target(&fake, TASK, true).unwrap().spare, Some(kmsg));
+    assert_eq!(large.key, key);
+    let Way::Right(right) = large.way else { panic!("{large:?}") };
+    assert_eq!(right.port(), TRACE);
+    fake.ipc_port_release_send(right);
+    let small = state.target(&fake, TASK, true).unwrap();
+    assert!(matches!(small.way, Way::Memory(memory) if memory == owned()));
     assert!(!State::has_spare(&fake, TASK));
-    assert!(state.keep_spare(&fake, key, kmsg));
-    assert_eq!(set(&fake, &state, TASK), Ok(Released { port: TRACE, spare: Some(kmsg) }), "it ends with the port");
+    assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
+    let old = Released { right: SendRight::own(TRACE), spare: Some(owned()) };
+    assert_eq!(set(&fake, &state, TASK), Ok(old), "it ends with the port");
     assert!(!State::has_spare(&fake, TASK));
 }
 
@@ -126,7 +138,8 @@ fn what_was_lost_goes_with_the_target() {
     state.add_dropped(key, 0, 4);
     let dropped = |state: &State| {
         let target = state.target(&fake, TASK, true).unwrap();
-        fake.ipc_port_release_send(target.port);
+        let Way::Right(right) = target.way else { panic!("{target:?}") };
+        fake.ipc_port_release_send(right);
         target.dropped
     };
     assert_eq!((dropped(&state), dropped(&state)), (4, 0));

@@ -102,10 +102,10 @@ impl Tasks for Fake {
     fn uncount_sent(&self, task: Task) {
         self.task(task).messages_sent -= 1;
     }
-    fn task_send_right(&self, task: Task) -> Port {
+    fn task_send_right(&self, task: Task) -> Option<SendRight> {
         self.unlocked();
         self.port(control_port(task)).rights += 1;
-        control_port(task)
+        SendRight::own(control_port(task))
     }
     fn watch_task(&self, task: Task) {
         self.port(control_port(task)).watched = true;
@@ -133,18 +133,18 @@ impl Tasks for Fake {
 }
 
 impl Ports for Fake {
-    fn ipc_port_copy_send(&self, port: Port) -> Port {
+    fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight> {
         self.unlocked();
         let mut known = self.port(port);
         if known.dead {
-            return Port::DEAD;
+            return None;
         }
         known.rights += 1;
-        port
+        SendRight::own(port)
     }
-    fn ipc_port_release_send(&self, port: Port) {
+    fn ipc_port_release_send(&self, right: SendRight) {
         self.unlocked();
-        self.release(port.0);
+        self.release(right.into_port().0);
     }
     fn port_is_the_kernels(&self, port: Port) -> bool {
         self.port(port).receiver == KERNEL_TASK.0
@@ -211,12 +211,13 @@ impl Messages for Fake {
         self.references.set(self.references.get() + 1 + i64::from(thread.is_some()));
         Some((task, thread))
     }
-    fn ipc_kmsg_destroy(&self, kmsg: Kmsg) {
+    fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg) {
         self.unlocked();
-        self.destroy(kmsg);
+        self.destroy(Kmsg(kmsg.into_address()));
     }
-    fn ipc_mqueue_send(&self, kmsg: Kmsg, option: u32, time_out: u32) -> u32 {
+    fn ipc_mqueue_send(&self, owned: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)> {
         self.unlocked();
+        let kmsg = owned.kmsg();
         assert!(self.memory(kmsg).is_record && self.link(kmsg) == 0, "a record, and off every list");
         assert!(self.msgh_size(kmsg) as usize <= self.memory(kmsg).bytes.len(), "no larger than its memory");
         self.options.borrow_mut().push(option);
@@ -225,30 +226,32 @@ impl Messages for Fake {
         if must_wait() {
             let waits = option != option::SEND_TIMEOUT || time_out != 0;
             if waits && self.wait(port) {
-                return mr::SEND_INTERRUPTED;
+                return Err((mr::SEND_INTERRUPTED, owned));
             }
             if must_wait() {
                 assert_eq!(option, option::SEND_TIMEOUT, "nothing wakes it");
-                return mr::SEND_TIMED_OUT;
+                return Err((mr::SEND_TIMED_OUT, owned));
             }
         }
         if !self.port_is_active(port) {
             // Sent, as far as the sender is concerned, but not counted.
-            self.destroy(kmsg);
-            return mr::SUCCESS;
+            self.destroy(Kmsg(owned.into_address()));
+            return Ok(());
         }
-        match self.script.borrow().record_send {
-            mr::SUCCESS => self.enqueue(kmsg, option),
-            result => result,
+        let refused = self.script.borrow().record_send;
+        if refused != mr::SUCCESS {
+            return Err((refused, owned));
         }
+        self.enqueue(Kmsg(owned.into_address()), option);
+        Ok(())
     }
 }
 
 impl Records for Fake {
-    fn record_alloc(&self, size: usize, _: bool) -> Option<Kmsg> {
+    fn record_alloc(&self, size: usize, _: bool) -> Option<OwnedKmsg> {
         self.unlocked();
         let bytes = || vec![0xaa; size.max(MAX_BATCH).next_multiple_of(8)];
-        (!self.script.borrow().no_memory).then(|| self.new_kmsg(bytes(), true))
+        if self.script.borrow().no_memory { None } else { OwnedKmsg::own(self.new_kmsg(bytes(), true).0) }
     }
     fn record_room(&self, kmsg: Kmsg) -> Option<usize> {
         let memory = self.memory(kmsg);

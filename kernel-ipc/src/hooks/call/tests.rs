@@ -6,7 +6,7 @@ use trace_port::Direction::{self, Receive, Send};
 
 use crate::emit::{self, Content};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRDS_THREAD, THREAD, TIME, TRACE, TRACER};
-use crate::gnumach::{Messages, Ports, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{Messages, Tasks, Thread, Threads, mr, option};
 use crate::hooks::model::{
     Call, Model, Moment, RCV_LARGE, REPLY, REPLY_NAME, RPC, SEND_INVALID_DATA, SEND_INVALID_DEST, SEND_INVALID_NOTIFY,
     SEND_NOTIFY, SERVICE, SERVICE_NAME, SIMPLE, Steps, TO_SERVICE, message,
@@ -369,9 +369,7 @@ fn a_task_that_receives_its_own_trace_is_not_traced() {
     model.fake.port(TRACE).receiver = TASK.0;
     assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
     assert_eq!(model.outcomes(), []);
-    let right = model.fake.ipc_port_copy_send(TRACE);
-    assert_eq!(special_port::set(&model.fake, &model.state, TASK, right), mr::KERN_FAILURE);
-    model.fake.ipc_port_release_send(right);
+    assert_eq!(special_port::set(&model.fake, &model.state, TASK, TRACE), mr::KERN_FAILURE);
     model.fake.port(TRACE).receiver = TRACER.0;
     model.assert_ends_clean();
 }
@@ -385,11 +383,11 @@ fn a_draft_shows_what_cancels_its_link() {
     let kmsg = fake.kmsg(&message(19 | 21 << 8, 1, 2, 3, 40));
     let size = fake.msgh_size(kmsg);
     let draft = emit::draft(fake, &model.state, &event, Content::seen(kmsg, size)).unwrap();
-    assert_eq!(emit::shown(fake, draft), (9, 19 | 21 << 8, 2));
-    fake.ipc_kmsg_destroy(draft.kmsg());
+    assert_eq!(emit::shown(fake, &draft), (9, 19 | 21 << 8, 2));
+    fake.ipc_kmsg_destroy(draft.into_memory());
     let draft = emit::draft(fake, &model.state, &event, Content::NOTHING).unwrap();
-    assert_eq!(emit::shown(fake, draft), (9, 0, 0));
-    fake.ipc_kmsg_destroy(draft.kmsg());
+    assert_eq!(emit::shown(fake, &draft), (9, 0, 0));
+    fake.ipc_kmsg_destroy(draft.into_memory());
     fake.free(kmsg);
     model.assert_ends_clean();
 }

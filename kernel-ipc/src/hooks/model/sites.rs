@@ -152,7 +152,7 @@ impl Model {
             self.received.borrow_mut().insert(self.fake.current_thread().0, bytes);
         }
         if is_observed {
-            if OpenCall::current(&self.fake).1.draft().is_none() {
+            if !OpenCall::current(&self.fake).1.has_draft() {
                 emit::prepare(&self.fake, &self.state);
             }
             copy::copied_out(&self.fake, &self.state, kmsg, size, failed.into());
@@ -361,7 +361,7 @@ impl Model {
         assert!(!self.fake.watching(), "no open call has anything to say");
         for (&address, fake) in self.fake.threads.borrow().iter() {
             let call = OpenCall::from_word(fake.call);
-            assert!(call.draft().is_none() && !call.has_to_flush(), "{address:#x} has nothing to say: {fake:?}");
+            assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {fake:?}");
         }
     }
 }

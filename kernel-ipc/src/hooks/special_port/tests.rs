@@ -16,7 +16,7 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
     fake.add_port(OTHER, TRACER);
     fake.run(TRACERS_THREAD);
     assert_eq!(get(fake, state, TASK), Ok(TRACE));
-    fake.ipc_port_release_send(TRACE);
+    fake.ipc_port_release_send(SendRight::own(TRACE).unwrap());
     model.trace(TASK);
     assert_eq!(fake.rights(TRACE), 2);
     fake.port(OTHER).rights += 1;
