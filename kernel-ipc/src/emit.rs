@@ -27,8 +27,8 @@ const EMITS: u32 = 1;
 /// The same while it waits for its tracer.
 const WAITS: u32 = 2;
 
-/// How long a thread waits before it looks whether its trace has ended, on a kernel for several processors: there the end may come
-/// after it has looked and before it sleeps. Milliseconds.
+/// How long a thread waits before it looks whether its trace has ended, or has come to be received by its own task: the first may
+/// happen on another processor after it has looked and before it sleeps, the second wakes nobody. Milliseconds.
 const LOOK_AGAIN: u32 = 200;
 
 /// Where the first record of a message stands.
@@ -380,14 +380,14 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
     let right = kernel.ipc_port_copy_send(kernel.remote_port(draft.kmsg()));
     let port = right.as_ref().map_or(Port::DEAD, SendRight::port);
     let key = kernel.note(draft.kmsg()).key;
-    let (how, time_out) = if kernel.runs_in_parallel() { (option::SEND_TIMEOUT, LOOK_AGAIN) } else { (0, 0) };
+    let task = observe::current_task(kernel);
     let result = quietly(kernel, WAITS, || {
         let mut memory = draft.into_memory();
         loop {
-            if !state.goes_to(key, port) {
+            if !state.goes_to(key, port) || kernel.port_is_received_in(port, kernel.task_space(task)) {
                 break Err((mr::SEND_INTERRUPTED, memory));
             }
-            memory = match kernel.ipc_mqueue_send(memory, how, time_out) {
+            memory = match kernel.ipc_mqueue_send(memory, option::SEND_TIMEOUT, LOOK_AGAIN) {
                 Err((mr::SEND_TIMED_OUT, memory)) => memory,
                 result => break result,
             };

@@ -199,8 +199,6 @@ pub struct Fake {
     pub while_waiting: RefCell<Option<Box<dyn FnOnce()>>>,
     /// Threads that were interrupted in what they wait for.
     pub interrupted: RefCell<Vec<Thread>>,
-    /// Whether it is a kernel for several processors.
-    pub is_parallel: Cell<bool>,
     /// Lines on the console about records that were lost.
     pub reports: RefCell<Vec<u32>>,
     /// Others, about children that are not traced.

@@ -5,7 +5,7 @@ use core::ffi::c_char;
 use zerocopy::FromZeros;
 
 use super::mach::Mach;
-use super::{Kernel, slots, switches, time};
+use super::{Kernel, switches, time};
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
 // instrumenter refuses a kernel that lacks one of the symbols.
@@ -16,10 +16,6 @@ unsafe extern "C" {
 }
 
 impl Kernel for Mach {
-    fn runs_in_parallel(&self) -> bool {
-        slots::has_locks()
-    }
-
     fn watch(&self, watching: bool) {
         switches::watch(watching);
     }

@@ -365,8 +365,6 @@ pub trait Records {
 /// Nothing may be locked by the caller, unless a hook says so. A [`Kmsg`] or [`Port`] is only looked at; what is owned is an
 /// [`OwnedKmsg`] or a [`SendRight`], which cannot be copied.
 pub trait Kernel: Threads + Tasks + Ports + Messages + Records {
-    /// Whether it is a kernel for several processors.
-    fn runs_in_parallel(&self) -> bool;
     /// Leads the kernel's message path through the payload, or past it.
     fn watch(&self, watching: bool);
     /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier

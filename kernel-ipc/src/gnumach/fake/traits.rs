@@ -298,9 +298,6 @@ impl Records for Fake {
 }
 
 impl Kernel for Fake {
-    fn runs_in_parallel(&self) -> bool {
-        self.is_parallel.get()
-    }
     fn watch(&self, watching: bool) {
         self.watches.borrow_mut().push(watching);
     }

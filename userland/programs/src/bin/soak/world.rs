@@ -264,6 +264,12 @@ impl World {
                 }
             }
         }
+        // Whom a thread would have answered that was ended in between would wait for ever, and keep what came to it.
+        for player in 0..PLAYERS {
+            if is_dead(self.board.thread(player, 0)) {
+                self.end_player(player);
+            }
+        }
         self.end_ports();
         self.wait_for_all()?;
         (0..PLAYERS).for_each(|player| self.end_player(player));
