@@ -93,6 +93,17 @@ fn tracers() -> Result<()> {
     Ok(())
 }
 
+/// The eight ways out of a full queue for a thread in each of three situations; on kernels for several processors, the thread runs on
+/// another one than its tracer.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn ways() -> Result<()> {
+    let run = qemu(&["--icount", "run", "ways", "${host-port}"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("ways: 24 ways out of a full queue"), "{}", run.stdout);
+    Ok(())
+}
+
 /// Three rounds of everything at once, the same each time; with `--all` two minutes of it, which depend on when threads run.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
