@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use mach::port::PortName;
-use programs::{Mismatch, expect, left};
+use mach::stubs::mach_port::mach_port_names;
+use mach::{println, task_self};
+use programs::{Mismatch, expect, left, processors};
 
 use crate::pause;
 
@@ -55,8 +57,26 @@ pub(crate) fn settle(privileged: PortName, before: &Held, hurt: u64) -> Result<(
         }
         pause(100);
     }
+    report_names(privileged)?;
     let what = format!(
         "the kernel's caches, {hurt} threads that had raised exceptions having ended: expected no growth, found"
     );
     Err(Mismatch::new(&format!("{what} {grown:?}")))
+}
+
+/// Prints the names that each task of the machine has, and what kind of right each is.
+fn report_names(privileged: PortName) -> Result<(), Mismatch> {
+    for task in processors::tasks(privileged)? {
+        // The kernel's own task has no names, and one may just have ended.
+        let Ok(names) = mach_port_names(task.name()) else { continue };
+        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let pairs = names.names.as_slice().chunks_exact(4).zip(names.types.as_slice().chunks_exact(4));
+        let list: Vec<String> = pairs.map(|(name, kind)| format!("{:#x}:{:x}", word(name), word(kind))).collect();
+        println!(
+            "soak: names and types of {}: {}",
+            if task.name() == task_self() { "soak" } else { "a task" },
+            list.join(" ")
+        );
+    }
+    Ok(())
 }
