@@ -3,11 +3,13 @@
 //! Lock order on kernels for several processors. Kernel code holds no lock when it calls a hook, but for `thread_handoff`, where only
 //! memory of the payload's and the threads' own holes are written. The payload takes `table`, and inside it only a port's
 //! `ip_lock` (in `ipc_port_copy_send`, which neither blocks nor calls on); `task_lock`, inside it a thread's `thread_lock` at
-//! splsched, as the kernel does; a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and
-//! inside it the `imq_lock` of the port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the
-//! payload is held across anything else of the kernel. All are taken at spl0 by code that is not preempted; no interrupt
-//! handler takes them. A task's number in the table, kept in the task, changes only under `table`. Messages on their way
-//! carry what is known of them ([`crate::stamp`]), so that there is no table of them.
+//! splsched, as the kernel does, and a thread's `ith_lock` and inside that the `ip_lock` of its control port, so that nothing may take a
+//! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
+//! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
+//! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
+//! kernel. All are taken at spl0 by code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in
+//! the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
+//! of them.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 

@@ -29,36 +29,61 @@ pub(super) fn watch(right: SendRight) {
 #[inline(never)]
 pub(super) fn target(kmsg: Kmsg) -> (usize, usize) {
     let port: usize = header(kmsg, MSGH_REMOTE_PORT);
+    match object(port) {
+        (0, _) => (0, 0),
+        (thread, THREAD) => of_thread(port, Thread(thread)),
+        (task, _) => (task, 0),
+    }
+}
+
+/// The object of a control port, with a reference, and its kind; 0 for a port of another kind and for a task that is the current one or not
+/// traced.
+fn object(port: usize) -> (usize, u32) {
     // Elsewhere the object's thread may just be ending; the lock keeps type and object together.
     let _lock = SimpleLock::take(port, Slot::port_lock);
     let bits: u32 = load(port, Slot::port_io_bits);
+    let kind = bits & (IO_BITS_ACTIVE | IO_BITS_KOTYPE);
     // The object of an active control port is alive: ipc_task_disable and ipc_thread_disable clear the type first.
     let object = load(port, Slot::port_kobject);
-    let (task, thread) = match bits & (IO_BITS_ACTIVE | IO_BITS_KOTYPE) {
-        TASK => (Task(object), 0),
-        THREAD => (Mach.thread_task(Thread(object)), object),
-        kind => {
+    match kind {
+        TASK if is_wanted(port, Task(object)) => {
+            // SAFETY: the task lives as long as its control port is active, which is locked. The kernel, too, takes a task's lock inside
+            // that of its port.
+            unsafe { task_reference(object) };
+        }
+        THREAD => {
+            // SAFETY: the thread lives as long as its control port is active, which is locked.
+            unsafe { thread_reference(object) };
+        }
+        TASK => return (0, kind),
+        _ => {
             if kind & IO_BITS_KOTYPE != 0 {
                 // Another kind, marked by what its memory held before.
                 store(port, Slot::port_watched, 0u32);
             }
-            return (0, 0);
+            return (0, kind);
         }
-    };
-    let is_traced = || Mach.task_entry(task) != 0;
-    if !is_traced() && !unmark(port, Slot::port_watched, is_traced) {
+    }
+    (object, kind)
+}
+
+/// The same of a thread, whose reference is the caller's. Not with its port locked: the port of a thread is locked inside its task
+/// ([`watch`], under `watch_task`).
+fn of_thread(port: usize, thread: Thread) -> (usize, usize) {
+    let task = Mach.thread_task(thread);
+    if !is_wanted(port, task) {
+        Mach.thread_deallocate(thread);
         return (0, 0);
     }
-    if task == Mach.thread_task(Mach.current_thread()) {
-        return (0, 0);
-    }
-    // SAFETY: the task lives as long as its control port is active, and longer than its threads.
+    // SAFETY: the task lives longer than its threads.
     unsafe { task_reference(task.0) };
-    if thread != 0 {
-        // SAFETY: the thread lives as long as its control port is active, which is locked.
-        unsafe { thread_reference(thread) };
-    }
-    (task.0, thread)
+    (task.0, thread.0)
+}
+
+/// Whether a task is traced and not the current one; takes away the port's mark if it is not traced.
+fn is_wanted(port: usize, task: Task) -> bool {
+    let is_traced = || Mach.task_entry(task) != 0;
+    (is_traced() || unmark(port, Slot::port_watched, is_traced)) && task != Mach.thread_task(Mach.current_thread())
 }
 
 /// The port of a task.
