@@ -11,6 +11,7 @@ use crate::batch;
 use crate::draft::Draft;
 use crate::gnumach::objects::RECORD_BITS;
 use crate::gnumach::{Kernel, Key, Kmsg, Note, OwnedKmsg, Port, SendRight, Task, Thread, mr, option};
+use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
 use crate::state::{State, Target, Way};
 use crate::transit::{self, Author};
@@ -240,7 +241,7 @@ pub fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content)
 
 /// Writes all of a message's last record, which stands at `part`, but its outcome.
 #[inline(always)]
-fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, u32), event: &Event, content: Content) {
+fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, TaskNumber), event: &Event, content: Content) {
     let (captured, part) = (content.captured, part as usize);
     // Before the last word is overwritten by the message's own end, it is the padding.
     if !captured.is_multiple_of(8) {
@@ -266,7 +267,7 @@ pub fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
 
 /// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
 /// zeros if there is none.
-pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (u64, u32, u32) {
+pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {
     let kmsg = draft.kmsg();
     let (mut correlation, mut captured) = (0, 0);
     let part = kernel.note(kmsg).part as usize;
@@ -276,7 +277,7 @@ pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (u64, u32, u32) {
     });
     let message = part + size_of::<Part>();
     let word = |offset| if captured < 32 { 0 } else { kernel.record_read(kmsg, message + offset) as u32 };
-    (correlation, word(0), word(16))
+    (Correlation::new(correlation), word(0), word(16))
 }
 
 /// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a

@@ -28,6 +28,7 @@ pub mod faults;
 pub mod gnumach;
 pub mod hooks;
 pub mod links;
+pub mod numbers;
 pub mod observe;
 pub mod open_call;
 pub mod payload_abi;

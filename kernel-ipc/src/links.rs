@@ -8,6 +8,7 @@ use spin::mutex::SpinMutex;
 use trace_port::record::PORT_NUMBER;
 
 use crate::gnumach::Port;
+use crate::numbers::{Correlation, PortNumber, ThreadNumber};
 
 /// Ports that keep their number; one more, and the oldest of its neighbourhood is forgotten and gets a new one if it comes again.
 const PORTS: usize = 512;
@@ -19,7 +20,7 @@ const EXCEPTIONS: usize = 64;
 /// Numbers and links.
 pub struct Links {
     ports: SpinMutex<Ports>,
-    exceptions: SpinMutex<[(u32, u64); EXCEPTIONS]>,
+    exceptions: SpinMutex<[(ThreadNumber, Correlation); EXCEPTIONS]>,
 }
 
 struct Ports {
@@ -32,20 +33,20 @@ impl Links {
     pub(crate) const fn new() -> Self {
         Self {
             ports: SpinMutex::new(Ports { last: 0, slots: [(0, 0); PORTS] }),
-            exceptions: SpinMutex::new([(0, 0); EXCEPTIONS]),
+            exceptions: SpinMutex::new([(ThreadNumber::NONE, Correlation::NONE); EXCEPTIONS]),
         }
     }
 
-    /// The number that stands for a port in records, with [`PORT_NUMBER`] set. The same as long as the port lives, unless
+    /// The number that stands for a port in records. The same as long as the port lives, unless
     /// more than [`PORTS`] others have been shown meanwhile.
-    pub fn port_number(&self, port: Port) -> u32 {
+    pub fn port_number(&self, port: Port) -> PortNumber {
         let mut ports = self.ports.lock();
         let start = hash(port);
         let place = |index: usize| (start + index) % PORTS;
         let mut oldest = (place(0), u32::MAX);
         for index in 0..WINDOW {
             match ports.slots.get(place(index)) {
-                Some(&(known, number)) if known == port.0 => return number | PORT_NUMBER,
+                Some(&(known, number)) if known == port.0 => return PortNumber::new(number),
                 Some(&(_, number)) if number < oldest.1 => oldest = (place(index), number),
                 _ => {}
             }
@@ -55,21 +56,21 @@ impl Links {
         if let Some(slot) = ports.slots.get_mut(oldest.0) {
             *slot = (port.0, number);
         }
-        number | PORT_NUMBER
+        PortNumber::new(number)
     }
 
     /// Notes the correlation number of a thread's exception.
-    pub fn raised(&self, thread: u32, correlation: u64) {
-        if let Some(slot) = self.exceptions.lock().get_mut(thread as usize % EXCEPTIONS) {
+    pub fn raised(&self, thread: ThreadNumber, correlation: Correlation) {
+        if let Some(slot) = self.exceptions.lock().get_mut(thread.get() as usize % EXCEPTIONS) {
             *slot = (thread, correlation);
         }
     }
 
-    /// The correlation number of the exception whose reply a thread got, or 0.
-    pub fn replied(&self, thread: u32) -> u64 {
-        match self.exceptions.lock().get(thread as usize % EXCEPTIONS) {
+    /// The correlation number of the exception whose reply a thread got, or none.
+    pub fn replied(&self, thread: ThreadNumber) -> Correlation {
+        match self.exceptions.lock().get(thread.get() as usize % EXCEPTIONS) {
             Some(&(known, correlation)) if known == thread => correlation,
-            _ => 0,
+            _ => Correlation::NONE,
         }
     }
 }
@@ -87,13 +88,13 @@ mod tests {
     fn a_port_keeps_its_number_and_two_ports_never_share_one() {
         let links = Links::new();
         let ports: std::vec::Vec<Port> = (1..=40).map(|index| Port(0xffff_ffff_8000_0000 + index * 136)).collect();
-        let numbers: std::vec::Vec<u32> = ports.iter().map(|&port| links.port_number(port)).collect();
+        let numbers: std::vec::Vec<u32> = ports.iter().map(|&port| links.port_number(port).get()).collect();
         let mut distinct = numbers.clone();
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), ports.len());
         assert!(numbers.iter().all(|number| number & PORT_NUMBER != 0 && number & !PORT_NUMBER <= 40));
-        assert_eq!(ports.iter().map(|&port| links.port_number(port)).collect::<std::vec::Vec<_>>(), numbers);
+        assert_eq!(ports.iter().map(|&port| links.port_number(port).get()).collect::<std::vec::Vec<_>>(), numbers);
     }
 
     #[test]
@@ -103,6 +104,6 @@ mod tests {
             links.port_number(Port(0x10_0000 + index * 136));
         }
         let last = Port(0x10_0000 + (4 * PORTS - 1) * 136);
-        assert_eq!(links.port_number(last) & !PORT_NUMBER, 4 * PORTS as u32);
+        assert_eq!(links.port_number(last).get() & !PORT_NUMBER, 4 * PORTS as u32);
     }
 }

@@ -3,6 +3,7 @@
 use trace_port::{Direction, EventKind, RecordHeader, record};
 
 use crate::gnumach::{Arguments, Kernel, Port, Task, Thread, option};
+use crate::numbers::{Correlation, TaskNumber, ThreadNumber};
 use crate::state::State;
 
 /// What a record says of an event, but for its outcome.
@@ -12,16 +13,16 @@ pub struct Event {
     pub direction: Direction,
     /// On which port.
     pub kind: EventKind,
-    /// The thread it is about; 0 if it is about the whole task.
-    pub thread: u32,
+    /// The thread it is about; none if it is about the whole task.
+    pub thread: ThreadNumber,
     /// Who sent it, in a record of another task's message.
     pub sender: u32,
     /// Whose `mach_msg` it is a half of.
     pub caller: Option<Thread>,
     /// Size of the whole message, also where the task gets less of it or none; 0 if there was none.
     pub message_size: u32,
-    /// What connects it with other events, or 0.
-    pub correlation: u64,
+    /// What connects it with other events.
+    pub correlation: Correlation,
     /// When.
     pub moment: Moment,
 }
@@ -66,8 +67,17 @@ impl Event {
 
     /// An event that is no `mach_msg` of the task itself.
     #[inline(always)]
-    pub fn other(direction: Direction, kind: EventKind, thread: u32, moment: Moment) -> Self {
-        Self { direction, kind, thread, sender: 0, caller: None, message_size: 0, correlation: 0, moment }
+    pub fn other(direction: Direction, kind: EventKind, thread: ThreadNumber, moment: Moment) -> Self {
+        Self {
+            direction,
+            kind,
+            thread,
+            sender: 0,
+            caller: None,
+            message_size: 0,
+            correlation: Correlation::NONE,
+            moment,
+        }
     }
 
     /// What the call was asked for, as far as this half of it uses it, and the notify port's name.
@@ -83,7 +93,7 @@ impl Event {
 
 /// The header of a record of a traced task, but for what is known only afterwards.
 #[inline(always)]
-pub fn header(kernel: &impl Kernel, event: &Event, task: u32, captured_size: u32) -> RecordHeader {
+pub fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, captured_size: u32) -> RecordHeader {
     let (asked, notify) = event.asked(kernel);
     RecordHeader {
         version: record::VERSION.into(),
@@ -91,9 +101,9 @@ pub fn header(kernel: &impl Kernel, event: &Event, task: u32, captured_size: u32
         kind: event.kind as u8,
         options: asked.option.into(),
         retval: 0.into(),
-        thread: event.thread.into(),
+        thread: event.thread.get().into(),
         sequence: event.moment.sequence.into(),
-        correlation: event.correlation.into(),
+        correlation: event.correlation.get().into(),
         time: event.moment.time.into(),
         message_size: event.message_size.into(),
         captured_size: captured_size.into(),
@@ -101,7 +111,7 @@ pub fn header(kernel: &impl Kernel, event: &Event, task: u32, captured_size: u32
         rcv_name: asked.rcv_name.into(),
         time_out: asked.time_out.into(),
         notify: notify.into(),
-        task: task.into(),
+        task: task.get().into(),
         sender: event.sender.into(),
     }
 }
@@ -113,7 +123,7 @@ pub fn current_task(kernel: &impl Kernel) -> Task {
 }
 
 /// The number of the current thread.
-pub fn current_thread(kernel: &impl Kernel, state: &State) -> u32 {
+pub fn current_thread(kernel: &impl Kernel, state: &State) -> ThreadNumber {
     thread_number(kernel, state, kernel.current_thread())
 }
 
@@ -123,14 +133,14 @@ pub fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         return record::SENDER_IS_TRACER;
     }
-    state.key(kernel, task).map_or(0, |key| key.number)
+    state.key(kernel, task).map_or(0, |key| key.number.get())
 }
 
 /// The number of a thread; a new one if it has none.
 #[inline(always)]
-pub fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread) -> u32 {
+pub fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread) -> ThreadNumber {
     let known = kernel.thread_number(thread);
-    if known != 0 {
+    if !known.is_none() {
         return known;
     }
     let number = state.next_thread();

@@ -7,21 +7,22 @@
 
 use crate::gnumach::objects::{MAKE_SEND_ONCE, MOVE_SEND_ONCE, PORT_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, Task, Thread, option};
+use crate::numbers::{Correlation, HalfCorrelation};
 use crate::stamp;
 use crate::state::State;
 
 /// The number of a message that a traced thread sends, in the form it gives it: that of the request which it answers or passes on, or a
 /// new one. Whoever answers the message will be known by it.
 #[inline(always)]
-pub fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> u64 {
+pub fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
     let task = kernel.thread_task(thread);
     let bits = kernel.msgh_bits(kmsg);
     let answered = match (remote_type(bits), local_type(bits)) {
         (MOVE_SEND_ONCE, _) => take(kernel, state, task, kernel.remote_name(kmsg)),
         (_, MOVE_SEND_ONCE) => take(kernel, state, task, kernel.local_name(kmsg)),
-        _ => 0,
+        _ => Correlation::NONE,
     };
-    let correlation = if answered == 0 { state.next_correlation() } else { answered };
+    let correlation = if answered.is_none() { state.next_correlation() } else { answered };
     if local_type(bits) == MAKE_SEND_ONCE {
         expect(kernel, thread, kernel.local_name(kmsg), correlation);
     }
@@ -30,29 +31,29 @@ pub fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> 
 
 /// A reply to what `thread` sends is expected at its port `name`.
 #[inline(always)]
-fn expect(kernel: &impl Kernel, thread: Thread, name: u32, correlation: u64) {
+fn expect(kernel: &impl Kernel, thread: Thread, name: u32, correlation: Correlation) {
     let arguments = kernel.arguments(thread);
     if arguments.option & option::RCV_MSG != 0 && arguments.rcv_name == name {
-        kernel.set_thread_awaited(thread, correlation as u32);
+        kernel.set_thread_awaited(thread, correlation.half());
     } else {
-        put(kernel, kernel.thread_task(thread), name, correlation);
+        put(kernel, kernel.thread_task(thread), name, correlation.half());
     }
 }
 
 #[inline(never)]
-fn put(kernel: &impl Kernel, task: Task, name: u32, correlation: u64) {
-    kernel.awaited_at(task, name, |awaited| *awaited = correlation as u32);
+fn put(kernel: &impl Kernel, task: Task, name: u32, request: HalfCorrelation) {
+    kernel.awaited_at(task, name, |awaited| *awaited = request);
 }
 
 /// The request was not sent after all; its message is the first in `shown`, in the form it was given.
 #[cold]
 #[inline(never)]
-pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: u64, bits: u32, local_name: u32) {
-    kernel.set_thread_awaited(thread, 0);
+pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: Correlation, bits: u32, local_name: u32) {
+    kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
     if local_type(bits) == MAKE_SEND_ONCE {
         kernel.awaited_at(kernel.thread_task(thread), local_name, |awaited| {
-            if *awaited == correlation as u32 {
-                *awaited = 0;
+            if *awaited == correlation.half() {
+                *awaited = HalfCorrelation::NONE;
             }
         });
     }
@@ -62,37 +63,37 @@ pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: u64, bits: u32,
 #[cold]
 #[inline(never)]
 pub fn put_off(kernel: &impl Kernel, thread: Thread) {
-    let correlation = kernel.thread_awaited(thread);
-    kernel.set_thread_awaited(thread, 0);
+    let request = kernel.thread_awaited(thread);
+    kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
     let name = kernel.arguments(thread).rcv_name;
-    put(kernel, kernel.thread_task(thread), name, correlation.into());
+    put(kernel, kernel.thread_task(thread), name, request);
 }
 
 /// The number of a message that a traced thread has received, in the form it gets it.
 #[inline(always)]
-pub fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> u64 {
+pub fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
     let bits = kernel.msgh_bits(kmsg);
     let is_reply = local_type(bits) == PORT_SEND_ONCE;
     let awaited = kernel.thread_awaited(thread);
-    if is_reply && awaited != 0 && kernel.local_name(kmsg) == kernel.arguments(thread).rcv_name {
-        kernel.set_thread_awaited(thread, 0);
+    if is_reply && !awaited.is_none() && kernel.local_name(kmsg) == kernel.arguments(thread).rcv_name {
+        kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
         return state.whole_correlation(awaited);
     }
     let stamp = stamp::take(kernel, state, kmsg);
     let task = kernel.thread_task(thread);
     if is_reply {
         let request = take(kernel, state, task, kernel.local_name(kmsg));
-        return if stamp == 0 { request } else { stamp };
+        return stamp.or(request);
     }
     if remote_type(bits) == PORT_SEND_ONCE {
-        put(kernel, task, kernel.remote_name(kmsg), stamp);
+        put(kernel, task, kernel.remote_name(kmsg), stamp.half());
     }
     stamp
 }
 
 #[inline(never)]
-fn take(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> u64 {
-    let mut taken = 0;
+fn take(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> Correlation {
+    let mut taken = HalfCorrelation::NONE;
     kernel.awaited_at(task, name, |awaited| taken = core::mem::take(awaited));
     state.kept_correlation(taken)
 }

@@ -8,6 +8,7 @@
 //! replies, with 8 KiB, of which none is as long as a user's message with that much memory; and exceptions, whose id and size are never stamped.
 
 use crate::gnumach::{Kernel, Kmsg};
+use crate::numbers::Correlation;
 use crate::state::State;
 
 /// `msgh_id` and `msgh_size` of the message that `exception_raise` makes in a cached buffer.
@@ -15,40 +16,41 @@ const EXCEPTION: (u32, u32) = (2400, 112);
 
 /// Leaves a correlation number in a message.
 #[inline(always)]
-pub fn put(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: u64) {
+pub fn put(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correlation) {
     if let Some(seal) = seal(kernel, state, kmsg, correlation) {
-        kernel.set_tail(kmsg, [correlation, seal]);
+        kernel.set_tail(kmsg, [correlation.get(), seal]);
     }
 }
 
-/// The number in a message, or 0 if no traced sender left one.
+/// The number in a message, or none if no traced sender left one.
 #[inline(always)]
-pub fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
-    match kernel.tail(kmsg) {
-        Some([correlation, found]) if seal(kernel, state, kmsg, correlation) == Some(found) => correlation,
-        _ => 0,
+pub fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
+    let tail = kernel.tail(kmsg).map(|[number, found]| (Correlation::new(number), found));
+    match tail {
+        Some((correlation, found)) if seal(kernel, state, kmsg, correlation) == Some(found) => correlation,
+        _ => Correlation::NONE,
     }
 }
 
 /// The same, once.
 #[inline(always)]
-pub fn take(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> u64 {
+pub fn take(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
     let correlation = read(kernel, state, kmsg);
-    if correlation != 0 {
+    if !correlation.is_none() {
         kernel.set_tail(kmsg, [0; 2]);
     }
     correlation
 }
 
 #[inline(always)]
-fn seal(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: u64) -> Option<u64> {
+fn seal(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correlation) -> Option<u64> {
     let (id, size) = (kernel.msgh_id(kmsg), kernel.msgh_size(kmsg));
     if (id, size) == EXCEPTION {
         return None;
     }
     let message = (u64::from(id) << 32 | u64::from(size)) ^ kmsg.0 as u64;
     let mixed = message.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ state.secret();
-    Some(mixed ^ correlation.wrapping_mul(0xd6e8_feb8_6659_fd93))
+    Some(mixed ^ correlation.get().wrapping_mul(0xd6e8_feb8_6659_fd93))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use trace_port::record::{CHILD_NOT_TRACED, add_lost};
 
 use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
 use crate::links::Links;
+use crate::numbers::{Correlation, HalfCorrelation, TaskNumber, ThreadNumber};
 use crate::pending::Pending;
 use crate::table::{Entry, Table};
 
@@ -246,7 +247,7 @@ impl State {
         task: Task,
         right: SendRight,
     ) -> Result<(), (Refusal, SendRight)> {
-        let number = self.tasks.fetch_add(1, Relaxed).wrapping_add(1);
+        let number = TaskNumber::new(self.tasks.fetch_add(1, Relaxed).wrapping_add(1));
         let known = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
         kernel.set_task_entry(task, known);
         if self.traced.fetch_add(1, Relaxed) == 0 {
@@ -457,27 +458,27 @@ impl State {
     }
 
     /// The next thread number, from 1.
-    pub fn next_thread(&self) -> u32 {
-        self.threads.fetch_add(1, Relaxed).wrapping_add(1)
+    pub fn next_thread(&self) -> ThreadNumber {
+        ThreadNumber::new(self.threads.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
     /// A correlation number that nothing has yet.
     #[inline(always)]
-    pub fn next_correlation(&self) -> u64 {
-        self.correlation.fetch_add(1, Relaxed) + 1
+    pub fn next_correlation(&self) -> Correlation {
+        Correlation::new(self.correlation.fetch_add(1, Relaxed) + 1)
     }
 
-    /// The correlation number whose lower half a port has kept, or 0 if it is from before the present traces, or none.
-    pub fn kept_correlation(&self, lower_half: u32) -> u64 {
-        let whole = self.whole_correlation(lower_half);
-        if lower_half == 0 || whole <= self.correlation_before.load(Relaxed) { 0 } else { whole }
+    /// The correlation number of which a port has kept this, or none if it is from before the present traces, or there is none.
+    pub fn kept_correlation(&self, half: HalfCorrelation) -> Correlation {
+        let whole = self.whole_correlation(half);
+        if half.is_none() || whole.get() <= self.correlation_before.load(Relaxed) { Correlation::NONE } else { whole }
     }
 
     /// The correlation number with this lower half that was given out last.
     #[inline(always)]
-    pub fn whole_correlation(&self, lower_half: u32) -> u64 {
+    pub fn whole_correlation(&self, half: HalfCorrelation) -> Correlation {
         let last = self.correlation.load(Relaxed);
-        last - u64::from((last as u32).wrapping_sub(lower_half))
+        Correlation::new(last - u64::from((last as u32).wrapping_sub(half.get())))
     }
 }
 

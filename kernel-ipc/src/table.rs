@@ -6,6 +6,7 @@
 use zerocopy::FromZeros;
 
 use crate::gnumach::{Key, OwnedKmsg, Port, SendRight, Task};
+use crate::numbers::TaskNumber;
 
 /// Entries of a chunk: 2 KiB.
 const IN_CHUNK: usize = 64;
@@ -22,7 +23,7 @@ pub struct Entry {
     task: usize,
     port: usize,
     spare: usize,
-    number: u32,
+    number: TaskNumber,
     /// In a free entry 1 + index of the next free one, or 0.
     dropped: u32,
 }
@@ -59,7 +60,7 @@ impl Entry {
 
     /// What records call the task; never 0.
     #[inline(always)]
-    pub fn number(&self) -> u32 {
+    pub fn number(&self) -> TaskNumber {
         self.number
     }
 
@@ -124,11 +125,17 @@ impl Table {
     ///
     /// # Errors
     /// The right, if the table is full.
-    pub fn add(&mut self, task: Task, right: SendRight, number: u32) -> Result<u32, SendRight> {
+    pub fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
         let known = self.free;
         let Some(entry) = self.slot(known) else { return Err(right) };
         let next = core::mem::take(&mut entry.dropped);
-        *entry = Entry { task: task.0, port: right.into_port().0, spare: 0, number: number.max(1), dropped: 0 };
+        *entry = Entry {
+            task: task.0,
+            port: right.into_port().0,
+            spare: 0,
+            number: number.or(TaskNumber::new(1)),
+            dropped: 0,
+        };
         self.free = next;
         Ok(known)
     }
@@ -138,7 +145,7 @@ impl Table {
         let free = self.free;
         let entry = self.slot(known)?;
         let port = Port(entry.port);
-        *entry = Entry { task: 0, port: 0, spare: 0, number: 0, dropped: free };
+        *entry = Entry { task: 0, port: 0, spare: 0, number: TaskNumber::NONE, dropped: free };
         self.free = known;
         SendRight::own(port)
     }
@@ -146,7 +153,7 @@ impl Table {
     /// The entry that a task keeps the place of, if it is the task's.
     #[inline(always)]
     pub fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
-        self.slot(known).filter(|entry| entry.number != 0 && entry.task == task.0)
+        self.slot(known).filter(|entry| !entry.number.is_none() && entry.task == task.0)
     }
 
     /// The entry that a key was made of, if it is still there.
@@ -166,6 +173,10 @@ impl Table {
 mod tests {
     use super::*;
 
+    fn number(number: u32) -> TaskNumber {
+        TaskNumber::new(number)
+    }
+
     fn chunk() -> &'static mut Chunk {
         std::boxed::Box::leak(std::boxed::Box::new(Chunk::new_zeroed()))
     }
@@ -177,32 +188,32 @@ mod tests {
     #[test]
     fn entries_are_found_by_task_and_by_key_and_their_places_are_used_again() {
         let mut table = Table::new();
-        assert!(table.is_full() && table.add(Task(0x1000), right(), 1).is_err());
+        assert!(table.is_full() && table.add(Task(0x1000), right(), number(1)).is_err());
         assert!(table.grow(chunk()));
         let known: std::vec::Vec<u32> =
-            (1..=64).map(|number| table.add(Task(number as usize * 0x1000), right(), number).unwrap()).collect();
-        assert!(table.is_full() && table.add(Task(8), right(), 65).is_err());
-        assert_eq!(table.find(known[4], Task(0x5000)).unwrap().number(), 5);
+            (1..=64).map(|index| table.add(Task(index as usize * 0x1000), right(), number(index)).unwrap()).collect();
+        assert!(table.is_full() && table.add(Task(8), right(), number(65)).is_err());
+        assert_eq!(table.find(known[4], Task(0x5000)).unwrap().number(), number(5));
         assert!(table.find(known[4], Task(0x6000)).is_none(), "of another task");
-        let key = Key { entry: known[4], number: 5 };
+        let key = Key { entry: known[4], number: number(5) };
         assert_eq!(table.remove(known[4]), Some(right()));
         assert!(table.of(key).is_none() && !table.is_full());
-        assert_eq!(table.add(Task(0x5000), right(), 66), Ok(known[4]));
+        assert_eq!(table.add(Task(0x5000), right(), number(66)), Ok(known[4]));
         assert!(table.of(key).is_none(), "the place is another trace's now");
     }
 
     #[test]
     fn it_grows_to_its_capacity() {
         let mut table = Table::new();
-        for number in 1..=CAPACITY as u32 {
-            assert_eq!(table.is_full(), (number - 1).is_multiple_of(64));
+        for index in 1..=CAPACITY as u32 {
+            assert_eq!(table.is_full(), (index - 1).is_multiple_of(64));
             assert!(!table.is_full() || table.grow(chunk()));
-            table.add(Task(8), right(), number).unwrap();
+            table.add(Task(8), right(), number(index)).unwrap();
         }
         assert!(table.is_full() && !table.may_grow() && !table.grow(chunk()), "no more than that");
         assert_eq!(
-            table.of(Key { entry: CAPACITY as u32, number: CAPACITY as u32 }).unwrap().number(),
-            CAPACITY as u32
+            table.of(Key { entry: CAPACITY as u32, number: number(CAPACITY as u32) }).unwrap().number(),
+            number(CAPACITY as u32)
         );
     }
 }

@@ -85,9 +85,9 @@ pub fn show(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u64 
         return DEAD;
     }
     match kernel.own_name(task, port) {
-        0 => state.links.port_number(port).into(),
+        0 => state.links.port_number(port).get().into(),
         // A name that looks like a number is not shown.
-        name if name & PORT_NUMBER != 0 => state.links.port_number(port).into(),
+        name if name & PORT_NUMBER != 0 => state.links.port_number(port).get().into(),
         name => name.into(),
     }
 }

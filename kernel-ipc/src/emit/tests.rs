@@ -206,14 +206,14 @@ fn what_a_task_lost_is_not_told_to_the_next_one_in_its_place() {
     model.at(Moment::Send, |model| {
         lifecycle::terminated(&model.fake, &model.state, TASK);
         model.trace(CHILD);
-        assert_eq!(model.state.key(&model.fake, CHILD).map(|key| (key.entry, key.number)), Some((1, 2)));
+        assert_eq!(model.state.key(&model.fake, CHILD).map(|key| (key.entry, key.number.get())), Some((1, 2)));
         model.fake.script.borrow_mut().record_send = mr::SEND_INTERRUPTED;
     });
     send(&model, &Call::simple());
     assert_eq!(model.state.lost(), 1);
     let key = model.state.key(&model.fake, CHILD).unwrap();
     assert_eq!(model.state.take_dropped(key), 0);
-    assert_eq!(model.state.take_dropped(Key { number: 1, ..key }), 0);
+    assert_eq!(model.state.take_dropped(Key { number: TaskNumber::new(1), ..key }), 0);
     model.assert_ends_clean();
 }
 

@@ -79,13 +79,13 @@ pub struct FakeThread {
     /// Its task.
     pub task: usize,
     /// Payload's.
-    pub number: u32,
+    pub number: ThreadNumber,
     /// Payload's.
     pub call: u32,
     /// Payload's.
     pub message: u32,
     /// Payload's.
-    pub awaited: u32,
+    pub awaited: HalfCorrelation,
     /// Payload's.
     pub notify: u32,
     /// Payload's.
@@ -140,7 +140,7 @@ pub struct FakePort {
     /// The task that receives from it.
     pub receiver: usize,
     /// Payload's.
-    pub awaited: u32,
+    pub awaited: HalfCorrelation,
     /// Payload's.
     pub watched: bool,
     /// What waits to be received.
@@ -248,7 +248,7 @@ impl Fake {
             dead: false,
             limit: 5,
             receiver: receiver.0,
-            awaited: 0,
+            awaited: HalfCorrelation::NONE,
             watched: false,
             queue: VecDeque::new(),
             kobject: None,

@@ -41,6 +41,7 @@ use core::num::NonZeroUsize;
 
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout, Unaligned};
 
+use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
 use crate::payload_abi::{ABSENT, KERNEL_BASE, Need};
 
 macro_rules! handle {
@@ -192,7 +193,7 @@ pub struct Key {
     /// 1 + index of the entry.
     pub entry: u32,
     /// What records call the task.
-    pub number: u32,
+    pub number: TaskNumber,
 }
 
 /// What a thread gave `mach_msg`, as the kernel keeps it until the call is over, also while the thread sleeps.
@@ -214,10 +215,10 @@ pub trait Threads {
     fn current_thread(&self) -> Thread;
     /// `thread->task`.
     fn thread_task(&self, thread: Thread) -> Task;
-    /// The payload's number of a thread; 0 until one is given.
-    fn thread_number(&self, thread: Thread) -> u32;
+    /// The payload's number of a thread; none until one is given.
+    fn thread_number(&self, thread: Thread) -> ThreadNumber;
     /// Gives a thread its number.
-    fn set_thread_number(&self, thread: Thread, number: u32);
+    fn set_thread_number(&self, thread: Thread, number: ThreadNumber);
     /// The call that the thread is in: see [`OpenCall`](crate::open_call::OpenCall).
     fn thread_call(&self, thread: Thread) -> u32;
     /// Sets it.
@@ -226,10 +227,10 @@ pub trait Threads {
     fn thread_message(&self, thread: Thread) -> u32;
     /// Sets it.
     fn set_thread_message(&self, thread: Thread, message: u32);
-    /// Lower half of the correlation number of the request whose reply the thread's call is to receive, or 0.
-    fn thread_awaited(&self, thread: Thread) -> u32;
+    /// What is kept of the correlation number of the request whose reply the thread's call is to receive.
+    fn thread_awaited(&self, thread: Thread) -> HalfCorrelation;
     /// Sets it.
-    fn set_thread_awaited(&self, thread: Thread, awaited: u32);
+    fn set_thread_awaited(&self, thread: Thread, awaited: HalfCorrelation);
     /// The `notify` argument of the thread's `mach_msg`, if an option asks for one.
     fn thread_notify(&self, thread: Thread) -> u32;
     /// The other arguments.
@@ -276,7 +277,7 @@ pub trait Tasks {
     fn own_name(&self, task: Task, port: Port) -> u32;
     /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
     /// is none, or if somebody is just changing the task's names.
-    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut u32));
+    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
 }
 
 /// Ports and rights to them.

@@ -8,6 +8,7 @@ use super::faulty;
 use super::mach::{MSGH_REMOTE_PORT, Mach, header, load, store};
 use super::slots::slot;
 use super::{Key, Kmsg, Note, OwnedKmsg, Port, Records, queue};
+use crate::numbers::TaskNumber;
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -58,13 +59,13 @@ impl Records for Mach {
     #[inline(always)]
     fn note(&self, record: Kmsg) -> Note {
         let (whose, numbers): (u64, u64) = (load(record.0, Slot::kmsg_next), load(record.0, Slot::kmsg_prev));
-        let key = Key { entry: (whose >> 32) as u32, number: whose as u32 };
+        let key = Key { entry: (whose >> 32) as u32, number: TaskNumber::new(whose as u32) };
         Note { key, part: (numbers >> 32) as u32, lost: numbers as u32 }
     }
 
     #[inline(always)]
     fn set_note(&self, record: Kmsg, note: Note) {
-        store(record.0, Slot::kmsg_next, u64::from(note.key.entry) << 32 | u64::from(note.key.number));
+        store(record.0, Slot::kmsg_next, u64::from(note.key.entry) << 32 | u64::from(note.key.number.get()));
         store(record.0, Slot::kmsg_prev, u64::from(note.part) << 32 | u64::from(note.lost));
     }
 

@@ -8,6 +8,7 @@ use super::mach::{Mach, load, store};
 use super::slots::slot;
 use super::threads::each_thread;
 use super::{Port, SendRight, Space, Task, Tasks, Threads};
+use crate::numbers::HalfCorrelation;
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -122,7 +123,7 @@ impl Tasks for Mach {
         name
     }
 
-    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut u32)) {
+    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let Some(space) = ReadSpace::of(task) else { return };
         // SAFETY: the tree of a live, active space, locked for reading; the entry stays as long as the lock is held.
         let entry = unsafe { rdxtree_lookup_common(space.0 + slot(Slot::space_map), name, 0) };
@@ -131,8 +132,8 @@ impl Tasks for Mach {
         }
         let port: usize = load(entry, Slot::entry_object);
         let _lock = SimpleLock::take(port, Slot::port_lock);
-        let mut awaited = load(port, Slot::port_awaited);
+        let mut awaited = HalfCorrelation::new(load(port, Slot::port_awaited));
         change(&mut awaited);
-        store(port, Slot::port_awaited, awaited);
+        store(port, Slot::port_awaited, awaited.get());
     }
 }

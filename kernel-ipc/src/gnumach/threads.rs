@@ -7,6 +7,7 @@ use super::lock::SimpleLock;
 use super::mach::{Mach, load, store};
 use super::slots::{fact, slot};
 use super::{Arguments, Port, SendRight, Task, Tasks, Thread, Threads};
+use crate::numbers::{HalfCorrelation, ThreadNumber};
 use crate::payload_abi::Slot;
 
 // SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
@@ -54,13 +55,13 @@ impl Threads for Mach {
     }
 
     #[inline(always)]
-    fn thread_number(&self, thread: Thread) -> u32 {
-        load(thread.0, Slot::thread_number)
+    fn thread_number(&self, thread: Thread) -> ThreadNumber {
+        ThreadNumber::new(load(thread.0, Slot::thread_number))
     }
 
     #[inline(always)]
-    fn set_thread_number(&self, thread: Thread, number: u32) {
-        store(thread.0, Slot::thread_number, number);
+    fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
+        store(thread.0, Slot::thread_number, number.get());
     }
 
     #[inline(always)]
@@ -84,13 +85,13 @@ impl Threads for Mach {
     }
 
     #[inline(always)]
-    fn thread_awaited(&self, thread: Thread) -> u32 {
-        load(thread.0, Slot::thread_awaited)
+    fn thread_awaited(&self, thread: Thread) -> HalfCorrelation {
+        HalfCorrelation::new(load(thread.0, Slot::thread_awaited))
     }
 
     #[inline(always)]
-    fn set_thread_awaited(&self, thread: Thread, awaited: u32) {
-        store(thread.0, Slot::thread_awaited, awaited);
+    fn set_thread_awaited(&self, thread: Thread, awaited: HalfCorrelation) {
+        store(thread.0, Slot::thread_awaited, awaited.get());
     }
 
     #[inline(always)]

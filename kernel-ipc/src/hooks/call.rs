@@ -6,6 +6,7 @@ use super::handoff;
 use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::{Kernel, Task, Thread, mr};
+use crate::numbers::HalfCorrelation;
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 use crate::replies;
@@ -22,7 +23,7 @@ pub fn join(kernel: &impl Kernel, task: Task) {
             // What others left for it, traced or not, it still has to queue.
             (if call.has_to_flush() { joined.flushing() } else { joined }).keep(kernel, thread);
             kernel.set_thread_message(thread, 0);
-            kernel.set_thread_awaited(thread, 0);
+            kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
         }
     });
 }
@@ -95,7 +96,7 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
 
 /// What is left to queue where everything was sent.
 fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
-    if kernel.thread_awaited(thread) != 0 {
+    if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
     if !call.has_received() && result != mr::SUCCESS {
@@ -129,7 +130,7 @@ fn failed_to_send(kernel: &impl Kernel, state: &State, thread: Thread, call: Ope
     if result != mr::SEND_WILL_NOTIFY {
         let (correlation, bits, local_name) = emit::shown(kernel, &draft);
         replies::cancel(kernel, thread, correlation, bits, local_name);
-    } else if kernel.thread_awaited(thread) != 0 {
+    } else if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
     emit::settle(kernel, &draft, result);
@@ -190,7 +191,7 @@ pub fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     if !call.is_open() {
         return;
     }
-    if kernel.thread_awaited(thread) != 0 {
+    if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
     let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);

@@ -7,6 +7,7 @@ use trace_port::{Direction, EventKind};
 
 use crate::emit::{self, Wait};
 use crate::gnumach::{Kernel, Key, Kmsg, OwnedKmsg, SendRight, Task, Thread};
+use crate::numbers::{Correlation, ThreadNumber};
 use crate::observe::{self, Event, Moment};
 use crate::stamp;
 use crate::state::{State, Target, Way};
@@ -19,10 +20,10 @@ pub struct Addressee {
     task: Task,
     /// What its trace is known by.
     key: Key,
-    /// The thread, or 0.
-    thread: u32,
+    /// The thread, or none.
+    thread: ThreadNumber,
     /// The correlation number.
-    correlation: u64,
+    correlation: Correlation,
     /// Records lost before the request's.
     dropped: u32,
 }
@@ -79,11 +80,11 @@ fn serve_recorded(
 pub fn pending(
     kernel: &impl Kernel,
     state: &State,
-    correlation: u64,
+    correlation: Correlation,
     task: Task,
     thread: Option<Thread>,
 ) -> Option<Pending> {
-    let number = thread.map_or(0, |thread| {
+    let number = thread.map_or(ThreadNumber::NONE, |thread| {
         let number = observe::thread_number(kernel, state, thread);
         kernel.thread_deallocate(thread);
         number
@@ -92,7 +93,7 @@ pub fn pending(
         kernel.task_deallocate(task);
         return None;
     };
-    let correlation = if correlation == 0 { state.next_correlation() } else { correlation };
+    let correlation = if correlation.is_none() { state.next_correlation() } else { correlation };
     let Target { way: right, key, dropped, .. } = target;
     Some(Pending { addressee: Addressee { task, key, thread: number, correlation, dropped }, right })
 }
@@ -143,7 +144,7 @@ fn make(
     let dropped = if direction == Direction::Receive { to.dropped } else { 0 };
     let target = Target { key: to.key, task: to.task, way: Way::Memory(memory), dropped };
     let (message_size, correlation) = (kernel.msgh_size(message), to.correlation);
-    let kind = if to.thread == 0 { EventKind::Task } else { EventKind::Thread };
+    let kind = if to.thread.is_none() { EventKind::Task } else { EventKind::Thread };
     let event = Event::other(direction, kind, to.thread, moment);
     let event = Event { sender, message_size, correlation, ..event };
     if let Some(draft) = emit::draft_transit_for(kernel, state, target, &event, message) {

@@ -9,11 +9,12 @@ use crate::emit::{self, Content};
 use crate::gnumach::Records;
 use crate::gnumach::fake::TASK;
 use crate::hooks::model::Model;
+use crate::numbers::ThreadNumber;
 use crate::observe::{Event, Moment};
 
 fn draft(model: &Model) -> Draft {
     let moment = Moment { sequence: 1, time: 1 };
-    let event = Event::other(Direction::Send, EventKind::Normal, 1, moment);
+    let event = Event::other(Direction::Send, EventKind::Normal, ThreadNumber::new(1), moment);
     emit::draft(&model.fake, &model.state, &event, Content::NOTHING).expect("memory")
 }
 

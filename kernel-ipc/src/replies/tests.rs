@@ -10,6 +10,7 @@ use crate::hooks::model::{
     ANSWER, Call, Model, Moment, RCV_LARGE, RCV_TOO_LARGE, REPLY, REPLY_NAME, REQUEST, RPC, SEND_NOTIFY, SERVICE,
     SERVICE_NAME, Steps, TO_SERVICE, message,
 };
+use crate::numbers::HalfCorrelation;
 
 /// A port that [`THIRD`] receives requests from, and [`CHILD`]'s name for it.
 const BACKEND: Port = Port(0xffff_ffff_8123_0198);
@@ -51,7 +52,7 @@ fn the_reply_that_a_call_receives_has_the_number_of_its_request() {
     answer(&model, right);
     assert_eq!(model.resume(THREAD), mr::SUCCESS);
     assert_eq!(numbers(&model), [1, 1]);
-    assert_eq!(model.fake.port(REPLY).awaited, 0, "the number stayed with the thread");
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 0, "the number stayed with the thread");
     // The next one has another.
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
     assert_eq!(numbers(&model), [1, 1, 2, 2]);
@@ -62,7 +63,7 @@ fn the_reply_that_a_call_receives_has_the_number_of_its_request() {
 fn a_reply_received_later_is_known_by_its_port_once() {
     let model = Model::traced(&[TASK]);
     assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::SUCCESS));
-    assert_eq!(model.fake.port(REPLY).awaited, 1);
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 1);
     let right = serve(&model);
     answer(&model, right);
     assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::SUCCESS));
@@ -82,7 +83,7 @@ fn of_several_requests_with_one_reply_port_the_last_counts() {
     let model = Model::traced(&[TASK]);
     model.call(THREAD, &asynchronous());
     model.call(THREAD, &asynchronous());
-    assert_eq!(model.fake.port(REPLY).awaited, 2);
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 2);
 }
 
 #[test]
@@ -160,15 +161,15 @@ fn a_request_that_fails_is_not_answered() {
             *model.steps.borrow_mut() = steps.clone();
             assert_ne!(model.call(THREAD, &call), Some(mr::SUCCESS));
             let awaited = model.fake.port(REPLY).awaited;
-            assert_eq!((awaited, model.fake.thread_awaited(THREAD)), (0, 0));
+            assert_eq!((awaited.get(), model.fake.thread_awaited(THREAD).get()), (0, 0));
         }
     }
     // Unless it is that of a later request.
     let model = Model::traced(&[TASK]);
-    model.at(Moment::Send, |model| model.fake.port(REPLY).awaited = 7);
+    model.at(Moment::Send, |model| model.fake.port(REPLY).awaited = HalfCorrelation::new(7));
     model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
     model.call(THREAD, &asynchronous());
-    assert_eq!(model.fake.port(REPLY).awaited, 7);
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 7);
 }
 
 /// The call ends, in whatever way, before the reply is there; the next one receives it.
@@ -187,7 +188,7 @@ fn a_reply_that_the_call_does_not_receive_is_put_off() {
         let model = Model::traced(&[TASK]);
         assert_eq!(model.call(THREAD, &Call::of_service()), None);
         end(&model);
-        assert_eq!(model.fake.port(REPLY).awaited, 1, "{name}");
+        assert_eq!(model.fake.port(REPLY).awaited.get(), 1, "{name}");
         let right = serve(&model);
         answer(&model, right);
         assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::SUCCESS));
@@ -214,7 +215,7 @@ fn a_reply_to_a_request_that_is_sent_later_is_put_off() {
     model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
     let call = Call::of_service().with(SEND_NOTIFY).notifying(9);
     assert_eq!(model.call(THREAD, &call), Some(mr::SEND_WILL_NOTIFY));
-    assert_eq!(model.fake.port(REPLY).awaited, 1);
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 1);
     model.script(|steps| steps.send = mr::SUCCESS);
     let right = serve(&model);
     answer(&model, right);
@@ -247,7 +248,7 @@ fn names_that_are_just_changing_cost_a_number_and_no_more() {
     let model = Model::traced(&[TASK]);
     model.fake.task(TASK).changing = true;
     assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::SUCCESS));
-    assert_eq!(model.fake.port(REPLY).awaited, 0);
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 0);
     model.assert_ends_clean();
 }
 
@@ -256,14 +257,14 @@ fn what_is_not_sent_with_a_reply_right_expects_none() {
     let model = Model::traced(&[TASK]);
     for bits in [19, 19 | 20 << 8] {
         model.call(THREAD, &Call::send(message(bits, TO_SERVICE, REPLY_NAME, 6000, 40)));
-        assert_eq!(model.fake.port(REPLY).awaited, 0, "{bits:#x}");
+        assert_eq!(model.fake.port(REPLY).awaited.get(), 0, "{bits:#x}");
     }
     let call = Call {
         arguments: crate::gnumach::Arguments { option: option::SEND_MSG, ..Call::of_service().arguments },
         ..Call::of_service()
     };
     model.call(THREAD, &call);
-    assert_eq!(model.fake.port(REPLY).awaited, 3, "a call without a receive leaves the number at the port");
+    assert_eq!(model.fake.port(REPLY).awaited.get(), 3, "a call without a receive leaves the number at the port");
     assert_eq!(model.fake.msgh_id(model.fake.port(SERVICE).queue[0]), 6000);
     assert_ne!(call.arguments.option, RPC);
 }

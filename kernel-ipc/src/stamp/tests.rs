@@ -27,10 +27,10 @@ fn kmsg(fake: &Fake, id: u32) -> Kmsg {
 fn a_number_is_taken_once() {
     let (fake, state) = sealed();
     let kmsg = kmsg(&fake, 7000);
-    assert_eq!(read(&fake, &state, kmsg), 0, "nothing was left");
-    put(&fake, &state, kmsg, 5);
-    assert_eq!((read(&fake, &state, kmsg), read(&fake, &state, kmsg)), (5, 5));
-    assert_eq!((take(&fake, &state, kmsg), take(&fake, &state, kmsg)), (5, 0));
+    assert_eq!(read(&fake, &state, kmsg).get(), 0, "nothing was left");
+    put(&fake, &state, kmsg, Correlation::new(5));
+    assert_eq!((read(&fake, &state, kmsg), read(&fake, &state, kmsg)), (Correlation::new(5), Correlation::new(5)));
+    assert_eq!((take(&fake, &state, kmsg), take(&fake, &state, kmsg)), (Correlation::new(5), Correlation::NONE));
     assert_eq!(fake.tail(kmsg), Some([0; 2]));
 }
 
@@ -39,18 +39,18 @@ fn what_a_message_says_of_itself_is_sealed_but_not_whom_it_goes_to() {
     let (fake, state) = sealed();
     let stamped = || {
         let kmsg = kmsg(&fake, 7000);
-        put(&fake, &state, kmsg, 5);
+        put(&fake, &state, kmsg, Correlation::new(5));
         kmsg
     };
     for (offset, name) in [(4, "size"), (28, "id")] {
         let kmsg = stamped();
         fake.memory(kmsg).bytes[offset] ^= 4;
-        assert_eq!(read(&fake, &state, kmsg), 0, "{name}");
+        assert_eq!(read(&fake, &state, kmsg).get(), 0, "{name}");
     }
     for offset in (0..4).chain(8..28).chain(32..40) {
         let kmsg = stamped();
         fake.memory(kmsg).bytes[offset] ^= 4;
-        assert_eq!(read(&fake, &state, kmsg), 5, "the kernel changes the header: {offset}");
+        assert_eq!(read(&fake, &state, kmsg).get(), 5, "the kernel changes the header: {offset}");
     }
 }
 
@@ -58,25 +58,25 @@ fn what_a_message_says_of_itself_is_sealed_but_not_whom_it_goes_to() {
 fn no_bit_of_a_stamp_can_be_changed() {
     let (fake, state) = sealed();
     let kmsg = kmsg(&fake, 7000);
-    put(&fake, &state, kmsg, 5);
+    put(&fake, &state, kmsg, Correlation::new(5));
     for bit in 0..128 {
         let place = 64 + bit / 8;
         fake.memory(kmsg).bytes[place] ^= 1 << (bit % 8);
-        assert_eq!(read(&fake, &state, kmsg), 0, "bit {bit}");
+        assert_eq!(read(&fake, &state, kmsg).get(), 0, "bit {bit}");
         fake.memory(kmsg).bytes[place] ^= 1 << (bit % 8);
     }
-    assert_eq!(read(&fake, &state, kmsg), 5);
+    assert_eq!(read(&fake, &state, kmsg).get(), 5);
 }
 
 #[test]
 fn a_stamp_is_of_no_use_in_another_place_or_boot() {
     let (fake, state) = sealed();
     let (first, second) = (kmsg(&fake, 7000), kmsg(&fake, 7000));
-    put(&fake, &state, first, 5);
+    put(&fake, &state, first, Correlation::new(5));
     fake.set_tail(second, fake.tail(first).unwrap());
-    assert_eq!((read(&fake, &state, first), read(&fake, &state, second)), (5, 0));
+    assert_eq!((read(&fake, &state, first), read(&fake, &state, second)), (Correlation::new(5), Correlation::NONE));
     state.keep_secret(SECRET + 1);
-    assert_eq!(read(&fake, &state, first), 0);
+    assert_eq!(read(&fake, &state, first).get(), 0);
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn a_message_that_may_fill_its_memory_has_none() {
         let mut bytes = vec![0; room];
         bytes[4] = 40;
         let kmsg = fake.new_kmsg(bytes.clone(), false);
-        put(&fake, &state, kmsg, 5);
-        assert_eq!((take(&fake, &state, kmsg), fake.tail(kmsg)), (0, None), "room {room}");
+        put(&fake, &state, kmsg, Correlation::new(5));
+        assert_eq!((take(&fake, &state, kmsg), fake.tail(kmsg)), (Correlation::NONE, None), "room {room}");
         assert_eq!(fake.memory(kmsg).bytes, bytes, "nothing is written");
     }
 }
@@ -101,8 +101,8 @@ fn what_looks_like_an_exception_has_none() {
         bytes.resize(232, 0xbb);
         bytes[4] = size;
         let kmsg = fake.new_kmsg(bytes, false);
-        put(&fake, &state, kmsg, 5);
-        assert_eq!(read(&fake, &state, kmsg), expected, "{id} {size}");
+        put(&fake, &state, kmsg, Correlation::new(5));
+        assert_eq!(read(&fake, &state, kmsg).get(), expected, "{id} {size}");
     }
 }
 

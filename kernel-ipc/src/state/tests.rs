@@ -68,7 +68,7 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     remove(&fake, &state, TASK);
     begin(&fake, &state, CHILD);
     let new = state.key(&fake, CHILD).unwrap();
-    assert_eq!((old.entry, old.number, new.entry, new.number), (1, 1, 1, 2));
+    assert_eq!((old.entry, old.number.get(), new.entry, new.number.get()), (1, 1, 1, 2));
     // A task that still thinks it has the entry.
     fake.set_task_entry(TASK, 1);
     assert_eq!(state.key(&fake, TASK), None);
@@ -98,9 +98,9 @@ fn numbers_out_of_range_are_no_entries() {
     for entry in [2, CAPACITY as u32 + 1, 0x7fff_ffff] {
         fake.set_task_entry(CHILD, entry);
         assert_eq!(state.key(&fake, CHILD), None);
-        assert_eq!(state.take_dropped(Key { entry, number: 1 }), 0);
+        assert_eq!(state.take_dropped(Key { entry, number: TaskNumber::new(1) }), 0);
     }
-    assert_eq!(state.take_dropped(Key { entry: 0, number: 1 }), 0);
+    assert_eq!(state.take_dropped(Key { entry: 0, number: TaskNumber::new(1) }), 0);
 }
 
 #[test]
@@ -175,12 +175,12 @@ fn tasks_and_threads_get_numbers_of_their_own() {
     let (fake, state) = (Fake::new(), State::new());
     for number in 1..=3 {
         begin(&fake, &state, TASK);
-        assert_eq!(state.key(&fake, TASK).unwrap().number, number, "a trace that begins anew is another");
+        assert_eq!(state.key(&fake, TASK).unwrap().number.get(), number, "a trace that begins anew is another");
         remove(&fake, &state, TASK);
     }
-    assert_eq!((state.next_thread(), state.next_thread()), (1, 2));
+    assert_eq!((state.next_thread().get(), state.next_thread().get()), (1, 2));
     assert_eq!((state.next_sequence(), state.next_sequence()), (1, 2));
-    assert_eq!((state.next_correlation(), state.next_correlation()), (1, 2));
+    assert_eq!((state.next_correlation().get(), state.next_correlation().get()), (1, 2));
 }
 
 #[test]
@@ -190,7 +190,11 @@ fn a_correlation_number_is_known_by_its_lower_half_across_a_wrap() {
         state.correlation.store(last, Relaxed);
         for back in [0, 1, 4, 0xffff_fffe].into_iter().filter(|&back| back < last) {
             let number = last - back;
-            assert_eq!(state.whole_correlation(number as u32), number, "{number:#x} of {last:#x}");
+            assert_eq!(
+                state.whole_correlation(Correlation::new(number).half()).get(),
+                number,
+                "{number:#x} of {last:#x}"
+            );
         }
     }
 }

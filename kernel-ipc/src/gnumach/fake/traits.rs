@@ -14,10 +14,10 @@ impl Threads for Fake {
     fn thread_task(&self, thread: Thread) -> Task {
         Task(self.thread(thread).task)
     }
-    fn thread_number(&self, thread: Thread) -> u32 {
+    fn thread_number(&self, thread: Thread) -> ThreadNumber {
         self.thread(thread).number
     }
-    fn set_thread_number(&self, thread: Thread, number: u32) {
+    fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
         self.thread(thread).number = number;
     }
     fn thread_call(&self, thread: Thread) -> u32 {
@@ -32,10 +32,10 @@ impl Threads for Fake {
     fn set_thread_message(&self, thread: Thread, message: u32) {
         self.thread(thread).message = message;
     }
-    fn thread_awaited(&self, thread: Thread) -> u32 {
+    fn thread_awaited(&self, thread: Thread) -> HalfCorrelation {
         self.thread(thread).awaited
     }
-    fn set_thread_awaited(&self, thread: Thread, awaited: u32) {
+    fn set_thread_awaited(&self, thread: Thread, awaited: HalfCorrelation) {
         self.thread(thread).awaited = awaited;
     }
     fn thread_notify(&self, thread: Thread) -> u32 {
@@ -121,7 +121,7 @@ impl Tasks for Fake {
         let mut names = task.names.iter().filter(|_| !task.changing);
         names.find_map(|(&name, &known)| (known == port.0).then_some(name)).unwrap_or(0)
     }
-    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut u32)) {
+    fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let port = match self.task(task).names.get(&name) {
             Some(&port) => Port(port),
             None => return,

@@ -12,6 +12,7 @@ use crate::hooks::model::{
     SEND_NOTIFY, SERVICE, SERVICE_NAME, SIMPLE, Steps, TO_SERVICE, message,
 };
 use crate::hooks::{call, lifecycle, special_port};
+use crate::numbers::Correlation;
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 
@@ -379,14 +380,14 @@ fn a_task_that_receives_its_own_trace_is_not_traced() {
 fn a_draft_shows_what_cancels_its_link() {
     let model = Model::traced(&[TASK]);
     let fake = &model.fake;
-    let event = Event { correlation: 9, ..Event::of_call(fake, &model.state, THREAD, Send) };
+    let event = Event { correlation: Correlation::new(9), ..Event::of_call(fake, &model.state, THREAD, Send) };
     let kmsg = fake.kmsg(&message(19 | 21 << 8, 1, 2, 3, 40));
     let size = fake.msgh_size(kmsg);
     let draft = emit::draft(fake, &model.state, &event, Content::seen(kmsg, size)).unwrap();
-    assert_eq!(emit::shown(fake, &draft), (9, 19 | 21 << 8, 2));
+    assert_eq!(emit::shown(fake, &draft), (Correlation::new(9), 19 | 21 << 8, 2));
     fake.ipc_kmsg_destroy(draft.into_memory());
     let draft = emit::draft(fake, &model.state, &event, Content::NOTHING).unwrap();
-    assert_eq!(emit::shown(fake, &draft), (9, 0, 0));
+    assert_eq!(emit::shown(fake, &draft), (Correlation::new(9), 0, 0));
     fake.ipc_kmsg_destroy(draft.into_memory());
     fake.free(kmsg);
     model.assert_ends_clean();

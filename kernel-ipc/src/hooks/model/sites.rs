@@ -9,6 +9,7 @@ use crate::gnumach::fake::TRACE;
 use crate::gnumach::{Kmsg, Messages, Port, Records, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
+use crate::numbers::HalfCorrelation;
 use crate::open_call::OpenCall;
 
 /// What a type of `mach_msg` becomes in transit.
@@ -43,7 +44,7 @@ impl Model {
             call::begin_again(fake, &self.state);
         }
         fake.set_thread_call(thread, 1);
-        fake.set_thread_awaited(thread, 0);
+        fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         let arguments = call.arguments;
         if arguments.send_size >= 1 << 31 && arguments.option & option::SEND_MSG != 0 {
             let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;

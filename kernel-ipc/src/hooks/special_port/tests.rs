@@ -4,6 +4,7 @@ use super::*;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD};
 use crate::gnumach::{Ports, Threads};
 use crate::hooks::model::{Call, HOST, Model, REPLY, REPLY_NAME};
+use crate::numbers::HalfCorrelation;
 use crate::open_call::OpenCall;
 
 /// Another trace port.
@@ -103,13 +104,14 @@ fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
     for thread in [THREAD, idle] {
         // Left by a call of an earlier trace, when the path was led past the payload.
         let mut fake = model.fake.thread(thread);
-        (fake.call, fake.message, fake.awaited) = (OpenCall::OPEN.received().word(), 0x9000_0008, 3);
+        (fake.call, fake.message, fake.awaited) =
+            (OpenCall::OPEN.received().word(), 0x9000_0008, HalfCorrelation::new(3));
     }
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);
     for (thread, call) in [(THREAD, OpenCall::OPEN), (idle, OpenCall::NONE)] {
         let fake = model.fake.thread(thread);
-        assert_eq!((fake.call, fake.message, fake.awaited), (call.word(), 0, 0));
+        assert_eq!((fake.call, fake.message, fake.awaited.get()), (call.word(), 0, 0));
     }
     model.notify(REPLY, 72, 40);
     assert_eq!(model.resume(THREAD), mr::SUCCESS);
@@ -123,7 +125,7 @@ fn a_trace_that_is_replaced_leaves_the_calls_alone() {
     let model = Model::traced(&[TASK]);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let before = model.fake.thread(THREAD).clone();
-    assert_ne!(before.awaited, 0);
+    assert!(!before.awaited.is_none());
     model.fake.add_port(OTHER, TRACER);
     model.fake.port(OTHER).rights += 1;
     model.trace_to(TASK, OTHER);

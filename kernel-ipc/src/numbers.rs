@@ -1,0 +1,78 @@
+//! The numbers by which records tell tasks, threads, ports and messages: each its own type, so that none is taken for another.
+
+use trace_port::record::PORT_NUMBER;
+use zerocopy::FromZeros;
+
+macro_rules! number {
+    ($($(#[$doc:meta])* $name:ident: $repr:ty;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
+        pub struct $name($repr);
+
+        impl $name {
+            /// No number.
+            pub const NONE: Self = Self(0);
+
+            /// This one.
+            #[inline(always)]
+            pub const fn new(number: $repr) -> Self {
+                Self(number)
+            }
+
+            /// For a record, or a word of memory.
+            #[inline(always)]
+            pub const fn get(self) -> $repr {
+                self.0
+            }
+
+            /// Whether there is none.
+            #[inline(always)]
+            pub const fn is_none(self) -> bool {
+                self.0 == 0
+            }
+
+            /// The same, or `other` if there is none.
+            #[inline(always)]
+            pub const fn or(self, other: Self) -> Self {
+                if self.is_none() { other } else { self }
+            }
+        }
+    )*};
+}
+
+number! {
+    /// What records call a task.
+    TaskNumber: u32;
+    /// What records call a thread.
+    ThreadNumber: u32;
+    /// What connects a message with its receipt, a request with its reply, an exception with its answer.
+    Correlation: u64;
+    /// The lower half of a [`Correlation`], as it is kept in holes of structs.
+    HalfCorrelation: u32;
+}
+
+impl Correlation {
+    /// What is kept of it in a hole.
+    #[inline(always)]
+    pub const fn half(self) -> HalfCorrelation {
+        HalfCorrelation(self.0 as u32)
+    }
+}
+
+/// What records call a port that the task has no name for; [`PORT_NUMBER`] is set in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortNumber(u32);
+
+impl PortNumber {
+    /// The number of the port that was the `index`th to get one.
+    #[inline(always)]
+    pub const fn new(index: u32) -> Self {
+        Self(index | PORT_NUMBER)
+    }
+
+    /// In the place of the port's name.
+    #[inline(always)]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
