@@ -85,7 +85,7 @@ catalogue! {
     UnknownType = 31, Error, "a type is not defined",
         "The type has no type declaration before its use, perhaps because an #include is missing. The routine that uses it is left out and keeps its number; the other routines are not affected.";
     TypeRedefined = 32, Error, "a type is defined twice",
-        "The second declaration is used from here on, as in MIG.";
+        "Where the first one stands is said below it; char, short, int, int64, intptr_t and uintptr_t are built in. GNU MIG uses the second declaration from here on, and fails at the end.";
     TooComplicated = 33, Error, "a type is too complicated for MIG",
         "Arrays, structs and pointers can be made only of fixed-size inline types; ^ applies to an array[] or an inline type.";
     NeedsFullType = 34, Error, "the message type has no size of its own",
@@ -123,7 +123,7 @@ catalogue! {
     TypesBeforeSubsystem = 50, Warning, "types are declared before the subsystem statement",
         "GNU MIG cannot read such a file (it crashes); here it is accepted.";
     DuplicateRoutine = 51, Error, "two routines have the same name",
-        "Stubs with the same name cannot be linked. The second one is left out.";
+        "Stubs with the same name, with the userprefix before it, cannot be linked. The second one is left out.";
     StrangeSize = 52, Warning, "the size is not the usual one of this message type",
         "The kernel and the other side may disagree about the width.";
     MeaninglessFlag = 53, Warning, "a flag means nothing on this argument",
@@ -136,6 +136,8 @@ catalogue! {
         "Each member of a struct needs its own name.";
     StrangeSetting = 57, Warning, "a waittime or msgoption is neither a number nor a name",
         "MIG copies the word into its C as it stands. A Rust stub needs a decimal, octal (0...) or hexadecimal (0x...) number, or the name of a constant; the user stubs of the routines that the statement is for are left out.";
+    DuplicateArgument = 58, Error, "two arguments of a routine have the same name",
+        "A stub cannot have two parameters of one name; GNU MIG writes C that does not compile. Names that differ, if only in case, are two. An argument of the user's stub alone (ureplyport, waittime, msgoption) may be called as one of the server's alone (sreplyport, msgseqno).";
     BadAnnotation = 60, Error, "an annotation file is malformed",
         "See annotations/README.md for the format.";
 }
@@ -167,12 +169,14 @@ pub struct Diagnostic {
     pub expected: Option<String>,
     /// What stands there.
     pub found: Option<String>,
+    /// The other place that it is about, and what is there.
+    pub note: Option<(Span, &'static str)>,
 }
 
 impl Diagnostic {
-    /// A diagnostic without expected and found.
+    /// A diagnostic without expected, found and note.
     pub fn new(code: Code, span: Span, message: impl ToString) -> Self {
-        Self { code, span, message: message.to_string(), expected: None, found: None }
+        Self { code, span, message: message.to_string(), expected: None, found: None, note: None }
     }
 
     /// Adds what should stand there and what does.
@@ -182,48 +186,57 @@ impl Diagnostic {
         self
     }
 
+    /// Adds the other place that it is about, with what is there.
+    pub fn note(mut self, span: Span, what: &'static str) -> Self {
+        self.note = Some((span, what));
+        self
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
 
-    /// The text for a terminal: `path:line:col: error[MD0031]: ...`, the source line and a marker under it.
+    /// The text for a terminal: `path:line:col: error[MD0031]: ...`, the source line and a marker under it; then the same for
+    /// the other place, if there is one.
     pub fn render(&self, sources: &SourceMap) -> String {
-        let place = sources.place(self.span);
         let severity = match self.severity() {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let mut text = format!(
-            "{}:{}:{}: {severity}[{}]: {}",
-            place.path.display(),
-            place.line,
-            place.column,
-            self.code.name(),
-            self.message
-        );
+        let mut what = format!("{severity}[{}]: {}", self.code.name(), self.message);
         if let (Some(expected), Some(found)) = (&self.expected, &self.found) {
-            text += &format!(": expected {expected}, found {found}");
+            what += &format!(": expected {expected}, found {found}");
         }
-        text.push('\n');
-        let line = sources.line_text(self.span);
-        if !line.is_empty() {
-            let number = place.line.to_string();
-            let column = place.column as usize - 1;
-            let skipped = if line.chars().count() > MAX_EXCERPT { column.saturating_sub(MAX_EXCERPT / 2) } else { 0 };
-            let excerpt: String = line.chars().skip(skipped).take(MAX_EXCERPT).collect();
-            let before: String = excerpt
-                .chars()
-                .take(column - skipped)
-                .map(|character| if character == '\t' { '\t' } else { ' ' })
-                .collect();
-            let width = sources.text(self.span).lines().next().map_or(1, |text| text.chars().count());
-            let width = width.clamp(1, MAX_EXCERPT - (column - skipped).min(MAX_EXCERPT - 1));
-            let margin = " ".repeat(number.len());
-            text += &format!("{number} | {excerpt}\n{margin} | {before}{}\n", "^".repeat(width));
+        let mut text = at(sources, self.span, &what);
+        if let Some((span, what)) = &self.note {
+            text += &at(sources, *span, &format!("note: {what}"));
         }
         text
     }
+}
+
+/// A place, what is to be said about it, and its source line with a marker under it.
+fn at(sources: &SourceMap, span: Span, what: &str) -> String {
+    let place = sources.place(span);
+    let mut text = format!("{}:{}:{}: {what}\n", place.path.display(), place.line, place.column);
+    let line = sources.line_text(span);
+    if !line.is_empty() {
+        let number = place.line.to_string();
+        let column = place.column as usize - 1;
+        let skipped = if line.chars().count() > MAX_EXCERPT { column.saturating_sub(MAX_EXCERPT / 2) } else { 0 };
+        let excerpt: String = line.chars().skip(skipped).take(MAX_EXCERPT).collect();
+        let before: String = excerpt
+            .chars()
+            .take(column - skipped)
+            .map(|character| if character == '\t' { '\t' } else { ' ' })
+            .collect();
+        let width = sources.text(span).lines().next().map_or(1, |text| text.chars().count());
+        let width = width.clamp(1, MAX_EXCERPT - (column - skipped).min(MAX_EXCERPT - 1));
+        let margin = " ".repeat(number.len());
+        text += &format!("{number} | {excerpt}\n{margin} | {before}{}\n", "^".repeat(width));
+    }
+    text
 }
 
 /// The diagnostics of a compilation, in the order they were found.

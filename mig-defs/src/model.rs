@@ -165,6 +165,11 @@ pub struct Flags {
 }
 
 impl Type {
+    /// Whether it is one of the types that every file knows.
+    pub fn is_built_in(&self) -> bool {
+        self.span.file == u32::MAX
+    }
+
     /// Whether it transfers port rights, in either direction.
     pub fn is_port(&self) -> bool {
         is_port(self.in_name) || is_port(self.out_name) || self.is_polymorphic()

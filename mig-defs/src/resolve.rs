@@ -9,6 +9,7 @@ use std::vec::Vec;
 use crate::ast::{self, Ident, Statement};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::model::{Abi, Model, Setting, TypeId};
+use crate::show;
 use crate::source::Span;
 
 mod routine;
@@ -36,6 +37,8 @@ struct Resolver<'a> {
     /// Names of types whose declaration was wrong: using them is not a second error.
     broken: BTreeSet<Rc<str>>,
     routine_names: BTreeMap<Rc<str>, Span>,
+    /// The same with the prefix that their stubs have.
+    user_names: BTreeMap<String, Span>,
     next_number: u32,
     user_prefix: String,
     server_prefix: String,
@@ -64,6 +67,7 @@ impl<'a> Resolver<'a> {
             warned_early_types: false,
             broken: BTreeSet::new(),
             routine_names: BTreeMap::new(),
+            user_names: BTreeMap::new(),
             next_number: 0,
             user_prefix: String::new(),
             server_prefix: String::new(),
@@ -131,9 +135,15 @@ impl<'a> Resolver<'a> {
             self.diagnostics.report(Code::TypesBeforeSubsystem, named.name.span, message);
         }
         let name = named.name.text.clone();
-        if self.model.named.contains_key(&name) {
-            let message = format!("type `{name}` is already defined");
-            self.diagnostics.report(Code::TypeRedefined, named.name.span, message);
+        if let Some(earlier) = self.model.named.get(&name) {
+            let ty = self.model.ty(*earlier);
+            let again = |how| Diagnostic::new(Code::TypeRedefined, named.name.span, format!("type `{name}` is {how}"));
+            self.diagnostics.push(match ty.is_built_in() {
+                true => {
+                    again(format!("already defined: it is built in, as {}", show::type_text(&self.model, *earlier)))
+                }
+                false => again("already defined".to_string()).note(ty.span, "the earlier one"),
+            });
         }
         match self.named_type(named) {
             Ok(id) => {

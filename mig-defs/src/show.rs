@@ -13,8 +13,7 @@ use crate::wire::{Descriptor, type_name as tn};
 pub fn model(model: &Model) -> String {
     let mut text = format!("subsystem {} {}\n", model.name, model.base);
     for (name, id) in &model.named {
-        // The types every file knows, and their spans, are the compiler's own.
-        if model.ty(*id).span.file != u32::MAX {
+        if !model.ty(*id).is_built_in() {
             text += &format!("type {name} = {}\n", type_text(model, *id));
         }
     }
@@ -44,7 +43,8 @@ pub fn model(model: &Model) -> String {
     text
 }
 
-fn type_text(model: &Model, id: TypeId) -> String {
+/// What a type is in messages.
+pub(crate) fn type_text(model: &Model, id: TypeId) -> String {
     let ty = model.ty(id);
     let count = if ty.var_array { Count::UpTo(ty.number) } else { Count::Exactly(ty.number) };
     let mut text = elements(count, ty.in_name, ty.size);

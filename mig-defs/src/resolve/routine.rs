@@ -1,13 +1,17 @@
 //! Routines: arguments, their defaults and what MIG demands of them.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::format;
+use std::string::ToString;
 use std::vec::Vec;
 
 use super::types::collect_flags;
 use super::{Reported, Resolver};
 use crate::ast::{self, ArgumentType, Direction};
-use crate::diag::Code;
+use crate::diag::{Code, Diagnostic};
 use crate::model::{Argument, Dealloc, Role, Routine, Type};
+use crate::source::Span;
 use crate::wire::{is_port, type_name as tn};
 
 impl Resolver<'_> {
@@ -31,13 +35,10 @@ impl Resolver<'_> {
             self.diagnostics.report(Code::NoSubsystem, name.span, message);
             return Err(Reported);
         }
-        if self.routine_names.insert(name.text.clone(), name.span).is_some() {
-            let message = format!("a second routine `{}`", name.text);
-            self.diagnostics.report(Code::DuplicateRoutine, name.span, message);
-            return Err(Reported);
-        }
+        let user_name = format!("{}{}", self.user_prefix, name.text);
+        self.unique_routine(name, &user_name)?;
         let mut arguments: Vec<Argument> = Vec::new();
-        let mut broken = false;
+        let mut broken = self.unique_arguments(routine).is_err();
         for argument in &routine.arguments {
             let has_request_port = arguments.iter().any(|argument| argument.role == Role::RequestPort);
             // One pass over all arguments, so that every unknown type is reported, not only the first.
@@ -52,7 +53,7 @@ impl Resolver<'_> {
         self.check_routine(routine, &arguments)?;
         Ok(Routine {
             name: name.text.clone(),
-            user_name: format!("{}{}", self.user_prefix, name.text),
+            user_name,
             server_name: format!("{}{}", self.server_prefix, name.text),
             number,
             one_way: routine.simple,
@@ -61,6 +62,40 @@ impl Resolver<'_> {
             msg_option: self.msg_option.clone(),
             span: routine.span,
         })
+    }
+
+    /// Refuses a name that an earlier routine or its user stub has.
+    fn unique_routine(&mut self, name: &ast::Ident, user_name: &str) -> Result<(), Reported> {
+        let same_name = earlier(&mut self.routine_names, name.text.clone(), name.span);
+        let same_stub = earlier(&mut self.user_names, user_name.to_string(), name.span);
+        let (earlier, message) = match (same_name, same_stub) {
+            (Some(earlier), _) => (earlier, format!("a second routine `{}`", name.text)),
+            (None, Some(earlier)) => {
+                (earlier, format!("routine `{}` has the second user stub called `{user_name}`", name.text))
+            }
+            (None, None) => return Ok(()),
+        };
+        let wrong = Diagnostic::new(Code::DuplicateRoutine, name.span, message);
+        self.diagnostics.push(wrong.note(earlier, "the first one"));
+        Err(Reported)
+    }
+
+    /// Refuses arguments of one name in the same stub.
+    fn unique_arguments(&mut self, routine: &ast::Routine) -> Result<(), Reported> {
+        let mut result = Ok(());
+        // Who has an argument of this name: user, server.
+        let mut names: [BTreeMap<&str, Span>; 2] = Default::default();
+        for argument in &routine.arguments {
+            let name = &argument.name;
+            let sides = names.iter_mut().zip(sides(argument.direction)).filter(|(_, has)| *has);
+            if let Some(earlier) = sides.filter_map(|(names, _)| earlier(names, &*name.text, name.span)).min() {
+                let message = format!("a second argument `{}` of routine `{}`", name.text, routine.name.text);
+                let wrong = Diagnostic::new(Code::DuplicateArgument, name.span, message);
+                self.diagnostics.push(wrong.note(earlier, "the first one"));
+                result = Err(Reported);
+            }
+        }
+        result
     }
 
     fn argument(&mut self, argument: &ast::Argument, has_request_port: bool) -> Result<Argument, Reported> {
@@ -156,11 +191,33 @@ impl Resolver<'_> {
         }
         for (index, argument) in arguments.iter().enumerate() {
             let special = !matches!(argument.role, Role::In | Role::Out | Role::InOut);
-            if special && arguments[..index].iter().any(|earlier| earlier.role == argument.role) {
+            let earlier = arguments[..index].iter().find(|earlier| special && earlier.role == argument.role);
+            if let Some(earlier) = earlier {
                 let message = format!("`{}` replaces an earlier argument of its kind", argument.name);
-                self.diagnostics.report(Code::DuplicateSpecial, argument.span, message);
+                let wrong = Diagnostic::new(Code::DuplicateSpecial, argument.span, message);
+                self.diagnostics.push(wrong.note(earlier.span, "the earlier one"));
             }
         }
         Ok(())
+    }
+}
+
+/// Where `name` was seen before; if it was not, now it is.
+fn earlier<N: Ord>(names: &mut BTreeMap<N, Span>, name: N, span: Span) -> Option<Span> {
+    match names.entry(name) {
+        Entry::Occupied(earlier) => Some(*earlier.get()),
+        Entry::Vacant(place) => {
+            place.insert(span);
+            None
+        }
+    }
+}
+
+/// Whether the user's stub and the server's procedure have such an argument.
+fn sides(direction: Option<Direction>) -> [bool; 2] {
+    match direction {
+        Some(Direction::UReplyPort | Direction::WaitTime | Direction::MsgOption) => [true, false],
+        Some(Direction::SReplyPort | Direction::MsgSeqno) => [false, true],
+        _ => [true, true],
     }
 }

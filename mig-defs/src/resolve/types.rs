@@ -372,9 +372,10 @@ impl Resolver<'_> {
                 self.diagnostics.report(Code::BadStructMember, member.name.span, message);
                 return Err(Reported);
             }
-            if fields.iter().any(|field| field.name == member.name.text) {
+            if let Some(index) = fields.iter().position(|field| field.name == member.name.text) {
                 let message = format!("a second member `{}`", member.name.text);
-                self.diagnostics.report(Code::DuplicateMember, member.name.span, message);
+                let wrong = Diagnostic::new(Code::DuplicateMember, member.name.span, message);
+                self.diagnostics.push(wrong.note(members[index].name.span, "the first one"));
                 return Err(Reported);
             }
             let offset = size.next_multiple_of(ty.align);
