@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::model::Model;
 use crate::source::SourceMap;
 
+mod names;
 mod rights;
 mod rust;
 pub mod server;

@@ -98,6 +98,21 @@ fn an_unknown_type_costs_one_routine() {
     assert_eq!(codes, [Code::UnknownType, Code::UnknownType, Code::RoutineLeftOut]);
 }
 
+/// A struct that is declared with an argument is known there alone, but its C type, and its Rust type, in the whole file.
+#[test]
+fn structs_of_one_name_and_different_shape_are_not_taken_for_each_other() {
+    let text = "subsystem s 10; type p_t = MACH_MSG_TYPE_COPY_SEND;\n\
+        routine a(p : p_t; x : pair_t = struct { int a; int b; }); routine b(p : p_t; x : pair_t = struct { int a; });\n\
+        routine c(p : p_t; x : pair_t = struct { int a; int b; });";
+    let compilation = common::compile_text(text);
+    assert_eq!(compilation.report(), "");
+    let model = compilation.model.expect("a subsystem");
+    let why = ("b".to_string(), "argument x is another struct `pair_t` than an earlier one".to_string());
+    for left_out in [codegen::user::left_out(&model), codegen::server::left_out(&model)] {
+        assert_eq!(left_out, std::slice::from_ref(&why));
+    }
+}
+
 /// As the Hurd's terminal server presents msg.defs to itself: keywords and the subsystem's name are macros.
 #[test]
 fn macros_make_another_interface_of_an_included_file() {

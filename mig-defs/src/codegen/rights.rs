@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::rust::ident;
+use super::names::ident;
 use crate::wire::type_name as tn;
 
 /// The Rust type of a right that is sent with disposition `in_name`.

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::format;
-use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::Context;
+use super::names::{self, ident, struct_name};
 use super::table::basic_kind;
 use crate::layout::{self, Complexity, Message};
-use crate::model::{Argument, Member, Model, Routine, Shape, Type, TypeId};
+use crate::model::{Member, Model, Routine, Shape, Type, TypeId};
 use crate::table::TypeKind;
 use crate::wire::{Descriptor, type_name as tn};
 
-/// Structs that the stubs of a file use, by name.
+/// Structs that the stubs of a file use, by their names in Rust.
 pub(super) type Structs = BTreeMap<String, TypeId>;
 
 /// How an argument stands in a message, and the Rust type of its value or element.
@@ -55,23 +55,6 @@ pub(super) enum Place {
 
 /// Why there is no stub.
 pub(super) type Unsupported = String;
-
-/// A name as a Rust identifier.
-pub(super) fn ident(name: &str) -> Ident {
-    match name {
-        "self" | "super" | "crate" | "Self" | "_" => Ident::new(&format!("{name}_"), Span::call_site()),
-        _ if KEYWORDS.binary_search(&name).is_ok() => Ident::new_raw(name, Span::call_site()),
-        _ => Ident::new(name, Span::call_site()),
-    }
-}
-
-/// The words of edition 2024 that are no identifiers unless they are written `r#word`, sorted.
-const KEYWORDS: [&str; 48] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
-    "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move",
-    "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type", "typeof",
-    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
-];
 
 /// How an argument of type `id` is passed.
 pub(super) fn form(model: &Model, id: TypeId, rt: &TokenStream, structs: &mut Structs) -> Result<Form, Unsupported> {
@@ -123,11 +106,16 @@ pub(super) fn value(
             Ok(quote!([#element; #count]))
         }
         Shape::Struct(members) => {
-            let name = ty.name.as_ref().map(|name| name.to_string()).ok_or("a struct without a name")?;
+            let name = struct_name(model, ty.name.as_ref().ok_or("a struct without a name")?);
             for member in members {
                 member_type(model, member, rt, structs)?;
             }
             let ident = ident(&name);
+            // Types that are declared with an argument can have one name and be different.
+            let other = structs.get(&name).map(|other| &model.ty(*other).shape).filter(|other| **other != ty.shape);
+            if other.is_some() {
+                return Err(format!("another struct `{name}` than an earlier one"));
+            }
             structs.insert(name, root);
             Ok(quote!(#ident))
         }
@@ -186,7 +174,7 @@ pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStrea
         // The standard library implements Default for arrays of up to 32 elements.
         large |= matches!(member_type.shape, Shape::CString) && member_type.bytes > 32;
         large |= matches!(member_type.shape, Shape::Array(_, count) if count > 32);
-        fields.push((self::ident(&member.name), field, member));
+        fields.push((names::member(members, &member.name), field, member));
     }
     let declarations = fields.iter().map(|(name, ty, member)| {
         let doc = format!(" `{}`, at byte {}", model.display_name(member.ty), member.offset);
@@ -205,8 +193,9 @@ pub(super) fn struct_item(model: &Model, name: &str, id: TypeId, rt: &TokenStrea
         quote!(#name: #rt::mig::Item::read(&from[#range]))
     });
     let size = Literal::u32_unsuffixed(ty.bytes);
-    let doc = format!(" `{name}` of the .defs: {} bytes.", ty.bytes);
-    let lower_case = name.chars().any(|character| character == '_') || name.starts_with(char::is_lowercase);
+    let doc = format!(" `{}` of the .defs: {} bytes.", ty.name.as_deref().unwrap_or(name), ty.bytes);
+    let name = name.trim_matches('_');
+    let lower_case = name.contains('_') || name.starts_with(char::is_lowercase);
     let expect = lower_case.then(|| quote!(#[expect(non_camel_case_types, reason = "the C name")]));
     let field_names = c_names(fields.iter().map(|(name, ..)| name));
     let derive_default = (!large).then(|| quote!(, Default));
@@ -354,19 +343,10 @@ pub(super) fn too_many_arguments(count: usize) -> Option<TokenStream> {
 pub(super) fn c_names<'a>(names: impl IntoIterator<Item = &'a Ident>) -> Option<TokenStream> {
     let is_snake_case = |name: &Ident| {
         let name = name.to_string();
-        !name.contains(char::is_uppercase) && !name.trim_start_matches('_').contains("__")
+        !name.contains(char::is_uppercase) && !name.trim_matches('_').contains("__")
     };
     let other = names.into_iter().any(|name| !is_snake_case(name));
     other.then(|| quote!(#[expect(non_snake_case, reason = "the C name")]))
-}
-
-/// The name of a struct for the results of `routine`: `vm_region` gives `VmRegionOut`.
-pub(super) fn result_name(routine: &str) -> Ident {
-    let capitalised = routine.split('_').map(|word| {
-        let mut characters = word.chars();
-        characters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
-    });
-    Ident::new(&format!("{}Out", capitalised.collect::<String>()), Span::call_site())
 }
 
 /// The definition of a struct of results: field, type, and name of the type in the .defs.
@@ -424,14 +404,4 @@ pub(super) fn header(context: &Context<'_>, side: &str) -> String {
 /// FNV-1a over all source bytes: tells two generations apart, no more.
 fn hash<'a>(files: impl Iterator<Item = &'a [u8]>) -> u64 {
     files.flatten().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// The argument's name as an identifier.
-pub(super) fn argument_ident(argument: &Argument) -> Ident {
-    ident(&argument.name)
-}
-
-/// The identifier of the argument that says which right a polymorphic one is.
-pub(super) fn poly_ident(name: &Rc<str>) -> Ident {
-    Ident::new(&format!("{name}_poly"), Span::call_site())
 }

@@ -7,6 +7,7 @@
 //! reaches the trait: it is answered with `MIG_BAD_ARGUMENTS`, and its rights and memory are given back. Of a
 //! simpleroutine only what went wrong is answered.
 
+use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -15,9 +16,10 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::Context;
+use super::names::{self, argument_ident, beside_argument};
 use super::rights::{received_right, sent_right};
-use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident};
-use super::shorten::{Imports, prefix};
+use super::rust::{self, Form, Place, Structs, Unsupported};
+use super::shorten::Imports;
 use crate::layout::{self, Item, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
 use crate::wire::type_name as tn;
@@ -25,8 +27,11 @@ use crate::wire::type_name as tn;
 /// Routines without a stub, with the reason.
 pub fn left_out(model: &Model) -> Vec<(String, String)> {
     let rt = Imports::runtime();
-    let reason = |routine: &Routine| Stub::new(model, routine, &rt, &mut Structs::new()).err();
-    model.routines.iter().filter_map(|routine| Some((routine.name.to_string(), reason(routine)?))).collect()
+    let mut structs = Structs::new();
+    let reason = |routine: &Routine| {
+        Stub::new(model, routine, &rt, &mut structs).err().map(|why| (routine.name.to_string(), why))
+    };
+    model.routines.iter().filter_map(reason).collect()
 }
 
 /// The Rust text of the trait and its `demux`.
@@ -40,9 +45,11 @@ pub fn generate(context: &Context<'_>) -> anyhow::Result<String> {
             Err(why) => missing += &format!("// No stub for {}: {why}.\n", routine.name),
         }
     }
-    let results = stubs.iter().filter(|stub| stub.results.len() > 1);
-    let results = results.map(|stub| rust::result_name(&stub.routine.name).to_string());
-    let mut imports = Imports::new(structs.keys().cloned().chain(results).chain([String::from("Server")]));
+    let mut types: BTreeSet<String> = structs.keys().cloned().chain([String::from("Server")]).collect();
+    for stub in stubs.iter_mut().filter(|stub| stub.results.len() > 1) {
+        stub.result_name = Some(names::result_name(&stub.routine.name, &mut types));
+    }
+    let mut imports = Imports::new(types.into_iter().chain(names::values(model)));
     let structs = structs.iter().map(|(name, id)| rust::struct_item(model, name, *id, &rt));
     let parts: Vec<TokenStream> = structs
         .chain(stubs.iter().filter_map(Stub::result_struct))
@@ -123,6 +130,8 @@ struct Stub<'a> {
     arguments: Vec<TokenStream>,
     /// Name and type of the results.
     results: Vec<(Ident, TokenStream, String)>,
+    /// The struct of the results, if there are several.
+    result_name: Option<Ident>,
     /// Statements that put the reply's items.
     puts: Vec<TokenStream>,
 }
@@ -134,20 +143,20 @@ impl<'a> Stub<'a> {
         rt: &'a TokenStream,
         structs: &mut Structs,
     ) -> Result<Self, Unsupported> {
-        let locals = routine.arguments.iter().filter(|one| is_local(one));
-        let prefix = prefix(&["server", "call", "request"], locals.map(|argument| &*argument.name));
+        let [server, call, request] = names::locals(["server", "call", "request"], routine, is_local);
         let mut stub = Self {
             model,
             routine,
             rt,
             layout: layout::layout(model, routine),
-            server: format_ident!("{prefix}server"),
-            call: format_ident!("{prefix}call"),
-            request: format_ident!("{prefix}request"),
+            server,
+            call,
+            request,
             parameters: Vec::new(),
             takes: Vec::new(),
             arguments: Vec::new(),
             results: Vec::new(),
+            result_name: None,
             puts: Vec::new(),
         };
         for (index, argument) in routine.arguments.iter().enumerate() {
@@ -162,7 +171,7 @@ impl<'a> Stub<'a> {
     }
 
     fn argument(&mut self, index: usize, argument: &Argument, structs: &mut Structs) -> Result<(), Unsupported> {
-        let (rt, name, call) = (self.rt, argument_ident(argument), self.call.clone());
+        let (rt, name, call) = (self.rt, argument_ident(self.routine, argument), self.call.clone());
         match argument.role {
             Role::RequestPort => self.parameter(name, quote!(#rt::port::PortName), quote!(#call.port())),
             Role::ReplyPort { server: true, .. } => {
@@ -187,7 +196,7 @@ impl<'a> Stub<'a> {
     }
 
     fn take(&mut self, index: usize, argument: &Argument, form: &Form) {
-        let (rt, name, request) = (self.rt, argument_ident(argument), &self.request);
+        let (rt, name, request) = (self.rt, argument_ident(self.routine, argument), &self.request);
         let Some(item) = find(&self.layout.request.items, Source::Argument(index)) else { return };
         let ty = self.model.ty(argument.ty);
         let descriptor = rust::descriptor(ty, item.received, None, rt);
@@ -228,14 +237,14 @@ impl<'a> Stub<'a> {
     fn take_count(&mut self, index: usize, argument: &Argument, used: bool) {
         if find(&self.layout.request.items, Source::Count(index)).is_some() {
             let (rt, request) = (self.rt, &self.request);
-            let name = format_ident!("{}_count", &*argument.name);
+            let name = beside_argument(self.routine, argument, "count");
             let binding = if used { quote!(let #name =) } else { quote!() };
             self.takes.push(quote!(#binding #request.take::<u32>(#rt::mig::INTEGER_32)?;));
         }
     }
 
     fn put(&mut self, index: usize, argument: &Argument, form: &Form) {
-        let (rt, name) = (self.rt, argument_ident(argument));
+        let (rt, name) = (self.rt, argument_ident(self.routine, argument));
         let Some(item) = find(&self.layout.reply.items, Source::Argument(index)) else { return };
         let ty = self.model.ty(argument.ty);
         let any = ty.in_name == tn::POLYMORPHIC;
@@ -255,7 +264,7 @@ impl<'a> Stub<'a> {
             Form::Port | Form::AnyPort => (right, quote!(put_right(#descriptor, #name))),
             Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(put_given(#descriptor, #name))),
             Form::Array(element, most) => {
-                let count = format_ident!("{}_count", &*argument.name);
+                let count = beside_argument(self.routine, argument, "count");
                 let most = Literal::u32_unsuffixed(*most);
                 let room = if argument.count_in_out { quote!(#most.min(#count as usize)) } else { quote!(#most) };
                 (self.list(quote!(#element)), quote!(put_array(#descriptor, #name.as_ref(), #room)))
@@ -293,25 +302,22 @@ impl<'a> Stub<'a> {
     }
 
     fn result_type(&self) -> TokenStream {
-        match &self.results[..] {
-            [] => quote!(()),
-            [(_, ty, _)] => quote!(#ty),
-            _ => {
-                let name = rust::result_name(&self.routine.name);
-                quote!(#name)
-            }
+        match (&self.results[..], &self.result_name) {
+            ([(_, ty, _)], _) => quote!(#ty),
+            (_, Some(name)) => quote!(#name),
+            (_, None) => quote!(()),
         }
     }
 
     fn result_struct(&self) -> Option<TokenStream> {
-        let name = rust::result_name(&self.routine.name);
-        let doc = format!(" What [`Server::{}`] answers.", self.routine.name);
-        (self.results.len() > 1).then(|| rust::result_struct(&name, &doc, self.results.iter().cloned()))
+        let name = self.result_name.as_ref()?;
+        let doc = format!(" What [`Server::{}`] answers.", names::method(self.model, self.routine));
+        Some(rust::result_struct(name, &doc, self.results.iter().cloned()))
     }
 
     fn method(&self, context: &Context<'_>) -> TokenStream {
         let rt = self.rt;
-        let name = ident(&self.routine.name);
+        let name = names::method(self.model, self.routine);
         let doc = rust::doc_tokens(&rust::documentation(context, self.routine));
         let too_many = rust::too_many_arguments(self.parameters.len() + 1);
         let c_names = rust::c_names(self.parameters.iter().map(|(name, _)| name).chain([&name]));
@@ -341,7 +347,7 @@ impl<'a> Stub<'a> {
 
     fn serve(&self) -> TokenStream {
         let rt = self.rt;
-        let (serve, method) = (self.serve_name(), ident(&self.routine.name));
+        let (serve, method) = (self.serve_name(), names::method(self.model, self.routine));
         let (server, call, request) = (&self.server, &self.call, &self.request);
         let shape = rust::shape(&self.layout.request, rt);
         let open = if self.routine.one_way { quote!(one_way) } else { quote!(request) };
@@ -359,8 +365,10 @@ impl<'a> Stub<'a> {
         let served = match &names[..] {
             [] => answer,
             names => {
-                let ty = rust::result_name(&self.routine.name);
-                let pattern = if let [name] = names { quote!(#name) } else { quote!(#ty { #(#names),* }) };
+                let pattern = match &self.result_name {
+                    Some(ty) => quote!(#ty { #(#names),* }),
+                    None => quote!(#(#names)*),
+                };
                 quote! {
                     let #pattern = #answer?;
                     #(#puts)*
@@ -368,8 +376,13 @@ impl<'a> Stub<'a> {
                 }
             }
         };
-        let locals: Vec<Ident> =
-            self.routine.arguments.iter().filter(|one| is_local(one)).map(argument_ident).collect();
+        let locals: Vec<Ident> = self
+            .routine
+            .arguments
+            .iter()
+            .filter(|one| is_local(one))
+            .map(|one| argument_ident(self.routine, one))
+            .collect();
         let c_names = rust::c_names(locals.iter().chain([&serve]));
         quote! {
             #c_names

@@ -107,11 +107,6 @@ fn wrapped(head: &str, names: &[&str]) -> String {
     text + &format!("\n    {}\n}};", line.trim_end())
 }
 
-/// Whether a stub's own locals, called `names`, would hide one of the argument's.
-pub(super) fn prefix<'a>(names: &[&str], arguments: impl IntoIterator<Item = &'a str>) -> &'static str {
-    if arguments.into_iter().any(|argument| names.contains(&argument)) { "mig_" } else { "" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

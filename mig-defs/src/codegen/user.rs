@@ -18,20 +18,25 @@
 //! `msgoption` of a file may be a number or a name; names that mach/message.h does not have are looked for in the module that
 //! includes the stubs. Without a stub is a routine with any other word there (MD0057).
 
+use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 use super::Context;
+use super::names::{self, argument_ident, beside_argument, ident};
 use super::rights::{disposition, received_right, sent_right};
-use super::rust::{self, Form, Place, Structs, Unsupported, argument_ident, ident, poly_ident};
-use super::shorten::{Imports, prefix};
+use super::rust::{self, Form, Place, Structs, Unsupported};
+use super::shorten::Imports;
 use crate::layout::{self, Complexity, Item, RoutineLayout, Source};
 use crate::model::{Argument, Dealloc, Model, Role, Routine, Setting};
 use crate::wire::type_name as tn;
+
+/// What [`beside_argument`] is called that says which right a polymorphic one is.
+const POLY: &str = "poly";
 
 /// Larger messages would not leave a thread enough of its stack: they are built on the heap.
 const MAX_BUFFER: u32 = 40 * 1024;
@@ -39,18 +44,25 @@ const MAX_BUFFER: u32 = 40 * 1024;
 /// Routines without a stub, with the reason.
 pub fn left_out(model: &Model) -> Vec<(String, String)> {
     let rt = Imports::runtime();
-    let reason = |routine: &Routine| Stub::new(model, routine, &rt, &mut Structs::new()).err();
-    model.routines.iter().filter_map(|routine| Some((routine.name.to_string(), reason(routine)?))).collect()
+    let mut structs = Structs::new();
+    let reason = |routine: &Routine| {
+        Stub::new(model, routine, &rt, &mut structs).err().map(|why| (routine.name.to_string(), why))
+    };
+    model.routines.iter().filter_map(reason).collect()
 }
 
 /// The Rust text of all stubs.
 pub fn generate(context: &Context<'_>) -> anyhow::Result<String> {
     let (rt, model) = (Imports::runtime(), context.model);
     let mut structs = Structs::new();
-    let stubs: Vec<_> =
+    let mut stubs: Vec<_> =
         model.routines.iter().map(|routine| (routine, Stub::new(model, routine, &rt, &mut structs))).collect();
-    let results = stubs.iter().filter_map(|(_, stub)| stub.as_ref().ok()?.result_name());
-    let mut imports = Imports::new(structs.keys().cloned().chain(results));
+    let mut types: BTreeSet<String> = structs.keys().cloned().collect();
+    let sound = stubs.iter_mut().filter_map(|(_, stub)| stub.as_mut().ok());
+    for stub in sound.filter(|stub| stub.results.len() > 1) {
+        stub.result_name = Some(names::result_name(&stub.routine.name, &mut types));
+    }
+    let mut imports = Imports::new(types.into_iter().chain(names::values(model)));
     let mut text = String::new();
     for (name, id) in &structs {
         text.push('\n');
@@ -83,6 +95,8 @@ struct Stub<'a> {
     takes: Vec<TokenStream>,
     /// Values to return: name, type.
     results: Vec<(Ident, TokenStream)>,
+    /// The struct of the results, if there are several.
+    result_name: Option<Ident>,
     /// What the reply stores through references, once everything is taken.
     stores: Vec<TokenStream>,
     /// The request port's name and disposition.
@@ -98,20 +112,20 @@ impl<'a> Stub<'a> {
         rt: &'a TokenStream,
         structs: &mut Structs,
     ) -> Result<Self, Unsupported> {
-        let parameters = routine.arguments.iter().filter(|argument| !is_hidden(argument.role));
-        let prefix = prefix(&["words", "request", "reply"], parameters.map(|argument| &*argument.name));
+        let [words, request, reply] = names::locals(["words", "request", "reply"], routine, |one| !is_hidden(one.role));
         let mut stub = Self {
             model,
             routine,
             rt,
             layout: layout::layout(model, routine),
-            words: format_ident!("{prefix}words"),
-            request: format_ident!("{prefix}request"),
-            reply: format_ident!("{prefix}reply"),
+            words,
+            request,
+            reply,
             parameters: Vec::new(),
             puts: Vec::new(),
             takes: Vec::new(),
             results: Vec::new(),
+            result_name: None,
             stores: Vec::new(),
             destination: (quote!(#rt::port::PortName::NULL), disposition(tn::COPY_SEND, rt)),
             settings: Vec::new(),
@@ -140,7 +154,7 @@ impl<'a> Stub<'a> {
     }
 
     fn argument(&mut self, index: usize, argument: &Argument, structs: &mut Structs) -> Result<(), Unsupported> {
-        let (name, request) = (argument_ident(argument), self.request.clone());
+        let (name, request) = (argument_ident(self.routine, argument), self.request.clone());
         match argument.role {
             Role::RequestPort => self.destination = self.header_port(argument),
             Role::ReplyPort { user: true, .. } => {
@@ -177,7 +191,7 @@ impl<'a> Stub<'a> {
 
     /// Adds a parameter for a port in the header; returns its name and its disposition.
     fn header_port(&mut self, argument: &Argument) -> (TokenStream, TokenStream) {
-        let (rt, name) = (self.rt, argument_ident(argument));
+        let (rt, name) = (self.rt, argument_ident(self.routine, argument));
         let in_name = self.model.ty(argument.ty).in_name;
         let ty = sent_right(in_name, rt);
         self.parameters.push(quote!(#name: #ty));
@@ -189,7 +203,7 @@ impl<'a> Stub<'a> {
                     let request = &self.request;
                     self.settings.push(quote!(#request.set_complex();));
                 }
-                let poly = poly_ident(&argument.name);
+                let poly = beside_argument(self.routine, argument, POLY);
                 quote!(#poly)
             }
             in_name => disposition(in_name, rt),
@@ -222,7 +236,7 @@ impl<'a> Stub<'a> {
     /// The kind of a polymorphic right.
     fn poly_parameter(&mut self, argument: &Argument) {
         if self.model.ty(argument.ty).in_name == tn::POLYMORPHIC {
-            let (poly, rt) = (poly_ident(&argument.name), self.rt);
+            let (poly, rt) = (beside_argument(self.routine, argument, POLY), self.rt);
             self.parameters.push(quote!(#poly: #rt::port::Disposition));
         }
     }
@@ -230,7 +244,7 @@ impl<'a> Stub<'a> {
     fn put(&mut self, index: usize, form: &Form, argument: &Argument, value: &TokenStream) {
         let Some(item) = find(&self.layout.request.items, Source::Argument(index)) else { return };
         let ty = self.model.ty(argument.ty);
-        let poly = poly_ident(&argument.name);
+        let poly = beside_argument(self.routine, argument, POLY);
         let kind = (ty.in_name == tn::POLYMORPHIC).then(|| quote!(#poly));
         let mut descriptor = rust::descriptor(ty, item.sent, kind.as_ref(), self.rt);
         if matches!(form, Form::Rights(_, Place::Either | Place::Far))
@@ -272,7 +286,7 @@ impl<'a> Stub<'a> {
     }
 
     fn out(&mut self, index: usize, form: &Form, argument: &Argument, stored: bool) {
-        let (rt, name, reply) = (self.rt, argument_ident(argument), self.reply.clone());
+        let (rt, name, reply) = (self.rt, argument_ident(self.routine, argument), self.reply.clone());
         let ty = self.model.ty(argument.ty);
         let Some(item) = find(&self.layout.reply.items, Source::Argument(index)) else { return };
         let descriptor = rust::descriptor(ty, item.received, None, rt);
@@ -311,7 +325,7 @@ impl<'a> Stub<'a> {
             Form::OutOfLine(_) => (quote!(#rt::memory::OutOfLine), quote!(take_memory(#descriptor)?)),
         };
         if stored {
-            let taken = ident(&format!("{}_out", argument.name));
+            let taken = beside_argument(self.routine, argument, "out");
             self.takes.push(quote!(let #taken = #reply.#take;));
             self.stores.push(quote!(*#name = #taken;));
         } else {
@@ -341,16 +355,17 @@ impl<'a> Stub<'a> {
 
     fn tokens(&self, context: &Context<'_>) -> TokenStream {
         let (rt, routine) = (self.rt, self.routine);
-        let name = ident(&routine.user_name);
+        let name = names::user_stub(self.model, routine);
         let mut documentation = rust::documentation(context, routine);
-        let (result_type, result_value, result_struct) = self.result();
+        let (result_type, result_value, result_struct) = self.result(&name);
         if self.results.len() == 1 {
             documentation[2] += &format!(" Returns `{}`.", self.results[0].0);
         }
         let documentation = rust::doc_tokens(&documentation);
         let too_many = rust::too_many_arguments(self.parameters.len());
         let arguments = routine.arguments.iter().filter(|argument| !is_hidden(argument.role));
-        let arguments: Vec<Ident> = arguments.map(argument_ident).chain([name.clone()]).collect();
+        let arguments: Vec<Ident> =
+            arguments.map(|argument| argument_ident(routine, argument)).chain([name.clone()]).collect();
         let c_names = rust::c_names(&arguments);
         let (words, request, reply) = (&self.words, &self.request, &self.reply);
         let (parameters, puts, takes, stores) = (&self.parameters, &self.puts, &self.takes, &self.stores);
@@ -395,28 +410,23 @@ impl<'a> Stub<'a> {
         }
     }
 
-    /// The name of the struct that is returned, if there are several results.
-    fn result_name(&self) -> Option<String> {
-        (self.results.len() > 1).then(|| rust::result_name(&self.routine.name).to_string())
-    }
-
-    /// The type and value returned, and the struct if there are several.
-    fn result(&self) -> (TokenStream, TokenStream, Option<TokenStream>) {
-        match &self.results[..] {
-            [] => (quote!(()), quote!(()), None),
-            [(name, ty)] => (quote!(#ty), quote!(#name), None),
-            several => {
-                let name = rust::result_name(&self.routine.name);
-                let doc = format!(" What [`{}`] returns.", self.routine.user_name);
+    /// The type and value that the function `stub` returns, and the struct if there are several.
+    fn result(&self, stub: &Ident) -> (TokenStream, TokenStream, Option<TokenStream>) {
+        match (&self.results[..], &self.result_name) {
+            ([(name, ty)], _) => (quote!(#ty), quote!(#name), None),
+            (several, Some(name)) => {
+                let doc = format!(" What [`{stub}`] returns.");
                 let fields = several.iter().map(|(field, ty)| {
-                    let argument = self.routine.arguments.iter().find(|argument| argument_ident(argument) == *field);
+                    let argument =
+                        self.routine.arguments.iter().find(|one| argument_ident(self.routine, one) == *field);
                     let ty_name = argument.map_or_else(String::new, |one| self.model.display_name(one.ty));
                     (field.clone(), ty.clone(), ty_name)
                 });
                 let names = several.iter().map(|(field, _)| field);
-                let definition = rust::result_struct(&name, &doc, fields);
+                let definition = rust::result_struct(name, &doc, fields);
                 (quote!(#name), quote!(#name { #(#names,)* }), Some(definition))
             }
+            (_, None) => (quote!(()), quote!(()), None),
         }
     }
 }

@@ -22,6 +22,7 @@ mod mig;
 mod stand_in;
 
 mod failing;
+mod names;
 
 use stand_in::{memory, port, sys};
 
