@@ -19,7 +19,7 @@
 //!
 //! **Unsafe.** None, and forbidden.
 //!
-//! **Start reading at** `compile.rs` for the compiler, [`decode`] (with an example) for the decoder, `bin/mig-defs.rs`
+//! **Start reading at** `compile.rs` for the compiler, [`decode`] (with an example) for the decoder, `bin/mig-defs`
 //! for the commands.
 #![no_std]
 #![forbid(unsafe_code)]

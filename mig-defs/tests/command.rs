@@ -41,6 +41,15 @@ impl Scratch {
     fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("UTF-8").to_string()
     }
+
+    /// The names of what is in it, sorted.
+    fn entries(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("a directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
 }
 
 impl Drop for Scratch {
@@ -133,7 +142,7 @@ fn generated_files_are_checked_against_drift() {
     assert_eq!(printed(&check), "");
     std::fs::write(&file, text + "// by hand\n").expect("written");
     assert!(refused(&check).contains("is not what its .defs generate"));
-    assert!(refused(&["gen", "server", "bad/md0031-type.defs"]).contains("left out"));
+    assert!(refused(&["gen", "server", "bad/md0031-type.defs"]).contains("no stubs because of the errors above"));
 }
 
 #[test]
@@ -169,6 +178,58 @@ fn tables_are_written_whole_or_not_at_all() {
     let bytes = std::fs::read(&file).expect("written");
     assert_eq!(mig_defs::table::Tables::parse(&bytes).expect("sound").subsystem_count(), 2);
     assert!(refused(&["table", "good/ports.defs", "-o", &scratch.path("no/x.mdt")]).contains("cannot write"));
-    let entries = std::fs::read_dir(&scratch.0).expect("a directory").count();
-    assert_eq!(entries, 1, "no temporary file is left");
+    let directory = scratch.path("directory");
+    std::fs::create_dir(&directory).expect("a directory");
+    let text = refused(&["table", "good/ports.defs", "-o", &directory]);
+    assert!(text.contains("/directory: expected a file, found a directory"), "{text}");
+    assert_eq!(scratch.entries(), ["directory", "x.mdt"], "no temporary file is left");
+    // Of two files the second cannot be written, so the first is not either.
+    std::fs::create_dir(scratch.path("directory/ports.server.rs")).expect("a directory");
+    assert!(refused(&["gen", "both", "good/ports.defs", "-o", &directory]).contains("cannot write"));
+    assert_eq!(std::fs::read_dir(&directory).expect("a directory").count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_devices_stay_what_they_are() {
+    let scratch = Scratch::new("links");
+    let (file, link) = (scratch.path("x.mdt"), scratch.path("link"));
+    std::fs::write(&file, "").expect("written");
+    std::os::unix::fs::symlink("x.mdt", &link).expect("a link");
+    printed(&["table", "good/ports.defs", "-o", &link]);
+    assert!(std::fs::symlink_metadata(&link).expect("there").is_symlink());
+    let table = std::fs::read(&file).expect("written");
+    assert!(!table.is_empty());
+    // What a device is given comes out of it.
+    let output = run(&["table", "good/ports.defs", "-o", "/dev/stdout"]);
+    assert_eq!((output.status.code(), output.stdout), (Some(0), table));
+}
+
+/// Every verb that compiles, on a file that is partly good.
+#[test]
+fn every_verb_fails_after_an_error_and_leaves_no_file() {
+    let scratch = Scratch::new("errors");
+    let (bad, file, directory) = ("bad/md0031-type.defs", scratch.path("new"), scratch.path(""));
+    let good = ["list", "show make_send", "dump --stage ast", "dump --stage model", "dump --stage layout", "check"];
+    for verb in good {
+        let arguments: Vec<&str> = verb.split(' ').chain([bad, "good/ports.defs"]).collect();
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{verb}");
+        assert!(String::from_utf8_lossy(&output.stderr).ends_with(" errors\n"), "{verb}");
+        assert!(!output.stdout.is_empty(), "{verb}: what is sound is printed");
+    }
+    for verb in [
+        &["table", "good/ports.defs", bad, "-o", &file][..],
+        &["table", "good/ports.defs", "--annotations", bad, "-o", &file],
+        &["gen", "user", "good/ports.defs", bad, "-o", &file],
+        &["gen", "server", bad, "-o", &file],
+        &["gen", "both", "good/ports.defs", bad, "-o", &directory],
+    ] {
+        refused(verb);
+        assert_eq!(scratch.entries(), [""; 0], "{verb:?}");
+    }
+    assert_eq!(run(&["gen", "user", bad]).stdout, b"");
+    // An error outside of any routine counts as well.
+    std::fs::write(scratch.path("odd.defs"), "subsystem odd 1;\ntype a_t = int;\ntype a_t = int;\n").expect("written");
+    assert!(refused(&["gen", "user", &scratch.path("odd.defs")]).contains("error[MD0032]"));
 }

@@ -17,7 +17,9 @@ use mig_defs::diag::{Code, Diagnostics, Severity};
 use mig_defs::layout;
 use mig_defs::model::Model;
 use mig_defs::show;
-use mig_defs::source::{Disk, SourceMap};
+use mig_defs::source::{Disk, Files as _, SourceMap};
+
+mod output;
 
 /// A MIG compiler for GNU Mach.
 #[derive(Parser)]
@@ -73,6 +75,12 @@ struct Input {
     /// The .defs files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct Settings {
     /// Where #include looks; as often as you like.
     #[arg(short = 'I', value_name = "DIR")]
     include: Vec<PathBuf>,
@@ -116,7 +124,7 @@ enum Stage {
     Layout,
 }
 
-impl Input {
+impl Settings {
     fn options(&self) -> Options {
         let options = if self.ilp32 { Options::ilp32 } else { Options::lp64 }(self.include.clone());
         self.define.iter().fold(options, |options, macro_text| match macro_text.split_once('=') {
@@ -132,12 +140,36 @@ impl Input {
         }
         Ok(())
     }
+}
 
+impl Input {
     /// Compiles every file, reporting to standard error.
-    fn compile(&self) -> Vec<(&Path, Compilation)> {
-        let options = self.options();
+    fn compile(&self) -> Compiled<'_> {
+        let options = self.settings.options();
         let compiled = self.files.iter().map(|file| (file.as_path(), compile(file, &options, &Disk)));
-        compiled.inspect(|(_, compilation)| eprint!("{}", compilation.report())).collect()
+        Compiled(compiled.inspect(|(_, compilation)| eprint!("{}", compilation.report())).collect())
+    }
+}
+
+/// Files and what was made of them.
+struct Compiled<'a>(Vec<(&'a Path, Compilation)>);
+
+impl Compiled<'_> {
+    /// Those with a subsystem.
+    fn models(&self) -> impl Iterator<Item = (&Path, &Model)> {
+        self.0.iter().filter_map(|(file, compilation)| Some((*file, compilation.model.as_ref()?)))
+    }
+
+    fn errors(&self) -> usize {
+        self.0.iter().map(|(_, compilation)| compilation.diagnostics.errors()).sum()
+    }
+
+    /// Refuses to go on, or to end well, after errors.
+    fn sound(&self) -> anyhow::Result<()> {
+        match self.errors() {
+            0 => Ok(()),
+            errors => bail!("{}", counted(errors, "error")),
+        }
     }
 }
 
@@ -180,11 +212,12 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Check(input) => check(&input),
         Verb::List(input) => {
-            let lists = input.compile().into_iter().filter_map(|(_, compilation)| compilation.model);
-            print(&lists.map(|model| layout::list(&model)).collect::<String>())
+            let compiled = input.compile();
+            print(&compiled.models().map(|(_, model)| layout::list(model)).collect::<String>())?;
+            compiled.sound()
         }
         Verb::Gen(gen_verb) => gen_verb.run(),
-        Verb::Table { input, output, annotations } => table(&input, &output, &annotations),
+        Verb::Table { input, output, annotations } => table(&input, output, &annotations),
         Verb::Dump { stage, input } => dump(stage, &input),
         Verb::Explain { code } => explain(code.as_deref()),
         Verb::Show { routine, input } => show_routine(&routine, &input),
@@ -200,9 +233,9 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn check(input: &Input) -> anyhow::Result<()> {
-    let (mut errors, mut routines, mut text) = (0, 0, String::new());
-    for (file, compilation) in input.compile() {
-        errors += compilation.diagnostics.errors();
+    let (mut routines, mut text) = (0, String::new());
+    let compiled = input.compile();
+    for (file, compilation) in &compiled.0 {
         let Some(model) = &compilation.model else {
             // Types for other files, unless it could not even be read.
             if compilation.diagnostics.errors() == 0 {
@@ -226,13 +259,10 @@ fn check(input: &Input) -> anyhow::Result<()> {
             }
         }
     }
-    let files = input.files.len();
+    let (files, errors) = (input.files.len(), compiled.errors());
     writeln!(text, "{}, {}, {}", counted(files, "file"), counted(routines, "routine"), counted(errors, "error"))?;
     print(&text)?;
-    if errors > 0 {
-        bail!("{}", counted(errors, "error"));
-    }
-    Ok(())
+    compiled.sound()
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -252,10 +282,10 @@ impl Gen {
     fn stubs(&self, options: &Options, file: &Path, side: Side) -> (String, anyhow::Result<String>) {
         let compilation = compile(file, options, &Disk);
         let stubs = || {
-            let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
-            if !model.left_out.is_empty() {
-                bail!("{}: routines are left out because of the errors above", file.display());
+            if compilation.diagnostics.errors() > 0 {
+                bail!("{}: no stubs because of the errors above", file.display());
             }
+            let model = compilation.model.as_ref().with_context(|| format!("{}: no subsystem", file.display()))?;
             let context = codegen::Context { model, sources: &compilation.sources, file, runtime: &self.runtime };
             match side {
                 Side::Server => codegen::server::generate(&context),
@@ -273,8 +303,8 @@ impl Gen {
     }
 
     fn run(&self) -> anyhow::Result<()> {
-        self.input.only_lp64("stubs")?;
-        let options = self.input.options();
+        self.input.settings.only_lp64("stubs")?;
+        let options = self.input.settings.options();
         let files = self.input.files.iter();
         let jobs: Vec<(&Path, Side)> =
             files.flat_map(|file| self.sides().iter().map(|side| (file.as_path(), *side))).collect();
@@ -282,54 +312,52 @@ impl Gen {
         // Both sides report the same.
         made.iter().step_by(self.sides().len()).for_each(|(report, _)| eprint!("{report}"));
         let texts = made.into_iter().map(|(_, text)| text).collect::<anyhow::Result<Vec<_>>>()?;
-        match (&self.output, self.side) {
-            (None, _) => print(&texts.concat()),
-            (Some(path), Side::User | Side::Server) => self.put(path, &texts.concat()),
-            (Some(directory), Side::Both) => {
-                let places: Vec<_> = jobs.iter().map(|(file, side)| self.place(directory, file, *side)).collect();
-                if let Some(twice) = (1..places.len()).find(|index| places[..*index].contains(&places[*index])) {
-                    bail!("two of the files would be written as {}", places[twice].display());
-                }
-                places.iter().zip(&texts).try_for_each(|(place, text)| self.put(place, text))
-            }
+        let Some(output) = &self.output else { return print(&texts.concat()) };
+        let files = match self.side {
+            Side::User | Side::Server => Vec::from([(output.clone(), texts.concat())]),
+            Side::Both => jobs.iter().map(|(file, side)| self.place(output, file, *side)).zip(texts).collect(),
+        };
+        if let Some(twice) =
+            (1..files.len()).find(|index| files[..*index].iter().any(|(path, _)| *path == files[*index].0))
+        {
+            bail!("two of the files would be written as {}", files[twice].0.display());
         }
-    }
-
-    /// Writes a file, or checks that it is what would be written.
-    fn put(&self, path: &Path, text: &str) -> anyhow::Result<()> {
-        if !self.check {
-            return write(path, text.as_bytes());
-        }
-        let found = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if found != text {
-            bail!("{} is not what its .defs generate; run gen without --check", path.display());
-        }
-        Ok(())
+        if self.check { files.iter().try_for_each(|(path, text)| unchanged(path, text)) } else { output::write(&files) }
     }
 }
 
-fn table(input: &Input, output: &Path, annotation_files: &[PathBuf]) -> anyhow::Result<()> {
-    input.only_lp64("decode tables")?;
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
-    for path in annotation_files {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let file = sources.add(path.clone(), text);
-        annotations.add(file, &sources, &mut diagnostics);
-    }
-    eprint!("{}", diagnostics.render(&sources));
-    let compilations = input.compile();
-    let models: Vec<&Model> = compilations.iter().filter_map(|(_, compilation)| compilation.model.as_ref()).collect();
-    write(output, &codegen::table::tables(&models, &annotations))?;
-    if diagnostics.errors() > 0 {
-        bail!("the annotations above have errors");
+/// Checks that a file is what would be written.
+fn unchanged(path: &Path, text: &str) -> anyhow::Result<()> {
+    let found = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if found != text {
+        bail!("{} is not what its .defs generate; run gen without --check", path.display());
     }
     Ok(())
 }
 
+fn table(input: &Input, output: PathBuf, annotation_files: &[PathBuf]) -> anyhow::Result<()> {
+    input.settings.only_lp64("decode tables")?;
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
+    let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+    for path in annotation_files {
+        let text = Disk.read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = sources.add(path.clone(), text);
+        annotations.add(file, &sources, &mut diagnostics);
+    }
+    eprint!("{}", diagnostics.render(&sources));
+    let compiled = input.compile();
+    compiled.sound()?;
+    if diagnostics.errors() > 0 {
+        bail!("the annotations above have errors");
+    }
+    let models: Vec<&Model> = compiled.models().map(|(_, model)| model).collect();
+    output::write(&[(output, codegen::table::tables(&models, &annotations))])
+}
+
 fn dump(stage: Stage, input: &Input) -> anyhow::Result<()> {
     let mut text = String::new();
-    for (_, compilation) in input.compile() {
+    let compiled = input.compile();
+    for (_, compilation) in &compiled.0 {
         match (stage, &compilation.model) {
             (Stage::Ast, _) => writeln!(text, "{:#?}", compilation.syntax)?,
             (Stage::Model, Some(model)) => text += &show::model(model),
@@ -341,7 +369,8 @@ fn dump(stage: Stage, input: &Input) -> anyhow::Result<()> {
             (_, None) => {}
         }
     }
-    print(&text)
+    print(&text)?;
+    compiled.sound()
 }
 
 fn explain(name: Option<&str>) -> anyhow::Result<()> {
@@ -372,10 +401,9 @@ fn paragraph(text: &str) -> String {
 }
 
 fn show_routine(wanted: &str, input: &Input) -> anyhow::Result<()> {
-    let compilations = input.compile();
-    let models = compilations.iter().filter_map(|(file, compilation)| Some((*file, compilation.model.as_ref()?)));
+    let compiled = input.compile();
     let mut found = Vec::new();
-    for (file, model) in models {
+    for (file, model) in compiled.models() {
         for routine in &model.routines {
             let layout = layout::layout(model, routine);
             let reply = (!routine.one_way).then_some(layout.reply.id);
@@ -402,13 +430,6 @@ fn show_routine(wanted: &str, input: &Input) -> anyhow::Result<()> {
     if text.is_empty() {
         bail!("no routine is called, and no message has the id, {wanted}; `mig-defs list` prints them all");
     }
-    print(&text)
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let temporary = path.with_extension("tmp");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    print(&text)?;
+    compiled.sound()
 }
