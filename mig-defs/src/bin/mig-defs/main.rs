@@ -19,6 +19,7 @@ use mig_defs::model::Model;
 use mig_defs::show;
 use mig_defs::source::{Disk, Files as _, SourceMap};
 
+mod cached;
 mod output;
 
 /// A MIG compiler for GNU Mach.
@@ -34,7 +35,7 @@ enum Verb {
     /// Compile and report what is wrong, and which routines have no Rust stub.
     Check(Input),
     /// Print one line per routine: subsystem, base, name, number, request id, reply id.
-    List(Input),
+    List(Interfaces),
     /// Write Rust stubs.
     Gen(Gen),
     /// Write binary decode tables of all files together.
@@ -66,7 +67,7 @@ enum Verb {
         /// Its name, or the message id of its request or reply.
         routine: String,
         #[command(flatten)]
-        input: Input,
+        interfaces: Interfaces,
     },
 }
 
@@ -74,6 +75,15 @@ enum Verb {
 struct Input {
     /// The .defs files.
     #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct Interfaces {
+    /// The .defs files; if none is given, all in the -I directories. Without -I, the directory of the interfaces that `cargo
+    /// qemu` has fetched.
     files: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
@@ -151,6 +161,25 @@ impl Input {
     }
 }
 
+impl Interfaces {
+    /// The files that are meant where none are named.
+    fn input(self) -> anyhow::Result<Input> {
+        let Self { mut files, mut settings } = self;
+        if settings.include.is_empty() {
+            match cached::include(settings.ilp32) {
+                Ok(include) => settings.include.push(include),
+                // The files may include nothing.
+                Err(_) if !files.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if files.is_empty() {
+            files = cached::defs_of(&settings.include)?;
+        }
+        Ok(Input { files, settings })
+    }
+}
+
 /// Files and what was made of them.
 struct Compiled<'a>(Vec<(&'a Path, Compilation)>);
 
@@ -211,7 +240,8 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Check(input) => check(&input),
-        Verb::List(input) => {
+        Verb::List(interfaces) => {
+            let input = interfaces.input()?;
             let compiled = input.compile();
             print(&compiled.models().map(|(_, model)| layout::list(model)).collect::<String>())?;
             compiled.sound()
@@ -220,7 +250,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Table { input, output, annotations } => table(&input, output, &annotations),
         Verb::Dump { stage, input } => dump(stage, &input),
         Verb::Explain { code } => explain(code.as_deref()),
-        Verb::Show { routine, input } => show_routine(&routine, &input),
+        Verb::Show { routine, interfaces } => show_routine(&routine, &interfaces.input()?),
     }
 }
 
