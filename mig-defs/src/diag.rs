@@ -47,7 +47,7 @@ macro_rules! catalogue {
 
 catalogue! {
     CannotRead = 1, Error, "a file cannot be read",
-        "The file named on the command line could not be opened or read. The system's reason follows.";
+        "A file named on the command line or by an #include could not be opened or read, with the system's reason, or is text in UTF-16 or UTF-32. Files are to be ASCII or UTF-8; a byte order mark of UTF-8 at their start is skipped, as C's preprocessors do.";
     UnterminatedComment = 2, Error, "a comment is never closed",
         "A /* without its */ would swallow the rest of the file. C comments do not nest.";
     BadDirective = 3, Error, "a preprocessor directive is malformed",

@@ -13,7 +13,7 @@ use crate::codegen::table::{MsgId, names_only, tables};
 use crate::compile::{Options, compile};
 use crate::diag::{Diagnostics, Severity};
 use crate::model::Model;
-use crate::source::{Disk, SourceMap};
+use crate::source::{Disk, Files as _, SourceMap};
 use crate::table::{TableError, Tables};
 
 /// Why a directory cannot be used.
@@ -94,7 +94,7 @@ pub fn without_routines() -> Vec<u8> {
 }
 
 fn text_of(path: &Path) -> Result<String, InterfacesError> {
-    std::fs::read_to_string(path).map_err(|source| InterfacesError::Io { path: path.to_path_buf(), source })
+    Disk.read(path).map_err(|source| InterfacesError::Io { path: path.to_path_buf(), source })
 }
 
 fn read(directory: &Path, include: &[PathBuf]) -> Result<Directory, InterfacesError> {

@@ -168,7 +168,13 @@ fn punct(output: &mut Vec<Token>, token: &preprocess::Token, diagnostics: &mut D
     for (index, character) in token.text.chars().enumerate() {
         // '.', '$' and '@' occur only in file names and option words.
         if !":;,+-*/()=^~<>[]{}|.$@".contains(character) {
-            let message = format!("`{character}` is not part of the .defs language");
+            // Not all can be seen.
+            let shown = if character.is_ascii_punctuation() {
+                String::from(character)
+            } else {
+                character.escape_debug().collect()
+            };
+            let message = format!("`{shown}` is not part of the .defs language");
             diagnostics.report(Code::BadCharacter, token.span, message);
             continue;
         }

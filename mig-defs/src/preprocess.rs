@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::string::{String, ToString};
@@ -66,8 +67,7 @@ pub fn preprocess(
         Ok(text) => run.file(path, text, 0),
         Err(error) => {
             let file = run.sources.add(path.to_path_buf(), String::new());
-            let message = format!("cannot read `{}`: {error}", path.display());
-            run.diagnostics.report(Code::CannotRead, Span { file, start: 0, end: 0 }, message);
+            run.cannot_read(path, Span { file, start: 0, end: 0 }, &error);
         }
     }
     run.output
@@ -112,6 +112,11 @@ impl Preprocessor<'_> {
         if let Some(open) = conditionals.last() {
             self.diagnostics.report(Code::UnbalancedConditional, open.span, "this #if has no #endif");
         }
+    }
+
+    fn cannot_read(&mut self, path: &Path, span: Span, error: &io::Error) {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        self.diagnostics.report(Code::CannotRead, span, message);
     }
 
     /// Expands the macros in the text since the last directive.
@@ -241,11 +246,16 @@ impl Preprocessor<'_> {
             if self.once.contains(&candidate) {
                 return;
             }
-            if let Ok(text) = self.files.read(&candidate) {
-                if !self.macros.spend(FILE_COST + text.len(), span, self.diagnostics) {
+            match self.files.read(&candidate) {
+                Ok(text) => {
+                    if self.macros.spend(FILE_COST + text.len(), span, self.diagnostics) {
+                        self.file(&candidate, text, depth + 1);
+                    }
                     return;
                 }
-                return self.file(&candidate, text, depth + 1);
+                // As C's preprocessors do: only what is not there is looked for elsewhere.
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return self.cannot_read(&candidate, span, &error),
             }
         }
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
@@ -255,6 +265,11 @@ impl Preprocessor<'_> {
         let message = format!("`{name}` is not in any include directory ({})", places.join(", "));
         self.diagnostics.report(Code::IncludeNotFound, span, message);
     }
+}
+
+/// Whether there is no such file.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
 }
 
 /// Preprocesses text that includes nothing; for tests and for [`Options::define`].

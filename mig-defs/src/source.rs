@@ -29,15 +29,27 @@ pub trait Files {
     fn read(&self, path: &Path) -> std::io::Result<String>;
 }
 
-/// Files on disk. Text that is not UTF-8 (old comments) is read with replacement characters.
+/// Files on disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        let bytes = std::fs::read(path)?;
-        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        text_of(&std::fs::read(path)?)
     }
+}
+
+/// The text of a file. A byte order mark of UTF-8 is no part of it; bytes that are not UTF-8 (old comments) become
+/// replacement characters.
+fn text_of(bytes: &[u8]) -> std::io::Result<String> {
+    // UTF-32 that begins with FF FE 00 00 is refused as well.
+    if [[0xff, 0xfe], [0xfe, 0xff]].iter().any(|mark| bytes.starts_with(mark)) || bytes.starts_with(&[0, 0, 0xfe, 0xff])
+    {
+        let message = "expected text in UTF-8, found the byte order mark of UTF-16 or UTF-32";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
+    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    Ok(text.into_owned())
 }
 
 /// Files in memory.
@@ -46,7 +58,8 @@ pub struct Memory(pub BTreeMap<PathBuf, String>);
 
 impl Files for Memory {
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        self.0.get(path).cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+        let text = self.0.get(path).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+        text_of(text.as_bytes())
     }
 }
 
@@ -125,6 +138,7 @@ impl SourceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn place_counts_lines_and_characters_from_one() {
@@ -134,6 +148,20 @@ mod tests {
         assert_eq!((place.line, place.column), (2, 5));
         assert_eq!(map.line_text(Span { file, start: 11, end: 12 }), "\t\u{e9}x y");
         assert_eq!(map.place(Span { file, start: 0, end: 1 }).line, 1);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text_unless_it_is_of_another_encoding() {
+        let read = |bytes: &[u8]| text_of(bytes).map_err(|error| error.to_string());
+        assert_eq!(read(b"\xef\xbb\xbfskip;"), Ok("skip;".to_string()));
+        assert_eq!(read(b"skip;\xef\xbb\xbf\xe9"), Ok("skip;\u{feff}\u{fffd}".to_string()));
+        assert_eq!(read(b""), Ok(String::new()));
+        for marked in [&b"\xff\xfes\0"[..], b"\xfe\xff\0s", b"\xff\xfe\0\0s\0\0\0", b"\0\0\xfe\xff\0\0\0s"] {
+            assert!(
+                read(marked).is_err_and(|error| error.contains("byte order mark of UTF-16 or UTF-32")),
+                "{marked:x?}"
+            );
+        }
     }
 
     #[test]

@@ -233,3 +233,36 @@ fn every_verb_fails_after_an_error_and_leaves_no_file() {
     std::fs::write(scratch.path("odd.defs"), "subsystem odd 1;\ntype a_t = int;\ntype a_t = int;\n").expect("written");
     assert!(refused(&["gen", "user", &scratch.path("odd.defs")]).contains("error[MD0032]"));
 }
+
+#[test]
+fn byte_order_marks_are_skipped_or_refused() {
+    let scratch = Scratch::new("marks");
+    let write = |name: &str, mark: &[u8], text: &str| {
+        std::fs::write(scratch.path(name), [mark, text.as_bytes()].concat()).expect("written");
+        scratch.path(name)
+    };
+    let utf8 = b"\xef\xbb\xbf";
+    write("types.defs", utf8, "type p_t = MACH_MSG_TYPE_COPY_SEND;\n");
+    let text = "subsystem bom 7000;\n#include <types.defs>\nroutine r(p : p_t; x : int);\n";
+    let (marked, place) = (write("marked.defs", utf8, text), scratch.path(""));
+    assert_eq!(printed(&["list", &marked, "-I", &place]), "bom 7000 r 0 7000 7100\n");
+    let annotations = write("set.txt", utf8, "enum x: r.x\n\t1 ONE\n");
+    printed(&["table", &marked, "-I", &place, "--annotations", &annotations, "-o", &scratch.path("x.mdt")]);
+    // In the middle it is no mark, and cannot be seen.
+    let text = refused(&["list", &write("twice.defs", utf8, "\u{feff}subsystem s 1;\n")]);
+    assert!(text.contains("twice.defs:1:1: error[MD0010]: `\\u{feff}` is not part of"), "{text}");
+    for mark in [b"\xff\xfe", b"\xfe\xff"] {
+        let other = write("utf16.defs", mark, "s\0");
+        let expected = "cannot read `PATH`: expected text in UTF-8, found the byte order mark of UTF-16 or UTF-32\n";
+        let wanted = format!("{other}:1:1: error[MD0001]: {}mig-defs: 1 error\n", expected.replace("PATH", &other));
+        assert_eq!(refused(&["dump", "--stage", "model", &other]), wanted);
+        let text = refused(&["table", &marked, "-I", &place, "--annotations", &other, "-o", &scratch.path("y.mdt")]);
+        assert!(text.contains("utf16.defs: expected text in UTF-8"), "{text}");
+        let includes = write("includes.defs", b"", "#include \"utf16.defs\"\nsubsystem s 1;\n");
+        let text = refused(&["list", &includes]);
+        assert!(
+            text.contains("includes.defs:1:2: error[MD0001]: ") && text.contains("utf16.defs`: expected"),
+            "{text}"
+        );
+    }
+}

@@ -82,7 +82,7 @@ fn the_later_directory_wins_and_compiled_tables_are_taken_as_they_are() {
 
 #[test]
 fn msgids_give_names_where_nothing_more_is_known() {
-    let ids = b"# as mig -list writes them\nold 3000 shadow 0 3000 3100\nfar 9000 look 2 9002 9102\n";
+    let ids = b"\xef\xbb\xbf# as mig -list writes them\nold 3000 shadow 0 3000 3100\nfar 9000 look 2 9002 9102\n";
     let scratch = Scratch::new("ids", &[("far.msgids", ids)]);
     let file = scratch.file(&tables(&[BUILTIN])).expect("sound");
     assert!(text(&file, 3000).starts_with("old.old_one("), "a full definition is better than a name");
@@ -109,6 +109,8 @@ fn what_cannot_be_used_is_refused_with_its_place() {
     assert!(text.ends_with("(1 more errors)"), "{text}");
     let text = refusal("ids", &[("bad.msgids", b"a 1 b 0 1 101\na 1 b\n")]);
     assert_eq!(text, "DIR/bad.msgids:2: expected SUBSYSTEM BASE ROUTINE NUMBER REQUEST-ID REPLY-ID, found `a 1 b`");
+    let text = refusal("utf16", &[("a.msgids", b"\xff\xfea\0")]);
+    assert!(text.starts_with("cannot read DIR/a.msgids: expected text in UTF-8, found the byte order mark"), "{text}");
     let mut old = tables(&[BUILTIN]);
     old[8] = 1;
     let text = refusal("old", &[("old.mdt", &old)]);
