@@ -57,7 +57,7 @@ extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) ->
         }
         if FAULTS.strikes(Kind::Queueing) {
             // Whose wait is interrupted queues it beyond the limit.
-            let waits = option == 0 && Mach.port_is_full(Mach.remote_port(Kmsg(kmsg)));
+            let waits = time_out != 0 && Mach.port_is_full(Mach.remote_port(Kmsg(kmsg)));
             UNQUEUED.store(if waits { kmsg } else { 0 }, Relaxed);
             return SEND_INTERRUPTED;
         }

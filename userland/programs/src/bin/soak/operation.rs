@@ -1,13 +1,16 @@
 //! What the program does to the players and their ports, one thing at a time. Each is told whole by one random number.
+//!
+//! Tasks do not change their processors while they run: GNU Mach for several processors, traced or not, then leaves threads waiting
+//! and tasks that never end. Where a task runs is settled before it begins (world.rs).
 
 use mach::boot::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use mach::msg::{Message, destroy};
 use mach::port::{Disposition, PortName, Right};
-use mach::stubs::{mach as kernel, mach_host, mach_port};
+use mach::stubs::{mach as kernel, mach_port};
 use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
 use mach::sys::trap::{task_set_special_port, thread_switch};
 use mach::task_self;
-use programs::{Doing, Mismatch, processors};
+use programs::{Doing, Mismatch};
 
 use crate::names::{CATCH, Name, PLAYERS, PORTS, SET, THREADS};
 use crate::pause;
@@ -42,7 +45,6 @@ pub(crate) enum Operation {
     Drain { port: usize, messages: u32 },
     TaskExceptions { player: usize, port: Option<usize> },
     ThreadExceptions { player: usize, thread: usize, port: Option<usize> },
-    Processors { player: usize, elsewhere: bool },
     Pause { milliseconds: u32 },
 }
 
@@ -52,7 +54,6 @@ impl Operation {
         let field = |shift: u32, bound: usize| (draw >> shift) as usize % 256 % bound;
         let (player, thread) = (field(8, PLAYERS), field(16, THREADS));
         let (port, number) = (field(24, PORTS), field(32, 256));
-        let bit = number & 1 != 0;
         let some_port = Some(field(40, PORTS)).filter(|_| number < 80);
         match draw % 128 {
             0..28 => Self::Trace { player, to: Name::drawn(draw >> 32) },
@@ -73,7 +74,6 @@ impl Operation {
             97..107 => Self::Drain { port, messages: (number % 64) as u32 },
             107..109 => Self::TaskExceptions { player, port: some_port },
             109..111 => Self::ThreadExceptions { player, thread, port: some_port },
-            111..113 => Self::Processors { player, elsewhere: bit },
             _ => Self::Pause { milliseconds: (number % 30) as u32 },
         }
     }
@@ -95,7 +95,6 @@ impl Operation {
             Self::TerminateThread { .. } => "terminate-thread",
             Self::Drain { .. } => "drain",
             Self::TaskExceptions { .. } | Self::ThreadExceptions { .. } => "exceptions",
-            Self::Processors { .. } => "processors",
         }
     }
 
@@ -129,12 +128,6 @@ impl Operation {
             Self::ThreadExceptions { player, thread: index, port: to } => {
                 let to = to.map_or(PortName::NULL, |index| board.port(index));
                 let _ = kernel::thread_set_special_port(board.thread(player, index), THREAD_EXCEPTION_PORT, to);
-            }
-            Self::Processors { player, elsewhere: true } => {
-                processors::move_elsewhere(world.fixed.privileged, board.task(player)).map(drop).unwrap_or_default();
-            }
-            Self::Processors { player, elsewhere: false } => {
-                let _ = mach_host::task_assign_default(board.task(player), true);
             }
             Self::Pause { milliseconds: 0 } => thread_switch(),
             Self::Pause { milliseconds } => pause(milliseconds),
