@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, elf};
+use protocol::archive::{PROGRAMS, SHELL};
+
+use crate::guest::RPCTRACE2;
 
 /// Why a host file cannot be a program of the archive.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +31,18 @@ pub enum ProgramError {
         /// What it is.
         found: String,
     },
+    /// The boot archive cannot have it under its name.
+    #[error("program {}: expected {expected}; a link of another name to it will do", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What the name should be.
+        expected: String,
+    },
 }
+
+/// Most bytes of a member's name in a ustar archive without a prefix.
+const MEMBER: usize = 100;
 
 /// What goes into an archive.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +87,21 @@ pub fn host_program(path: &Path) -> Result<(String, Vec<u8>), ProgramError> {
         return Err(ProgramError::Wrong { path: path.to_owned(), found });
     }
     let name = path.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned();
-    Ok((name, contents))
+    match unfit_name(&name) {
+        Some(expected) => Err(ProgramError::Name { path: path.to_owned(), expected }),
+        None => Ok((name, contents)),
+    }
+}
+
+/// What a program's name should be instead, if it cannot be what it is.
+fn unfit_name(name: &str) -> Option<String> {
+    let most = MEMBER - PROGRAMS.len();
+    if name.len() > most {
+        return Some(format!("a name of at most {most} bytes, found {}", name.len()));
+    }
+    // They would take the places of what runs and traces the program.
+    let ours = [RPCTRACE2, SHELL].contains(&name);
+    ours.then(|| format!("another name than that of the boot archive's own {name}"))
 }
 
 /// What is wrong with a program, if anything is.
@@ -127,6 +155,14 @@ mod tests {
         let mut small = program(elf::EM_X86_64, elf::PT_LOAD);
         small[4] = elf::ELFCLASS32;
         assert!(unfit(&small).unwrap().contains("not 64-bit"));
+    }
+
+    #[test]
+    fn names_that_the_archive_cannot_have_or_has_itself_are_refused() {
+        assert_eq!(unfit_name(&"n".repeat(91)), None);
+        assert_eq!(unfit_name(&"n".repeat(92)).unwrap(), "a name of at most 91 bytes, found 92");
+        assert_eq!(unfit_name("rpctrace2").unwrap(), "another name than that of the boot archive's own rpctrace2");
+        assert!(unfit_name("shell").is_some() && unfit_name("hello").is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a user meets besides a good trace: stock kernels, kernels by path, wrong names, crashes, the prompt.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use tests::guest::{Run, qemu, setting};
@@ -149,6 +149,30 @@ fn what_is_not_there_is_one_line_and_a_status_of_its_own() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn the_prompt_runs_programs_and_ends_with_the_status_it_is_told() -> Result<()> {
+    let output = type_to_shell(b"ps\nhello\nrpctrace2 hello\nexit 7\n")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("running    shell"), "{text}");
+    assert_eq!(text.matches("\nhello, world").count(), 2, "{text}");
+    assert!(text.contains("+++ hello[1] exited with 0 +++"), "{text}");
+    assert_eq!(output.status.code(), Some(7));
+    Ok(())
+}
+
+/// Also where the last line has no end.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_end_of_the_input_ends_the_prompt() -> Result<()> {
+    for keys in [&b"hello\n"[..], b"hello"] {
+        let output = type_to_shell(keys)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("\nhello, world"), "{text}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    Ok(())
+}
+
+/// The prompt, with these keys and then no more.
+fn type_to_shell(text: &[u8]) -> Result<Output> {
     let mut shell = Command::new(setting("RPCTRACE2_QEMU")?)
         .arg("shell")
         .stdin(Stdio::piped())
@@ -157,13 +181,7 @@ fn the_prompt_runs_programs_and_ends_with_the_status_it_is_told() -> Result<()> 
         .spawn()
         .context("starting the shell")?;
     let mut keys = shell.stdin.take().context("the shell's standard input")?;
-    keys.write_all(b"ps\nhello\nrpctrace2 hello\nexit 7\n")?;
-    let output = shell.wait_with_output()?;
+    keys.write_all(text)?;
     drop(keys);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("running    shell"), "{text}");
-    assert_eq!(text.matches("\nhello, world").count(), 2, "{text}");
-    assert!(text.contains("+++ hello[1] exited with 0 +++"), "{text}");
-    assert_eq!(output.status.code(), Some(7));
-    Ok(())
+    Ok(shell.wait_with_output()?)
 }

@@ -11,7 +11,7 @@ use qemu::ui::Progress;
 use qemu::vm::{self, Input, Machine, Sinks};
 
 use crate::cli::Options;
-use crate::cmd::{refuse_unknown, take_host_program};
+use crate::cmd::{refuse_unknown, shell_status, take_host_program};
 
 pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
     if options.is_stock() {
@@ -45,6 +45,5 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     };
     let input = if command.is_empty() { Input::Stdin } else { Input::None };
     let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
-    // A shell keeps the low byte of an exit status too.
-    Ok(outcome.status.to_le_bytes()[0])
+    Ok(shell_status(outcome.status))
 }

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use qemu::archive::host_program;
+use qemu::fetch::packages::Flavour;
 use qemu::setup::{self, Choices, Prepared};
 use qemu::vm::{self, Input, Sinks};
 
@@ -45,6 +46,9 @@ fn boot(
     input: Input,
     trace: Option<&mut dyn Write>,
 ) -> Result<u8> {
+    if let Some(remark) = unused_processors(choices) {
+        eprintln!("{remark}");
+    }
     let prepared = setup::prepare(choices)?;
     if let Some(named) = named.and_then(|named| arguments.get(named)).filter(|_| program.is_none()) {
         refuse_unknown(&prepared, named)?;
@@ -61,8 +65,15 @@ fn boot(
     // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop(directory);
     let outcome = vm::run(&prepared.machine, &place, input, prepared.limits, &mut sinks, started)?;
-    // A shell keeps the low byte of an exit status too.
-    Ok(outcome.status.to_le_bytes()[0])
+    Ok(shell_status(outcome.status))
+}
+
+/// What a shell can be told of a program's exit status: all of it, or 255 and a line.
+fn shell_status(status: i32) -> u8 {
+    u8::try_from(status).unwrap_or_else(|_| {
+        eprintln!("the program ended with {status}, which is no exit status here: 255 instead");
+        u8::MAX
+    })
 }
 
 /// A program that is neither in the boot archive nor a file of the host.
@@ -89,4 +100,38 @@ fn refuse_unknown(prepared: &Prepared, program: &str) -> Result<()> {
     }
     let known = prepared.programs().map(ToOwned::to_owned).collect();
     Err(UnknownProgram { program: program.to_owned(), known }.into())
+}
+
+/// What to say if Debian's kernel for one processor is to run on several.
+fn unused_processors(choices: &Choices) -> Option<String> {
+    let unused = choices.kernel.is_none() && choices.flavour == Flavour::Up && choices.processors > 1;
+    unused.then(|| {
+        format!(
+            "the kernel is for one processor: {} of {} stay unused (--suite sid --flavour smp has one for several)",
+            choices.processors - 1,
+            choices.processors
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::soak_of;
+
+    #[test]
+    fn no_failure_becomes_a_success() {
+        let statuses = [0, 1, 127, 255, 256, 512, -1, i32::MIN].map(shell_status);
+        assert_eq!(statuses, [0, 1, 127, 255, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn processors_that_stay_unused_are_said_to() {
+        let remark = |line: &str| unused_processors(&soak_of(line).0.choices());
+        let said = remark("--smp 4 soak").unwrap();
+        assert!(said.starts_with("the kernel is for one processor: 3 of 4 stay unused"), "{said}");
+        for line in ["soak", "--suite sid --flavour smp --smp 4 soak", "--kernel mine --smp 4 soak"] {
+            assert_eq!(remark(line), None, "{line}");
+        }
+    }
 }

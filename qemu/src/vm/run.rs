@@ -170,14 +170,23 @@ fn read_in_background(source: Option<impl Read + Send + 'static>) -> Receiver<Ve
     receiver
 }
 
+/// Control-D, the end of a terminal's input.
+const END: u8 = 0x04;
+
+/// Gives the guest what comes, and the end of it: on a line of its own, where a prompt takes it for one.
 fn forward_stdin(mut guest: ChildStdin) {
     thread::spawn(move || {
         let mut buffer = [0; 256];
+        let mut last = b'\n';
         while let Ok(count @ 1..) = io::stdin().read(&mut buffer) {
             if guest.write_all(&buffer[..count]).and_then(|()| guest.flush()).is_err() {
-                break;
+                return;
             }
+            last = buffer[count - 1];
         }
+        let end: &[u8] = if last == b'\n' { &[END] } else { &[b'\n', END] };
+        // Fails only if the guest is gone.
+        let _ = guest.write_all(end).and_then(|()| guest.flush());
     });
 }
 
