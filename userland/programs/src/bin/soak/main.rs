@@ -108,12 +108,13 @@ fn plan(arguments: &Arguments) -> Result<Plan, Mismatch> {
     let name = |index| number(index).map(|name| PortName(name as u32));
     let privileged = name(1).doing("the name of the host's privileged port")?;
     let device = name(2).doing("the name of the master device port")?;
+    let processors = mach_host::host_processors(privileged).doing("host_processors")?.count();
     let mut without = Without::default();
     for word in (6..arguments.len()).filter_map(|index| arguments.get_str(index)) {
         without = without.and(word.strip_prefix('-').unwrap_or(word))?;
     }
     Ok(Plan {
-        fixed: Fixed { host: host_self(), privileged, device },
+        fixed: Fixed { host: host_self(), privileged, device, processors },
         seed: number(3).doing("a seed")?,
         seconds: number(4).doing("a number of seconds")? as i64,
         first: number(5).doing("the number of the first round")?,

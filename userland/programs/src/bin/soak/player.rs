@@ -22,8 +22,17 @@ use crate::words::{ROOM, Words};
 
 /// `exception_raise` of exc.defs.
 const EXCEPTION_RAISE: u32 = 2400;
+/// `MACH_RCV_TIMED_OUT`.
+const RCV_TIMED_OUT: u32 = 0x1000_4003;
 /// Milliseconds that somebody waits who does not wait for ever.
 const SOON: u64 = 40;
+
+/// What a player leaves out.
+#[derive(Clone, Copy)]
+pub(crate) struct Plays {
+    pub(crate) without: Without,
+    pub(crate) has_limits: bool,
+}
 
 /// A thread of a player, its own memory, and what it may do.
 pub(crate) struct Player {
@@ -31,6 +40,9 @@ pub(crate) struct Player {
     thread: usize,
     board: Board,
     without: Without,
+    /// Whether a receive may have a time limit at which others may just be sending: not with several processors, where that stops
+    /// stock kernels (docs/differences.md).
+    has_limits: bool,
     random: Random,
     /// For data out of line.
     data: Pages,
@@ -40,10 +52,11 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) fn new(player: usize, thread: usize, seed: u64, board: Board, without: Without) -> Result<Self> {
+    pub(crate) fn new(player: usize, thread: usize, seed: u64, board: Board, plays: Plays) -> Result<Self> {
         let random = Random::new(seed ^ (player * THREADS + thread) as u64);
         let (data, forbidden) = (Pages::allocate(2 * PAGE_SIZE)?, Pages::allocate(PAGE_SIZE)?);
-        Ok(Self { player, thread, board, without, random, data, forbidden, reply: PortName::NULL })
+        let Plays { without, has_limits } = plays;
+        Ok(Self { player, thread, board, without, has_limits, random, data, forbidden, reply: PortName::NULL })
     }
 
     /// Plays; never returns.
@@ -81,8 +94,15 @@ impl Player {
         self.board.port(self.random.below(PORTS as u64) as usize)
     }
 
+    /// Milliseconds.
     fn soon(&mut self) -> u32 {
         self.random.below(SOON) as u32
+    }
+
+    /// The same for a receive.
+    fn limit(&mut self) -> u32 {
+        let soon = self.soon();
+        if self.has_limits { soon } else { 0 }
     }
 
     /// Receives whatever comes to the player's ports: calls, records, exceptions, and answers.
@@ -98,9 +118,12 @@ impl Player {
             let whole = 8 * ROOM as u32;
             let limit = if self.random.percent(8) { self.random.below(200) as u32 } else { whole };
             self.act(if answer == 0 { Act::Receiving } else { Act::Answering }, from);
-            let time = self.soon();
+            let time = self.limit();
             let result = mach_msg(&mut message.words, option, answer, limit, from, time, PortName::NULL);
             self.board.step(self.player, self.thread);
+            if result == RCV_TIMED_OUT && !self.has_limits {
+                trap::thread_switch_depressed(1 + self.soon());
+            }
             answer = if result == 0 { self.answer(&mut message) } else { 0 };
         }
     }
@@ -144,7 +167,7 @@ impl Player {
             option |= MACH_RCV_TIMEOUT | if self.random.percent(50) { MACH_SEND_TIMEOUT } else { 0 };
         }
         self.act(Act::Calling, to);
-        let (size, time) = (message.size(), self.soon());
+        let (size, time) = (message.size(), self.limit());
         let result = mach_msg(&mut message.words, option, size, 8 * ROOM as u32, self.reply, time, PortName::NULL);
         match KernReturn::from_mach_msg(result) {
             KernReturn::KERN_SUCCESS => destroy(&message.words),

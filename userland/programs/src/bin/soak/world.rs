@@ -19,7 +19,7 @@ use programs::{Doing, Mismatch, processors};
 use crate::board::Board;
 use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, SET, THREADS};
 use crate::pause;
-use crate::player::Player;
+use crate::player::{Player, Plays};
 use crate::without::Without;
 
 /// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
@@ -37,6 +37,8 @@ pub(crate) struct Fixed {
     pub(crate) host: PortName,
     pub(crate) privileged: PortName,
     pub(crate) device: PortName,
+    /// Of the machine, as far as the kernel uses them.
+    pub(crate) processors: usize,
 }
 
 /// A round.
@@ -114,7 +116,8 @@ impl World {
         let seed = self.random.word();
         let mut bodies: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         for index in 0..THREADS {
-            let part = Player::new(player, index, seed, self.board, self.without).doing("vm_allocate")?;
+            let plays = Plays { without: self.without, has_limits: self.fixed.processors == 1 };
+            let part = Player::new(player, index, seed, self.board, plays).doing("vm_allocate")?;
             bodies.push(Box::new(move || part.run()));
         }
         let (new, its_threads) = threads::fork_all(bodies).doing("making a task")?;
@@ -158,7 +161,7 @@ impl World {
         let dead = SendRight::from_name(extract(this, DEAD, Disposition::MakeSend)?);
         mach_port_insert_right(this, DEAD, dead.name(), Disposition::CopySend).doing("mach_port_insert_right")?;
         mach_port::mach_port_mod_refs(this, DEAD, Right::Receive as u32, -1).doing("mach_port_mod_refs")?;
-        let Fixed { host, privileged, device } = self.fixed;
+        let Fixed { host, privileged, device, .. } = self.fixed;
         for (name, right) in [(HOST, host), (PRIVILEGED, privileged), (DEVICE, device), (CATCH, CATCH)] {
             mach_port_insert_right(this, name, right, Disposition::CopySend).doing("mach_port_insert_right")?;
         }
