@@ -38,16 +38,22 @@
 //! that is queued in the middle of a call never waits; each thread has at most one such before it waits at its exit, where its call is over
 //! and its result is returned whatever happens to the wait. A thread being halted, or another's thread, never waits.
 //!
-//! | kernel function | hook |
-//! |---|---|
-//! | `mach_msg_trap`, `thread_syscall_return`, `ipc_mqueue_copyin`, `mach_msg_interrupt` | [`call`] |
-//! | `copyinmsg`, `copyout`, `ipc_kmsg_copyout_body` | [`copy`] |
-//! | `thread_handoff` | [`handoff`] |
-//! | `ipc_kobject_server` | [`kobject`] |
-//! | `exception_raise`, `exception_parse_reply` | [`exception`] |
-//! | `task_get_special_port`, `task_set_special_port` | [`special_port`] |
-//! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | [`lifecycle`] |
-//! | the RPC-emulating traps | none: `entry` refuses them for a traced task, so that a real RPC is sent |
+//! | kernel function | its file (GNU Mach 1.8+git20250702) | hook |
+//! |---|---|---|
+//! | `mach_msg_trap`, `mach_msg_interrupt` | ipc/mach_msg.c | [`call`] |
+//! | `thread_syscall_return` | x86_64/locore.S | [`call`] |
+//! | `ipc_mqueue_copyin` | ipc/ipc_mqueue.c | [`call`] |
+//! | `copyinmsg` | ipc/copy_user.c | [`copy`] |
+//! | `copyout` | x86_64/locore.S | [`copy`] |
+//! | `ipc_kmsg_copyout_body` | ipc/ipc_kmsg.c | [`copy`] |
+//! | `thread_handoff` | kern/ipc_sched.c | [`handoff`] |
+//! | `ipc_kobject_server` | kern/ipc_kobject.c | [`kobject`] |
+//! | `exception_raise`, `exception_parse_reply` | kern/exception.c | [`exception`] |
+//! | `task_get_special_port`, `task_set_special_port` | kern/ipc_tt.c | [`special_port`] |
+//! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | kern/ipc_tt.c | [`lifecycle`] |
+//! | `host_reboot` | kern/machine.c | [`call`] |
+//! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `entry` clears what is kept with the port ([`replies`](crate::replies)) |
+//! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `entry` refuses them for a traced task, so that a real RPC is sent |
 
 pub mod call;
 pub mod copy;
