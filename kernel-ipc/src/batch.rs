@@ -21,7 +21,7 @@ const FIRST: usize = size_of::<Prefix>();
 /// Puts a finished message's records behind those of the same task that wait in its trace port's queue. `false` if the last
 /// message with such has no room for them, or there is none; the message is the caller's in either case.
 #[inline(never)]
-pub fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
+pub(crate) fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
     kernel.look_at_queue(message, |queued| {
         let room = room_beside(kernel, message, queued)?;
         let end = kernel.msgh_size(queued) as usize;

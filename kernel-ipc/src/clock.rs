@@ -30,18 +30,18 @@ const SLOWER: u32 = 4;
 
 /// One look at everything that tells the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// How many ticks the kernel has counted.
-    pub ticks: u64,
+    pub(crate) ticks: u64,
     /// What its clock was set to at the last of them, in nanoseconds; `None` if it could not be read.
-    pub wall: Option<u64>,
+    pub(crate) wall: Option<u64>,
     /// The cycle counter.
-    pub cycles: u64,
+    pub(crate) cycles: u64,
 }
 
 /// Tells the time, which never goes back.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// Of the last look.
     ticks: u64,
     cycles: u64,
@@ -60,14 +60,14 @@ pub struct Clock {
 
 impl Clock {
     /// Nothing learned. All zero bytes.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { ticks: 0, cycles: 0, time: 0, pace: 0, end: 0, start: 0, last: 0, meter: Meter::new() }
     }
 
     /// The time, if the kernel has counted no tick since the last look. What its clock is set to meanwhile shows from the next
     /// tick on.
     #[inline(always)]
-    pub fn within_tick(&mut self, cycles: u64, ticks: u64) -> Option<u64> {
+    pub(crate) fn within_tick(&mut self, cycles: u64, ticks: u64) -> Option<u64> {
         if ticks != self.ticks {
             return None;
         }
@@ -79,13 +79,13 @@ impl Clock {
     }
 
     /// The time of the last look.
-    pub fn time(&mut self) -> u64 {
+    pub(crate) fn time(&mut self) -> u64 {
         self.last = self.last.max(self.time);
         self.last
     }
 
     /// Learns from a sample, where a tick lasts so many nanoseconds.
-    pub fn look(&mut self, now: Sample, tick: u64) {
+    pub(crate) fn look(&mut self, now: Sample, tick: u64) {
         let counted = Reading { uptime: now.ticks.saturating_mul(tick), cycles: now.cycles };
         let passed = counted.uptime.saturating_sub(self.meter.previous.uptime);
         self.start = self.agreed(now.wall, self.start.saturating_add(passed), passed);
@@ -102,7 +102,7 @@ impl Clock {
     }
 
     /// No trace is left in which time could go back: the next one begins with the time of the kernel's clock.
-    pub fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.last = 0;
         // No count of ticks: what comes next has to look.
         self.ticks = u64::MAX;

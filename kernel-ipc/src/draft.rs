@@ -6,42 +6,42 @@ use crate::gnumach::{Kmsg, OwnedKmsg};
 /// happens, because the call may end the task.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub struct Draft(OwnedKmsg);
+pub(crate) struct Draft(OwnedKmsg);
 
 impl Draft {
     /// A draft in memory that has all its parts.
     #[inline(always)]
-    pub fn of(memory: OwnedKmsg) -> Self {
+    pub(crate) fn of(memory: OwnedKmsg) -> Self {
         Self(memory)
     }
 
     /// The draft whose message is here, or none.
     #[inline(always)]
-    pub fn from_address(kmsg: usize) -> Option<Self> {
+    pub(crate) fn from_address(kmsg: usize) -> Option<Self> {
         OwnedKmsg::own(kmsg).map(Self)
     }
 
     /// The same by the lower half of the address, which tells the whole: `record_alloc` sees to that.
     #[inline(always)]
-    pub fn from_low_half(half: u32) -> Option<Self> {
+    pub(crate) fn from_low_half(half: u32) -> Option<Self> {
         Self::from_address(half.cast_signed() as isize as usize)
     }
 
     /// See [`Draft::from_low_half`]: who has that owns it from now on.
     #[inline(always)]
-    pub fn into_low_half(self) -> u32 {
+    pub(crate) fn into_low_half(self) -> u32 {
         self.0.into_address() as u32
     }
 
     /// The message.
     #[inline(always)]
-    pub fn kmsg(&self) -> Kmsg {
+    pub(crate) fn kmsg(&self) -> Kmsg {
         self.0.kmsg()
     }
 
     /// Its memory, with the rights in it.
     #[inline(always)]
-    pub fn into_memory(self) -> OwnedKmsg {
+    pub(crate) fn into_memory(self) -> OwnedKmsg {
         self.0
     }
 }

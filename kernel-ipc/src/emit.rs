@@ -37,7 +37,7 @@ const FIRST: u32 = size_of::<Prefix>() as u32;
 
 /// What a record shows.
 #[derive(Clone, Copy, Debug)]
-pub struct Content {
+pub(crate) struct Content {
     /// Whose first bytes, as the task sees them; the caller writes them if it is nobody's.
     source: Option<Kmsg>,
     captured: usize,
@@ -45,23 +45,23 @@ pub struct Content {
 
 impl Content {
     /// No message.
-    pub const NOTHING: Self = Self { source: None, captured: 0 };
+    pub(crate) const NOTHING: Self = Self { source: None, captured: 0 };
 
     /// The first `size` bytes of a message as the task sees it, as far as a record goes.
     #[inline(always)]
-    pub fn seen(source: Kmsg, size: u32) -> Self {
+    pub(crate) fn seen(source: Kmsg, size: u32) -> Self {
         Self { source: Some(source), captured: (size as usize).min(record::MAX_BODY) }
     }
 
     /// So many bytes, a multiple of 8, that the caller writes.
-    pub const fn reserved(bytes: usize) -> Self {
+    pub(crate) const fn reserved(bytes: usize) -> Self {
         Self { source: None, captured: bytes }
     }
 }
 
 /// Who may wait until the tracer has made room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// The traced task's own live thread: its call is over.
     AtExit,
     /// Nobody: the call goes on. Its own thread waits at its exit.
@@ -73,11 +73,11 @@ pub enum Wait {
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
 #[must_use]
 #[derive(Debug)]
-pub struct Unconcealed(Draft);
+pub(crate) struct Unconcealed(Draft);
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
-    pub fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
+    pub(crate) fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
         let kmsg = self.0.kmsg();
         let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
         transit::conceal(kernel, state, task, (kmsg, size as usize), author);
@@ -86,13 +86,19 @@ impl Unconcealed {
 }
 
 /// Starts a record of the current task. `None` if the task is not traced, or if there was no memory, which is counted.
-pub fn draft(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
+pub(crate) fn draft(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
     draft_of(kernel, state, observe::current_task(kernel), event, content)
 }
 
 /// The same of any task, which the caller keeps alive.
 #[inline(never)]
-pub fn draft_of(kernel: &impl Kernel, state: &State, task: Task, event: &Event, content: Content) -> Option<Draft> {
+pub(crate) fn draft_of(
+    kernel: &impl Kernel,
+    state: &State,
+    task: Task,
+    event: &Event,
+    content: Content,
+) -> Option<Draft> {
     let size = record::wire_size(content.captured);
     let target = state.target(kernel, task, size <= MAX_BATCH)?;
     draft_for(kernel, state, target, event, content)
@@ -100,13 +106,13 @@ pub fn draft_of(kernel: &impl Kernel, state: &State, task: Task, event: &Event, 
 
 /// The same of a message in transit.
 #[inline(never)]
-pub fn draft_transit(kernel: &impl Kernel, state: &State, event: &Event, message: Kmsg) -> Option<Unconcealed> {
+pub(crate) fn draft_transit(kernel: &impl Kernel, state: &State, event: &Event, message: Kmsg) -> Option<Unconcealed> {
     draft(kernel, state, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
 }
 
 /// The same for any traced task.
 #[inline(never)]
-pub fn draft_transit_for(
+pub(crate) fn draft_transit_for(
     kernel: &impl Kernel,
     state: &State,
     target: Target<Way>,
@@ -148,7 +154,7 @@ fn draft_for(
 
 /// Makes sure that the next record of the current task finds its memory: where little of the stack is in use, because `kalloc` needs much.
 #[inline(always)]
-pub fn prepare(kernel: &impl Kernel, state: &State) {
+pub(crate) fn prepare(kernel: &impl Kernel, state: &State) {
     let task = observe::current_task(kernel);
     if !State::has_spare(kernel, task) {
         prepare_spare(kernel, state, task);
@@ -175,7 +181,7 @@ fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
 
 /// Memory for a record with so many message bytes, unless there is none, which is counted.
 #[inline(never)]
-pub fn memory(
+pub(crate) fn memory(
     kernel: &impl Kernel,
     state: &State,
     (task, key): (Task, Key),
@@ -217,13 +223,13 @@ fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, ca
 
 /// Whether another record fits into the message.
 #[inline(always)]
-pub fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) -> bool {
+pub(crate) fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) -> bool {
     kernel.msgh_size(draft.kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
 }
 
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
-pub fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content) {
+pub(crate) fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content) {
     let kmsg = draft.kmsg();
     let note = kernel.note(kmsg);
     let part = kernel.msgh_size(kmsg);
@@ -260,14 +266,14 @@ fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, TaskNumber), even
 
 /// Writes the outcome of a draft's last record.
 #[inline]
-pub fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
+pub(crate) fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
     let kmsg = draft.kmsg();
     kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| part.header.retval = retval.into());
 }
 
 /// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
 /// zeros if there is none.
-pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {
+pub(crate) fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {
     let kmsg = draft.kmsg();
     let (mut correlation, mut captured) = (0, 0);
     let part = kernel.note(kmsg).part as usize;
@@ -283,13 +289,13 @@ pub fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {
 /// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a
 /// message of its own.
 #[inline(never)]
-pub fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+pub(crate) fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
     queue_at_exit(kernel, state, draft, wait);
 }
 
 /// The same for the path of every call.
 #[inline(always)]
-pub fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
     let kmsg = draft.kmsg();
     let Note { key, lost, .. } = kernel.note(kmsg);
     if state.lost() != lost {
@@ -320,18 +326,18 @@ fn tell_of_lost(kernel: &impl Kernel, state: &State, kmsg: Kmsg, key: Key) {
 
 /// Queues a draft that an open call has given up.
 #[inline(always)]
-pub fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+pub(crate) fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
     queue(kernel, state, draft, wait);
     state.draft_closed(kernel);
 }
 
 /// Whether the current thread is queueing a record.
-pub fn is_emitting(kernel: &impl Kernel) -> bool {
+pub(crate) fn is_emitting(kernel: &impl Kernel) -> bool {
     matches!(kernel.thread_message(kernel.current_thread()), EMITS | WAITS)
 }
 
 /// Whether a thread waits for its tracer.
-pub fn is_waiting(kernel: &impl Kernel, thread: Thread) -> bool {
+pub(crate) fn is_waiting(kernel: &impl Kernel, thread: Thread) -> bool {
     kernel.thread_message(thread) == WAITS
 }
 
@@ -415,7 +421,7 @@ fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)
 /// Counts the records of a message that could not be queued, and those they were to tell of.
 #[cold]
 #[inline(never)]
-pub fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
+pub(crate) fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
     let kmsg = draft.kmsg();
     let Note { key, part, .. } = kernel.note(kmsg);
     let records = if part == FIRST { 1 } else { 2 };

@@ -12,7 +12,7 @@ const ANSWER: u32 = 0x0100_0000;
 
 /// What can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `kalloc` of a record.
     Allocation = 1,
     /// `ipc_mqueue_send` of a record.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// How far away the next faults are. Counters start at 0: no fault is due.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// Of each kind, how many more times it goes well, plus one; 0 if no fault is due.
     due: [AtomicU32; 4],
     struck: AtomicU32,
@@ -31,7 +31,7 @@ pub struct Faults {
 
 impl Faults {
     /// No fault is due.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { due: [const { AtomicU32::new(0) }; 4], struck: AtomicU32::new(0) }
     }
 
@@ -39,7 +39,7 @@ impl Faults {
     ///
     /// Kinds 1 to 3: from now on the nth of that kind fails, once; n = 0 takes the fault back. Kind 0: how many have failed
     /// since the last such question.
-    pub fn command(&self, which: u32) -> Option<u32> {
+    pub(crate) fn command(&self, which: u32) -> Option<u32> {
         if which & 0xf000_0000 != COMMAND {
             return None;
         }
@@ -52,12 +52,12 @@ impl Faults {
     }
 
     /// Whether the next one fails.
-    pub fn is_next(&self, kind: Kind) -> bool {
+    pub(crate) fn is_next(&self, kind: Kind) -> bool {
         self.due.get(kind as usize).is_some_and(|due| due.load(Relaxed) == 1)
     }
 
     /// Whether this one fails.
-    pub fn strikes(&self, kind: Kind) -> bool {
+    pub(crate) fn strikes(&self, kind: Kind) -> bool {
         let Some(due) = self.due.get(kind as usize) else { return false };
         match due.load(Relaxed) {
             0 => false,
@@ -80,9 +80,10 @@ mod tests {
     fn the_nth_fails_once_and_is_counted() {
         let faults = Faults::new();
         assert_eq!(faults.command(0x4100_0003), Some(0));
+        assert!(!faults.is_next(Kind::Allocation));
         let struck: std::vec::Vec<bool> = (0..5).map(|_| faults.strikes(Kind::Allocation)).collect();
         assert_eq!(struck, [false, false, true, false, false]);
-        assert!(!faults.strikes(Kind::Queueing));
+        assert!([Kind::Queueing, Kind::CopyIn].into_iter().all(|kind| !faults.strikes(kind)));
         assert_eq!(faults.command(0x4000_0000), Some(ANSWER + 1));
         assert_eq!(faults.command(0x4000_0000), Some(ANSWER));
     }

@@ -17,24 +17,40 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod batch;
-pub mod clock;
-pub mod draft;
-pub mod emit;
+#[cfg(any(target_os = "none", test))]
+mod batch;
+#[cfg(any(target_os = "none", test))]
+mod clock;
+#[cfg(any(target_os = "none", test))]
+mod draft;
+#[cfg(any(target_os = "none", test))]
+mod emit;
 #[cfg(target_os = "none")]
-pub mod entry;
-#[cfg(any(feature = "faults", test))]
-pub mod faults;
-pub mod gnumach;
-pub mod hooks;
-pub mod links;
-pub mod numbers;
-pub mod observe;
-pub mod open_call;
+mod entry;
+#[cfg(any(all(target_os = "none", feature = "faults"), test))]
+mod faults;
+#[cfg(any(target_os = "none", test))]
+mod gnumach;
+#[cfg(any(target_os = "none", test))]
+mod hooks;
+#[cfg(any(target_os = "none", test))]
+mod links;
+#[cfg(any(target_os = "none", test))]
+mod numbers;
+#[cfg(any(target_os = "none", test))]
+mod observe;
+#[cfg(any(target_os = "none", test))]
+mod open_call;
 pub mod payload_abi;
-pub mod pending;
-pub mod replies;
-pub mod stamp;
-pub mod state;
-pub mod table;
-pub mod transit;
+#[cfg(any(target_os = "none", test))]
+mod pending;
+#[cfg(any(target_os = "none", test))]
+mod replies;
+#[cfg(any(target_os = "none", test))]
+mod stamp;
+#[cfg(any(target_os = "none", test))]
+mod state;
+#[cfg(any(target_os = "none", test))]
+mod table;
+#[cfg(any(target_os = "none", test))]
+mod transit;

@@ -18,7 +18,7 @@ const WINDOW: usize = 8;
 const EXCEPTIONS: usize = 64;
 
 /// Numbers and links.
-pub struct Links {
+pub(crate) struct Links {
     ports: SpinMutex<Ports>,
     exceptions: SpinMutex<[(ThreadNumber, Correlation); EXCEPTIONS]>,
 }
@@ -39,7 +39,7 @@ impl Links {
 
     /// The number that stands for a port in records. The same as long as the port lives, unless
     /// more than [`PORTS`] others have been shown meanwhile.
-    pub fn port_number(&self, port: Port) -> PortNumber {
+    pub(crate) fn port_number(&self, port: Port) -> PortNumber {
         let mut ports = self.ports.lock();
         let start = hash(port);
         let place = |index: usize| (start + index) % PORTS;
@@ -60,14 +60,14 @@ impl Links {
     }
 
     /// Notes the correlation number of a thread's exception.
-    pub fn raised(&self, thread: ThreadNumber, correlation: Correlation) {
+    pub(crate) fn raised(&self, thread: ThreadNumber, correlation: Correlation) {
         if let Some(slot) = self.exceptions.lock().get_mut(thread.get() as usize % EXCEPTIONS) {
             *slot = (thread, correlation);
         }
     }
 
     /// The correlation number of the exception whose reply a thread got, or none.
-    pub fn replied(&self, thread: ThreadNumber) -> Correlation {
+    pub(crate) fn replied(&self, thread: ThreadNumber) -> Correlation {
         match self.exceptions.lock().get(thread.get() as usize % EXCEPTIONS) {
             Some(&(known, correlation)) if known == thread => correlation,
             _ => Correlation::NONE,

@@ -7,34 +7,28 @@ macro_rules! number {
     ($($(#[$doc:meta])* $name:ident: $repr:ty;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
-        pub struct $name($repr);
+        pub(crate) struct $name($repr);
 
         impl $name {
             /// No number.
-            pub const NONE: Self = Self(0);
+            pub(crate) const NONE: Self = Self(0);
 
             /// This one.
             #[inline(always)]
-            pub const fn new(number: $repr) -> Self {
+            pub(crate) const fn new(number: $repr) -> Self {
                 Self(number)
             }
 
             /// For a record, or a word of memory.
             #[inline(always)]
-            pub const fn get(self) -> $repr {
+            pub(crate) const fn get(self) -> $repr {
                 self.0
             }
 
             /// Whether there is none.
             #[inline(always)]
-            pub const fn is_none(self) -> bool {
+            pub(crate) const fn is_none(self) -> bool {
                 self.0 == 0
-            }
-
-            /// The same, or `other` if there is none.
-            #[inline(always)]
-            pub const fn or(self, other: Self) -> Self {
-                if self.is_none() { other } else { self }
             }
         }
     )*};
@@ -52,27 +46,33 @@ number! {
 }
 
 impl Correlation {
+    /// The same, or `other` if there is none.
+    #[inline(always)]
+    pub(crate) const fn or(self, other: Self) -> Self {
+        if self.is_none() { other } else { self }
+    }
+
     /// What is kept of it in a hole.
     #[inline(always)]
-    pub const fn half(self) -> HalfCorrelation {
+    pub(crate) const fn half(self) -> HalfCorrelation {
         HalfCorrelation(self.0 as u32)
     }
 }
 
 /// What records call a port that the task has no name for; [`PORT_NUMBER`] is set in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortNumber(u32);
+pub(crate) struct PortNumber(u32);
 
 impl PortNumber {
     /// The number of the port that was the `index`th to get one.
     #[inline(always)]
-    pub const fn new(index: u32) -> Self {
+    pub(crate) const fn new(index: u32) -> Self {
         Self(index | PORT_NUMBER)
     }
 
     /// In the place of the port's name.
     #[inline(always)]
-    pub const fn get(self) -> u32 {
+    pub(crate) const fn get(self) -> u32 {
         self.0
     }
 }

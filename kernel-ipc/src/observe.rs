@@ -8,32 +8,32 @@ use crate::state::State;
 
 /// What a record says of an event, but for its outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Which half of the call it is.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// On which port.
-    pub kind: EventKind,
+    pub(crate) kind: EventKind,
     /// The thread it is about; none if it is about the whole task.
-    pub thread: ThreadNumber,
+    pub(crate) thread: ThreadNumber,
     /// Who sent it, in a record of another task's message.
-    pub sender: u32,
+    pub(crate) sender: u32,
     /// Whose `mach_msg` it is a half of.
-    pub caller: Option<Thread>,
+    pub(crate) caller: Option<Thread>,
     /// Size of the whole message, also where the task gets less of it or none; 0 if there was none.
-    pub message_size: u32,
+    pub(crate) message_size: u32,
     /// What connects it with other events.
-    pub correlation: Correlation,
+    pub(crate) correlation: Correlation,
     /// When.
-    pub moment: Moment,
+    pub(crate) moment: Moment,
 }
 
 /// An event's place in the order of all and its time, taken together and before the record is made: asking the clock may go deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// From 1.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// Nanoseconds of the kernel's clock.
-    pub time: u64,
+    pub(crate) time: u64,
 }
 
 impl Moment {
@@ -46,7 +46,7 @@ impl Moment {
 
     /// The same where it need not be quick.
     #[inline(never)]
-    pub fn now_apart(kernel: &impl Kernel, state: &State) -> Self {
+    pub(crate) fn now_apart(kernel: &impl Kernel, state: &State) -> Self {
         Self::now(kernel, state)
     }
 }
@@ -54,20 +54,20 @@ impl Moment {
 impl Event {
     /// One half of a thread's `mach_msg`.
     #[inline(always)]
-    pub fn of_call(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
+    pub(crate) fn of_call(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
         let number = thread_number(kernel, state, thread);
         Self { caller: Some(thread), ..Self::other(direction, EventKind::Normal, number, Moment::now(kernel, state)) }
     }
 
     /// The same where it need not be quick.
     #[inline(never)]
-    pub fn of_call_apart(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
+    pub(crate) fn of_call_apart(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
         Self::of_call(kernel, state, thread, direction)
     }
 
     /// An event that is no `mach_msg` of the task itself.
     #[inline(always)]
-    pub fn other(direction: Direction, kind: EventKind, thread: ThreadNumber, moment: Moment) -> Self {
+    pub(crate) fn other(direction: Direction, kind: EventKind, thread: ThreadNumber, moment: Moment) -> Self {
         Self {
             direction,
             kind,
@@ -93,7 +93,7 @@ impl Event {
 
 /// The header of a record of a traced task, but for what is known only afterwards.
 #[inline(always)]
-pub fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, captured_size: u32) -> RecordHeader {
+pub(crate) fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, captured_size: u32) -> RecordHeader {
     let (asked, notify) = event.asked(kernel);
     RecordHeader {
         version: record::VERSION.into(),
@@ -118,17 +118,17 @@ pub fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, captured_si
 
 /// The current task.
 #[inline(always)]
-pub fn current_task(kernel: &impl Kernel) -> Task {
+pub(crate) fn current_task(kernel: &impl Kernel) -> Task {
     kernel.thread_task(kernel.current_thread())
 }
 
 /// The number of the current thread.
-pub fn current_thread(kernel: &impl Kernel, state: &State) -> ThreadNumber {
+pub(crate) fn current_thread(kernel: &impl Kernel, state: &State) -> ThreadNumber {
     thread_number(kernel, state, kernel.current_thread())
 }
 
 /// Who is sending, for a tracer that receives from `port`: a traced task's number, the tracer itself, or nobody known.
-pub fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
+pub(crate) fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
     let task = current_task(kernel);
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         return record::SENDER_IS_TRACER;
@@ -138,7 +138,7 @@ pub fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
 
 /// The number of a thread; a new one if it has none.
 #[inline(always)]
-pub fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread) -> ThreadNumber {
+pub(crate) fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread) -> ThreadNumber {
     let known = kernel.thread_number(thread);
     if !known.is_none() {
         return known;

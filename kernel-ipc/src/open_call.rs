@@ -16,97 +16,99 @@ use crate::gnumach::{Kernel, Thread};
 
 /// A thread's word, and the draft in it: who takes that out must keep another word for the thread.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct OpenCall(u32);
+pub(crate) struct OpenCall(u32);
 
 impl OpenCall {
     /// In no observed call.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
     /// In a call of which nothing is known yet.
-    pub const OPEN: Self = Self(1);
+    pub(crate) const OPEN: Self = Self(1);
     const FLUSH: u32 = 2;
     const RECEIVED: u32 = 4;
     const FLAGS: u32 = 7;
 
     /// That of the current thread.
     #[inline(always)]
-    pub fn current(kernel: &impl Kernel) -> (Thread, Self) {
+    pub(crate) fn current(kernel: &impl Kernel) -> (Thread, Self) {
         let thread = kernel.current_thread();
         (thread, Self::of(kernel, thread))
     }
 
     /// That of a thread.
     #[inline(always)]
-    pub fn of(kernel: &impl Kernel, thread: Thread) -> Self {
+    pub(crate) fn of(kernel: &impl Kernel, thread: Thread) -> Self {
         Self(kernel.thread_call(thread))
     }
 
     /// Notes what has become of a thread's call.
     #[inline(always)]
-    pub fn keep(self, kernel: &impl Kernel, thread: Thread) {
+    pub(crate) fn keep(self, kernel: &impl Kernel, thread: Thread) {
         kernel.set_thread_call(thread, self.0);
     }
 
     /// From the hole.
-    pub const fn from_word(word: u32) -> Self {
+    #[cfg(test)]
+    pub(crate) const fn from_word(word: u32) -> Self {
         Self(word)
     }
 
     /// For the hole.
-    pub const fn word(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) const fn word(&self) -> u32 {
         self.0
     }
 
     /// Whether the thread is in an observed call.
-    pub const fn is_open(&self) -> bool {
+    pub(crate) const fn is_open(&self) -> bool {
         self.0 & Self::OPEN.0 != 0
     }
 
     /// Whether drafts of others wait.
-    pub const fn has_to_flush(&self) -> bool {
+    pub(crate) const fn has_to_flush(&self) -> bool {
         self.0 & Self::FLUSH != 0
     }
 
     /// Whether the receive half has its record.
-    pub const fn has_received(&self) -> bool {
+    pub(crate) const fn has_received(&self) -> bool {
         self.0 & Self::RECEIVED != 0
     }
 
     /// Whether there is a record, or two, whose outcome is not known yet.
     #[inline(always)]
-    pub const fn has_draft(&self) -> bool {
+    pub(crate) const fn has_draft(&self) -> bool {
         self.0 & !Self::FLAGS != 0
     }
 
     /// Takes it out.
     #[inline(always)]
-    pub fn into_draft(self) -> Option<Draft> {
+    pub(crate) fn into_draft(self) -> Option<Draft> {
         Draft::from_low_half(self.0 & !Self::FLAGS)
     }
 
     /// The same without it.
     #[inline(always)]
-    pub const fn without_draft(&self) -> Self {
+    pub(crate) const fn without_draft(&self) -> Self {
         Self(self.0 & Self::FLAGS)
     }
 
     /// The same with drafts of others waiting.
-    pub const fn flushing(self) -> Self {
+    pub(crate) const fn flushing(self) -> Self {
         Self(self.0 | Self::FLUSH)
     }
 
     /// The same without.
-    pub const fn without_flush(self) -> Self {
+    pub(crate) const fn without_flush(self) -> Self {
         Self(self.0 & !Self::FLUSH)
     }
 
     /// The same with the receive half recorded.
-    pub const fn received(self) -> Self {
+    pub(crate) const fn received(self) -> Self {
         Self(self.0 | Self::RECEIVED)
     }
 
     /// The same, which has no draft, with this one, if there is one.
     #[inline(always)]
-    pub fn with_draft(self, draft: Option<Draft>) -> Self {
+    pub(crate) fn with_draft(self, draft: Option<Draft>) -> Self {
         Self(self.0 & Self::FLAGS | draft.map_or(0, Draft::into_low_half))
     }
 }

@@ -11,7 +11,7 @@ use crate::gnumach::{Kernel, Kmsg};
 
 /// Finished drafts, the last one first, by their links.
 #[derive(Debug, Default)]
-pub struct Pending(AtomicUsize);
+pub(crate) struct Pending(AtomicUsize);
 
 impl Pending {
     /// Nothing.
@@ -20,7 +20,7 @@ impl Pending {
     }
 
     /// Leaves a draft, whose outcome must be settled.
-    pub fn push(&self, kernel: &impl Kernel, draft: Draft) {
+    pub(crate) fn push(&self, kernel: &impl Kernel, draft: Draft) {
         let kmsg = Kmsg(draft.into_memory().into_address());
         let mut first = self.0.load(Ordering::Relaxed);
         loop {
@@ -34,7 +34,7 @@ impl Pending {
     }
 
     /// Takes all drafts and gives them to `queue`, in the order in which they were left.
-    pub fn take(&self, kernel: &impl Kernel, mut queue: impl FnMut(Draft)) {
+    pub(crate) fn take(&self, kernel: &impl Kernel, mut queue: impl FnMut(Draft)) {
         let mut last = self.0.swap(0, Ordering::Acquire);
         let mut first = 0;
         while last != 0 {

@@ -14,7 +14,7 @@ use crate::state::State;
 /// The number of a message that a traced thread sends, in the form it gives it: that of the request which it answers or passes on, or a
 /// new one. Whoever answers the message will be known by it.
 #[inline(always)]
-pub fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
+pub(crate) fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
     let task = kernel.thread_task(thread);
     let bits = kernel.msgh_bits(kmsg);
     let answered = match (remote_type(bits), local_type(bits)) {
@@ -48,7 +48,7 @@ fn put(kernel: &impl Kernel, task: Task, name: u32, request: HalfCorrelation) {
 /// The request was not sent after all; its message is the first in `shown`, in the form it was given.
 #[cold]
 #[inline(never)]
-pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: Correlation, bits: u32, local_name: u32) {
+pub(crate) fn cancel(kernel: &impl Kernel, thread: Thread, correlation: Correlation, bits: u32, local_name: u32) {
     kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
     if local_type(bits) == MAKE_SEND_ONCE {
         kernel.awaited_at(kernel.thread_task(thread), local_name, |awaited| {
@@ -62,7 +62,7 @@ pub fn cancel(kernel: &impl Kernel, thread: Thread, correlation: Correlation, bi
 /// The call that was to receive the reply is over without it: another will.
 #[cold]
 #[inline(never)]
-pub fn put_off(kernel: &impl Kernel, thread: Thread) {
+pub(crate) fn put_off(kernel: &impl Kernel, thread: Thread) {
     let request = kernel.thread_awaited(thread);
     kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
     let name = kernel.arguments(thread).rcv_name;
@@ -71,7 +71,7 @@ pub fn put_off(kernel: &impl Kernel, thread: Thread) {
 
 /// The number of a message that a traced thread has received, in the form it gets it.
 #[inline(always)]
-pub fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
+pub(crate) fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
     let bits = kernel.msgh_bits(kmsg);
     let is_reply = local_type(bits) == PORT_SEND_ONCE;
     let awaited = kernel.thread_awaited(thread);

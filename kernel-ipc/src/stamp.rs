@@ -16,7 +16,7 @@ const EXCEPTION: (u32, u32) = (2400, 112);
 
 /// Leaves a correlation number in a message.
 #[inline(always)]
-pub fn put(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correlation) {
+pub(crate) fn put(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correlation) {
     if let Some(seal) = seal(kernel, state, kmsg, correlation) {
         kernel.set_tail(kmsg, [correlation.get(), seal]);
     }
@@ -24,7 +24,7 @@ pub fn put(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correla
 
 /// The number in a message, or none if no traced sender left one.
 #[inline(always)]
-pub fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
+pub(crate) fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
     let tail = kernel.tail(kmsg).map(|[number, found]| (Correlation::new(number), found));
     match tail {
         Some((correlation, found)) if seal(kernel, state, kmsg, correlation) == Some(found) => correlation,
@@ -34,7 +34,7 @@ pub fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
 
 /// The same, once.
 #[inline(always)]
-pub fn take(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
+pub(crate) fn take(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
     let correlation = read(kernel, state, kmsg);
     if !correlation.is_none() {
         kernel.set_tail(kmsg, [0; 2]);

@@ -46,7 +46,7 @@ fn put_spare(kernel: &impl Kernel, entry: &mut Entry, kmsg: OwnedKmsg) {
 }
 
 /// The payload's state; one static instance in the kernel, one per test on the host.
-pub struct State {
+pub(crate) struct State {
     /// How many tasks are traced. The entry stubs read it too.
     traced: AtomicU32,
     table: SpinMutex<Table>,
@@ -63,9 +63,9 @@ pub struct State {
     dropped: AtomicU32,
     untraced: AtomicU32,
     /// Numbers of ports and links between events.
-    pub links: Links,
+    pub(crate) links: Links,
     /// Records of senders that handed the processor over.
-    pub pending: Pending,
+    pub(crate) pending: Pending,
 }
 
 impl Default for State {
@@ -76,7 +76,7 @@ impl Default for State {
 
 /// Why a task cannot be given a trace port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// There is no room for one more trace.
     Full,
     /// The trace that it has is somebody else's.
@@ -85,20 +85,20 @@ pub enum Refusal {
 
 /// What the records of a traced task need.
 #[derive(Debug)]
-pub struct Target<W> {
+pub(crate) struct Target<W> {
     /// What its trace is known by.
-    pub key: Key,
+    pub(crate) key: Key,
     /// The task, which the caller keeps alive.
-    pub task: Task,
+    pub(crate) task: Task,
     /// How a record gets to its trace port.
-    pub way: W,
+    pub(crate) way: W,
     /// Records lost since the last one, which the next one is to tell of.
-    pub dropped: u32,
+    pub(crate) dropped: u32,
 }
 
 /// How a record gets to its trace port.
 #[derive(Debug)]
-pub enum Way {
+pub(crate) enum Way {
     /// Memory for a message of up to `record::MAX_BATCH`, addressed to the trace port and with the right to the task.
     Memory(OwnedKmsg),
     /// A right to the port: the message is still to be made.
@@ -108,7 +108,7 @@ pub enum Way {
 /// What an entry leaves behind.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub struct Released {
+pub(crate) struct Released {
     right: Option<SendRight>,
     spare: Option<OwnedKmsg>,
 }
@@ -117,19 +117,19 @@ impl Released {
     const NOTHING: Self = Self { right: None, spare: None };
 
     /// Whether there was no entry.
-    pub fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         *self == Self::NOTHING
     }
 
     /// Gives back all but the right to the port, which stays somebody else's.
-    pub fn release_all_but_port(self, kernel: &impl Kernel) {
+    pub(crate) fn release_all_but_port(self, kernel: &impl Kernel) {
         self.right.map(SendRight::into_port);
         Self { right: None, spare: self.spare }.release(kernel);
     }
 
     /// Gives it back. Nothing may be locked.
     #[inline(never)]
-    pub fn release(self, kernel: &impl Kernel) {
+    pub(crate) fn release(self, kernel: &impl Kernel) {
         if let Some(right) = self.right {
             kernel.ipc_port_release_send(right);
         }
@@ -142,7 +142,7 @@ impl Released {
 
 /// What a task's records go to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum TracePort {
+pub(crate) enum TracePort {
     /// Nothing: the task is not traced.
     None,
     /// A live port: a right of the caller's.
@@ -152,11 +152,8 @@ pub enum TracePort {
 }
 
 impl State {
-    /// Where the entry stubs find the number of traced tasks.
-    pub const TRACED_OFFSET: usize = core::mem::offset_of!(Self, traced);
-
     /// No task traced. All zero bytes, so that it takes no room in the kernel's file.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             traced: AtomicU32::new(0),
             table: SpinMutex::new(Table::new()),
@@ -175,34 +172,34 @@ impl State {
     }
 
     /// Takes something that no program knows; once, before the first trace.
-    pub fn keep_secret(&self, secret: u64) {
+    pub(crate) fn keep_secret(&self, secret: u64) {
         self.secret.store(secret, Relaxed);
     }
 
     /// What seals stamps.
     #[inline(always)]
-    pub fn secret(&self) -> u64 {
+    pub(crate) fn secret(&self) -> u64 {
         self.secret.load(Relaxed)
     }
 
     /// Whether the next record of a task has its memory already. A hint: another processor may take it.
     #[inline(always)]
-    pub fn has_spare(kernel: &impl Kernel, task: Task) -> bool {
+    pub(crate) fn has_spare(kernel: &impl Kernel, task: Task) -> bool {
         kernel.task_entry(task) & HAS_SPARE != 0
     }
 
     /// Whether any task is traced.
     #[inline(always)]
-    pub fn any_traced(&self) -> bool {
+    pub(crate) fn any_traced(&self) -> bool {
         self.traced.load(Relaxed) != 0
     }
 
     /// Sets or replaces a task's trace port. Returns what was replaced, for the caller to release.
     ///
     /// # Errors
-    /// [`Refusal::Full`] when [`CAPACITY`](crate::table::CAPACITY) tasks are traced or there is no memory, [`Refusal::Kept`] if `may_replace`
+    /// [`Refusal::Full`] when as many tasks as there may be are traced or there is no memory, [`Refusal::Kept`] if `may_replace`
     /// says no to the port that is there; and the right.
-    pub fn set(
+    pub(crate) fn set(
         &self,
         kernel: &impl Kernel,
         task: Task,
@@ -259,7 +256,7 @@ impl State {
 
     /// Ends the tracing of a task; returns what its entry had, if there was one, for the caller to release.
     #[inline(never)]
-    pub fn remove(&self, kernel: &impl Kernel, task: Task) -> Released {
+    pub(crate) fn remove(&self, kernel: &impl Kernel, task: Task) -> Released {
         self.take(kernel, &mut self.table.lock(), task)
     }
 
@@ -267,7 +264,7 @@ impl State {
     ///
     /// # Errors
     /// [`Refusal::Kept`].
-    pub fn remove_if(
+    pub(crate) fn remove_if(
         &self,
         kernel: &impl Kernel,
         task: Task,
@@ -303,13 +300,13 @@ impl State {
 
     /// A thread's open call has a draft.
     #[inline(always)]
-    pub fn draft_opened(&self) {
+    pub(crate) fn draft_opened(&self) {
         self.drafts.fetch_add(1, Relaxed);
     }
 
     /// It has none any more: the draft has been queued.
     #[inline(always)]
-    pub fn draft_closed(&self, kernel: &impl Kernel) {
+    pub(crate) fn draft_closed(&self, kernel: &impl Kernel) {
         if self.drafts.fetch_sub(1, Relaxed) == 1 && !self.any_traced() {
             self.last_draft_closed(kernel);
         }
@@ -322,7 +319,7 @@ impl State {
     }
 
     /// What a task's trace is known by, or nothing if it is not traced.
-    pub fn key(&self, kernel: &impl Kernel, task: Task) -> Option<Key> {
+    pub(crate) fn key(&self, kernel: &impl Kernel, task: Task) -> Option<Key> {
         let entry = known(kernel, task);
         self.table.lock().find(entry, task).map(|found| Key { entry, number: found.number() })
     }
@@ -330,7 +327,7 @@ impl State {
     /// What an event of a traced task goes to, with the spare kmsg, if the caller can use it, or a new right. Tracing ends here once
     /// the port is dead, and a task that receives from its own trace port is left alone.
     #[inline(always)]
-    pub fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target<Way>> {
+    pub(crate) fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target<Way>> {
         self.find(kernel, task, |entry| {
             if with_spare
                 && kernel.port_is_active(entry.port())
@@ -344,7 +341,7 @@ impl State {
 
     /// The same with a right, where it need not be quick.
     #[inline(never)]
-    pub fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target<SendRight>> {
+    pub(crate) fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target<SendRight>> {
         self.find(kernel, task, |entry| kernel.ipc_port_copy_send(entry.port()))
     }
 
@@ -387,7 +384,7 @@ impl State {
     /// # Errors
     /// The kmsg, if it is not kept.
     #[inline(never)]
-    pub fn keep_spare(&self, kernel: &impl Kernel, key: Key, kmsg: OwnedKmsg) -> Result<(), OwnedKmsg> {
+    pub(crate) fn keep_spare(&self, kernel: &impl Kernel, key: Key, kmsg: OwnedKmsg) -> Result<(), OwnedKmsg> {
         let mut table = self.table.lock();
         // One that was put behind another is small, so that all of them serve for small ones.
         match table.of(key) {
@@ -400,7 +397,7 @@ impl State {
     }
 
     /// A new right to a task's trace port. Tracing ends here once the port is dead.
-    pub fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
+    pub(crate) fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
         let mut table = self.table.lock();
         let Some(entry) = table.find(known(kernel, task), task) else { return TracePort::None };
         // Under the lock, because whoever replaces the port releases our right to it.
@@ -411,25 +408,25 @@ impl State {
     }
 
     /// Whether a trace goes on and goes to this port.
-    pub fn goes_to(&self, key: Key, port: Port) -> bool {
+    pub(crate) fn goes_to(&self, key: Key, port: Port) -> bool {
         self.table.lock().of(key).is_some_and(|entry| entry.port() == port)
     }
 
     /// A task's trace port, which is not the caller's; `Port::NULL` if it is not traced. `look` may not block.
-    pub fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Port) -> T) -> T {
+    pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Port) -> T) -> T {
         let mut table = self.table.lock();
         let port = table.find(known(kernel, task), task).map_or(Port::NULL, |entry| entry.port());
         look(port)
     }
 
     /// Takes the number of records lost since the last delivered one.
-    pub fn take_dropped(&self, key: Key) -> u32 {
+    pub(crate) fn take_dropped(&self, key: Key) -> u32 {
         self.table.lock().of(key).map_or(0, |entry| core::mem::take(entry.dropped()))
     }
 
     /// Counts lost records of a trace, and `carried` ones that another record was to tell of; returns how many were lost in all
     /// since boot.
-    pub fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> u32 {
+    pub(crate) fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> u32 {
         if let Some(entry) = self.table.lock().of(key) {
             let dropped = entry.dropped();
             *dropped = add_lost(add_lost(*dropped, carried), lost);
@@ -438,7 +435,7 @@ impl State {
     }
 
     /// A child of a traced task is not traced: its parent's next record says so. Returns how many there were since boot.
-    pub fn child_not_traced(&self, key: Key) -> u32 {
+    pub(crate) fn child_not_traced(&self, key: Key) -> u32 {
         if let Some(entry) = self.table.lock().of(key) {
             *entry.dropped() |= CHILD_NOT_TRACED;
         }
@@ -447,36 +444,36 @@ impl State {
 
     /// How many records were lost in all since boot.
     #[inline(always)]
-    pub fn lost(&self) -> u32 {
+    pub(crate) fn lost(&self) -> u32 {
         self.dropped.load(Relaxed)
     }
 
     /// The next place in the order of events, from 1.
     #[inline(always)]
-    pub fn next_sequence(&self) -> u64 {
+    pub(crate) fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Relaxed) + 1
     }
 
     /// The next thread number, from 1.
-    pub fn next_thread(&self) -> ThreadNumber {
+    pub(crate) fn next_thread(&self) -> ThreadNumber {
         ThreadNumber::new(self.threads.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
     /// A correlation number that nothing has yet.
     #[inline(always)]
-    pub fn next_correlation(&self) -> Correlation {
+    pub(crate) fn next_correlation(&self) -> Correlation {
         Correlation::new(self.correlation.fetch_add(1, Relaxed) + 1)
     }
 
     /// The correlation number of which a port has kept this, or none if it is from before the present traces, or there is none.
-    pub fn kept_correlation(&self, half: HalfCorrelation) -> Correlation {
+    pub(crate) fn kept_correlation(&self, half: HalfCorrelation) -> Correlation {
         let whole = self.whole_correlation(half);
         if half.is_none() || whole.get() <= self.correlation_before.load(Relaxed) { Correlation::NONE } else { whole }
     }
 
     /// The correlation number with this lower half that was given out last.
     #[inline(always)]
-    pub fn whole_correlation(&self, half: HalfCorrelation) -> Correlation {
+    pub(crate) fn whole_correlation(&self, half: HalfCorrelation) -> Correlation {
         let last = self.correlation.load(Relaxed);
         Correlation::new(last - u64::from((last as u32).wrapping_sub(half.get())))
     }

@@ -15,11 +15,12 @@ const IN_CHUNK: usize = 64;
 const CHUNKS: usize = 1024;
 
 /// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
-pub const CAPACITY: usize = CHUNKS * IN_CHUNK;
+#[cfg(test)]
+pub(crate) const CAPACITY: usize = CHUNKS * IN_CHUNK;
 
 /// A task's trace port. All zero bytes: a free entry.
 #[derive(Debug, FromZeros)]
-pub struct Entry {
+pub(crate) struct Entry {
     task: usize,
     port: usize,
     spare: usize,
@@ -30,11 +31,11 @@ pub struct Entry {
 
 /// Room for entries.
 #[derive(Debug, FromZeros)]
-pub struct Chunk([Entry; IN_CHUNK]);
+pub(crate) struct Chunk([Entry; IN_CHUNK]);
 
 /// All entries.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     chunks: heapless::Vec<&'static mut Chunk, CHUNKS>,
     /// 1 + index of the first free entry, or 0.
     free: u32,
@@ -43,48 +44,48 @@ pub struct Table {
 impl Entry {
     /// The traced task.
     #[inline(always)]
-    pub fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> Task {
         Task(self.task)
     }
 
     /// The trace port: a send right of the entry's.
     #[inline(always)]
-    pub fn port(&self) -> Port {
+    pub(crate) fn port(&self) -> Port {
         Port(self.port)
     }
 
     /// Replaces it and gives back what was there.
-    pub fn set_port(&mut self, right: SendRight) -> Option<SendRight> {
+    pub(crate) fn set_port(&mut self, right: SendRight) -> Option<SendRight> {
         SendRight::own(Port(core::mem::replace(&mut self.port, right.into_port().0)))
     }
 
     /// What records call the task; never 0.
     #[inline(always)]
-    pub fn number(&self) -> TaskNumber {
+    pub(crate) fn number(&self) -> TaskNumber {
         self.number
     }
 
     /// Whether there is a kmsg for the next record.
     #[inline(always)]
-    pub fn has_spare(&self) -> bool {
+    pub(crate) fn has_spare(&self) -> bool {
         self.spare != 0
     }
 
     /// Takes it: it has rights of its own to the port and the task.
     #[inline(always)]
-    pub fn take_spare(&mut self) -> Option<OwnedKmsg> {
+    pub(crate) fn take_spare(&mut self) -> Option<OwnedKmsg> {
         OwnedKmsg::own(core::mem::take(&mut self.spare))
     }
 
     /// Keeps one where there is none.
     #[inline(always)]
-    pub fn put_spare(&mut self, kmsg: OwnedKmsg) {
+    pub(crate) fn put_spare(&mut self, kmsg: OwnedKmsg) {
         self.spare = kmsg.into_address();
     }
 
     /// What the next record is to say was lost: see `RecordHeader::dropped` of trace-port.
     #[inline(always)]
-    pub fn dropped(&mut self) -> &mut u32 {
+    pub(crate) fn dropped(&mut self) -> &mut u32 {
         &mut self.dropped
     }
 }
@@ -96,17 +97,17 @@ impl Table {
     }
 
     /// Whether another entry needs more room.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.free == 0
     }
 
     /// Whether there may be more room.
-    pub fn may_grow(&self) -> bool {
+    pub(crate) fn may_grow(&self) -> bool {
         !self.chunks.is_full()
     }
 
-    /// Takes more room. `false` if there is enough for [`CAPACITY`].
-    pub fn grow(&mut self, chunk: &'static mut Chunk) -> bool {
+    /// Takes more room. `false` if there are all [`CHUNKS`].
+    pub(crate) fn grow(&mut self, chunk: &'static mut Chunk) -> bool {
         let first = (self.chunks.len() * IN_CHUNK) as u32 + 1;
         for (entry, next) in chunk.0.iter_mut().zip(first + 1..) {
             entry.dropped = next;
@@ -125,23 +126,18 @@ impl Table {
     ///
     /// # Errors
     /// The right, if the table is full.
-    pub fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
+    pub(crate) fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
         let known = self.free;
+        let number = if number.is_none() { TaskNumber::new(1) } else { number };
         let Some(entry) = self.slot(known) else { return Err(right) };
         let next = core::mem::take(&mut entry.dropped);
-        *entry = Entry {
-            task: task.0,
-            port: right.into_port().0,
-            spare: 0,
-            number: number.or(TaskNumber::new(1)),
-            dropped: 0,
-        };
+        *entry = Entry { task: task.0, port: right.into_port().0, spare: 0, number, dropped: 0 };
         self.free = next;
         Ok(known)
     }
 
     /// Makes an entry free whose spare kmsg has been taken; gives back its right to the port.
-    pub fn remove(&mut self, known: u32) -> Option<SendRight> {
+    pub(crate) fn remove(&mut self, known: u32) -> Option<SendRight> {
         let free = self.free;
         let entry = self.slot(known)?;
         let port = Port(entry.port);
@@ -152,13 +148,13 @@ impl Table {
 
     /// The entry that a task keeps the place of, if it is the task's.
     #[inline(always)]
-    pub fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
+    pub(crate) fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
         self.slot(known).filter(|entry| !entry.number.is_none() && entry.task == task.0)
     }
 
     /// The entry that a key was made of, if it is still there.
     #[inline(always)]
-    pub fn of(&mut self, key: Key) -> Option<&mut Entry> {
+    pub(crate) fn of(&mut self, key: Key) -> Option<&mut Entry> {
         self.slot(key.entry).filter(|entry| entry.number == key.number)
     }
 

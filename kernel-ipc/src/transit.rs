@@ -13,7 +13,7 @@ const BITS: usize = 0;
 const REMOTE_PORT: usize = 8;
 const LOCAL_PORT: usize = 16;
 /// `sizeof (mach_msg_header_t)`.
-pub const HEADER_SIZE: usize = 32;
+pub(crate) const HEADER_SIZE: usize = 32;
 
 /// `MACH_PORT_DEAD`.
 const DEAD: u64 = 0xffff_ffff;
@@ -26,7 +26,7 @@ const WORD: usize = 8;
 
 /// Who wrote a message, and so what stands between its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
+pub(crate) enum Author {
     /// The kernel: typed throughout, and what pads an item is whatever its heap held. It is cleared.
     Kernel,
     /// A user: without rights and memory it may be anything, and its bytes are its own.
@@ -35,7 +35,7 @@ pub enum Author {
 
 /// Replaces every kernel pointer in the first `size` bytes of the message in a record.
 #[inline(never)]
-pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, size): (Kmsg, usize), author: Author) {
+pub(crate) fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, size): (Kmsg, usize), author: Author) {
     let shown = |offset: usize| {
         let port = Port(kernel.record_read(record, BODY_OFFSET + offset) as usize);
         put(kernel, record, offset, show(kernel, state, task, port));
@@ -77,7 +77,7 @@ pub fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, size): 
 }
 
 /// What stands for a port: the task's own name for it, else its number.
-pub fn show(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u64 {
+pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u64 {
     if port == Port::NULL {
         return 0;
     }

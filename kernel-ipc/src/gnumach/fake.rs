@@ -16,39 +16,39 @@ use trace_port::record::TASK_OFFSET;
 use super::*;
 
 /// A task, the current one at first.
-pub const TASK: Task = Task(0x1000);
+pub(crate) const TASK: Task = Task(0x1000);
 /// Its thread.
-pub const THREAD: Thread = Thread(0x7000);
+pub(crate) const THREAD: Thread = Thread(0x7000);
 /// Another task.
-pub const CHILD: Task = Task(0x2000);
+pub(crate) const CHILD: Task = Task(0x2000);
 /// Its thread.
-pub const CHILDS_THREAD: Thread = Thread(0x7100);
+pub(crate) const CHILDS_THREAD: Thread = Thread(0x7100);
 /// A third one.
-pub const THIRD: Task = Task(0x3000);
+pub(crate) const THIRD: Task = Task(0x3000);
 /// Its thread.
-pub const THIRDS_THREAD: Thread = Thread(0x7200);
+pub(crate) const THIRDS_THREAD: Thread = Thread(0x7200);
 /// The kernel's.
-pub const KERNEL_TASK: Task = Task(0xf000);
+pub(crate) const KERNEL_TASK: Task = Task(0xf000);
 /// A live trace port, of which the tracer holds one right.
-pub const TRACE: Port = Port(0x5000);
+pub(crate) const TRACE: Port = Port(0x5000);
 /// The tracer.
-pub const TRACER: Task = Task(0x4000);
+pub(crate) const TRACER: Task = Task(0x4000);
 /// Its thread.
-pub const TRACERS_THREAD: Thread = Thread(0x7300);
+pub(crate) const TRACERS_THREAD: Thread = Thread(0x7300);
 /// What `task_send_right` hands out for [`TASK`].
-pub const TASK_PORT: Port = control_port(TASK);
+pub(crate) const TASK_PORT: Port = control_port(TASK);
 
 /// What the clock shows.
-pub const TIME: u64 = 1_000_000_007;
+pub(crate) const TIME: u64 = 1_000_000_007;
 
 /// A task's control port.
-pub const fn control_port(task: Task) -> Port {
+pub(crate) const fn control_port(task: Task) -> Port {
     Port(task.0 + 0x10)
 }
 
 /// What the fake does where a sender without `MACH_SEND_ALWAYS` has to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Waiting {
+pub(crate) enum Waiting {
     /// The tracer receives all there is.
     #[default]
     TracerReceives,
@@ -62,64 +62,64 @@ pub enum Waiting {
 
 /// What the fake is told to answer.
 #[derive(Clone, Debug, Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// Whether kalloc has no memory for records.
-    pub no_memory: bool,
+    pub(crate) no_memory: bool,
     /// Whether kalloc has no memory for entries.
-    pub no_room: bool,
+    pub(crate) no_room: bool,
     /// `ipc_mqueue_send` of a record, if it fails.
-    pub record_send: u32,
+    pub(crate) record_send: u32,
     /// What happens to who waits for room.
-    pub waiting: Waiting,
+    pub(crate) waiting: Waiting,
 }
 
 /// A thread.
 #[derive(Clone, Debug, Default)]
-pub struct FakeThread {
+pub(crate) struct FakeThread {
     /// Its task.
-    pub task: usize,
+    pub(crate) task: usize,
     /// Payload's.
-    pub number: ThreadNumber,
+    pub(crate) number: ThreadNumber,
     /// Payload's.
-    pub call: u32,
+    pub(crate) call: u32,
     /// Payload's.
-    pub message: u32,
+    pub(crate) message: u32,
     /// Payload's.
-    pub awaited: HalfCorrelation,
+    pub(crate) awaited: HalfCorrelation,
     /// Payload's.
-    pub notify: u32,
+    pub(crate) notify: u32,
     /// Payload's.
-    pub watched: bool,
+    pub(crate) watched: bool,
     /// As in the pcb.
-    pub arguments: Arguments,
+    pub(crate) arguments: Arguments,
     /// Whether it is being halted.
-    pub halting: bool,
+    pub(crate) halting: bool,
     /// `ith_exc`.
-    pub exception_is_threads: bool,
+    pub(crate) exception_is_threads: bool,
     /// Whether it sleeps in the receive half of a `mach_msg`.
-    pub receives: bool,
+    pub(crate) receives: bool,
     /// Whether it runs on another processor.
-    pub runs_elsewhere: bool,
+    pub(crate) runs_elsewhere: bool,
 }
 
 /// A task.
 #[derive(Clone, Debug, Default)]
-pub struct FakeTask {
+pub(crate) struct FakeTask {
     /// Payload's.
-    pub entry: u32,
+    pub(crate) entry: u32,
     /// Whether it is ending.
-    pub dying: bool,
+    pub(crate) dying: bool,
     /// `messages_sent`.
-    pub messages_sent: i64,
+    pub(crate) messages_sent: i64,
     /// Its names for ports.
-    pub names: BTreeMap<u32, usize>,
+    pub(crate) names: BTreeMap<u32, usize>,
     /// Whether somebody is just changing its names.
-    pub changing: bool,
+    pub(crate) changing: bool,
 }
 
 /// What a message to a port of the kernel's is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kobject {
+pub(crate) enum Kobject {
     /// The kernel as a whole.
     Kernel,
     /// A task.
@@ -130,43 +130,41 @@ pub enum Kobject {
 
 /// A port.
 #[derive(Clone, Debug)]
-pub struct FakePort {
+pub(crate) struct FakePort {
     /// Send rights that are counted.
-    pub rights: i64,
+    pub(crate) rights: i64,
     /// Whether it has died.
-    pub dead: bool,
+    pub(crate) dead: bool,
     /// `ip_qlimit`.
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// The task that receives from it.
-    pub receiver: usize,
+    pub(crate) receiver: usize,
     /// Payload's.
-    pub awaited: HalfCorrelation,
+    pub(crate) awaited: HalfCorrelation,
     /// Payload's.
-    pub watched: bool,
+    pub(crate) watched: bool,
     /// What waits to be received.
-    pub queue: VecDeque<Kmsg>,
+    pub(crate) queue: VecDeque<Kmsg>,
     /// What it stands for.
-    pub kobject: Option<Kobject>,
+    pub(crate) kobject: Option<Kobject>,
 }
 
 /// A kmsg's memory.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Message bytes and what is behind.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Whether it is from `record_alloc`.
-    pub is_record: bool,
+    pub(crate) is_record: bool,
     note: Option<Note>,
     link: usize,
 }
 
 /// A message that was queued at a trace port.
 #[derive(Clone, Debug)]
-pub struct Queued {
+pub(crate) struct Queued {
     /// Where.
-    pub port: Port,
-    /// How `ipc_mqueue_send` was called for it.
-    pub option: u32,
+    pub(crate) port: Port,
     kmsg: Kmsg,
     /// Its bytes, once it has been received.
     received: Option<Vec<u8>>,
@@ -174,46 +172,46 @@ pub struct Queued {
 
 /// One fake kernel.
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// What it answers.
-    pub script: RefCell<Script>,
+    pub(crate) script: RefCell<Script>,
     /// Live kmsgs.
-    pub kmsgs: RefCell<BTreeMap<usize, Memory>>,
+    pub(crate) kmsgs: RefCell<BTreeMap<usize, Memory>>,
     /// Threads.
-    pub threads: RefCell<BTreeMap<usize, FakeThread>>,
+    pub(crate) threads: RefCell<BTreeMap<usize, FakeThread>>,
     /// Tasks.
-    pub tasks: RefCell<BTreeMap<usize, FakeTask>>,
+    pub(crate) tasks: RefCell<BTreeMap<usize, FakeTask>>,
     /// Ports.
-    pub ports: RefCell<BTreeMap<usize, FakePort>>,
+    pub(crate) ports: RefCell<BTreeMap<usize, FakePort>>,
     /// Messages for tracers that were queued.
-    pub queued: RefCell<Vec<Queued>>,
+    pub(crate) queued: RefCell<Vec<Queued>>,
     /// How `ipc_mqueue_send` was called for records, whatever became of it.
-    pub options: RefCell<Vec<u32>>,
+    pub(crate) options: RefCell<Vec<u32>>,
     /// Whether the tracer does not receive at once.
-    pub behind: Cell<bool>,
+    pub(crate) behind: Cell<bool>,
     /// Whether ports and queues are locked.
-    pub locked: Cell<bool>,
+    pub(crate) locked: Cell<bool>,
     /// References to tasks and threads that hooks hold.
-    pub references: Cell<i64>,
+    pub(crate) references: Cell<i64>,
     /// What happens while a thread waits for its tracer.
-    pub while_waiting: RefCell<Option<Box<dyn FnOnce()>>>,
+    pub(crate) while_waiting: RefCell<Option<Box<dyn FnOnce()>>>,
     /// Threads that were interrupted in what they wait for.
-    pub interrupted: RefCell<Vec<Thread>>,
+    pub(crate) interrupted: RefCell<Vec<Thread>>,
     /// Lines on the console about records that were lost.
-    pub reports: RefCell<Vec<u32>>,
+    pub(crate) reports: RefCell<Vec<u32>>,
     /// Others, about children that are not traced.
-    pub untraced_reports: RefCell<Vec<u32>>,
+    pub(crate) untraced_reports: RefCell<Vec<u32>>,
     /// How often room for entries was taken.
-    pub rooms: Cell<usize>,
+    pub(crate) rooms: Cell<usize>,
     /// The calls of `watch`.
-    pub watches: RefCell<Vec<bool>>,
+    pub(crate) watches: RefCell<Vec<bool>>,
     current: Cell<usize>,
     next_kmsg: Cell<usize>,
 }
 
 impl Fake {
     /// Four tasks with a thread each, the first of them current, and a trace port.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fake = Self::default();
         let threads = [(TASK, THREAD), (CHILD, CHILDS_THREAD), (THIRD, THIRDS_THREAD), (TRACER, TRACERS_THREAD)];
         for (task, thread) in threads {
@@ -227,14 +225,14 @@ impl Fake {
     }
 
     /// A new task and its control port.
-    pub fn add_task(&self, task: Task) {
+    pub(crate) fn add_task(&self, task: Task) {
         self.tasks.borrow_mut().entry(task.0).or_default();
         self.add_port(control_port(task), KERNEL_TASK);
         self.port(control_port(task)).kobject = Some(Kobject::Task(task));
     }
 
     /// A new thread, of a task that may be new.
-    pub fn add_thread(&self, task: Task, thread: Thread) {
+    pub(crate) fn add_thread(&self, task: Task, thread: Thread) {
         if !self.tasks.borrow().contains_key(&task.0) {
             self.add_task(task);
         }
@@ -242,7 +240,7 @@ impl Fake {
     }
 
     /// A new port.
-    pub fn add_port(&self, port: Port, receiver: Task) {
+    pub(crate) fn add_port(&self, port: Port, receiver: Task) {
         let new = FakePort {
             rights: 0,
             dead: false,
@@ -257,32 +255,32 @@ impl Fake {
     }
 
     /// Makes a thread the current one.
-    pub fn run(&self, thread: Thread) {
+    pub(crate) fn run(&self, thread: Thread) {
         self.current.set(thread.0);
     }
 
     /// A thread's struct.
-    pub fn thread(&self, thread: Thread) -> RefMut<'_, FakeThread> {
+    pub(crate) fn thread(&self, thread: Thread) -> RefMut<'_, FakeThread> {
         RefMut::map(self.threads.borrow_mut(), |threads| threads.get_mut(&thread.0).expect("a thread"))
     }
 
     /// A task's struct.
-    pub fn task(&self, task: Task) -> RefMut<'_, FakeTask> {
+    pub(crate) fn task(&self, task: Task) -> RefMut<'_, FakeTask> {
         RefMut::map(self.tasks.borrow_mut(), |tasks| tasks.entry(task.0).or_default())
     }
 
     /// A port's struct.
-    pub fn port(&self, port: Port) -> RefMut<'_, FakePort> {
+    pub(crate) fn port(&self, port: Port) -> RefMut<'_, FakePort> {
         RefMut::map(self.ports.borrow_mut(), |ports| ports.get_mut(&port.0).expect("a port"))
     }
 
     /// A live kmsg.
-    pub fn memory(&self, kmsg: Kmsg) -> RefMut<'_, Memory> {
+    pub(crate) fn memory(&self, kmsg: Kmsg) -> RefMut<'_, Memory> {
         RefMut::map(self.kmsgs.borrow_mut(), |kmsgs| kmsgs.get_mut(&kmsg.0).expect("a live kmsg"))
     }
 
     /// A new kmsg with this memory: a kernel address that its lower half tells.
-    pub fn new_kmsg(&self, bytes: Vec<u8>, is_record: bool) -> Kmsg {
+    pub(crate) fn new_kmsg(&self, bytes: Vec<u8>, is_record: bool) -> Kmsg {
         let number = self.next_kmsg.get() + 1;
         self.next_kmsg.set(number);
         let kmsg = Kmsg(0xffff_ffff_9000_0000 + 8 * number);
@@ -291,7 +289,7 @@ impl Fake {
     }
 
     /// A message in transit with these bytes, without room behind them; its `msgh_size` is their number.
-    pub fn kmsg(&self, bytes: &[u8]) -> Kmsg {
+    pub(crate) fn kmsg(&self, bytes: &[u8]) -> Kmsg {
         let mut bytes = bytes.to_vec();
         let size = (bytes.len() as u32).to_le_bytes();
         bytes[4..8].copy_from_slice(&size);
@@ -299,17 +297,17 @@ impl Fake {
     }
 
     /// Frees a kmsg without looking at its rights.
-    pub fn free(&self, kmsg: Kmsg) -> Memory {
+    pub(crate) fn free(&self, kmsg: Kmsg) -> Memory {
         self.kmsgs.borrow_mut().remove(&kmsg.0).expect("a kmsg is consumed once")
     }
 
     /// Gives a freed kmsg its memory back.
-    pub fn revive(&self, kmsg: Kmsg, memory: Memory) {
+    pub(crate) fn revive(&self, kmsg: Kmsg, memory: Memory) {
         assert!(self.kmsgs.borrow_mut().insert(kmsg.0, memory).is_none(), "a kmsg was free");
     }
 
     /// Kills a port: rights to it become dead, and what is in its queue is destroyed.
-    pub fn kill(&self, port: Port) {
+    pub(crate) fn kill(&self, port: Port) {
         self.port(port).dead = true;
         let queue = core::mem::take(&mut self.port(port).queue);
         for kmsg in queue {
@@ -319,17 +317,17 @@ impl Fake {
     }
 
     /// The rights to a port that somebody holds.
-    pub fn rights(&self, port: Port) -> i64 {
+    pub(crate) fn rights(&self, port: Port) -> i64 {
         self.port(port).rights
     }
 
     /// Whether `watch` was called last with `true`.
-    pub fn watching(&self) -> bool {
+    pub(crate) fn watching(&self) -> bool {
         self.watches.borrow().last().copied().unwrap_or(false)
     }
 
     /// The bytes of all messages to tracers, in the order in which they were queued.
-    pub fn records(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         let bytes = |queued: &Queued| match &queued.received {
             Some(bytes) => bytes.clone(),
             None => self.message(queued.kmsg),
@@ -338,13 +336,13 @@ impl Fake {
     }
 
     /// The bytes of a message.
-    pub fn message(&self, kmsg: Kmsg) -> Vec<u8> {
+    pub(crate) fn message(&self, kmsg: Kmsg) -> Vec<u8> {
         let size = self.msgh_size(kmsg) as usize;
         self.memory(kmsg).bytes[..size].to_vec()
     }
 
     /// The tracer receives all there is at its ports.
-    pub fn receive_records(&self) {
+    pub(crate) fn receive_records(&self) {
         for queued in self.queued.borrow_mut().iter_mut().filter(|queued| queued.received.is_none()) {
             let front = self.port(queued.port).queue.pop_front();
             assert_eq!(front, Some(queued.kmsg), "messages are received in their order");
@@ -410,12 +408,12 @@ impl Fake {
     }
 
     /// Queues a message of the payload's.
-    fn enqueue(&self, kmsg: Kmsg, option: u32) {
+    fn enqueue(&self, kmsg: Kmsg) {
         let port = self.remote_port(kmsg);
         let task = self.thread_task(self.current_thread());
         self.task(task).messages_sent += 1;
         self.port(port).queue.push_back(kmsg);
-        self.queued.borrow_mut().push(Queued { port, option, kmsg, received: None });
+        self.queued.borrow_mut().push(Queued { port, kmsg, received: None });
         if !self.behind.get() {
             self.receive_records();
         }

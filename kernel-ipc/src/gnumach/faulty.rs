@@ -11,7 +11,7 @@ use crate::faults::{Faults, Kind};
 use crate::payload_abi::Slot;
 
 /// The faults that a test has asked for.
-pub static FAULTS: Faults = Faults::new();
+pub(crate) static FAULTS: Faults = Faults::new();
 
 /// The message of the present call cannot be copied in.
 static FAILING: AtomicBool = AtomicBool::new(false);
@@ -43,7 +43,7 @@ extern "C" fn faulty_copyinmsg(user: u64, kernel: usize, size: usize, room: usiz
 }
 
 /// A call of a traced thread is over.
-pub fn call_ends() {
+pub(crate) fn call_ends() {
     FAILING.store(false, Relaxed);
 }
 

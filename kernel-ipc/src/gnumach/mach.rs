@@ -11,7 +11,7 @@ use crate::payload_abi::Slot;
 
 /// The kernel this payload is part of.
 #[derive(Clone, Copy, Debug)]
-pub struct Mach;
+pub(crate) struct Mach;
 
 /// Reads a member of a kernel struct.
 #[inline(always)]

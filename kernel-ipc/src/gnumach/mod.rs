@@ -8,18 +8,18 @@ mod control;
 #[cfg(target_os = "none")]
 mod copy;
 #[cfg(test)]
-pub mod fake;
+pub(crate) mod fake;
 #[cfg(all(target_os = "none", feature = "faults"))]
-pub mod faulty;
+pub(crate) mod faulty;
 #[cfg(target_os = "none")]
 mod kernel;
 #[cfg(target_os = "none")]
 mod lock;
 #[cfg(target_os = "none")]
-pub mod mach;
+pub(crate) mod mach;
 #[cfg(target_os = "none")]
 mod messages;
-pub mod objects;
+pub(crate) mod objects;
 #[cfg(target_os = "none")]
 mod ports;
 #[cfg(target_os = "none")]
@@ -27,28 +27,27 @@ mod queue;
 #[cfg(target_os = "none")]
 mod records;
 #[cfg(target_os = "none")]
-pub mod slots;
+pub(crate) mod slots;
 #[cfg(target_os = "none")]
-pub mod switches;
+pub(crate) mod switches;
 #[cfg(target_os = "none")]
 mod tasks;
 #[cfg(target_os = "none")]
 mod threads;
 #[cfg(target_os = "none")]
-pub mod time;
+pub(crate) mod time;
 
 use core::num::NonZeroUsize;
 
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout, Unaligned};
 
 use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
-use crate::payload_abi::{ABSENT, KERNEL_BASE, Need};
 
 macro_rules! handle {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $name(pub(crate) usize);
+        pub(crate) struct $name(pub(crate) usize);
     )*};
 }
 
@@ -65,16 +64,16 @@ handle! {
 
 /// Corresponds to `ipc_port_t`; may be `IP_NULL` or `IP_DEAD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port(pub(crate) usize);
+pub(crate) struct Port(pub(crate) usize);
 
 impl Port {
     /// `IP_NULL`.
-    pub const NULL: Self = Self(0);
+    pub(crate) const NULL: Self = Self(0);
     /// `IP_DEAD`.
-    pub const DEAD: Self = Self(usize::MAX);
+    pub(crate) const DEAD: Self = Self(usize::MAX);
 
     /// Corresponds to `IP_VALID`.
-    pub fn is_valid(self) -> bool {
+    pub(crate) fn is_valid(self) -> bool {
         self != Self::NULL && self != Self::DEAD
     }
 }
@@ -82,7 +81,7 @@ impl Port {
 /// A send right that whoever has this owns. It ends with [`Ports::ipc_port_release_send`], or goes on as a word of somebody else's.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub struct SendRight(NonZeroUsize);
+pub(crate) struct SendRight(NonZeroUsize);
 
 impl SendRight {
     /// A right of the caller's to this port, or none if it is not valid.
@@ -93,13 +92,13 @@ impl SendRight {
 
     /// The port, as long as the right is there.
     #[inline(always)]
-    pub fn port(&self) -> Port {
+    pub(crate) fn port(&self) -> Port {
         Port(self.0.get())
     }
 
     /// Somebody else owns the right from now on.
     #[inline(always)]
-    pub fn into_port(self) -> Port {
+    pub(crate) fn into_port(self) -> Port {
         self.port()
     }
 }
@@ -107,7 +106,7 @@ impl SendRight {
 /// A kmsg of [`Records::record_alloc`] that whoever has this owns, until it is sent or destroyed.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub struct OwnedKmsg(NonZeroUsize);
+pub(crate) struct OwnedKmsg(NonZeroUsize);
 
 impl OwnedKmsg {
     /// The caller's kmsg at this address, or none at 0.
@@ -118,99 +117,100 @@ impl OwnedKmsg {
 
     /// The kmsg, as long as this is there.
     #[inline(always)]
-    pub fn kmsg(&self) -> Kmsg {
+    pub(crate) fn kmsg(&self) -> Kmsg {
         Kmsg(self.0.get())
     }
 
     /// Somebody else owns it from now on: its address.
     #[inline(always)]
-    pub fn into_address(self) -> usize {
+    pub(crate) fn into_address(self) -> usize {
         self.0.get()
     }
 }
 
 /// `mach_msg_return_t` and the `kern_return_t` values the payload uses.
-pub mod mr {
+pub(crate) mod mr {
     /// `MACH_MSG_SUCCESS`.
-    pub const SUCCESS: u32 = 0;
+    pub(crate) const SUCCESS: u32 = 0;
     /// `MACH_SEND_TIMED_OUT`.
-    pub const SEND_TIMED_OUT: u32 = 0x1000_0004;
+    pub(crate) const SEND_TIMED_OUT: u32 = 0x1000_0004;
     /// `MACH_SEND_WILL_NOTIFY`.
-    pub const SEND_WILL_NOTIFY: u32 = 0x1000_0005;
+    pub(crate) const SEND_WILL_NOTIFY: u32 = 0x1000_0005;
     /// `MACH_SEND_INTERRUPTED`.
-    pub const SEND_INTERRUPTED: u32 = 0x1000_0007;
+    pub(crate) const SEND_INTERRUPTED: u32 = 0x1000_0007;
     /// `MACH_SEND_MSG_TOO_SMALL`.
-    pub const SEND_MSG_TOO_SMALL: u32 = 0x1000_0008;
+    pub(crate) const SEND_MSG_TOO_SMALL: u32 = 0x1000_0008;
     /// `MACH_SEND_NO_BUFFER`.
-    pub const SEND_NO_BUFFER: u32 = 0x1000_000d;
+    pub(crate) const SEND_NO_BUFFER: u32 = 0x1000_000d;
     /// `MACH_RCV_INTERRUPTED`.
-    pub const RCV_INTERRUPTED: u32 = 0x1000_4005;
+    pub(crate) const RCV_INTERRUPTED: u32 = 0x1000_4005;
     /// `MACH_RCV_BODY_ERROR`.
-    pub const RCV_BODY_ERROR: u32 = 0x1000_400c;
+    pub(crate) const RCV_BODY_ERROR: u32 = 0x1000_400c;
     /// `KERN_INVALID_ARGUMENT`.
-    pub const KERN_INVALID_ARGUMENT: u32 = 4;
+    pub(crate) const KERN_INVALID_ARGUMENT: u32 = 4;
     /// `KERN_FAILURE`.
-    pub const KERN_FAILURE: u32 = 5;
+    pub(crate) const KERN_FAILURE: u32 = 5;
     /// `KERN_RESOURCE_SHORTAGE`.
-    pub const KERN_RESOURCE_SHORTAGE: u32 = 6;
+    pub(crate) const KERN_RESOURCE_SHORTAGE: u32 = 6;
     /// `KERN_NO_ACCESS`.
-    pub const KERN_NO_ACCESS: u32 = 8;
+    pub(crate) const KERN_NO_ACCESS: u32 = 8;
 
     /// Whether a `mach_msg` that ended so had sent what it had to send: `MACH_RCV_*` differ from `MACH_SEND_*` by this bit.
-    pub fn is_of_receive(result: u32) -> bool {
+    pub(crate) fn is_of_receive(result: u32) -> bool {
         result & 0x4000 != 0
     }
 }
 
 /// Bits of the `option` argument of `mach_msg` and `ipc_mqueue_send`.
-pub mod option {
+pub(crate) mod option {
     /// `MACH_SEND_MSG`.
-    pub const SEND_MSG: u32 = 0x1;
+    #[cfg(test)]
+    pub(crate) const SEND_MSG: u32 = 0x1;
     /// `MACH_RCV_MSG`.
-    pub const RCV_MSG: u32 = 0x2;
+    pub(crate) const RCV_MSG: u32 = 0x2;
     /// `MACH_SEND_TIMEOUT`.
-    pub const SEND_TIMEOUT: u32 = 0x10;
+    pub(crate) const SEND_TIMEOUT: u32 = 0x10;
     /// The options that use `notify`: `MACH_SEND_NOTIFY`, `MACH_SEND_CANCEL`, `MACH_RCV_NOTIFY`.
-    pub const WITH_NOTIFY: u32 = 0x20 | 0x80 | 0x200;
+    pub(crate) const WITH_NOTIFY: u32 = 0x20 | 0x80 | 0x200;
     /// `MACH_SEND_ALWAYS`, for callers in the kernel only.
-    pub const SEND_ALWAYS: u32 = 0x1_0000;
+    pub(crate) const SEND_ALWAYS: u32 = 0x1_0000;
 }
 
 /// What the payload remembers about a record until it is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note {
+pub(crate) struct Note {
     /// Whose it is.
-    pub key: Key,
+    pub(crate) key: Key,
     /// Where the last record stands in the message.
-    pub part: u32,
+    pub(crate) part: u32,
     /// Records lost in all when the message was begun.
-    pub lost: u32,
+    pub(crate) lost: u32,
 }
 
 /// What a trace is known by, also when its task may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// 1 + index of the entry.
-    pub entry: u32,
+    pub(crate) entry: u32,
     /// What records call the task.
-    pub number: TaskNumber,
+    pub(crate) number: TaskNumber,
 }
 
 /// What a thread gave `mach_msg`, as the kernel keeps it until the call is over, also while the thread sleeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// `MACH_SEND_*` and `MACH_RCV_*` bits.
-    pub option: u32,
+    pub(crate) option: u32,
     /// Bytes to send.
-    pub send_size: u32,
+    pub(crate) send_size: u32,
     /// Port or port set to receive from.
-    pub rcv_name: u32,
+    pub(crate) rcv_name: u32,
     /// Milliseconds.
-    pub time_out: u32,
+    pub(crate) time_out: u32,
 }
 
 /// Threads, and what the payload keeps in the holes of their structs. What it keeps belongs to the thread itself while it runs.
-pub trait Threads {
+pub(crate) trait Threads {
     /// Corresponds to `current_thread`.
     fn current_thread(&self) -> Thread;
     /// `thread->task`.
@@ -254,7 +254,7 @@ pub trait Threads {
 }
 
 /// Tasks and their spaces.
-pub trait Tasks {
+pub(crate) trait Tasks {
     /// 1 + index of the task's trace entry, kept in a hole of struct task; 0 if it has none.
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
@@ -281,7 +281,7 @@ pub trait Tasks {
 }
 
 /// Ports and rights to them.
-pub trait Ports {
+pub(crate) trait Ports {
     /// Corresponds to `ipc_port_copy_send`: a new right, unless the port is dead. The caller knows that a right to it is there.
     fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight>;
     /// Corresponds to `ipc_port_release_send`.
@@ -299,7 +299,7 @@ pub trait Ports {
 }
 
 /// Messages: kmsgs, in the form they are sent in, in transit, or as they are received.
-pub trait Messages {
+pub(crate) trait Messages {
     /// `msgh_bits`.
     fn msgh_bits(&self, kmsg: Kmsg) -> u32;
     /// `msgh_size`.
@@ -329,7 +329,7 @@ pub trait Messages {
 }
 
 /// Messages to a trace port, before they are sent.
-pub trait Records {
+pub(crate) trait Records {
     /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized. It has room for at least
     /// [`MAX_BATCH`](trace_port::record::MAX_BATCH), and the lower half of its address tells it, of which the lowest three bits are 0. `ahead`: nothing is lost yet if there is none.
     fn record_alloc(&self, size: usize, ahead: bool) -> Option<OwnedKmsg>;
@@ -365,7 +365,7 @@ pub trait Records {
 ///
 /// Nothing may be locked by the caller, unless a hook says so. A [`Kmsg`] or [`Port`] is only looked at; what is owned is an
 /// [`OwnedKmsg`] or a [`SendRight`], which cannot be copied.
-pub trait Kernel: Threads + Tasks + Ports + Messages + Records {
+pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     /// Leads the kernel's message path through the payload, or past it.
     fn watch(&self, watching: bool);
     /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier
@@ -379,36 +379,4 @@ pub trait Kernel: Threads + Tasks + Ports + Messages + Records {
     fn report_untraced(&self, total: u32);
     /// Says on the console that records were dropped.
     fn report_dropped(&self, total: u32);
-}
-
-/// What a slot's value can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plausible {
-    /// An address in the kernel, or an offset from `%gs`.
-    Place,
-    /// An offset into a struct, or no lock.
-    OffsetOrAbsent,
-    /// An offset into a struct.
-    Offset,
-}
-
-impl Plausible {
-    /// What the values for a need can be.
-    pub const fn of(need: &Need) -> Self {
-        match need {
-            Need::PerCpu { .. } => Self::Place,
-            Need::Lock { .. } => Self::OffsetOrAbsent,
-            _ => Self::Offset,
-        }
-    }
-
-    /// Whether a value is one of them.
-    pub fn allows(self, value: u64) -> bool {
-        const MAX_OFFSET: u64 = 0x10_0000;
-        match self {
-            Self::Place => !(MAX_OFFSET..KERNEL_BASE).contains(&value),
-            Self::OffsetOrAbsent => value == ABSENT || value < MAX_OFFSET,
-            Self::Offset => value < MAX_OFFSET,
-        }
-    }
 }

@@ -3,8 +3,9 @@
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Plausible;
-use crate::payload_abi::{ABSENT, HEADER_WORDS, MAGIC, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION, every_slot};
+use crate::payload_abi::{
+    ABSENT, HEADER_WORDS, KERNEL_BASE, MAGIC, Need, SLOT_WORDS, SLOTS, Slot, UNFILLED, VERSION, every_slot,
+};
 
 // SAFETY (of every call below): the prototype in the DWARF of the kernels this payload is linked against.
 unsafe extern "C" {
@@ -71,7 +72,7 @@ static PLAUSIBLE: [Plausible; SLOTS.len()] = {
 
 /// Whether the instrumenter filled every slot with something believable; says on the console what is wrong.
 #[inline(never)]
-pub fn check_slots() -> bool {
+pub(crate) fn check_slots() -> bool {
     let values = rpctrace2_slots.iter().skip(HEADER_WORDS);
     for ((name, plausible), word) in NAMES.split('\0').zip(&PLAUSIBLE).zip(values) {
         let value = word.load(Relaxed);
@@ -93,7 +94,39 @@ pub fn check_slots() -> bool {
 }
 
 /// Says on the console that the trace port is there.
-pub fn announce() {
+pub(crate) fn announce() {
     // SAFETY: the format is NUL-terminated and matches the argument.
     unsafe { printf(c"rpctrace2: trace port armed, payload version %d\n".as_ptr(), VERSION as i32) };
+}
+
+/// What a slot's value can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plausible {
+    /// An address in the kernel, or an offset from `%gs`.
+    Place,
+    /// An offset into a struct, or no lock.
+    OffsetOrAbsent,
+    /// An offset into a struct.
+    Offset,
+}
+
+impl Plausible {
+    /// What the values for a need can be.
+    const fn of(need: &Need) -> Self {
+        match need {
+            Need::PerCpu { .. } => Self::Place,
+            Need::Lock { .. } => Self::OffsetOrAbsent,
+            _ => Self::Offset,
+        }
+    }
+
+    /// Whether a value is one of them.
+    fn allows(self, value: u64) -> bool {
+        const MAX_OFFSET: u64 = 0x10_0000;
+        match self {
+            Self::Place => !(MAX_OFFSET..KERNEL_BASE).contains(&value),
+            Self::OffsetOrAbsent => value == ABSENT || value < MAX_OFFSET,
+            Self::Offset => value < MAX_OFFSET,
+        }
+    }
 }

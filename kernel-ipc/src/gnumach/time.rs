@@ -53,18 +53,18 @@ fn look_now(clock: &mut Clock) -> u64 {
 }
 
 /// Something that depends on when the kernel came so far, to the cycle, and that no program is told.
-pub fn secret() -> u64 {
+pub(crate) fn secret() -> u64 {
     let cycles = cycles();
     (cycles ^ cycles.rotate_left(32)).wrapping_mul(0xff51_afd7_ed55_8ccd) | 1
 }
 
 /// Looks at the clock, so that the counter's rate is known before the first record.
-pub fn watch() {
+pub(crate) fn watch() {
     look(&mut CLOCK.lock());
 }
 
 /// Nobody is traced any more.
-pub fn rest() {
+pub(crate) fn rest() {
     CLOCK.lock().rest();
 }
 

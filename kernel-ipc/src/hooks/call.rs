@@ -14,7 +14,7 @@ use crate::state::State;
 
 /// A trace begins: of the task's threads those that sleep in a receive are in a call that will be seen to end; all others will be
 /// in one with their next.
-pub fn join(kernel: &impl Kernel, task: Task) {
+pub(crate) fn join(kernel: &impl Kernel, task: Task) {
     kernel.look_at_threads(task, |thread, receives| {
         let call = OpenCall::of(kernel, thread);
         // One with a draft has been in a call of an earlier trace all the time.
@@ -32,7 +32,7 @@ pub fn join(kernel: &impl Kernel, task: Task) {
 /// of a call whose end nobody saw the outcome cannot be told, so that its records are lost ones.
 #[cold]
 #[inline(never)]
-pub fn begin_again(kernel: &impl Kernel, state: &State) {
+pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
         handoff::flush(kernel, state);
@@ -46,7 +46,7 @@ pub fn begin_again(kernel: &impl Kernel, state: &State) {
 
 /// The current thread's message is sent: the record goes to the tracer while the call goes on to receive.
 #[inline(never)]
-pub fn sent(kernel: &impl Kernel, state: &State) {
+pub(crate) fn sent(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     kernel.set_thread_message(thread, 0);
     let without = call.without_draft();
@@ -60,12 +60,12 @@ pub fn sent(kernel: &impl Kernel, state: &State) {
 }
 
 /// The current thread's call is over and returns `result`. Its records are queued, and the thread waits for its tracer here.
-pub fn finish(kernel: &impl Kernel, state: &State, result: u32) {
+pub(crate) fn finish(kernel: &impl Kernel, state: &State, result: u32) {
     end(kernel, state, result, Wait::AtExit);
 }
 
 /// The same where the call will be over without a site that sees it.
-pub fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
+pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
     end(kernel, state, result, Wait::InCall);
 }
 
@@ -146,7 +146,7 @@ fn never_copied_in(kernel: &impl Kernel, state: &State, thread: Thread) -> Optio
 
 /// A new draft of the current thread's call.
 #[inline(always)]
-pub fn open(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
+pub(crate) fn open(kernel: &impl Kernel, state: &State, event: &Event, content: Content) -> Option<Draft> {
     // Counted first: making a record may sleep, and the trace end meanwhile.
     state.draft_opened();
     let draft = emit::draft(kernel, state, event, content);
@@ -158,7 +158,7 @@ pub fn open(kernel: &impl Kernel, state: &State, event: &Event, content: Content
 
 /// A record of the receive half: in the message of the request's, which is settled, if there is one with room, else in its own.
 #[inline(always)]
-pub fn extend(
+pub(crate) fn extend(
     kernel: &impl Kernel,
     state: &State,
     request: Option<Draft>,
@@ -178,14 +178,19 @@ pub fn extend(
 /// The same where it need not be quick.
 #[cold]
 #[inline(never)]
-pub fn extend_apart(kernel: &impl Kernel, state: &State, request: Option<Draft>, event: &Event) -> Option<Draft> {
+pub(crate) fn extend_apart(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Option<Draft>,
+    event: &Event,
+) -> Option<Draft> {
     extend(kernel, state, request, event, Content::NOTHING)
 }
 
 /// `mach_msg_interrupt` has ended the receive of a sleeping thread, none of whose code will run. In whoever stops the thread, who must
 /// not wait for its tracer.
 #[inline(never)]
-pub fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
+pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     let call = OpenCall::of(kernel, thread);
     OpenCall::NONE.keep(kernel, thread);
     if !call.is_open() {

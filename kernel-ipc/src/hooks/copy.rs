@@ -15,7 +15,7 @@ const COPIED: i32 = 0;
 
 /// After a successful `copyinmsg`: the kmsg holds the message exactly as the task sends it. Returns what the kernel is to be told.
 #[inline(never)]
-pub fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
+pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
     // The trace may have ended within the call, and another have begun, which sees the next one.
     if call.is_open() && kernel.task_entry(kernel.thread_task(thread)) != 0 {
@@ -40,7 +40,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 /// receiver it hands over to in a buffer that may hold a stamp of an earlier one: see [`stamp`]. Returns `answer`, what `copyout` has
 /// answered.
 #[inline(never)]
-pub fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
+pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
     if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.0 as u32 {
         receive(kernel, state, (thread, call), kmsg, size);
@@ -69,7 +69,7 @@ fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
 
 /// After `copyout` of a size alone: the message is larger than the buffer and stays queued.
 #[inline(never)]
-pub fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
+pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
     let (thread, call) = OpenCall::current(kernel);
     if call.is_open() {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
@@ -83,7 +83,7 @@ pub fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
 /// call ends here.
 #[cold]
 #[inline(never)]
-pub fn body_failed(kernel: &impl Kernel, state: &State, kmsg: Kmsg, result: u32) {
+pub(crate) fn body_failed(kernel: &impl Kernel, state: &State, kmsg: Kmsg, result: u32) {
     copied_out(kernel, state, kmsg, kernel.msgh_size(kmsg), COPIED);
     call::finish_in_call(kernel, state, result | mr::RCV_BODY_ERROR);
 }

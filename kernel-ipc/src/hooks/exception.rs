@@ -27,24 +27,24 @@ const LONG_TYPE: u64 = 0x0000_0001_2000_400b;
 
 /// Arguments of `exception_raise`.
 #[derive(Clone, Copy, Debug)]
-pub struct Raised {
+pub(crate) struct Raised {
     /// The exception port.
-    pub port: Port,
+    pub(crate) port: Port,
     /// The thread's control port.
-    pub thread: Port,
+    pub(crate) thread: Port,
     /// The task's control port.
-    pub task: Port,
+    pub(crate) task: Port,
     /// `EXC_*`.
-    pub exception: i32,
+    pub(crate) exception: i32,
     /// Depends on the exception.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Depends on the exception.
-    pub subcode: i64,
+    pub(crate) subcode: i64,
 }
 
 /// Before the current thread's exception is sent.
 #[inline(never)]
-pub fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
+pub(crate) fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
     let task = observe::current_task(kernel);
     if kernel.task_entry(task) == 0 {
         return;
@@ -89,7 +89,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
 
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have
 /// taken the processor from the sender of the reply.
-pub fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
+pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
         call.without_flush().keep(kernel, thread);

@@ -12,7 +12,7 @@ use crate::state::State;
 ///
 /// The sender's word is written before it sleeps: from then on it may run, and end, on another processor.
 #[inline(never)]
-pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bool) -> bool {
+pub(crate) fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bool) -> bool {
     let (sender, before) = OpenCall::current(kernel);
     let message = kernel.thread_message(sender);
     before.without_draft().keep(kernel, sender);
@@ -33,7 +33,7 @@ pub fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bo
 
 /// Queues what senders have left; the current thread's word no longer says that there is something.
 #[inline(never)]
-pub fn flush(kernel: &impl Kernel, state: &State) {
+pub(crate) fn flush(kernel: &impl Kernel, state: &State) {
     state.pending.take(kernel, |draft| emit::post(kernel, state, draft, Wait::InCall));
 }
 

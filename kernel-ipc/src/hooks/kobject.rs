@@ -15,7 +15,7 @@ use crate::transit::Author;
 
 /// Whom a request is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Addressee {
+pub(crate) struct Addressee {
     /// The traced task, with a reference.
     task: Task,
     /// What its trace is known by.
@@ -30,7 +30,7 @@ pub struct Addressee {
 
 /// What is kept while the kernel serves a request: 48 bytes of its stack.
 #[derive(Debug)]
-pub struct Pending {
+pub(crate) struct Pending {
     addressee: Addressee,
     /// A right to the trace port, taken now because the request may end the task.
     right: SendRight,
@@ -38,7 +38,7 @@ pub struct Pending {
 
 /// Stands in for `ipc_kobject_server`, which is `server`.
 #[inline(always)]
-pub fn serve(
+pub(crate) fn serve(
     kernel: &impl Kernel,
     state: &State,
     request: Kmsg,
@@ -77,7 +77,7 @@ fn serve_recorded(
 /// What a request for a traced task or thread needs until it is answered. Consumes the reference to the thread, and that to the task if
 /// there is nothing to record.
 #[inline(never)]
-pub fn pending(
+pub(crate) fn pending(
     kernel: &impl Kernel,
     state: &State,
     correlation: Correlation,
@@ -99,14 +99,14 @@ pub fn pending(
 }
 
 /// Before the kernel consumes the request.
-pub fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: Kmsg) {
+pub(crate) fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: Kmsg) {
     if let Some(right) = kernel.ipc_port_copy_send(pending.right.port()) {
         record(kernel, state, &pending.addressee, right, Direction::Receive, request);
     }
 }
 
 /// After the kernel has served it; `reply` is `None` if there is none.
-pub fn replied(kernel: &impl Kernel, state: &State, pending: Pending, reply: Option<Kmsg>) {
+pub(crate) fn replied(kernel: &impl Kernel, state: &State, pending: Pending, reply: Option<Kmsg>) {
     let Pending { addressee, right } = pending;
     match reply {
         Some(reply) => {

@@ -7,7 +7,7 @@ use crate::state::{State, TracePort};
 ///
 /// Emits nothing. A child that there is no room for runs untraced, and its parent's next record says so.
 #[inline(never)]
-pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
+pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
     // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
     kernel.set_task_entry(task, 0);
     let Some(parent) = parent else { return };
@@ -31,7 +31,7 @@ pub fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<T
 }
 
 /// After `ipc_thread_enable`: the new thread, on its task's list since before this, makes no call yet.
-pub fn thread_created(kernel: &impl Kernel, thread: Thread) {
+pub(crate) fn thread_created(kernel: &impl Kernel, thread: Thread) {
     if kernel.task_entry(kernel.thread_task(thread)) != 0 {
         kernel.watch_thread(thread);
     }
@@ -39,7 +39,7 @@ pub fn thread_created(kernel: &impl Kernel, thread: Thread) {
 
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
-pub fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
+pub(crate) fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
     state.remove(kernel, task).release(kernel);
 }
 

@@ -55,12 +55,12 @@
 //! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `entry` clears what is kept with the port ([`replies`](crate::replies)) |
 //! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `entry` refuses them for a traced task, so that a real RPC is sent |
 
-pub mod call;
-pub mod copy;
-pub mod exception;
-pub mod handoff;
-pub mod kobject;
-pub mod lifecycle;
+pub(crate) mod call;
+pub(crate) mod copy;
+pub(crate) mod exception;
+pub(crate) mod handoff;
+pub(crate) mod kobject;
+pub(crate) mod lifecycle;
 #[cfg(test)]
-pub mod model;
-pub mod special_port;
+pub(crate) mod model;
+pub(crate) mod special_port;

@@ -6,7 +6,7 @@
 mod seen;
 mod sites;
 
-pub use seen::Seen;
+pub(crate) use seen::Seen;
 
 use std::boxed::Box;
 use std::cell::RefCell;
@@ -19,49 +19,49 @@ use crate::hooks::special_port;
 use crate::state::State;
 
 /// `MACH_SEND_MSG | MACH_RCV_MSG`, the only option of `mach_msg_trap`'s fast path.
-pub const RPC: u32 = option::SEND_MSG | option::RCV_MSG;
+pub(crate) const RPC: u32 = option::SEND_MSG | option::RCV_MSG;
 /// `MACH_RCV_LARGE`.
-pub const RCV_LARGE: u32 = 0x800;
+pub(crate) const RCV_LARGE: u32 = 0x800;
 /// `MACH_SEND_NOTIFY`.
-pub const SEND_NOTIFY: u32 = 0x20;
+pub(crate) const SEND_NOTIFY: u32 = 0x20;
 /// `MACH_SEND_INVALID_DATA`.
-pub const SEND_INVALID_DATA: u32 = 0x1000_0002;
+pub(crate) const SEND_INVALID_DATA: u32 = 0x1000_0002;
 /// `MACH_SEND_INVALID_DEST`.
-pub const SEND_INVALID_DEST: u32 = 0x1000_0003;
+pub(crate) const SEND_INVALID_DEST: u32 = 0x1000_0003;
 /// `MACH_SEND_INVALID_NOTIFY`.
-pub const SEND_INVALID_NOTIFY: u32 = 0x1000_000b;
+pub(crate) const SEND_INVALID_NOTIFY: u32 = 0x1000_000b;
 /// `MACH_RCV_TOO_LARGE`.
-pub const RCV_TOO_LARGE: u32 = 0x1000_4004;
+pub(crate) const RCV_TOO_LARGE: u32 = 0x1000_4004;
 /// `MACH_RCV_INVALID_DATA`.
-pub const RCV_INVALID_DATA: u32 = 0x1000_4008;
+pub(crate) const RCV_INVALID_DATA: u32 = 0x1000_4008;
 
 /// A port that [`CHILD`] receives requests from.
-pub const SERVICE: Port = Port(0xffff_ffff_8123_0000);
+pub(crate) const SERVICE: Port = Port(0xffff_ffff_8123_0000);
 /// A port that [`TASK`] receives replies from.
-pub const REPLY: Port = Port(0xffff_ffff_8123_0088);
+pub(crate) const REPLY: Port = Port(0xffff_ffff_8123_0088);
 /// A port of the kernel's.
-pub const HOST: Port = Port(0xffff_ffff_8123_0110);
+pub(crate) const HOST: Port = Port(0xffff_ffff_8123_0110);
 /// [`TASK`]'s name for [`SERVICE`].
-pub const TO_SERVICE: u32 = 0x11;
+pub(crate) const TO_SERVICE: u32 = 0x11;
 /// [`TASK`]'s name for [`REPLY`].
-pub const REPLY_NAME: u32 = 0x12;
+pub(crate) const REPLY_NAME: u32 = 0x12;
 /// [`TASK`]'s name for [`HOST`].
-pub const TO_HOST: u32 = 0x13;
+pub(crate) const TO_HOST: u32 = 0x13;
 /// [`CHILD`]'s name for [`SERVICE`].
-pub const SERVICE_NAME: u32 = 0x21;
+pub(crate) const SERVICE_NAME: u32 = 0x21;
 
 /// `MACH_MSGH_BITS (COPY_SEND, MAKE_SEND_ONCE)`: a request.
-pub const REQUEST: u32 = 19 | 21 << 8;
+pub(crate) const REQUEST: u32 = 19 | 21 << 8;
 /// `MACH_MSGH_BITS (MOVE_SEND_ONCE, 0)`: a reply.
-pub const ANSWER: u32 = 18;
+pub(crate) const ANSWER: u32 = 18;
 /// `MACH_MSGH_BITS (COPY_SEND, 0)`: a message without a reply.
-pub const SIMPLE: u32 = 19;
+pub(crate) const SIMPLE: u32 = 19;
 
 /// How many bytes the buffer that the kernel keeps for the next message has.
 const CACHED: usize = 232;
 
 /// A message of so many bytes as its sender gives it.
-pub fn message(bits: u32, remote: u32, local: u32, id: u32, size: usize) -> Vec<u8> {
+pub(crate) fn message(bits: u32, remote: u32, local: u32, id: u32, size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..size).map(|index| index as u8).collect();
     for (offset, value) in [(0, bits), (4, 0), (8, remote), (12, 0), (16, local), (20, 0), (24, 77), (28, id)] {
         bytes[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
@@ -71,61 +71,61 @@ pub fn message(bits: u32, remote: u32, local: u32, id: u32, size: usize) -> Vec<
 
 /// The arguments of a `mach_msg`, with the message that is at its address.
 #[derive(Clone, Debug, Default)]
-pub struct Call {
+pub(crate) struct Call {
     /// What is sent.
-    pub message: Vec<u8>,
+    pub(crate) message: Vec<u8>,
     /// But for the size of what is sent.
-    pub arguments: Arguments,
+    pub(crate) arguments: Arguments,
     /// The receiver's room.
-    pub rcv_size: u32,
+    pub(crate) rcv_size: u32,
     /// The notify port.
-    pub notify: u32,
+    pub(crate) notify: u32,
 }
 
 impl Call {
     /// Sends a message.
-    pub fn send(message: Vec<u8>) -> Self {
+    pub(crate) fn send(message: Vec<u8>) -> Self {
         let arguments =
             Arguments { option: option::SEND_MSG, send_size: message.len() as u32, rcv_name: 0, time_out: 30 };
         Self { message, arguments, ..Self::default() }
     }
 
     /// Receives a message.
-    pub fn receive(rcv_name: u32, rcv_size: u32) -> Self {
+    pub(crate) fn receive(rcv_name: u32, rcv_size: u32) -> Self {
         let arguments = Arguments { option: option::RCV_MSG, send_size: 0, rcv_name, time_out: 30 };
         Self { arguments, rcv_size, ..Self::default() }
     }
 
     /// Both.
-    pub fn rpc(message: Vec<u8>, rcv_name: u32) -> Self {
+    pub(crate) fn rpc(message: Vec<u8>, rcv_name: u32) -> Self {
         let arguments = Arguments { option: RPC, rcv_name, ..Self::send(Vec::new()).arguments };
         let arguments = Arguments { send_size: message.len() as u32, ..arguments };
         Self { message, arguments, rcv_size: 4096, ..Self::default() }
     }
 
     /// A request of 40 bytes to [`SERVICE`] and its reply.
-    pub fn of_service() -> Self {
+    pub(crate) fn of_service() -> Self {
         Self::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, 40), REPLY_NAME)
     }
 
     /// A request of 40 bytes to [`HOST`] and its reply.
-    pub fn of_host() -> Self {
+    pub(crate) fn of_host() -> Self {
         Self::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)
     }
 
     /// A message of 40 bytes to [`SERVICE`] that is only sent.
-    pub fn simple() -> Self {
+    pub(crate) fn simple() -> Self {
         Self::send(message(SIMPLE, TO_SERVICE, 0, 7000, 40))
     }
 
     /// The same with more options.
-    pub fn with(mut self, option: u32) -> Self {
+    pub(crate) fn with(mut self, option: u32) -> Self {
         self.arguments.option |= option;
         self
     }
 
     /// The same with a notify port.
-    pub fn notifying(self, notify: u32) -> Self {
+    pub(crate) fn notifying(self, notify: u32) -> Self {
         Self { notify, ..self }
     }
 
@@ -136,38 +136,38 @@ impl Call {
 
 /// What the kernel's steps answer; zeros where all goes well.
 #[derive(Clone, Debug, Default)]
-pub struct Steps {
+pub(crate) struct Steps {
     /// How many of the next `copyinmsg` fail.
-    pub bad_copyins: u32,
+    pub(crate) bad_copyins: u32,
     /// `ipc_kmsg_copyin`.
-    pub copyin: u32,
+    pub(crate) copyin: u32,
     /// `ipc_mqueue_send`.
-    pub send: u32,
+    pub(crate) send: u32,
     /// `ipc_mqueue_copyin`.
-    pub mqueue_copyin: u32,
+    pub(crate) mqueue_copyin: u32,
     /// `ipc_mqueue_receive`.
-    pub receive: u32,
+    pub(crate) receive: u32,
     /// `ipc_kmsg_copyout`.
-    pub copyout: u32,
+    pub(crate) copyout: u32,
     /// `ipc_kmsg_copyout_body` in `mach_msg_trap`.
-    pub fast_body: u32,
+    pub(crate) fast_body: u32,
     /// How many of the next `copyout` of a message fail.
-    pub bad_copyouts: u32,
+    pub(crate) bad_copyouts: u32,
     /// Whether the buffer for the next message is there already when one is to be kept.
-    pub cache_is_full: bool,
+    pub(crate) cache_is_full: bool,
     /// Whether `thread_handoff` cannot hand over.
-    pub no_handoff: bool,
+    pub(crate) no_handoff: bool,
     /// `msgh_id` and size of the kernel's reply.
-    pub reply: Option<(u32, usize)>,
+    pub(crate) reply: Option<(u32, usize)>,
     /// Whether something else goes on at the reply port, so that the kernel's reply is queued.
-    pub reply_is_queued: bool,
+    pub(crate) reply_is_queued: bool,
     /// `exception_parse_reply`.
-    pub parsed: u32,
+    pub(crate) parsed: u32,
 }
 
 /// Where something else may happen in the middle of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// `copyinmsg` waits for a pager.
     CopyIn,
     /// `ipc_mqueue_send` waits for room.
@@ -192,17 +192,17 @@ type Action = Box<dyn FnOnce(&Model)>;
 
 /// A kernel with its payload.
 #[derive(Default)]
-pub struct Model {
+pub(crate) struct Model {
     /// What the hooks call.
-    pub fake: Fake,
+    pub(crate) fake: Fake,
     /// What they know.
-    pub state: State,
+    pub(crate) state: State,
     /// What happens.
-    pub steps: RefCell<Steps>,
+    pub(crate) steps: RefCell<Steps>,
     /// What threads got from their last call that is over.
-    pub results: RefCell<BTreeMap<usize, u32>>,
+    pub(crate) results: RefCell<BTreeMap<usize, u32>>,
     /// What was last copied out to threads.
-    pub received: RefCell<BTreeMap<usize, Vec<u8>>>,
+    pub(crate) received: RefCell<BTreeMap<usize, Vec<u8>>>,
     sleepers: RefCell<Vec<Sleeper>>,
     cached: RefCell<Option<(Kmsg, Memory)>>,
     moments: RefCell<BTreeMap<Moment, Action>>,
@@ -210,7 +210,7 @@ pub struct Model {
 
 impl Model {
     /// [`TASK`] is the client, [`CHILD`] the server; nobody is traced.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let model = Self { fake: Fake::new(), ..Self::default() };
         model.state.keep_secret(0x1234_5678_9abc_def1);
         for (port, receiver) in [(SERVICE, CHILD), (REPLY, TASK), (HOST, KERNEL_TASK)] {
@@ -226,25 +226,25 @@ impl Model {
     }
 
     /// The same with these tasks traced.
-    pub fn traced(tasks: &[Task]) -> Self {
+    pub(crate) fn traced(tasks: &[Task]) -> Self {
         let model = Self::new();
         tasks.iter().for_each(|&task| model.trace(task));
         model
     }
 
     /// Begins or replaces the trace of a task.
-    pub fn trace(&self, task: Task) {
+    pub(crate) fn trace(&self, task: Task) {
         let right = self.fake.ipc_port_copy_send(TRACE).expect("a live port");
         self.trace_to(task, right.into_port());
     }
 
     /// Ends it.
-    pub fn untrace(&self, task: Task) {
+    pub(crate) fn untrace(&self, task: Task) {
         self.trace_to(task, Port::NULL);
     }
 
     /// Gives a task this trace port, as the tracer.
-    pub fn trace_to(&self, task: Task, port: Port) {
+    pub(crate) fn trace_to(&self, task: Task, port: Port) {
         let current = self.fake.current_thread();
         self.fake.run(TRACERS_THREAD);
         assert_eq!(special_port::set(&self.fake, &self.state, task, port), mr::SUCCESS);
@@ -252,12 +252,12 @@ impl Model {
     }
 
     /// Changes what happens.
-    pub fn script(&self, change: impl FnOnce(&mut Steps)) {
+    pub(crate) fn script(&self, change: impl FnOnce(&mut Steps)) {
         change(&mut self.steps.borrow_mut());
     }
 
     /// Lets something happen in the middle of the next call.
-    pub fn at(&self, moment: Moment, action: impl FnOnce(&Model) + 'static) {
+    pub(crate) fn at(&self, moment: Moment, action: impl FnOnce(&Model) + 'static) {
         self.moments.borrow_mut().insert(moment, Box::new(action));
     }
 
@@ -271,7 +271,7 @@ impl Model {
     }
 
     /// A thread's call: its result, or `None` while it sleeps in its receive.
-    pub fn call(&self, thread: Thread, call: &Call) -> Option<u32> {
+    pub(crate) fn call(&self, thread: Thread, call: &Call) -> Option<u32> {
         self.fake.run(thread);
         self.results.borrow_mut().remove(&thread.0);
         self.fake.thread(thread).arguments = call.arguments;
@@ -448,7 +448,7 @@ impl Model {
     }
 
     /// A thread that slept receives what is queued for it, in `mach_msg_continue` or `mach_msg_receive_continue`.
-    pub fn resume(&self, thread: Thread) -> u32 {
+    pub(crate) fn resume(&self, thread: Thread) -> u32 {
         let sleeper = self.wake(thread);
         if sleeper.in_exception {
             let kmsg = self.fake.port(sleeper.port).queue.pop_front().expect("a reply");
@@ -460,7 +460,7 @@ impl Model {
     }
 
     /// A thread that slept receives nothing.
-    pub fn give_up(&self, thread: Thread, result: u32) {
+    pub(crate) fn give_up(&self, thread: Thread, result: u32) {
         self.wake(thread);
         self.exit(result);
     }

@@ -13,7 +13,7 @@ use crate::state::{Refusal, Released, State, TracePort};
 ///
 /// # Errors
 /// `KERN_FAILURE` for a task that is dying, `KERN_NO_ACCESS` for a trace that is somebody else's.
-pub fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32> {
+pub(crate) fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32> {
     if !kernel.task_is_alive(task) {
         return Err(mr::KERN_FAILURE);
     }
@@ -42,7 +42,7 @@ fn is_callers(kernel: &impl Kernel, port: Port) -> bool {
 /// Answers `KERN_FAILURE` for a dying task and for one that would receive its own trace, `KERN_NO_ACCESS` for the kernel
 /// task and for a trace that is somebody else's, `KERN_INVALID_ARGUMENT` for a port of the kernel's, where each record would be a
 /// request, `KERN_RESOURCE_SHORTAGE` when there is no room for one more traced task.
-pub fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
+pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
     if kernel.is_kernel_task(task) {
         return mr::KERN_NO_ACCESS;
     }

@@ -242,7 +242,7 @@ impl Messages for Fake {
         if refused != mr::SUCCESS {
             return Err((refused, owned));
         }
-        self.enqueue(Kmsg(owned.into_address()), option);
+        self.enqueue(Kmsg(owned.into_address()));
         Ok(())
     }
 }

@@ -8,44 +8,44 @@ use super::Model;
 
 /// A record.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Sent or received.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// On which port.
-    pub kind: EventKind,
+    pub(crate) kind: EventKind,
     /// What the kernel says.
-    pub header: RecordHeader,
+    pub(crate) header: RecordHeader,
     /// The message.
-    pub message: Vec<u8>,
+    pub(crate) message: Vec<u8>,
     /// In which message of the tracer's it came.
-    pub came_in: usize,
+    pub(crate) came_in: usize,
 }
 
 impl Seen {
     /// `mach_msg`'s result.
-    pub fn retval(&self) -> u32 {
+    pub(crate) fn retval(&self) -> u32 {
         self.header.retval.get()
     }
 
     /// What it shares with others.
-    pub fn correlation(&self) -> u64 {
+    pub(crate) fn correlation(&self) -> u64 {
         self.header.correlation.get()
     }
 
     /// Task and thread.
-    pub fn who(&self) -> (u32, u32) {
+    pub(crate) fn who(&self) -> (u32, u32) {
         (self.header.task.get(), self.header.thread.get())
     }
 
     /// Eight bytes of the message.
-    pub fn word(&self, offset: usize) -> u64 {
+    pub(crate) fn word(&self, offset: usize) -> u64 {
         u64::from_le_bytes(self.message[offset..offset + 8].try_into().unwrap())
     }
 }
 
 impl Model {
     /// All records, in the order in which they were queued.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         let mut seen = Vec::new();
         for (came_in, message) in self.fake.records().iter().enumerate() {
             for record in Records::parse(message).unwrap() {
@@ -58,25 +58,25 @@ impl Model {
     }
 
     /// The only record.
-    pub fn only(&self) -> Seen {
+    pub(crate) fn only(&self) -> Seen {
         let [record] = self.seen_exactly();
         record
     }
 
     /// So many records.
-    pub fn seen_exactly<const N: usize>(&self) -> [Seen; N] {
+    pub(crate) fn seen_exactly<const N: usize>(&self) -> [Seen; N] {
         let seen = self.seen();
         let count = seen.len();
         seen.try_into().unwrap_or_else(|_| panic!("{N} records, found {count}"))
     }
 
     /// Direction and result of all records.
-    pub fn outcomes(&self) -> Vec<(Direction, u32)> {
+    pub(crate) fn outcomes(&self) -> Vec<(Direction, u32)> {
         self.seen().iter().map(|seen| (seen.direction, seen.retval())).collect()
     }
 
     /// How the last message to a tracer was queued.
-    pub fn last_option(&self) -> Option<u32> {
+    pub(crate) fn last_option(&self) -> Option<u32> {
         self.fake.options.borrow().last().copied()
     }
 }

@@ -24,7 +24,7 @@ fn in_transit(disposition: u32) -> u32 {
 
 impl Model {
     /// A new thread of a task: `ipc_thread_enable`.
-    pub fn add_thread(&self, task: Task, thread: Thread) {
+    pub(crate) fn add_thread(&self, task: Task, thread: Thread) {
         self.fake.add_thread(task, thread);
         lifecycle::thread_created(&self.fake, thread);
     }
@@ -87,7 +87,7 @@ impl Model {
     }
 
     /// `mach_msg_interrupt` of a thread that sleeps in its receive.
-    pub fn interrupt(&self, thread: Thread) {
+    pub(crate) fn interrupt(&self, thread: Thread) {
         self.end_sleep(thread);
         self.results.borrow_mut().insert(thread.0, mr::RCV_INTERRUPTED);
         if self.fake.watching() {
@@ -239,7 +239,7 @@ impl Model {
     }
 
     /// The kernel sends `port` a message from a buffer that `copyinmsg` has not filled.
-    pub fn notify(&self, port: Port, id: u32, size: usize) {
+    pub(crate) fn notify(&self, port: Port, id: u32, size: usize) {
         let kmsg = self.kernels_message(port, id, size);
         self.enqueue(kmsg);
     }
@@ -253,7 +253,7 @@ impl Model {
     }
 
     /// `exception_raise`, up to where the thread sleeps: its server gets the message by a hand-off that no site sees.
-    pub fn raise(&self, thread: Thread, raised: &Raised, reply: Port) {
+    pub(crate) fn raise(&self, thread: Thread, raised: &Raised, reply: Port) {
         self.fake.run(thread);
         if self.state.any_traced() {
             exception::raised(&self.fake, &self.state, raised);
@@ -339,7 +339,7 @@ impl Model {
     }
 
     /// `ikm_free`, which keeps one small buffer as it is.
-    pub fn free(&self, kmsg: Kmsg) {
+    pub(crate) fn free(&self, kmsg: Kmsg) {
         let memory = self.fake.free(kmsg);
         if !memory.is_record && memory.bytes.len() == CACHED && self.cached.borrow().is_none() {
             *self.cached.borrow_mut() = Some((kmsg, memory));
@@ -347,7 +347,7 @@ impl Model {
     }
 
     /// All traces end; nothing is left of them, nor of calls that are over.
-    pub fn assert_ends_clean(&self) {
+    pub(crate) fn assert_ends_clean(&self) {
         self.fake.receive_records();
         let traced: Vec<usize> =
             self.fake.tasks.borrow().iter().filter_map(|(&task, fake)| (fake.entry != 0).then_some(task)).collect();
