@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// What one run of `cargo qemu …` did.
+/// What one run of `cargo qemu ...` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Standard output.

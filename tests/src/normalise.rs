@@ -39,11 +39,11 @@ pub fn trace(text: &str, order: Order) -> String {
 /// The lines of a trace with the two parts of every interrupted call made one again, where its first part stands. A call
 /// that has only a first part ends as one does whose reply never comes.
 fn joined(text: &str) -> Vec<String> {
-    const UNFINISHED: &str = " <unfinished …>";
+    const UNFINISHED: &str = " <unfinished ...>";
     const RESUMED: &str = " resumed> ";
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        let resumed = line.split_once(" <… ").and_then(|(tag, rest)| {
+        let resumed = line.split_once(" <... ").and_then(|(tag, rest)| {
             let (routine, outcome) = rest.split_once(RESUMED)?;
             Some((format!("{} {routine}(", without_thread(tag)), outcome))
         });
@@ -95,7 +95,7 @@ fn without_registers(text: &str) -> String {
         match bounds {
             Some((start, end)) if line[start..].starts_with(['[', '{']) => {
                 out.push_str(&line[..=start]);
-                out.push('…');
+                out.push_str("...");
                 out.push_str(&line[end..]);
             }
             _ => out.push_str(line),
@@ -135,11 +135,11 @@ mod tests {
     }
 
     const INTERLEAVED: &str = "\
-a[1] x(p: port 5) <unfinished …>
+a[1] x(p: port 5) <unfinished ...>
 b[2] y() = 0
 a[1/2] z() = 0
-a[1/1] <… x resumed> = 1
-a[1/2] end() <unfinished …>
+a[1/1] <... x resumed> = 1
+a[1/2] end() <unfinished ...>
 +++ a[1] exited with 0 +++
 ";
 
@@ -162,9 +162,9 @@ a[1/2] end() <unfinished …>
     #[test]
     fn registers_are_left_out() {
         let line = "a[1] set(flavor: X, new_state: [0, 0, 196576]) = KERN_SUCCESS\n";
-        assert_eq!(trace(line, Order::Whole), "a[1] set(flavor: X, new_state: […]) = KERN_SUCCESS\n");
-        let line = "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {rip: 0x30, …}}\n";
-        assert_eq!(trace(line, Order::Whole), "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {…}}\n");
+        assert_eq!(trace(line, Order::Whole), "a[1] set(flavor: X, new_state: [...]) = KERN_SUCCESS\n");
+        let line = "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {rip: 0x30, ...}}\n";
+        assert_eq!(trace(line, Order::Whole), "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {...}}\n");
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Names {
         self.tasks.get(task.0)?.ports.get(&name).map(|port| &port.what)
     }
 
-    /// The task whose name space the port names in a request are of: `mach_port_allocate(task: task[2], …)`.
+    /// The task whose name space the port names in a request are of: `mach_port_allocate(task: task[2], ...)`.
     pub fn space_of(&self, task: TaskIndex, request: &Message<'_>) -> TaskIndex {
         let port = match request.fields().next() {
             Some(Ok(Field { type_name: "ipc_space_t", value: Value::Port(right), .. })) => right.name,

@@ -52,8 +52,6 @@ pub struct Options {
     pub verbose: bool,
     /// `-q`: no lines about exits.
     pub quiet: bool,
-    /// Write `...` for `…`, for an output that is not UTF-8.
-    pub ascii: bool,
 }
 
 impl Default for Options {
@@ -67,7 +65,6 @@ impl Default for Options {
             hex: false,
             verbose: false,
             quiet: false,
-            ascii: false,
         }
     }
 }

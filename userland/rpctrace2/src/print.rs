@@ -23,18 +23,12 @@ pub struct Printer {
 impl Printer {
     /// Appends a row and its line end.
     pub fn row(&mut self, options: &Options, row: &Row, out: &mut String) {
-        let start = out.len();
         self.stamp(options.stamp, row.time, out);
         // Writing to a String cannot fail.
         let _ = match row.label.as_str() {
             "" => writeln!(out, "{}", row.line),
             label => writeln!(out, "{label} {}", row.line),
         };
-        if options.ascii {
-            // Messages' own text is escaped, so the only thing to replace is ours.
-            let line = out.split_off(start).replace('…', "...");
-            out.push_str(&line);
-        }
         if options.hex {
             for event in &row.messages {
                 out.push_str(&Dump::of(&event.message).to_string());

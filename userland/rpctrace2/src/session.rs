@@ -25,7 +25,7 @@ use trace_port::RecordError;
 use zerocopy::IntoBytes;
 
 use crate::ending::Untraced;
-use crate::options::{self, Options, OptionsError, Request};
+use crate::options::{self, OptionsError, Request};
 use crate::select::UnknownName;
 use crate::stray;
 use crate::trace::Trace;
@@ -45,12 +45,6 @@ const RCV_BODY_ERROR: u32 = 0x1000_400c;
 const MACH_MSG_MASK: u32 = 0x3c00;
 /// `MACH_PORT_QLIMIT_MAX` of port.h: the more records fit, the less often a traced thread waits.
 const QUEUE_LIMIT: u32 = 16;
-/// `TTY_STATUS` of tty_status.h: input speed, output speed, break character, flags.
-const TTY_STATUS: u32 = (b't' as u32) << 16 | 1;
-/// Integers in it.
-const TTY_STATUS_COUNT: usize = 4;
-/// The flag that a terminal puts out all 8 bits of a byte.
-const TF_LITOUT: i32 = 8;
 /// Bytes of the first receive buffer; it grows with the largest record.
 const BUFFER_START: usize = 8 * 1024;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
@@ -123,17 +117,8 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
-    let mut trace = Trace::new(tables, options_for_console(options), program)?;
+    let mut trace = Trace::new(tables, options, program)?;
     Session::start(&command)?.follow(&mut trace)
-}
-
-/// A terminal that does not put out all 8 bits takes some of them for delays, so that our own text must do without.
-fn options_for_console(options: Options) -> Options {
-    let mut status = [0; TTY_STATUS_COUNT];
-    let console = console::device_name();
-    let found = console.and_then(|console| stubs::device::device_get_status(console, TTY_STATUS, &mut status));
-    let is_transparent = found.is_ok() && status[TTY_STATUS_COUNT - 1] & TF_LITOUT != 0;
-    Options { ascii: !is_transparent, ..options }
 }
 
 /// A running command and the ports it is heard through.

@@ -46,7 +46,7 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// `routine(argument: value, …)`, of a request or of any message whose id is unknown.
+    /// `routine(argument: value, ...)`, of a request or of any message whose id is unknown.
     pub fn request(&self, line: &mut Line, event: &Event) {
         let Some(message) = event.decode(self.tables) else {
             return self.unknown(line, event);
@@ -57,7 +57,7 @@ impl Writer<'_> {
         line.push(Tag::Plain, ")");
     }
 
-    /// `KERN_SUCCESS {argument: value, …}`. Returns whether it is a failure.
+    /// `KERN_SUCCESS {argument: value, ...}`. Returns whether it is a failure.
     pub fn reply(&self, line: &mut Line, message: &Message<'_>) -> bool {
         let mut fields = message.fields();
         let code = match fields.next() {
@@ -167,7 +167,7 @@ impl Writer<'_> {
         }
         if left_out {
             line.push(Tag::Plain, separator);
-            line.push(Tag::Plain, "…");
+            line.push(Tag::Plain, "...");
         }
         line.push(Tag::Plain, "}");
     }
@@ -212,7 +212,7 @@ impl Writer<'_> {
         for (index, value) in array.iter().enumerate() {
             line.push(Tag::Plain, if index > 0 { ", " } else { "" });
             if index == ELEMENTS_MAX && !self.options.verbose {
-                line.push(Tag::Plain, "…");
+                line.push(Tag::Plain, "...");
                 break;
             }
             let (type_name, set, form) = (array.element_type_name(), array.set(), array.form());
@@ -230,7 +230,7 @@ impl Writer<'_> {
 
     fn shown<'b>(&self, bytes: &'b [u8]) -> (&'b [u8], &'static str) {
         match bytes.get(..self.options.string_size) {
-            Some(start) if start.len() < bytes.len() && !self.options.verbose => (start, "…"),
+            Some(start) if start.len() < bytes.len() && !self.options.verbose => (start, "..."),
             _ => (bytes, ""),
         }
     }
@@ -255,7 +255,7 @@ impl Writer<'_> {
         line.add(Tag::Value, format_args!("<{text}{cut}>"));
     }
 
-    /// `msgh_id 2999(to port 7, 56 bytes: 5, "…")`, or `on` the port it came in on.
+    /// `msgh_id 2999(to port 7, 56 bytes: 5, "...")`, or `on` the port it came in on.
     fn unknown(&self, line: &mut Line, event: &Event) {
         let header = event.mach_header().unwrap_or_default();
         let (preposition, port) = match event.view() {
@@ -304,7 +304,7 @@ impl Writer<'_> {
         code != Some(0)
     }
 
-    /// `, options: MACH_SEND_MSG|…, time_out: 100`
+    /// `, options: MACH_SEND_MSG|..., time_out: 100`
     pub fn mach_msg_options(&self, line: &mut Line, event: &Event) {
         line.push(Tag::Plain, ", ");
         line.push(Tag::Argument, "options");

@@ -1,4 +1,4 @@
-//! Requests and replies into lines: one line if nothing comes between, `<unfinished …>` and `<… resumed>` otherwise.
+//! Requests and replies into lines: one line if nothing comes between, `<unfinished ...>` and `<... resumed>` otherwise.
 
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -67,7 +67,7 @@ impl Weaver {
             return Vec::from([held.row]);
         }
         let mut line = Line::default();
-        line.push(Tag::Note, "<… ");
+        line.push(Tag::Note, "<... ");
         line.push(Tag::Routine, &routine);
         line.push(Tag::Note, " resumed>");
         line.push(Tag::Plain, " = ");
@@ -79,7 +79,7 @@ impl Weaver {
 
     /// Something else is to be printed, or nothing comes for now: the held request as unfinished.
     pub fn interrupt(&mut self) -> Option<Row> {
-        self.give_up(" <unfinished …>", Tag::Note)
+        self.give_up(" <unfinished ...>", Tag::Note)
     }
 
     /// Nothing comes any more: the held request without a result.

@@ -38,7 +38,7 @@ fn what_the_trace_shows_as_its_senders_is_not_shown_again() {
     assert_eq!(
         found,
         [
-            "hello[1] host_ping(host: host) <unfinished …>",
+            "hello[1] host_ping(host: host) <unfinished ...>",
             "(hello)[2] (task) <- mach_port_deallocate(task: port 1, name: port 10)",
         ]
     );

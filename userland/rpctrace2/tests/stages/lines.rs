@@ -58,10 +58,10 @@ fn rpcs_of_two_threads_interleave() {
     assert_eq!(
         found,
         [
-            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
-            "hello[1/2] echo(port: port 7, value: 2) <unfinished …>",
-            "hello[1/1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
-            "hello[1/2] <… echo resumed> = KERN_SUCCESS {answer: 20}",
+            "hello[1] echo(port: port 7, value: 1) <unfinished ...>",
+            "hello[1/2] echo(port: port 7, value: 2) <unfinished ...>",
+            "hello[1/1] <... echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1/2] <... echo resumed> = KERN_SUCCESS {answer: 20}",
         ]
     );
 }
@@ -87,9 +87,9 @@ fn the_correlation_number_tells_two_requests_on_one_port_apart() {
     assert_eq!(
         found,
         [
-            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1] echo(port: port 7, value: 1) <unfinished ...>",
             "hello[1] echo(port: port 7, value: 2) = KERN_SUCCESS {answer: 20}",
-            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 10}",
         ]
     );
 }
@@ -115,10 +115,10 @@ fn client_and_server_are_both_traced() {
         found,
         [
             "hello[1] task_create(target_task: self, inherit_memory: false) = KERN_SUCCESS {child_task: task[2]}",
-            "hello[1] echo(port: port 7, value: 5) <unfinished …>",
+            "hello[1] echo(port: port 7, value: 5) <unfinished ...>",
             "(hello)[2] <- echo(port: port 3, value: 5)",
             "(hello)[2] -> echo reply = KERN_SUCCESS {answer: 6}",
-            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 6}",
+            "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 6}",
             "hello[1] task_set_name(task: task[2], name: \"server\") = MACH_MSG_SUCCESS",
             "server[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
         ]
@@ -128,7 +128,7 @@ fn client_and_server_are_both_traced() {
 #[test]
 fn an_orphan_reply_is_resumed_from_nowhere() {
     let found = lines(&[], &[Sample::received(vm_allocated(0x3000))]);
-    assert_eq!(found, ["hello[1] <… vm_allocate resumed> = KERN_SUCCESS {address: 0x3000}"]);
+    assert_eq!(found, ["hello[1] <... vm_allocate resumed> = KERN_SUCCESS {address: 0x3000}"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_dropped_reply_right_ends_the_call() {
         found,
         [
             "hello[1] echo(port: port 7, value: 1) = msgh_id 71(on reply port, 32 bytes)",
-            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 10}",
         ]
     );
 }
@@ -197,9 +197,9 @@ fn failed_receives_show_the_port_and_the_size() {
             "hello[1] mach_msg(receive, port 12) = MACH_RCV_TIMED_OUT",
             "hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}",
             "hello[1] mach_msg(receive, MACH_PORT_NULL) = MACH_RCV_INVALID_NAME",
-            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1] echo(port: port 7, value: 1) <unfinished ...>",
             "hello[1] mach_msg(receive, reply port) = MACH_RCV_INTERRUPTED",
-            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 10}",
         ]
     );
     let verbose = Sample::failed(Direction::Receive, 0x1000_4003).on(12).options(0x102, 50);
@@ -224,9 +224,9 @@ fn lost_records_are_a_line() {
     assert_eq!(
         found,
         [
-            "hello[1] echo(port: port 7, value: 1) <unfinished …>",
+            "hello[1] echo(port: port 7, value: 1) <unfinished ...>",
             "--- 3 records lost ---",
-            "hello[1] <… echo resumed> = KERN_SUCCESS {answer: 10}",
+            "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 10}",
             "--- 1 record lost ---",
             "hello[1] echo(port: port 7, value: 2) = ?",
         ]
@@ -289,7 +289,7 @@ fn an_idle_moment_shows_the_request_that_waits() {
     Sample::received(Message::reply(7108, 4).int(0).int(2)).sequence(2).feed(&mut trace, &mut out);
     assert_eq!(
         out,
-        "hello[1] echo(port: port 7, value: 1) <unfinished …>\nhello[1] <… echo resumed> = KERN_SUCCESS {answer: 2}\n"
+        "hello[1] echo(port: port 7, value: 1) <unfinished ...>\nhello[1] <... echo resumed> = KERN_SUCCESS {answer: 2}\n"
     );
 }
 
@@ -361,7 +361,7 @@ fn values_are_printed_by_kind() {
             "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192]) = KERN_SUCCESS",
             "hello[1] watch(port: port 7, tell: make-send-once port 8) = KERN_SUCCESS",
             r#"hello[1] device_write_inband(device: port 7, data: "a\"b\\\n\x07\xff") = KERN_SUCCESS {bytes_written: 7}"#,
-            "hello[1] device_write_inband(device: port 7, data: \"xxxxxxxxxx\"…) = KERN_SUCCESS {bytes_written: 100}",
+            "hello[1] device_write_inband(device: port 7, data: \"xxxxxxxxxx\"...) = KERN_SUCCESS {bytes_written: 100}",
             "hello[1] describe(port: port 7) = KERN_SUCCESS {pair: {first: 5, second: 0x7000}, info: [1, -2, 3]}",
             "hello[1] vm_protect(task: self, new_protection: VM_PROT_NONE) = KERN_SUCCESS",
             "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ|0x40) = KERN_SUCCESS",

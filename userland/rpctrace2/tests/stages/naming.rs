@@ -67,9 +67,9 @@ fn a_child_heard_of_before_its_creation_is_the_same_task() {
     assert_eq!(
         found,
         [
-            "hello[1] task_create(target_task: self, inherit_memory: true) <unfinished …>",
+            "hello[1] task_create(target_task: self, inherit_memory: true) <unfinished ...>",
             "(hello)[2] task_set_name(task: self, name: \"early\") = MACH_MSG_SUCCESS",
-            "hello[1] <… task_create resumed> = KERN_SUCCESS {child_task: task[2]}",
+            "hello[1] <... task_create resumed> = KERN_SUCCESS {child_task: task[2]}",
             "early[2] host_ping(host: host) = MACH_MSG_SUCCESS",
         ]
     );
@@ -96,7 +96,7 @@ fn children_are_told_apart_by_the_order_of_their_creation() {
     assert_eq!(
         found,
         [
-            "second[3] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) <unfinished …>",
+            "second[3] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) <unfinished ...>",
             "first[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
         ]
     );

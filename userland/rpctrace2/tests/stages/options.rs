@@ -110,9 +110,9 @@ fn durations_stand_behind_results() {
     assert_eq!(
         lines(&["-T"], &[request, between, reply.sequence(3)]),
         [
-            format!("{line} <unfinished …>"),
+            format!("{line} <unfinished ...>"),
             "hello[1] mach_msg(receive, port 9) = MACH_RCV_TIMED_OUT".to_string(),
-            "hello[1] <… vm_protect resumed> = KERN_SUCCESS <1.000042>".to_string(),
+            "hello[1] <... vm_protect resumed> = KERN_SUCCESS <1.000042>".to_string(),
         ]
     );
 }
@@ -226,8 +226,8 @@ fn the_exit_is_a_line_unless_quiet() {
 }
 
 #[test]
-fn an_ascii_output_has_no_other_characters() {
-    let mut trace = start(Options { ascii: true, string_size: 2, ..Options::default() });
+fn the_output_is_ascii() {
+    let mut trace = start(Options { string_size: 2, ..Options::default() });
     let mut out = String::new();
     Sample::sent(Message::request(7007, 7).chars("äöü".as_bytes())).sequence(1).feed(&mut trace, &mut out);
     trace.idle(&mut out);
