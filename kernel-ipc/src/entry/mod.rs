@@ -206,7 +206,9 @@ extern "C" fn hook_ipc_task_terminate(task: usize) {
 extern "C" fn hook_ipc_thread_enable(thread: usize) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_thread_enable(thread) };
-    lifecycle::thread_created(&Mach, Thread(thread));
+    if ARMED.load(Relaxed) {
+        lifecycle::thread_created(&Mach, Thread(thread));
+    }
 }
 
 #[unsafe(no_mangle)]
