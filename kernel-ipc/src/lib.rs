@@ -13,44 +13,29 @@
 //!
 //! **Start reading at** [`hooks`]: the life of a call.
 #![no_std]
+#![cfg_attr(not(any(target_os = "none", test)), expect(dead_code, reason = "the instrumenter reads payload_abi alone"))]
 
 #[cfg(test)]
 extern crate std;
 
-#[cfg(any(target_os = "none", test))]
 mod batch;
-#[cfg(any(target_os = "none", test))]
 mod clock;
-#[cfg(any(target_os = "none", test))]
 mod draft;
-#[cfg(any(target_os = "none", test))]
 mod emit;
 #[cfg(target_os = "none")]
 mod entry;
 #[cfg(any(all(target_os = "none", feature = "faults"), test))]
 mod faults;
-#[cfg(any(target_os = "none", test))]
 mod gnumach;
-#[cfg(any(target_os = "none", test))]
 mod hooks;
-#[cfg(any(target_os = "none", test))]
 mod links;
-#[cfg(any(target_os = "none", test))]
 mod numbers;
-#[cfg(any(target_os = "none", test))]
 mod observe;
-#[cfg(any(target_os = "none", test))]
 mod open_call;
 pub mod payload_abi;
-#[cfg(any(target_os = "none", test))]
 mod pending;
-#[cfg(any(target_os = "none", test))]
 mod replies;
-#[cfg(any(target_os = "none", test))]
 mod stamp;
-#[cfg(any(target_os = "none", test))]
 mod state;
-#[cfg(any(target_os = "none", test))]
 mod table;
-#[cfg(any(target_os = "none", test))]
 mod transit;

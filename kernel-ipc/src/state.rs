@@ -123,8 +123,7 @@ impl Released {
 
     /// Gives back all but the right to the port, which stays somebody else's.
     pub(crate) fn release_all_but_port(self, kernel: &impl Kernel) {
-        self.right.map(SendRight::into_port);
-        Self { right: None, spare: self.spare }.release(kernel);
+        Self { right: None, ..self }.release(kernel);
     }
 
     /// Gives it back. Nothing may be locked.

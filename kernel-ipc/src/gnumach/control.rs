@@ -8,7 +8,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use super::lock::SimpleLock;
 use super::mach::{MSGH_REMOTE_PORT, Mach, header, load, store};
-use super::objects::{IKOT_TASK, IKOT_THREAD, IO_BITS_ACTIVE, IO_BITS_KOTYPE};
+use super::objects::IO_BITS_ACTIVE;
 use super::{Kmsg, Ports, SendRight, Task, Tasks, Thread, Threads};
 use crate::payload_abi::Slot;
 
@@ -17,6 +17,13 @@ unsafe extern "C" {
     fn task_reference(task: usize);
     fn thread_reference(thread: usize);
 }
+
+/// `IO_BITS_KOTYPE`.
+const IO_BITS_KOTYPE: u32 = 0xffff;
+/// The port of a thread: `IKOT_THREAD`, and alive.
+const THREAD: u32 = IO_BITS_ACTIVE | 1;
+/// The port of a task: `IKOT_TASK`, and alive.
+const TASK: u32 = IO_BITS_ACTIVE | 2;
 
 /// Marks a control port.
 pub(super) fn watch(right: SendRight) {
@@ -85,11 +92,6 @@ fn is_wanted(port: usize, task: Task) -> bool {
     let is_traced = || Mach.task_entry(task) != 0;
     (is_traced() || unmark(port, Slot::port_watched, is_traced)) && task != Mach.thread_task(Mach.current_thread())
 }
-
-/// The port of a task.
-const TASK: u32 = IO_BITS_ACTIVE | IKOT_TASK;
-/// The port of a thread.
-const THREAD: u32 = IO_BITS_ACTIVE | IKOT_THREAD;
 
 /// What a mark holds.
 pub(super) const MARKED: u32 = 1;

@@ -26,12 +26,3 @@ pub(crate) fn local_type(bits: u32) -> u32 {
 /// `IO_BITS_ACTIVE`.
 #[cfg(target_os = "none")]
 pub(crate) const IO_BITS_ACTIVE: u32 = 0x8000_0000;
-/// `IO_BITS_KOTYPE`.
-#[cfg(target_os = "none")]
-pub(super) const IO_BITS_KOTYPE: u32 = 0xffff;
-/// `IKOT_THREAD`.
-#[cfg(target_os = "none")]
-pub(crate) const IKOT_THREAD: u32 = 1;
-/// `IKOT_TASK`.
-#[cfg(target_os = "none")]
-pub(crate) const IKOT_TASK: u32 = 2;

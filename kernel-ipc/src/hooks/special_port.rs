@@ -49,26 +49,22 @@ pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -
     if !kernel.task_is_alive(task) {
         return mr::KERN_FAILURE;
     }
-    if !port.is_valid() {
+    let Some(right) = SendRight::own(port) else {
         return match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
             Ok(old) => replaced(kernel, task, old),
             Err(refusal) => code(refusal),
         };
-    }
+    };
+    // Where this fails the right is the kernel's again.
     if kernel.port_is_the_kernels(port) {
         return mr::KERN_INVALID_ARGUMENT;
     }
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         return mr::KERN_FAILURE;
     }
-    let Some(right) = SendRight::own(port) else { return mr::KERN_INVALID_ARGUMENT };
     let old = match state.set(kernel, task, right, |old| is_callers(kernel, old)) {
         Ok(old) => old,
-        Err((refusal, right)) => {
-            // The kernel's again.
-            right.into_port();
-            return code(refusal);
-        }
+        Err((refusal, _)) => return code(refusal),
     };
     if !kernel.task_is_alive(task) {
         return ended_meanwhile(kernel, state, task, old);
