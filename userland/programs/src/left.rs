@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use mach::error::KernReturn;
 use mach::port::PortName;
 use mach::stubs::mach_debug::host_slab_info;
 use mach::{stubs, task_self};
@@ -12,6 +13,18 @@ use crate::{Doing, Mismatch};
 /// How many names this task has.
 pub fn names() -> Result<usize, Mismatch> {
     Ok(stubs::mach_port::mach_port_names(task_self()).doing("mach_port_names")?.names.as_slice().len() / 4)
+}
+
+/// Shows every name of a task and the `MACH_PORT_TYPE_...` of what it stands for. Without the heap.
+///
+/// # Errors
+/// Those of `mach_port_names`.
+pub fn each_name(task: PortName, mut show: impl FnMut(PortName, u32)) -> Result<(), KernReturn> {
+    let names = stubs::mach_port::mach_port_names(task)?;
+    let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let kinds = names.types.as_slice().chunks_exact(4).map(word);
+    names.names.as_slice().chunks_exact(4).map(word).zip(kinds).for_each(|(name, kind)| show(PortName(name), kind));
+    Ok(())
 }
 
 /// The kernel's caches and how many objects of each are in use.

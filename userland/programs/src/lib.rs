@@ -16,7 +16,9 @@
 
 extern crate alloc;
 
+pub mod catcher;
 pub mod left;
+pub mod patience;
 pub mod ping;
 pub mod processors;
 pub mod random;

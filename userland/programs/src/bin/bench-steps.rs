@@ -11,15 +11,16 @@ extern crate alloc;
 
 use mach::boot::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use mach::error::{KernReturn, Result as KernResult};
-use mach::memory::{OutOfLine, PAGE_SIZE, Pages, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::memory::{OutOfLine, PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::msg::{Message, Received};
-use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
 use mach::sys::mark::mark;
 use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, mach_msg};
 use mach::sys::trap;
 use mach::{println, stubs, task_self, thread_self};
+use programs::catcher::Catcher;
 use programs::tracer::{FIRST as PARENT, SECOND as SERVER, Tracer, child, give};
 use programs::{Doing, Mismatch};
 
@@ -247,7 +248,7 @@ fn serve() {
     let limit = size_of_val(&request) as u32;
     while mach_msg(&mut request, MACH_RCV_MSG, 0, limit, SERVER, 0, PortName::NULL) == 0 {
         let mut reply = [0; 16];
-        if !stubs::exc_server::demux(&mut Catcher, &request, &mut reply) {
+        if !stubs::exc_server::demux(&mut Catcher::default(), &request, &mut reply) {
             // The reply to a request without arguments is its header.
             reply[0] = Disposition::MoveSendOnce as u64 | 32 << 32;
             reply[1] = request[1];
@@ -256,22 +257,4 @@ fn serve() {
         mach_msg(&mut reply, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
     }
     terminate()
-}
-
-/// The server of exc.defs.
-struct Catcher;
-
-impl stubs::exc_server::Server for Catcher {
-    fn exception_raise(
-        &mut self,
-        _exception_port: PortName,
-        _thread: SendRight,
-        task: SendRight,
-        _exception: i32,
-        _code: i32,
-        subcode: i64,
-    ) -> KernResult<()> {
-        let write = VM_PROT_READ | VM_PROT_WRITE;
-        stubs::mach::vm_protect(task.name(), subcode as u64, PAGE_SIZE, false, write)
-    }
 }

@@ -5,11 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use mach::port::PortName;
-use mach::stubs::mach_port::mach_port_names;
 use mach::{println, task_self};
+use programs::patience::pause;
 use programs::{Mismatch, expect, left, processors};
-
-use crate::pause;
 
 /// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow. It has a kmem_slab for each page of
 /// others that it keeps, also for one without objects.
@@ -67,11 +65,9 @@ pub(crate) fn settle(privileged: PortName, before: &Held, hurt: u64) -> Result<(
 /// Prints the names that each task of the machine has, and what kind of right each is.
 fn report_names(privileged: PortName) -> Result<(), Mismatch> {
     for task in processors::tasks(privileged)? {
+        let mut list = Vec::new();
         // The kernel's own task has no names, and one may just have ended.
-        let Ok(names) = mach_port_names(task.name()) else { continue };
-        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        let pairs = names.names.as_slice().chunks_exact(4).zip(names.types.as_slice().chunks_exact(4));
-        let list: Vec<String> = pairs.map(|(name, kind)| format!("{:#x}:{:x}", word(name), word(kind))).collect();
+        let _ = left::each_name(task.name(), |name, kind| list.push(format!("{:#x}:{kind:x}", name.0)));
         println!(
             "soak: names and types of {}: {}",
             if task.name() == task_self() { "soak" } else { "a task" },

@@ -31,10 +31,12 @@ use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::stubs::{exc_server, mach_host};
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg, reply_port};
+use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
 use mach::sys::trap::{mach_port_allocate_name, task_create, task_terminate};
 use mach::thread::{self, Child};
 use mach::{host_self, println, task_self};
+use programs::catcher::Catcher;
+use programs::patience::pause;
 use programs::random::Random;
 use programs::tracer::{Tracer, child};
 use programs::{Doing, Mismatch, processors};
@@ -43,7 +45,6 @@ use board::Board;
 use held::{Held, settle};
 use names::CATCH;
 use operation::{Operation, revive};
-use player::Catcher;
 use without::Without;
 use world::{Fixed, World, end_orphans, extract, rename};
 
@@ -178,12 +179,6 @@ fn catch() {
             let _ = send_reply(&mut reply, Patience::None);
         }
     }
-}
-
-/// Waits. Without the heap, whose lock a new task could be left with.
-fn pause(milliseconds: u32) {
-    let mut nothing = [0; 8];
-    mach_msg(&mut nothing, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, 64, reply_port(), milliseconds, PortName::NULL);
 }
 
 /// Seconds since the kernel started.

@@ -10,10 +10,10 @@ use mach::stubs::{mach as kernel, mach_port};
 use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
 use mach::sys::trap::{task_set_special_port, thread_switch};
 use mach::task_self;
+use programs::patience::pause;
 use programs::{Doing, Mismatch};
 
 use crate::names::{CATCH, Name, PLAYERS, PORTS, SET, THREADS};
-use crate::pause;
 use crate::words::ROOM;
 use crate::world::{Holder, World, is_dead};
 

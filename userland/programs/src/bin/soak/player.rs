@@ -4,7 +4,7 @@
 
 use mach::boot::{TASK_BOOTSTRAP_PORT, TASK_TRACE_PORT};
 use mach::error::{KernReturn, Result};
-use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::msg::{destroy, destroy_body};
 use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::stubs::{exc_server, mach as kernel, mach_port};
@@ -13,6 +13,7 @@ use mach::sys::msg::{
 };
 use mach::sys::trap;
 use mach::{task_self, thread_self};
+use programs::catcher::Catcher;
 use programs::random::Random;
 
 use crate::board::{Act, Board};
@@ -300,29 +301,5 @@ impl Player {
             self.board.set_own(self.player, name);
             let _ = trap::mach_port_insert_right(task_self(), name, name, Disposition::MakeSend);
         }
-    }
-}
-
-/// Makes the page that was written to a writable one, or refuses.
-pub(crate) struct Catcher {
-    pub(crate) refuses: bool,
-}
-
-impl exc_server::Server for Catcher {
-    fn exception_raise(
-        &mut self,
-        _exception_port: PortName,
-        _thread: SendRight,
-        task: SendRight,
-        _exception: i32,
-        _code: i32,
-        subcode: i64,
-    ) -> Result<()> {
-        if self.refuses {
-            return Err(KernReturn::KERN_FAILURE);
-        }
-        // The task may be dead by now, which its thread is then, too.
-        let _ = kernel::vm_protect(task.name(), subcode as u64, PAGE_SIZE, false, VM_PROT_READ | VM_PROT_WRITE);
-        Ok(())
     }
 }

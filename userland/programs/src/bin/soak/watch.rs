@@ -5,10 +5,12 @@ use mach::println;
 use mach::rt::exit::exit;
 use mach::stubs::{mach as kernel, mach_port};
 
+use programs::left;
+use programs::patience::until_silent;
+
 use crate::board::Board;
 use crate::names::{PLAYERS, PORTS, THREADS};
 use crate::operation::Operation;
-use crate::pause;
 use crate::world::{Holder, is_dead, spaces};
 
 /// Seconds in which every operation ends.
@@ -25,13 +27,7 @@ const STATES: [&str; 6] = ["unknown", "running", "stopped", "waiting", "waiting 
 
 /// Looks on until the program ends; ends it if it stands still.
 pub(crate) fn watch(board: Board) {
-    let (mut last, mut silent) = (board.beats(), 0);
-    while silent < PATIENCE {
-        pause(1000);
-        let now = board.beats();
-        silent = if now == last { silent + 1 } else { 0 };
-        last = now;
-    }
+    until_silent(PATIENCE, || board.beats());
     println!("soak: nothing happened for {PATIENCE} s");
     report(board);
     exit(1);
@@ -63,30 +59,21 @@ pub(crate) fn report(board: Board) {
 
 /// Prints a task's receive rights that messages wait in or answers are to come to, and the rights to answer that it has.
 fn report_rights(board: Board, holder: Holder, space: PortName) {
-    let Ok(names) = mach_port::mach_port_names(space) else { return };
-    let kinds = names.types.as_slice().chunks_exact(4);
-    for (name, kind) in names.names.as_slice().chunks_exact(4).zip(kinds) {
-        let (name, kind) = (PortName(word(name)), word(kind));
+    // A task that has ended has none.
+    let _ = left::each_name(space, |name, kind| {
         if kind & TYPE_SEND_ONCE != 0 {
             println!("soak: {holder:?}: {:#x} is a send-once right", name.0);
         }
-        let Ok(status) = mach_port::mach_port_get_receive_status(space, name) else { continue };
+        let Ok(status) = mach_port::mach_port_get_receive_status(space, name) else { return };
         let index = (0..PORTS).find(|index| board.port(*index) == name);
-        if status.mps_msgcount >= status.mps_qlimit
-            || status.mps_msgcount != 0
-            || status.mps_sorights != 0
-            || index.is_some()
-        {
+        let is_full = status.mps_msgcount >= status.mps_qlimit;
+        if is_full || status.mps_msgcount != 0 || status.mps_sorights != 0 || index.is_some() {
             println!(
                 "soak: {holder:?}: receives from {:#x} (port {index:?}): {} messages of at most {}, {} send-once rights, set {}",
                 name.0, status.mps_msgcount, status.mps_qlimit, status.mps_sorights, status.mps_pset
             );
         }
-    }
-}
-
-fn word(bytes: &[u8]) -> u32 {
-    bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    });
 }
 
 /// What the kernel says of a thread.

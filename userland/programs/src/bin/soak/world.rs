@@ -13,12 +13,12 @@ use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::stubs::{mach as kernel, mach_host, mach_port};
 use mach::sys::trap::{mach_port_allocate_name, mach_port_insert_right, task_terminate};
 use mach::{task_self, thread as threads};
+use programs::patience::pause;
 use programs::random::Random;
 use programs::{Doing, Mismatch, processors};
 
 use crate::board::Board;
 use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, SET, THREADS};
-use crate::pause;
 use crate::player::{Player, Plays};
 use crate::without::Without;
 

@@ -15,16 +15,17 @@ mod stage;
 mod way;
 
 use alloc::format;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mach::port::PortName;
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::exit;
 use mach::{println, thread};
+use programs::patience::until_silent;
 use programs::{Doing, Mismatch};
 
 use board::{Board, Situation};
-use stage::{Stage, pause};
+use stage::Stage;
 use way::Way;
 
 mach::entry!(main);
@@ -33,7 +34,7 @@ mach::entry!(main);
 const PATIENCE: u32 = 40;
 
 /// How many combinations have begun.
-static BEGUN: AtomicU32 = AtomicU32::new(0);
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let host = arguments.get_str(1).and_then(|name| name.parse().ok()).map(PortName);
@@ -59,13 +60,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
 
 /// Ends the program if a combination does not end.
 fn watch() {
-    let (mut last, mut silent) = (0, 0);
-    while silent < PATIENCE {
-        pause(1000);
-        let now = BEGUN.load(Relaxed);
-        silent = if now == last { silent + 1 } else { 0 };
-        last = now;
-    }
+    let last = until_silent(PATIENCE, || BEGUN.load(Relaxed));
     let index = last.saturating_sub(1) as usize;
     let (situation, way) = (Situation::ALL[index / Way::ALL.len()], Way::ALL[index % Way::ALL.len()]);
     println!(

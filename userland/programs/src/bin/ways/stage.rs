@@ -4,16 +4,18 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use mach::boot::TASK_EXCEPTION_PORT;
-use mach::error::{KernReturn, Result as KernResult};
-use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::error::KernReturn;
+use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::mig::{Patience, request_id, send_reply};
 use mach::msg::Received;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, Right, SendRight};
 use mach::stubs::{exc_server, mach as kernel, mach_port};
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg, reply_port};
+use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
 use mach::sys::trap::task_terminate;
 use mach::task_self;
 use mach::thread::{self, Child};
+use programs::catcher::Catcher;
+use programs::patience::pause;
 use programs::tracer::{FIRST, Tracer, give, send};
 use programs::{Doing, Mismatch, expect, processors};
 
@@ -145,7 +147,7 @@ impl Stage {
         }
         self.caught += 1;
         let mut reply = [0; 16];
-        let served = exc_server::demux(&mut Catcher { page: self.page }, &words, &mut reply);
+        let served = exc_server::demux(&mut Catcher::default(), &words, &mut reply);
         expect("an exception that is served", true, served)?;
         self.refused += u64::from(send_reply(&mut reply, Patience::None).is_err());
         Ok(true)
@@ -331,13 +333,6 @@ impl Stage {
     }
 }
 
-/// Waits so many milliseconds where no message ever comes: GNU Mach for several processors does not survive one that comes just when the
-/// time for it is over (docs/differences.md).
-pub(crate) fn pause(milliseconds: u32) {
-    let mut nothing = [0; 8];
-    mach_msg(&mut nothing, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, 64, reply_port(), milliseconds, PortName::NULL);
-}
-
 /// A right of the program's has died.
 pub(crate) fn expect_dead(what: &str, name: PortName) -> Result<(), Mismatch> {
     let kind = mach_port::mach_port_type(task_self(), name).doing("mach_port_type")?;
@@ -348,26 +343,5 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // A combination that ends it has done so already.
         let _ = task_terminate(self.task());
-    }
-}
-
-/// Makes the page one that can be written to.
-struct Catcher {
-    page: u64,
-}
-
-impl exc_server::Server for Catcher {
-    fn exception_raise(
-        &mut self,
-        _exception_port: PortName,
-        _thread: SendRight,
-        task: SendRight,
-        _exception: i32,
-        _code: i32,
-        _subcode: i64,
-    ) -> KernResult<()> {
-        // The task may be gone.
-        let _ = kernel::vm_protect(task.name(), self.page, PAGE_SIZE, false, VM_PROT_READ | VM_PROT_WRITE);
-        Ok(())
     }
 }

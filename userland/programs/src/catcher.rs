@@ -1,0 +1,30 @@
+//! A server of exceptions that lets its clients write where they must not.
+
+use mach::error::{KernReturn, Result};
+use mach::memory::{PAGE_SIZE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::port::{PortName, SendRight};
+use mach::stubs::{exc_server, mach as kernel};
+
+/// Makes the page that was written to a writable one, or refuses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Catcher {
+    /// Whether it answers `KERN_FAILURE`.
+    pub refuses: bool,
+}
+
+impl exc_server::Server for Catcher {
+    fn exception_raise(
+        &mut self,
+        _exception_port: PortName,
+        _thread: SendRight,
+        task: SendRight,
+        _exception: i32,
+        _code: i32,
+        subcode: i64,
+    ) -> Result<()> {
+        if self.refuses {
+            return Err(KernReturn::KERN_FAILURE);
+        }
+        kernel::vm_protect(task.name(), subcode as u64, PAGE_SIZE, false, VM_PROT_READ | VM_PROT_WRITE)
+    }
+}
