@@ -273,24 +273,31 @@ impl World {
                 self.end_player(player);
             }
         }
-        self.end_ports();
-        self.wait_for_all()?;
+        let ports: Vec<PortName> = (0..PORTS).map(|index| self.board.port(index)).collect();
+        self.end_ports(&ports);
+        for (index, name) in ports.iter().enumerate() {
+            let _ = mach_port::mach_port_destroy(task_self(), *name);
+            self.board.set_port(index, PortName::NULL);
+        }
+        self.wait_for_all(&ports)?;
         (0..PLAYERS).for_each(|player| self.end_player(player));
         Ok(self.hurt)
     }
 
-    /// Ends every port, wherever it is; one in a message dies with the message.
-    fn end_ports(&self) {
-        for index in 0..PORTS {
-            for space in [task_self()].into_iter().chain((0..PLAYERS).map(|player| self.board.task(player))) {
-                let _ = mach_port::mach_port_destroy(space, self.board.port(index));
+    /// Ends ports that players have.
+    ///
+    /// A player keeps a dead name: the kernel would give the name of a port that a thread is about to receive from to another's reply
+    /// port, and the thread would take the reply.
+    fn end_ports(&self, ports: &[PortName]) {
+        for name in ports {
+            for player in 0..PLAYERS {
+                let _ = mach_port::mach_port_mod_refs(self.board.task(player), *name, Right::Receive as u32, -1);
             }
-            self.board.set_port(index, PortName::NULL);
         }
     }
 
     /// Waits until every thread that is not gone has done something since its trace ended.
-    fn wait_for_all(&self) -> Result<(), Mismatch> {
+    fn wait_for_all(&self, ports: &[PortName]) -> Result<(), Mismatch> {
         let seats = || (0..PLAYERS).flat_map(|player| (0..THREADS).map(move |index| (player, index)));
         let before: Vec<u64> = seats().map(|(player, index)| self.board.steps(player, index)).collect();
         for _ in 0..PATIENCE {
@@ -303,6 +310,8 @@ impl World {
             if !seats().zip(&before).any(waits) {
                 return Ok(());
             }
+            // One may have been in a message.
+            self.end_ports(ports);
             for player in 0..PLAYERS {
                 // Who was about to set a trace port when the round ended may have set one of these.
                 let _ = mach_port::mach_port_destroy(self.board.task(player), self.board.take_own(player));
