@@ -212,7 +212,7 @@ impl State {
                 if !may_replace(entry.port()) {
                     return Err((Refusal::Kept, right));
                 }
-                let old = Released { spare: take_spare(kernel, entry), right: entry.set_port(right) };
+                let old = Released { spare: take_spare(kernel, entry), right: Some(entry.set_port(right)) };
                 *entry.dropped() = 0;
                 return Ok(old);
             }
@@ -279,9 +279,11 @@ impl State {
     #[inline(never)]
     fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Released {
         let known = known(kernel, task);
-        let Some(entry) = table.find(known, task) else { return Released::NOTHING };
-        let spare = take_spare(kernel, entry);
-        let released = Released { spare, right: table.remove(known) };
+        if table.find(known, task).is_none() {
+            return Released::NOTHING;
+        }
+        let Some((right, spare)) = table.remove(known) else { return Released::NOTHING };
+        let released = Released { right: Some(right), spare };
         kernel.set_task_entry(task, 0);
         self.traced.fetch_sub(1, Relaxed);
         self.stop_watching(kernel, table);
@@ -387,7 +389,7 @@ impl State {
         let mut table = self.table.lock();
         // One that was put behind another is small, so that all of them serve for small ones.
         match table.of(key) {
-            Some(entry) if !entry.has_spare() && entry.port() == kernel.remote_port(kmsg.kmsg()) => {
+            Some(entry) if !entry.has_spare() && entry.port() == kernel.record_port(kmsg.record()) => {
                 put_spare(kernel, entry, kmsg);
                 Ok(())
             }
@@ -411,10 +413,10 @@ impl State {
         self.table.lock().of(key).is_some_and(|entry| entry.port() == port)
     }
 
-    /// A task's trace port, which is not the caller's; `Port::NULL` if it is not traced. `look` may not block.
-    pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Port) -> T) -> T {
+    /// A task's trace port, which is not the caller's, if it is traced. `look` may not block.
+    pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Option<Port>) -> T) -> T {
         let mut table = self.table.lock();
-        let port = table.find(known(kernel, task), task).map_or(Port::NULL, |entry| entry.port());
+        let port = table.find(known(kernel, task), task).map(|entry| entry.port());
         look(port)
     }
 
