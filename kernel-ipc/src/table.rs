@@ -133,33 +133,33 @@ impl Table {
         grown
     }
 
-    /// A new entry: 1 + its index.
+    /// A new entry: 1 + the index of its place.
     ///
     /// # Errors
     /// The right, if the table is full.
     pub(crate) fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
-        let known = self.free;
+        let place = self.free;
         let number = if number.is_none() { TaskNumber::new(1) } else { number };
-        let Some(place) = self.place(known) else { return Err(right) };
-        let Place::Free(next) = *place else { return Err(right) };
-        *place = Place::Taken(Entry { task, right, spare: None, number, dropped: 0 });
+        let Some(found) = self.at(place) else { return Err(right) };
+        let Place::Free(next) = *found else { return Err(right) };
+        *found = Place::Taken(Entry { task, right, spare: None, number, dropped: 0 });
         self.free = next;
-        Ok(known)
+        Ok(place)
     }
 
     /// Makes an entry's place free; gives back what was there.
-    pub(crate) fn remove(&mut self, known: u32) -> Option<(SendRight, Option<OwnedKmsg>)> {
+    pub(crate) fn remove(&mut self, place: u32) -> Option<(SendRight, Option<OwnedKmsg>)> {
         let free = self.free;
-        let place = self.place(known).filter(|place| matches!(place, Place::Taken(_)))?;
-        let Place::Taken(entry) = core::mem::replace(place, Place::Free(free)) else { return None };
-        self.free = known;
+        let found = self.at(place).filter(|found| matches!(found, Place::Taken(_)))?;
+        let Place::Taken(entry) = core::mem::replace(found, Place::Free(free)) else { return None };
+        self.free = place;
         Some((entry.right, entry.spare))
     }
 
     /// The entry that a task keeps the place of, if it is the task's.
     #[inline(always)]
-    pub(crate) fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
-        self.entry(known).filter(|entry| entry.task == task)
+    pub(crate) fn find(&mut self, place: u32, task: Task) -> Option<&mut Entry> {
+        self.entry(place).filter(|entry| entry.task == task)
     }
 
     /// The entry that a key was made of, if it is still there.
@@ -169,16 +169,16 @@ impl Table {
     }
 
     #[inline(always)]
-    fn entry(&mut self, known: u32) -> Option<&mut Entry> {
-        match self.place(known)? {
+    fn entry(&mut self, place: u32) -> Option<&mut Entry> {
+        match self.at(place)? {
             Place::Taken(entry) => Some(entry),
             Place::Free(_) => None,
         }
     }
 
     #[inline(always)]
-    fn place(&mut self, known: u32) -> Option<&mut Place> {
-        let index = known.checked_sub(1)? as usize;
+    fn at(&mut self, place: u32) -> Option<&mut Place> {
+        let index = place.checked_sub(1)? as usize;
         self.chunks.get_mut(index / IN_CHUNK)?.get_mut(index % IN_CHUNK)
     }
 }
@@ -204,16 +204,16 @@ mod tests {
         let mut table = Table::new();
         assert!(table.is_full() && table.add(Task::fake(0x1000), right(), number(1)).is_err());
         assert!(table.grow(chunk()));
-        let known: std::vec::Vec<u32> = (1..=64)
+        let places: std::vec::Vec<u32> = (1..=64)
             .map(|index| table.add(Task::fake(index as usize * 0x1000), right(), number(index)).unwrap())
             .collect();
         assert!(table.is_full() && table.add(Task::fake(8), right(), number(65)).is_err());
-        assert_eq!(table.find(known[4], Task::fake(0x5000)).unwrap().number(), number(5));
-        assert!(table.find(known[4], Task::fake(0x6000)).is_none(), "of another task");
-        let key = Key { entry: known[4], number: number(5) };
-        assert_eq!(table.remove(known[4]), Some((right(), None)));
+        assert_eq!(table.find(places[4], Task::fake(0x5000)).unwrap().number(), number(5));
+        assert!(table.find(places[4], Task::fake(0x6000)).is_none(), "of another task");
+        let key = Key { entry: places[4], number: number(5) };
+        assert_eq!(table.remove(places[4]), Some((right(), None)));
         assert!(table.of(key).is_none() && !table.is_full());
-        assert_eq!(table.add(Task::fake(0x5000), right(), number(66)), Ok(known[4]));
+        assert_eq!(table.add(Task::fake(0x5000), right(), number(66)), Ok(places[4]));
         assert!(table.of(key).is_none(), "the place is another trace's now");
     }
 
