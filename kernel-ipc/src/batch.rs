@@ -13,7 +13,7 @@ use trace_port::TRACE_RECORDS_MSGH_ID;
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 
 use crate::gnumach::objects::RECORD_BITS;
-use crate::gnumach::{Kernel, Kmsg};
+use crate::gnumach::{Kernel, Record};
 
 /// Where the records of a message begin.
 const FIRST: usize = size_of::<Prefix>();
@@ -21,11 +21,11 @@ const FIRST: usize = size_of::<Prefix>();
 /// Puts a finished message's records behind those of the same task that wait in its trace port's queue. `false` if the last
 /// message with such has no room for them, or there is none; the message is the caller's in either case.
 #[inline(never)]
-pub(crate) fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
-    kernel.look_at_queue(message, |queued| {
-        let room = room_beside(kernel, message, queued)?;
-        let end = kernel.msgh_size(queued) as usize;
-        let more = kernel.msgh_size(message) as usize - FIRST;
+pub(crate) fn append(kernel: &impl Kernel, message: Record) -> bool {
+    kernel.look_at_queue(message, |queued, room| {
+        let room = room_beside(kernel, message, queued, room)?;
+        let end = kernel.msgh_size(queued.kmsg()) as usize;
+        let more = kernel.msgh_size(message.kmsg()) as usize - FIRST;
         let fits = (record::BODY_OFFSET..=room).contains(&end) && end.is_multiple_of(8) && more <= room - end;
         if fits {
             put(kernel, message, queued, end, more);
@@ -36,10 +36,10 @@ pub(crate) fn append(kernel: &impl Kernel, message: Kmsg) -> bool {
 
 /// How long a queued message may get, if the rights of `message` are the same, so that those in the queue serve for both.
 #[inline(always)]
-fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usize> {
-    let room = kernel.record_room(queued)?;
+fn room_beside(kernel: &impl Kernel, message: Record, queued: Record, room: usize) -> Option<usize> {
     let same = |offset| kernel.record_read(queued, offset) == kernel.record_read(message, offset);
-    let is_ours = || kernel.msgh_bits(queued) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
+    let is_ours =
+        || kernel.msgh_bits(queued.kmsg()) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
     // First what differs where tasks take turns.
     (same(record::TASK_OFFSET) && is_ours()).then_some(room.min(MAX_BATCH))
 }
@@ -48,16 +48,13 @@ fn room_beside(kernel: &impl Kernel, message: Kmsg, queued: Kmsg) -> Option<usiz
 const REMOTE_PORT: usize = 8;
 
 #[inline(always)]
-fn put(kernel: &impl Kernel, message: Kmsg, queued: Kmsg, end: usize, more: usize) {
-    kernel.record_copy(queued, end, message, FIRST, more);
+fn put(kernel: &impl Kernel, message: Record, queued: Record, end: usize, more: usize) {
+    kernel.record_copy(queued, end, message.kmsg(), FIRST, more);
     // If the message has two records, its first one's descriptor is that of an array.
     kernel.record_part(queued, end, |part: &mut Part| part.header_type = record::HEADER_TYPE.into());
     let size = (end + more) as u32;
     kernel.record_part(queued, FIRST, |part: &mut Part| part.header_type = record::records_type(size).into());
-    kernel.record_part(queued, 0, |prefix: &mut Prefix| {
-        prefix.size = size.into();
-        prefix.id = TRACE_RECORDS_MSGH_ID.into();
-    });
+    kernel.set_message(queued, size, TRACE_RECORDS_MSGH_ID);
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
 use crate::draft::Draft;
-use crate::gnumach::objects::RECORD_BITS;
-use crate::gnumach::{Kernel, Key, Kmsg, Note, OwnedKmsg, Port, SendRight, Task, Thread, mr, option};
+use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task, Thread, mr, option};
 use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
 use crate::state::{State, Target, Way};
@@ -53,6 +52,12 @@ impl Content {
         Self { source: Some(source), captured: (size as usize).min(record::MAX_BODY) }
     }
 
+    /// All of a message, as far as a record goes.
+    #[inline(always)]
+    fn whole(kernel: &impl Kernel, source: Kmsg) -> Self {
+        Self::seen(source, kernel.msgh_size(source))
+    }
+
     /// So many bytes, a multiple of 8, that the caller writes.
     pub(crate) const fn reserved(bytes: usize) -> Self {
         Self { source: None, captured: bytes }
@@ -78,9 +83,9 @@ pub(crate) struct Unconcealed(Draft);
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
     pub(crate) fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
-        let kmsg = self.0.kmsg();
-        let size = kernel.record_read(kmsg, record::BODY_TYPE_OFFSET) >> 32;
-        transit::conceal(kernel, state, task, (kmsg, size as usize), author);
+        let shown = self.0.record();
+        let size = kernel.record_read(shown, record::BODY_TYPE_OFFSET) >> 32;
+        transit::conceal(kernel, state, task, (shown, size as usize), author);
         self.0
     }
 }
@@ -106,8 +111,13 @@ pub(crate) fn draft_of(
 
 /// The same of a message in transit.
 #[inline(never)]
-pub(crate) fn draft_transit(kernel: &impl Kernel, state: &State, event: &Event, message: Kmsg) -> Option<Unconcealed> {
-    draft(kernel, state, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
+pub(crate) fn draft_transit(
+    kernel: &impl Kernel,
+    state: &State,
+    event: &Event,
+    message: InTransit,
+) -> Option<Unconcealed> {
+    draft(kernel, state, event, Content::whole(kernel, message.kmsg())).map(Unconcealed)
 }
 
 /// The same for any traced task.
@@ -117,9 +127,9 @@ pub(crate) fn draft_transit_for(
     state: &State,
     target: Target<Way>,
     event: &Event,
-    message: Kmsg,
+    message: InTransit,
 ) -> Option<Unconcealed> {
-    draft_for(kernel, state, target, event, Content::seen(message, kernel.msgh_size(message))).map(Unconcealed)
+    draft_for(kernel, state, target, event, Content::whole(kernel, message.kmsg())).map(Unconcealed)
 }
 
 #[inline(always)]
@@ -141,14 +151,11 @@ fn draft_for(
             }
         },
     };
-    let kmsg = memory.kmsg();
-    kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
-        prefix.size = size.into();
-        prefix.id = TRACE_RECORD_MSGH_ID.into();
-    });
-    kernel.set_note(kmsg, Note { key: target.key, part: FIRST, lost: state.lost() });
-    write(kernel, kmsg, (FIRST, target.key.number), event, content);
-    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
+    let record = memory.record();
+    kernel.set_message(record, size, TRACE_RECORD_MSGH_ID);
+    kernel.set_note(record, Note { key: target.key, part: FIRST, lost: state.lost() });
+    write(kernel, record, (FIRST, target.key.number), event, content);
+    kernel.record_part(record, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
     Some(Draft::of(memory))
 }
 
@@ -196,22 +203,10 @@ pub(crate) fn memory(
 /// New memory for a record, with the rights that every message to the trace port has; the right to the port again if there is none.
 #[inline(never)]
 fn fresh(kernel: &impl Kernel, task: Task, right: SendRight, size: usize, ahead: bool) -> Result<OwnedKmsg, SendRight> {
-    let Some(memory) = kernel.record_alloc(size, ahead) else { return Err(right) };
-    let task_right = kernel.task_send_right(task).map_or(Port::NULL, SendRight::into_port).0 as u64;
-    kernel.record_part(memory.kmsg(), 0, |prefix: &mut Prefix| {
-        *prefix = Prefix {
-            bits: RECORD_BITS.into(),
-            // As far as its rights go, so that they end with it.
-            size: FIRST.into(),
-            remote_port: (right.into_port().0 as u64).into(),
-            local_port: 0.into(),
-            seqno: 0.into(),
-            id: TRACE_RECORD_MSGH_ID.into(),
-            task_type: record::TASK_TYPE.into(),
-            task: task_right.into(),
-        };
-    });
-    Ok(memory)
+    match kernel.record_alloc(size, ahead) {
+        Some(blank) => Ok(kernel.record_begin(blank, right, kernel.task_send_right(task))),
+        None => Err(right),
+    }
 }
 
 #[cold]
@@ -224,39 +219,36 @@ fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, ca
 /// Whether another record fits into the message.
 #[inline(always)]
 pub(crate) fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) -> bool {
-    kernel.msgh_size(draft.kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
+    kernel.msgh_size(draft.record().kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
 }
 
 /// Puts a second record into the message, which must have room for it.
 #[inline(never)]
 pub(crate) fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content) {
-    let kmsg = draft.kmsg();
-    let note = kernel.note(kmsg);
-    let part = kernel.msgh_size(kmsg);
+    let record = draft.record();
+    let note = kernel.note(record);
+    let part = kernel.msgh_size(record.kmsg());
     let end = part + record::part_size(content.captured) as u32;
-    kernel.record_part(kmsg, 0, |prefix: &mut Prefix| {
-        prefix.size = end.into();
-        prefix.id = TRACE_RECORDS_MSGH_ID.into();
-    });
-    kernel.record_part(kmsg, note.part as usize, |first: &mut Part| {
+    kernel.set_message(record, end, TRACE_RECORDS_MSGH_ID);
+    kernel.record_part(record, note.part as usize, |first: &mut Part| {
         first.header_type = record::records_type(end).into();
     });
-    kernel.set_note(kmsg, Note { part, ..note });
-    write(kernel, kmsg, (part, note.key.number), event, content);
+    kernel.set_note(record, Note { part, ..note });
+    write(kernel, record, (part, note.key.number), event, content);
 }
 
 /// Writes all of a message's last record, which stands at `part`, but its outcome.
 #[inline(always)]
-fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, TaskNumber), event: &Event, content: Content) {
+fn write(kernel: &impl Kernel, record: Record, (part, task): (u32, TaskNumber), event: &Event, content: Content) {
     let (captured, part) = (content.captured, part as usize);
     // Before the last word is overwritten by the message's own end, it is the padding.
     if !captured.is_multiple_of(8) {
-        kernel.record_write(kmsg, part + record::part_size(captured) - 8, &[0; 8]);
+        kernel.record_write(record, part + record::part_size(captured) - 8, &[0; 8]);
     }
     if let Some(source) = content.source {
-        kernel.record_copy(kmsg, part + size_of::<Part>(), source, 0, captured);
+        kernel.record_copy(record, part + size_of::<Part>(), source, 0, captured);
     }
-    kernel.record_part(kmsg, part, |part: &mut Part| {
+    kernel.record_part(record, part, |part: &mut Part| {
         // The first record's is overwritten where others follow.
         part.header_type = record::HEADER_TYPE.into();
         part.body_type = record::body_type(captured as u32).into();
@@ -267,22 +259,22 @@ fn write(kernel: &impl Kernel, kmsg: Kmsg, (part, task): (u32, TaskNumber), even
 /// Writes the outcome of a draft's last record.
 #[inline]
 pub(crate) fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
-    let kmsg = draft.kmsg();
-    kernel.record_part(kmsg, kernel.note(kmsg).part as usize, |part: &mut Part| part.header.retval = retval.into());
+    let record = draft.record();
+    kernel.record_part(record, kernel.note(record).part as usize, |part: &mut Part| part.header.retval = retval.into());
 }
 
 /// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
 /// zeros if there is none.
 pub(crate) fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {
-    let kmsg = draft.kmsg();
+    let record = draft.record();
     let (mut correlation, mut captured) = (0, 0);
-    let part = kernel.note(kmsg).part as usize;
-    kernel.record_part(kmsg, part, |part: &mut Part| {
+    let part = kernel.note(record).part as usize;
+    kernel.record_part(record, part, |part: &mut Part| {
         correlation = part.header.correlation.get();
         captured = part.header.captured_size.get();
     });
     let message = part + size_of::<Part>();
-    let word = |offset| if captured < 32 { 0 } else { kernel.record_read(kmsg, message + offset) as u32 };
+    let word = |offset| if captured < 32 { 0 } else { kernel.record_read(record, message + offset) as u32 };
     (Correlation::new(correlation), word(0), word(16))
 }
 
@@ -296,12 +288,12 @@ pub(crate) fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wai
 /// The same for the path of every call.
 #[inline(always)]
 pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    let kmsg = draft.kmsg();
-    let Note { key, lost, .. } = kernel.note(kmsg);
+    let record = draft.record();
+    let Note { key, lost, .. } = kernel.note(record);
     if state.lost() != lost {
-        tell_of_lost(kernel, state, kmsg, key);
+        tell_of_lost(kernel, state, record, key);
     }
-    if !batch::append(kernel, kmsg) {
+    if !batch::append(kernel, record) {
         send(kernel, state, draft, wait);
     } else if let Err(memory) = state.keep_spare(kernel, key, draft.into_memory()) {
         discard(kernel, memory);
@@ -317,9 +309,9 @@ fn discard(kernel: &impl Kernel, memory: OwnedKmsg) {
 /// Records were lost while this one was made.
 #[cold]
 #[inline(never)]
-fn tell_of_lost(kernel: &impl Kernel, state: &State, kmsg: Kmsg, key: Key) {
+fn tell_of_lost(kernel: &impl Kernel, state: &State, record: Record, key: Key) {
     let more = state.take_dropped(key);
-    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| {
+    kernel.record_part(record, FIRST as usize, |first: &mut Part| {
         first.header.dropped = record::add_lost(first.header.dropped.get(), more).into();
     });
 }
@@ -354,7 +346,7 @@ fn quietly<T>(kernel: &impl Kernel, mark: u32, work: impl FnOnce() -> T) -> T {
 /// Queues a message as one of its own.
 #[inline(never)]
 fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    let port = kernel.remote_port(draft.kmsg());
+    let port = kernel.record_port(draft.record());
     if wait == Wait::AtExit && !kernel.thread_is_halting(kernel.current_thread()) {
         if kernel.port_is_full(port) {
             return wait_for_room(kernel, state, draft);
@@ -370,7 +362,7 @@ fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
 /// Queues a message beyond the port's limit, unless there are too many.
 #[inline(never)]
 fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
-    let port = kernel.remote_port(draft.kmsg());
+    let port = kernel.record_port(draft.record());
     let (queued, how) = match kernel.port_msgcount(port) < cap {
         true => (kernel.port_is_active(port), option::SEND_ALWAYS),
         false => (false, option::SEND_TIMEOUT),
@@ -384,9 +376,11 @@ fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
 #[cold]
 #[inline(never)]
 fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
-    let right = kernel.ipc_port_copy_send(kernel.remote_port(draft.kmsg()));
-    let port = right.as_ref().map_or(Port::DEAD, SendRight::port);
-    let key = kernel.note(draft.kmsg()).key;
+    let Some(right) = kernel.ipc_port_copy_send(kernel.record_port(draft.record())) else {
+        return force(kernel, state, draft, QUEUE_CAP);
+    };
+    let port = right.port();
+    let key = kernel.note(draft.record()).key;
     let task = observe::current_task(kernel);
     let result = quietly(kernel, WAITS, || {
         let mut memory = draft.into_memory();
@@ -400,10 +394,8 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
             };
         }
     });
-    let queued = right.is_some() && kernel.port_is_active(port);
-    if let Some(right) = right {
-        kernel.ipc_port_release_send(right);
-    }
+    let queued = kernel.port_is_active(port);
+    kernel.ipc_port_release_send(right);
     match result {
         Err((mr::SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), QUEUE_CAP),
         result => sent(kernel, state, result, queued),
@@ -422,11 +414,11 @@ fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)
 #[cold]
 #[inline(never)]
 pub(crate) fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
-    let kmsg = draft.kmsg();
-    let Note { key, part, .. } = kernel.note(kmsg);
+    let record = draft.record();
+    let Note { key, part, .. } = kernel.note(record);
     let records = if part == FIRST { 1 } else { 2 };
     let mut carried = 0;
-    kernel.record_part(kmsg, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
+    kernel.record_part(record, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
     quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(draft.into_memory()));
     drop_records(kernel, state, key, carried, records);
 }

@@ -8,8 +8,8 @@
 //! kalloc; no buffer on the kernel's 4 KiB stack; nothing of ours is locked while the kernel runs; only a live traced
 //! thread ever waits for its tracer, at the end of its call; while nobody is traced a kernel for one processor is the stock one.
 //!
-//! **Unsafe.** Only in `gnumach/` and `entry/`, which exist on the kernel's target alone; everything else also runs in
-//! host unit tests against `gnumach::fake`.
+//! **Unsafe.** Only in `gnumach/` and `entry/`, where handles to the kernel's structs are made; who has one needs no more. What is not for
+//! the kernel's target alone also runs in host unit tests against `gnumach::fake`.
 //!
 //! **Start reading at** [`hooks`]: the life of a call.
 #![no_std]

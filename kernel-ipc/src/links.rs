@@ -46,7 +46,7 @@ impl Links {
         let mut oldest = (place(0), u32::MAX);
         for index in 0..WINDOW {
             match ports.slots.get(place(index)) {
-                Some(&(known, number)) if known == port.0 => return PortNumber::new(number),
+                Some(&(known, number)) if known == port.address() => return PortNumber::new(number),
                 Some(&(_, number)) if number < oldest.1 => oldest = (place(index), number),
                 _ => {}
             }
@@ -54,7 +54,7 @@ impl Links {
         ports.last = ports.last.wrapping_add(1) & !PORT_NUMBER;
         let number = ports.last;
         if let Some(slot) = ports.slots.get_mut(oldest.0) {
-            *slot = (port.0, number);
+            *slot = (port.address(), number);
         }
         PortNumber::new(number)
     }
@@ -77,7 +77,7 @@ impl Links {
 
 /// Objects of one kind stand at a fixed distance from each other: the product spreads them.
 fn hash(port: Port) -> usize {
-    ((port.0 as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+    ((port.address() as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
 
 #[cfg(test)]
@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn a_port_keeps_its_number_and_two_ports_never_share_one() {
         let links = Links::new();
-        let ports: std::vec::Vec<Port> = (1..=40).map(|index| Port(0xffff_ffff_8000_0000 + index * 136)).collect();
+        let ports: std::vec::Vec<Port> =
+            (1..=40).map(|index| Port::fake(0xffff_ffff_8000_0000 + index * 136)).collect();
         let numbers: std::vec::Vec<u32> = ports.iter().map(|&port| links.port_number(port).get()).collect();
         let mut distinct = numbers.clone();
         distinct.sort_unstable();
@@ -101,9 +102,9 @@ mod tests {
     fn more_ports_than_fit_push_out_the_oldest_and_get_fresh_numbers() {
         let links = Links::new();
         for index in 0..4 * PORTS {
-            links.port_number(Port(0x10_0000 + index * 136));
+            links.port_number(Port::fake(0x10_0000 + index * 136));
         }
-        let last = Port(0x10_0000 + (4 * PORTS - 1) * 136);
+        let last = Port::fake(0x10_0000 + (4 * PORTS - 1) * 136);
         assert_eq!(links.port_number(last).get() & !PORT_NUMBER, 4 * PORTS as u32);
     }
 }

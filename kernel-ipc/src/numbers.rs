@@ -1,12 +1,11 @@
 //! The numbers by which records tell tasks, threads, ports and messages: each its own type, so that none is taken for another.
 
 use trace_port::record::PORT_NUMBER;
-use zerocopy::FromZeros;
 
 macro_rules! number {
     ($($(#[$doc:meta])* $name:ident: $repr:ty;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromZeros)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) struct $name($repr);
 
         impl $name {

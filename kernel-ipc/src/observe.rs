@@ -133,7 +133,7 @@ pub(crate) fn sender(kernel: &impl Kernel, state: &State, port: Port) -> u32 {
     if kernel.port_is_received_in(port, kernel.task_space(task)) {
         return record::SENDER_IS_TRACER;
     }
-    state.key(kernel, task).map_or(0, |key| key.number.get())
+    state.key(kernel, task).map_or(TaskNumber::NONE, |key| key.number).get()
 }
 
 /// The number of a thread; a new one if it has none.

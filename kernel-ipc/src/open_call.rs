@@ -12,20 +12,20 @@
 //! ```
 
 use crate::draft::Draft;
-use crate::gnumach::{Kernel, Thread};
+use crate::gnumach::{CallWord, Kernel, Thread};
 
 /// A thread's word, and the draft in it: who takes that out must keep another word for the thread.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct OpenCall(u32);
+pub(crate) struct OpenCall(CallWord);
 
 impl OpenCall {
     /// In no observed call.
-    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(CallWord::of_flags(0));
     /// In a call of which nothing is known yet.
-    pub(crate) const OPEN: Self = Self(1);
+    pub(crate) const OPEN: Self = Self(CallWord::of_flags(Self::IS_OPEN));
+    const IS_OPEN: u32 = 1;
     const FLUSH: u32 = 2;
     const RECEIVED: u32 = 4;
-    const FLAGS: u32 = 7;
 
     /// That of the current thread.
     #[inline(always)]
@@ -49,67 +49,67 @@ impl OpenCall {
     /// From the hole.
     #[cfg(test)]
     pub(crate) const fn from_word(word: u32) -> Self {
-        Self(word)
+        Self(CallWord::fake(word))
     }
 
     /// For the hole.
     #[cfg(test)]
     pub(crate) const fn word(&self) -> u32 {
-        self.0
+        self.0.word()
     }
 
     /// Whether the thread is in an observed call.
     pub(crate) const fn is_open(&self) -> bool {
-        self.0 & Self::OPEN.0 != 0
+        self.0.has(Self::IS_OPEN)
     }
 
     /// Whether drafts of others wait.
     pub(crate) const fn has_to_flush(&self) -> bool {
-        self.0 & Self::FLUSH != 0
+        self.0.has(Self::FLUSH)
     }
 
     /// Whether the receive half has its record.
     pub(crate) const fn has_received(&self) -> bool {
-        self.0 & Self::RECEIVED != 0
+        self.0.has(Self::RECEIVED)
     }
 
     /// Whether there is a record, or two, whose outcome is not known yet.
     #[inline(always)]
     pub(crate) const fn has_draft(&self) -> bool {
-        self.0 & !Self::FLAGS != 0
+        self.0.has_kmsg()
     }
 
     /// Takes it out.
     #[inline(always)]
     pub(crate) fn into_draft(self) -> Option<Draft> {
-        Draft::from_low_half(self.0 & !Self::FLAGS)
+        self.0.into_kmsg().map(Draft::of)
     }
 
     /// The same without it.
     #[inline(always)]
     pub(crate) const fn without_draft(&self) -> Self {
-        Self(self.0 & Self::FLAGS)
+        Self(self.0.flags())
     }
 
     /// The same with drafts of others waiting.
     pub(crate) const fn flushing(self) -> Self {
-        Self(self.0 | Self::FLUSH)
+        Self(self.0.with(Self::FLUSH))
     }
 
     /// The same without.
     pub(crate) const fn without_flush(self) -> Self {
-        Self(self.0 & !Self::FLUSH)
+        Self(self.0.without(Self::FLUSH))
     }
 
     /// The same with the receive half recorded.
     pub(crate) const fn received(self) -> Self {
-        Self(self.0 | Self::RECEIVED)
+        Self(self.0.with(Self::RECEIVED))
     }
 
     /// The same, which has no draft, with this one, if there is one.
     #[inline(always)]
     pub(crate) fn with_draft(self, draft: Option<Draft>) -> Self {
-        Self(self.0 & Self::FLAGS | draft.map_or(0, Draft::into_low_half))
+        Self(self.0.with_kmsg(draft.map(Draft::into_memory)))
     }
 }
 

@@ -48,7 +48,7 @@ fn seal(kernel: &impl Kernel, state: &State, kmsg: Kmsg, correlation: Correlatio
     if (id, size) == EXCEPTION {
         return None;
     }
-    let message = (u64::from(id) << 32 | u64::from(size)) ^ kmsg.0 as u64;
+    let message = (u64::from(id) << 32 | u64::from(size)) ^ kmsg.address() as u64;
     let mixed = message.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ state.secret();
     Some(mixed ^ correlation.get().wrapping_mul(0xd6e8_feb8_6659_fd93))
 }

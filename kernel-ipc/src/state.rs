@@ -25,9 +25,9 @@ use crate::table::{Entry, Table};
 /// Set in the number that a task keeps of its entry while the entry has a spare kmsg.
 const HAS_SPARE: u32 = 1 << 31;
 
-/// 1 + index of a task's entry, or 0.
+/// Where a task's entry is in the table: 1 + index of its place, or 0.
 #[inline(always)]
-fn known(kernel: &impl Kernel, task: Task) -> u32 {
+fn place(kernel: &impl Kernel, task: Task) -> u32 {
     kernel.task_entry(task) & !HAS_SPARE
 }
 
@@ -208,11 +208,11 @@ impl State {
         let mut more = None;
         loop {
             let mut table = self.table.lock();
-            if let Some(entry) = table.find(known(kernel, task), task) {
+            if let Some(entry) = table.find(place(kernel, task), task) {
                 if !may_replace(entry.port()) {
                     return Err((Refusal::Kept, right));
                 }
-                let old = Released { spare: take_spare(kernel, entry), right: entry.set_port(right) };
+                let old = Released { spare: take_spare(kernel, entry), right: Some(entry.set_port(right)) };
                 *entry.dropped() = 0;
                 return Ok(old);
             }
@@ -244,8 +244,8 @@ impl State {
         right: SendRight,
     ) -> Result<(), (Refusal, SendRight)> {
         let number = TaskNumber::new(self.tasks.fetch_add(1, Relaxed).wrapping_add(1));
-        let known = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
-        kernel.set_task_entry(task, known);
+        let place = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
+        kernel.set_task_entry(task, place);
         if self.traced.fetch_add(1, Relaxed) == 0 {
             self.correlation_before.store(self.correlation.load(Relaxed), Relaxed);
             kernel.watch(true);
@@ -270,7 +270,7 @@ impl State {
         may_end: impl Fn(Port) -> bool,
     ) -> Result<Released, Refusal> {
         let mut table = self.table.lock();
-        match table.find(known(kernel, task), task) {
+        match table.find(place(kernel, task), task) {
             Some(entry) if !may_end(entry.port()) => Err(Refusal::Kept),
             _ => Ok(self.take(kernel, &mut table, task)),
         }
@@ -278,10 +278,12 @@ impl State {
 
     #[inline(never)]
     fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Released {
-        let known = known(kernel, task);
-        let Some(entry) = table.find(known, task) else { return Released::NOTHING };
-        let spare = take_spare(kernel, entry);
-        let released = Released { spare, right: table.remove(known) };
+        let place = place(kernel, task);
+        if table.find(place, task).is_none() {
+            return Released::NOTHING;
+        }
+        let Some((right, spare)) = table.remove(place) else { return Released::NOTHING };
+        let released = Released { right: Some(right), spare };
         kernel.set_task_entry(task, 0);
         self.traced.fetch_sub(1, Relaxed);
         self.stop_watching(kernel, table);
@@ -319,7 +321,7 @@ impl State {
 
     /// What a task's trace is known by, or nothing if it is not traced.
     pub(crate) fn key(&self, kernel: &impl Kernel, task: Task) -> Option<Key> {
-        let entry = known(kernel, task);
+        let entry = place(kernel, task);
         self.table.lock().find(entry, task).map(|found| Key { entry, number: found.number() })
     }
 
@@ -352,17 +354,17 @@ impl State {
         task: Task,
         way: impl FnOnce(&mut Entry) -> Option<W>,
     ) -> Option<Target<W>> {
-        let known = known(kernel, task);
-        if known == 0 {
+        let place = place(kernel, task);
+        if place == 0 {
             return None;
         }
         let mut table = self.table.lock();
-        let entry = table.find(known, task)?;
+        let entry = table.find(place, task)?;
         if kernel.port_is_received_in(entry.port(), kernel.task_space(task)) {
             return None;
         }
         if let Some(way) = way(entry) {
-            let key = Key { entry: known, number: entry.number() };
+            let key = Key { entry: place, number: entry.number() };
             let dropped = core::mem::take(entry.dropped());
             return Some(Target { key, task, way, dropped });
         }
@@ -387,7 +389,7 @@ impl State {
         let mut table = self.table.lock();
         // One that was put behind another is small, so that all of them serve for small ones.
         match table.of(key) {
-            Some(entry) if !entry.has_spare() && entry.port() == kernel.remote_port(kmsg.kmsg()) => {
+            Some(entry) if !entry.has_spare() && entry.port() == kernel.record_port(kmsg.record()) => {
                 put_spare(kernel, entry, kmsg);
                 Ok(())
             }
@@ -398,7 +400,7 @@ impl State {
     /// A new right to a task's trace port. Tracing ends here once the port is dead.
     pub(crate) fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
         let mut table = self.table.lock();
-        let Some(entry) = table.find(known(kernel, task), task) else { return TracePort::None };
+        let Some(entry) = table.find(place(kernel, task), task) else { return TracePort::None };
         // Under the lock, because whoever replaces the port releases our right to it.
         if let Some(right) = kernel.ipc_port_copy_send(entry.port()) {
             return TracePort::Live(right);
@@ -411,10 +413,10 @@ impl State {
         self.table.lock().of(key).is_some_and(|entry| entry.port() == port)
     }
 
-    /// A task's trace port, which is not the caller's; `Port::NULL` if it is not traced. `look` may not block.
-    pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Port) -> T) -> T {
+    /// A task's trace port, which is not the caller's, if it is traced. `look` may not block.
+    pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Option<Port>) -> T) -> T {
         let mut table = self.table.lock();
-        let port = table.find(known(kernel, task), task).map_or(Port::NULL, |entry| entry.port());
+        let port = table.find(place(kernel, task), task).map(|entry| entry.port());
         look(port)
     }
 

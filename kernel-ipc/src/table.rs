@@ -3,8 +3,6 @@
 //! Room is taken from the kernel chunk by chunk as traces come, and kept. Looking an entry up, and finding room for one, take the
 //! same time however many there are.
 
-use zerocopy::FromZeros;
-
 use crate::gnumach::{Key, OwnedKmsg, Port, SendRight, Task};
 use crate::numbers::TaskNumber;
 
@@ -18,45 +16,58 @@ const CHUNKS: usize = 1024;
 #[cfg(test)]
 pub(crate) const CAPACITY: usize = CHUNKS * IN_CHUNK;
 
-/// A task's trace port. All zero bytes: a free entry.
-#[derive(Debug, FromZeros)]
+/// A task's trace port.
+#[derive(Debug)]
 pub(crate) struct Entry {
-    task: usize,
-    port: usize,
-    spare: usize,
+    task: Task,
+    right: SendRight,
+    spare: Option<OwnedKmsg>,
     number: TaskNumber,
-    /// In a free entry 1 + index of the next free one, or 0.
     dropped: u32,
 }
 
+/// Where an entry may be.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// None is; 1 + index of the next such place, or 0.
+    Free(u32),
+    /// One is.
+    Taken(Entry),
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Free(0)
+    }
+}
+
 /// Room for entries.
-#[derive(Debug, FromZeros)]
-pub(crate) struct Chunk([Entry; IN_CHUNK]);
+pub(crate) type Chunk = [Place; IN_CHUNK];
 
 /// All entries.
 #[derive(Debug)]
 pub(crate) struct Table {
     chunks: heapless::Vec<&'static mut Chunk, CHUNKS>,
-    /// 1 + index of the first free entry, or 0.
+    /// 1 + index of the first free place, or 0.
     free: u32,
 }
 
 impl Entry {
-    /// The traced task.
+    /// The traced task, which outlives its entry: `ipc_task_terminate` ends it.
     #[inline(always)]
     pub(crate) fn task(&self) -> Task {
-        Task(self.task)
+        self.task
     }
 
     /// The trace port: a send right of the entry's.
     #[inline(always)]
     pub(crate) fn port(&self) -> Port {
-        Port(self.port)
+        self.right.port()
     }
 
     /// Replaces it and gives back what was there.
-    pub(crate) fn set_port(&mut self, right: SendRight) -> Option<SendRight> {
-        SendRight::own(Port(core::mem::replace(&mut self.port, right.into_port().0)))
+    pub(crate) fn set_port(&mut self, right: SendRight) -> SendRight {
+        core::mem::replace(&mut self.right, right)
     }
 
     /// What records call the task; never 0.
@@ -68,19 +79,19 @@ impl Entry {
     /// Whether there is a kmsg for the next record.
     #[inline(always)]
     pub(crate) fn has_spare(&self) -> bool {
-        self.spare != 0
+        self.spare.is_some()
     }
 
     /// Takes it: it has rights of its own to the port and the task.
     #[inline(always)]
     pub(crate) fn take_spare(&mut self) -> Option<OwnedKmsg> {
-        OwnedKmsg::own(core::mem::take(&mut self.spare))
+        self.spare.take()
     }
 
     /// Keeps one where there is none.
     #[inline(always)]
     pub(crate) fn put_spare(&mut self, kmsg: OwnedKmsg) {
-        self.spare = kmsg.into_address();
+        self.spare = Some(kmsg);
     }
 
     /// What the next record is to say was lost: see `RecordHeader::dropped` of trace-port.
@@ -109,11 +120,11 @@ impl Table {
     /// Takes more room. `false` if there are all [`CHUNKS`].
     pub(crate) fn grow(&mut self, chunk: &'static mut Chunk) -> bool {
         let first = (self.chunks.len() * IN_CHUNK) as u32 + 1;
-        for (entry, next) in chunk.0.iter_mut().zip(first + 1..) {
-            entry.dropped = next;
+        for (place, next) in chunk.iter_mut().zip(first + 1..) {
+            *place = Place::Free(next);
         }
-        if let Some(last) = chunk.0.last_mut() {
-            last.dropped = self.free;
+        if let Some(last) = chunk.last_mut() {
+            *last = Place::Free(self.free);
         }
         let grown = self.chunks.push(chunk).is_ok();
         if grown {
@@ -122,46 +133,53 @@ impl Table {
         grown
     }
 
-    /// A new entry: 1 + its index.
+    /// A new entry: 1 + the index of its place.
     ///
     /// # Errors
     /// The right, if the table is full.
     pub(crate) fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
-        let known = self.free;
+        let place = self.free;
         let number = if number.is_none() { TaskNumber::new(1) } else { number };
-        let Some(entry) = self.slot(known) else { return Err(right) };
-        let next = core::mem::take(&mut entry.dropped);
-        *entry = Entry { task: task.0, port: right.into_port().0, spare: 0, number, dropped: 0 };
+        let Some(found) = self.at(place) else { return Err(right) };
+        let Place::Free(next) = *found else { return Err(right) };
+        *found = Place::Taken(Entry { task, right, spare: None, number, dropped: 0 });
         self.free = next;
-        Ok(known)
+        Ok(place)
     }
 
-    /// Makes an entry free whose spare kmsg has been taken; gives back its right to the port.
-    pub(crate) fn remove(&mut self, known: u32) -> Option<SendRight> {
+    /// Makes an entry's place free; gives back what was there.
+    pub(crate) fn remove(&mut self, place: u32) -> Option<(SendRight, Option<OwnedKmsg>)> {
         let free = self.free;
-        let entry = self.slot(known)?;
-        let port = Port(entry.port);
-        *entry = Entry { task: 0, port: 0, spare: 0, number: TaskNumber::NONE, dropped: free };
-        self.free = known;
-        SendRight::own(port)
+        let found = self.at(place).filter(|found| matches!(found, Place::Taken(_)))?;
+        let Place::Taken(entry) = core::mem::replace(found, Place::Free(free)) else { return None };
+        self.free = place;
+        Some((entry.right, entry.spare))
     }
 
     /// The entry that a task keeps the place of, if it is the task's.
     #[inline(always)]
-    pub(crate) fn find(&mut self, known: u32, task: Task) -> Option<&mut Entry> {
-        self.slot(known).filter(|entry| !entry.number.is_none() && entry.task == task.0)
+    pub(crate) fn find(&mut self, place: u32, task: Task) -> Option<&mut Entry> {
+        self.entry(place).filter(|entry| entry.task == task)
     }
 
     /// The entry that a key was made of, if it is still there.
     #[inline(always)]
     pub(crate) fn of(&mut self, key: Key) -> Option<&mut Entry> {
-        self.slot(key.entry).filter(|entry| entry.number == key.number)
+        self.entry(key.entry).filter(|entry| entry.number == key.number)
     }
 
     #[inline(always)]
-    fn slot(&mut self, known: u32) -> Option<&mut Entry> {
-        let index = known.checked_sub(1)? as usize;
-        self.chunks.get_mut(index / IN_CHUNK)?.0.get_mut(index % IN_CHUNK)
+    fn entry(&mut self, place: u32) -> Option<&mut Entry> {
+        match self.at(place)? {
+            Place::Taken(entry) => Some(entry),
+            Place::Free(_) => None,
+        }
+    }
+
+    #[inline(always)]
+    fn at(&mut self, place: u32) -> Option<&mut Place> {
+        let index = place.checked_sub(1)? as usize;
+        self.chunks.get_mut(index / IN_CHUNK)?.get_mut(index % IN_CHUNK)
     }
 }
 
@@ -174,27 +192,28 @@ mod tests {
     }
 
     fn chunk() -> &'static mut Chunk {
-        std::boxed::Box::leak(std::boxed::Box::new(Chunk::new_zeroed()))
+        std::boxed::Box::leak(std::boxed::Box::new(std::array::from_fn(|_| Place::default())))
     }
 
     fn right() -> SendRight {
-        SendRight::own(Port(8)).unwrap()
+        SendRight::fake(Port::fake(8))
     }
 
     #[test]
     fn entries_are_found_by_task_and_by_key_and_their_places_are_used_again() {
         let mut table = Table::new();
-        assert!(table.is_full() && table.add(Task(0x1000), right(), number(1)).is_err());
+        assert!(table.is_full() && table.add(Task::fake(0x1000), right(), number(1)).is_err());
         assert!(table.grow(chunk()));
-        let known: std::vec::Vec<u32> =
-            (1..=64).map(|index| table.add(Task(index as usize * 0x1000), right(), number(index)).unwrap()).collect();
-        assert!(table.is_full() && table.add(Task(8), right(), number(65)).is_err());
-        assert_eq!(table.find(known[4], Task(0x5000)).unwrap().number(), number(5));
-        assert!(table.find(known[4], Task(0x6000)).is_none(), "of another task");
-        let key = Key { entry: known[4], number: number(5) };
-        assert_eq!(table.remove(known[4]), Some(right()));
+        let places: std::vec::Vec<u32> = (1..=64)
+            .map(|index| table.add(Task::fake(index as usize * 0x1000), right(), number(index)).unwrap())
+            .collect();
+        assert!(table.is_full() && table.add(Task::fake(8), right(), number(65)).is_err());
+        assert_eq!(table.find(places[4], Task::fake(0x5000)).unwrap().number(), number(5));
+        assert!(table.find(places[4], Task::fake(0x6000)).is_none(), "of another task");
+        let key = Key { entry: places[4], number: number(5) };
+        assert_eq!(table.remove(places[4]), Some((right(), None)));
         assert!(table.of(key).is_none() && !table.is_full());
-        assert_eq!(table.add(Task(0x5000), right(), number(66)), Ok(known[4]));
+        assert_eq!(table.add(Task::fake(0x5000), right(), number(66)), Ok(places[4]));
         assert!(table.of(key).is_none(), "the place is another trace's now");
     }
 
@@ -204,7 +223,7 @@ mod tests {
         for index in 1..=CAPACITY as u32 {
             assert_eq!(table.is_full(), (index - 1).is_multiple_of(64));
             assert!(!table.is_full() || table.grow(chunk()));
-            table.add(Task(8), right(), number(index)).unwrap();
+            table.add(Task::fake(8), right(), number(index)).unwrap();
         }
         assert!(table.is_full() && !table.may_grow() && !table.grow(chunk()), "no more than that");
         assert_eq!(

@@ -6,7 +6,7 @@
 use trace_port::record::{BODY_OFFSET, PORT_NUMBER};
 
 use crate::gnumach::objects::COMPLEX;
-use crate::gnumach::{Kernel, Kmsg, Port, Task};
+use crate::gnumach::{Kernel, MaybePort, Record, Task};
 use crate::state::State;
 
 const BITS: usize = 0;
@@ -35,9 +35,15 @@ pub(crate) enum Author {
 
 /// Replaces every kernel pointer in the first `size` bytes of the message in a record.
 #[inline(never)]
-pub(crate) fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, size): (Kmsg, usize), author: Author) {
+pub(crate) fn conceal(
+    kernel: &impl Kernel,
+    state: &State,
+    task: Task,
+    (record, size): (Record, usize),
+    author: Author,
+) {
     let shown = |offset: usize| {
-        let port = Port(kernel.record_read(record, BODY_OFFSET + offset) as usize);
+        let port = kernel.shown_right(record, BODY_OFFSET + offset);
         put(kernel, record, offset, show(kernel, state, task, port));
     };
     if size < HEADER_SIZE {
@@ -77,13 +83,10 @@ pub(crate) fn conceal(kernel: &impl Kernel, state: &State, task: Task, (record, 
 }
 
 /// What stands for a port: the task's own name for it, else its number.
-pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u64 {
-    if port == Port::NULL {
-        return 0;
-    }
-    if port == Port::DEAD {
-        return DEAD;
-    }
+pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: MaybePort) -> u64 {
+    let Some(port) = port.port() else {
+        return if port == MaybePort::NULL { 0 } else { DEAD };
+    };
     match kernel.own_name(task, port) {
         0 => state.links.port_number(port).get().into(),
         // A name that looks like a number is not shown.
@@ -92,12 +95,12 @@ pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: Port) 
     }
 }
 
-fn put(kernel: &impl Kernel, record: Kmsg, offset: usize, value: u64) {
+fn put(kernel: &impl Kernel, record: Record, offset: usize, value: u64) {
     kernel.record_write(record, BODY_OFFSET + offset, &value.to_le_bytes());
 }
 
 #[inline(never)]
-fn clear(kernel: &impl Kernel, record: Kmsg, offset: usize, size: usize) {
+fn clear(kernel: &impl Kernel, record: Record, offset: usize, size: usize) {
     for index in 0..size {
         kernel.record_write(record, BODY_OFFSET + offset + index, &[0]);
     }

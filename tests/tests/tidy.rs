@@ -168,12 +168,15 @@ fn files_and_functions_stay_short() {
 
 #[test]
 fn wrappers_of_kernel_structs_name_what_they_correspond_to() {
-    let path = root().join("kernel-ipc/src/gnumach/mod.rs");
+    let path = root().join("kernel-ipc/src/gnumach/handles.rs");
     let text = fs::read_to_string(path).expect("readable file");
-    for handle in ["Thread", "Task", "Space", "Kmsg"] {
-        let line = text.lines().position(|line| line.trim() == format!("{handle};")).expect("the handle is declared");
-        let above = text.lines().nth(line - 1).expect("a line above it");
-        assert!(above.contains("Corresponds to `"), "{handle}: {above}");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    // `Thread: "thread";` under its comment.
+    let handles = lines.windows(2).filter(|pair| pair[1].ends_with("\";") && pair[1].contains(": \""));
+    let handles: Vec<&[&str]> = handles.collect();
+    assert!(handles.len() >= 5, "the handles are declared in {} lines", handles.len());
+    for handle in handles {
+        assert!(handle[0].contains("Corresponds to `"), "{}: {}", handle[1], handle[0]);
     }
 }
 

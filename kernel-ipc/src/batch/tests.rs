@@ -12,7 +12,7 @@ use crate::hooks::lifecycle;
 use crate::hooks::model::{Call, Model, Moment, REPLY_NAME, SERVICE_NAME, TO_SERVICE, message};
 
 /// Another trace port.
-const OTHER: Port = Port(0x5100);
+const OTHER: Port = Port::fake(0x5100);
 
 /// A traced task whose tracer does not receive.
 fn behind() -> Model {

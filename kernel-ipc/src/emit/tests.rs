@@ -188,7 +188,7 @@ fn every_failing_call_without_memory_is_counted_once() {
 fn a_loss_while_a_record_is_under_way_is_told_by_it() {
     let model = Model::traced(&[TASK]);
     model.at(Moment::Serve, |model| {
-        let second = Thread(0x7010);
+        let second = Thread::fake(0x7010);
         model.add_thread(TASK, second);
         model.fake.script.borrow_mut().no_memory = true;
         assert_eq!(model.call(second, &Call::simple()), Some(mr::SUCCESS));
@@ -257,7 +257,7 @@ fn the_end_of_a_trace_wakes_who_waits_for_it() {
     let ends: [End; 2] = [|model| model.untrace(TASK), |model| model.trace(TASK)];
     for (index, end) in ends.into_iter().enumerate() {
         let model: &'static Model = Box::leak(Box::new(full_after(1)));
-        let second = Thread(0x7010);
+        let second = Thread::fake(0x7010);
         model.add_thread(TASK, second);
         send(model, &large());
         model.fake.script.borrow_mut().waiting = Waiting::SomethingElse;
@@ -279,7 +279,8 @@ fn the_end_of_a_trace_wakes_who_waits_for_it() {
 /// itself comes to receive its records nobody would ever make room.
 #[test]
 fn who_waits_looks_again() {
-    let happenings: [fn(&Model); 2] = [|model| model.untrace(TASK), |model| model.fake.port(TRACE).receiver = TASK.0];
+    let happenings: [fn(&Model); 2] =
+        [|model| model.untrace(TASK), |model| model.fake.port(TRACE).receiver = TASK.address()];
     for happens in happenings {
         let model: &'static Model = Box::leak(Box::new(full_after(1)));
         send(model, &large());
@@ -291,7 +292,7 @@ fn who_waits_looks_again() {
         send(model, &large());
         assert_eq!(model.fake.options.borrow()[1..], [option::SEND_TIMEOUT, option::SEND_ALWAYS]);
         assert_eq!((model.seen().len(), model.state.lost()), (2, 0));
-        model.fake.port(TRACE).receiver = TRACER.0;
+        model.fake.port(TRACE).receiver = TRACER.address();
         model.assert_ends_clean();
     }
 }

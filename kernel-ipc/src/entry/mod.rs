@@ -1,12 +1,16 @@
 //! Where the kernel enters the payload: the hook symbols of `payload_abi::HOOKS`, and nothing else.
+//!
+//! A function that is given an address, as a handle or not, is unsafe to call. Only the kernel does, at the places of
+//! `payload_abi::HOOKS`, with what it would give the function that was called there: structs that it holds until that returns.
 
 mod stubs;
 
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::emit;
 use crate::gnumach::mach::Mach;
-use crate::gnumach::{Kmsg, Port, Task, Thread, mr, slots, time};
+use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, mr, slots, time};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port};
 use crate::open_call::OpenCall;
 use crate::state::State;
@@ -17,22 +21,29 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 // SAFETY (of every call below): the prototypes in the kernel's DWARF; each hook stands at call sites of the function it calls and
 // passes on what it was given.
 unsafe extern "C" {
-    fn task_get_special_port(task: usize, which: u32, port: *mut usize) -> u32;
-    fn task_set_special_port(task: usize, which: u32, port: usize) -> u32;
-    fn ipc_task_init(task: usize, parent: usize);
-    fn ipc_task_terminate(task: usize);
-    fn ipc_thread_enable(thread: usize);
+    fn task_get_special_port(task: Option<Task>, which: u32, port: &mut MaybeUninit<MaybePort>) -> u32;
+    fn task_set_special_port(task: Option<Task>, which: u32, port: MaybeRight) -> u32;
+    fn ipc_task_init(task: Task, parent: Option<Task>);
+    fn ipc_task_terminate(task: Task);
+    fn ipc_thread_enable(thread: Thread);
     fn host_reboot(host: usize, options: i32) -> i32;
-    fn ipc_kobject_server(request: usize) -> usize;
+    fn ipc_kobject_server(request: InTransit) -> Option<InTransit>;
     #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
-    fn copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32;
+    fn copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32;
     fn copyout(kernel: usize, user: u64, size: usize) -> i32;
-    fn ipc_kmsg_copyout_body(kmsg: usize, space: usize, map: usize) -> u32;
+    fn ipc_kmsg_copyout_body(kmsg: Kmsg, space: usize, map: usize) -> u32;
     fn thread_handoff(old: usize, continuation: usize, new: usize) -> u32;
     fn thread_syscall_return(result: u32) -> !;
-    fn mach_msg_interrupt(thread: usize) -> u32;
-    fn exception_raise(port: usize, thread: usize, task: usize, exception: i32, code: i32, subcode: i64) -> !;
-    fn exception_parse_reply(reply: usize) -> u32;
+    fn mach_msg_interrupt(thread: Thread) -> u32;
+    fn exception_raise(
+        port: MaybePort,
+        thread: MaybePort,
+        task: MaybePort,
+        exception: i32,
+        code: i32,
+        subcode: i64,
+    ) -> !;
+    fn exception_parse_reply(reply: InTransit) -> u32;
 }
 
 #[unsafe(no_mangle)]
@@ -41,41 +52,40 @@ extern "C" fn rpctrace2_begin_again() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32 {
+unsafe extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32 {
     // SAFETY: the caller's own arguments.
     let failed = unsafe { copyinmsg(user, kernel, size, room) };
     if failed != 0 {
         return failed;
     }
     emit::prepare(&Mach, &STATE);
-    copy::copied_in(&Mach, &STATE, Kmsg::of_header(kernel))
+    copy::copied_in(&Mach, &STATE, kernel.kmsg())
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_traced_copyout(kernel: usize, user: u64, size: usize) -> i32 {
+unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.
-    let failed = unsafe { copyout(kernel, user, size) };
+    let failed = unsafe { copyout(kernel.address(), user, size) };
     if !OpenCall::current(&Mach).1.has_draft() {
         emit::prepare(&Mach, &STATE);
     }
-    copy::copied_out(&Mach, &STATE, Kmsg::of_header(kernel), size as u32, failed)
+    copy::copied_out(&Mach, &STATE, kernel.kmsg(), size as u32, failed)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_traced_copyout_size(kernel: usize, user: u64, size: usize) -> i32 {
+unsafe extern "C" fn rpctrace2_traced_copyout_size(kernel: &u32, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.
-    let failed = unsafe { copyout(kernel, user, size) };
-    // SAFETY: these sites pass the address of a mach_msg_size_t of theirs.
-    copy::size_copied_out(&Mach, &STATE, unsafe { (kernel as *const u32).read() });
+    let failed = unsafe { copyout(core::ptr::from_ref(kernel).expose_provenance(), user, size) };
+    copy::size_copied_out(&Mach, &STATE, *kernel);
     failed
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_traced_copyout_body(kmsg: usize, space: usize, map: usize) -> u32 {
+unsafe extern "C" fn rpctrace2_traced_copyout_body(kmsg: Kmsg, space: usize, map: usize) -> u32 {
     // SAFETY: the caller's own arguments.
     let result = unsafe { ipc_kmsg_copyout_body(kmsg, space, map) };
     if result != mr::SUCCESS {
-        copy::body_failed(&Mach, &STATE, Kmsg(kmsg), result);
+        copy::body_failed(&Mach, &STATE, kmsg, result);
     }
     result
 }
@@ -86,7 +96,7 @@ extern "C" fn rpctrace2_sent() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_traced_handoff(old: usize, continuation: usize, new: usize) -> u32 {
+unsafe extern "C" fn rpctrace2_traced_handoff(old: usize, continuation: usize, new: usize) -> u32 {
     // SAFETY: the caller's own arguments.
     let switch = || unsafe { thread_handoff(old, continuation, new) } != 0;
     handoff::hand_off(&Mach, &STATE, switch).into()
@@ -112,17 +122,17 @@ extern "C" fn rpctrace2_returned(result: u32) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_mach_msg_interrupt(thread: usize) -> u32 {
+unsafe extern "C" fn rpctrace2_mach_msg_interrupt(thread: Thread) -> u32 {
     // SAFETY: the caller's own argument.
     let done = unsafe { mach_msg_interrupt(thread) };
     if done != 0 {
-        call::interrupted(&Mach, &STATE, Thread(thread));
+        call::interrupted(&Mach, &STATE, thread);
     }
     done
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
+unsafe extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
     if host != 0 && OpenCall::current(&Mach).1.is_open() {
         call::sent(&Mach, &STATE);
     }
@@ -131,28 +141,25 @@ extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rpctrace2_kobject_server(request: usize) -> usize {
-    let server = |request: Kmsg| {
-        // SAFETY: the caller's own argument.
-        let reply = unsafe { ipc_kobject_server(request.0) };
-        (reply != 0).then_some(Kmsg(reply))
-    };
-    kobject::serve(&Mach, &STATE, Kmsg(request), server).map_or(0, |reply| reply.0)
+unsafe extern "C" fn rpctrace2_kobject_server(request: InTransit) -> Option<InTransit> {
+    // SAFETY: the caller's own argument.
+    kobject::serve(&Mach, &STATE, request, |request| unsafe { ipc_kobject_server(request) })
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_task_get_special_port(task: usize, which: u32, port: *mut usize) -> u32 {
+unsafe extern "C" fn hook_task_get_special_port(
+    task: Option<Task>,
+    which: u32,
+    port: &mut MaybeUninit<MaybePort>,
+) -> u32 {
     if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
         // SAFETY: the caller's own arguments.
         return unsafe { task_get_special_port(task, which, port) };
     }
-    if task == 0 {
-        return mr::KERN_INVALID_ARGUMENT;
-    }
-    match special_port::get(&Mach, &STATE, Task(task)) {
+    let Some(task) = task else { return mr::KERN_INVALID_ARGUMENT };
+    match special_port::get(&Mach, &STATE, task) {
         Ok(right) => {
-            // SAFETY: the MIG stub passes the address of a local variable for the result.
-            unsafe { port.write(right.0) };
+            port.write(right);
             mr::SUCCESS
         }
         Err(result) => result,
@@ -160,7 +167,7 @@ extern "C" fn hook_task_get_special_port(task: usize, which: u32, port: *mut usi
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -> u32 {
+unsafe extern "C" fn hook_task_set_special_port(task: Option<Task>, which: u32, port: MaybeRight) -> u32 {
     #[cfg(feature = "faults")]
     if let Some(answer) = crate::gnumach::faulty::FAULTS.command(which) {
         return answer;
@@ -169,18 +176,16 @@ extern "C" fn hook_task_set_special_port(task: usize, which: u32, port: usize) -
         // SAFETY: the caller's own arguments.
         return unsafe { task_set_special_port(task, which, port) };
     }
-    if task == 0 {
-        return mr::KERN_INVALID_ARGUMENT;
-    }
+    let Some(task) = task else { return mr::KERN_INVALID_ARGUMENT };
     time::watch();
-    special_port::set(&Mach, &STATE, Task(task), Port(port))
+    special_port::set(&Mach, &STATE, task, port.right())
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
+unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
     // SAFETY: the caller's own arguments.
     unsafe { ipc_task_init(task, parent) };
-    if parent == 0 && !ARMED.load(Relaxed) && slots::check_slots() {
+    if parent.is_none() && !ARMED.load(Relaxed) && slots::check_slots() {
         // The kernel task, the first of all; the boot task has no parent either.
         STATE.keep_secret(time::secret());
         ARMED.store(true, Relaxed);
@@ -188,41 +193,40 @@ extern "C" fn hook_ipc_task_init(task: usize, parent: usize) {
     }
     if ARMED.load(Relaxed) {
         time::watch();
-        lifecycle::created(&Mach, &STATE, Task(task), (parent != 0).then_some(Task(parent)));
+        lifecycle::created(&Mach, &STATE, task, parent);
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_ipc_task_terminate(task: usize) {
+unsafe extern "C" fn hook_ipc_task_terminate(task: Task) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_task_terminate(task) };
     if ARMED.load(Relaxed) {
         time::watch();
-        lifecycle::terminated(&Mach, &STATE, Task(task));
+        lifecycle::terminated(&Mach, &STATE, task);
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_ipc_thread_enable(thread: usize) {
+unsafe extern "C" fn hook_ipc_thread_enable(thread: Thread) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_thread_enable(thread) };
     if ARMED.load(Relaxed) {
-        lifecycle::thread_created(&Mach, Thread(thread));
+        lifecycle::thread_created(&Mach, thread);
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_exception_raise(
-    port: usize,
-    thread: usize,
-    task: usize,
+unsafe extern "C" fn hook_exception_raise(
+    port: MaybePort,
+    thread: MaybePort,
+    task: MaybePort,
     exception: i32,
     code: i32,
     subcode: i64,
 ) -> ! {
     if STATE.any_traced() {
-        let (thread, task) = (Port(thread), Port(task));
-        let raised = exception::Raised { port: Port(port), thread, task, exception, code, subcode };
+        let raised = exception::Raised { port, thread, task, exception, code, subcode };
         exception::raised(&Mach, &STATE, &raised);
     }
     // SAFETY: the caller's own arguments.
@@ -230,10 +234,10 @@ extern "C" fn hook_exception_raise(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hook_exception_parse_reply(reply: usize) -> u32 {
+unsafe extern "C" fn hook_exception_parse_reply(reply: InTransit) -> u32 {
     // SAFETY: the caller's own argument.
     let parse = || unsafe { exception_parse_reply(reply) };
-    exception::replied(&Mach, &STATE, Kmsg(reply), parse)
+    exception::replied(&Mach, &STATE, reply, parse)
 }
 
 #[panic_handler]

@@ -153,7 +153,7 @@ code!(
     "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
     "je ipc_kobject_server",
     "jmp rpctrace2_kobject_server";
-    remote = const mach::MSGH_REMOTE_PORT,
+    remote = const mach::MSGH_REMOTE_PORT.offset(),
 );
 
 // Another port may come to stand in its memory.

@@ -16,25 +16,25 @@ use trace_port::record::TASK_OFFSET;
 use super::*;
 
 /// A task, the current one at first.
-pub(crate) const TASK: Task = Task(0x1000);
+pub(crate) const TASK: Task = Task::fake(0x1000);
 /// Its thread.
-pub(crate) const THREAD: Thread = Thread(0x7000);
+pub(crate) const THREAD: Thread = Thread::fake(0x7000);
 /// Another task.
-pub(crate) const CHILD: Task = Task(0x2000);
+pub(crate) const CHILD: Task = Task::fake(0x2000);
 /// Its thread.
-pub(crate) const CHILDS_THREAD: Thread = Thread(0x7100);
+pub(crate) const CHILDS_THREAD: Thread = Thread::fake(0x7100);
 /// A third one.
-pub(crate) const THIRD: Task = Task(0x3000);
+pub(crate) const THIRD: Task = Task::fake(0x3000);
 /// Its thread.
-pub(crate) const THIRDS_THREAD: Thread = Thread(0x7200);
+pub(crate) const THIRDS_THREAD: Thread = Thread::fake(0x7200);
 /// The kernel's.
-pub(crate) const KERNEL_TASK: Task = Task(0xf000);
+pub(crate) const KERNEL_TASK: Task = Task::fake(0xf000);
 /// A live trace port, of which the tracer holds one right.
-pub(crate) const TRACE: Port = Port(0x5000);
+pub(crate) const TRACE: Port = Port::fake(0x5000);
 /// The tracer.
-pub(crate) const TRACER: Task = Task(0x4000);
+pub(crate) const TRACER: Task = Task::fake(0x4000);
 /// Its thread.
-pub(crate) const TRACERS_THREAD: Thread = Thread(0x7300);
+pub(crate) const TRACERS_THREAD: Thread = Thread::fake(0x7300);
 /// What `task_send_right` hands out for [`TASK`].
 pub(crate) const TASK_PORT: Port = control_port(TASK);
 
@@ -43,7 +43,7 @@ pub(crate) const TIME: u64 = 1_000_000_007;
 
 /// A task's control port.
 pub(crate) const fn control_port(task: Task) -> Port {
-    Port(task.0 + 0x10)
+    Port::fake(task.address() + 0x10)
 }
 
 /// What the fake does where a sender without `MACH_SEND_ALWAYS` has to wait.
@@ -226,17 +226,19 @@ impl Fake {
 
     /// A new task and its control port.
     pub(crate) fn add_task(&self, task: Task) {
-        self.tasks.borrow_mut().entry(task.0).or_default();
+        self.tasks.borrow_mut().entry(task.address()).or_default();
         self.add_port(control_port(task), KERNEL_TASK);
         self.port(control_port(task)).kobject = Some(Kobject::Task(task));
     }
 
     /// A new thread, of a task that may be new.
     pub(crate) fn add_thread(&self, task: Task, thread: Thread) {
-        if !self.tasks.borrow().contains_key(&task.0) {
+        if !self.tasks.borrow().contains_key(&task.address()) {
             self.add_task(task);
         }
-        self.threads.borrow_mut().insert(thread.0, FakeThread { task: task.0, ..FakeThread::default() });
+        self.threads
+            .borrow_mut()
+            .insert(thread.address(), FakeThread { task: task.address(), ..FakeThread::default() });
     }
 
     /// A new port.
@@ -245,46 +247,46 @@ impl Fake {
             rights: 0,
             dead: false,
             limit: 5,
-            receiver: receiver.0,
+            receiver: receiver.address(),
             awaited: HalfCorrelation::NONE,
             watched: false,
             queue: VecDeque::new(),
             kobject: None,
         };
-        self.ports.borrow_mut().insert(port.0, new);
+        self.ports.borrow_mut().insert(port.address(), new);
     }
 
     /// Makes a thread the current one.
     pub(crate) fn run(&self, thread: Thread) {
-        self.current.set(thread.0);
+        self.current.set(thread.address());
     }
 
     /// A thread's struct.
     pub(crate) fn thread(&self, thread: Thread) -> RefMut<'_, FakeThread> {
-        RefMut::map(self.threads.borrow_mut(), |threads| threads.get_mut(&thread.0).expect("a thread"))
+        RefMut::map(self.threads.borrow_mut(), |threads| threads.get_mut(&thread.address()).expect("a thread"))
     }
 
     /// A task's struct.
     pub(crate) fn task(&self, task: Task) -> RefMut<'_, FakeTask> {
-        RefMut::map(self.tasks.borrow_mut(), |tasks| tasks.entry(task.0).or_default())
+        RefMut::map(self.tasks.borrow_mut(), |tasks| tasks.entry(task.address()).or_default())
     }
 
     /// A port's struct.
     pub(crate) fn port(&self, port: Port) -> RefMut<'_, FakePort> {
-        RefMut::map(self.ports.borrow_mut(), |ports| ports.get_mut(&port.0).expect("a port"))
+        RefMut::map(self.ports.borrow_mut(), |ports| ports.get_mut(&port.address()).expect("a port"))
     }
 
     /// A live kmsg.
     pub(crate) fn memory(&self, kmsg: Kmsg) -> RefMut<'_, Memory> {
-        RefMut::map(self.kmsgs.borrow_mut(), |kmsgs| kmsgs.get_mut(&kmsg.0).expect("a live kmsg"))
+        RefMut::map(self.kmsgs.borrow_mut(), |kmsgs| kmsgs.get_mut(&kmsg.address()).expect("a live kmsg"))
     }
 
     /// A new kmsg with this memory: a kernel address that its lower half tells.
     pub(crate) fn new_kmsg(&self, bytes: Vec<u8>, is_record: bool) -> Kmsg {
         let number = self.next_kmsg.get() + 1;
         self.next_kmsg.set(number);
-        let kmsg = Kmsg(0xffff_ffff_9000_0000 + 8 * number);
-        self.kmsgs.borrow_mut().insert(kmsg.0, Memory { bytes, is_record, note: None, link: 0 });
+        let kmsg = Kmsg::fake(0xffff_ffff_9000_0000 + 8 * number);
+        self.kmsgs.borrow_mut().insert(kmsg.address(), Memory { bytes, is_record, note: None, link: 0 });
         kmsg
     }
 
@@ -298,12 +300,12 @@ impl Fake {
 
     /// Frees a kmsg without looking at its rights.
     pub(crate) fn free(&self, kmsg: Kmsg) -> Memory {
-        self.kmsgs.borrow_mut().remove(&kmsg.0).expect("a kmsg is consumed once")
+        self.kmsgs.borrow_mut().remove(&kmsg.address()).expect("a kmsg is consumed once")
     }
 
     /// Gives a freed kmsg its memory back.
     pub(crate) fn revive(&self, kmsg: Kmsg, memory: Memory) {
-        assert!(self.kmsgs.borrow_mut().insert(kmsg.0, memory).is_none(), "a kmsg was free");
+        assert!(self.kmsgs.borrow_mut().insert(kmsg.address(), memory).is_none(), "a kmsg was free");
     }
 
     /// Kills a port: rights to it become dead, and what is in its queue is destroyed.
@@ -358,7 +360,7 @@ impl Fake {
     }
 
     fn release(&self, port: usize) {
-        let mut port = self.port(Port(port));
+        let mut port = self.port(Port::fake(port));
         port.rights -= 1;
         assert!(port.rights >= 0, "a right is released once");
     }
@@ -377,6 +379,21 @@ impl Fake {
         if memory.is_record {
             self.release_rights_of_record(&memory.bytes);
         }
+    }
+
+    /// Eight bytes of a message.
+    pub(crate) fn read(&self, kmsg: Kmsg, offset: usize) -> u64 {
+        u64::from_le_bytes(self.memory(kmsg).bytes[offset..offset + 8].try_into().unwrap())
+    }
+
+    /// Writes bytes of a message.
+    pub(crate) fn write(&self, kmsg: Kmsg, offset: usize, bytes: &[u8]) {
+        self.memory(kmsg).bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The port that a message in transit goes to.
+    pub(crate) fn destination(&self, kmsg: Kmsg) -> Port {
+        Port::fake(self.read(kmsg, 8) as usize)
     }
 
     fn half(&self, kmsg: Kmsg, offset: usize) -> u32 {
@@ -409,7 +426,7 @@ impl Fake {
 
     /// Queues a message of the payload's.
     fn enqueue(&self, kmsg: Kmsg) {
-        let port = self.remote_port(kmsg);
+        let port = self.destination(kmsg);
         let task = self.thread_task(self.current_thread());
         self.task(task).messages_sent += 1;
         self.port(port).queue.push_back(kmsg);

@@ -5,10 +5,9 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::mach::Mach;
-use super::slots::slot;
-use super::{Kmsg, Messages, Ports};
+use super::members::Struct;
+use super::{Messages, Ports, Record, Records};
 use crate::faults::{Faults, Kind};
-use crate::payload_abi::Slot;
 
 /// The faults that a test has asked for.
 pub(crate) static FAULTS: Faults = Faults::new();
@@ -21,19 +20,17 @@ static UNQUEUED: AtomicUsize = AtomicUsize::new(0);
 
 /// `MACH_SEND_INTERRUPTED`.
 const SEND_INTERRUPTED: u32 = 0x1000_0007;
-/// Offset of `msgh_id`.
-const MSGH_ID: usize = 28;
 
 // SAFETY (of every call below): the caller's own arguments, passed on to the function that the caller means.
 unsafe extern "C" {
     fn copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32;
     fn ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32;
-    fn kalloc(size: usize) -> usize;
+    safe fn kalloc(size: usize) -> usize;
 }
 
 /// A message that cannot be copied in at first is tried again in the same call, and must not be then either.
 #[unsafe(no_mangle)]
-extern "C" fn faulty_copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32 {
+unsafe extern "C" fn faulty_copyinmsg(user: u64, kernel: usize, size: usize, room: usize) -> i32 {
     if FAILING.load(Relaxed) || FAULTS.strikes(Kind::CopyIn) {
         FAILING.store(true, Relaxed);
         return 1;
@@ -48,16 +45,16 @@ pub(crate) fn call_ends() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32 {
-    // SAFETY: the caller owns the kmsg, whose header is 32 bytes.
-    let id = unsafe { ((kmsg + slot(Slot::kmsg_header) + MSGH_ID) as *const u32).read() };
-    if trace_port::is_record(id) {
+unsafe extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: u32) -> u32 {
+    // SAFETY: the payload queues nothing but records.
+    let record = unsafe { Record::at(kmsg) };
+    if trace_port::is_record(Mach.msgh_id(record.kmsg())) {
         if UNQUEUED.swap(0, Relaxed) == kmsg {
             return SEND_INTERRUPTED;
         }
         if FAULTS.strikes(Kind::Queueing) {
             // Whose wait is interrupted queues it beyond the limit.
-            let waits = time_out != 0 && Mach.port_is_full(Mach.remote_port(Kmsg(kmsg)));
+            let waits = time_out != 0 && Mach.port_is_full(Mach.record_port(record));
             UNQUEUED.store(if waits { kmsg } else { 0 }, Relaxed);
             return SEND_INTERRUPTED;
         }
@@ -71,8 +68,7 @@ extern "C" fn faulty_kalloc(size: usize) -> usize {
     if FAULTS.strikes(Kind::Allocation) {
         return 0;
     }
-    // SAFETY: the caller's own argument.
-    unsafe { kalloc(size) }
+    kalloc(size)
 }
 
 /// Whether memory that is asked for ahead is to be refused: what is lost is lost where it is needed, and counted there.

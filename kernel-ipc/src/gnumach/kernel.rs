@@ -1,17 +1,16 @@
 //! The running kernel as a whole.
 
 use core::ffi::c_char;
-
-use zerocopy::FromZeros;
+use core::mem::MaybeUninit;
 
 use super::mach::Mach;
 use super::{Kernel, switches, time};
 
-// SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
-// instrumenter refuses a kernel that lacks one of the symbols.
+// SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
+// lacks one of the symbols. Memory may be asked for with nothing locked.
 unsafe extern "C" {
     #[cfg_attr(feature = "faults", link_name = "faulty_kalloc")]
-    fn kalloc(size: usize) -> usize;
+    safe fn kalloc(size: usize) -> usize;
     fn printf(format: *const c_char, ...) -> i32;
 }
 
@@ -29,17 +28,18 @@ impl Kernel for Mach {
         time::rest();
     }
 
-    fn room<T: FromZeros>(&self) -> Option<&'static mut T> {
-        // SAFETY: kalloc may be called with nothing locked; it returns 0 when there is no memory.
-        let room = unsafe { kalloc(size_of::<T>()) };
-        if room == 0 || !room.is_multiple_of(align_of::<T>()) {
+    fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {
+        let address = kalloc(size_of::<[T; N]>());
+        if address == 0 || !address.is_multiple_of(align_of::<T>()) {
             return None;
         }
-        let room = room as *mut T;
-        // SAFETY: so many bytes of the caller's alone.
-        unsafe { room.write_bytes(0, 1) };
-        // SAFETY: zeros are a valid `T`, and the memory is aligned, nobody else's and never given back.
-        Some(unsafe { &mut *room })
+        let room = address as *mut [MaybeUninit<T>; N];
+        // SAFETY: so much aligned memory that is nobody else's.
+        for place in unsafe { &mut *room } {
+            place.write(T::default());
+        }
+        // SAFETY: each of them is written, and the memory is never given back.
+        Some(unsafe { &mut *room.cast::<[T; N]>() })
     }
 
     fn report_untraced(&self, total: u32) {

@@ -1,56 +1,65 @@
-//! The running kernel: struct members by the offsets in the slot table. What it does is beside this, a file for each trait.
+//! The running kernel. What it does is beside this, a file for each trait, by the members of its structs that are in `members`.
 //!
 //! Every function here is called from a hook at spl0, on a kernel without kernel preemption, with nothing locked but the
 //! payload's own table. On a kernel for one processor nothing else runs between two calls that may block but interrupt
 //! handlers, which touch no IPC state. On a kernel for several, members that other processors change are read under the
 //! kernel's own simple locks (`state` has the order); the rest belongs to the current thread or never changes.
 
-use super::Kmsg;
-use super::slots::slot;
-use crate::payload_abi::Slot;
+use core::marker::PhantomData;
+
+use zerocopy::FromBytes;
+
+use super::members::{KMSG_HEADER, Struct};
+use super::{InTransit, Kmsg, Port};
+use crate::transit;
 
 /// The kernel this payload is part of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mach;
 
-/// Reads a member of a kernel struct.
-#[inline(always)]
-pub(super) fn load<T: Copy>(base: usize, offset: Slot) -> T {
-    // SAFETY: `base` is a live struct of the kernel that the handle's owner holds or that the current thread keeps alive, and
-    // the slot is the offset DWARF gives for a member of that struct with this size. Another processor may change the member
-    // where the caller says so; it is read with one instruction then.
-    unsafe { ((base + slot(offset)) as *const T).read_volatile() }
+/// A member of `mach_msg_header_t`, whose layout is the same in every kernel.
+pub(crate) struct Header<T> {
+    offset: usize,
+    of: PhantomData<fn() -> T>,
 }
 
-/// Writes a member of a kernel struct.
-#[inline(always)]
-pub(super) fn store<T>(base: usize, offset: Slot, value: T) {
-    // SAFETY: as for `load`; the members written are the payload's own holes and those the hook stands in for the kernel to write.
-    unsafe { ((base + slot(offset)) as *mut T).write_volatile(value) }
-}
+/// `msgh_bits`.
+pub(super) const MSGH_BITS: Header<u32> = Header::at(0);
+/// `msgh_size`.
+pub(super) const MSGH_SIZE: Header<u32> = Header::at(4);
+/// `msgh_remote_port`; a name where the message is not in transit.
+pub(crate) const MSGH_REMOTE_PORT: Header<usize> = Header::at(8);
+/// `msgh_local_port`, the same.
+pub(super) const MSGH_LOCAL_PORT: Header<usize> = Header::at(16);
+/// `msgh_id`.
+pub(super) const MSGH_ID: Header<u32> = Header::at(28);
 
-/// Reads message bytes of a kmsg.
-#[inline(always)]
-pub(super) fn header<T: Copy>(kmsg: Kmsg, offset: usize) -> T {
-    // SAFETY: the caller owns the kmsg; `offset` is that of a header member of this size, or within what a record was given.
-    unsafe { ((kmsg.0 + slot(Slot::kmsg_header) + offset) as *const T).read_unaligned() }
-}
+impl<T> Header<T> {
+    const fn at(offset: usize) -> Self {
+        assert!(offset + size_of::<T>() <= transit::HEADER_SIZE, "within the header");
+        Self { offset, of: PhantomData }
+    }
 
-impl Kmsg {
-    /// The kmsg whose message begins here.
-    #[inline(always)]
-    pub(crate) fn of_header(header: usize) -> Self {
-        Self(header - slot(Slot::kmsg_header))
+    /// Where it is in the message.
+    pub(crate) const fn offset(&self) -> usize {
+        self.offset
     }
 }
 
-/// Offset of `msgh_bits`.
-pub(super) const MSGH_BITS: usize = 0;
-/// Offset of `msgh_size`.
-pub(super) const MSGH_SIZE: usize = 4;
-/// Offset of `msgh_remote_port`.
-pub(crate) const MSGH_REMOTE_PORT: usize = 8;
-/// Offset of `msgh_local_port`.
-pub(super) const MSGH_LOCAL_PORT: usize = 16;
-/// Offset of `msgh_id`.
-pub(super) const MSGH_ID: usize = 28;
+impl Kmsg {
+    /// Reads a member of its message's header.
+    #[inline(always)]
+    pub(super) fn header<T: FromBytes>(self, member: Header<T>) -> T {
+        // SAFETY: every kmsg has room for a header, and whatever is there is a `T`.
+        unsafe { ((self.place(KMSG_HEADER) + member.offset) as *const T).read_unaligned() }
+    }
+}
+
+impl InTransit {
+    /// The port that the message goes to.
+    #[inline(always)]
+    pub(super) fn destination(self) -> Port {
+        // SAFETY: the message has a right to it.
+        unsafe { Port::at(self.kmsg().header(MSGH_REMOTE_PORT)) }
+    }
+}

@@ -11,12 +11,16 @@ mod copy;
 pub(crate) mod fake;
 #[cfg(all(target_os = "none", feature = "faults"))]
 pub(crate) mod faulty;
+pub(crate) mod handles;
+mod kept;
 #[cfg(target_os = "none")]
 mod kernel;
 #[cfg(target_os = "none")]
 mod lock;
 #[cfg(target_os = "none")]
 pub(crate) mod mach;
+#[cfg(target_os = "none")]
+pub(crate) mod members;
 #[cfg(target_os = "none")]
 mod messages;
 pub(crate) mod objects;
@@ -37,96 +41,17 @@ mod threads;
 #[cfg(target_os = "none")]
 pub(crate) mod time;
 
-use core::num::NonZeroUsize;
+use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
 
-use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout, Unaligned};
+pub(crate) use handles::{
+    Blank, InTransit, Kmsg, MaybePort, OwnedKmsg, Port, Record, Reference, SendRight, Space, Task, Thread,
+};
+pub(crate) use kept::{CallWord, KmsgList};
+
+#[cfg(target_os = "none")]
+pub(crate) use handles::{MaybeRight, MessageOfKmsg};
 
 use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
-
-macro_rules! handle {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) struct $name(pub(crate) usize);
-    )*};
-}
-
-handle! {
-    /// Corresponds to `thread_t`.
-    Thread;
-    /// Corresponds to `task_t`.
-    Task;
-    /// Corresponds to `ipc_space_t`.
-    Space;
-    /// Corresponds to `ipc_kmsg_t`.
-    Kmsg;
-}
-
-/// Corresponds to `ipc_port_t`; may be `IP_NULL` or `IP_DEAD`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Port(pub(crate) usize);
-
-impl Port {
-    /// `IP_NULL`.
-    pub(crate) const NULL: Self = Self(0);
-    /// `IP_DEAD`.
-    pub(crate) const DEAD: Self = Self(usize::MAX);
-
-    /// Corresponds to `IP_VALID`.
-    pub(crate) fn is_valid(self) -> bool {
-        self != Self::NULL && self != Self::DEAD
-    }
-}
-
-/// A send right that whoever has this owns. It ends with [`Ports::ipc_port_release_send`], or goes on as a word of somebody else's.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct SendRight(NonZeroUsize);
-
-impl SendRight {
-    /// A right of the caller's to this port, or none if it is not valid.
-    #[inline(always)]
-    pub(crate) fn own(port: Port) -> Option<Self> {
-        NonZeroUsize::new(port.0).filter(|_| port.is_valid()).map(Self)
-    }
-
-    /// The port, as long as the right is there.
-    #[inline(always)]
-    pub(crate) fn port(&self) -> Port {
-        Port(self.0.get())
-    }
-
-    /// Somebody else owns the right from now on.
-    #[inline(always)]
-    pub(crate) fn into_port(self) -> Port {
-        self.port()
-    }
-}
-
-/// A kmsg of [`Records::record_alloc`] that whoever has this owns, until it is sent or destroyed.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OwnedKmsg(NonZeroUsize);
-
-impl OwnedKmsg {
-    /// The caller's kmsg at this address, or none at 0.
-    #[inline(always)]
-    pub(crate) fn own(kmsg: usize) -> Option<Self> {
-        NonZeroUsize::new(kmsg).map(Self)
-    }
-
-    /// The kmsg, as long as this is there.
-    #[inline(always)]
-    pub(crate) fn kmsg(&self) -> Kmsg {
-        Kmsg(self.0.get())
-    }
-
-    /// Somebody else owns it from now on: its address.
-    #[inline(always)]
-    pub(crate) fn into_address(self) -> usize {
-        self.0.get()
-    }
-}
 
 /// `mach_msg_return_t` and the `kern_return_t` values the payload uses.
 pub(crate) mod mr {
@@ -220,9 +145,9 @@ pub(crate) trait Threads {
     /// Gives a thread its number.
     fn set_thread_number(&self, thread: Thread, number: ThreadNumber);
     /// The call that the thread is in: see [`OpenCall`](crate::open_call::OpenCall).
-    fn thread_call(&self, thread: Thread) -> u32;
+    fn thread_call(&self, thread: Thread) -> CallWord;
     /// Sets it.
-    fn set_thread_call(&self, thread: Thread, word: u32);
+    fn set_thread_call(&self, thread: Thread, call: CallWord);
     /// Lower half of the address of the message that the thread has copied in and not sent yet, or 0.
     fn thread_message(&self, thread: Thread) -> u32;
     /// Sets it.
@@ -246,8 +171,8 @@ pub(crate) trait Threads {
     fn watch_thread(&self, thread: Thread);
     /// Ends that for the calls of the current thread, if its task is not traced.
     fn unwatch_untraced(&self, thread: Thread);
-    /// Corresponds to `thread_deallocate`: consumes a reference.
-    fn thread_deallocate(&self, thread: Thread);
+    /// Corresponds to `thread_deallocate`.
+    fn thread_deallocate(&self, thread: Reference<Thread>);
     /// Shows `look` every thread of a task but the current one, as far as it stands still: whether it sleeps in the receive
     /// half of a `mach_msg`. Nothing wakes the thread meanwhile.
     fn look_at_threads(&self, task: Task, look: impl FnMut(Thread, bool));
@@ -271,8 +196,8 @@ pub(crate) trait Tasks {
     fn task_send_right(&self, task: Task) -> Option<SendRight>;
     /// [`Threads::watch_thread`] for all threads that the task has now, and the same for requests on its own control port.
     fn watch_task(&self, task: Task);
-    /// Corresponds to `task_deallocate`: consumes a reference.
-    fn task_deallocate(&self, task: Task);
+    /// Corresponds to `task_deallocate`.
+    fn task_deallocate(&self, task: Reference<Task>);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
     fn own_name(&self, task: Task, port: Port) -> u32;
     /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
@@ -306,8 +231,6 @@ pub(crate) trait Messages {
     fn msgh_size(&self, kmsg: Kmsg) -> u32;
     /// `msgh_id`.
     fn msgh_id(&self, kmsg: Kmsg) -> u32;
-    /// `msgh_remote_port` of a message in transit.
-    fn remote_port(&self, kmsg: Kmsg) -> Port;
     /// `msgh_remote_port` of a message before copyin or after copyout.
     fn remote_name(&self, kmsg: Kmsg) -> u32;
     /// `msgh_local_port` of a message before copyin or after copyout.
@@ -316,9 +239,9 @@ pub(crate) trait Messages {
     fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]>;
     /// Sets them, if [`Messages::tail`] has an answer.
     fn set_tail(&self, kmsg: Kmsg, tail: [u64; 2]);
-    /// The traced task, other than the current one, that a message in transit is addressed to by its control port or by that of
-    /// a thread of it, if that is watched. The caller gets references to both.
-    fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)>;
+    /// The traced task, other than the current one, that a request is addressed to by its control port or by that of a thread of it, if
+    /// that is watched.
+    fn control_target(&self, request: InTransit) -> Option<(Reference<Task>, Option<Reference<Thread>>)>;
     /// Corresponds to `ipc_kmsg_destroy`: releases the rights of a message in transit and frees it.
     fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg);
     /// Corresponds to `ipc_mqueue_send`.
@@ -330,41 +253,52 @@ pub(crate) trait Messages {
 
 /// Messages to a trace port, before they are sent.
 pub(crate) trait Records {
-    /// A kmsg for a message of `size` bytes from kalloc; its bytes are not initialized. It has room for at least
-    /// [`MAX_BATCH`](trace_port::record::MAX_BATCH), and the lower half of its address tells it, of which the lowest three bits are 0. `ahead`: nothing is lost yet if there is none.
-    fn record_alloc(&self, size: usize, ahead: bool) -> Option<OwnedKmsg>;
-    /// How many message bytes a kmsg has room for if it is from [`Records::record_alloc`]; nothing for any other, whatever it holds.
+    /// Memory for a record with a message of `size` bytes, from kalloc; its bytes are not initialized. It has room for at least
+    /// [`MAX_BATCH`](trace_port::record::MAX_BATCH), and the lower half of its address tells it, of which the lowest three bits are 0.
+    /// `ahead`: nothing is lost yet if there is none.
+    fn record_alloc(&self, size: usize, ahead: bool) -> Option<Blank>;
+    /// Begins a record: addressed to a trace port, with the right to the task, if there is one. Its message is as long as its rights go.
+    fn record_begin(&self, blank: Blank, right: SendRight, task: Option<SendRight>) -> OwnedKmsg;
+    /// How many message bytes a kmsg has room for if it is a record's; nothing for any other, whatever it holds.
     fn record_room(&self, kmsg: Kmsg) -> Option<usize>;
-    /// Shows `look` the last few messages in the queue that a message is addressed to, the last one first, until it has an answer;
-    /// `false` without one. Nobody can receive or destroy them meanwhile, and `look` may change their bytes.
-    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool;
-    /// What [`Records::set_note`] left in a kmsg that is not queued.
-    fn note(&self, record: Kmsg) -> Note;
-    /// Leaves a note in a kmsg from [`Records::record_alloc`], where the kernel keeps the links of a queue.
-    fn set_note(&self, record: Kmsg, note: Note);
-    /// Where a kmsg that is not queued leads on to another, in a list of the payload's.
-    fn link(&self, record: Kmsg) -> usize;
-    /// Leads it on; it must be 0 again when the kmsg is queued.
-    fn set_link(&self, record: Kmsg, link: usize);
-    /// Eight message bytes of a kmsg from `record_alloc`, within the size that was asked for.
-    fn record_read(&self, record: Kmsg, offset: usize) -> u64;
-    /// Writes message bytes of a kmsg from [`Records::record_alloc`], within the size that was asked for.
-    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]);
-    /// Lets `fill` write a part of a record, which lies within the size that was asked for.
+    /// The trace port that a record is addressed to.
+    fn record_port(&self, record: Record) -> Port;
+    /// Shows `look` the records, each with its room, among the last few messages in the queue that a record is addressed to, the last
+    /// one first, until it has an answer; `false` without one. Nobody can receive or destroy them meanwhile, and `look` may change their
+    /// bytes.
+    fn look_at_queue(&self, record: Record, look: impl FnMut(Record, usize) -> Option<bool>) -> bool;
+    /// What [`Records::set_note`] left in a record that is not queued.
+    fn note(&self, record: Record) -> Note;
+    /// Leaves a note in a record that is not queued, where the kernel keeps the links of a queue.
+    fn set_note(&self, record: Record, note: Note);
+    /// Leads a record that is not queued on to another, in a list of the payload's. When it is queued it must lead to none.
+    fn set_link(&self, record: Record, link: Option<OwnedKmsg>);
+    /// The same; gives back where it has led.
+    fn swap_link(&self, record: Record, link: Option<OwnedKmsg>) -> Option<OwnedKmsg>;
+    /// Sets a record's `msgh_size` and `msgh_id`.
+    fn set_message(&self, record: Record, size: u32, id: u32);
+    /// Eight message bytes of a record.
+    fn record_read(&self, record: Record, offset: usize) -> u64;
+    /// A right in the message in transit that a record shows, which its descriptors tell, before it is concealed:
+    /// [`transit`](crate::transit) alone looks.
+    fn shown_right(&self, record: Record, offset: usize) -> MaybePort;
+    /// Writes message bytes of a record.
+    fn record_write(&self, record: Record, offset: usize, bytes: &[u8]);
+    /// Lets `fill` write a part of a record.
     fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
         &self,
-        record: Kmsg,
+        record: Record,
         offset: usize,
         fill: impl FnOnce(&mut T),
     );
     /// Copies `size` message bytes of another kmsg, from `start` on, into a record.
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize);
+    fn record_copy(&self, record: Record, offset: usize, source: Kmsg, start: usize, size: usize);
 }
 
 /// The operations of GNU Mach that the payload uses, under the kernel's own names.
 ///
-/// Nothing may be locked by the caller, unless a hook says so. A [`Kmsg`] or [`Port`] is only looked at; what is owned is an
-/// [`OwnedKmsg`] or a [`SendRight`], which cannot be copied.
+/// Nothing may be locked by the caller, unless a hook says so. What a handle is to is only looked at; what is owned is an [`OwnedKmsg`],
+/// a [`SendRight`] or a [`Reference`], which cannot be copied.
 pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     /// Leads the kernel's message path through the payload, or past it.
     fn watch(&self, watching: bool);
@@ -373,8 +307,8 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);
     /// Nobody is traced any more.
     fn rest(&self);
-    /// Memory from kalloc, zeroed, that is never given back.
-    fn room<T: FromZeros>(&self) -> Option<&'static mut T>;
+    /// Memory from kalloc, with so many defaults, that is never given back.
+    fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]>;
     /// Says on the console that children of traced tasks are not traced.
     fn report_untraced(&self, total: u32);
     /// Says on the console that records were dropped.

@@ -1,48 +1,54 @@
 //! The messages that wait in a port's queue, and which of them are the payload's.
 
+use core::num::NonZeroUsize;
+
 use trace_port::record::{MAX_BATCH, MAX_BODY, wire_size};
 
-use super::lock::SimpleLock;
-use super::mach::{MSGH_SIZE, header, load};
+use super::handles::Pset;
+use super::lock::{PORT_LOCK, PORT_MESSAGES_LOCK, PSET_MESSAGES_LOCK};
+use super::mach::MSGH_SIZE;
+use super::members::{KMSG_PREV, KMSG_SIZE, PORT_IO_BITS, PORT_KMSGS, PORT_PSET, PSET_KMSGS, Struct};
 use super::objects::IO_BITS_ACTIVE;
 use super::slots::slot;
-use super::{Kmsg, Port};
+use super::{Kmsg, Port, Record};
 use crate::payload_abi::Slot;
 
 /// How many messages, from the last one on, are looked at: as many tasks that take turns can share a trace port and still
 /// have their records put together.
 const LOOKED_AT: usize = 4;
 
-/// Shows `look` the last messages in a port's queue until it has an answer.
+/// Shows `look` the last messages in a port's queue, those that are the payload's with their room, until it has an answer.
 ///
 /// The kernel's order of locks, and as `ipc_mqueue_send` does: the port, so that it stays in its set and alive, then the queue.
 /// A message is put into a queue and taken out under the queue's lock alone, and only who has taken it out knows it then.
 #[inline(always)]
-pub(super) fn look(port: Port, mut look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
-    let _port_lock = SimpleLock::take(port.0, Slot::port_lock);
-    if load::<u32>(port.0, Slot::port_io_bits) & IO_BITS_ACTIVE == 0 {
+pub(super) fn look(port: Port, mut look: impl FnMut(Record, usize) -> Option<bool>) -> bool {
+    let _port_lock = PORT_LOCK.of(port).take();
+    if port.load(PORT_IO_BITS) & IO_BITS_ACTIVE == 0 {
         return false;
     }
-    let set: usize = load(port.0, Slot::port_pset);
-    let (owner, lock) = if set == 0 { (port.0, Slot::port_messages_lock) } else { (set, Slot::pset_messages_lock) };
-    let _queue_lock = SimpleLock::take(owner, lock);
-    let first: usize = match set {
-        0 => load(port.0, Slot::port_messages_kmsgs),
-        _ => load(set, Slot::pset_messages_kmsgs),
-    };
+    // SAFETY: a set lives as long as a port is in it, whose lock is held.
+    let set = NonZeroUsize::new(port.load(PORT_PSET)).map(|set| unsafe { Pset::at(set.get()) });
+    let lock = set.map_or_else(|| PORT_MESSAGES_LOCK.of(port), |set| PSET_MESSAGES_LOCK.of(set));
+    let _queue_lock = lock.take();
+    let first = set.map_or_else(|| port.load(PORT_KMSGS), |set| set.load(PSET_KMSGS));
     if first == 0 {
         return false;
     }
-    // The queue is a circle.
-    let mut kmsg: usize = load(first, Slot::kmsg_prev);
+    // SAFETY: the queue's lock is held, and its messages stay there: a circle.
+    let kmsg = |address: usize| unsafe { Kmsg::at(address) };
+    let mut last = kmsg(first).load(KMSG_PREV);
     for _ in 0..LOOKED_AT {
-        if let Some(answer) = look(Kmsg(kmsg)) {
+        if let Some(room) = record_room(kmsg(last))
+            // SAFETY: it is a record's kmsg by its memory, and whoever queued it has made it one.
+            && let Some(answer) = look(unsafe { Record::at(last) }, room)
+        {
             return answer;
         }
-        if kmsg == first {
+        if last == first {
             break;
         }
-        kmsg = load(kmsg, Slot::kmsg_prev);
+        last = kmsg(last).load(KMSG_PREV);
     }
     false
 }
@@ -61,7 +67,7 @@ pub(super) fn record_total(size: usize) -> usize {
 /// For how many message bytes a kmsg has room if it is a record's.
 #[inline(always)]
 pub(super) fn record_room(kmsg: Kmsg) -> Option<usize> {
-    let total: usize = load(kmsg.0, Slot::kmsg_size);
+    let total = kmsg.load(KMSG_SIZE);
     let room = total.checked_sub(slot(Slot::kmsg_header) + RECORD_ODD)?;
     let is_record = room.is_multiple_of(8) && (MAX_BATCH..=wire_size(MAX_BODY)).contains(&room);
     is_record.then_some(room)
@@ -73,8 +79,8 @@ pub(super) fn record_room(kmsg: Kmsg) -> Option<usize> {
 pub(super) fn tail(kmsg: Kmsg) -> Option<usize> {
     const TAIL: usize = 16;
     const LARGEST: usize = 1 << 32;
-    let total: usize = load(kmsg.0, Slot::kmsg_size);
-    let message: u32 = header(kmsg, MSGH_SIZE);
+    let total = kmsg.load(KMSG_SIZE);
+    let message = kmsg.header(MSGH_SIZE);
     let used = slot(Slot::kmsg_header) + message as usize;
-    (total <= LARGEST && used + TAIL <= total).then(|| kmsg.0 + total - TAIL)
+    (total <= LARGEST && used + TAIL <= total).then(|| kmsg.address() + total - TAIL)
 }

@@ -1,45 +1,57 @@
 //! Messages to trace ports on the running kernel, before they are sent.
 
+use trace_port::record::Prefix;
 use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
 
 use super::copy::copy;
 #[cfg(feature = "faults")]
 use super::faulty;
-use super::mach::{MSGH_REMOTE_PORT, Mach, header, load, store};
-use super::slots::slot;
-use super::{Key, Kmsg, Note, OwnedKmsg, Port, Records, queue};
+use super::mach::{MSGH_REMOTE_PORT, Mach};
+use super::members::{KMSG_HEADER, RECORD_LINK, RECORD_NUMBERS, RECORD_SIZE, RECORD_WHOSE, Struct};
+use super::objects::prefix;
+use super::{Blank, Key, Kmsg, MaybePort, Note, OwnedKmsg, Port, Record, Records, SendRight, queue};
 use crate::numbers::TaskNumber;
-use crate::payload_abi::Slot;
 
-// SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
-// instrumenter refuses a kernel that lacks one of the symbols.
+// SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
+// lacks one of the symbols. What takes only what is owned, or makes memory, asks for nothing else.
 unsafe extern "C" {
-    fn ipc_kmsg_free(kmsg: usize);
+    safe fn ipc_kmsg_free(kmsg: Blank);
     #[cfg_attr(feature = "faults", link_name = "faulty_kalloc")]
-    fn kalloc(size: usize) -> usize;
+    safe fn kalloc(size: usize) -> usize;
 }
 
 impl Records for Mach {
     #[cfg_attr(not(feature = "faults"), expect(unused_variables, reason = "faults strike where something is lost"))]
-    fn record_alloc(&self, size: usize, ahead: bool) -> Option<OwnedKmsg> {
+    fn record_alloc(&self, size: usize, ahead: bool) -> Option<Blank> {
         #[cfg(feature = "faults")]
         if ahead && faulty::refuses_ahead() {
             return None;
         }
         let total = queue::record_total(size);
-        // SAFETY: kalloc may be called with nothing locked; it returns 0 when there is no memory.
-        let kmsg = unsafe { kalloc(total) };
-        if kmsg == 0 {
+        let address = kalloc(total);
+        if address == 0 {
             return None;
         }
-        store(kmsg, Slot::kmsg_size, total);
-        store(kmsg, Slot::kmsg_marequest, 0usize);
-        if kmsg != (kmsg as i32) as usize & !7 {
-            // SAFETY: consumes a kmsg of the size it says, without rights.
-            unsafe { ipc_kmsg_free(kmsg) };
-            return None;
+        // SAFETY: new memory, of the size that is put down first, where anything may be written.
+        let record = unsafe { Record::at(address) };
+        record.store(RECORD_SIZE, total);
+        record.store(RECORD_LINK, 0);
+        // SAFETY: it is nobody else's.
+        let blank = unsafe { Blank::own(record.kmsg()) };
+        if address == (address as i32) as usize & !7 {
+            return Some(blank);
         }
-        OwnedKmsg::own(kmsg)
+        ipc_kmsg_free(blank);
+        None
+    }
+
+    #[inline(always)]
+    fn record_begin(&self, blank: Blank, right: SendRight, task: Option<SendRight>) -> OwnedKmsg {
+        let begin = message(blank.kmsg(), 0).cast::<Prefix>();
+        // SAFETY: the memory has room for a record.
+        unsafe { begin.write(prefix(right, task)) };
+        // SAFETY: that is its header and its rights.
+        unsafe { blank.begun() }
     }
 
     #[inline(always)]
@@ -48,8 +60,14 @@ impl Records for Mach {
     }
 
     #[inline(always)]
-    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
-        let append = || queue::look(Port(header(message, MSGH_REMOTE_PORT)), look);
+    fn record_port(&self, record: Record) -> Port {
+        // SAFETY: the record has a right to it.
+        unsafe { Port::at(record.kmsg().header(MSGH_REMOTE_PORT)) }
+    }
+
+    #[inline(always)]
+    fn look_at_queue(&self, record: Record, look: impl FnMut(Record, usize) -> Option<bool>) -> bool {
+        let append = || queue::look(self.record_port(record), look);
         #[cfg(feature = "faults")]
         return faulty::append(append);
         #[cfg(not(feature = "faults"))]
@@ -57,59 +75,80 @@ impl Records for Mach {
     }
 
     #[inline(always)]
-    fn note(&self, record: Kmsg) -> Note {
-        let (whose, numbers): (u64, u64) = (load(record.0, Slot::kmsg_next), load(record.0, Slot::kmsg_prev));
+    fn note(&self, record: Record) -> Note {
+        let (whose, numbers) = (record.load(RECORD_WHOSE), record.load(RECORD_NUMBERS));
         let key = Key { entry: (whose >> 32) as u32, number: TaskNumber::new(whose as u32) };
         Note { key, part: (numbers >> 32) as u32, lost: numbers as u32 }
     }
 
     #[inline(always)]
-    fn set_note(&self, record: Kmsg, note: Note) {
-        store(record.0, Slot::kmsg_next, u64::from(note.key.entry) << 32 | u64::from(note.key.number.get()));
-        store(record.0, Slot::kmsg_prev, u64::from(note.part) << 32 | u64::from(note.lost));
+    fn set_note(&self, record: Record, note: Note) {
+        record.store(RECORD_WHOSE, u64::from(note.key.entry) << 32 | u64::from(note.key.number.get()));
+        record.store(RECORD_NUMBERS, u64::from(note.part) << 32 | u64::from(note.lost));
     }
 
     #[inline(always)]
-    fn link(&self, record: Kmsg) -> usize {
-        load(record.0, Slot::kmsg_marequest)
+    fn set_link(&self, record: Record, link: Option<OwnedKmsg>) {
+        record.store(RECORD_LINK, link.map_or(0, OwnedKmsg::into_address));
     }
 
     #[inline(always)]
-    fn set_link(&self, record: Kmsg, link: usize) {
-        store(record.0, Slot::kmsg_marequest, link);
+    fn swap_link(&self, record: Record, link: Option<OwnedKmsg>) -> Option<OwnedKmsg> {
+        let before = record.load(RECORD_LINK);
+        self.set_link(record, link);
+        // SAFETY: the link's own until now.
+        unsafe { OwnedKmsg::own(before) }
     }
 
     #[inline(always)]
-    fn record_read(&self, record: Kmsg, offset: usize) -> u64 {
-        header(record, offset)
+    fn set_message(&self, record: Record, size: u32, id: u32) {
+        self.record_part(record, 0, |prefix: &mut Prefix| {
+            prefix.size = size.into();
+            prefix.id = id.into();
+        });
     }
 
     #[inline(always)]
-    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
-        let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
-        // SAFETY: `record_alloc` was asked for at least `offset + bytes.len()` message bytes, and nobody else knows the kmsg yet.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    fn record_read(&self, record: Record, offset: usize) -> u64 {
+        // SAFETY: within the record's room: see `Record`.
+        unsafe { message(record.kmsg(), offset).cast::<u64>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn shown_right(&self, record: Record, offset: usize) -> MaybePort {
+        // SAFETY: a word of a message in transit, which has a right to the port that it calls a right. `transit`, the only caller, reads
+        // the words that the descriptors say are rights, each before it is replaced.
+        unsafe { MaybePort::of(self.record_read(record, offset) as usize) }
+    }
+
+    #[inline(always)]
+    fn record_write(&self, record: Record, offset: usize, bytes: &[u8]) {
+        // SAFETY: within the record's room: see `Record`. Nobody else knows the kmsg, or its queue is locked.
+        unsafe { message(record.kmsg(), offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     #[inline(always)]
     fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
         &self,
-        record: Kmsg,
+        record: Record,
         offset: usize,
         fill: impl FnOnce(&mut T),
     ) {
-        let part = (record.0 + slot(Slot::kmsg_header) + offset) as *mut T;
-        // SAFETY: within what `record_alloc` was asked for, in memory of the kernel's with any bytes, which are a valid `T` of
-        // alignment 1; nobody else knows the kmsg yet, and `fill` has no other way to it.
+        let part = message(record.kmsg(), offset).cast::<T>();
+        // SAFETY: as above. Any bytes are a valid `T` of alignment 1, and `fill` has no other way to them.
         fill(unsafe { &mut *part });
     }
 
     #[inline(always)]
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize) {
-        let from = (source.0 + slot(Slot::kmsg_header) + start) as *const u8;
-        let to = (record.0 + slot(Slot::kmsg_header) + offset) as *mut u8;
-        // SAFETY: the caller owns both, or holds the lock of the queue that the record is in; `start + size` is at most the
-        // source's message size, which its allocation covers, and `record_alloc` gave at least `offset + size` bytes.
+    fn record_copy(&self, record: Record, offset: usize, source: Kmsg, start: usize, size: usize) {
+        let (from, to) = (message(source, start), message(record.kmsg(), offset));
+        // SAFETY: `to` as above. `start + size` is at most the source's message size, which its allocation covers.
         unsafe { copy(from, to, size) };
     }
+}
+
+/// Where a kmsg's message bytes are, from `offset` on.
+#[inline(always)]
+fn message(kmsg: Kmsg, offset: usize) -> *mut u8 {
+    (kmsg.place(KMSG_HEADER) + offset) as *mut u8
 }

@@ -56,7 +56,8 @@ pub(super) fn watch(watching: bool) {
     for row in &rpctrace2_switches {
         let word = |word: SwitchWord| row.get(word as usize).map_or(0, |word| word.load(Relaxed));
         let value = word(if watching { SwitchWord::Traced } else { SwitchWord::Stock });
-        write(word(SwitchWord::Place), value, word(SwitchWord::Bytes));
+        // SAFETY: a row of the instrumenter's, and what is read-only may be written now.
+        unsafe { write(word(SwitchWord::Place), value, word(SwitchWord::Bytes)) };
     }
     // SAFETY: gives back what was taken above.
     unsafe {
@@ -65,13 +66,15 @@ pub(super) fn watch(watching: bool) {
 }
 
 /// Changes a place of the table's; a row of zeros is none.
-fn write(place: u32, value: u32, bytes: u32) {
+///
+/// # Safety
+/// They are of one row of the table, and the kernel's text may be written.
+unsafe fn write(place: u32, value: u32, bytes: u32) {
     // The sign makes the upper half.
     let whole = |half: u32| half.cast_signed() as i64 as u64;
     let place = whole(place) as usize;
     match bytes {
-        // SAFETY: the four bytes of a call that the instrumenter found in the kernel's text, which may be written now; nothing
-        // executes them meanwhile.
+        // SAFETY: the four bytes of a call that the instrumenter found in the kernel's text; nothing executes them meanwhile.
         4 => unsafe { (place as *mut u32).write_unaligned(value) },
         // SAFETY: an aligned pointer that the instrumenter found in the kernel's data, which is read with one instruction.
         8 => unsafe { (*(place as *const AtomicU64)).store(whole(value), Relaxed) },

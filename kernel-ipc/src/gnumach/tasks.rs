@@ -1,76 +1,75 @@
 //! Tasks and spaces of the running kernel.
 
-use core::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
+use core::sync::atomic::{Ordering, fence};
 
 use super::control;
-use super::lock::SimpleLock;
-use super::mach::{Mach, load, store};
-use super::slots::slot;
+use super::handles::Name;
+use super::lock::PORT_LOCK;
+use super::mach::Mach;
+use super::members::{
+    NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, SPACE_LOCK, SPACE_MAP, Struct, TASK_ENTRY,
+    TASK_MESSAGES_SENT, TASK_SELF, TASK_SPACE,
+};
 use super::threads::each_thread;
-use super::{Port, SendRight, Space, Task, Tasks, Threads};
+use super::{MaybeRight, Port, Reference, SendRight, Space, Task, Tasks, Threads};
 use crate::numbers::HalfCorrelation;
-use crate::payload_abi::Slot;
 
-// SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
-// instrumenter refuses a kernel that lacks one of the symbols.
+// SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
+// lacks one of the symbols. What takes only handles, and what is owned, asks for nothing else. The variable is set once at boot, before
+// anybody can ask for a trace.
 unsafe extern "C" {
-    fn convert_task_to_port(task: usize) -> usize;
-    fn task_reference(task: usize);
-    fn task_deallocate(task: usize);
+    safe fn convert_task_to_port(task: Reference<Task>) -> MaybeRight;
+    safe fn task_reference(task: Task);
+    safe fn task_deallocate(task: Reference<Task>);
     fn lock_try_read(lock: usize) -> i32;
     fn lock_done(lock: usize);
-    fn ipc_right_reverse(space: usize, port: usize, name: *mut u32, entry: *mut usize) -> i32;
-    fn rdxtree_lookup_common(tree: usize, key: u32, get_slot: i32) -> usize;
-    static kernel_task: usize;
+    fn ipc_right_reverse(space: Space, port: Port, name: *mut u32, entry: *mut usize) -> i32;
+    fn rdxtree_lookup_common(tree: usize, key: u32, get_slot: i32) -> Option<Name>;
+    safe static kernel_task: Task;
 }
 
 /// `MACH_PORT_TYPE_SEND`, `RECEIVE` and `SEND_ONCE` in `ie_bits`: the entry's object is a port.
 const IE_BITS_PORT: u32 = 0x7_0000;
 
-/// A member of a kernel struct that is changed atomically.
-fn atomic64(base: usize, offset: Slot) -> &'static AtomicU64 {
-    // SAFETY: as for `load`; the reference is used at once, while the struct lives, and the member is an aligned word.
-    unsafe { &*((base + slot(offset)) as *const AtomicU64) }
-}
-
-/// A task's space, active and locked for reading.
-struct ReadSpace(usize);
-
-impl ReadSpace {
-    /// Does not wait: nothing if a writer holds the lock, or if the space has ended.
-    #[inline(always)]
-    fn of(task: Task) -> Option<Self> {
-        let space = Mach.task_space(task).0;
-        // SAFETY: the task, which the caller keeps alive, has a reference to its space until its memory is freed.
-        if unsafe { lock_try_read(space + slot(Slot::space_lock)) } == 0 {
-            return None;
-        }
-        let space = Self(space);
-        (load::<u32>(space.0, Slot::space_is_active) != 0).then_some(space)
+/// Lets `look` have a task's space, active and locked for reading. Does not wait: nothing if a writer holds the lock, or if the space has
+/// ended.
+#[inline(always)]
+fn read_space<T>(task: Task, look: impl FnOnce(Space) -> T) -> Option<T> {
+    let space = Mach.task_space(task);
+    let lock = space.place(SPACE_LOCK);
+    // SAFETY: the lock of a live space.
+    if unsafe { lock_try_read(lock) } == 0 {
+        return None;
     }
+    let found = if space.load(SPACE_IS_ACTIVE) != 0 { Some(look(space)) } else { None };
+    // SAFETY: it was taken above.
+    unsafe { lock_done(lock) };
+    found
 }
 
-impl Drop for ReadSpace {
-    fn drop(&mut self) {
-        // SAFETY: releases the lock that was taken above.
-        unsafe { lock_done(self.0 + slot(Slot::space_lock)) };
+impl Reference<Task> {
+    /// A new reference to a task.
+    pub(super) fn to_task(task: Task) -> Self {
+        task_reference(task);
+        // SAFETY: the reference just taken.
+        unsafe { Self::own(task) }
     }
 }
 
 impl Tasks for Mach {
     #[inline(always)]
     fn task_entry(&self, task: Task) -> u32 {
-        load(task.0, Slot::task_entry)
+        task.load(TASK_ENTRY)
     }
 
     #[inline(always)]
     fn set_task_entry(&self, task: Task, entry: u32) {
-        store(task.0, Slot::task_entry, entry);
+        task.store(TASK_ENTRY, entry);
     }
 
     #[inline(always)]
     fn task_space(&self, task: Task) -> Space {
-        Space(load(task.0, Slot::task_itk_space))
+        task.load(TASK_SPACE)
     }
 
     #[inline(always)]
@@ -78,24 +77,20 @@ impl Tasks for Mach {
         // Between an entry's appearance and this look, against ipc_task_terminate, which clears the member before it looks for
         // an entry: one of both sees the other.
         fence(Ordering::SeqCst);
-        load::<usize>(task.0, Slot::task_itk_self) != 0
+        task.load(TASK_SELF) != 0
     }
 
     fn is_kernel_task(&self, task: Task) -> bool {
-        // SAFETY: a kernel variable set once at boot, before the first hook can run.
-        task.0 == unsafe { kernel_task }
+        task == kernel_task
     }
 
     #[inline(always)]
     fn uncount_sent(&self, task: Task) {
-        atomic64(task.0, Slot::task_messages_sent).fetch_sub(1, Relaxed);
+        task.count_down(TASK_MESSAGES_SENT);
     }
 
     fn task_send_right(&self, task: Task) -> Option<SendRight> {
-        // SAFETY: the task is alive, the caller being one of its threads or holding it; the reference is consumed next.
-        unsafe { task_reference(task.0) };
-        // SAFETY: consumes the reference just taken.
-        SendRight::own(Port(unsafe { convert_task_to_port(task.0) }))
+        convert_task_to_port(Reference::to_task(task)).right()
     }
 
     fn watch_task(&self, task: Task) {
@@ -105,35 +100,36 @@ impl Tasks for Mach {
         each_thread(task, |thread| self.watch_thread(thread));
     }
 
-    fn task_deallocate(&self, task: Task) {
-        // SAFETY: consumes a reference of the caller's.
-        unsafe { task_deallocate(task.0) };
+    fn task_deallocate(&self, task: Reference<Task>) {
+        task_deallocate(task);
     }
 
     fn own_name(&self, task: Task, port: Port) -> u32 {
+        let name = read_space(task, |space| {
+            let (mut name, mut entry) = (0, 0);
+            // SAFETY: a live, active, locked space and a live port; the results outlive the call.
+            if unsafe { ipc_right_reverse(space, port, &mut name, &mut entry) } == 0 {
+                return 0;
+            }
+            // SAFETY: the port comes back locked.
+            drop(unsafe { PORT_LOCK.of(port).taken() });
+            name
+        });
         // If somebody is changing the names, the port is shown by its number instead.
-        let Some(space) = ReadSpace::of(task) else { return 0 };
-        let (mut name, mut entry) = (0, 0);
-        // SAFETY: a live, active, locked space and a port that the message holds a right to; the results outlive the call.
-        if unsafe { ipc_right_reverse(space.0, port.0, &mut name, &mut entry) } == 0 {
-            return 0;
-        }
-        // The port comes back locked.
-        drop(SimpleLock::taken(port.0, Slot::port_lock));
-        name
+        name.unwrap_or(0)
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
-        let Some(space) = ReadSpace::of(task) else { return };
-        // SAFETY: the tree of a live, active space, locked for reading; the entry stays as long as the lock is held.
-        let entry = unsafe { rdxtree_lookup_common(space.0 + slot(Slot::space_map), name, 0) };
-        if entry == 0 || load::<u32>(entry, Slot::entry_bits) & IE_BITS_PORT == 0 {
-            return;
-        }
-        let port: usize = load(entry, Slot::entry_object);
-        let _lock = SimpleLock::take(port, Slot::port_lock);
-        let mut awaited = HalfCorrelation::new(load(port, Slot::port_awaited));
-        change(&mut awaited);
-        store(port, Slot::port_awaited, awaited.get());
+        read_space(task, |space| {
+            // SAFETY: the tree of a live, active space, locked for reading.
+            let found = unsafe { rdxtree_lookup_common(space.place(SPACE_MAP), name, 0) };
+            let Some(found) = found.filter(|found| found.load(NAME_BITS) & IE_BITS_PORT != 0) else { return };
+            // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+            let port = unsafe { Port::at(found.load(NAME_OBJECT)) };
+            let _lock = PORT_LOCK.of(port).take();
+            let mut awaited = HalfCorrelation::new(port.load(PORT_AWAITED));
+            change(&mut awaited);
+            port.store(PORT_AWAITED, awaited.get());
+        });
     }
 }

@@ -3,24 +3,41 @@
 use core::arch::asm;
 
 use super::control;
-use super::lock::SimpleLock;
-use super::mach::{Mach, load, store};
-use super::slots::{fact, slot};
-use super::{Arguments, Port, SendRight, Task, Tasks, Thread, Threads};
+use super::lock::{TASK_LOCK, THREAD_LOCK};
+use super::mach::Mach;
+use super::members::{
+    PCB_OPTION, PCB_RCV_NAME, PCB_SEND_SIZE, PCB_TIME_OUT, Struct, TASK_THREADS, THREAD_ACTIVE, THREAD_AST,
+    THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_MESSAGE, THREAD_NEXT, THREAD_NOTIFY, THREAD_NUMBER, THREAD_PCB,
+    THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
+};
+use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads};
 use crate::numbers::{HalfCorrelation, ThreadNumber};
-use crate::payload_abi::Slot;
 
-// SAFETY (of every call below): these are the prototypes in the DWARF of the kernels this payload is linked against; the
-// instrumenter refuses a kernel that lacks one of the symbols.
+// SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
+// lacks one of the symbols. What takes only handles, and what is owned, asks for nothing else. Any level may be asked for.
 unsafe extern "C" {
-    fn splsched() -> u32;
-    fn splx(level: u32);
+    safe fn splsched() -> Level;
+    safe fn splx(level: Level);
     fn mach_msg_continue();
     fn mach_msg_receive_continue();
-    fn clear_wait(thread: usize, result: i32, interrupt_only: i32);
-    fn thread_deallocate(thread: usize);
-    fn thread_reference(thread: usize);
-    fn convert_thread_to_port(thread: usize) -> usize;
+    safe fn clear_wait(thread: Thread, result: i32, interrupt_only: i32);
+    safe fn thread_deallocate(thread: Reference<Thread>);
+    safe fn thread_reference(thread: Thread);
+    safe fn convert_thread_to_port(thread: Reference<Thread>) -> MaybeRight;
+}
+
+/// `spl_t`: the level that `splsched` has found.
+#[must_use]
+#[repr(transparent)]
+struct Level(u32);
+
+impl Reference<Thread> {
+    /// A new reference to a thread.
+    pub(super) fn to_thread(thread: Thread) -> Self {
+        thread_reference(thread);
+        // SAFETY: the reference just taken.
+        unsafe { Self::own(thread) }
+    }
 }
 
 /// `THREAD_INTERRUPTED`.
@@ -46,99 +63,94 @@ impl Threads for Mach {
                 options(nostack, preserves_flags, readonly)
             );
         }
-        Thread(thread)
+        // SAFETY: it lives as long as it runs, and its task and the kernel keep it while the payload looks at it.
+        unsafe { Thread::at(thread) }
     }
 
     #[inline(always)]
     fn thread_task(&self, thread: Thread) -> Task {
-        Task(load(thread.0, Slot::thread_task))
+        thread.load(THREAD_TASK)
     }
 
     #[inline(always)]
     fn thread_number(&self, thread: Thread) -> ThreadNumber {
-        ThreadNumber::new(load(thread.0, Slot::thread_number))
+        ThreadNumber::new(thread.load(THREAD_NUMBER))
     }
 
     #[inline(always)]
     fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
-        store(thread.0, Slot::thread_number, number.get());
+        thread.store(THREAD_NUMBER, number.get());
     }
 
     #[inline(always)]
-    fn thread_call(&self, thread: Thread) -> u32 {
-        load(thread.0, Slot::thread_call)
+    fn thread_call(&self, thread: Thread) -> CallWord {
+        // SAFETY: `set_thread_call` writes what the hole holds, and the stub of `mach_msg_trap`, flags alone.
+        unsafe { CallWord::of(thread.load(THREAD_CALL)) }
     }
 
     #[inline(always)]
-    fn set_thread_call(&self, thread: Thread, word: u32) {
-        store(thread.0, Slot::thread_call, word);
+    fn set_thread_call(&self, thread: Thread, call: CallWord) {
+        thread.store(THREAD_CALL, call.word());
     }
 
     #[inline(always)]
     fn thread_message(&self, thread: Thread) -> u32 {
-        load(thread.0, Slot::thread_message)
+        thread.load(THREAD_MESSAGE)
     }
 
     #[inline(always)]
     fn set_thread_message(&self, thread: Thread, message: u32) {
-        store(thread.0, Slot::thread_message, message);
+        thread.store(THREAD_MESSAGE, message);
     }
 
     #[inline(always)]
     fn thread_awaited(&self, thread: Thread) -> HalfCorrelation {
-        HalfCorrelation::new(load(thread.0, Slot::thread_awaited))
+        HalfCorrelation::new(thread.load(THREAD_AWAITED))
     }
 
     #[inline(always)]
     fn set_thread_awaited(&self, thread: Thread, awaited: HalfCorrelation) {
-        store(thread.0, Slot::thread_awaited, awaited.get());
+        thread.store(THREAD_AWAITED, awaited.get());
     }
 
     #[inline(always)]
     fn thread_notify(&self, thread: Thread) -> u32 {
-        load(thread.0, Slot::thread_notify)
+        thread.load(THREAD_NOTIFY)
     }
 
     #[inline(always)]
     fn arguments(&self, thread: Thread) -> Arguments {
-        let pcb: usize = load(thread.0, Slot::thread_pcb);
+        let pcb = thread.load(THREAD_PCB);
         Arguments {
-            option: load(pcb, Slot::pcb_option),
-            send_size: load(pcb, Slot::pcb_send_size),
-            rcv_name: load(pcb, Slot::pcb_rcv_name),
-            time_out: load(pcb, Slot::pcb_time_out),
+            option: pcb.load(PCB_OPTION),
+            send_size: pcb.load(PCB_SEND_SIZE),
+            rcv_name: pcb.load(PCB_RCV_NAME),
+            time_out: pcb.load(PCB_TIME_OUT),
         }
     }
 
     #[inline(always)]
     fn thread_is_halting(&self, thread: Thread) -> bool {
-        let place = fact(Slot::thread_active);
-        // SAFETY: the slot holds byte offset and bit number of `thread->active`, a bit-field of the current, live thread.
-        let byte = unsafe { ((thread.0 + (place >> 8)) as *const u8).read() };
-        let active = byte & 1 << (place & 7) != 0;
-        !active || load::<u32>(thread.0, Slot::thread_ast) & AST_HALTING != 0
+        !thread.bit(THREAD_ACTIVE) || thread.load(THREAD_AST) & AST_HALTING != 0
     }
 
     fn exception_is_threads(&self, thread: Thread) -> bool {
-        load::<u32>(thread.0, Slot::thread_ith_exc) != 0
+        thread.load(THREAD_ITH_EXC) != 0
     }
 
     fn interrupt_threads(&self, task: Task, mut waits: impl FnMut(Thread) -> bool) {
         each_thread(task, |thread| {
             if waits(thread) {
-                // SAFETY: a thread of a locked task's list is alive; the kernel, too, takes a thread's lock inside its task's. A thread
-                // that does not wait, or must not be interrupted, is left alone.
-                unsafe { clear_wait(thread.0, THREAD_INTERRUPTED, 1) };
+                // The kernel, too, takes a thread's lock inside its task's. A thread that does not wait, or must not be interrupted,
+                // is left alone.
+                clear_wait(thread, THREAD_INTERRUPTED, 1);
             }
         });
     }
 
     fn watch_thread(&self, thread: Thread) {
-        store(thread.0, Slot::thread_watched, control::MARKED);
-        // SAFETY: the thread is alive, which is on its task's list or just being made; the reference is consumed next.
-        unsafe { thread_reference(thread.0) };
-        // SAFETY: consumes the reference just taken.
-        if let Some(right) = SendRight::own(Port(unsafe { convert_thread_to_port(thread.0) })) {
+        thread.store(THREAD_WATCHED, control::MARKED);
+        if let Some(right) = convert_thread_to_port(Reference::to_thread(thread)).right() {
             control::watch(right);
         }
     }
@@ -146,13 +158,12 @@ impl Threads for Mach {
     fn unwatch_untraced(&self, thread: Thread) {
         let is_traced = || self.task_entry(self.thread_task(thread)) != 0;
         if !is_traced() {
-            control::unmark(thread.0, Slot::thread_watched, is_traced);
+            control::unmark(thread, THREAD_WATCHED, is_traced);
         }
     }
 
-    fn thread_deallocate(&self, thread: Thread) {
-        // SAFETY: consumes a reference of the caller's.
-        unsafe { thread_deallocate(thread.0) };
+    fn thread_deallocate(&self, thread: Reference<Thread>) {
+        thread_deallocate(thread);
     }
 
     fn look_at_threads(&self, task: Task, mut look: impl FnMut(Thread, bool)) {
@@ -167,30 +178,30 @@ impl Threads for Mach {
 
 /// Shows every thread of a task, under the task's lock.
 pub(super) fn each_thread(task: Task, mut show: impl FnMut(Thread)) {
-    let end = task.0 + slot(Slot::task_thread_list);
-    let task_lock = SimpleLock::take(task.0, Slot::task_lock);
+    let end = task.place(TASK_THREADS);
+    let held = TASK_LOCK.of(task).take();
     // The queue's links point to the threads themselves; its head ends it.
-    let mut thread: usize = load(task.0, Slot::task_thread_list);
-    while thread != end {
-        show(Thread(thread));
-        thread = load(thread, Slot::thread_thread_list);
+    let mut next = task.load(TASK_THREADS);
+    while next != end {
+        // SAFETY: a thread of a locked task's list is alive.
+        let thread = unsafe { Thread::at(next) };
+        show(thread);
+        next = thread.load(THREAD_NEXT);
     }
-    drop(task_lock);
+    drop(held);
 }
 
 /// Shows a thread under its lock, as the scheduler changes it where threads run in parallel.
-fn look_at(Thread(thread): Thread, look: &mut impl FnMut(Thread, bool)) {
-    // SAFETY: may be called at any level; the result goes back to splx below.
-    let level = unsafe { splsched() };
-    let lock = SimpleLock::take(thread, Slot::thread_lock);
+fn look_at(thread: Thread, look: &mut impl FnMut(Thread, bool)) {
+    let level = splsched();
+    let held = THREAD_LOCK.of(thread).take();
     // Elsewhere it may be running, and its continuation be that of an earlier sleep.
-    let stands_still = !lock.is_real() || load::<u16>(thread, Slot::thread_state) & TH_SWAP_STATE != 0;
+    let stands_still = !held.is_real() || thread.load(THREAD_STATE) & TH_SWAP_STATE != 0;
     if stands_still {
-        look(Thread(thread), receives(load(thread, Slot::thread_swap_func)));
+        look(thread, receives(thread.load(THREAD_SWAP_FUNC)));
     }
-    drop(lock);
-    // SAFETY: the level that splsched found.
-    unsafe { splx(level) };
+    drop(held);
+    splx(level);
 }
 
 /// Whether this continuation ends a `mach_msg`.

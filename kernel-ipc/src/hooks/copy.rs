@@ -28,7 +28,7 @@ pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 
 fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) {
     let correlation = replies::sent(kernel, state, thread, kmsg);
     stamp::put(kernel, state, kmsg, correlation);
-    kernel.set_thread_message(thread, kmsg.0 as u32);
+    kernel.set_thread_message(thread, kmsg.low_half());
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kmsg, message_size));
@@ -42,7 +42,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 #[inline(never)]
 pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
-    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.0 as u32 {
+    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.low_half() {
         receive(kernel, state, (thread, call), kmsg, size);
     }
     answer

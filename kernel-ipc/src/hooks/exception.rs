@@ -10,7 +10,7 @@ use super::handoff;
 use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
-use crate::gnumach::{Kernel, Kmsg, Port};
+use crate::gnumach::{InTransit, Kernel, MaybePort, Record};
 use crate::observe::{self, Event, Moment};
 use crate::open_call::OpenCall;
 use crate::state::State;
@@ -29,11 +29,11 @@ const LONG_TYPE: u64 = 0x0000_0001_2000_400b;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raised {
     /// The exception port.
-    pub(crate) port: Port,
+    pub(crate) port: MaybePort,
     /// The thread's control port.
-    pub(crate) thread: Port,
+    pub(crate) thread: MaybePort,
     /// The task's control port.
-    pub(crate) task: Port,
+    pub(crate) task: MaybePort,
     /// `EXC_*`.
     pub(crate) exception: i32,
     /// Depends on the exception.
@@ -59,17 +59,17 @@ pub(crate) fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
         ..Event::other(Direction::Send, kind(kernel), thread, Moment::now_apart(kernel, state))
     };
     if let Some(draft) = emit::draft(kernel, state, &event, Content::reserved(8 * WORDS)) {
-        show(kernel, state, draft.kmsg(), raised);
+        show(kernel, state, draft.record(), raised);
         emit::queue(kernel, state, draft, Wait::AtExit);
     }
 }
 
 /// Writes the message that the kernel is about to make.
 #[inline(never)]
-fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
+fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) {
     let task = observe::current_task(kernel);
     let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
-    let port = |index: usize, port: Port| word(index, transit::show(kernel, state, task, port));
+    let port = |index: usize, port: MaybePort| word(index, transit::show(kernel, state, task, port));
     word(0, u64::from(COMPLEX | PORT_SEND | PORT_SEND_ONCE << 8) | (8 * WORDS as u64) << 32);
     port(1, raised.port);
     // The reply port may not exist yet.
@@ -89,7 +89,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Kmsg, raised: &Raised) {
 
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have
 /// taken the processor from the sender of the reply.
-pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: impl FnOnce() -> u32) -> u32 {
+pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: InTransit, parse: impl FnOnce() -> u32) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
         call.without_flush().keep(kernel, thread);
@@ -108,10 +108,10 @@ pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: Kmsg, parse: i
 }
 
 #[inline(never)]
-fn start(kernel: &impl Kernel, state: &State, reply: Kmsg) -> Option<Draft> {
+fn start(kernel: &impl Kernel, state: &State, reply: InTransit) -> Option<Draft> {
     let thread = observe::current_thread(kernel, state);
     let correlation = state.links.replied(thread);
-    let message_size = kernel.msgh_size(reply);
+    let message_size = kernel.msgh_size(reply.kmsg());
     let event = Event {
         message_size,
         correlation,

@@ -6,7 +6,7 @@
 use trace_port::{Direction, EventKind};
 
 use crate::emit::{self, Wait};
-use crate::gnumach::{Kernel, Key, Kmsg, OwnedKmsg, SendRight, Task, Thread};
+use crate::gnumach::{InTransit, Kernel, Key, OwnedKmsg, Reference, SendRight, Task, Thread};
 use crate::numbers::{Correlation, ThreadNumber};
 use crate::observe::{self, Event, Moment};
 use crate::stamp;
@@ -14,10 +14,10 @@ use crate::state::{State, Target, Way};
 use crate::transit::Author;
 
 /// Whom a request is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Addressee {
-    /// The traced task, with a reference.
-    task: Task,
+    /// The traced task.
+    task: Reference<Task>,
     /// What its trace is known by.
     key: Key,
     /// The thread, or none.
@@ -41,9 +41,9 @@ pub(crate) struct Pending {
 pub(crate) fn serve(
     kernel: &impl Kernel,
     state: &State,
-    request: Kmsg,
-    server: impl FnOnce(Kmsg) -> Option<Kmsg>,
-) -> Option<Kmsg> {
+    request: InTransit,
+    server: impl FnOnce(InTransit) -> Option<InTransit>,
+) -> Option<InTransit> {
     // What the kernel does to deliver a record is no event.
     if emit::is_emitting(kernel) {
         return server(request);
@@ -58,12 +58,12 @@ pub(crate) fn serve(
 fn serve_recorded(
     kernel: &impl Kernel,
     state: &State,
-    request: Kmsg,
-    (task, thread): (Task, Option<Thread>),
-    server: impl FnOnce(Kmsg) -> Option<Kmsg>,
-) -> Option<Kmsg> {
+    request: InTransit,
+    (task, thread): (Reference<Task>, Option<Reference<Thread>>),
+    server: impl FnOnce(InTransit) -> Option<InTransit>,
+) -> Option<InTransit> {
     // One after the other and not one in the other: the frames add up to what a message to the kernel needs of its stack.
-    let pending = pending(kernel, state, stamp::read(kernel, state, request), task, thread);
+    let pending = pending(kernel, state, stamp::read(kernel, state, request.kmsg()), task, thread);
     if let Some(pending) = &pending {
         requested(kernel, state, pending, request);
     }
@@ -74,22 +74,21 @@ fn serve_recorded(
     reply
 }
 
-/// What a request for a traced task or thread needs until it is answered. Consumes the reference to the thread, and that to the task if
-/// there is nothing to record.
+/// What a request for a traced task or thread needs until it is answered, if there is something to record.
 #[inline(never)]
 pub(crate) fn pending(
     kernel: &impl Kernel,
     state: &State,
     correlation: Correlation,
-    task: Task,
-    thread: Option<Thread>,
+    task: Reference<Task>,
+    thread: Option<Reference<Thread>>,
 ) -> Option<Pending> {
     let number = thread.map_or(ThreadNumber::NONE, |thread| {
-        let number = observe::thread_number(kernel, state, thread);
+        let number = observe::thread_number(kernel, state, thread.get());
         kernel.thread_deallocate(thread);
         number
     });
-    let Some(target) = state.target_apart(kernel, task) else {
+    let Some(target) = state.target_apart(kernel, task.get()) else {
         kernel.task_deallocate(task);
         return None;
     };
@@ -99,18 +98,18 @@ pub(crate) fn pending(
 }
 
 /// Before the kernel consumes the request.
-pub(crate) fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: Kmsg) {
+pub(crate) fn requested(kernel: &impl Kernel, state: &State, pending: &Pending, request: InTransit) {
     if let Some(right) = kernel.ipc_port_copy_send(pending.right.port()) {
         record(kernel, state, &pending.addressee, right, Direction::Receive, request);
     }
 }
 
 /// After the kernel has served it; `reply` is `None` if there is none.
-pub(crate) fn replied(kernel: &impl Kernel, state: &State, pending: Pending, reply: Option<Kmsg>) {
+pub(crate) fn replied(kernel: &impl Kernel, state: &State, pending: Pending, reply: Option<InTransit>) {
     let Pending { addressee, right } = pending;
     match reply {
         Some(reply) => {
-            stamp::put(kernel, state, reply, addressee.correlation);
+            stamp::put(kernel, state, reply.kmsg(), addressee.correlation);
             record(kernel, state, &addressee, right, Direction::Send, reply);
         }
         None => kernel.ipc_port_release_send(right),
@@ -119,10 +118,18 @@ pub(crate) fn replied(kernel: &impl Kernel, state: &State, pending: Pending, rep
 }
 
 #[inline(never)]
-fn record(kernel: &impl Kernel, state: &State, to: &Addressee, right: SendRight, direction: Direction, message: Kmsg) {
+fn record(
+    kernel: &impl Kernel,
+    state: &State,
+    to: &Addressee,
+    right: SendRight,
+    direction: Direction,
+    message: InTransit,
+) {
     // Before the record is made in a frame of its own: both need much of the stack. A record without memory has its number, too.
     let moment = Moment::now_apart(kernel, state);
-    if let Some(memory) = emit::memory(kernel, state, (to.task, to.key), right, kernel.msgh_size(message)) {
+    if let Some(memory) = emit::memory(kernel, state, (to.task.get(), to.key), right, kernel.msgh_size(message.kmsg()))
+    {
         make(kernel, state, to, memory, direction, moment, message);
     } else if direction == Direction::Receive {
         state.add_dropped(to.key, to.dropped, 0);
@@ -137,19 +144,19 @@ fn make(
     memory: OwnedKmsg,
     direction: Direction,
     moment: Moment,
-    message: Kmsg,
+    message: InTransit,
 ) {
-    let sender = observe::sender(kernel, state, kernel.remote_port(memory.kmsg()));
+    let sender = observe::sender(kernel, state, kernel.record_port(memory.record()));
     // What was lost before the request is told with the request.
     let dropped = if direction == Direction::Receive { to.dropped } else { 0 };
-    let target = Target { key: to.key, task: to.task, way: Way::Memory(memory), dropped };
-    let (message_size, correlation) = (kernel.msgh_size(message), to.correlation);
+    let target = Target { key: to.key, task: to.task.get(), way: Way::Memory(memory), dropped };
+    let (message_size, correlation) = (kernel.msgh_size(message.kmsg()), to.correlation);
     let kind = if to.thread.is_none() { EventKind::Task } else { EventKind::Thread };
     let event = Event::other(direction, kind, to.thread, moment);
     let event = Event { sender, message_size, correlation, ..event };
     if let Some(draft) = emit::draft_transit_for(kernel, state, target, &event, message) {
         let author = if direction == Direction::Send { Author::Kernel } else { Author::User };
-        emit::queue(kernel, state, draft.conceal(kernel, state, to.task, author), Wait::Never);
+        emit::queue(kernel, state, draft.conceal(kernel, state, to.task.get(), author), Wait::Never);
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use crate::gnumach::fake::{CHILD, Fake, KERNEL_TASK, Kobject, Memory, TASK, TRACE, TRACERS_THREAD};
-use crate::gnumach::{Arguments, Kmsg, Messages, Port, Ports, Task, Thread, Threads, mr, option};
+use crate::gnumach::{Arguments, Kmsg, Messages, Port, Ports, SendRight, Task, Thread, Threads, mr, option};
 use crate::hooks::special_port;
 use crate::state::State;
 
@@ -36,11 +36,11 @@ pub(crate) const RCV_TOO_LARGE: u32 = 0x1000_4004;
 pub(crate) const RCV_INVALID_DATA: u32 = 0x1000_4008;
 
 /// A port that [`CHILD`] receives requests from.
-pub(crate) const SERVICE: Port = Port(0xffff_ffff_8123_0000);
+pub(crate) const SERVICE: Port = Port::fake(0xffff_ffff_8123_0000);
 /// A port that [`TASK`] receives replies from.
-pub(crate) const REPLY: Port = Port(0xffff_ffff_8123_0088);
+pub(crate) const REPLY: Port = Port::fake(0xffff_ffff_8123_0088);
 /// A port of the kernel's.
-pub(crate) const HOST: Port = Port(0xffff_ffff_8123_0110);
+pub(crate) const HOST: Port = Port::fake(0xffff_ffff_8123_0110);
 /// [`TASK`]'s name for [`SERVICE`].
 pub(crate) const TO_SERVICE: u32 = 0x11;
 /// [`TASK`]'s name for [`REPLY`].
@@ -219,7 +219,7 @@ impl Model {
         model.fake.port(HOST).kobject = Some(Kobject::Kernel);
         let names = [(TASK, TO_SERVICE, SERVICE), (TASK, REPLY_NAME, REPLY), (TASK, TO_HOST, HOST)];
         for (task, name, port) in names.into_iter().chain([(CHILD, SERVICE_NAME, SERVICE)]) {
-            model.fake.task(task).names.insert(name, port.0);
+            model.fake.task(task).names.insert(name, port.address());
         }
         model.steps.borrow_mut().reply = Some((2121, 48));
         model
@@ -234,20 +234,23 @@ impl Model {
 
     /// Begins or replaces the trace of a task.
     pub(crate) fn trace(&self, task: Task) {
-        let right = self.fake.ipc_port_copy_send(TRACE).expect("a live port");
-        self.trace_to(task, right.into_port());
+        self.set_trace(task, self.fake.ipc_port_copy_send(TRACE));
     }
 
     /// Ends it.
     pub(crate) fn untrace(&self, task: Task) {
-        self.trace_to(task, Port::NULL);
+        self.set_trace(task, None);
     }
 
-    /// Gives a task this trace port, as the tracer.
+    /// Gives a task this trace port, as the tracer, whose right it takes.
     pub(crate) fn trace_to(&self, task: Task, port: Port) {
+        self.set_trace(task, Some(SendRight::fake(port)));
+    }
+
+    fn set_trace(&self, task: Task, right: Option<SendRight>) {
         let current = self.fake.current_thread();
         self.fake.run(TRACERS_THREAD);
-        assert_eq!(special_port::set(&self.fake, &self.state, task, port), mr::SUCCESS);
+        assert_eq!(special_port::set(&self.fake, &self.state, task, right), mr::SUCCESS);
         self.fake.run(current);
     }
 
@@ -273,13 +276,13 @@ impl Model {
     /// A thread's call: its result, or `None` while it sleeps in its receive.
     pub(crate) fn call(&self, thread: Thread, call: &Call) -> Option<u32> {
         self.fake.run(thread);
-        self.results.borrow_mut().remove(&thread.0);
+        self.results.borrow_mut().remove(&thread.address());
         self.fake.thread(thread).arguments = call.arguments;
         let result = self.enter(call);
         if let Some(result) = result {
-            self.results.borrow_mut().insert(thread.0, result);
+            self.results.borrow_mut().insert(thread.address(), result);
         }
-        self.results.borrow().get(&thread.0).copied()
+        self.results.borrow().get(&thread.address()).copied()
     }
 
     /// `mach_msg_trap`: the result where it returns; nothing where its thread sleeps, or has left by an exit.
@@ -304,10 +307,10 @@ impl Model {
             self.free(kmsg);
             return self.exit(result);
         }
-        let port = self.fake.remote_port(kmsg);
+        let port = self.fake.destination(kmsg);
         if self.is_kernels(port) {
             if let Some(reply) = self.kobject_server(kmsg) {
-                let expected = self.port(call.arguments.rcv_name) == Some(self.fake.remote_port(reply));
+                let expected = self.port(call.arguments.rcv_name) == Some(self.fake.destination(reply));
                 if expected && !self.steps.borrow().reply_is_queued {
                     return self.copy_out(call, reply);
                 }
@@ -456,7 +459,7 @@ impl Model {
         } else if let Some(result) = self.receive_from(&sleeper.call, sleeper.port) {
             self.exit(result);
         }
-        self.results.borrow()[&thread.0]
+        self.results.borrow()[&thread.address()]
     }
 
     /// A thread that slept receives nothing.
@@ -487,7 +490,7 @@ impl Model {
     /// The current thread's port by this name.
     fn port(&self, name: u32) -> Option<Port> {
         let task = self.fake.thread_task(self.fake.current_thread());
-        self.fake.task(task).names.get(&name).map(|&port| Port(port))
+        self.fake.task(task).names.get(&name).map(|&port| Port::fake(port))
     }
 
     fn is_kernels(&self, port: Port) -> bool {

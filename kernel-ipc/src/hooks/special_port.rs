@@ -5,27 +5,27 @@
 
 use super::call;
 use crate::emit;
-use crate::gnumach::{Kernel, Port, SendRight, Task, mr};
+use crate::gnumach::{Kernel, MaybePort, Port, SendRight, Task, mr};
 use crate::observe;
 use crate::state::{Refusal, Released, State, TracePort};
 
-/// Answers for `TASK_TRACE_PORT`: a new send right, or `Port::NULL` if the task is not traced.
+/// Answers for `TASK_TRACE_PORT`: a new send right, or `IP_NULL` if the task is not traced.
 ///
 /// # Errors
 /// `KERN_FAILURE` for a task that is dying, `KERN_NO_ACCESS` for a trace that is somebody else's.
-pub(crate) fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Port, u32> {
+pub(crate) fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<MaybePort, u32> {
     if !kernel.task_is_alive(task) {
         return Err(mr::KERN_FAILURE);
     }
-    if !state.look_at_port(kernel, task, |port| is_callers(kernel, port)) {
+    if !state.look_at_port(kernel, task, |port| port.is_none_or(|port| is_callers(kernel, port))) {
         return Err(mr::KERN_NO_ACCESS);
     }
     Ok(match state.send_right(kernel, task) {
-        TracePort::Live(right) => right.into_port(),
-        TracePort::None => Port::NULL,
+        TracePort::Live(right) => right.into_port().into(),
+        TracePort::None => MaybePort::NULL,
         TracePort::Dead(released) => {
             released.release(kernel);
-            Port::DEAD
+            MaybePort::DEAD
         }
     })
 }
@@ -34,28 +34,29 @@ pub(crate) fn get(kernel: &impl Kernel, state: &State, task: Task) -> Result<Por
 /// Whoever else is to be let in, such as the holder of the host's privileged port, is let in here.
 fn is_callers(kernel: &impl Kernel, port: Port) -> bool {
     let space = kernel.task_space(observe::current_task(kernel));
-    port == Port::NULL || kernel.port_is_received_in(port, space) || !kernel.port_is_active(port)
+    kernel.port_is_received_in(port, space) || !kernel.port_is_active(port)
 }
 
-/// Sets a task's trace port; a null or dead port ends tracing. Consumes the right when it returns `KERN_SUCCESS`.
+/// Sets a task's trace port; no right, to no port or a dead one, ends tracing. Consumes the right when it returns `KERN_SUCCESS`.
 ///
 /// Answers `KERN_FAILURE` for a dying task and for one that would receive its own trace, `KERN_NO_ACCESS` for the kernel
 /// task and for a trace that is somebody else's, `KERN_INVALID_ARGUMENT` for a port of the kernel's, where each record would be a
 /// request, `KERN_RESOURCE_SHORTAGE` when there is no room for one more traced task.
-pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, port: Port) -> u32 {
+pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, right: Option<SendRight>) -> u32 {
     if kernel.is_kernel_task(task) {
         return mr::KERN_NO_ACCESS;
     }
     if !kernel.task_is_alive(task) {
         return mr::KERN_FAILURE;
     }
-    let Some(right) = SendRight::own(port) else {
+    let Some(right) = right else {
         return match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
             Ok(old) => replaced(kernel, task, old),
             Err(refusal) => code(refusal),
         };
     };
     // Where this fails the right is the kernel's again.
+    let port = right.port();
     if kernel.port_is_the_kernels(port) {
         return mr::KERN_INVALID_ARGUMENT;
     }

@@ -1,6 +1,7 @@
 //! The word: what one part of it says, no other one changes.
 
 use super::*;
+use crate::gnumach::{Kmsg, OwnedKmsg};
 
 #[test]
 fn a_thread_that_does_nothing_has_nothing() {
@@ -21,7 +22,7 @@ fn what_the_stubs_write_is_an_open_call() {
 #[test]
 fn flags_and_draft_keep_out_of_each_others_way() {
     for address in [0x1000_0008_usize, 0x7fff_fff8, 0xffff_ffff_8000_0000, 0xffff_ffff_ffff_fff8] {
-        let draft = || Draft::from_address(address);
+        let draft = || Some(Draft::of(OwnedKmsg::fake(Kmsg::fake(address))));
         assert!(draft().is_some());
         let calls = [OpenCall::NONE, OpenCall::OPEN, OpenCall::OPEN.flushing(), OpenCall::OPEN.received().flushing()];
         for call in calls {

@@ -6,8 +6,8 @@ use trace_port::{Direction, EventKind};
 
 use super::*;
 use crate::emit::{self, Content};
-use crate::gnumach::Records;
 use crate::gnumach::fake::TASK;
+use crate::gnumach::{Record, Records};
 use crate::hooks::model::Model;
 use crate::numbers::ThreadNumber;
 use crate::observe::{Event, Moment};
@@ -19,11 +19,11 @@ fn draft(model: &Model) -> Draft {
 }
 
 /// The kmsgs of what is taken.
-fn taken(model: &Model, pending: &Pending) -> Vec<Kmsg> {
+fn taken(model: &Model, pending: &Pending) -> Vec<Record> {
     let mut taken = Vec::new();
     pending.take(&model.fake, |draft| {
-        assert_eq!(model.fake.link(draft.kmsg()), 0, "it is on no list when it is queued");
-        taken.push(draft.kmsg());
+        assert_eq!(model.fake.swap_link(draft.record(), None), None, "it is on no list when it is queued");
+        taken.push(draft.record());
     });
     taken
 }
@@ -34,7 +34,7 @@ fn all_are_taken_once_in_the_order_in_which_they_were_left() {
     assert_eq!(taken(&model, &pending), []);
     for count in 1..=4 {
         let drafts: Vec<Draft> = (0..count).map(|_| draft(&model)).collect();
-        let kmsgs: Vec<Kmsg> = drafts.iter().map(Draft::kmsg).collect();
+        let kmsgs: Vec<Record> = drafts.iter().map(Draft::record).collect();
         drafts.into_iter().for_each(|draft| pending.push(&model.fake, draft));
         assert_eq!(taken(&model, &pending), kmsgs);
         assert_eq!(taken(&model, &pending), []);
@@ -45,11 +45,11 @@ fn all_are_taken_once_in_the_order_in_which_they_were_left() {
 fn what_is_left_while_others_are_queued_is_there_for_the_next() {
     let (model, pending) = (Model::traced(&[TASK]), Pending::new());
     let (first, second) = (draft(&model), draft(&model));
-    let (first_kmsg, second_kmsg) = (first.kmsg(), second.kmsg());
+    let (first_kmsg, second_kmsg) = (first.record(), second.record());
     let mut second = Some(second);
     pending.push(&model.fake, first);
     pending.take(&model.fake, |found| {
-        assert_eq!(found.kmsg(), first_kmsg);
+        assert_eq!(found.record(), first_kmsg);
         pending.push(&model.fake, second.take().expect("one draft was left"));
     });
     assert_eq!(taken(&model, &pending), [second_kmsg]);

@@ -13,7 +13,7 @@ use crate::hooks::model::{
 use crate::numbers::HalfCorrelation;
 
 /// A port that [`THIRD`] receives requests from, and [`CHILD`]'s name for it.
-const BACKEND: Port = Port(0xffff_ffff_8123_0198);
+const BACKEND: Port = Port::fake(0xffff_ffff_8123_0198);
 const TO_BACKEND: u32 = 0x22;
 const BACKEND_NAME: u32 = 0x31;
 
@@ -29,7 +29,7 @@ fn numbers(model: &Model) -> Vec<u64> {
 
 /// The name of the reply right that a thread was given with its last message.
 fn reply_right(model: &Model, thread: crate::gnumach::Thread) -> u32 {
-    let received = &model.received.borrow()[&thread.0];
+    let received = &model.received.borrow()[&thread.address()];
     u32::from_le_bytes(received[8..12].try_into().unwrap())
 }
 
@@ -71,7 +71,7 @@ fn a_reply_received_later_is_known_by_its_port_once() {
     // Another message there is no reply to it.
     model.call(THREAD, &Call::receive(REPLY_NAME, 4096));
     let kmsg = model.fake.kmsg(&message(18, 0, 0, 72, 40));
-    model.fake.memory(kmsg).bytes[8..16].copy_from_slice(&(REPLY.0 as u64).to_le_bytes());
+    model.fake.memory(kmsg).bytes[8..16].copy_from_slice(&(REPLY.address() as u64).to_le_bytes());
     model.fake.port(REPLY).queue.push_back(kmsg);
     assert_eq!(model.resume(THREAD), mr::SUCCESS);
     assert_eq!(numbers(&model), [1, 1, 0]);
@@ -103,7 +103,7 @@ fn a_server_answers_with_the_number_of_the_request() {
 #[test]
 fn another_thread_of_the_server_may_answer() {
     let model = Model::traced(&[TASK, CHILD]);
-    let second = crate::gnumach::Thread(0x7110);
+    let second = crate::gnumach::Thread::fake(0x7110);
     model.add_thread(CHILD, second);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
@@ -119,8 +119,8 @@ fn a_request_passed_on_keeps_its_number_to_the_answer() {
         let traced = [TASK, CHILD, THIRD];
         let model = Model::traced(&traced[..if third_is_traced { 3 } else { 2 }]);
         model.fake.add_port(BACKEND, THIRD);
-        model.fake.task(CHILD).names.insert(TO_BACKEND, BACKEND.0);
-        model.fake.task(THIRD).names.insert(BACKEND_NAME, BACKEND.0);
+        model.fake.task(CHILD).names.insert(TO_BACKEND, BACKEND.address());
+        model.fake.task(THIRD).names.insert(BACKEND_NAME, BACKEND.address());
         assert_eq!(model.call(THREAD, &Call::of_service()), None);
         let right = serve(&model);
         let passed_on = Call::send(message(19 | 18 << 8, TO_BACKEND, right, 6000, 40));
@@ -139,8 +139,8 @@ fn a_request_passed_on_keeps_its_number_to_the_answer() {
 #[test]
 fn a_server_that_asks_others_does_not_mix_them_up() {
     let model = Model::traced(&[TASK, CHILD]);
-    model.fake.task(CHILD).names.extend([(0x23, crate::hooks::model::HOST.0), (0x24, 0x9000)]);
-    model.fake.add_port(Port(0x9000), CHILD);
+    model.fake.task(CHILD).names.extend([(0x23, crate::hooks::model::HOST.address()), (0x24, 0x9000)]);
+    model.fake.add_port(Port::fake(0x9000), CHILD);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
     let own = Call::rpc(message(REQUEST, 0x23, 0x24, 2021, 40), 0x24);

@@ -28,7 +28,7 @@ fn remove(fake: &Fake, state: &State, task: Task) {
 #[test]
 fn without_room_a_task_is_refused_and_a_place_that_becomes_free_is_used_again() {
     let (fake, state) = (Fake::new(), State::new());
-    let task = |index: usize| Task(0x10_0000 + index);
+    let task = |index: usize| Task::fake(0x10_0000 + index);
     for index in 0..64 {
         begin(&fake, &state, task(index));
     }
@@ -50,7 +50,7 @@ fn without_room_a_task_is_refused_and_a_place_that_becomes_free_is_used_again() 
 fn no_room_is_taken_for_a_table_that_cannot_grow() {
     let (fake, state) = (Fake::new(), State::new());
     for index in 0..CAPACITY {
-        begin(&fake, &state, Task(0x10_0000 + index));
+        begin(&fake, &state, Task::fake(0x10_0000 + index));
     }
     let rooms = fake.rooms.get();
     for _ in 0..3 {
@@ -82,8 +82,8 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     assert_eq!((state.take_dropped(new), state.take_dropped(new), state.lost()), (3, 0, 2));
     // And there is no spare for it.
     let kmsg = fake.kmsg(&[0; 64]);
-    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
-    let owned = || OwnedKmsg::own(kmsg.0).unwrap();
+    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.address() as u64).to_le_bytes());
+    let owned = || OwnedKmsg::fake(kmsg);
     assert_eq!(state.keep_spare(&fake, old, owned()), Err(owned()));
     assert_eq!(state.keep_spare(&fake, new, owned()), Ok(()));
     assert_eq!(state.keep_spare(&fake, new, owned()), Err(owned()));
@@ -108,10 +108,10 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     let (fake, state) = (Fake::new(), State::new());
     begin(&fake, &state, TASK);
     let key = state.key(&fake, TASK).unwrap();
-    let kmsg = fake.kmsg(&[0; 64]);
-    let owned = || OwnedKmsg::own(kmsg.0).unwrap();
+    let kmsg = fake.kmsg(&[1; 64]);
+    let owned = || OwnedKmsg::fake(kmsg);
     assert_eq!(state.keep_spare(&fake, key, owned()), Err(owned()), "to another port");
-    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.0 as u64).to_le_bytes());
+    fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.address() as u64).to_le_bytes());
     assert!(!State::has_spare(&fake, TASK));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
     assert!(State::has_spare(&fake, TASK));
@@ -125,7 +125,7 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     assert!(matches!(small.way, Way::Memory(memory) if memory == owned()));
     assert!(!State::has_spare(&fake, TASK));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
-    let old = Released { right: SendRight::own(TRACE), spare: Some(owned()) };
+    let old = Released { right: Some(SendRight::fake(TRACE)), spare: Some(owned()) };
     assert_eq!(set(&fake, &state, TASK), Ok(old), "it ends with the port");
     assert!(!State::has_spare(&fake, TASK));
 }

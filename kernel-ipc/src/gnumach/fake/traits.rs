@@ -9,10 +9,10 @@ use super::*;
 
 impl Threads for Fake {
     fn current_thread(&self) -> Thread {
-        Thread(self.current.get())
+        Thread::fake(self.current.get())
     }
     fn thread_task(&self, thread: Thread) -> Task {
-        Task(self.thread(thread).task)
+        Task::fake(self.thread(thread).task)
     }
     fn thread_number(&self, thread: Thread) -> ThreadNumber {
         self.thread(thread).number
@@ -20,11 +20,11 @@ impl Threads for Fake {
     fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
         self.thread(thread).number = number;
     }
-    fn thread_call(&self, thread: Thread) -> u32 {
-        self.thread(thread).call
+    fn thread_call(&self, thread: Thread) -> CallWord {
+        CallWord::fake(self.thread(thread).call)
     }
-    fn set_thread_call(&self, thread: Thread, word: u32) {
-        self.thread(thread).call = word;
+    fn set_thread_call(&self, thread: Thread, call: CallWord) {
+        self.thread(thread).call = call.word();
     }
     fn thread_message(&self, thread: Thread) -> u32 {
         self.thread(thread).message
@@ -51,7 +51,8 @@ impl Threads for Fake {
         self.thread(thread).exception_is_threads
     }
     fn interrupt_threads(&self, task: Task, mut waits: impl FnMut(Thread) -> bool) {
-        let of_task = |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.0).then_some(Thread(thread));
+        let of_task =
+            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
         let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
         self.interrupted.borrow_mut().extend(threads.into_iter().filter(|&thread| waits(thread)));
     }
@@ -68,17 +69,17 @@ impl Threads for Fake {
             self.thread(thread).watched = false;
         }
     }
-    fn thread_deallocate(&self, _: Thread) {
+    fn thread_deallocate(&self, _: Reference<Thread>) {
         self.references.set(self.references.get() - 1);
     }
     fn look_at_threads(&self, task: Task, mut look: impl FnMut(Thread, bool)) {
         let shown = |(&thread, fake): (&usize, &FakeThread)| {
-            let is_shown = fake.task == task.0 && thread != self.current.get() && !fake.runs_elsewhere;
+            let is_shown = fake.task == task.address() && thread != self.current.get() && !fake.runs_elsewhere;
             is_shown.then_some((thread, fake.receives))
         };
         let threads: Vec<_> = self.threads.borrow().iter().filter_map(shown).collect();
         for (thread, receives) in threads {
-            look(Thread(thread), receives);
+            look(Thread::fake(thread), receives);
         }
     }
 }
@@ -91,7 +92,7 @@ impl Tasks for Fake {
         self.task(task).entry = entry;
     }
     fn task_space(&self, task: Task) -> Space {
-        Space(task.0 + 1)
+        Space::fake(task.address() + 1)
     }
     fn task_is_alive(&self, task: Task) -> bool {
         !self.task(task).dying
@@ -105,25 +106,26 @@ impl Tasks for Fake {
     fn task_send_right(&self, task: Task) -> Option<SendRight> {
         self.unlocked();
         self.port(control_port(task)).rights += 1;
-        SendRight::own(control_port(task))
+        Some(SendRight::fake(control_port(task)))
     }
     fn watch_task(&self, task: Task) {
         self.port(control_port(task)).watched = true;
-        let of_task = |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.0).then_some(Thread(thread));
+        let of_task =
+            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
         let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
         threads.into_iter().for_each(|thread| self.watch_thread(thread));
     }
-    fn task_deallocate(&self, _: Task) {
+    fn task_deallocate(&self, _: Reference<Task>) {
         self.references.set(self.references.get() - 1);
     }
     fn own_name(&self, task: Task, port: Port) -> u32 {
         let task = self.task(task);
         let mut names = task.names.iter().filter(|_| !task.changing);
-        names.find_map(|(&name, &known)| (known == port.0).then_some(name)).unwrap_or(0)
+        names.find_map(|(&name, &known)| (known == port.address()).then_some(name)).unwrap_or(0)
     }
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let port = match self.task(task).names.get(&name) {
-            Some(&port) => Port(port),
+            Some(&port) => Port::fake(port),
             None => return,
         };
         if !self.task(task).changing {
@@ -140,18 +142,18 @@ impl Ports for Fake {
             return None;
         }
         known.rights += 1;
-        SendRight::own(port)
+        Some(SendRight::fake(port))
     }
     fn ipc_port_release_send(&self, right: SendRight) {
         self.unlocked();
-        self.release(right.into_port().0);
+        self.release(right.into_port().address());
     }
     fn port_is_the_kernels(&self, port: Port) -> bool {
-        self.port(port).receiver == KERNEL_TASK.0
+        self.port(port).receiver == KERNEL_TASK.address()
     }
     fn port_is_received_in(&self, port: Port, space: Space) -> bool {
         let port = self.port(port);
-        !port.dead && port.receiver + 1 == space.0
+        !port.dead && port.receiver + 1 == space.address()
     }
     fn port_msgcount(&self, port: Port) -> u32 {
         self.port(port).queue.len() as u32
@@ -175,9 +177,6 @@ impl Messages for Fake {
     fn msgh_id(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 28)
     }
-    fn remote_port(&self, kmsg: Kmsg) -> Port {
-        Port(self.record_read(kmsg, 8) as usize)
-    }
     fn remote_name(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 8)
     }
@@ -186,16 +185,16 @@ impl Messages for Fake {
     }
     fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]> {
         let tail = self.tail_at(kmsg)?;
-        Some([tail, tail + 8].map(|offset| self.record_read(kmsg, offset)))
+        Some([tail, tail + 8].map(|offset| self.read(kmsg, offset)))
     }
     fn set_tail(&self, kmsg: Kmsg, [first, last]: [u64; 2]) {
         if let Some(tail) = self.tail_at(kmsg) {
-            self.record_write(kmsg, tail, &first.to_le_bytes());
-            self.record_write(kmsg, tail + 8, &last.to_le_bytes());
+            self.write(kmsg, tail, &first.to_le_bytes());
+            self.write(kmsg, tail + 8, &last.to_le_bytes());
         }
     }
-    fn control_target(&self, kmsg: Kmsg) -> Option<(Task, Option<Thread>)> {
-        let port = self.remote_port(kmsg);
+    fn control_target(&self, request: InTransit) -> Option<(Reference<Task>, Option<Reference<Thread>>)> {
+        let port = self.destination(request.kmsg());
         if !self.port(port).watched {
             return None;
         }
@@ -209,19 +208,19 @@ impl Messages for Fake {
             return None;
         }
         self.references.set(self.references.get() + 1 + i64::from(thread.is_some()));
-        Some((task, thread))
+        Some((Reference::fake(task), thread.map(Reference::fake)))
     }
     fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg) {
         self.unlocked();
-        self.destroy(Kmsg(kmsg.into_address()));
+        self.destroy(kmsg.record().kmsg());
     }
     fn ipc_mqueue_send(&self, owned: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)> {
         self.unlocked();
-        let kmsg = owned.kmsg();
-        assert!(self.memory(kmsg).is_record && self.link(kmsg) == 0, "a record, and off every list");
+        let kmsg = owned.record().kmsg();
+        assert!(self.memory(kmsg).is_record && self.memory(kmsg).link == 0, "a record, and off every list");
         assert!(self.msgh_size(kmsg) as usize <= self.memory(kmsg).bytes.len(), "no larger than its memory");
         self.options.borrow_mut().push(option);
-        let port = self.remote_port(kmsg);
+        let port = self.destination(kmsg);
         let must_wait = || option != option::SEND_ALWAYS && self.port_is_active(port) && self.port_is_full(port);
         if must_wait() {
             let waits = option != option::SEND_TIMEOUT || time_out != 0;
@@ -235,65 +234,83 @@ impl Messages for Fake {
         }
         if !self.port_is_active(port) {
             // Sent, as far as the sender is concerned, but not counted.
-            self.destroy(Kmsg(owned.into_address()));
+            self.destroy(kmsg);
             return Ok(());
         }
         let refused = self.script.borrow().record_send;
         if refused != mr::SUCCESS {
             return Err((refused, owned));
         }
-        self.enqueue(Kmsg(owned.into_address()));
+        self.enqueue(kmsg);
         Ok(())
     }
 }
 
 impl Records for Fake {
-    fn record_alloc(&self, size: usize, _: bool) -> Option<OwnedKmsg> {
+    fn record_alloc(&self, size: usize, _: bool) -> Option<Blank> {
         self.unlocked();
         let bytes = || vec![0xaa; size.max(MAX_BATCH).next_multiple_of(8)];
-        if self.script.borrow().no_memory { None } else { OwnedKmsg::own(self.new_kmsg(bytes(), true).0) }
+        if self.script.borrow().no_memory { None } else { Some(Blank::fake(self.new_kmsg(bytes(), true))) }
+    }
+    fn record_begin(&self, blank: Blank, right: SendRight, task: Option<SendRight>) -> OwnedKmsg {
+        self.write(blank.kmsg(), 0, objects::prefix(right, task).as_bytes());
+        OwnedKmsg::fake(blank.kmsg())
     }
     fn record_room(&self, kmsg: Kmsg) -> Option<usize> {
         let memory = self.memory(kmsg);
         memory.is_record.then(|| memory.bytes.len())
     }
-    fn look_at_queue(&self, message: Kmsg, look: impl FnMut(Kmsg) -> Option<bool>) -> bool {
+    fn record_port(&self, record: Record) -> Port {
+        self.destination(record.kmsg())
+    }
+    fn look_at_queue(&self, record: Record, mut look: impl FnMut(Record, usize) -> Option<bool>) -> bool {
         self.unlocked();
-        let port = self.remote_port(message);
+        let port = self.record_port(record);
         let last: Vec<Kmsg> = self.port(port).queue.iter().rev().take(4).copied().collect();
-        last.into_iter().find_map(look).unwrap_or(false)
+        let records = last.into_iter().filter_map(|kmsg| self.record_room(kmsg).map(|room| (kmsg, room)));
+        let mut answers = records.filter_map(|(kmsg, room)| look(Record::fake(kmsg), room));
+        answers.next().unwrap_or(false)
     }
-    fn note(&self, record: Kmsg) -> Note {
-        self.memory(record).note.expect("a note was left")
+    fn note(&self, record: Record) -> Note {
+        self.memory(record.kmsg()).note.expect("a note was left")
     }
-    fn set_note(&self, record: Kmsg, note: Note) {
-        self.memory(record).note = Some(note);
+    fn set_note(&self, record: Record, note: Note) {
+        self.memory(record.kmsg()).note = Some(note);
     }
-    fn link(&self, record: Kmsg) -> usize {
-        self.memory(record).link
+    fn set_link(&self, record: Record, link: Option<OwnedKmsg>) {
+        self.memory(record.kmsg()).link = link.map_or(0, OwnedKmsg::into_address);
     }
-    fn set_link(&self, record: Kmsg, link: usize) {
-        self.memory(record).link = link;
+    fn swap_link(&self, record: Record, link: Option<OwnedKmsg>) -> Option<OwnedKmsg> {
+        let before = self.memory(record.kmsg()).link;
+        self.set_link(record, link);
+        (before != 0).then(|| OwnedKmsg::fake(Kmsg::fake(before)))
     }
-    fn record_read(&self, record: Kmsg, offset: usize) -> u64 {
-        u64::from_le_bytes(self.memory(record).bytes[offset..offset + 8].try_into().unwrap())
+    fn set_message(&self, record: Record, size: u32, id: u32) {
+        self.write(record.kmsg(), 4, &size.to_le_bytes());
+        self.write(record.kmsg(), 28, &id.to_le_bytes());
     }
-    fn record_write(&self, record: Kmsg, offset: usize, bytes: &[u8]) {
-        self.memory(record).bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+    fn record_read(&self, record: Record, offset: usize) -> u64 {
+        self.read(record.kmsg(), offset)
+    }
+    fn shown_right(&self, record: Record, offset: usize) -> MaybePort {
+        MaybePort::fake(self.record_read(record, offset) as usize)
+    }
+    fn record_write(&self, record: Record, offset: usize, bytes: &[u8]) {
+        self.write(record.kmsg(), offset, bytes);
     }
     fn record_part<T: FromBytes + IntoBytes + KnownLayout + Unaligned>(
         &self,
-        record: Kmsg,
+        record: Record,
         offset: usize,
         fill: impl FnOnce(&mut T),
     ) {
-        let mut memory = self.memory(record);
+        let mut memory = self.memory(record.kmsg());
         let bytes = &mut memory.bytes[offset..offset + size_of::<T>()];
         fill(T::mut_from_bytes(bytes).unwrap());
     }
-    fn record_copy(&self, record: Kmsg, offset: usize, source: Kmsg, start: usize, size: usize) {
+    fn record_copy(&self, record: Record, offset: usize, source: Kmsg, start: usize, size: usize) {
         let bytes = self.memory(source).bytes[start..start + size].to_vec();
-        self.record_write(record, offset, &bytes);
+        self.write(record.kmsg(), offset, &bytes);
     }
 }
 
@@ -307,11 +324,11 @@ impl Kernel for Fake {
     fn rest(&self) {
         assert!(!self.watching(), "nobody is traced any more");
     }
-    fn room<T: FromZeros>(&self) -> Option<&'static mut T> {
+    fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {
         self.unlocked();
         let has_room = !self.script.borrow().no_room;
         self.rooms.set(self.rooms.get() + usize::from(has_room));
-        has_room.then(|| Box::leak(Box::new(T::new_zeroed())))
+        has_room.then(|| Box::leak(Box::new(std::array::from_fn(|_| T::default()))))
     }
     fn report_untraced(&self, total: u32) {
         self.untraced_reports.borrow_mut().push(total);

@@ -6,7 +6,7 @@ use trace_port::Direction::{self, Receive, Send};
 
 use crate::emit::{self, Content};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRDS_THREAD, THREAD, TIME, TRACE, TRACER};
-use crate::gnumach::{Messages, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{Messages, SendRight, Tasks, Thread, mr, option};
 use crate::hooks::model::{
     Call, Model, Moment, RCV_LARGE, REPLY, REPLY_NAME, RPC, SEND_INVALID_DATA, SEND_INVALID_DEST, SEND_INVALID_NOTIFY,
     SEND_NOTIFY, SERVICE, SERVICE_NAME, SIMPLE, Steps, TO_SERVICE, message,
@@ -175,13 +175,13 @@ fn a_receiver_that_sleeps_is_seen_when_it_goes_on() {
 #[test]
 fn sleeping_receivers_are_joined_when_the_trace_begins() {
     let model = Model::new();
-    let second = Thread(0x7010);
+    let second = Thread::fake(0x7010);
     model.add_thread(TASK, second);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);
-    assert_eq!(model.fake.thread_call(THREAD), OpenCall::OPEN.word());
-    assert_eq!(model.fake.thread_call(second), 0, "it will be in a call with its next");
+    assert_eq!(model.fake.thread(THREAD).call, OpenCall::OPEN.word());
+    assert_eq!(model.fake.thread(second).call, 0, "it will be in a call with its next");
     model.notify(REPLY, 72, 40);
     assert_eq!(model.resume(THREAD), mr::SUCCESS);
     let record = model.only();
@@ -197,7 +197,7 @@ fn who_runs_on_another_processor_is_not_joined() {
     model.fake.thread(THREAD).runs_elsewhere = true;
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);
-    assert_eq!(model.fake.thread_call(THREAD), 0);
+    assert_eq!(model.fake.thread(THREAD).call, 0);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_interrupted_receive_is_recorded_though_its_thread_does_not_run() {
     model.interrupt(THREAD);
     assert_eq!(model.outcomes(), [(Send, 0), (Receive, mr::RCV_INTERRUPTED)]);
     assert_eq!(model.last_option(), Some(option::SEND_ALWAYS), "whoever stops a thread does not wait for its tracer");
-    assert_eq!(model.fake.thread_call(THREAD), 0);
+    assert_eq!(model.fake.thread(THREAD).call, 0);
     // One that is in no call leaves nothing.
     model.fake.free(model.fake.port(SERVICE).queue.pop_front().unwrap());
     model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100));
@@ -341,7 +341,7 @@ fn who_has_others_records_to_queue_still_does_when_its_own_trace_begins() {
 fn a_call_whose_end_nobody_saw_is_lost_and_counted() {
     let model = Model::traced(&[TASK]);
     let (fake, state) = (&model.fake, &model.state);
-    fake.set_thread_call(THREAD, OpenCall::OPEN.word());
+    fake.thread(THREAD).call = OpenCall::OPEN.word();
     let event = Event::of_call(fake, state, THREAD, Send);
     let draft = call::open(fake, state, &event, Content::NOTHING);
     assert!(draft.is_some());
@@ -367,11 +367,11 @@ fn tracing_ends_when_the_trace_port_dies() {
 #[test]
 fn a_task_that_receives_its_own_trace_is_not_traced() {
     let model = Model::traced(&[TASK]);
-    model.fake.port(TRACE).receiver = TASK.0;
+    model.fake.port(TRACE).receiver = TASK.address();
     assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
     assert_eq!(model.outcomes(), []);
-    assert_eq!(special_port::set(&model.fake, &model.state, TASK, TRACE), mr::KERN_FAILURE);
-    model.fake.port(TRACE).receiver = TRACER.0;
+    assert_eq!(special_port::set(&model.fake, &model.state, TASK, Some(SendRight::fake(TRACE))), mr::KERN_FAILURE);
+    model.fake.port(TRACE).receiver = TRACER.address();
     model.assert_ends_clean();
 }
 

@@ -32,7 +32,7 @@ fn a_received_message_is_recorded_after_copyout() {
     assert_eq!((record.direction, record.retval(), record.correlation()), (Receive, mr::SUCCESS, 0));
     assert_eq!((record.header.rcv_name.get(), record.header.message_size.get()), (SERVICE_NAME, 48));
     assert_eq!(record.header.options.get(), option::RCV_MSG);
-    assert_eq!(record.message, model.received.borrow()[&CHILDS_THREAD.0], "the record is what the task got");
+    assert_eq!(record.message, model.received.borrow()[&CHILDS_THREAD.address()], "the record is what the task got");
     assert_eq!(record.word(16), u64::from(SERVICE_NAME), "its own names");
     model.assert_ends_clean();
 }
@@ -79,7 +79,7 @@ fn request_and_reply_share_a_message() {
     let [request, reply] = model.seen_exactly();
     assert_eq!((request.direction, reply.direction), (Send, Receive));
     assert_eq!((request.message.len(), reply.message.len()), (40, 44));
-    assert_eq!(reply.message, model.received.borrow()[&THREAD.0]);
+    assert_eq!(reply.message, model.received.borrow()[&THREAD.address()]);
     assert_eq!((request.header.sequence.get(), reply.header.sequence.get()), (1, 2));
     assert_eq!((request.correlation(), reply.correlation()), (1, 1));
     assert_eq!((request.who(), reply.who()), ((1, 1), (1, 1)));
@@ -149,7 +149,7 @@ fn a_message_given_back_is_no_receive() {
         let model = Model::traced(&[TASK]);
         model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
         assert_eq!(model.call(THREAD, &call), Some(mr::SEND_TIMED_OUT));
-        assert_eq!(model.received.borrow()[&THREAD.0].len(), 40, "it was copied out");
+        assert_eq!(model.received.borrow()[&THREAD.address()].len(), 40, "it was copied out");
         assert_eq!(model.outcomes(), [(Send, mr::SEND_TIMED_OUT)]);
         // The next message in the same buffer is one.
         model.script(|steps| steps.send = mr::SUCCESS);
@@ -204,9 +204,9 @@ fn a_tracers_receipt_of_a_record_is_no_event() {
     let record = model.fake.port(TRACE).queue[0];
     let task = model.fake.kmsg(&message(17, 0, 0, trace_port::TRACE_RECORD_MSGH_ID, 40));
     for (kmsg, recorded) in [(record, 1), (task, 2)] {
-        let port = Port(0xa000);
+        let port = Port::fake(0xa000);
         model.fake.add_port(port, TASK);
-        model.fake.task(TASK).names.insert(0x50, port.0);
+        model.fake.task(TASK).names.insert(0x50, port.address());
         if recorded == 1 {
             model.trace(TASK);
         }

@@ -4,20 +4,27 @@ use trace_port::record::PORT_NUMBER;
 
 use super::*;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, TASK_PORT, THREAD};
-use crate::gnumach::{Task, Thread, mr, option};
+use crate::gnumach::{Port, Task, Thread, mr, option};
 use crate::hooks::model::{Call, Model, REPLY, SERVICE, SERVICE_NAME, message};
 
 /// The port that the kernel receives the reply by, and the server's right to it.
-const EXCEPTION_REPLY: Port = Port(0xffff_ffff_8123_0220);
+const EXCEPTION_REPLY: Port = Port::fake(0xffff_ffff_8123_0220);
 const RIGHT: u32 = 0x61;
 
-const RAISED: Raised = Raised { port: SERVICE, thread: REPLY, task: TASK_PORT, exception: 1, code: 2, subcode: -3 };
+const RAISED: Raised = Raised {
+    port: MaybePort::fake(SERVICE.address()),
+    thread: MaybePort::fake(REPLY.address()),
+    task: MaybePort::fake(TASK_PORT.address()),
+    exception: 1,
+    code: 2,
+    subcode: -3,
+};
 
 /// [`CHILD`] handles exceptions by [`SERVICE`].
 fn model(traced: &[Task]) -> Model {
     let model = Model::traced(traced);
     model.fake.add_port(EXCEPTION_REPLY, crate::gnumach::fake::KERNEL_TASK);
-    model.fake.task(CHILD).names.insert(RIGHT, EXCEPTION_REPLY.0);
+    model.fake.task(CHILD).names.insert(RIGHT, EXCEPTION_REPLY.address());
     model.script(|steps| steps.parsed = 5);
     model
 }
@@ -43,7 +50,7 @@ fn an_exception_and_its_reply_are_recorded_and_share_a_number() {
     raise(&model, THREAD);
     model.fake.thread(THREAD).exception_is_threads = false;
     assert_eq!(model.call(CHILDS_THREAD, &answer()), None);
-    assert_eq!(model.results.borrow()[&THREAD.0], 5, "what exception_parse_reply has said");
+    assert_eq!(model.results.borrow()[&THREAD.address()], 5, "what exception_parse_reply has said");
     let [asked, answered] = model.seen_exactly();
     assert_eq!((asked.kind, asked.direction), (EventKind::ThreadException, Direction::Send));
     assert_eq!((answered.kind, answered.direction), (EventKind::TaskException, Direction::Receive));
@@ -128,7 +135,7 @@ fn an_exception_takes_no_number_from_the_buffer_it_is_made_in() {
 #[test]
 fn each_thread_has_the_number_of_its_own_exception() {
     let model = model(&[TASK]);
-    let second = Thread(0x7010);
+    let second = Thread::fake(0x7010);
     model.add_thread(TASK, second);
     let state = &model.state;
     for thread in [THREAD, second] {
@@ -142,7 +149,7 @@ fn each_thread_has_the_number_of_its_own_exception() {
             model.fake.free(reply);
             0
         };
-        assert_eq!(replied(&model.fake, state, reply, parse), 0);
+        assert_eq!(replied(&model.fake, state, InTransit::fake(reply), parse), 0);
     }
     let numbers: std::vec::Vec<_> = model.seen().iter().map(|seen| (seen.who().1, seen.correlation())).collect();
     assert_eq!(numbers, [(1, 1), (2, 2), (2, 2), (1, 1)]);
@@ -160,7 +167,7 @@ fn an_exception_of_an_untraced_task_leaves_nothing() {
             model.fake.free(reply);
             7
         };
-        assert_eq!(replied(&model.fake, &model.state, reply, parse), 7);
+        assert_eq!(replied(&model.fake, &model.state, InTransit::fake(reply), parse), 7);
         assert_eq!(model.seen().len(), 0);
         model.assert_ends_clean();
     }
@@ -173,7 +180,7 @@ fn without_memory_the_exception_goes_its_way_and_is_counted() {
     server_waits(&model);
     raise(&model, THREAD);
     assert_eq!(model.call(CHILDS_THREAD, &answer()), None);
-    assert_eq!(model.results.borrow()[&THREAD.0], 5);
+    assert_eq!(model.results.borrow()[&THREAD.address()], 5);
     assert_eq!((model.seen().len(), model.state.lost()), (0, 2));
     model.assert_ends_clean();
 }

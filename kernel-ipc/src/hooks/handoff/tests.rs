@@ -24,7 +24,7 @@ fn plain() -> Call {
 
 /// What the server answers with, in a call that receives its next request.
 fn answer(model: &Model) -> Call {
-    let right = u32::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.0][8..12].try_into().unwrap());
+    let right = u32::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..12].try_into().unwrap());
     Call::rpc(message(ANSWER, right, 0, 6100, 48), SERVICE_NAME)
 }
 
@@ -37,11 +37,15 @@ fn told(model: &Model) -> Vec<(u32, trace_port::Direction, u64)> {
 fn client_and_server_are_both_recorded_in_one_call_of_each() {
     let model = waiting(&[TASK, CHILD], &plain());
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
-    assert_eq!(model.results.borrow()[&CHILDS_THREAD.0], mr::SUCCESS, "the server has run on in the client's place");
+    assert_eq!(
+        model.results.borrow()[&CHILDS_THREAD.address()],
+        mr::SUCCESS,
+        "the server has run on in the client's place"
+    );
     assert_eq!(told(&model), [(1, Send, 1), (2, Receive, 1)]);
     assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0], "the server waits for its own record only");
     assert_eq!(model.call(CHILDS_THREAD, &answer(&model)), None);
-    assert_eq!(model.results.borrow()[&THREAD.0], mr::SUCCESS);
+    assert_eq!(model.results.borrow()[&THREAD.address()], mr::SUCCESS);
     assert_eq!(told(&model)[2..], [(2, Send, 1), (1, Receive, 1)]);
     assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0].repeat(2));
     let orders: Vec<u64> = model.seen().iter().map(|seen| seen.header.sequence.get()).collect();
@@ -59,7 +63,7 @@ fn a_client_alone_is_recorded_by_the_server_that_runs_on() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(told(&model), [(1, Send, 1)]);
     assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS], "who is not traced does not wait");
-    assert_eq!(model.fake.thread_call(CHILDS_THREAD), 0, "it has nothing to queue any more");
+    assert_eq!(model.fake.thread(CHILDS_THREAD).call, 0, "it has nothing to queue any more");
     assert_eq!(model.fake.task(CHILD).messages_sent, 0, "the record counts as nobody's");
     assert_eq!(model.call(CHILDS_THREAD, &answer(&model)), None);
     assert_eq!(told(&model), [(1, Send, 1), (1, Receive, 1)]);
@@ -86,7 +90,7 @@ fn whatever_the_receiver_does_with_the_message_the_senders_record_is_queued() {
         for traced in [&[TASK][..], &[TASK, CHILD]] {
             let model = waiting(traced, &receive);
             assert_eq!(model.call(THREAD, &Call::of_service()), None);
-            assert_eq!(model.results.borrow()[&CHILDS_THREAD.0], expected);
+            assert_eq!(model.results.borrow()[&CHILDS_THREAD.address()], expected);
             assert_eq!(model.outcomes()[0], (Send, mr::SUCCESS));
             assert_eq!(model.outcomes()[1..], [(Receive, expected)][..traced.len() - 1]);
             model.interrupt(THREAD);
@@ -106,9 +110,9 @@ fn a_body_that_fails_for_the_receiver_queues_the_senders_record_all_the_same() {
     model.script(|steps| steps.fast_body = 0x2000);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let expected = mr::RCV_BODY_ERROR | 0x2000;
-    assert_eq!(model.results.borrow()[&CHILDS_THREAD.0], expected);
+    assert_eq!(model.results.borrow()[&CHILDS_THREAD.address()], expected);
     assert_eq!(model.outcomes()[before..], [(Send, 0), (Receive, expected)]);
-    assert_eq!(model.fake.thread_call(CHILDS_THREAD), 0);
+    assert_eq!(model.fake.thread(CHILDS_THREAD).call, 0);
     model.interrupt(THREAD);
     model.assert_ends_clean();
 }
@@ -120,7 +124,7 @@ fn a_hand_off_that_is_refused_leaves_the_sender_in_its_call() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(told(&model), [(1, Send, 1)], "queued where the call goes on to receive");
     assert_eq!(model.fake.thread_message(THREAD), 0);
-    assert_eq!(model.fake.thread_call(THREAD), OpenCall::OPEN.word());
+    assert_eq!(model.fake.thread(THREAD).call, OpenCall::OPEN.word());
     assert_eq!(model.resume(CHILDS_THREAD), mr::SUCCESS);
     assert_eq!(told(&model), [(1, Send, 1), (2, Receive, 1)]);
     model.interrupt(THREAD);
@@ -131,11 +135,11 @@ fn a_hand_off_that_is_refused_leaves_the_sender_in_its_call() {
 #[test]
 fn records_of_several_senders_are_queued_in_their_order() {
     let model = waiting(&[TASK, CHILD, THIRD], &plain());
-    model.fake.add_port(Port(0xb000), TASK);
+    model.fake.add_port(Port::fake(0xb000), TASK);
     model.fake.task(THIRD).names.extend([(0x31, 0xb000), (0x32, 0xb008)]);
     model.fake.task(TASK).names.insert(0x51, 0xb000);
-    model.fake.add_port(Port(0xb008), THIRD);
-    let second = crate::gnumach::Thread(0x7020);
+    model.fake.add_port(Port::fake(0xb008), THIRD);
+    let second = crate::gnumach::Thread::fake(0x7020);
     model.add_thread(TASK, second);
     assert_eq!(model.call(second, &Call::receive(0x51, 4096)), None);
     model.at(Moment::CopyOut, |model| {

@@ -20,7 +20,7 @@ const CHILDS_PORT: u32 = 0x1f;
 fn traced_child() -> Model {
     let model = Model::traced(&[CHILD]);
     for (task, name) in [(CHILD, SELF), (TASK, CHILDS_PORT), (TRACER, CHILDS_PORT)] {
-        model.fake.task(task).names.insert(name, control_port(CHILD).0);
+        model.fake.task(task).names.insert(name, control_port(CHILD).address());
     }
     model.fake.run(THREAD);
     model
@@ -31,14 +31,14 @@ fn words(words: &[u64]) -> Vec<u8> {
 }
 
 /// A request in transit with two rights, memory, an array of rights out of line and an integer.
-fn request(model: &Model) -> Kmsg {
-    model.fake.kmsg(&words(&[
+fn request(model: &Model) -> InTransit {
+    InTransit::fake(model.fake.kmsg(&words(&[
         0x8000_0000 | 17 | 18 << 8,
-        control_port(CHILD).0 as u64,
-        REPLY.0 as u64,
+        control_port(CHILD).address() as u64,
+        REPLY.address() as u64,
         2021 << 32,
         0x0000_0003_2000_4011,
-        SERVICE.0 as u64 + 8,
+        SERVICE.address() as u64 + 8,
         0,
         u64::MAX,
         0x0000_1000_0000_0809,
@@ -47,24 +47,24 @@ fn request(model: &Model) -> Kmsg {
         0xffff_ffff_dead_beef,
         0x0000_0001_2000_2002,
         77 | 0xdead_beef << 32,
-    ]))
+    ])))
 }
 
 /// The kernel serves a request; with a reply if there are words for it.
-fn serve_with(model: &Model, request: Kmsg, reply: Option<&[u64]>) {
-    let server = |request: Kmsg| {
-        model.fake.free(request);
-        reply.map(|reply| model.fake.kmsg(&words(reply)))
+fn serve_with(model: &Model, request: InTransit, reply: Option<&[u64]>) {
+    let server = |request: InTransit| {
+        model.fake.free(request.kmsg());
+        reply.map(|reply| InTransit::fake(model.fake.kmsg(&words(reply))))
     };
     if let Some(reply) = serve(&model.fake, &model.state, request, server) {
-        model.fake.free(reply);
+        model.fake.free(reply.kmsg());
     }
 }
 
 #[test]
 fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers() {
     let model = traced_child();
-    let reply = [18, REPLY.0 as u64, 0, 2121 << 32, 0x0000_0001_2000_2002, 5 | 0x8123_4560 << 32];
+    let reply = [18, REPLY.address() as u64, 0, 2121 << 32, 0x0000_0001_2000_2002, 5 | 0x8123_4560 << 32];
     serve_with(&model, request(&model), Some(&reply));
     let [asked, answered] = model.seen_exactly();
     assert_eq!((asked.kind, asked.direction), (EventKind::Task, Direction::Receive));
@@ -94,10 +94,10 @@ fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers()
 #[test]
 fn a_message_that_ends_inside_a_descriptor_shows_nothing_of_the_rest() {
     let model = traced_child();
-    let port = control_port(CHILD).0 as u64;
+    let port = control_port(CHILD).address() as u64;
     let pointer = 0xffff_ffff_8123_4560;
     let cut = model.fake.kmsg(&words(&[0x8000_0011, port, 0, 0, 0x0000_0009_2000_4011, pointer, 0x1234]));
-    serve_with(&model, cut, None);
+    serve_with(&model, InTransit::fake(cut), None);
     assert_eq!(model.only().message[40..], [0; 16]);
     model.assert_ends_clean();
 }
@@ -141,8 +141,8 @@ fn a_task_that_calls_on_itself_is_not_recorded_twice() {
 fn other_ports_of_the_kernels_and_untraced_tasks_are_left_alone() {
     let model = traced_child();
     for port in [HOST, control_port(TASK)] {
-        let request = model.fake.kmsg(&words(&[17, port.0 as u64, 0, 2021 << 32]));
-        serve_with(&model, request, Some(&[18, REPLY.0 as u64, 0, 0]));
+        let request = model.fake.kmsg(&words(&[17, port.address() as u64, 0, 2021 << 32]));
+        serve_with(&model, InTransit::fake(request), Some(&[18, REPLY.address() as u64, 0, 0]));
     }
     model.fake.port(control_port(CHILD)).dead = true;
     serve_with(&model, request(&model), None);
@@ -166,10 +166,10 @@ fn a_thread_is_named_and_the_tracer_is_told_from_others() {
 #[test]
 fn who_receives_its_own_trace_is_not_asked_for_it() {
     let model = traced_child();
-    model.fake.port(TRACE).receiver = CHILD.0;
+    model.fake.port(TRACE).receiver = CHILD.address();
     serve_with(&model, request(&model), None);
     assert_eq!(model.seen().len(), 0);
-    model.fake.port(TRACE).receiver = TRACER.0;
+    model.fake.port(TRACE).receiver = TRACER.address();
     model.assert_ends_clean();
 }
 
@@ -178,7 +178,7 @@ fn who_receives_its_own_trace_is_not_asked_for_it() {
 fn what_the_kernel_does_to_deliver_a_record_is_no_event() {
     let model = traced_child();
     model.fake.set_thread_message(THREAD, 1);
-    serve_with(&model, request(&model), Some(&[18, REPLY.0 as u64, 0, 0]));
+    serve_with(&model, request(&model), Some(&[18, REPLY.address() as u64, 0, 0]));
     assert_eq!(model.seen().len(), 0);
     model.fake.set_thread_message(THREAD, 0);
     serve_with(&model, request(&model), None);
@@ -191,9 +191,9 @@ fn whoever_is_not_the_traced_task_never_waits_for_the_tracer() {
     let model = traced_child();
     model.fake.behind.set(true);
     let large = || {
-        let mut large = words(&[17, control_port(CHILD).0 as u64, 0, 2021 << 32]);
+        let mut large = words(&[17, control_port(CHILD).address() as u64, 0, 2021 << 32]);
         large.resize(MAX_BATCH - 200, 0);
-        model.fake.kmsg(&large)
+        InTransit::fake(model.fake.kmsg(&large))
     };
     for _ in 0..70 {
         serve_with(&model, large(), None);
@@ -208,13 +208,13 @@ fn whoever_is_not_the_traced_task_never_waits_for_the_tracer() {
 #[test]
 fn a_request_that_ends_the_task_is_answered_on_the_port_it_had() {
     let model = traced_child();
-    let server = |request: Kmsg| {
+    let server = |request: InTransit| {
         lifecycle::terminated(&model.fake, &model.state, CHILD);
         Some(request)
     };
     let reply = serve(&model.fake, &model.state, request(&model), server).expect("a reply");
-    assert_eq!(model.fake.msgh_id(reply), 2021);
-    model.fake.free(reply);
+    assert_eq!(model.fake.msgh_id(reply.kmsg()), 2021);
+    model.fake.free(reply.kmsg());
     assert_eq!(model.seen().len(), 2);
     assert_eq!(model.fake.rights(TRACE), 1, "the tracer's own");
     model.assert_ends_clean();
@@ -223,12 +223,12 @@ fn a_request_that_ends_the_task_is_answered_on_the_port_it_had() {
 #[test]
 fn a_port_that_dies_while_the_kernel_serves_leaves_nothing() {
     let model = traced_child();
-    let server = |request: Kmsg| {
+    let server = |request: InTransit| {
         model.fake.kill(TRACE);
         Some(request)
     };
     let reply = serve(&model.fake, &model.state, request(&model), server).expect("a reply");
-    model.fake.free(reply);
+    model.fake.free(reply.kmsg());
     assert_eq!(model.state.lost(), 0);
     assert_eq!(model.fake.task(TASK).messages_sent, 0);
     model.assert_ends_clean();
@@ -241,12 +241,12 @@ fn what_was_lost_before_a_request_is_told_with_it_or_later() {
         let key = model.state.key(&model.fake, CHILD).unwrap();
         model.state.add_dropped(key, 0, 3);
         model.fake.script.borrow_mut().no_memory = no_memory;
-        let server = |request: Kmsg| {
+        let server = |request: InTransit| {
             model.fake.script.borrow_mut().no_memory = false;
             Some(request)
         };
         let reply = serve(&model.fake, &model.state, request(&model), server).expect("a reply");
-        model.fake.free(reply);
+        model.fake.free(reply.kmsg());
         let dropped: Vec<u32> = model.seen().iter().map(|seen| seen.header.dropped.get()).collect();
         let told: &[u32] = if no_memory { &[0] } else { &[3, 0] };
         assert_eq!(dropped, told);

@@ -48,8 +48,8 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
     let model = Model::traced(&[TASK]);
     let (fake, state) = (&model.fake, &model.state);
     for index in 1..64 {
-        fake.add_task(Task(0x10_0000 + 0x100 * index));
-        model.trace(Task(0x10_0000 + 0x100 * index));
+        fake.add_task(Task::fake(0x10_0000 + 0x100 * index));
+        model.trace(Task::fake(0x10_0000 + 0x100 * index));
     }
     fake.script.borrow_mut().no_room = true;
     for _ in 0..3 {
@@ -63,7 +63,7 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
         assert_eq!((header.lost(), header.child_not_traced()), (0, told));
     }
     // Where there is room again, children are traced again.
-    terminated(fake, state, Task(0x10_0100));
+    terminated(fake, state, Task::fake(0x10_0100));
     created(fake, state, CHILD, Some(TASK));
     assert_ne!(fake.task_entry(CHILD), 0);
     model.assert_ends_clean();
@@ -71,7 +71,7 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
 
 #[test]
 fn a_thread_made_later_is_traced_and_so_are_requests_on_its_port() {
-    let (second, port) = (Thread(0x7900), Port(0xffff_ffff_8123_0220));
+    let (second, port) = (Thread::fake(0x7900), Port::fake(0xffff_ffff_8123_0220));
     let model = Model::new();
     model.add_thread(TASK, second);
     assert!(!model.fake.thread(second).watched, "nobody is traced");

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use super::{CACHED, Call, Model, Moment, RCV_INVALID_DATA, SEND_INVALID_DATA, SEND_INVALID_DEST, Sleeper};
 use crate::emit;
 use crate::gnumach::fake::TRACE;
-use crate::gnumach::{Kmsg, Messages, Port, Records, Task, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{InTransit, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
@@ -31,7 +31,7 @@ impl Model {
 
     /// What the stubs look at.
     fn is_observed(&self) -> bool {
-        self.fake.watching() && self.fake.thread_call(self.fake.current_thread()) != 0
+        self.fake.watching() && self.fake.thread(self.fake.current_thread()).call != 0
     }
 
     /// The stub of `mach_msg_trap`, and the trap.
@@ -40,10 +40,10 @@ impl Model {
         if !fake.watching() || !fake.thread(thread).watched {
             return self.trap(call);
         }
-        if fake.thread_call(thread) != 0 {
+        if fake.thread(thread).call != 0 {
             call::begin_again(fake, &self.state);
         }
-        fake.set_thread_call(thread, 1);
+        fake.thread(thread).call = 1;
         fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         let arguments = call.arguments;
         if arguments.send_size >= 1 << 31 && arguments.option & option::SEND_MSG != 0 {
@@ -70,7 +70,7 @@ impl Model {
         if self.is_observed() {
             call::finish(&self.fake, &self.state, result);
         }
-        self.results.borrow_mut().insert(self.fake.current_thread().0, result);
+        self.results.borrow_mut().insert(self.fake.current_thread().address(), result);
         None
     }
 
@@ -89,7 +89,7 @@ impl Model {
     /// `mach_msg_interrupt` of a thread that sleeps in its receive.
     pub(crate) fn interrupt(&self, thread: Thread) {
         self.end_sleep(thread);
-        self.results.borrow_mut().insert(thread.0, mr::RCV_INTERRUPTED);
+        self.results.borrow_mut().insert(thread.address(), mr::RCV_INTERRUPTED);
         if self.fake.watching() {
             call::interrupted(&self.fake, &self.state, thread);
         }
@@ -124,7 +124,7 @@ impl Model {
     fn copyinmsg(&self, kmsg: Kmsg, message: &[u8]) -> bool {
         if self.fake.watching() {
             let end = self.fake.memory(kmsg).bytes.len();
-            self.fake.record_write(kmsg, end - 8, &[0; 8]);
+            self.fake.write(kmsg, end - 8, &[0; 8]);
         }
         let is_observed = self.is_observed();
         self.moment(Moment::CopyIn);
@@ -132,8 +132,8 @@ impl Model {
             self.script(|steps| steps.bad_copyins -= 1);
             return false;
         }
-        self.fake.record_write(kmsg, 0, message);
-        self.fake.record_write(kmsg, 4, &(message.len() as u32).to_le_bytes());
+        self.fake.write(kmsg, 0, message);
+        self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
         if is_observed {
             emit::prepare(&self.fake, &self.state);
             copy::copied_in(&self.fake, &self.state, kmsg);
@@ -150,7 +150,7 @@ impl Model {
             self.script(|steps| steps.bad_copyouts -= 1);
         } else {
             let bytes = self.fake.memory(kmsg).bytes[..size as usize].to_vec();
-            self.received.borrow_mut().insert(self.fake.current_thread().0, bytes);
+            self.received.borrow_mut().insert(self.fake.current_thread().address(), bytes);
         }
         if is_observed {
             if !OpenCall::current(&self.fake).1.has_draft() {
@@ -185,7 +185,7 @@ impl Model {
     /// `ipc_kmsg_copyout_pseudo` and `ipc_kmsg_put`: a message that could not be sent goes back.
     pub(super) fn give_back(&self, kmsg: Kmsg) {
         let bits = self.fake.msgh_bits(kmsg);
-        let names = [8, 16].map(|offset| self.name_of(self.fake.record_read(kmsg, offset), bits & 0xff == 18));
+        let names = [8, 16].map(|offset| self.name_of(self.fake.read(kmsg, offset), bits & 0xff == 18));
         self.write_header(kmsg, bits, names.map(u64::from));
         self.put(kmsg, self.fake.msgh_size(kmsg));
     }
@@ -197,7 +197,7 @@ impl Model {
         if result != mr::SUCCESS {
             return result;
         }
-        if !self.is_kernels(self.fake.remote_port(kmsg)) {
+        if !self.is_kernels(self.fake.destination(kmsg)) {
             self.enqueue(kmsg);
         } else if let Some(reply) = self.kobject_server(kmsg) {
             self.enqueue(reply);
@@ -209,22 +209,24 @@ impl Model {
     pub(super) fn enqueue(&self, kmsg: Kmsg) {
         let task = self.fake.thread_task(self.fake.current_thread());
         self.fake.task(task).messages_sent += 1;
-        let port = self.fake.remote_port(kmsg);
+        let port = self.fake.destination(kmsg);
         self.fake.port(port).queue.push_back(kmsg);
     }
 
     /// `ipc_kobject_server`.
     pub(super) fn kobject_server(&self, request: Kmsg) -> Option<Kmsg> {
-        let server = |request: Kmsg| {
-            let reply = self.kernels_reply(self.fake.record_read(request, 16));
+        let server = |request: InTransit| {
+            let reply = self.kernels_reply(self.fake.read(request.kmsg(), 16));
             self.moment(Moment::Serve);
-            self.free(request);
-            reply
+            self.free(request.kmsg());
+            reply.map(InTransit::fake)
         };
-        match self.fake.watching() {
+        let request = InTransit::fake(request);
+        let reply = match self.fake.watching() {
             true => kobject::serve(&self.fake, &self.state, request, server),
             false => server(request),
-        }
+        };
+        reply.map(InTransit::kmsg)
     }
 
     /// A message to this reply port, in a buffer of 8 KiB.
@@ -233,7 +235,7 @@ impl Model {
         let mut bytes = super::message(18, 0, 0, id, size);
         bytes.resize(8192.max(size), 0xcc);
         let reply = self.fake.new_kmsg(bytes, false);
-        self.fake.record_write(reply, 4, &(size as u32).to_le_bytes());
+        self.fake.write(reply, 4, &(size as u32).to_le_bytes());
         self.write_header(reply, 18, [port, 0]);
         Some(reply)
     }
@@ -246,9 +248,9 @@ impl Model {
 
     fn kernels_message(&self, port: Port, id: u32, size: usize) -> Kmsg {
         let kmsg = self.take_cached().unwrap_or_else(|| self.fake.new_kmsg(vec![0xbb; CACHED], false));
-        self.fake.record_write(kmsg, 0, &super::message(17, 0, 0, id, size));
-        self.fake.record_write(kmsg, 4, &(size as u32).to_le_bytes());
-        self.write_header(kmsg, 17, [port.0 as u64, 0]);
+        self.fake.write(kmsg, 0, &super::message(17, 0, 0, id, size));
+        self.fake.write(kmsg, 4, &(size as u32).to_le_bytes());
+        self.write_header(kmsg, 17, [port.address() as u64, 0]);
         kmsg
     }
 
@@ -258,10 +260,11 @@ impl Model {
         if self.state.any_traced() {
             exception::raised(&self.fake, &self.state, raised);
         }
-        let kmsg = self.kernels_message(raised.port, 2400, 112);
+        let port = raised.port.port().expect("an exception port");
+        let kmsg = self.kernels_message(port, 2400, 112);
         self.fake.thread(thread).receives = false;
         let sleeper = Sleeper { thread, port: reply, call: Call::default(), in_exception: true };
-        let server = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == raised.port);
+        let server = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == port);
         self.sleepers.borrow_mut().push(sleeper);
         let Some(server) = server else { return self.enqueue(kmsg) };
         let server = self.sleepers.borrow_mut().remove(server);
@@ -276,8 +279,8 @@ impl Model {
             self.free(kmsg);
             self.steps.borrow().parsed
         };
-        let result = exception::replied(&self.fake, &self.state, kmsg, parse);
-        self.results.borrow_mut().insert(self.fake.current_thread().0, result);
+        let result = exception::replied(&self.fake, &self.state, InTransit::fake(kmsg), parse);
+        self.results.borrow_mut().insert(self.fake.current_thread().address(), result);
     }
 
     /// `ipc_kmsg_copyin`: names become ports.
@@ -296,8 +299,8 @@ impl Model {
             }
         }
         let transit = bits & !0xffff | in_transit(bits & 0xff) | in_transit(bits >> 8 & 0xff) << 8;
-        let ports = [remote, local.unwrap_or(Port::NULL)];
-        self.write_header(kmsg, transit, ports.map(|port| port.0 as u64));
+        let ports = [Some(remote), local].map(|port| port.map_or(0, |port| port.address() as u64));
+        self.write_header(kmsg, transit, ports);
         Ok(())
     }
 
@@ -305,7 +308,7 @@ impl Model {
     pub(super) fn copyout_names(&self, kmsg: Kmsg) {
         let bits = self.fake.msgh_bits(kmsg);
         let (destination, reply) = (bits & 0xff, bits >> 8 & 0xff);
-        let [to, from] = [8, 16].map(|offset| self.fake.record_read(kmsg, offset));
+        let [to, from] = [8, 16].map(|offset| self.fake.read(kmsg, offset));
         let names = [self.name_of(from, reply == 18), self.name_of(to, false)];
         self.write_header(kmsg, bits & !0xffff | reply | destination << 8, names.map(u64::from));
     }
@@ -316,7 +319,7 @@ impl Model {
             return 0;
         }
         let task = self.fake.thread_task(self.fake.current_thread());
-        let known = if is_new { 0 } else { self.fake.own_name(task, Port(port as usize)) };
+        let known = if is_new { 0 } else { self.fake.own_name(task, Port::fake(port as usize)) };
         if known != 0 {
             return known;
         }
@@ -327,9 +330,9 @@ impl Model {
     }
 
     fn write_header(&self, kmsg: Kmsg, bits: u32, [remote, local]: [u64; 2]) {
-        self.fake.record_write(kmsg, 0, &bits.to_le_bytes());
-        self.fake.record_write(kmsg, 8, &remote.to_le_bytes());
-        self.fake.record_write(kmsg, 16, &local.to_le_bytes());
+        self.fake.write(kmsg, 0, &bits.to_le_bytes());
+        self.fake.write(kmsg, 8, &remote.to_le_bytes());
+        self.fake.write(kmsg, 16, &local.to_le_bytes());
     }
 
     fn take_cached(&self) -> Option<Kmsg> {
@@ -351,11 +354,11 @@ impl Model {
         self.fake.receive_records();
         let traced: Vec<usize> =
             self.fake.tasks.borrow().iter().filter_map(|(&task, fake)| (fake.entry != 0).then_some(task)).collect();
-        traced.into_iter().for_each(|task| self.untrace(Task(task)));
+        traced.into_iter().for_each(|task| self.untrace(Task::fake(task)));
         let queued: usize = self.fake.ports.borrow().values().map(|port| port.queue.len()).sum();
         assert_eq!(self.fake.kmsgs.borrow().len(), queued, "live kmsgs");
         for (&address, port) in self.fake.ports.borrow().iter() {
-            let tracers = i64::from(Port(address) == TRACE);
+            let tracers = i64::from(Port::fake(address) == TRACE);
             assert_eq!(port.rights, tracers, "rights to {address:#x}");
         }
         assert_eq!(self.fake.references.get(), 0, "references");

@@ -1,14 +1,19 @@
 //! A trace port is set, read, replaced and taken away.
 
 use super::*;
-use crate::gnumach::fake::{CHILD, CHILDS_THREAD, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD};
+use crate::gnumach::fake::{CHILD, CHILDS_THREAD, Fake, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD};
 use crate::gnumach::{Ports, Threads};
 use crate::hooks::model::{Call, HOST, Model, REPLY, REPLY_NAME};
 use crate::numbers::HalfCorrelation;
 use crate::open_call::OpenCall;
 
 /// Another trace port.
-const OTHER: Port = Port(0x5100);
+const OTHER: Port = Port::fake(0x5100);
+
+/// Gives the caller's right to a port.
+fn set_to(fake: &Fake, state: &State, task: Task, port: Port) -> u32 {
+    set(fake, state, task, Some(SendRight::fake(port)))
+}
 
 #[test]
 fn a_trace_port_is_set_read_back_replaced_and_cleared() {
@@ -16,17 +21,17 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
     let (fake, state) = (&model.fake, &model.state);
     fake.add_port(OTHER, TRACER);
     fake.run(TRACERS_THREAD);
-    assert_eq!(get(fake, state, TASK), Ok(TRACE));
-    fake.ipc_port_release_send(SendRight::own(TRACE).unwrap());
+    assert_eq!(get(fake, state, TASK), Ok(TRACE.into()));
+    fake.ipc_port_release_send(SendRight::fake(TRACE));
     model.trace(TASK);
     assert_eq!(fake.rights(TRACE), 2);
     fake.port(OTHER).rights += 1;
-    assert_eq!(set(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!(set_to(fake, state, TASK, OTHER), mr::SUCCESS);
     assert_eq!((fake.rights(TRACE), fake.rights(OTHER)), (1, 1));
-    assert_eq!(set(fake, state, TASK, Port::NULL), mr::SUCCESS);
+    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS);
     assert_eq!(fake.rights(OTHER), 0);
-    assert_eq!(get(fake, state, TASK), Ok(Port::NULL));
-    assert_eq!(set(fake, state, TASK, Port::DEAD), mr::SUCCESS);
+    assert_eq!(get(fake, state, TASK), Ok(MaybePort::NULL));
+    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS, "twice");
     assert_eq!(*fake.watches.borrow(), [true, false]);
     model.assert_ends_clean();
 }
@@ -35,8 +40,8 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
 fn a_dead_trace_port_is_told_once() {
     let model = Model::traced(&[TASK]);
     model.fake.kill(TRACE);
-    assert_eq!(get(&model.fake, &model.state, TASK), Ok(Port::DEAD));
-    assert_eq!(get(&model.fake, &model.state, TASK), Ok(Port::NULL));
+    assert_eq!(get(&model.fake, &model.state, TASK), Ok(MaybePort::DEAD));
+    assert_eq!(get(&model.fake, &model.state, TASK), Ok(MaybePort::NULL));
     model.assert_ends_clean();
 }
 
@@ -44,10 +49,10 @@ fn a_dead_trace_port_is_told_once() {
 fn the_kernel_task_a_dying_task_and_ones_own_port_are_refused() {
     let model = Model::traced(&[TASK]);
     let (fake, state) = (&model.fake, &model.state);
-    assert_eq!(set(fake, state, KERNEL_TASK, TRACE), mr::KERN_NO_ACCESS);
-    assert_eq!(set(fake, state, TRACER, TRACE), mr::KERN_FAILURE, "it would receive its own trace");
+    assert_eq!(set_to(fake, state, KERNEL_TASK, TRACE), mr::KERN_NO_ACCESS);
+    assert_eq!(set_to(fake, state, TRACER, TRACE), mr::KERN_FAILURE, "it would receive its own trace");
     fake.task(CHILD).dying = true;
-    assert_eq!(set(fake, state, CHILD, TRACE), mr::KERN_FAILURE);
+    assert_eq!(set_to(fake, state, CHILD, TRACE), mr::KERN_FAILURE);
     assert_eq!(get(fake, state, CHILD), Err(mr::KERN_FAILURE));
     assert_eq!(fake.rights(TRACE), 2, "the caller keeps its right");
     model.assert_ends_clean();
@@ -56,7 +61,7 @@ fn the_kernel_task_a_dying_task_and_ones_own_port_are_refused() {
 #[test]
 fn a_port_of_the_kernels_is_no_trace_port() {
     let model = Model::traced(&[TASK]);
-    assert_eq!(set(&model.fake, &model.state, CHILD, HOST), mr::KERN_INVALID_ARGUMENT);
+    assert_eq!(set_to(&model.fake, &model.state, CHILD, HOST), mr::KERN_INVALID_ARGUMENT);
     assert_eq!(model.fake.rights(HOST), 0);
     model.assert_ends_clean();
 }
@@ -69,17 +74,17 @@ fn a_trace_is_its_receivers() {
     fake.add_port(OTHER, CHILD);
     for thread in [THREAD, CHILDS_THREAD] {
         fake.run(thread);
-        for port in [Port::NULL, Port::DEAD, OTHER] {
-            assert_eq!(set(fake, state, TASK, port), mr::KERN_NO_ACCESS, "{port:?}");
+        for right in [None, Some(SendRight::fake(OTHER))] {
+            assert_eq!(set(fake, state, TASK, right), mr::KERN_NO_ACCESS);
         }
         assert_eq!(get(fake, state, TASK), Err(mr::KERN_NO_ACCESS));
     }
     assert_eq!(fake.rights(TRACE), 2);
     fake.kill(TRACE);
     fake.port(OTHER).rights += 1;
-    assert_eq!(set(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!(set_to(fake, state, TASK, OTHER), mr::SUCCESS);
     assert_eq!(fake.rights(TRACE), 1);
-    assert_eq!(set(fake, state, TASK, Port::NULL), mr::SUCCESS);
+    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS);
     model.assert_ends_clean();
 }
 
@@ -87,7 +92,7 @@ fn a_trace_is_its_receivers() {
 fn where_there_is_no_room_for_a_trace_it_is_a_shortage() {
     let model = Model::new();
     model.fake.script.borrow_mut().no_room = true;
-    assert_eq!(set(&model.fake, &model.state, TASK, TRACE), mr::KERN_RESOURCE_SHORTAGE);
+    assert_eq!(set_to(&model.fake, &model.state, TASK, TRACE), mr::KERN_RESOURCE_SHORTAGE);
     assert_eq!((model.fake.rights(TRACE), model.fake.watching()), (1, false));
     model.fake.script.borrow_mut().no_room = false;
     model.trace(TASK);
@@ -98,7 +103,7 @@ fn where_there_is_no_room_for_a_trace_it_is_a_shortage() {
 #[test]
 fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
     let model = Model::new();
-    let idle = crate::gnumach::Thread(0x7010);
+    let idle = crate::gnumach::Thread::fake(0x7010);
     model.add_thread(TASK, idle);
     assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), None);
     for thread in [THREAD, idle] {
@@ -129,7 +134,7 @@ fn a_trace_that_is_replaced_leaves_the_calls_alone() {
     model.fake.add_port(OTHER, TRACER);
     model.fake.port(OTHER).rights += 1;
     model.trace_to(TASK, OTHER);
-    assert_eq!(model.fake.thread_call(THREAD), before.call);
+    assert_eq!(model.fake.thread(THREAD).call, before.call);
     assert_eq!(model.fake.thread_awaited(THREAD), before.awaited);
     model.assert_ends_clean();
 }

@@ -1,0 +1,124 @@
+//! Owned kmsgs where they are kept as plain words: in a hole of struct thread, and in a list.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{OwnedKmsg, Records};
+
+/// What a thread keeps of its call in a hole of its struct: an owned kmsg, by the lower half of its address, or none, and flags in the
+/// lowest bits. [`Records::record_alloc`] sees to it that the half tells the whole and leaves room for the flags.
+///
+/// There is one for each thread. Who takes the kmsg out of it keeps another one for the thread.
+#[must_use]
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallWord(u32);
+
+impl CallWord {
+    /// The bits that flags may have.
+    const FLAGS: u32 = 7;
+
+    /// Flags alone.
+    pub(crate) const fn of_flags(flags: u32) -> Self {
+        Self(flags & Self::FLAGS)
+    }
+
+    /// What a thread's hole holds.
+    ///
+    /// # Safety
+    /// It is what another of these was kept as, or flags alone.
+    #[cfg(target_os = "none")]
+    #[inline(always)]
+    pub(crate) const unsafe fn of(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// What a fake thread's holds.
+    #[cfg(test)]
+    pub(crate) const fn fake(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// For the hole.
+    #[inline(always)]
+    pub(crate) const fn word(&self) -> u32 {
+        self.0
+    }
+
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub(crate) const fn has(&self, flag: u32) -> bool {
+        self.0 & flag & Self::FLAGS != 0
+    }
+
+    /// The same with a flag.
+    #[inline(always)]
+    pub(crate) const fn with(self, flag: u32) -> Self {
+        Self(self.0 | flag & Self::FLAGS)
+    }
+
+    /// The same without a flag.
+    #[inline(always)]
+    pub(crate) const fn without(self, flag: u32) -> Self {
+        Self(self.0 & !(flag & Self::FLAGS))
+    }
+
+    /// The flags alone.
+    #[inline(always)]
+    pub(crate) const fn flags(&self) -> Self {
+        Self(self.0 & Self::FLAGS)
+    }
+
+    /// Whether there is a kmsg.
+    #[inline(always)]
+    pub(crate) const fn has_kmsg(&self) -> bool {
+        self.0 & !Self::FLAGS != 0
+    }
+
+    /// Takes it out.
+    #[inline(always)]
+    pub(crate) fn into_kmsg(self) -> Option<OwnedKmsg> {
+        let half = self.0 & !Self::FLAGS;
+        // SAFETY: the half is that of a kmsg which the word owned, and the kernel's addresses are those that the sign extends.
+        unsafe { OwnedKmsg::own(half.cast_signed() as isize as usize) }
+    }
+
+    /// The flags with a kmsg, if there is one.
+    #[inline(always)]
+    pub(crate) fn with_kmsg(self, kmsg: Option<OwnedKmsg>) -> Self {
+        Self(self.0 & Self::FLAGS | kmsg.map_or(0, |kmsg| kmsg.into_address() as u32))
+    }
+}
+
+/// Owned kmsgs, the last one first, by their links. A list without a lock: one instruction puts a kmsg there, one takes them all, on
+/// whatever processor.
+#[derive(Debug, Default)]
+pub(crate) struct KmsgList(AtomicUsize);
+
+impl KmsgList {
+    /// Nothing.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Puts a kmsg before all others.
+    pub(crate) fn push(&self, kernel: &impl Records, kmsg: OwnedKmsg) {
+        let record = kmsg.record();
+        let address = kmsg.into_address();
+        let mut first = self.0.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the list's own. If it no longer is when the exchange is tried, that fails, and this link is never followed.
+            kernel.set_link(record, unsafe { OwnedKmsg::own(first) });
+            // Release: who takes the list sees the records whole.
+            match self.0.compare_exchange_weak(first, address, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(found) => first = found,
+            }
+        }
+    }
+
+    /// Takes the first one, and with it, by its link, all others.
+    pub(crate) fn take(&self) -> Option<OwnedKmsg> {
+        let first = self.0.swap(0, Ordering::Acquire);
+        // SAFETY: the list's own until now.
+        unsafe { OwnedKmsg::own(first) }
+    }
+}
