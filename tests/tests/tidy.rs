@@ -9,6 +9,7 @@ use syn::visit::Visit;
 
 /// Which of our packages each of our packages may depend on (architecture.md, section 2).
 const ARROWS: &[(&str, &[&str])] = &[
+    ("mach-abi", &[]),
     ("trace-port", &[]),
     ("mig-defs", &[]),
     ("kernel-ipc", &["trace-port"]),
