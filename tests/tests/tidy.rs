@@ -10,16 +10,16 @@ use syn::visit::Visit;
 /// Which of our packages each of our packages may depend on (architecture.md, section 2).
 const ARROWS: &[(&str, &[&str])] = &[
     ("mach-abi", &[]),
-    ("trace-port", &[]),
-    ("mig-defs", &[]),
-    ("kernel-ipc", &["trace-port"]),
+    ("trace-port", &["mach-abi"]),
+    ("mig-defs", &["mach-abi"]),
+    ("kernel-ipc", &["mach-abi", "trace-port"]),
     ("protocol", &[]),
-    ("mach", &["protocol"]),
-    ("bootstrap", &["mach", "protocol"]),
-    ("rpctrace2", &["mach", "mig-defs", "protocol", "trace-port"]),
-    ("programs", &["mach", "protocol", "trace-port"]),
-    ("qemu", &["kernel-ipc", "mig-defs", "protocol"]),
-    ("tests", &["kernel-ipc", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
+    ("mach", &["mach-abi", "protocol"]),
+    ("bootstrap", &["mach", "mach-abi", "protocol"]),
+    ("rpctrace2", &["mach", "mach-abi", "mig-defs", "protocol", "trace-port"]),
+    ("programs", &["mach", "mach-abi", "protocol", "trace-port"]),
+    ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol"]),
+    ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
 ];
 
 /// The only folders and files where `unsafe` may stand.
