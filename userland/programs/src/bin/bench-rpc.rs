@@ -25,6 +25,7 @@ use mach::{println, task_self};
 use mach_abi::Descriptor;
 use mach_abi::header::word;
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::type_name::{BYTE, PORT_NAME};
 use programs::{Doing, Mismatch, expect};
@@ -45,7 +46,7 @@ const NULL_CALL: i32 = 6610;
 /// `mach_port_type` of mach_port.defs.
 const MACH_PORT_TYPE: u64 = 3201;
 /// What a port's queue can hold.
-const QUEUE: u32 = 16;
+const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 /// Calls after which the queue is not full yet: two records each, one more for the answer to [`SYNC`].
 const CALLS_WITHOUT_WAITING: u32 = (QUEUE - 1) / 2;
 /// Calls in a batch where everybody's work is counted; a whole number of full queues.

@@ -21,6 +21,7 @@ use mach::sys::trap;
 use mach::{println, stubs, task_self, thread_self};
 use mach_abi::header::word;
 use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::special_port::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT, THREAD_EXCEPTION_PORT};
 use programs::catcher::Catcher;
 use programs::tracer::{FIRST as PARENT, SECOND as SERVER, Tracer, child, give};
@@ -73,7 +74,7 @@ const DONE: i32 = 6602;
 /// A message for a server or for oneself.
 const PLAIN: i32 = 6610;
 /// What a port's queue can hold: more records than any step makes.
-const QUEUE: u32 = 16;
+const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 /// Bytes out of line.
 const OUT_OF_LINE_SIZE: usize = 16 * 1024;
 
