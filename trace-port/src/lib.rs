@@ -19,9 +19,6 @@ pub mod record;
 pub use event::{Direction, EventKind};
 pub use record::{Record, RecordError, RecordHeader, Records};
 
-/// [`special_port::TASK_TRACE_PORT`](mach_abi::special_port::TASK_TRACE_PORT) as the kernel gets it.
-pub const TASK_TRACE_PORT: u32 = mach_abi::special_port::TASK_TRACE_PORT as u32;
-
 /// `msgh_id` of `trace_record` (trace-port/defs/trace.defs): one record.
 pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
 

@@ -24,6 +24,18 @@ macro_rules! return_values {
 
         /// Every return value with its C name.
         pub const ALL: &[(&str, KernReturn)] = &[$((stringify!($name), KernReturn::$name)),*];
+
+        /// The return values as `mach_msg` has them, whose C type is unsigned.
+        pub mod mr {
+            use super::KernReturn;
+
+            /// The same number as `KERN_SUCCESS`.
+            pub const MACH_MSG_SUCCESS: u32 = 0;
+            $(
+                #[doc = concat!("[`KernReturn::", stringify!($name), "`]")]
+                pub const $name: u32 = KernReturn::$name.to_mach_msg();
+            )*
+        }
     };
 }
 

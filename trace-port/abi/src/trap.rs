@@ -4,6 +4,10 @@ numbers! {
     /// Every trap that a program or the payload speaks of, with its number.
     ALL: i64;
 
+    /// `evc_wait`
+    EVC_WAIT = -17;
+    /// `evc_wait_clear`
+    EVC_WAIT_CLEAR = -18;
     /// `mach_msg_trap`
     MACH_MSG_TRAP = -25;
     /// `mach_reply_port`
