@@ -9,6 +9,7 @@
 //! turned into bytes here. That nothing is written beyond the memory does not rest on it: all that is read from the message
 //! is compared with the memory's size before it is used.
 
+use mach_abi::header::LP64;
 use trace_port::TRACE_RECORDS_MSGH_ID;
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 
@@ -39,13 +40,10 @@ pub(crate) fn append(kernel: &impl Kernel, message: Record) -> bool {
 fn room_beside(kernel: &impl Kernel, message: Record, queued: Record, room: usize) -> Option<usize> {
     let same = |offset| kernel.record_read(queued, offset) == kernel.record_read(message, offset);
     let is_ours =
-        || kernel.msgh_bits(queued.kmsg()) == RECORD_BITS && same(REMOTE_PORT) && same(record::TASK_TYPE_OFFSET);
+        || kernel.msgh_bits(queued.kmsg()) == RECORD_BITS && same(LP64.remote_port) && same(record::TASK_TYPE_OFFSET);
     // First what differs where tasks take turns.
     (same(record::TASK_OFFSET) && is_ours()).then_some(room.min(MAX_BATCH))
 }
-
-/// `msgh_remote_port`.
-const REMOTE_PORT: usize = 8;
 
 #[inline(always)]
 fn put(kernel: &impl Kernel, message: Record, queued: Record, end: usize, more: usize) {

@@ -364,8 +364,8 @@ fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
 fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
     let port = kernel.record_port(draft.record());
     let (queued, how) = match kernel.port_msgcount(port) < cap {
-        true => (kernel.port_is_active(port), option::SEND_ALWAYS),
-        false => (false, option::SEND_TIMEOUT),
+        true => (kernel.port_is_active(port), option::MACH_SEND_ALWAYS),
+        false => (false, option::MACH_SEND_TIMEOUT),
     };
     let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.into_memory(), how, 0));
     sent(kernel, state, result, queued);
@@ -386,10 +386,10 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
         let mut memory = draft.into_memory();
         loop {
             if !state.goes_to(key, port) || kernel.port_is_received_in(port, kernel.task_space(task)) {
-                break Err((mr::SEND_INTERRUPTED, memory));
+                break Err((mr::MACH_SEND_INTERRUPTED, memory));
             }
-            memory = match kernel.ipc_mqueue_send(memory, option::SEND_TIMEOUT, LOOK_AGAIN) {
-                Err((mr::SEND_TIMED_OUT, memory)) => memory,
+            memory = match kernel.ipc_mqueue_send(memory, option::MACH_SEND_TIMEOUT, LOOK_AGAIN) {
+                Err((mr::MACH_SEND_TIMED_OUT, memory)) => memory,
                 result => break result,
             };
         }
@@ -397,7 +397,7 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
     let queued = kernel.port_is_active(port);
     kernel.ipc_port_release_send(right);
     match result {
-        Err((mr::SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), QUEUE_CAP),
+        Err((mr::MACH_SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), QUEUE_CAP),
         result => sent(kernel, state, result, queued),
     }
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Bits of `which` that make it a command: `COMMAND | kind << 24 | n`.
 const COMMAND: u32 = 0x4000_0000;
-/// What is added to the number that a question is answered with, so that it cannot be taken for `KERN_SUCCESS`.
+/// What is added to the number that a question is answered with, so that it cannot be taken for success.
 const ANSWER: u32 = 0x0100_0000;
 
 /// What can fail.

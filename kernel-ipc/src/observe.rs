@@ -1,5 +1,6 @@
 //! From kernel objects to the plain values of a record: nothing past this point sees a kernel pointer.
 
+use mach_abi::Format;
 use trace_port::{Direction, EventKind, RecordHeader, record};
 
 use crate::gnumach::{Arguments, Kernel, Port, Task, Thread, option};
@@ -97,7 +98,7 @@ pub(crate) fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, capt
     let (asked, notify) = event.asked(kernel);
     RecordHeader {
         version: record::VERSION.into(),
-        direction: event.direction as u8,
+        direction: record::direction_of(event.direction, Format::Lp64),
         kind: event.kind as u8,
         options: asked.option.into(),
         retval: 0.into(),

@@ -33,7 +33,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Km
 #[inline(always)]
 fn expect(kernel: &impl Kernel, thread: Thread, name: u32, correlation: Correlation) {
     let arguments = kernel.arguments(thread);
-    if arguments.option & option::RCV_MSG != 0 && arguments.rcv_name == name {
+    if arguments.option & option::MACH_RCV_MSG != 0 && arguments.rcv_name == name {
         kernel.set_thread_awaited(thread, correlation.half());
     } else {
         put(kernel, kernel.thread_task(thread), name, correlation.half());

@@ -3,26 +3,21 @@
 //! Works on the copy in the record, in place. Past what cannot be understood everything is cleared, so that no pointer is ever
 //! left over.
 
+use mach_abi::header::LP64;
+use mach_abi::port::MACH_PORT_DEAD;
+use mach_abi::{Format, descriptor, type_name};
 use trace_port::record::{BODY_OFFSET, PORT_NUMBER};
 
 use crate::gnumach::objects::COMPLEX;
 use crate::gnumach::{Kernel, MaybePort, Record, Task};
 use crate::state::State;
 
-const BITS: usize = 0;
-const REMOTE_PORT: usize = 8;
-const LOCAL_PORT: usize = 16;
-/// `sizeof (mach_msg_header_t)`.
-pub(crate) const HEADER_SIZE: usize = 32;
-
-/// `MACH_PORT_DEAD`.
-const DEAD: u64 = 0xffff_ffff;
-/// `msgt_inline`.
-const INLINE: u64 = 1 << 29;
-/// `MACH_MSG_TYPE_PORT_RECEIVE` to `MACH_MSG_TYPE_PORT_SEND_ONCE`: rights in transit.
-const RIGHTS: core::ops::RangeInclusive<u64> = 16..=18;
+/// The inline bit.
+const INLINE: u64 = descriptor::INLINE as u64;
+/// The bits of the size of one element.
+const SIZE: u64 = descriptor::SIZE as u64;
 /// Bytes of a port, a pointer and a descriptor.
-const WORD: usize = 8;
+const WORD: usize = Format::Lp64.word();
 
 /// Who wrote a message, and so what stands between its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,20 +41,20 @@ pub(crate) fn conceal(
         let port = kernel.shown_right(record, BODY_OFFSET + offset);
         put(kernel, record, offset, show(kernel, state, task, port));
     };
-    if size < HEADER_SIZE {
+    if size < LP64.end {
         return clear(kernel, record, 0, size);
     }
-    shown(REMOTE_PORT);
-    shown(LOCAL_PORT);
-    if author == Author::User && kernel.record_read(record, BODY_OFFSET + BITS) as u32 & COMPLEX == 0 {
+    shown(LP64.remote_port);
+    shown(LP64.local_port);
+    if author == Author::User && kernel.record_read(record, BODY_OFFSET + LP64.bits) as u32 & COMPLEX == 0 {
         return;
     }
-    let mut offset = HEADER_SIZE;
+    let mut offset = LP64.end;
     while size - offset >= WORD {
         let descriptor = kernel.record_read(record, BODY_OFFSET + offset);
         offset += WORD;
-        let (is_right, bits, number) =
-            (RIGHTS.contains(&(descriptor & 0xff)), descriptor >> 8 & 0xffff, descriptor >> 32);
+        let is_right = type_name::is_right(descriptor as u32 & descriptor::NAME);
+        let (bits, number) = ((descriptor & SIZE) >> 8, descriptor >> 32);
         // 32 bits by 16 bits cannot overflow.
         let bytes = if descriptor & INLINE == 0 { WORD as u64 } else { (number * bits).div_ceil(64) * WORD as u64 };
         let rest = size - offset;
@@ -85,7 +80,7 @@ pub(crate) fn conceal(
 /// What stands for a port: the task's own name for it, else its number.
 pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: MaybePort) -> u64 {
     let Some(port) = port.port() else {
-        return if port == MaybePort::NULL { 0 } else { DEAD };
+        return if port == MaybePort::NULL { 0 } else { MACH_PORT_DEAD.into() };
     };
     match kernel.own_name(task, port) {
         0 => state.links.port_number(port).get().into(),

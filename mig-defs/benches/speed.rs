@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_main};
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::{self, Context};
 use mig_defs::compile::{Compilation, Options, compile};
@@ -130,7 +131,8 @@ fn compiler(criterion: &mut Criterion) {
     group.bench_function("mig-defs library, decode tables", |bencher| {
         bencher.iter(|| {
             let models: Vec<_> = files.iter().filter_map(|file| compile_file(&include, file).model).collect();
-            let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+            let annotations =
+                Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
             codegen::table::tables(&models.iter().collect::<Vec<_>>(), &annotations).len()
         });
     });
@@ -162,15 +164,15 @@ fn decoder(criterion: &mut Criterion) {
         |bencher| {
             bencher.iter(|| {
                 for bytes in &mix {
-                    black_box(match Message::new(tables, black_box(bytes), View::Sent) {
+                    black_box(match Message::new(tables, Format::Lp64, black_box(bytes), View::Sent) {
                         Ok(message) => {
                             let fields = message.fields().map(|field| field.map_or(0, |field| weigh(field.value)));
                             fields.fold(0, u64::wrapping_add)
                         }
                         // A program's own message without .defs: read by its descriptors, as rpctrace2 does.
-                        Err(_) => {
-                            raw::Items::new(bytes).map(|item| weigh(item.value(View::Sent))).fold(0, u64::wrapping_add)
-                        }
+                        Err(_) => raw::Items::new(Format::Lp64, bytes)
+                            .map(|item| weigh(item.value(View::Sent)))
+                            .fold(0, u64::wrapping_add),
                     });
                 }
             });

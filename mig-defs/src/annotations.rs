@@ -6,7 +6,10 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::Format;
+
 use crate::diag::{Code, Diagnostics};
+use crate::model::word;
 use crate::source::{SourceMap, Span};
 use crate::table::{FLAGS_MAX, Form, TypeKind};
 
@@ -83,8 +86,10 @@ pub struct Choice {
 }
 
 /// All annotations. Places are type names, `struct.member` or `routine.argument`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Annotations {
+    /// The format of the messages, which layouts depend on.
+    pub format: Format,
     /// The sets.
     pub sets: Vec<Set>,
     /// Which set a place has.
@@ -132,6 +137,8 @@ const FORMS: [(&str, Form); 6] = [
 
 enum Section {
     None,
+    /// It is about another format.
+    Other,
     Errors,
     Set(usize),
     Struct(usize),
@@ -152,9 +159,23 @@ fn number_of(word: &str) -> Result<u32, String> {
 }
 
 impl Annotations {
-    /// The built-in annotations.
-    pub fn builtin(sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Self {
-        let mut annotations = Self::default();
+    /// None yet, for messages of this format.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            sets: Vec::new(),
+            uses: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            forms: BTreeMap::new(),
+            structs: Vec::new(),
+            choices: Vec::new(),
+            choice_uses: BTreeMap::new(),
+        }
+    }
+
+    /// The built-in annotations, for messages of this format.
+    pub fn builtin(format: Format, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Self {
+        let mut annotations = Self::new(format);
         for (name, text) in BUILTIN {
             let file = sources.add(name.into(), text.to_string());
             annotations.add(file, sources, diagnostics);
@@ -188,7 +209,15 @@ impl Annotations {
         let (head, places) = line.split_once(':').unwrap_or((line, ""));
         let words: Vec<&str> = head.split_whitespace().collect();
         let places = places.split_whitespace().map(ToString::to_string);
-        match words[..] {
+        let words = match (words.split_first(), self.format) {
+            (Some((&"lp64", words)), Format::Lp64) | (Some((&"ilp32", words)), Format::Ilp32) => words,
+            (Some((&("lp64" | "ilp32"), _)), _) => {
+                *section = Section::Other;
+                return Ok(());
+            }
+            _ => &words[..],
+        };
+        match *words {
             ["errors"] => *section = Section::Errors,
             [kind @ ("enum" | "flags"), name] => {
                 let set = Set { name: name.to_string(), flags: kind == "flags", values: Vec::new() };
@@ -234,6 +263,7 @@ impl Annotations {
     fn entry(&mut self, section: &Section, line: &str) -> Result<(), String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match (section, &words[..]) {
+            (Section::Other, _) => Ok(()),
             (Section::None, _) => Err(format!("`{line}` stands under no heading")),
             (Section::Errors, [number, name]) => {
                 self.errors.insert(number_of(number)?, name.to_string());
@@ -304,6 +334,13 @@ impl Annotations {
             Some((name, count)) => (name, Some(number_of(count)?)),
             None => (*word, None),
         };
+        let name = match (name, self.format) {
+            ("iword", Format::Lp64) => "i64",
+            ("uword", Format::Lp64) => "u64",
+            ("iword", Format::Ilp32) => "i32",
+            ("uword", Format::Ilp32) => "u32",
+            _ => name,
+        };
         let basic = BASIC.into_iter().find(|base| matches!(base, Base::Basic(known, ..) if *known == name));
         let named = || self.structs.iter().position(|known| known.name == name).map(Base::Struct);
         let base = basic.or_else(named).ok_or_else(|| format!("there is no type `{name}` above"))?;
@@ -321,7 +358,8 @@ impl Annotations {
     /// Bytes and alignment.
     pub fn size_of(&self, meaning: Meaning) -> (u32, u32) {
         let (size, align) = match meaning.base {
-            Base::Basic(_, _, size) => (size, size),
+            // C aligns nothing to more than a word.
+            Base::Basic(_, _, size) => (size, size.min(word(self.format))),
             Base::Struct(index) => {
                 let whole = &self.structs[index];
                 (whole.end.next_multiple_of(whole.align), whole.align)
@@ -350,7 +388,7 @@ mod tests {
     #[test]
     fn the_built_in_file_is_sound() {
         let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-        let annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+        let annotations = Annotations::builtin(Format::Lp64, &mut sources, &mut diagnostics);
         assert_eq!(diagnostics.render(&sources), "");
         assert_eq!(annotations.errors[&(-303_i32 as u32)], "MIG_BAD_ID");
         let set = &annotations.sets[annotations.uses["task_set_special_port.which_port"]];
@@ -362,7 +400,7 @@ mod tests {
         let mut sources = SourceMap::default();
         let text = "\t1 LOST\nenum a: t r.x\n\t1 ONE\n\tx BAD\nfrob\nflags b: u\n\t-1 ALL # why\n";
         let file = sources.add("a.txt".into(), text.to_string());
-        let (mut annotations, mut diagnostics) = (Annotations::default(), Diagnostics::default());
+        let (mut annotations, mut diagnostics) = (Annotations::new(Format::Lp64), Diagnostics::default());
         annotations.add(file, &sources, &mut diagnostics);
         let lines: Vec<u32> = diagnostics.list().iter().map(|wrong| sources.place(wrong.span).line).collect();
         assert_eq!(lines, [1, 4, 5]);

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::Format;
+
 use crate::ast::{self, Statement};
 use crate::diag::Diagnostics;
 use crate::lex::lex;
-use crate::model::{Abi, Model};
+use crate::model::Model;
 use crate::parse::parse;
 use crate::preprocess::{self, preprocess};
 use crate::resolve::resolve;
@@ -19,20 +21,20 @@ pub struct Options {
     /// Include directories and macros.
     pub preprocess: preprocess::Options,
     /// The message format.
-    pub abi: Abi,
+    pub format: Format,
 }
 
 impl Options {
     /// For 64-bit GNU Mach, user view: neither KERNEL_USER nor KERNEL_SERVER is defined.
     pub fn lp64(include: Vec<std::path::PathBuf>) -> Self {
         let define = ["__x86_64__", "__LP64__"].map(|name| (name.to_string(), "1".to_string())).to_vec();
-        Self { preprocess: preprocess::Options { include, define }, abi: Abi::LP64 }
+        Self { preprocess: preprocess::Options { include, define }, format: Format::Lp64 }
     }
 
     /// For 32-bit GNU Mach, user view.
     pub fn ilp32(include: Vec<std::path::PathBuf>) -> Self {
         let define = ["__i386__", "__ILP32__"].map(|name| (name.to_string(), "1".to_string())).to_vec();
-        Self { preprocess: preprocess::Options { include, define }, abi: Abi::ILP32 }
+        Self { preprocess: preprocess::Options { include, define }, format: Format::Ilp32 }
     }
 
     /// Adds a macro, as `-DNAME=VALUE` does.
@@ -73,6 +75,6 @@ pub fn compile(path: &Path, options: &Options, files: &dyn Files) -> Compilation
     let included_only = !syntax.statements.iter().any(|statement| {
         matches!(statement, Statement::Subsystem(_) | Statement::Routine(_) | Statement::BrokenRoutine(_))
     });
-    let model = if included_only { None } else { resolve(&syntax, options.abi, &mut diagnostics) };
+    let model = if included_only { None } else { resolve(&syntax, options.format, &mut diagnostics) };
     Compilation { sources, diagnostics, syntax, model }
 }

@@ -2,10 +2,11 @@
 //!
 //! ```
 //! # fn print(tables: mig_defs::table::Tables<'_>, bytes: &[u8]) {
+//! use mach_abi::Format;
 //! use mig_defs::decode::{Error, Message};
 //! use mig_defs::value::{Value, View};
 //!
-//! match Message::new(tables, bytes, View::Sent) {
+//! match Message::new(tables, Format::Lp64, bytes, View::Sent) {
 //!     Ok(message) => {
 //!         print!("{}.{}(", message.routine().subsystem(), message.routine().name());
 //!         for field in message.fields() {
@@ -36,10 +37,13 @@
 
 use core::fmt;
 
+use mach_abi::{Descriptor, Disposition, Format, Header};
+
+use mach_abi::bytes::read_u32;
+
 use crate::raw::{self, Short};
 use crate::table::{Choice, Form, Item, ItemRole, Items, Routine, Tables, Type, TypeKind};
-use crate::value::{ALL_FLAGS, Array, Disposition, Field, PortRight, Value, View, Within, array, until_nul, value};
-use crate::wire::{Descriptor, HEADER_SIZE, Header, read_u32, read_u64};
+use crate::value::{ALL_FLAGS, Array, Field, PortRight, Value, View, Within, array, until_nul, value};
 
 /// Why a message, or an item of it, cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +124,7 @@ impl core::error::Error for Error<'_> {}
 /// A message whose routine is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
+    format: Format,
     header: Header,
     bytes: &'a [u8],
     routine: Routine<'a>,
@@ -130,33 +135,40 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Looks the message's id up. Some ids are a reply and, in an interface for asynchronous use, also a one-way request
+    /// Looks the id of a message of this format up, in tables for the format. Some ids are a reply and, in an interface for asynchronous use, also a one-way request
     /// with the same content (`device_open` and `device_open_reply`): they count as the reply.
-    pub fn new(tables: Tables<'a>, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
-        let header = read_header(bytes)?;
-        let (request, reply) = tables.either(header.id);
+    ///
+    /// # Errors
+    /// If it is shorter than a header, or no table for its format has its id.
+    pub fn new(tables: Tables<'a>, format: Format, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
+        let header = read_header(format, bytes)?;
+        let (request, reply) = tables.either(format, header.id);
         let (request, reply) = (request.map(|routine| (routine, false)), reply.map(|routine| (routine, true)));
         let found = match request {
             Some((routine, _)) if routine.reply_id().is_some() => request,
             _ => reply.or(request),
         };
-        Self::found(header, bytes, found, view)
+        Self::found((format, header), bytes, found, view)
     }
 
     /// The message as a reply, for ids that are both a request and a reply and for a caller who knows the request.
-    pub fn reply(tables: Tables<'a>, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
-        let header = read_header(bytes)?;
-        Self::found(header, bytes, tables.reply(header.id).map(|routine| (routine, true)), view)
+    ///
+    /// # Errors
+    /// As of [`Message::new`].
+    pub fn reply(tables: Tables<'a>, format: Format, bytes: &'a [u8], view: View) -> Result<Self, Error<'a>> {
+        let header = read_header(format, bytes)?;
+        let found = tables.reply_of(format, header.id).map(|routine| (routine, true));
+        Self::found((format, header), bytes, found, view)
     }
 
     fn found(
-        header: Header,
+        (format, header): (Format, Header),
         bytes: &'a [u8],
         found: Option<(Routine<'a>, bool)>,
         view: View,
     ) -> Result<Self, Error<'a>> {
         match found {
-            Some((routine, is_reply)) => Ok(Self { header, bytes, routine, is_reply, view, request: None }),
+            Some((routine, is_reply)) => Ok(Self { format, header, bytes, routine, is_reply, view, request: None }),
             None => Err(Error {
                 msgh_id: Some(header.id),
                 routine: None,
@@ -199,7 +211,8 @@ impl<'a> Message<'a> {
     /// arguments. After an error there are no more. Where only the routine's name is known, they have no names.
     pub fn fields(&self) -> Fields<'a> {
         let state = if self.routine.is_name_only() { State::Unnamed { first: true } } else { State::Items };
-        Fields { message: *self, items: self.routine.items(self.is_reply), offset: HEADER_SIZE, state, choosing: true }
+        let (items, offset) = (self.routine.items(self.is_reply), self.format.header().end);
+        Fields { message: *self, items, offset, state, choosing: true }
     }
 
     /// The number in the request that a choice is made by.
@@ -216,14 +229,14 @@ impl<'a> Message<'a> {
     }
 }
 
-fn read_header<'a>(bytes: &[u8]) -> Result<Header, Error<'a>> {
-    Header::read(bytes).ok_or(Error {
+fn read_header<'a>(format: Format, bytes: &[u8]) -> Result<Header, Error<'a>> {
+    Header::read(format, bytes).ok_or(Error {
         msgh_id: None,
         routine: None,
         field: None,
         offset: 0,
         reason: Reason::Truncated,
-        need: HEADER_SIZE as u64,
+        need: format.header().end as u64,
         have: bytes.len() as u64,
     })
 }
@@ -319,7 +332,7 @@ impl<'a> Fields<'a> {
             self.state = State::Done;
             return None;
         }
-        match raw::item_at(self.message.bytes, self.offset) {
+        match raw::item_at(self.message.format, self.message.bytes, self.offset) {
             Ok(item) => {
                 self.offset = item.end;
                 match item.return_code() {
@@ -335,12 +348,12 @@ impl<'a> Fields<'a> {
     }
 
     fn item(&mut self, item: Item<'a>) -> Result<Field<'a>, Error<'a>> {
-        let found = raw::item_at(self.message.bytes, self.offset);
-        let raw::Item { descriptor, data, end } =
-            found.map_err(|Short { need, have }| self.error(Some(item), Reason::Truncated, need, have))?;
+        let found = raw::item_at(self.message.format, self.message.bytes, self.offset);
+        let found = found.map_err(|Short { need, have }| self.error(Some(item), Reason::Truncated, need, have))?;
+        let raw::Item { descriptor, data, end, .. } = found;
         let value = match descriptor.inline {
             true => self.inline(item, descriptor, data)?,
-            false => self.out_of_line(descriptor, data),
+            false => found.value(self.message.view),
         };
         self.offset = end;
         let failed = matches!(value, Value::KernReturn(code) if code != 0);
@@ -377,7 +390,12 @@ impl<'a> Fields<'a> {
         if element.kind() == TypeKind::Port {
             return match usize::from(descriptor.size / 8) {
                 stride @ (4 | 8) => Ok(self.ports(item, descriptor, data, stride)),
-                _ => Err(self.error(Some(item), Reason::DataForRights { found }, 8, have)),
+                _ => Err(self.error(
+                    Some(item),
+                    Reason::DataForRights { found },
+                    self.message.format.word() as u64,
+                    have,
+                )),
             };
         }
         match (ty.kind(), ty.size()) {
@@ -410,15 +428,5 @@ impl<'a> Fields<'a> {
             within: Within::default(),
             port: Some((disposition, view)),
         })
-    }
-
-    fn out_of_line(&self, descriptor: Descriptor, data: &[u8]) -> Value<'a> {
-        let address = read_u64(data, 0).unwrap_or(0);
-        if descriptor.is_port() {
-            let disposition = Disposition(descriptor.name);
-            let (count, view, deallocate) = (descriptor.number, self.message.view, descriptor.deallocate);
-            return Value::OutOfLinePorts { address, count, disposition, view, deallocate };
-        }
-        Value::OutOfLine { address, size: descriptor.data_size(), deallocate: descriptor.deallocate }
     }
 }

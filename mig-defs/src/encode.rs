@@ -1,10 +1,11 @@
 //! Fields to message bytes: the inverse of decode, for tests and for replaying a decoded message.
 
+use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
+use mach_abi::{Descriptor, Format, Header};
 use thiserror::Error;
 
 use crate::table::{Item, ItemRole, Routine, Type, TypeKind};
 use crate::value::{Value, View};
-use crate::wire::{DESCRIPTOR_SIZE, Descriptor, HEADER_SIZE, Header, MSGH_BITS_COMPLEX};
 
 /// Why values are not a message of the routine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -37,18 +38,19 @@ pub enum EncodeError {
     },
 }
 
-/// Writes the request (or reply) of a routine with these values, in the order in which decode delivers them, and returns
+/// Writes the request (or reply) of a routine, in this format, with these values, in the order in which decode delivers them, and returns
 /// its size. The request port goes into the header, whose size is computed; its complex bit is set if the items need it, and
 /// stays if it is: of some messages MIG's stubs always set it.
 pub fn encode<'a>(
     routine: Routine<'_>,
     is_reply: bool,
+    format: Format,
     view: View,
     header: Header,
     values: impl IntoIterator<Item = Value<'a>>,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let mut writer = Writer { buffer, at: HEADER_SIZE, item: 0, complex: false };
+    let mut writer = Writer { format, buffer, at: format.header().end, item: 0, complex: false };
     let mut values = values.into_iter();
     let mut header = header;
     for (index, item) in routine.items(is_reply).enumerate() {
@@ -69,16 +71,15 @@ pub fn encode<'a>(
     }
     let Writer { buffer, at, complex, .. } = writer;
     header.size = at as u32;
-    header.bits |= if complex { MSGH_BITS_COMPLEX } else { 0 };
+    header.bits |= if complex { MACH_MSGH_BITS_COMPLEX } else { 0 };
     let have = buffer.len();
-    let place = buffer.get_mut(..HEADER_SIZE);
-    place
-        .ok_or(EncodeError::NoRoom { item: 0, offset: 0, need: HEADER_SIZE, have })?
-        .copy_from_slice(&header.to_bytes());
+    let need = format.header().end;
+    header.write(format, buffer).ok_or(EncodeError::NoRoom { item: 0, offset: 0, need, have })?;
     Ok(at)
 }
 
 struct Writer<'b> {
+    format: Format,
     buffer: &'b mut [u8],
     at: usize,
     item: usize,
@@ -96,13 +97,14 @@ impl Writer<'_> {
             View::Received => item.received(),
         };
         let descriptor = Descriptor::from_word(u64::from(low));
+        let word = self.format.word();
         let mut number = [0; 8];
         match value {
             Value::OutOfLine { address, size, deallocate } => {
                 let bits = u64::from(descriptor.size).max(1);
                 let descriptor =
                     Descriptor { number: (size * 8 / bits) as u32, inline: false, deallocate, ..descriptor };
-                self.write(descriptor, &address.to_le_bytes(), 8, true)
+                self.write(descriptor, &address.to_le_bytes()[..word], word, true)
             }
             Value::OutOfLinePorts { address, count, disposition, deallocate, .. } => {
                 let descriptor = Descriptor {
@@ -113,11 +115,16 @@ impl Writer<'_> {
                     deallocate,
                     ..descriptor
                 };
-                self.write(descriptor, &address.to_le_bytes(), 8, true)
+                self.write(descriptor, &address.to_le_bytes()[..word], word, true)
             }
             Value::Port(right) => {
                 number[..4].copy_from_slice(&right.name.to_le_bytes());
-                self.write(Descriptor { name: right.disposition.0, number: 1, ..descriptor }, &number, 8, true)
+                self.write(
+                    Descriptor { name: right.disposition.0, number: 1, ..descriptor },
+                    &number[..word],
+                    word,
+                    true,
+                )
             }
             Value::Array(array) => {
                 let name = array.port.map_or(descriptor.name, |(disposition, _)| disposition.0);
@@ -152,13 +159,14 @@ impl Writer<'_> {
     }
 
     fn write(&mut self, descriptor: Descriptor, data: &[u8], size: usize, complex: bool) -> Result<(), EncodeError> {
-        let need = DESCRIPTOR_SIZE + size.next_multiple_of(8);
+        let start = descriptor.bytes(self.format);
+        let need = start + self.format.align(size);
         let have = self.buffer.len().saturating_sub(self.at);
         let no_room = EncodeError::NoRoom { item: self.item, offset: self.at, need, have };
         let place = self.buffer.get_mut(self.at..self.at + need).ok_or(no_room)?;
         place.fill(0);
-        place[..DESCRIPTOR_SIZE].copy_from_slice(&descriptor.to_word().to_le_bytes());
-        place[DESCRIPTOR_SIZE..DESCRIPTOR_SIZE + data.len()].copy_from_slice(data);
+        descriptor.write(self.format, place).ok_or(no_room)?;
+        place[start..start + data.len()].copy_from_slice(data);
         self.at += need;
         self.complex |= complex;
         Ok(())

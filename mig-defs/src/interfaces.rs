@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::Format;
 use thiserror::Error;
 
 use crate::annotations::Annotations;
@@ -90,7 +91,7 @@ pub fn with_directories(
 
 /// A table without routines: the names of errors and flags alone.
 pub fn without_routines() -> Vec<u8> {
-    tables(&[], &Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default()))
+    tables(&[], &Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default()))
 }
 
 fn text_of(path: &Path) -> Result<String, InterfacesError> {
@@ -145,7 +146,7 @@ fn read(directory: &Path, include: &[PathBuf]) -> Result<Directory, InterfacesEr
 
 fn annotations(files: &[&PathBuf]) -> Result<Annotations, InterfacesError> {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+    let mut annotations = Annotations::builtin(Format::Lp64, &mut sources, &mut diagnostics);
     for path in files {
         let file = sources.add(path.to_path_buf(), text_of(path)?);
         annotations.add(file, &sources, &mut diagnostics);

@@ -3,8 +3,11 @@
 use std::string::String;
 use std::vec::Vec;
 
-use crate::model::{Abi, Argument, Dealloc, Model, Role, Routine, Type};
-use crate::wire::{Descriptor, REPLY_ID_OFFSET, is_port, type_name as tn};
+use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::type_name::{self as tn, is_port};
+use mach_abi::{Descriptor, Format};
+
+use crate::model::{Argument, Dealloc, Model, Role, Routine, Type, align};
 
 /// What an item of a message carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,19 +84,19 @@ pub struct RoutineLayout {
 /// Lays out one routine.
 pub fn layout(model: &Model, routine: &Routine) -> RoutineLayout {
     let id = model.base.wrapping_add(routine.number);
-    let mut request = Builder::new(model.abi);
-    let mut reply = Builder::new(model.abi);
-    reply.integer(Source::RetCode, String::from("RetCode"), model.abi);
+    let mut request = Builder::new(model.format);
+    let mut reply = Builder::new(model.format);
+    reply.integer(Source::RetCode, String::from("RetCode"), model.format);
     for (index, argument) in routine.arguments.iter().enumerate() {
         let ty = model.ty(argument.ty);
         if argument.role.in_request() {
-            request.argument(index, argument, ty, model.abi);
+            request.argument(index, argument, ty, model.format);
         }
         if argument.role.in_reply() {
-            reply.argument(index, argument, ty, model.abi);
+            reply.argument(index, argument, ty, model.format);
         }
         if argument.count_in_out {
-            request.integer(Source::Count(index), std::format!("{}Cnt", argument.name), model.abi);
+            request.integer(Source::Count(index), std::format!("{}Cnt", argument.name), model.format);
         }
     }
     RoutineLayout { request: request.finish(id), reply: reply.finish(id.wrapping_add(REPLY_ID_OFFSET)) }
@@ -108,19 +111,18 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(abi: Abi) -> Self {
+    fn new(format: Format) -> Self {
         Self {
             items: Vec::new(),
-            min_size: abi.align(abi.header),
-            max_size: abi.align(abi.header),
+            min_size: format.header().end as u32,
+            max_size: format.header().end as u32,
             sent: Complexity::Simple,
             received: Complexity::Simple,
         }
     }
 
-    fn integer(&mut self, source: Source, name: String, abi: Abi) {
-        let descriptor =
-            Descriptor { name: tn::INTEGER_32 as u8, size: 32, number: 1, inline: true, ..Descriptor::default() };
+    fn integer(&mut self, source: Source, name: String, format: Format) {
+        let descriptor = Descriptor::inline(tn::INTEGER_32, 32, 1);
         let item = Item {
             source,
             name,
@@ -129,12 +131,12 @@ impl Builder {
             sent: descriptor,
             received: descriptor,
         };
-        let size = abi.align(abi.descriptor) + abi.align(4);
+        let size = format.descriptor_size(false) as u32 + align(format, 4);
         self.push(item, size, size);
     }
 
-    fn argument(&mut self, index: usize, argument: &Argument, ty: &Type, abi: Abi) {
-        let descriptor = abi.align(if argument.long_form { abi.long_descriptor } else { abi.descriptor });
+    fn argument(&mut self, index: usize, argument: &Argument, ty: &Type, format: Format) {
+        let descriptor = format.descriptor_size(argument.long_form) as u32;
         let item = Item {
             source: Source::Argument(index),
             name: String::from(&*argument.name),
@@ -143,7 +145,7 @@ impl Builder {
             sent: descriptor_of(ty, argument, ty.in_name),
             received: descriptor_of(ty, argument, ty.out_name),
         };
-        let (min, max) = (descriptor + ty.min_bytes(abi), descriptor.saturating_add(ty.max_bytes(abi)));
+        let (min, max) = (descriptor + ty.min_bytes(format), descriptor.saturating_add(ty.max_bytes(format)));
         self.push(item, min, max);
         self.sent = combine(self.sent, complexity(ty, ty.in_name));
         self.received = combine(self.received, complexity(ty, ty.out_name));

@@ -14,7 +14,7 @@
 //!
 //! **Invariants.** Layouts, ids and descriptors are those of the system's own MIG: tests/migcom.rs compares every
 //! routine. A file's mistakes cost the declarations they are in and no others; a routine that is left out keeps its
-//! number. Decode tables are checked once, in [`table::Tables::parse`]; after that nothing in them, and nothing in a
+//! number. Tables and decoder are for the messages of 64-bit and of 32-bit kernels alike; stubs for the former. Decode tables are checked once, in [`table::Tables::parse`]; after that nothing in them, and nothing in a
 //! message, can make the decoder panic or read outside the message.
 //!
 //! **Unsafe.** None, and forbidden.
@@ -61,4 +61,3 @@ pub mod show;
 pub mod source;
 pub mod table;
 pub mod value;
-pub mod wire;

@@ -5,34 +5,21 @@ use std::rc::Rc;
 use std::string::String;
 use std::vec::Vec;
 
-use crate::source::Span;
-use crate::wire::{is_port, type_name};
+use mach_abi::{
+    Format,
+    type_name::{self, is_port},
+};
 
-/// The sizes that depend on the message format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Abi {
-    /// Alignment of items, and bytes of a pointer.
-    pub word: u32,
-    /// Bytes of the message header.
-    pub header: u32,
-    /// Bytes of a short type descriptor.
-    pub descriptor: u32,
-    /// Bytes of a long type descriptor.
-    pub long_descriptor: u32,
-    /// Bytes of an inline port right.
-    pub port: u32,
+use crate::source::Span;
+
+/// Bytes of a pointer and of an inline port right, and the alignment of items.
+pub(crate) fn word(format: Format) -> u32 {
+    format.word() as u32
 }
 
-impl Abi {
-    /// 64-bit GNU Mach.
-    pub const LP64: Self = Self { word: 8, header: 32, descriptor: 8, long_descriptor: 8, port: 8 };
-    /// 32-bit GNU Mach.
-    pub const ILP32: Self = Self { word: 4, header: 24, descriptor: 4, long_descriptor: 12, port: 4 };
-
-    /// `size` rounded up to the alignment of items.
-    pub fn align(self, size: u32) -> u32 {
-        size.next_multiple_of(self.word)
-    }
+/// `size` bytes rounded up to the alignment of items.
+pub(crate) fn align(format: Format, size: u32) -> u32 {
+    size.next_multiple_of(word(format))
 }
 
 /// Index of a type in its [`Model`].
@@ -186,17 +173,21 @@ impl Type {
     }
 
     /// Bytes of inline data that are always there, padded.
-    pub fn min_bytes(&self, abi: Abi) -> u32 {
+    pub fn min_bytes(&self, format: Format) -> u32 {
         match (self.inline, self.var_array) {
             (true, true) => 0,
-            (true, false) => abi.align(self.bytes),
-            (false, _) => abi.word,
+            (true, false) => align(format, self.bytes),
+            (false, _) => word(format),
         }
     }
 
     /// Most bytes it takes in a message, padded, without its descriptor.
-    pub fn max_bytes(&self, abi: Abi) -> u32 {
-        if self.inline { abi.align(self.bytes).max(if self.indefinite { abi.word } else { 0 }) } else { abi.word }
+    pub fn max_bytes(&self, format: Format) -> u32 {
+        if self.inline {
+            align(format, self.bytes).max(if self.indefinite { word(format) } else { 0 })
+        } else {
+            word(format)
+        }
     }
 }
 
@@ -318,7 +309,7 @@ impl Routine {
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The message format it was resolved for.
-    pub abi: Abi,
+    pub format: Format,
     /// Its name.
     pub name: Rc<str>,
     /// Message id of routine 0.

@@ -1,15 +1,20 @@
 //! The walk over a message's items by their type descriptors, and what an item is as far as its descriptor tells.
 
-use crate::value::{Disposition, PortRight, Value, View};
-use crate::wire::{DESCRIPTOR_SIZE, Descriptor, HEADER_SIZE, read_u32, read_u64, type_name as tn};
+use mach_abi::{Descriptor, Disposition, Format, type_name as tn};
+
+use mach_abi::bytes::{read_u32, read_u64};
+
+use crate::value::{PortRight, Value, View};
 
 /// One item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item<'a> {
     /// Its type descriptor.
     pub descriptor: Descriptor,
-    /// Its data; of out-of-line data, the 8 bytes of the address.
+    /// Its data; of out-of-line data, the bytes of the address.
     pub data: &'a [u8],
+    /// The format of its message.
+    format: Format,
     /// Where the next item starts, or the end of the message.
     pub(crate) end: usize,
 }
@@ -24,18 +29,20 @@ pub(crate) struct Short {
 }
 
 /// The item that starts at `offset`.
-pub(crate) fn item_at(message: &[u8], offset: usize) -> Result<Item<'_>, Short> {
-    let have = message.len().saturating_sub(offset) as u64;
-    let word = read_u64(message, offset).ok_or(Short { need: DESCRIPTOR_SIZE as u64, have })?;
-    let descriptor = Descriptor::from_word(word);
-    let start = offset + DESCRIPTOR_SIZE;
-    let size = if descriptor.inline { descriptor.data_size() } else { 8 };
+pub(crate) fn item_at(format: Format, message: &[u8], offset: usize) -> Result<Item<'_>, Short> {
+    let left = message.len().saturating_sub(offset);
+    let have = left as u64;
+    // Where there is a short descriptor and yet none, it is of the long form.
+    let need = format.descriptor_size(left >= format.descriptor_size(false)) as u64;
+    let descriptor = Descriptor::read(format, message, offset).ok_or(Short { need, have })?;
+    let start = offset + descriptor.bytes(format);
+    let size = if descriptor.inline { descriptor.data_size() } else { format.word() as u64 };
     let data = usize::try_from(size).ok().and_then(|size| message.get(start..start.checked_add(size)?));
     // The sum fits: a descriptor describes less than 2^45 bytes.
-    let data = data.ok_or(Short { need: DESCRIPTOR_SIZE as u64 + size, have })?;
+    let data = data.ok_or(Short { need: descriptor.bytes(format) as u64 + size, have })?;
     // The padding after the last item may be missing.
-    let end = (start + data.len().next_multiple_of(8)).min(message.len());
-    Ok(Item { descriptor, data, end })
+    let end = (start + format.align(data.len())).min(message.len());
+    Ok(Item { descriptor, data, format, end })
 }
 
 impl<'a> Item<'a> {
@@ -44,18 +51,26 @@ impl<'a> Item<'a> {
         let Descriptor { name, number, deallocate, inline, .. } = self.descriptor;
         let disposition = Disposition(name);
         let (low, wide) = (read_u32(self.data, 0).unwrap_or(0), read_u64(self.data, 0).unwrap_or(0));
+        let (address, word) = (self.address(), self.format.word());
         match (u32::from(name), inline, self.data.len()) {
             (_, false, _) if self.descriptor.is_port() => {
-                Value::OutOfLinePorts { address: wide, count: number, disposition, view, deallocate }
+                Value::OutOfLinePorts { address, count: number, disposition, view, deallocate }
             }
-            (_, false, _) => Value::OutOfLine { address: wide, size: self.descriptor.data_size(), deallocate },
-            (_, true, 8) if self.descriptor.is_port() => Value::Port(PortRight { name: low, disposition, view }),
+            (_, false, _) => Value::OutOfLine { address, size: self.descriptor.data_size(), deallocate },
+            (_, true, size) if self.descriptor.is_port() && size == word => {
+                Value::Port(PortRight { name: low, disposition, view })
+            }
             (tn::PORT_NAME, true, 4 | 8) => Value::PortName(low),
             (tn::CHAR | tn::STRING, true, _) => Value::Text(until_padding(self.data)),
             (tn::INTEGER_32, true, 4) => Value::Signed { value: i64::from(low as i32), bits: 32 },
             (tn::INTEGER_64, true, 8) => Value::Signed { value: wide as i64, bits: 64 },
             _ => Value::Bytes(self.data),
         }
+    }
+
+    /// Of out-of-line data: where they are.
+    pub(crate) fn address(&self) -> u64 {
+        self.format.read_word(self.data, 0).unwrap_or(0)
     }
 
     /// The return code that it is if it comes first in a reply, by MIG's convention.
@@ -75,14 +90,15 @@ fn until_padding(text: &[u8]) -> &[u8] {
 /// An iterator over the items of a message. Stops before the first that does not fit.
 #[derive(Clone, Debug)]
 pub struct Items<'a> {
+    format: Format,
     message: &'a [u8],
     offset: usize,
 }
 
 impl<'a> Items<'a> {
     /// The items after the header.
-    pub fn new(message: &'a [u8]) -> Self {
-        Self { message, offset: HEADER_SIZE.min(message.len()) }
+    pub fn new(format: Format, message: &'a [u8]) -> Self {
+        Self { format, message, offset: format.header().end.min(message.len()) }
     }
 
     /// What has not been taken apart.
@@ -95,7 +111,7 @@ impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
     fn next(&mut self) -> Option<Item<'a>> {
-        let item = item_at(self.message, self.offset).ok()?;
+        let item = item_at(self.format, self.message, self.offset).ok()?;
         self.offset = item.end;
         Some(item)
     }

@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::Format;
+
 use crate::ast::{self, Ident, Statement};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::model::{Abi, Model, Setting, TypeId};
+
+use crate::model::{Model, Setting, TypeId};
 use crate::show;
 use crate::source::Span;
 
@@ -17,8 +20,8 @@ mod types;
 
 /// Resolves a file. `None` if there is no subsystem to resolve; otherwise everything that is sound is in the model, and
 /// what is not has been reported.
-pub fn resolve(file: &ast::File, abi: Abi, diagnostics: &mut Diagnostics) -> Option<Model> {
-    let mut resolver = Resolver::new(abi, diagnostics);
+pub fn resolve(file: &ast::File, format: Format, diagnostics: &mut Diagnostics) -> Option<Model> {
+    let mut resolver = Resolver::new(format, diagnostics);
     resolver.declare_basic_types();
     for statement in &file.statements {
         resolver.statement(statement);
@@ -47,9 +50,9 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    fn new(abi: Abi, diagnostics: &'a mut Diagnostics) -> Self {
+    fn new(format: Format, diagnostics: &'a mut Diagnostics) -> Self {
         let model = Model {
-            abi,
+            format,
             name: Rc::from(""),
             base: 0,
             kernel_user: false,

@@ -4,10 +4,10 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::{Descriptor, Disposition, Format, type_name as tn};
+
 use crate::layout::{self, Complexity, Message};
-use crate::model::{Abi, Model, Role, Routine, Shape, TypeId};
-use crate::value::Disposition;
-use crate::wire::{Descriptor, type_name as tn};
+use crate::model::{Model, Role, Routine, Shape, TypeId, align, word};
 
 /// Every named type and every routine.
 pub fn model(model: &Model) -> String {
@@ -120,8 +120,8 @@ fn row(place: &str, bytes: &str, what: &str) -> String {
 }
 
 /// The word of a descriptor, or its words.
-fn words(abi: Abi, descriptor: Descriptor) -> String {
-    if abi == Abi::LP64 {
+fn words(format: Format, descriptor: Descriptor) -> String {
+    if format == Format::Lp64 {
         return format!("{:#018x}", descriptor.to_word());
     }
     match descriptor.to_words_ilp32() {
@@ -130,7 +130,7 @@ fn words(abi: Abi, descriptor: Descriptor) -> String {
     }
 }
 
-fn descriptor(abi: Abi, item: &layout::Item, varies: bool) -> String {
+fn descriptor(format: Format, item: &layout::Item, varies: bool) -> String {
     let (sent, received) = (item.sent, item.received);
     let name = |descriptor: Descriptor| match descriptor.name {
         u8::MAX => tn::POLYMORPHIC,
@@ -148,9 +148,9 @@ fn descriptor(abi: Abi, item: &layout::Item, varies: bool) -> String {
             text += &format!(", {word}");
         }
     }
-    text += &format!(" ({}", words(abi, sent));
+    text += &format!(" ({}", words(format, sent));
     if received != sent {
-        text += &format!("; received as {}, {}", type_name(name(received)), words(abi, received));
+        text += &format!("; received as {}, {}", type_name(name(received)), words(format, received));
     }
     text + ")"
 }
@@ -168,7 +168,7 @@ fn message(model: &Model, routine: &Routine, message: &Message, which: &str) -> 
     let mut text = format!("{} {which}, msgh_id {}, {sizes}, {complexity}\n", routine.name, message.id);
     let target = routine.request_port().filter(|_| which == "request");
     let to = target.map_or(String::new(), |port| format!(", to {}", port.name));
-    text += &row("0", &model.abi.header.to_string(), &format!("header{to}"));
+    text += &row("0", &model.format.header().end.to_string(), &format!("header{to}"));
     for item in &message.items {
         text += &item_rows(model, routine, item);
     }
@@ -176,9 +176,9 @@ fn message(model: &Model, routine: &Routine, message: &Message, which: &str) -> 
 }
 
 fn item_rows(model: &Model, routine: &Routine, item: &layout::Item) -> String {
-    let abi = model.abi;
+    let format = model.format;
     let place = |offset: u32| format!("{offset}{}", if item.offset_fixed { "" } else { "+" });
-    let bytes = if item.sent.longform { abi.long_descriptor } else { abi.descriptor };
+    let bytes = item.sent.bytes(format) as u32;
     let (varies, ty, members) = match item.source {
         layout::Source::RetCode => (false, "kern_return_t".to_string(), &[][..]),
         layout::Source::Count(_) => (false, "mach_msg_type_number_t".to_string(), &[][..]),
@@ -191,19 +191,19 @@ fn item_rows(model: &Model, routine: &Routine, item: &layout::Item) -> String {
             (model.ty(id).var_array, model.display_name(id), members)
         }
     };
-    let mut text = row(&place(item.offset), &bytes.to_string(), &descriptor(abi, item, varies));
+    let mut text = row(&place(item.offset), &bytes.to_string(), &descriptor(format, item, varies));
     let start = item.offset + bytes;
-    let size = if item.sent.inline { item.sent.data_size() as u32 } else { abi.word };
+    let size = if item.sent.inline { item.sent.data_size() as u32 } else { word(format) };
     let name = format!("{}: {ty}", item.name);
     if item.sent.inline && varies {
-        return text + &row(&place(start), &format!("0-{size}"), &format!("{name}, padded to {}", abi.word));
+        return text + &row(&place(start), &format!("0-{size}"), &format!("{name}, padded to {}", word(format)));
     }
     text += &row(&place(start), &size.to_string(), &name);
     for member in members {
         let (ty, bytes) = (model.display_name(member.ty), model.ty(member.ty).bytes);
         text += &row(&place(start + member.offset), &bytes.to_string(), &format!("  .{}: {ty}", member.name));
     }
-    match abi.align(size) - size {
+    match align(format, size) - size {
         0 => text,
         padding => text + &row(&place(start + size), &padding.to_string(), "padding"),
     }

@@ -7,7 +7,7 @@
 //! offset  bytes  item
 //!      0      8  magic "MACHMDT\n"
 //!      8      4  version, 3
-//!     12      4  bytes of a word in the message format: 8 (LP64)
+//!     12      4  bytes of a word in the message format: 8 (64-bit kernels) or 4; of a table of names alone either
 //!     16      4  size of this table; a multiple of 4
 //!     20      4  0
 //!     24    8*n  for each of the n = 15 sections: offset from the start of the table, number of records
@@ -49,9 +49,10 @@
 //! also with a new kind, role or form. 3: strings are marked, structs and lists have records of their own, members have flags,
 //! lists an other case, and there are wait statuses.
 
+use mach_abi::Format;
 use thiserror::Error;
 
-use crate::wire::read_u32;
+use mach_abi::bytes::read_u32;
 
 mod check;
 #[cfg(test)]
@@ -140,8 +141,8 @@ pub enum TableError {
         /// The version found.
         found: u32,
     },
-    /// For another message format.
-    #[error("decode tables are for a {found}-byte word, this program reads 8-byte words")]
+    /// For a message format that there is not.
+    #[error("decode tables are for a {found}-byte word, there are formats of 4 and 8 bytes")]
     WrongWord {
         /// The word size found.
         found: u32,
@@ -165,6 +166,8 @@ pub struct Tables<'a> {
     bytes: &'a [u8],
     /// Those after it.
     rest: &'a [u8],
+    /// The format whose messages it describes.
+    format: Format,
 }
 
 /// The words of one record.
@@ -258,9 +261,7 @@ impl<'a> Tables<'a> {
             return Err(TableError::WrongVersion { found });
         }
         let found = word("word size", 12)?;
-        if found != 8 {
-            return Err(TableError::WrongWord { found });
-        }
+        let format = Format::of_word(found).ok_or(TableError::WrongWord { found })?;
         let size = (word("file size", 16)? as usize).max(PREFIX);
         let (bytes, rest) = bytes.split_at_checked(size).ok_or(TableError::Truncated {
             item: "the table",
@@ -268,7 +269,7 @@ impl<'a> Tables<'a> {
             need: size,
             have: bytes.len(),
         })?;
-        Ok(Self { bytes, rest })
+        Ok(Self { bytes, rest, format })
     }
 
     fn check_directory(&self) -> Result<(), TableError> {
@@ -342,9 +343,14 @@ impl<'a> Tables<'a> {
         self.request(id).is_none() && self.reply(id).is_some()
     }
 
-    /// The routines that this id is a request and a reply of, in the first table that knows it.
-    pub(crate) fn either(&self, id: u32) -> (Option<Routine<'a>>, Option<Routine<'a>>) {
-        let both = |tables: Self| (tables.by_id(REQUESTS, id), tables.by_id(REPLIES, id));
+    /// The routine whose reply has this id, by a table that knows messages of this format.
+    pub(crate) fn reply_of(&self, format: Format, id: u32) -> Option<Routine<'a>> {
+        self.all().find_map(|tables| tables.of_format(format, REPLIES, id))
+    }
+
+    /// The routines that this id is a request and a reply of, in the first table that knows it and messages of this format.
+    pub(crate) fn either(&self, format: Format, id: u32) -> (Option<Routine<'a>>, Option<Routine<'a>>) {
+        let both = |tables: Self| (tables.of_format(format, REQUESTS, id), tables.of_format(format, REPLIES, id));
         self.all().map(both).find(|found| !matches!(found, (None, None))).unwrap_or((None, None))
     }
 
@@ -357,6 +363,11 @@ impl<'a> Tables<'a> {
                 .take_while(move |at| section.get(*at, 0) == id)
                 .map(move |at| Routine { tables, index: section.get(at, 1) as usize })
         })
+    }
+
+    /// Of a routine of which only the name is known, messages are read by their descriptors, in any format.
+    fn of_format(&self, format: Format, section: usize, id: u32) -> Option<Routine<'a>> {
+        self.by_id(section, id).filter(|routine| self.format == format || routine.is_name_only())
     }
 
     fn by_id(&self, section: usize, id: u32) -> Option<Routine<'a>> {

@@ -1,7 +1,9 @@
 //! What a decoder delivers: fields with values, arrays and structs read only when asked.
 
+use mach_abi::Disposition;
+use mach_abi::bytes::{read_u32, read_u64};
+
 use crate::table::{Form, Member, Members, Set, Type, TypeKind};
-use crate::wire::{read_u32, read_u64, type_name as tn};
 
 /// Most arrays and structs in one another that are taken apart.
 const MAX_DEPTH: u8 = 16;
@@ -42,38 +44,6 @@ pub struct Field<'a> {
     pub set: Option<Set<'a>>,
     /// How the value is best written.
     pub form: Form,
-}
-
-/// Which right a message carries, as its type descriptor (or `msgh_bits`) says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disposition(pub u8);
-
-impl Disposition {
-    /// The name of the `MACH_MSG_TYPE_*` constant, without that prefix, in a message as it is sent.
-    pub fn sent_name(self) -> &'static str {
-        match u32::from(self.0) {
-            tn::MOVE_RECEIVE => "MOVE_RECEIVE",
-            tn::MOVE_SEND => "MOVE_SEND",
-            tn::MOVE_SEND_ONCE => "MOVE_SEND_ONCE",
-            tn::COPY_SEND => "COPY_SEND",
-            tn::MAKE_SEND => "MAKE_SEND",
-            tn::MAKE_SEND_ONCE => "MAKE_SEND_ONCE",
-            tn::PORT_NAME => "PORT_NAME",
-            tn::PROTECTED_PAYLOAD => "PROTECTED_PAYLOAD",
-            0 => "NONE",
-            _ => "UNKNOWN",
-        }
-    }
-
-    /// The same in a message as it is received: what the receiver now has.
-    pub fn received_name(self) -> &'static str {
-        match u32::from(self.0) {
-            tn::MOVE_RECEIVE => "PORT_RECEIVE",
-            tn::MOVE_SEND => "PORT_SEND",
-            tn::MOVE_SEND_ONCE => "PORT_SEND_ONCE",
-            _ => self.sent_name(),
-        }
-    }
 }
 
 /// Whether the message is seen by its sender or by its receiver. Port names are those of that task.

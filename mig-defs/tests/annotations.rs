@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Builder, decode_all, field_text, tables};
+use mach_abi::Format;
 use mig_defs::decode::Message;
 use mig_defs::table::{Form, Tables};
 use mig_defs::value::{Field, Value, View, WaitStatus};
@@ -54,8 +55,8 @@ fn the_flavor_of_the_request_says_what_the_reply_holds() {
     let tables = Tables::parse(&file).expect("tables");
     let counts: Vec<u32> = (1..=14).collect();
     let (request, reply) = info(2, &counts);
-    let request = Message::new(tables, &request, View::Sent).expect("known");
-    let reply = Message::reply(tables, &reply, View::Received).expect("known");
+    let request = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
+    let reply = Message::reply(tables, Format::Lp64, &reply, View::Received).expect("known");
     assert!(matches!(last_field(&reply).value, Value::Array(_)), "without its request it is an array");
     let field = last_field(&reply.to_request(&request));
     let Value::Struct(events) = field.value else { panic!("{field:?}") };
@@ -72,8 +73,8 @@ fn data_that_end_inside_a_member_stay_as_the_defs_say() {
     let tables = Tables::parse(&file).expect("tables");
     for (flavor, words, is_struct) in [(2, 14, true), (2, 12, true), (2, 13, false), (2, 16, false), (9, 14, false)] {
         let (request, reply) = info(flavor, &vec![1; words]);
-        let request = Message::new(tables, &request, View::Sent).expect("known");
-        let reply = Message::reply(tables, &reply, View::Received).expect("known").to_request(&request);
+        let request = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
+        let reply = Message::reply(tables, Format::Lp64, &reply, View::Received).expect("known").to_request(&request);
         let value = last_field(&reply).value;
         assert_eq!(matches!(value, Value::Struct(_)), is_struct, "flavor {flavor}, {words} words: {value:?}");
         let Value::Array(array) = value else { continue };
@@ -90,7 +91,7 @@ fn registers_have_names_and_the_layout_of_c() {
     (state[32], state[34], state[36], state[38], state[40]) = (0x30680, 0x17, 0x202, 0x2fff0, 0x1f);
     let (descriptor, data) = integers(&state);
     let request = Builder::new(2001, 0x1513, 7, 9).item(INTEGER, &1_u32.to_le_bytes()).item(descriptor, &data).finish();
-    let message = Message::new(tables, &request, View::Sent).expect("known");
+    let message = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
     let field = last_field(&message);
     let Value::Struct(registers) = field.value else { panic!("{field:?}") };
     assert_eq!(field.form, Form::Sparse);
@@ -136,7 +137,7 @@ fn the_hurds_modes() {
     ] {
         assert_eq!(modes.names_of(mode).collect::<Vec<_>>().join("|"), names, "{mode:o}");
         let request = Builder::new(2000, 0x1513, 7, 9).item(INTEGER, &mode.to_le_bytes()).finish();
-        let message = Message::new(tables, &request, View::Sent).expect("known");
+        let message = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
         assert_eq!(last_field(&message).set.map(|set| set.name()), Some("file_mode"));
     }
 }
@@ -161,8 +162,8 @@ fn process_information_is_what_was_asked_for() {
         let (descriptor, data) = integers(words);
         let reply = Builder::new(2100, 0x1200, 0, 9).item(INTEGER, &[0; 4]).item(INTEGER, &flags.to_le_bytes());
         let (request, reply) = (request.finish(), reply.item(descriptor, &data).finish());
-        let request = Message::new(tables, &request, View::Sent).expect("known");
-        let reply = Message::reply(tables, &reply, View::Received).expect("known").to_request(&request);
+        let request = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
+        let reply = Message::reply(tables, Format::Lp64, &reply, View::Received).expect("known").to_request(&request);
         field_text(tables, &last_field(&reply))
     };
     let text = decode(0x21, &words);
@@ -198,7 +199,7 @@ fn a_wait_status_says_what_became_of_a_process() {
     let file = tables(&[PROCESS]);
     let tables = Tables::parse(&file).expect("tables");
     let request = Builder::new(2001, 0x1513, 7, 9).item(INTEGER, &[0, 3, 0, 0]).item(INTEGER, &[0; 4]).finish();
-    let message = Message::new(tables, &request, View::Sent).expect("known");
+    let message = Message::new(tables, Format::Lp64, &request, View::Sent).expect("known");
     let status = message.fields().nth(1).expect("three fields").expect("sound");
     assert_eq!((status.name, status.form), ("status", Form::WaitStatus));
     use WaitStatus::{Continued, Exited, Killed, Stopped};

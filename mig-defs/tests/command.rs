@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use mig_defs::table::Tables;
+
 fn run(arguments: &[&str]) -> Output {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     Command::new(env!("CARGO_BIN_EXE_mig-defs")).args(arguments).current_dir(tests).output().expect("it runs")
@@ -87,7 +89,12 @@ fn the_32_bit_format_is_a_matter_of_an_option() {
     assert_eq!(printed(&["dump", "--ilp32", "--stage", "layout", "good/ports.defs"]), golden("ports.layout32"));
     assert_eq!(printed(&["list", "--ilp32", "good/ports.defs"]), golden("ports.list"));
     let scratch = Scratch::new("ilp32");
-    let text = refused(&["table", "--ilp32", "good/ports.defs", "-o", &scratch.path("x.mdt")]);
+    let table = scratch.path("x.mdt");
+    assert_eq!(printed(&["table", "--ilp32", "good/ports.defs", "-o", &table]), "");
+    let bytes = std::fs::read(&table).expect("a table");
+    // What mig-defs/src/table.rs says of a head: the bytes of a word.
+    assert_eq!((bytes[12], Tables::parse(&bytes).expect("sound").subsystem_count()), (4, 1));
+    let text = refused(&["gen", "user", "--ilp32", "good/ports.defs", "-o", &scratch.path("stubs")]);
     assert!(text.contains("the 64-bit format"), "{text}");
 }
 

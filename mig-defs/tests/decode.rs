@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Builder, decode_all, tables};
+use mach_abi::Format;
 use mig_defs::decode::{Error, Message, Reason};
 use mig_defs::dump::Dump;
 use mig_defs::table::{TableError, Tables};
@@ -128,7 +129,7 @@ fn out_of_line_memory_and_rights() {
 #[test]
 fn an_error_reply_is_its_return_code_alone() {
     let reply = Builder::new(1100, 0x12, 9, 0).item(0x1_2000_2002, &(-304_i32).to_le_bytes()).finish();
-    assert_eq!(reply.len(), mig_defs::wire::ERROR_REPLY_SIZE);
+    assert_eq!(reply.len(), Format::Lp64.error_reply_size());
     assert_eq!(text_of(&reply, View::Received), "demo.scalars reply(RetCode: kern_return_t = MIG_BAD_ARGUMENTS)");
 }
 
@@ -157,7 +158,8 @@ fn what_is_sound_comes_before_the_error() {
         .item(0x1_2000_2002, &6_u32.to_le_bytes())
         .finish();
     let bytes = demo();
-    let message = Message::new(Tables::parse(&bytes).expect("tables"), &request, View::Sent).expect("known id");
+    let message =
+        Message::new(Tables::parse(&bytes).expect("tables"), Format::Lp64, &request, View::Sent).expect("known id");
     let fields: Vec<_> = message.fields().collect();
     assert_eq!(fields.len(), 3);
     let expected = Error {
@@ -184,7 +186,8 @@ fn a_right_where_a_number_should_be_is_refused() {
 fn complaint(bytes: &[u8]) -> (usize, Error<'static>, String) {
     let tables: &'static [u8] = demo().leak();
     let bytes: &'static [u8] = bytes.to_vec().leak();
-    let message = Message::new(Tables::parse(tables).expect("tables"), bytes, View::Sent).expect("known id");
+    let message =
+        Message::new(Tables::parse(tables).expect("tables"), Format::Lp64, bytes, View::Sent).expect("known id");
     let sound = message.fields().take_while(Result::is_ok).count();
     let error = message.fields().find_map(Result::err).expect("an error");
     assert_eq!(message.fields().count(), sound + 1, "nothing comes after an error");
@@ -355,7 +358,8 @@ fn errors_and_sets_have_names() {
 fn array_elements_can_be_taken_one_by_one() {
     let bytes = demo();
     let request = memory_request();
-    let message = Message::new(Tables::parse(&bytes).expect("tables"), &request, View::Sent).expect("known id");
+    let message =
+        Message::new(Tables::parse(&bytes).expect("tables"), Format::Lp64, &request, View::Sent).expect("known id");
     let field = message.fields().nth(3).expect("four fields").expect("sound");
     let Value::Array(few) = field.value else { panic!("{:?}", field.value) };
     assert_eq!((few.len(), few.is_empty(), few.element_type_name()), (2, false, "mach_port_t"));

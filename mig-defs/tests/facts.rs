@@ -2,7 +2,7 @@
 //! headers.
 //!
 //! `GNUMACH_DEFS` (which `cargo qemu test` sets) has both for the kernel; with `HURD_DEFS` (README.md) the Hurd's places and
-//! those of its numbers that its own headers define are looked at too. glibc's headers for the Hurd are not to be had.
+//! those of its numbers that its own headers define are looked at too, with `GNUMACH_DEFS_I386` the layouts of 32-bit kernels. glibc's headers for the Hurd are not to be had.
 #![cfg(feature = "compiler")]
 
 mod common;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::defs_below;
+use mach_abi::Format;
 use mig_defs::annotations::{Annotations, BUILTIN};
 use mig_defs::compile::{Options, compile};
 use mig_defs::diag::Diagnostics;
@@ -29,8 +30,14 @@ const NOT_INSTALLED: [&str; 6] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_PORT", "
 /// Structs that C has as arrays.
 const NO_STRUCTS: [&str; 2] = ["dev_size", "dev_records"];
 /// Headers that only the kernel can include.
-const NOT_FOR_PROGRAMS: [&str; 5] =
-    ["device/disk_status.h", "mach/boot.h", "mach/profil.h", "mach/syscall_sw.h", "mach/x86_64/multiboot.h"];
+const NOT_FOR_PROGRAMS: [&str; 6] = [
+    "device/disk_status.h",
+    "mach/boot.h",
+    "mach/profil.h",
+    "mach/syscall_sw.h",
+    "mach/x86_64/multiboot.h",
+    "mach/i386/multiboot.h",
+];
 
 fn gnumach() -> PathBuf {
     std::env::var_os("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test").into()
@@ -41,9 +48,9 @@ fn hurd() -> Option<PathBuf> {
 }
 
 /// The built-in files up to this one, and of that one alone the places and names.
-fn builtin(last: &str) -> (Annotations, Annotations) {
+fn builtin(format: Format, last: &str) -> (Annotations, Annotations) {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let (mut before, mut all) = (Annotations::default(), Annotations::default());
+    let (mut before, mut all) = (Annotations::new(format), Annotations::new(format));
     for (name, text) in BUILTIN {
         let file = sources.add(name.into(), text.into());
         before = all.clone();
@@ -82,7 +89,7 @@ fn places(directories: &[PathBuf]) -> (BTreeSet<String>, BTreeMap<String, Vec<St
 fn the_places_of_the_built_in_annotations_exist() {
     let directories: Vec<PathBuf> = hurd().into_iter().chain([gnumach()]).collect();
     let (known, makers) = places(&directories);
-    let (_, annotations) = builtin(if directories.len() > 1 { "hurd.txt" } else { "gnumach.txt" });
+    let (_, annotations) = builtin(Format::Lp64, if directories.len() > 1 { "hurd.txt" } else { "gnumach.txt" });
     let places = annotations.uses.keys().chain(annotations.forms.keys()).chain(annotations.choice_uses.keys());
     let is_excused = |place: &&String| {
         NOWHERE.contains(&place.as_str()) || (directories.len() == 1 && OF_THE_HURD.contains(&place.as_str()))
@@ -97,9 +104,9 @@ fn the_places_of_the_built_in_annotations_exist() {
 }
 
 /// What gcc says against this program, the first lines of it.
-fn gcc(include: &[&Path], text: &str) -> String {
+fn gcc(machine: &str, include: &[&Path], text: &str) -> String {
     let mut command = Command::new("gcc");
-    command.args(["-fsyntax-only", "-x", "c", "-Wno-overflow"]);
+    command.args([machine, "-ffreestanding", "-fsyntax-only", "-x", "c", "-Wno-overflow"]);
     for directory in include {
         command.arg("-I").arg(directory);
     }
@@ -151,18 +158,35 @@ fn headers(include: &Path, names: &[&str]) -> Vec<String> {
 #[test]
 #[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
 fn numbers_and_structs_of_the_kernel_are_those_of_its_headers() {
-    let (_, annotations) = builtin("gnumach.txt");
+    let (_, annotations) = builtin(Format::Lp64, "gnumach.txt");
     let include = gnumach();
     let is_asked =
         |name: &str| !NOT_INSTALLED.iter().any(|start| name.starts_with(start)) && !NO_STRUCTS.contains(&name);
     let headers = headers(&include, &["mach", "device", "mach/x86_64"]);
     let (text, asked) = assertions(&annotations, &headers, is_asked);
     assert!(asked > 350, "only {asked} numbers and members");
-    assert_eq!(gcc(&[&include], &text), "");
+    assert_eq!(gcc("-m64", &[&include], &text), "");
     // And the comparison finds what is wrong.
     let wrong = text.replace("(MACH_RCV_TIMED_OUT) == ", "(MACH_RCV_TIMED_OUT) == 1 + ");
-    assert!(gcc(&[&include], &wrong).contains("\"MACH_RCV_TIMED_OUT\""));
+    assert!(gcc("-m64", &[&include], &wrong).contains("\"MACH_RCV_TIMED_OUT\""));
     println!("{asked} numbers and members are those of the C headers");
+}
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev for i386: set GNUMACH_DEFS_I386, as `cargo qemu test --all` does"]
+fn structs_of_32_bit_kernels_are_those_of_their_headers() {
+    let Some(include) = std::env::var_os("GNUMACH_DEFS_I386").map(PathBuf::from) else {
+        println!("GNUMACH_DEFS_I386 is not set: the layouts of 32-bit kernels are not looked at");
+        return;
+    };
+    let (_, mut annotations) = builtin(Format::Ilp32, "gnumach.txt");
+    (annotations.sets, annotations.errors) = Default::default();
+    // No flavor of these kernels.
+    let is_asked = |name: &str| !NO_STRUCTS.contains(&name) && name != "i386_fsgs_base_state";
+    let headers = headers(&include, &["mach", "device", "mach/i386"]);
+    let (text, asked) = assertions(&annotations, &headers, is_asked);
+    assert!(asked > 100, "only {asked} members");
+    assert_eq!(gcc("-m32", &[&include], &text), "");
 }
 
 #[test]
@@ -172,7 +196,7 @@ fn numbers_of_the_hurd_are_those_of_its_header() {
         println!("HURD_DEFS is not set: the Hurd's headers are not looked at");
         return;
     };
-    let (before, mut annotations) = builtin("hurd.txt");
+    let (before, mut annotations) = builtin(Format::Lp64, "hurd.txt");
     annotations.sets.drain(..before.sets.len());
     annotations.structs.drain(..before.structs.len());
     // What hurd_types.h defines; the rest is in headers of glibc for the Hurd, and the system's own has other numbers.
@@ -194,6 +218,6 @@ fn numbers_of_the_hurd_are_those_of_its_header() {
     assert!(asked > 90, "only {asked} numbers and members");
     // Linux's headers have no loff_t of this name.
     let text = format!("#define _GNU_SOURCE\n#include <sys/types.h>\ntypedef int error_t;\n{text}");
-    assert_eq!(gcc(&[&hurd, &gnumach()], &text), "");
+    assert_eq!(gcc("-m64", &[&hurd, &gnumach()], &text), "");
     println!("{asked} numbers and members are those of hurd_types.h");
 }

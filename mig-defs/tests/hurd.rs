@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use common::{check_golden, corpus, defs_below, good_files};
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table;
 use mig_defs::compile::{Options, compile};
@@ -161,7 +162,7 @@ fn every_construct_of_the_real_files_is_listed() {
 
 /// The names of each id in the tables of these models, the proper one first, without repetition.
 fn names(models: &[Model]) -> BTreeMap<u32, Vec<String>> {
-    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+    let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
     let bytes = table::tables(&models.iter().collect::<Vec<_>>(), &annotations);
     let tables = Tables::parse(&bytes).expect("tables");
     let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();

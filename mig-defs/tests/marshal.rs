@@ -16,6 +16,7 @@ mod reference;
 
 use std::path::{Path, PathBuf};
 
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
 use mig_defs::compile::{Compilation, Options, compile};
@@ -36,7 +37,7 @@ use reference::values::{Extent, Values, give, values};
 use reference::{Migcom, defs_below, directory, migcom, scratch, versions};
 
 fn tables(model: &Model) -> Vec<u8> {
-    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+    let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
     codegen::table::tables(&[model], &annotations)
 }
 

@@ -11,15 +11,15 @@ mod reference;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mach_abi::{Descriptor, Format};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
 use mig_defs::compile::{Options, compile};
 use mig_defs::diag::Diagnostics;
 use mig_defs::layout::{Item, RoutineLayout, Source, layout, list};
-use mig_defs::model::{Abi, Model};
+use mig_defs::model::Model;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::{Routine as TableRoutine, Tables};
-use mig_defs::wire::Descriptor;
 use reference::{Mig, Migcom, defs_below, directory, run, scratch, versions};
 
 /// The text of each routine in a C file.
@@ -161,8 +161,8 @@ fn compare_file(place: &str, model: &Model, theirs: &Migcom) -> usize {
 }
 
 /// Every routine of every file is found in the tables under both its ids, with all its items.
-fn check_tables(models: &[Model]) {
-    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+fn check_tables(format: Format, models: &[Model]) {
+    let annotations = Annotations::builtin(format, &mut SourceMap::default(), &mut Diagnostics::default());
     let bytes = codegen::table::tables(&models.iter().collect::<Vec<_>>(), &annotations);
     let tables = Tables::parse(&bytes).expect("tables");
     assert_eq!(tables.subsystem_count(), models.len());
@@ -248,10 +248,7 @@ fn compare_files(mig: &Mig, files: &[PathBuf], scratch: &Path) {
             assert_ne!(compilation.report(), "", "{place}: migcom refuses it");
         }
     }
-    // Decode tables are for the 64-bit format.
-    if mig.options.abi == Abi::LP64 {
-        check_tables(&models);
-    }
+    check_tables(mig.options.format, &models);
     assert!(subsystems >= 15, "only {subsystems} subsystems below {}", include.display());
     assert!(compared >= 1000, "only {compared} descriptors compared");
     let routines: usize = models.iter().map(|model| model.routines.len()).sum();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::{self, Context};
 use mig_defs::compile::{Compilation, Options, compile};
@@ -118,7 +119,7 @@ pub fn generate(defs: &Path, workspace: &Path, out: &Path) -> Result<Generated, 
 
 fn tables(defs: &Path, workspace: &Path, options: &Options) -> Result<Vec<u8>, StubError> {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+    let annotations = Annotations::builtin(Format::Lp64, &mut sources, &mut diagnostics);
     let mut compilations = Vec::new();
     for file in TABLES {
         let path = place(defs, workspace, file);

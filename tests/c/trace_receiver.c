@@ -39,7 +39,7 @@ show (trace_header_t header, trace_message_t message, mach_msg_type_number_t siz
   say ("record ");
   say_number (header.sequence);
   say (header.kind == TRACE_TASK ? ": task" : header.kind == TRACE_THREAD ? ": thread" : ":");
-  say (header.direction == TRACE_SEND ? " send" : " receive");
+  say ((header.direction & ~TRACE_ILP32) == TRACE_SEND ? " send" : " receive");
   say (" msgh_id ");
   say_number (size >= sizeof *traced ? (unsigned long) traced->msgh_id : 0);
   say (" size ");

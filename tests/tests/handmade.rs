@@ -1,7 +1,7 @@
 //! Who builds Mach messages by hand: nobody but the runtime under the generated stubs and the files named here, each with the reason
 //! why no stub does it.
 //!
-//! What counts: `mach::msg::Message`, sending through `mach_msg` itself, and type descriptors as numbers.
+//! What counts: `mach::msg::Message`, sending through `mach_msg` itself, and type descriptors, of mach-abi or as numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +19,7 @@ enum How {
     Builder,
     /// `MACH_SEND_MSG` or `send_at`.
     Send,
-    /// A type descriptor as a number, or the shift of its inline bit.
+    /// `mach_abi::Descriptor`, a type descriptor as a number, or the shift of its inline bit.
     Descriptor,
 }
 
@@ -44,6 +44,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
     ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
+    ("userland/programs/src/bin/fidelity/kernel.rs", &[Descriptor], "requests that are nearly sound"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/fidelity/message.rs", &[Descriptor], "random messages, right and wrong"),
     (
@@ -111,6 +112,17 @@ impl Finder {
         finder.found
     }
 
+    fn path(&mut self, path: &syn::Path) {
+        match self.names.whole(path).as_str() {
+            "mach::msg::Message::new" => drop(self.found.insert(Builder)),
+            "mach_abi::option::MACH_SEND_MSG" | "mach::sys::msg::send_at" => drop(self.found.insert(Send)),
+            path if path.starts_with("mach_abi::Descriptor") || path.starts_with("mach_abi::descriptor::") => {
+                self.found.insert(Descriptor);
+            }
+            _ => {}
+        }
+    }
+
     fn number(&mut self, number: &syn::LitInt) {
         let Ok(value) = number.base10_parse::<u64>() else { return };
         let (name, bits, rest, count) = (value as u8, value >> 8 & 0xffff, value >> 24 & 0xff, value >> 32);
@@ -145,11 +157,12 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
-        match self.names.whole(&path.path).as_str() {
-            "mach::msg::Message::new" => drop(self.found.insert(Builder)),
-            "mach::sys::msg::MACH_SEND_MSG" | "mach::sys::msg::send_at" => drop(self.found.insert(Send)),
-            _ => {}
-        }
+        self.path(&path.path);
+    }
+
+    fn visit_expr_struct(&mut self, literal: &'ast syn::ExprStruct) {
+        self.path(&literal.path);
+        syn::visit::visit_expr_struct(self, literal);
     }
 
     fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
@@ -212,11 +225,14 @@ fn what_is_built_by_hand_is_found() {
     assert_eq!(found("fn f() { use mach::msg; msg::Message::new(1); }"), [Builder]);
     assert_eq!(found("fn f() { mach::msg::Message::new(1); }"), [Builder]);
     assert_eq!(found("use mig_defs::decode::Message; fn f() { Message::new(1); }"), []);
-    assert_eq!(found("use crate::sys::msg::MACH_SEND_MSG; fn f() { g(MACH_SEND_MSG | 1); }"), [Send]);
+    assert_eq!(found("use mach_abi::option::MACH_SEND_MSG; fn f() { g(MACH_SEND_MSG | 1); }"), [Send]);
     assert_eq!(found("use mach::sys; fn f() { sys::msg::send_at(1); }"), [Send]);
     assert_eq!(found("const INT: u64 = 0x1_2000_2002;"), [Descriptor]);
     assert_eq!(found("const FAR: u64 = 0x10_8000_0809;"), [Descriptor]);
     assert_eq!(found("const INLINE: u64 = 1 << 29;"), [Descriptor]);
+    assert_eq!(found("use mach_abi::descriptor; const INLINE: u32 = descriptor::INLINE;"), [Descriptor]);
+    assert_eq!(found("use mach_abi::Descriptor as D; const INT: u64 = D::inline(2, 32, 1).to_word();"), [Descriptor]);
+    assert_eq!(found("use mach_abi::Descriptor; fn f() { Descriptor { inline: false, ..g() } }"), [Descriptor]);
     assert_eq!(found("const SIZE: u64 = 0x1_0000_0000 + 0x2000_2002; const MASK: u64 = u64::MAX >> 29;"), []);
     assert_eq!(found("#[cfg(test)] mod tests { const INT: u64 = 0x1_2000_2002; }"), []);
 }

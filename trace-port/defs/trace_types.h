@@ -14,6 +14,8 @@
 
 #define TRACE_SEND		0
 #define TRACE_RECEIVE		1
+/* in direction: the message is of the 32-bit format */
+#define TRACE_ILP32		0x80
 
 #define TRACE_NORMAL		0
 #define TRACE_TASK		1

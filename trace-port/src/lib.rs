@@ -19,12 +19,6 @@ pub mod record;
 pub use event::{Direction, EventKind};
 pub use record::{Record, RecordError, RecordHeader, Records};
 
-/// Special port `which` of `task_get_special_port`/`task_set_special_port` that names a task's trace port.
-///
-/// GNU Mach uses 1, 3 and 4 and answers `KERN_INVALID_ARGUMENT` for every other value, which is how a stock kernel
-/// is recognised.
-pub const TASK_TRACE_PORT: u32 = 5;
-
 /// `msgh_id` of `trace_record` (trace-port/defs/trace.defs): one record.
 pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
 

@@ -26,6 +26,7 @@
 //!                ... to the end
 //! ```
 
+use mach_abi::{Descriptor, Format, header, type_name};
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -34,6 +35,9 @@ use crate::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
 pub const VERSION: u16 = 4;
+
+/// Set in [`RecordHeader::direction`]: the message is of the 32-bit format.
+pub const ILP32: u8 = 0x80;
 
 /// Most message bytes a record carries; a longer message is cut here and [`RecordHeader::message_size`] tells its size.
 pub const MAX_BODY: usize = 128 * 1024;
@@ -75,29 +79,33 @@ pub const MAX_BATCH: usize = 2008;
 /// Most bytes of records in a `trace_records`.
 pub const MAX_RECORDS: usize = MAX_BATCH - HEADER_OFFSET;
 
+/// Bytes of a type descriptor.
+const DESCRIPTOR_SIZE: usize = Format::Lp64.descriptor_size(false);
+
 /// Where the type descriptor of the task right stands.
-pub const TASK_TYPE_OFFSET: usize = 32;
+pub const TASK_TYPE_OFFSET: usize = header::LP64.end;
 /// Where the send right to the traced task stands.
-pub const TASK_OFFSET: usize = 40;
+pub const TASK_OFFSET: usize = TASK_TYPE_OFFSET + DESCRIPTOR_SIZE;
 /// Where the type descriptor of the header stands.
-pub const HEADER_TYPE_OFFSET: usize = 48;
+pub const HEADER_TYPE_OFFSET: usize = TASK_OFFSET + Format::Lp64.word();
 /// Where the [`RecordHeader`] stands.
-pub const HEADER_OFFSET: usize = 56;
+pub const HEADER_OFFSET: usize = HEADER_TYPE_OFFSET + DESCRIPTOR_SIZE;
 /// Where the type descriptor of the message bytes stands.
 pub const BODY_TYPE_OFFSET: usize = HEADER_OFFSET + size_of::<RecordHeader>();
 /// Where the message bytes start.
-pub const BODY_OFFSET: usize = BODY_TYPE_OFFSET + 8;
+pub const BODY_OFFSET: usize = BODY_TYPE_OFFSET + DESCRIPTOR_SIZE;
 
-/// `mach_msg_type_t` of one inline send right.
-pub const TASK_TYPE: u64 = 0x0000_0001_2000_4011;
-/// `mach_msg_type_t` of the header: 9 inline 64-bit integers.
-pub const HEADER_TYPE: u64 = 0x0000_0009_2000_400b;
-/// `mach_msg_type_t` of the message bytes without their count, which stands in the upper 32 bits. The longform bit has no
+/// Type descriptor of one inline send right.
+pub const TASK_TYPE: u64 = Descriptor::inline(type_name::PORT_SEND, 64, 1).to_word();
+/// Type descriptor of the header: inline 64-bit integers.
+pub const HEADER_TYPE: u64 =
+    Descriptor::inline(type_name::INTEGER_64, 64, (size_of::<RecordHeader>() / size_of::<u64>()) as u32).to_word();
+/// Type descriptor of the message bytes without their count, which stands in the upper 32 bits. The longform bit has no
 /// meaning to a 64-bit kernel, but the stock MIG sets and checks it for arrays this large.
-pub const BODY_TYPE: u64 = 0x6000_0808;
+pub const BODY_TYPE: u64 = Descriptor { longform: true, ..Descriptor::inline(type_name::CHAR, 8, 0) }.to_word();
 
-/// `mach_msg_type_t` of the bytes of a `trace_records` without their count, which stands in the upper 32 bits.
-pub const RECORDS_TYPE: u64 = 0x2000_0808;
+/// Type descriptor of the bytes of a `trace_records` without their count, which stands in the upper 32 bits.
+pub const RECORDS_TYPE: u64 = Descriptor::inline(type_name::CHAR, 8, 0).to_word();
 
 /// What the kernel says about a message. All fields little-endian.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
@@ -105,7 +113,7 @@ pub const RECORDS_TYPE: u64 = 0x2000_0808;
 pub struct RecordHeader {
     /// [`VERSION`].
     pub version: U16,
-    /// A [`Direction`].
+    /// A [`Direction`], and [`ILP32`]: see [`direction_of`].
     pub direction: u8,
     /// An [`EventKind`].
     pub kind: u8,
@@ -180,7 +188,8 @@ pub struct Part {
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 72);
-const _: () = assert!(size_of::<Prefix>() == HEADER_TYPE_OFFSET);
+const _: () =
+    assert!(size_of::<Prefix>() == HEADER_TYPE_OFFSET && core::mem::offset_of!(Prefix, id) == header::LP64.id);
 const _: () = assert!(BODY_OFFSET == 136 && size_of::<Prefix>() + size_of::<Part>() == BODY_OFFSET);
 
 /// Size in bytes of a whole `trace_record` message with `captured` message bytes.
@@ -203,6 +212,15 @@ pub const fn body_type(captured: u32) -> u64 {
     BODY_TYPE | (captured as u64) << 32
 }
 
+/// [`RecordHeader::direction`] of a message of this format.
+pub const fn direction_of(direction: Direction, format: Format) -> u8 {
+    direction as u8
+        | match format {
+            Format::Lp64 => 0,
+            Format::Ilp32 => ILP32,
+        }
+}
+
 /// A validated record, borrowed from the received `trace_record` message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -215,6 +233,8 @@ pub struct Record<'a> {
     pub direction: Direction,
     /// On which port.
     pub kind: EventKind,
+    /// The format of the message, which is that of the kernel.
+    pub format: Format,
     /// The message as the traced task sees it; empty if the call failed before there was one.
     pub message: &'a [u8],
 }
@@ -312,7 +332,8 @@ impl<'a> Record<'a> {
         }
         let header = RecordHeader::read_from_bytes(slice(message, "header", header_offset, size_of::<RecordHeader>())?)
             .map_err(|_| RecordError::BadField { field: "header", found: 0 })?;
-        let direction = Direction::from_wire(header.direction)
+        let format = if header.direction & ILP32 == 0 { Format::Lp64 } else { Format::Ilp32 };
+        let direction = Direction::from_wire(header.direction & !ILP32)
             .ok_or(RecordError::BadField { field: "direction", found: header.direction.into() })?;
         let kind = EventKind::from_wire(header.kind)
             .ok_or(RecordError::BadField { field: "kind", found: header.kind.into() })?;
@@ -322,7 +343,7 @@ impl<'a> Record<'a> {
         }
         expect_type(message, "message", body_offset - size_of::<u64>(), body_type(captured))?;
         let message = slice(message, "message", body_offset, captured as usize)?;
-        Ok(Self { task, header, direction, kind, message })
+        Ok(Self { task, header, direction, kind, format, message })
     }
 }
 
@@ -344,7 +365,7 @@ impl<'a> Records<'a> {
     /// # Errors
     /// A [`RecordError`] about what comes before the first record.
     pub fn parse(message: &'a [u8]) -> Result<Self, RecordError> {
-        let found = read_u32(message, "msgh_id", 28)?;
+        let found = read_u32(message, "msgh_id", header::LP64.id)?;
         if !crate::is_record(found) {
             return Err(RecordError::WrongId { found });
         }

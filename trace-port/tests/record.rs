@@ -1,5 +1,6 @@
 //! The record's bytes, as a table; and that nothing but a whole record of this version is accepted.
 
+use mach_abi::Format;
 use trace_port::record::{self, BODY_OFFSET, HEADER_OFFSET, MAX_BODY, MAX_RECORDS, VERSION};
 use trace_port::{Direction, EventKind, Record, RecordError, RecordHeader, Records};
 use zerocopy::IntoBytes;
@@ -65,10 +66,26 @@ fn header() -> RecordHeader {
 }
 
 #[test]
+fn a_record_says_the_format_of_its_message() {
+    for (direction, format, byte) in [
+        (Direction::Send, Format::Lp64, 0),
+        (Direction::Receive, Format::Lp64, 1),
+        (Direction::Send, Format::Ilp32, 0x80),
+        (Direction::Receive, Format::Ilp32, 0x81),
+    ] {
+        assert_eq!(record::direction_of(direction, format), byte);
+        let mut bytes = EXAMPLE;
+        bytes[HEADER_OFFSET + 2] = byte;
+        let record = Record::parse(&bytes).unwrap();
+        assert_eq!((record.direction, record.format), (direction, format));
+    }
+}
+
+#[test]
 fn the_table_is_the_record() {
     let record = Record::parse(&EXAMPLE).unwrap();
     assert_eq!(record.task, 23);
-    assert_eq!(record.direction, Direction::Receive);
+    assert_eq!((record.direction, record.format), (Direction::Receive, Format::Lp64));
     assert_eq!(record.kind, EventKind::Normal);
     assert_eq!(record.header, header());
     assert_eq!(record.message, (1..=35).collect::<Vec<u8>>());

@@ -23,7 +23,7 @@ fn behind() -> Model {
 
 fn send_by(model: &Model, thread: Thread, name: u32, size: usize) {
     let call = Call::send(message(19, name, 0, 2021, size));
-    assert_eq!(model.call(thread, &call), Some(mr::SUCCESS));
+    assert_eq!(model.call(thread, &call), Some(mr::MACH_MSG_SUCCESS));
 }
 
 fn send(model: &Model, size: usize) {
@@ -69,7 +69,7 @@ fn a_tracer_that_keeps_up_gets_a_message_for_each() {
 fn two_records_that_share_a_message_go_behind_others_together() {
     let model = behind();
     for _ in 0..3 {
-        assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     }
     assert_eq!(sequences(&model), [[1, 2, 3, 4, 5, 6]]);
     assert_eq!(model.seen().iter().map(|seen| seen.correlation()).collect::<Vec<_>>(), [1, 1, 2, 2, 3, 3]);
@@ -221,7 +221,7 @@ fn what_a_tracer_gets_is_well_formed_whatever_the_sizes() {
         send(&model, size);
         if size % 3 == 0 {
             model.script(|steps| steps.reply = Some((2121, size)));
-            assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
+            assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
         }
     }
     model.script(|steps| steps.receive = 0x1000_4003);

@@ -26,7 +26,7 @@ fn full_after(limit: usize) -> Model {
 }
 
 fn send(model: &Model, call: &Call) {
-    assert_eq!(model.call(THREAD, call), Some(mr::SUCCESS), "tracing changes no result");
+    assert_eq!(model.call(THREAD, call), Some(mr::MACH_MSG_SUCCESS), "tracing changes no result");
 }
 
 /// How many records were lost before each.
@@ -40,7 +40,7 @@ fn a_live_thread_waits_at_its_exit_until_the_tracer_has_received() {
     for _ in 0..5 {
         send(&model, &large());
     }
-    let waits = option::SEND_TIMEOUT;
+    let waits = option::MACH_SEND_TIMEOUT;
     assert_eq!(*model.fake.options.borrow(), [0, 0, waits, 0, waits]);
     assert_eq!((model.seen().len(), model.state.lost()), (5, 0));
     assert_eq!(model.fake.port(TRACE).queue.len(), 1);
@@ -56,8 +56,8 @@ fn a_halting_thread_does_not_wait_for_the_tracer() {
     }
     let options = model.fake.options.borrow().clone();
     let (queued, refused) = options.split_at(QUEUE_CAP as usize);
-    assert!(queued.iter().all(|&option| option == option::SEND_ALWAYS), "beyond the limit");
-    assert!(refused.iter().all(|&option| option == option::SEND_TIMEOUT), "beyond the cap it gives up at once");
+    assert!(queued.iter().all(|&option| option == option::MACH_SEND_ALWAYS), "beyond the limit");
+    assert!(refused.iter().all(|&option| option == option::MACH_SEND_TIMEOUT), "beyond the cap it gives up at once");
     assert_eq!((model.seen().len(), model.state.lost()), (QUEUE_CAP as usize, 3));
     assert_eq!(*model.fake.reports.borrow(), [1, 2]);
     model.assert_ends_clean();
@@ -70,7 +70,7 @@ fn an_interrupted_wait_queues_beyond_the_limit_and_loses_only_above_the_cap() {
     for _ in 0..4 {
         send(&model, &large());
     }
-    let (waits, forces) = (option::SEND_TIMEOUT, option::SEND_ALWAYS);
+    let (waits, forces) = (option::MACH_SEND_TIMEOUT, option::MACH_SEND_ALWAYS);
     let expected = [0, 0, waits, forces, waits, forces];
     assert_eq!(*model.fake.options.borrow(), expected);
     assert_eq!((model.seen().len(), model.state.lost()), (4, 0));
@@ -95,7 +95,7 @@ fn a_record_in_the_middle_of_a_call_never_waits() {
         assert_eq!(model.call(THREAD, &call()), Some(0x1000_4003));
     }
     let options = model.fake.options.borrow();
-    assert!(options.chunks(2).all(|pair| pair == [option::SEND_ALWAYS, option::SEND_TIMEOUT]), "{options:?}");
+    assert!(options.chunks(2).all(|pair| pair == [option::MACH_SEND_ALWAYS, option::MACH_SEND_TIMEOUT]), "{options:?}");
     assert_eq!(model.state.lost(), 0);
     drop(options);
     model.assert_ends_clean();
@@ -137,9 +137,9 @@ fn lost_records_are_counted_and_the_count_rides_in_the_next() {
     model.fake.script.borrow_mut().no_memory = true;
     send(&model, &Call::simple());
     model.fake.script.borrow_mut().no_memory = false;
-    model.fake.script.borrow_mut().record_send = mr::SEND_INTERRUPTED;
+    model.fake.script.borrow_mut().record_send = mr::MACH_SEND_INTERRUPTED;
     send(&model, &Call::simple());
-    model.fake.script.borrow_mut().record_send = mr::SUCCESS;
+    model.fake.script.borrow_mut().record_send = mr::MACH_MSG_SUCCESS;
     send(&model, &Call::simple());
     send(&model, &Call::simple());
     assert_eq!(dropped(&model), [2, 0]);
@@ -150,10 +150,10 @@ fn lost_records_are_counted_and_the_count_rides_in_the_next() {
 #[test]
 fn of_a_message_with_two_records_both_are_lost() {
     let model = Model::traced(&[TASK]);
-    model.fake.script.borrow_mut().record_send = mr::SEND_INTERRUPTED;
+    model.fake.script.borrow_mut().record_send = mr::MACH_SEND_INTERRUPTED;
     send(&model, &Call::of_host());
     assert_eq!(model.state.lost(), 2);
-    model.fake.script.borrow_mut().record_send = mr::SUCCESS;
+    model.fake.script.borrow_mut().record_send = mr::MACH_MSG_SUCCESS;
     model.fake.script.borrow_mut().no_memory = true;
     send(&model, &Call::of_host());
     assert_eq!((model.state.lost(), model.fake.reports.borrow().clone()), (4, Vec::from([2, 4])));
@@ -191,7 +191,7 @@ fn a_loss_while_a_record_is_under_way_is_told_by_it() {
         let second = Thread::fake(0x7010);
         model.add_thread(TASK, second);
         model.fake.script.borrow_mut().no_memory = true;
-        assert_eq!(model.call(second, &Call::simple()), Some(mr::SUCCESS));
+        assert_eq!(model.call(second, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
         model.fake.script.borrow_mut().no_memory = false;
     });
     send(&model, &Call::of_host());
@@ -207,7 +207,7 @@ fn what_a_task_lost_is_not_told_to_the_next_one_in_its_place() {
         lifecycle::terminated(&model.fake, &model.state, TASK);
         model.trace(CHILD);
         assert_eq!(model.state.key(&model.fake, CHILD).map(|key| (key.entry, key.number.get())), Some((1, 2)));
-        model.fake.script.borrow_mut().record_send = mr::SEND_INTERRUPTED;
+        model.fake.script.borrow_mut().record_send = mr::MACH_SEND_INTERRUPTED;
     });
     send(&model, &Call::simple());
     assert_eq!(model.state.lost(), 1);
@@ -268,7 +268,7 @@ fn the_end_of_a_trace_wakes_who_waits_for_it() {
         send(model, &large());
         // A replaced trace keeps its port here, so that the thread would wait again if the end had not woken it.
         assert_eq!(*model.fake.interrupted.borrow(), [THREAD]);
-        assert_eq!(model.fake.options.borrow()[1..], [option::SEND_TIMEOUT, option::SEND_ALWAYS]);
+        assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_TIMEOUT, option::MACH_SEND_ALWAYS]);
         assert_eq!((model.seen().len(), model.state.lost(), model.fake.watching()), (2, 0, index == 1));
         assert_eq!(model.fake.thread_message(THREAD), 0);
         model.assert_ends_clean();
@@ -290,7 +290,7 @@ fn who_waits_looks_again() {
             model.fake.interrupted.borrow_mut().clear();
         }));
         send(model, &large());
-        assert_eq!(model.fake.options.borrow()[1..], [option::SEND_TIMEOUT, option::SEND_ALWAYS]);
+        assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_TIMEOUT, option::MACH_SEND_ALWAYS]);
         assert_eq!((model.seen().len(), model.state.lost()), (2, 0));
         model.fake.port(TRACE).receiver = TRACER.address();
         model.assert_ends_clean();
@@ -304,7 +304,7 @@ fn nobody_waits_for_a_trace_that_is_over() {
     send(&model, &large());
     model.at(Moment::Send, |model| model.untrace(TASK));
     send(&model, &large());
-    assert_eq!(model.fake.options.borrow()[1..], [option::SEND_ALWAYS]);
+    assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_ALWAYS]);
     assert_eq!(model.seen().len(), 2);
     model.assert_ends_clean();
 }

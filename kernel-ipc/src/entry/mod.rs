@@ -8,7 +8,10 @@ mod stubs;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use mach_abi::special_port::TASK_TRACE_PORT;
+
 use crate::emit;
+
 use crate::gnumach::mach::Mach;
 use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, mr, slots, time};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port};
@@ -84,7 +87,7 @@ unsafe extern "C" fn rpctrace2_traced_copyout_size(kernel: &u32, user: u64, size
 unsafe extern "C" fn rpctrace2_traced_copyout_body(kmsg: Kmsg, space: usize, map: usize) -> u32 {
     // SAFETY: the caller's own arguments.
     let result = unsafe { ipc_kmsg_copyout_body(kmsg, space, map) };
-    if result != mr::SUCCESS {
+    if result != mr::MACH_MSG_SUCCESS {
         copy::body_failed(&Mach, &STATE, kmsg, result);
     }
     result
@@ -152,7 +155,7 @@ unsafe extern "C" fn hook_task_get_special_port(
     which: u32,
     port: &mut MaybeUninit<MaybePort>,
 ) -> u32 {
-    if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
+    if which != TASK_TRACE_PORT as u32 || !ARMED.load(Relaxed) {
         // SAFETY: the caller's own arguments.
         return unsafe { task_get_special_port(task, which, port) };
     }
@@ -160,7 +163,7 @@ unsafe extern "C" fn hook_task_get_special_port(
     match special_port::get(&Mach, &STATE, task) {
         Ok(right) => {
             port.write(right);
-            mr::SUCCESS
+            mr::MACH_MSG_SUCCESS
         }
         Err(result) => result,
     }
@@ -172,7 +175,7 @@ unsafe extern "C" fn hook_task_set_special_port(task: Option<Task>, which: u32, 
     if let Some(answer) = crate::gnumach::faulty::FAULTS.command(which) {
         return answer;
     }
-    if which != trace_port::TASK_TRACE_PORT || !ARMED.load(Relaxed) {
+    if which != TASK_TRACE_PORT as u32 || !ARMED.load(Relaxed) {
         // SAFETY: the caller's own arguments.
         return unsafe { task_set_special_port(task, which, port) };
     }

@@ -100,8 +100,8 @@ code!(
     "cmovnz edi, eax",
     "jmp rpctrace2_returned";
     with_notify = const crate::gnumach::option::WITH_NOTIFY,
-    no_buffer = const crate::gnumach::mr::SEND_NO_BUFFER,
-    too_small = const crate::gnumach::mr::SEND_MSG_TOO_SMALL,
+    no_buffer = const crate::gnumach::mr::MACH_SEND_NO_BUFFER,
+    too_small = const crate::gnumach::mr::MACH_SEND_MSG_TOO_SMALL,
 );
 
 // What an earlier sender left in the last word of the buffer is none of this one's.

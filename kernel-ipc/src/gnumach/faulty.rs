@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::mach::Mach;
 use super::members::Struct;
-use super::{Messages, Ports, Record, Records};
+use super::{Messages, Ports, Record, Records, mr};
 use crate::faults::{Faults, Kind};
 
 /// The faults that a test has asked for.
@@ -17,9 +17,6 @@ static FAILING: AtomicBool = AtomicBool::new(false);
 
 /// The kmsg of a record that could not be queued, and cannot be either when that is tried again.
 static UNQUEUED: AtomicUsize = AtomicUsize::new(0);
-
-/// `MACH_SEND_INTERRUPTED`.
-const SEND_INTERRUPTED: u32 = 0x1000_0007;
 
 // SAFETY (of every call below): the caller's own arguments, passed on to the function that the caller means.
 unsafe extern "C" {
@@ -50,13 +47,13 @@ unsafe extern "C" fn faulty_ipc_mqueue_send(kmsg: usize, option: u32, time_out: 
     let record = unsafe { Record::at(kmsg) };
     if trace_port::is_record(Mach.msgh_id(record.kmsg())) {
         if UNQUEUED.swap(0, Relaxed) == kmsg {
-            return SEND_INTERRUPTED;
+            return mr::MACH_SEND_INTERRUPTED;
         }
         if FAULTS.strikes(Kind::Queueing) {
             // Whose wait is interrupted queues it beyond the limit.
             let waits = time_out != 0 && Mach.port_is_full(Mach.record_port(record));
             UNQUEUED.store(if waits { kmsg } else { 0 }, Relaxed);
-            return SEND_INTERRUPTED;
+            return mr::MACH_SEND_INTERRUPTED;
         }
     }
     // SAFETY: the caller's own arguments.

@@ -7,11 +7,11 @@
 
 use core::marker::PhantomData;
 
+use mach_abi::header::LP64;
 use zerocopy::FromBytes;
 
 use super::members::{KMSG_HEADER, Struct};
 use super::{InTransit, Kmsg, Port};
-use crate::transit;
 
 /// The kernel this payload is part of.
 #[derive(Clone, Copy, Debug)]
@@ -24,19 +24,19 @@ pub(crate) struct Header<T> {
 }
 
 /// `msgh_bits`.
-pub(super) const MSGH_BITS: Header<u32> = Header::at(0);
+pub(super) const MSGH_BITS: Header<u32> = Header::at(LP64.bits);
 /// `msgh_size`.
-pub(super) const MSGH_SIZE: Header<u32> = Header::at(4);
+pub(super) const MSGH_SIZE: Header<u32> = Header::at(LP64.size);
 /// `msgh_remote_port`; a name where the message is not in transit.
-pub(crate) const MSGH_REMOTE_PORT: Header<usize> = Header::at(8);
+pub(crate) const MSGH_REMOTE_PORT: Header<usize> = Header::at(LP64.remote_port);
 /// `msgh_local_port`, the same.
-pub(super) const MSGH_LOCAL_PORT: Header<usize> = Header::at(16);
+pub(super) const MSGH_LOCAL_PORT: Header<usize> = Header::at(LP64.local_port);
 /// `msgh_id`.
-pub(super) const MSGH_ID: Header<u32> = Header::at(28);
+pub(super) const MSGH_ID: Header<u32> = Header::at(LP64.id);
 
 impl<T> Header<T> {
     const fn at(offset: usize) -> Self {
-        assert!(offset + size_of::<T>() <= transit::HEADER_SIZE, "within the header");
+        assert!(offset + size_of::<T>() <= LP64.end, "within the header");
         Self { offset, of: PhantomData }
     }
 

@@ -63,7 +63,7 @@ impl Messages for Mach {
     fn ipc_mqueue_send(&self, kmsg: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)> {
         // SAFETY: consumed if this returns success.
         match unsafe { ipc_mqueue_send(kmsg.record(), option, time_out) } {
-            mr::SUCCESS => {
+            mr::MACH_MSG_SUCCESS => {
                 kmsg.into_address();
                 Ok(())
             }

@@ -41,6 +41,8 @@ mod threads;
 #[cfg(target_os = "none")]
 pub(crate) mod time;
 
+pub(crate) use mach_abi::code::mr;
+pub(crate) use mach_abi::option;
 use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
 
 pub(crate) use handles::{
@@ -52,54 +54,6 @@ pub(crate) use kept::{CallWord, KmsgList};
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
 
 use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
-
-/// `mach_msg_return_t` and the `kern_return_t` values the payload uses.
-pub(crate) mod mr {
-    /// `MACH_MSG_SUCCESS`.
-    pub(crate) const SUCCESS: u32 = 0;
-    /// `MACH_SEND_TIMED_OUT`.
-    pub(crate) const SEND_TIMED_OUT: u32 = 0x1000_0004;
-    /// `MACH_SEND_WILL_NOTIFY`.
-    pub(crate) const SEND_WILL_NOTIFY: u32 = 0x1000_0005;
-    /// `MACH_SEND_INTERRUPTED`.
-    pub(crate) const SEND_INTERRUPTED: u32 = 0x1000_0007;
-    /// `MACH_SEND_MSG_TOO_SMALL`.
-    pub(crate) const SEND_MSG_TOO_SMALL: u32 = 0x1000_0008;
-    /// `MACH_SEND_NO_BUFFER`.
-    pub(crate) const SEND_NO_BUFFER: u32 = 0x1000_000d;
-    /// `MACH_RCV_INTERRUPTED`.
-    pub(crate) const RCV_INTERRUPTED: u32 = 0x1000_4005;
-    /// `MACH_RCV_BODY_ERROR`.
-    pub(crate) const RCV_BODY_ERROR: u32 = 0x1000_400c;
-    /// `KERN_INVALID_ARGUMENT`.
-    pub(crate) const KERN_INVALID_ARGUMENT: u32 = 4;
-    /// `KERN_FAILURE`.
-    pub(crate) const KERN_FAILURE: u32 = 5;
-    /// `KERN_RESOURCE_SHORTAGE`.
-    pub(crate) const KERN_RESOURCE_SHORTAGE: u32 = 6;
-    /// `KERN_NO_ACCESS`.
-    pub(crate) const KERN_NO_ACCESS: u32 = 8;
-
-    /// Whether a `mach_msg` that ended so had sent what it had to send: `MACH_RCV_*` differ from `MACH_SEND_*` by this bit.
-    pub(crate) fn is_of_receive(result: u32) -> bool {
-        result & 0x4000 != 0
-    }
-}
-
-/// Bits of the `option` argument of `mach_msg` and `ipc_mqueue_send`.
-pub(crate) mod option {
-    /// `MACH_SEND_MSG`.
-    #[cfg(test)]
-    pub(crate) const SEND_MSG: u32 = 0x1;
-    /// `MACH_RCV_MSG`.
-    pub(crate) const RCV_MSG: u32 = 0x2;
-    /// `MACH_SEND_TIMEOUT`.
-    pub(crate) const SEND_TIMEOUT: u32 = 0x10;
-    /// The options that use `notify`: `MACH_SEND_NOTIFY`, `MACH_SEND_CANCEL`, `MACH_RCV_NOTIFY`.
-    pub(crate) const WITH_NOTIFY: u32 = 0x20 | 0x80 | 0x200;
-    /// `MACH_SEND_ALWAYS`, for callers in the kernel only.
-    pub(crate) const SEND_ALWAYS: u32 = 0x1_0000;
-}
 
 /// What the payload remembers about a record until it is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{Ordering, fence};
 
+use mach_abi::port::{MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
+
 use super::control;
 use super::handles::Name;
 use super::lock::PORT_LOCK;
@@ -28,8 +30,8 @@ unsafe extern "C" {
     safe static kernel_task: Task;
 }
 
-/// `MACH_PORT_TYPE_SEND`, `RECEIVE` and `SEND_ONCE` in `ie_bits`: the entry's object is a port.
-const IE_BITS_PORT: u32 = 0x7_0000;
+/// In `ie_bits`: the entry's object is a port.
+const IE_BITS_PORT: u32 = MACH_PORT_TYPE_SEND | MACH_PORT_TYPE_RECEIVE | MACH_PORT_TYPE_SEND_ONCE;
 
 /// Lets `look` have a task's space, active and locked for reading. Does not wait: nothing if a writer holds the lock, or if the space has
 /// ended.

@@ -1,5 +1,6 @@
 //! A traced thread's `mach_msg` from its begin to its end: `mach_msg_trap`, `thread_syscall_return`, `mach_msg_interrupt`.
 
+use mach_abi::KernReturn;
 use trace_port::Direction;
 
 use super::handoff;
@@ -53,7 +54,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State) {
     if !call.has_received()
         && let Some(draft) = call.into_draft()
     {
-        emit::settle(kernel, &draft, mr::SUCCESS);
+        emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
         without.keep(kernel, thread);
         emit::post(kernel, state, draft, Wait::InCall);
     }
@@ -79,7 +80,7 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
     if !call.is_open() {
         return;
     }
-    let last = if result == mr::SUCCESS || mr::is_of_receive(result) {
+    let last = if result == mr::MACH_MSG_SUCCESS || KernReturn::from_mach_msg(result).is_of_receive() {
         received(kernel, state, thread, call, result)
     } else {
         failed_to_send(kernel, state, thread, call, result)
@@ -99,7 +100,7 @@ fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall,
     if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
-    if !call.has_received() && result != mr::SUCCESS {
+    if !call.has_received() && result != mr::MACH_MSG_SUCCESS {
         return without_message(kernel, state, thread, call, result);
     }
     let draft = call.into_draft()?;
@@ -127,7 +128,7 @@ fn failed_to_send(kernel: &impl Kernel, state: &State, thread: Thread, call: Ope
         None => never_copied_in(kernel, state, thread)?,
         Some(draft) => draft,
     };
-    if result != mr::SEND_WILL_NOTIFY {
+    if result != mr::MACH_SEND_WILL_NOTIFY {
         let (correlation, bits, local_name) = emit::shown(kernel, &draft);
         replies::cancel(kernel, thread, correlation, bits, local_name);
     } else if !kernel.thread_awaited(thread).is_none() {
@@ -166,7 +167,7 @@ pub(crate) fn extend(
     content: Content,
 ) -> Option<Draft> {
     let Some(request) = request else { return open(kernel, state, event, content) };
-    emit::settle(kernel, &request, mr::SUCCESS);
+    emit::settle(kernel, &request, mr::MACH_MSG_SUCCESS);
     if emit::has_room(kernel, &request, content) {
         emit::add(kernel, &request, event, content);
         return Some(request);
@@ -201,7 +202,7 @@ pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     }
     let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
     if let Some(draft) = emit::draft_of(kernel, state, kernel.thread_task(thread), &event, Content::NOTHING) {
-        emit::settle(kernel, &draft, mr::RCV_INTERRUPTED);
+        emit::settle(kernel, &draft, mr::MACH_RCV_INTERRUPTED);
         emit::queue(kernel, state, draft, Wait::Never);
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size:
 #[inline(never)]
 pub(crate) fn body_failed(kernel: &impl Kernel, state: &State, kmsg: Kmsg, result: u32) {
     copied_out(kernel, state, kmsg, kernel.msgh_size(kmsg), COPIED);
-    call::finish_in_call(kernel, state, result | mr::RCV_BODY_ERROR);
+    call::finish_in_call(kernel, state, result | mr::MACH_RCV_BODY_ERROR);
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! The kernel makes the request only after this, and not at all where it hands over to the server's thread directly. So the
 //! record shows the message it is about to make.
 
+use mach_abi::Descriptor;
+use mach_abi::header::bits;
+use mach_abi::type_name::{INTEGER_32, INTEGER_64};
 use trace_port::record::{BODY_OFFSET, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
@@ -20,10 +23,10 @@ use crate::transit::{self, Author};
 const EXCEPTION_RAISE: u64 = 2400;
 /// `sizeof (struct mach_exception)` in 64-bit words.
 const WORDS: usize = 14;
-/// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_32`.
-const INT_TYPE: u64 = 0x0000_0001_2000_2002;
-/// `mach_msg_type_t` of one `MACH_MSG_TYPE_INTEGER_64`.
-const LONG_TYPE: u64 = 0x0000_0001_2000_400b;
+/// The type descriptor of one integer of 32 bits.
+const INT_TYPE: u64 = Descriptor::inline(INTEGER_32, 32, 1).to_word();
+/// The type descriptor of one integer of 64 bits.
+const LONG_TYPE: u64 = Descriptor::inline(INTEGER_64, 64, 1).to_word();
 
 /// Arguments of `exception_raise`.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +73,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) {
     let task = observe::current_task(kernel);
     let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
     let port = |index: usize, port: MaybePort| word(index, transit::show(kernel, state, task, port));
-    word(0, u64::from(COMPLEX | PORT_SEND | PORT_SEND_ONCE << 8) | (8 * WORDS as u64) << 32);
+    word(0, u64::from(COMPLEX | bits(PORT_SEND, PORT_SEND_ONCE)) | (8 * WORDS as u64) << 32);
     port(1, raised.port);
     // The reply port may not exist yet.
     word(2, 0);

@@ -23,7 +23,7 @@ pub(crate) fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce(
         return false;
     }
     if let Some(draft) = before.into_draft() {
-        emit::settle(kernel, &draft, mr::SUCCESS);
+        emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
         state.pending.push(kernel, draft);
         let (receiver, call) = OpenCall::current(kernel);
         call.flushing().keep(kernel, receiver);

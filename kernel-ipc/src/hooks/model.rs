@@ -13,27 +13,16 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
+use mach_abi::header::bits;
+use mach_abi::type_name::{COPY_SEND, MAKE_SEND_ONCE, MOVE_SEND_ONCE};
+
 use crate::gnumach::fake::{CHILD, Fake, KERNEL_TASK, Kobject, Memory, TASK, TRACE, TRACERS_THREAD};
 use crate::gnumach::{Arguments, Kmsg, Messages, Port, Ports, SendRight, Task, Thread, Threads, mr, option};
 use crate::hooks::special_port;
 use crate::state::State;
 
 /// `MACH_SEND_MSG | MACH_RCV_MSG`, the only option of `mach_msg_trap`'s fast path.
-pub(crate) const RPC: u32 = option::SEND_MSG | option::RCV_MSG;
-/// `MACH_RCV_LARGE`.
-pub(crate) const RCV_LARGE: u32 = 0x800;
-/// `MACH_SEND_NOTIFY`.
-pub(crate) const SEND_NOTIFY: u32 = 0x20;
-/// `MACH_SEND_INVALID_DATA`.
-pub(crate) const SEND_INVALID_DATA: u32 = 0x1000_0002;
-/// `MACH_SEND_INVALID_DEST`.
-pub(crate) const SEND_INVALID_DEST: u32 = 0x1000_0003;
-/// `MACH_SEND_INVALID_NOTIFY`.
-pub(crate) const SEND_INVALID_NOTIFY: u32 = 0x1000_000b;
-/// `MACH_RCV_TOO_LARGE`.
-pub(crate) const RCV_TOO_LARGE: u32 = 0x1000_4004;
-/// `MACH_RCV_INVALID_DATA`.
-pub(crate) const RCV_INVALID_DATA: u32 = 0x1000_4008;
+pub(crate) const RPC: u32 = option::MACH_SEND_MSG | option::MACH_RCV_MSG;
 
 /// A port that [`CHILD`] receives requests from.
 pub(crate) const SERVICE: Port = Port::fake(0xffff_ffff_8123_0000);
@@ -51,11 +40,11 @@ pub(crate) const TO_HOST: u32 = 0x13;
 pub(crate) const SERVICE_NAME: u32 = 0x21;
 
 /// `MACH_MSGH_BITS (COPY_SEND, MAKE_SEND_ONCE)`: a request.
-pub(crate) const REQUEST: u32 = 19 | 21 << 8;
+pub(crate) const REQUEST: u32 = bits(COPY_SEND, MAKE_SEND_ONCE);
 /// `MACH_MSGH_BITS (MOVE_SEND_ONCE, 0)`: a reply.
-pub(crate) const ANSWER: u32 = 18;
+pub(crate) const ANSWER: u32 = bits(MOVE_SEND_ONCE, 0);
 /// `MACH_MSGH_BITS (COPY_SEND, 0)`: a message without a reply.
-pub(crate) const SIMPLE: u32 = 19;
+pub(crate) const SIMPLE: u32 = bits(COPY_SEND, 0);
 
 /// How many bytes the buffer that the kernel keeps for the next message has.
 const CACHED: usize = 232;
@@ -86,13 +75,13 @@ impl Call {
     /// Sends a message.
     pub(crate) fn send(message: Vec<u8>) -> Self {
         let arguments =
-            Arguments { option: option::SEND_MSG, send_size: message.len() as u32, rcv_name: 0, time_out: 30 };
+            Arguments { option: option::MACH_SEND_MSG, send_size: message.len() as u32, rcv_name: 0, time_out: 30 };
         Self { message, arguments, ..Self::default() }
     }
 
     /// Receives a message.
     pub(crate) fn receive(rcv_name: u32, rcv_size: u32) -> Self {
-        let arguments = Arguments { option: option::RCV_MSG, send_size: 0, rcv_name, time_out: 30 };
+        let arguments = Arguments { option: option::MACH_RCV_MSG, send_size: 0, rcv_name, time_out: 30 };
         Self { arguments, rcv_size, ..Self::default() }
     }
 
@@ -250,7 +239,7 @@ impl Model {
     fn set_trace(&self, task: Task, right: Option<SendRight>) {
         let current = self.fake.current_thread();
         self.fake.run(TRACERS_THREAD);
-        assert_eq!(special_port::set(&self.fake, &self.state, task, right), mr::SUCCESS);
+        assert_eq!(special_port::set(&self.fake, &self.state, task, right), mr::MACH_MSG_SUCCESS);
         self.fake.run(current);
     }
 
@@ -287,12 +276,12 @@ impl Model {
 
     /// `mach_msg_trap`: the result where it returns; nothing where its thread sleeps, or has left by an exit.
     fn trap(&self, call: &Call) -> Option<u32> {
-        let sends = call.arguments.option & option::SEND_MSG != 0;
+        let sends = call.arguments.option & option::MACH_SEND_MSG != 0;
         match (call.is_rpc(), sends) {
             (true, _) => self.rpc(call),
             (false, false) => self.receive_half(call),
             (false, true) => match self.send_half(call) {
-                mr::SUCCESS if call.arguments.option & option::RCV_MSG != 0 => self.receive_half(call),
+                mr::MACH_MSG_SUCCESS if call.arguments.option & option::MACH_RCV_MSG != 0 => self.receive_half(call),
                 result => Some(result),
             },
         }
@@ -320,13 +309,13 @@ impl Model {
         }
         let index = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == port);
         if let Some(index) = index
-            && self.steps.borrow().send == mr::SUCCESS
+            && self.steps.borrow().send == mr::MACH_MSG_SUCCESS
             && let Some(receiver) = self.hand_over(call, index)
         {
             return self.hand_over_message(&receiver, kmsg);
         }
         match self.mqueue_send(kmsg) {
-            mr::SUCCESS => self.receive_half(call),
+            mr::MACH_MSG_SUCCESS => self.receive_half(call),
             result => {
                 self.give_back(kmsg);
                 self.exit(result)
@@ -374,16 +363,16 @@ impl Model {
             self.free(kmsg);
             return result;
         }
-        let notifies = call.arguments.option & SEND_NOTIFY != 0;
+        let notifies = call.arguments.option & option::MACH_SEND_NOTIFY != 0;
         let result = match self.mqueue_send(kmsg) {
-            mr::SEND_TIMED_OUT if notifies && call.notify != 0 => {
+            mr::MACH_SEND_TIMED_OUT if notifies && call.notify != 0 => {
                 self.enqueue(kmsg);
-                return mr::SEND_WILL_NOTIFY;
+                return mr::MACH_SEND_WILL_NOTIFY;
             }
-            mr::SEND_TIMED_OUT if notifies => SEND_INVALID_NOTIFY,
+            mr::MACH_SEND_TIMED_OUT if notifies => mr::MACH_SEND_INVALID_NOTIFY,
             result => result,
         };
-        if result != mr::SUCCESS {
+        if result != mr::MACH_MSG_SUCCESS {
             self.give_back(kmsg);
         }
         result
@@ -393,7 +382,7 @@ impl Model {
     fn receive_half(&self, call: &Call) -> Option<u32> {
         self.mqueue_copyin();
         let Steps { mqueue_copyin, receive, .. } = *self.steps.borrow();
-        if let Some(result) = [mqueue_copyin, receive].into_iter().find(|&result| result != mr::SUCCESS) {
+        if let Some(result) = [mqueue_copyin, receive].into_iter().find(|&result| result != mr::MACH_MSG_SUCCESS) {
             return self.leave(call, result);
         }
         let port = self.port(call.arguments.rcv_name).expect("a port to receive from");
@@ -407,9 +396,9 @@ impl Model {
     fn receive_from(&self, call: &Call, port: Port) -> Option<u32> {
         let kmsg = self.fake.port(port).queue[0];
         let size = self.fake.msgh_size(kmsg);
-        if call.arguments.option & RCV_LARGE != 0 && size > call.rcv_size {
+        if call.arguments.option & option::MACH_RCV_LARGE != 0 && size > call.rcv_size {
             self.copyout_size(size);
-            return self.leave(call, RCV_TOO_LARGE);
+            return self.leave(call, mr::MACH_RCV_TOO_LARGE);
         }
         self.fake.port(port).queue.pop_front();
         self.copy_out(call, kmsg)
@@ -421,24 +410,24 @@ impl Model {
         if call.rcv_size < size {
             self.copyout_names(kmsg);
             self.put(kmsg, 32);
-            return self.leave(call, RCV_TOO_LARGE);
+            return self.leave(call, mr::MACH_RCV_TOO_LARGE);
         }
         self.copyout_names(kmsg);
         let Steps { fast_body, copyout, .. } = *self.steps.borrow();
-        if call.is_rpc() && fast_body != mr::SUCCESS {
+        if call.is_rpc() && fast_body != mr::MACH_MSG_SUCCESS {
             self.copyout_body(kmsg, fast_body);
             self.put(kmsg, size);
-            return Some(fast_body | mr::RCV_BODY_ERROR);
+            return Some(fast_body | mr::MACH_RCV_BODY_ERROR);
         }
-        if copyout != mr::SUCCESS {
-            self.put(kmsg, if copyout & !0x3e00 == mr::RCV_BODY_ERROR { size } else { 32 });
+        if copyout != mr::MACH_MSG_SUCCESS {
+            self.put(kmsg, if copyout & !0x3e00 == mr::MACH_RCV_BODY_ERROR { size } else { 32 });
             return self.leave(call, copyout);
         }
         if call.is_rpc() && self.fake.memory(kmsg).bytes.len() == CACHED {
             // fast_put, and slow_put after it.
             if self.copyout(kmsg, size) && !self.steps.borrow().cache_is_full {
                 self.free(kmsg);
-                return self.leave(call, mr::SUCCESS);
+                return self.leave(call, mr::MACH_MSG_SUCCESS);
             }
         }
         let result = self.put(kmsg, size);

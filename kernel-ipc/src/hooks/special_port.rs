@@ -85,7 +85,7 @@ fn replaced(kernel: &impl Kernel, task: Task, old: Released) -> u32 {
         kernel.interrupt_threads(task, |thread| emit::is_waiting(kernel, thread));
         old.release(kernel);
     }
-    mr::SUCCESS
+    mr::MACH_MSG_SUCCESS
 }
 
 fn code(refusal: Refusal) -> u32 {
@@ -102,7 +102,7 @@ fn ended_meanwhile(kernel: &impl Kernel, state: &State, task: Task, old: Release
     // On failure the caller keeps its right; if the entry is gone, the right went with it.
     let entry = state.remove(kernel, task);
     if entry.is_nothing() {
-        return mr::SUCCESS;
+        return mr::MACH_MSG_SUCCESS;
     }
     entry.release_all_but_port(kernel);
     mr::KERN_FAILURE

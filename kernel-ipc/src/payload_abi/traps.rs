@@ -1,5 +1,7 @@
 //! What every trap of the kernel is to a trace: the whole of `mach_trap_table`, as it is in the kernels of 2025 and 2026.
 
+use mach_abi::trap;
+
 /// What a trap is to the trace of the task that makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrapKind {
@@ -27,38 +29,43 @@ pub const NO_TRAP: &[&str] = &["kern_invalid", "null_port"];
 
 /// Every other entry. A kernel may lack a local one.
 pub const TRAPS: &[Trap] = &[
-    local(17, "evc_wait"),
-    local(18, "evc_wait_clear"),
-    Trap { number: 25, function: "mach_msg_trap", kind: TrapKind::MessagePath },
-    local(26, "mach_reply_port"),
-    local(27, "mach_thread_self"),
-    local(28, "mach_task_self"),
-    local(29, "mach_host_self"),
-    local(30, "mach_print"),
-    rpc(39, "syscall_device_writev_request"),
-    rpc(40, "syscall_device_write_request"),
-    local(59, "swtch_pri"),
-    local(60, "swtch"),
-    local(61, "thread_switch"),
-    rpc(64, "syscall_vm_map"),
-    rpc(65, "syscall_vm_allocate"),
-    rpc(66, "syscall_vm_deallocate"),
-    rpc(68, "syscall_task_create"),
-    rpc(69, "syscall_task_terminate"),
-    rpc(70, "syscall_task_suspend"),
-    rpc(71, "syscall_task_set_special_port"),
-    rpc(72, "syscall_mach_port_allocate"),
-    rpc(73, "syscall_mach_port_deallocate"),
-    rpc(74, "syscall_mach_port_insert_right"),
-    rpc(75, "syscall_mach_port_allocate_name"),
-    rpc(76, "syscall_thread_depress_abort"),
-    local(77, "thread_set_self_state"),
+    local(trap::EVC_WAIT, "evc_wait"),
+    local(trap::EVC_WAIT_CLEAR, "evc_wait_clear"),
+    entry(trap::MACH_MSG_TRAP, "mach_msg_trap", TrapKind::MessagePath),
+    local(trap::MACH_REPLY_PORT, "mach_reply_port"),
+    local(trap::MACH_THREAD_SELF, "mach_thread_self"),
+    local(trap::MACH_TASK_SELF, "mach_task_self"),
+    local(trap::MACH_HOST_SELF, "mach_host_self"),
+    local(trap::MACH_PRINT, "mach_print"),
+    rpc(trap::SYSCALL_DEVICE_WRITEV_REQUEST, "syscall_device_writev_request"),
+    rpc(trap::SYSCALL_DEVICE_WRITE_REQUEST, "syscall_device_write_request"),
+    local(trap::SWTCH_PRI, "swtch_pri"),
+    local(trap::SWTCH, "swtch"),
+    local(trap::THREAD_SWITCH, "thread_switch"),
+    rpc(trap::SYSCALL_VM_MAP, "syscall_vm_map"),
+    rpc(trap::SYSCALL_VM_ALLOCATE, "syscall_vm_allocate"),
+    rpc(trap::SYSCALL_VM_DEALLOCATE, "syscall_vm_deallocate"),
+    rpc(trap::SYSCALL_TASK_CREATE, "syscall_task_create"),
+    rpc(trap::SYSCALL_TASK_TERMINATE, "syscall_task_terminate"),
+    rpc(trap::SYSCALL_TASK_SUSPEND, "syscall_task_suspend"),
+    rpc(trap::SYSCALL_TASK_SET_SPECIAL_PORT, "syscall_task_set_special_port"),
+    rpc(trap::SYSCALL_MACH_PORT_ALLOCATE, "syscall_mach_port_allocate"),
+    rpc(trap::SYSCALL_MACH_PORT_DEALLOCATE, "syscall_mach_port_deallocate"),
+    rpc(trap::SYSCALL_MACH_PORT_INSERT_RIGHT, "syscall_mach_port_insert_right"),
+    rpc(trap::SYSCALL_MACH_PORT_ALLOCATE_NAME, "syscall_mach_port_allocate_name"),
+    rpc(trap::SYSCALL_THREAD_DEPRESS_ABORT, "syscall_thread_depress_abort"),
+    local(trap::THREAD_SET_SELF_STATE, "thread_set_self_state"),
 ];
 
-const fn local(number: u32, function: &'static str) -> Trap {
-    Trap { number, function, kind: TrapKind::Local }
+const fn local(number: i64, function: &'static str) -> Trap {
+    entry(number, function, TrapKind::Local)
 }
 
-const fn rpc(number: u32, function: &'static str) -> Trap {
-    Trap { number, function, kind: TrapKind::Rpc }
+const fn rpc(number: i64, function: &'static str) -> Trap {
+    entry(number, function, TrapKind::Rpc)
+}
+
+/// Traps are called by negative numbers.
+const fn entry(number: i64, function: &'static str, kind: TrapKind) -> Trap {
+    Trap { number: -number as u32, function, kind }
 }

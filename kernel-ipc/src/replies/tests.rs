@@ -7,8 +7,7 @@ use trace_port::Direction::Receive;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRD, THIRDS_THREAD, THREAD};
 use crate::gnumach::{Messages, Port, Threads, mr, option};
 use crate::hooks::model::{
-    ANSWER, Call, Model, Moment, RCV_LARGE, RCV_TOO_LARGE, REPLY, REPLY_NAME, REQUEST, RPC, SEND_NOTIFY, SERVICE,
-    SERVICE_NAME, Steps, TO_SERVICE, message,
+    ANSWER, Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE, SERVICE_NAME, Steps, TO_SERVICE, message,
 };
 use crate::numbers::HalfCorrelation;
 
@@ -35,13 +34,13 @@ fn reply_right(model: &Model, thread: crate::gnumach::Thread) -> u32 {
 
 /// The server receives a request and returns its reply right.
 fn serve(model: &Model) -> u32 {
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
     reply_right(model, CHILDS_THREAD)
 }
 
 fn answer(model: &Model, right: u32) {
     let reply = Call::send(message(ANSWER, right, 0, 6100, 48));
-    assert_eq!(model.call(CHILDS_THREAD, &reply), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &reply), Some(mr::MACH_MSG_SUCCESS));
 }
 
 #[test]
@@ -50,11 +49,11 @@ fn the_reply_that_a_call_receives_has_the_number_of_its_request() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
     answer(&model, right);
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(numbers(&model), [1, 1]);
     assert_eq!(model.fake.port(REPLY).awaited.get(), 0, "the number stayed with the thread");
     // The next one has another.
-    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(numbers(&model), [1, 1, 2, 2]);
     model.assert_ends_clean();
 }
@@ -62,18 +61,18 @@ fn the_reply_that_a_call_receives_has_the_number_of_its_request() {
 #[test]
 fn a_reply_received_later_is_known_by_its_port_once() {
     let model = Model::traced(&[TASK]);
-    assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.fake.port(REPLY).awaited.get(), 1);
     let right = serve(&model);
     answer(&model, right);
-    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(numbers(&model), [1, 1]);
     // Another message there is no reply to it.
     model.call(THREAD, &Call::receive(REPLY_NAME, 4096));
     let kmsg = model.fake.kmsg(&message(18, 0, 0, 72, 40));
     model.fake.memory(kmsg).bytes[8..16].copy_from_slice(&(REPLY.address() as u64).to_le_bytes());
     model.fake.port(REPLY).queue.push_back(kmsg);
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(numbers(&model), [1, 1, 0]);
     model.assert_ends_clean();
 }
@@ -93,7 +92,7 @@ fn a_server_answers_with_the_number_of_the_request() {
         assert_eq!(model.call(THREAD, &Call::of_service()), None);
         let right = serve(&model);
         answer(&model, right);
-        assert_eq!(model.resume(THREAD), mr::SUCCESS);
+        assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
         let expected: &[u64] = if traced.len() == 2 { &[1; 4] } else { &[0, 1] };
         assert_eq!(numbers(&model), expected, "a message without a traced sender has no number, its answer has");
         model.assert_ends_clean();
@@ -107,8 +106,8 @@ fn another_thread_of_the_server_may_answer() {
     model.add_thread(CHILD, second);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
-    assert_eq!(model.call(second, &Call::send(message(ANSWER, right, 0, 6100, 48))), Some(mr::SUCCESS));
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.call(second, &Call::send(message(ANSWER, right, 0, 6100, 48))), Some(mr::MACH_MSG_SUCCESS));
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(numbers(&model), [1; 4]);
 }
 
@@ -124,12 +123,12 @@ fn a_request_passed_on_keeps_its_number_to_the_answer() {
         assert_eq!(model.call(THREAD, &Call::of_service()), None);
         let right = serve(&model);
         let passed_on = Call::send(message(19 | 18 << 8, TO_BACKEND, right, 6000, 40));
-        assert_eq!(model.call(CHILDS_THREAD, &passed_on), Some(mr::SUCCESS));
-        assert_eq!(model.call(THIRDS_THREAD, &Call::receive(BACKEND_NAME, 4096)), Some(mr::SUCCESS));
+        assert_eq!(model.call(CHILDS_THREAD, &passed_on), Some(mr::MACH_MSG_SUCCESS));
+        assert_eq!(model.call(THIRDS_THREAD, &Call::receive(BACKEND_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
         let right = reply_right(&model, THIRDS_THREAD);
         let reply = Call::send(message(ANSWER, right, 0, 6100, 48));
-        assert_eq!(model.call(THIRDS_THREAD, &reply), Some(mr::SUCCESS));
-        assert_eq!(model.resume(THREAD), mr::SUCCESS);
+        assert_eq!(model.call(THIRDS_THREAD, &reply), Some(mr::MACH_MSG_SUCCESS));
+        assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
         assert_eq!(numbers(&model), if third_is_traced { &[1; 6][..] } else { &[1; 4] });
         model.assert_ends_clean();
     }
@@ -144,22 +143,24 @@ fn a_server_that_asks_others_does_not_mix_them_up() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     let right = serve(&model);
     let own = Call::rpc(message(REQUEST, 0x23, 0x24, 2021, 40), 0x24);
-    assert_eq!(model.call(CHILDS_THREAD, &own), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &own), Some(mr::MACH_MSG_SUCCESS));
     answer(&model, right);
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(numbers(&model), [1, 1, 2, 2, 1, 1]);
     model.assert_ends_clean();
 }
 
 #[test]
 fn a_request_that_fails_is_not_answered() {
-    let steps =
-        [Steps { copyin: 0x1000_0003, ..Steps::default() }, Steps { send: mr::SEND_TIMED_OUT, ..Steps::default() }];
+    let steps = [
+        Steps { copyin: 0x1000_0003, ..Steps::default() },
+        Steps { send: mr::MACH_SEND_TIMED_OUT, ..Steps::default() },
+    ];
     for steps in steps {
         for call in [asynchronous(), Call::of_service()] {
             let model = Model::traced(&[TASK]);
             *model.steps.borrow_mut() = steps.clone();
-            assert_ne!(model.call(THREAD, &call), Some(mr::SUCCESS));
+            assert_ne!(model.call(THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
             let awaited = model.fake.port(REPLY).awaited;
             assert_eq!((awaited.get(), model.fake.thread_awaited(THREAD).get()), (0, 0));
         }
@@ -167,7 +168,7 @@ fn a_request_that_fails_is_not_answered() {
     // Unless it is that of a later request.
     let model = Model::traced(&[TASK]);
     model.at(Moment::Send, |model| model.fake.port(REPLY).awaited = HalfCorrelation::new(7));
-    model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
+    model.script(|steps| steps.send = mr::MACH_SEND_TIMED_OUT);
     model.call(THREAD, &asynchronous());
     assert_eq!(model.fake.port(REPLY).awaited.get(), 7);
 }
@@ -178,10 +179,10 @@ fn a_reply_that_the_call_does_not_receive_is_put_off() {
     type End = fn(&Model);
     let ends: [(&str, End); 3] = [
         ("interrupted", |model| model.interrupt(THREAD)),
-        ("interrupted and running", |model| model.give_up(THREAD, mr::RCV_INTERRUPTED)),
+        ("interrupted and running", |model| model.give_up(THREAD, mr::MACH_RCV_INTERRUPTED)),
         ("another message came first", |model| {
             model.notify(REPLY, 72, 40);
-            assert_eq!(model.resume(THREAD), mr::SUCCESS);
+            assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
         }),
     ];
     for (name, end) in ends {
@@ -191,7 +192,7 @@ fn a_reply_that_the_call_does_not_receive_is_put_off() {
         assert_eq!(model.fake.port(REPLY).awaited.get(), 1, "{name}");
         let right = serve(&model);
         answer(&model, right);
-        assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
         let last = model.seen().pop().unwrap();
         assert_eq!((last.direction, last.correlation()), (Receive, 1), "{name}");
         model.assert_ends_clean();
@@ -201,10 +202,10 @@ fn a_reply_that_the_call_does_not_receive_is_put_off() {
 #[test]
 fn a_reply_too_large_for_its_call_is_put_off() {
     let model = Model::traced(&[TASK]);
-    let mut call = Call::of_host().with(RCV_LARGE);
+    let mut call = Call::of_host().with(option::MACH_RCV_LARGE);
     call.rcv_size = 40;
-    assert_eq!(model.call(THREAD, &call), Some(RCV_TOO_LARGE));
-    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &call), Some(mr::MACH_RCV_TOO_LARGE));
+    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(numbers(&model), [1, 0, 1]);
     model.assert_ends_clean();
 }
@@ -212,14 +213,14 @@ fn a_reply_too_large_for_its_call_is_put_off() {
 #[test]
 fn a_reply_to_a_request_that_is_sent_later_is_put_off() {
     let model = Model::traced(&[TASK]);
-    model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
-    let call = Call::of_service().with(SEND_NOTIFY).notifying(9);
-    assert_eq!(model.call(THREAD, &call), Some(mr::SEND_WILL_NOTIFY));
+    model.script(|steps| steps.send = mr::MACH_SEND_TIMED_OUT);
+    let call = Call::of_service().with(option::MACH_SEND_NOTIFY).notifying(9);
+    assert_eq!(model.call(THREAD, &call), Some(mr::MACH_SEND_WILL_NOTIFY));
     assert_eq!(model.fake.port(REPLY).awaited.get(), 1);
-    model.script(|steps| steps.send = mr::SUCCESS);
+    model.script(|steps| steps.send = mr::MACH_MSG_SUCCESS);
     let right = serve(&model);
     answer(&model, right);
-    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(numbers(&model), [1, 1]);
     model.assert_ends_clean();
 }
@@ -235,7 +236,7 @@ fn a_reply_without_a_message_of_its_own_record_is_received_all_the_same() {
     let right = serve(&model);
     answer(&model, right);
     assert_eq!(model.fake.port(REPLY).queue[0], request, "the same buffer");
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     let record = model.only();
     assert_eq!((record.direction, record.header.dropped.get(), record.correlation()), (Receive, 1, 1));
     assert_eq!(record.message.len(), 48);
@@ -247,7 +248,7 @@ fn a_reply_without_a_message_of_its_own_record_is_received_all_the_same() {
 fn names_that_are_just_changing_cost_a_number_and_no_more() {
     let model = Model::traced(&[TASK]);
     model.fake.task(TASK).changing = true;
-    assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &asynchronous()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.fake.port(REPLY).awaited.get(), 0);
     model.assert_ends_clean();
 }
@@ -260,7 +261,7 @@ fn what_is_not_sent_with_a_reply_right_expects_none() {
         assert_eq!(model.fake.port(REPLY).awaited.get(), 0, "{bits:#x}");
     }
     let call = Call {
-        arguments: crate::gnumach::Arguments { option: option::SEND_MSG, ..Call::of_service().arguments },
+        arguments: crate::gnumach::Arguments { option: option::MACH_SEND_MSG, ..Call::of_service().arguments },
         ..Call::of_service()
     };
     model.call(THREAD, &call);

@@ -110,7 +110,7 @@ fn what_looks_like_an_exception_has_none() {
 fn a_traced_receiver_knows_a_traced_senders_message_and_no_others() {
     let model = Model::traced(&[TASK, CHILD]);
     model.call(THREAD, &Call::simple());
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::MACH_MSG_SUCCESS));
     // The same message in the same buffer, from a sender who is not traced any more.
     model.call(THREAD, &Call::simple());
     let stamped = model.fake.port(SERVICE).queue.pop_front().unwrap();
@@ -118,7 +118,7 @@ fn a_traced_receiver_knows_a_traced_senders_message_and_no_others() {
     model.untrace(TASK);
     model.call(THREAD, &Call::simple());
     assert_eq!(model.fake.port(SERVICE).queue[0], stamped);
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::MACH_MSG_SUCCESS));
     let numbers: vec::Vec<u64> = model.seen().iter().map(|seen| seen.correlation()).collect();
     assert_eq!(numbers, [1, 1, 2, 0]);
     model.assert_ends_clean();
@@ -130,8 +130,8 @@ fn a_sender_does_not_reach_where_stamps_are() {
     // Its last bytes are not the buffer's.
     let mut sent = message(19, TO_SERVICE, 0, 7000, 400);
     sent[384..].copy_from_slice(&[9; 16]);
-    assert_eq!(model.call(THREAD, &Call::send(sent)), Some(mr::SUCCESS));
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 400)), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::send(sent)), Some(mr::MACH_MSG_SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 400)), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.only().correlation(), 0);
     assert_eq!(model.fake.record_room(model.fake.new_kmsg(vec![0; 64], false)), None);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
 use mig_defs::compile::{Options, compile};
@@ -37,7 +38,7 @@ pub fn compiler() -> Vec<Vec<u8>> {
 pub fn table() -> Vec<Vec<u8>> {
     let tables = files("tests/good", "defs").into_iter().map(|path| {
         let model = compile(&path, &Options::lp64(Vec::new()), &Disk).model.expect("a subsystem");
-        codegen::table::tables(&[&model], &Annotations::default())
+        codegen::table::tables(&[&model], &Annotations::new(Format::Lp64))
     });
     tables.chain(files("fuzz/corpus/table", "mdt").into_iter().map(|path| fs::read(path).expect("a seed"))).collect()
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use mach_abi::Format;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen;
 use mig_defs::compile::{Compilation, Options, compile};
@@ -38,7 +39,8 @@ pub fn compiler(data: &[u8]) {
     }
     let model = compile(Path::new(FILE), &Options::lp64(Vec::new()), &files).model;
     if let Some(model) = model {
-        Tables::parse(&codegen::table::tables(&[&model], &Annotations::default())).expect("our own tables are sound");
+        Tables::parse(&codegen::table::tables(&[&model], &Annotations::new(Format::Lp64)))
+            .expect("our own tables are sound");
     }
 }
 
@@ -67,11 +69,14 @@ pub fn decoder(data: &[u8]) {
     decode(interfaces(|| std::env::var_os("GNUMACH_DEFS").map(PathBuf::from)), data);
 }
 
+const VIEWS: [View; 2] = [View::Sent, View::Received];
+
 /// Decodes a message in every way there is and looks at all of what comes out.
 fn decode(tables: Tables<'_>, bytes: &[u8]) {
-    for view in [View::Sent, View::Received] {
-        let request = Message::new(tables, bytes, view);
-        for message in [request, Message::reply(tables, bytes, view)].into_iter().flatten() {
+    for (format, view) in [Format::Lp64, Format::Ilp32].into_iter().flat_map(|format| VIEWS.map(|view| (format, view)))
+    {
+        let request = Message::new(tables, format, bytes, view);
+        for message in [request, Message::reply(tables, format, bytes, view)].into_iter().flatten() {
             let about_itself = request.map_or(message, |request| message.to_request(&request));
             for field in message.fields().chain(about_itself.fields()) {
                 match field {
@@ -84,7 +89,9 @@ fn decode(tables: Tables<'_>, bytes: &[u8]) {
             }
         }
     }
-    raw::Items::new(bytes).for_each(|item| inside(bytes, item.data));
+    for format in [Format::Lp64, Format::Ilp32] {
+        raw::Items::new(format, bytes).for_each(|item| inside(bytes, item.data));
+    }
 }
 
 /// Takes text without keeping it: a decoder needs no memory, so neither does what watches it.
@@ -132,7 +139,7 @@ pub fn interfaces(system: impl FnOnce() -> Option<PathBuf>) -> Tables<'static> {
         include.iter().chain(&own).for_each(|directory| defs_below(directory, &mut files));
         let compiled = |file: &PathBuf| compile(file, &Options::lp64(include.clone()), &Disk);
         let models: Vec<Model> = files.iter().map(compiled).filter_map(|Compilation { model, .. }| model).collect();
-        let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
+        let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
         let bytes = codegen::table::tables(&models.iter().collect::<Vec<_>>(), &annotations);
         Tables::parse(bytes.leak()).expect("our own tables are sound")
     })

@@ -3,8 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use mach_abi::type_name as tn;
+
 use super::names::ident;
-use crate::wire::type_name as tn;
 
 /// The Rust type of a right that is sent with disposition `in_name`.
 pub(super) fn sent_right(in_name: u32, rt: &TokenStream) -> TokenStream {

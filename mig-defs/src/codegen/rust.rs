@@ -8,13 +8,14 @@ use std::vec::Vec;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
+use mach_abi::{Descriptor, type_name as tn};
+
 use super::Context;
 use super::names::{self, ident, struct_name};
 use super::table::basic_kind;
 use crate::layout::{self, Complexity, Message};
 use crate::model::{Member, Model, Routine, Shape, Type, TypeId};
 use crate::table::TypeKind;
-use crate::wire::{Descriptor, type_name as tn};
 
 /// Structs that the stubs of a file use, by their names in Rust.
 pub(super) type Structs = BTreeMap<String, TypeId>;

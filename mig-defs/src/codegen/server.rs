@@ -15,6 +15,8 @@ use std::vec::Vec;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
+use mach_abi::type_name as tn;
+
 use super::Context;
 use super::names::{self, argument_ident, beside_argument};
 use super::rights::{received_right, sent_right};
@@ -22,7 +24,6 @@ use super::rust::{self, Form, Place, Structs, Unsupported};
 use super::shorten::Imports;
 use crate::layout::{self, Item, RoutineLayout, Source};
 use crate::model::{Argument, Model, Role, Routine};
-use crate::wire::type_name as tn;
 
 /// Routines without a stub, with the reason.
 pub fn left_out(model: &Model) -> Vec<(String, String)> {

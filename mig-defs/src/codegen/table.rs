@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use mach_abi::type_name::{self as tn, is_port};
+use mach_abi::{Descriptor, Format};
+
 use crate::annotations::{Annotations, Base, Meaning};
 use crate::layout::{self, Item, Source};
 use crate::model::{Member, Model, Routine, Shape, TypeId};
 use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, STRING_MARK, STRING_MAX, TypeKind, VERSION};
-use crate::wire::{Descriptor, is_port, type_name as tn};
 
-/// The bytes of `interfaces.mdt` for these subsystems. Where two have a routine with the same id, [`rank`] says which comes
+/// The bytes of `interfaces.mdt` for these subsystems, which the annotations have to have the format of. Where two have a routine with the same id, [`rank`] says which comes
 /// first, else the earlier one does.
+///
+/// # Panics
+/// If a subsystem is of another format.
 pub fn tables(models: &[&Model], annotations: &Annotations) -> Vec<u8> {
+    assert!(models.iter().all(|model| model.format == annotations.format), "one table is of one format");
     let mut builder = Builder::new(annotations);
     for model in models {
         builder.subsystem(model);
@@ -37,7 +43,7 @@ pub struct MsgId {
 
 /// A table of names and ids alone.
 pub fn names_only(ids: &[MsgId]) -> Vec<u8> {
-    let annotations = Annotations::default();
+    let annotations = Annotations::new(Format::Lp64);
     let mut builder = Builder::new(&annotations);
     for id in ids {
         let record = [builder.string(&id.subsystem), id.base, 0];
@@ -391,7 +397,7 @@ impl<'a> Builder<'a> {
             self.structs.concat(),
             self.lists.concat(),
         ];
-        write_file(&self.strings, &sections)
+        write_file(self.annotations.format, &self.strings, &sections)
     }
 }
 
@@ -409,7 +415,7 @@ fn of_type<'k, T>(model: &Model, mut id: TypeId, known: &'k BTreeMap<String, T>)
     }
 }
 
-fn write_file(strings: &[u8], sections: &[Vec<u32>; SECTIONS.len() - 1]) -> Vec<u8> {
+fn write_file(format: Format, strings: &[u8], sections: &[Vec<u32>; SECTIONS.len() - 1]) -> Vec<u8> {
     let mut body = strings.to_vec();
     body.resize(body.len().next_multiple_of(4), 0);
     let mut directory = Vec::from([PREFIX as u32, strings.len() as u32]);
@@ -418,7 +424,7 @@ fn write_file(strings: &[u8], sections: &[Vec<u32>; SECTIONS.len() - 1]) -> Vec<
         body.extend(section.iter().flat_map(|word| word.to_le_bytes()));
     }
     let mut file = MAGIC.to_vec();
-    let head = [VERSION, 8, (PREFIX + body.len()) as u32, 0];
+    let head = [VERSION, format.word() as u32, (PREFIX + body.len()) as u32, 0];
     file.extend(head.iter().chain(&directory).flat_map(|word| word.to_le_bytes()));
     file.extend(body);
     file

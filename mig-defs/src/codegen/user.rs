@@ -26,6 +26,8 @@ use std::vec::Vec;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
+use mach_abi::{option, type_name as tn};
+
 use super::Context;
 use super::names::{self, argument_ident, beside_argument, ident};
 use super::rights::{disposition, received_right, sent_right};
@@ -33,7 +35,6 @@ use super::rust::{self, Form, Place, Structs, Unsupported};
 use super::shorten::Imports;
 use crate::layout::{self, Complexity, Item, RoutineLayout, Source};
 use crate::model::{Argument, Dealloc, Model, Role, Routine, Setting};
-use crate::wire::type_name as tn;
 
 /// What [`beside_argument`] is called that says which right a polymorphic one is.
 const POLY: &str = "poly";
@@ -441,7 +442,7 @@ fn constant(word: &str) -> Result<TokenStream, Unsupported> {
     let number = match Setting::parse(word) {
         None => return Err(format!("the file's waittime or msgoption `{word}` is no number or name")),
         Some(Setting::Number(number)) => Some(number),
-        Some(Setting::Name(name)) => CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value),
+        Some(Setting::Name(name)) => named(name),
     };
     if let Some(number) = number {
         let number = Literal::u32_unsuffixed(number);
@@ -452,20 +453,10 @@ fn constant(word: &str) -> Result<TokenStream, Unsupported> {
 }
 
 /// What mach/message.h calls timeouts and options.
-const CONSTANTS: [(&str, u32); 12] = [
-    ("MACH_MSG_TIMEOUT_NONE", 0),
-    ("MACH_MSG_OPTION_NONE", 0),
-    ("MACH_SEND_MSG", 0x1),
-    ("MACH_RCV_MSG", 0x2),
-    ("MACH_SEND_TIMEOUT", 0x10),
-    ("MACH_SEND_NOTIFY", 0x20),
-    ("MACH_SEND_INTERRUPT", 0x40),
-    ("MACH_SEND_CANCEL", 0x80),
-    ("MACH_RCV_TIMEOUT", 0x100),
-    ("MACH_RCV_NOTIFY", 0x200),
-    ("MACH_RCV_INTERRUPT", 0x400),
-    ("MACH_RCV_LARGE", 0x800),
-];
+fn named(name: &str) -> Option<u32> {
+    let options = option::ALL.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    options.or((name == "MACH_MSG_TIMEOUT_NONE").then_some(option::MACH_MSG_TIMEOUT_NONE))
+}
 
 fn find(items: &[Item], source: Source) -> Option<&Item> {
     items.iter().find(|item| item.source == source)

@@ -6,13 +6,14 @@ use std::format;
 use std::string::ToString;
 use std::vec::Vec;
 
+use mach_abi::type_name::{self as tn, is_port};
+
 use super::types::collect_flags;
 use super::{Reported, Resolver};
 use crate::ast::{self, ArgumentType, Direction};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Argument, Dealloc, Role, Routine, Type};
+use crate::model::{Argument, Dealloc, Role, Routine, Type, word};
 use crate::source::Span;
-use crate::wire::{is_port, type_name as tn};
 
 impl Resolver<'_> {
     /// Adds the routine, or reports why not; either way it takes its number.
@@ -154,7 +155,7 @@ impl Resolver<'_> {
 
     /// Ports in the header and numbers for `mach_msg` have to be what they are used as.
     fn check_special(&mut self, role: Role, ty: &Type, name: &ast::Ident) -> Result<(), Reported> {
-        let port_bits = self.model.abi.port * 8;
+        let port_bits = word(self.model.format) * 8;
         let single = ty.number == 1 && ty.inline && ty.dealloc == Dealloc::No && ty.assignable && !ty.var_array;
         let send = ty.size == port_bits
             && matches!(ty.out_name, tn::MOVE_SEND | tn::MOVE_SEND_ONCE | tn::POLYMORPHIC)

@@ -4,12 +4,13 @@ use std::format;
 use std::rc::Rc;
 use std::vec::Vec;
 
+use mach_abi::type_name as tn;
+
 use super::{Reported, Resolver};
 use crate::ast::{self, Clause, FlagKind, IntExp, IpcType, TypeKind, TypeSpec};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{CTypes, Dealloc, Flags, Member, Shape, Type, TypeId};
+use crate::model::{CTypes, Dealloc, Flags, Member, Shape, Type, TypeId, word};
 use crate::source::Span;
-use crate::wire::type_name as tn;
 
 /// `array[]` sends at most this many bytes inline.
 const INDEFINITE_BYTES: u32 = 2048;
@@ -51,7 +52,7 @@ fn symbol(name: &str, port: u32) -> Option<(u32, u32, u32)> {
 impl Resolver<'_> {
     /// The C types that MIG knows without a declaration.
     pub(super) fn declare_basic_types(&mut self) {
-        let word = self.model.abi.word * 8;
+        let word = word(self.model.format) * 8;
         for (name, message_type, bits) in [
             ("char", tn::CHAR, 8),
             ("short", tn::INTEGER_16, 16),
@@ -88,7 +89,7 @@ impl Resolver<'_> {
             string: in_name == tn::STRING,
             var_array: false,
             indefinite: false,
-            align: (size / 8).clamp(1, self.model.abi.word),
+            align: (size / 8).clamp(1, word(self.model.format)),
             bytes: size.div_ceil(8),
             element_number: 1,
             depth: 0,
@@ -244,7 +245,7 @@ impl Resolver<'_> {
     fn message_type(&mut self, ipc: &IpcType) -> Result<(u32, u32, u32), Reported> {
         match ipc {
             IpcType::Number(number) => Ok((*number, *number, 0)),
-            IpcType::Symbol(name) => symbol(&name.text, self.model.abi.port * 8).ok_or_else(|| {
+            IpcType::Symbol(name) => symbol(&name.text, word(self.model.format) * 8).ok_or_else(|| {
                 let message = format!("there is no message type `{}`", name.text);
                 self.diagnostics.report(Code::UnknownType, name.span, message);
                 Reported
@@ -344,7 +345,7 @@ impl Resolver<'_> {
             self.diagnostics.report(Code::TooComplicated, span, message);
             return Err(Reported);
         }
-        let word = self.model.abi.word;
+        let word = word(self.model.format);
         let id = self.add(ty.clone());
         Ok(Type {
             number: 0,

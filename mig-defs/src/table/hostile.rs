@@ -166,7 +166,7 @@ fn decoding_with_a_hostile_table_is_bounded_by_the_message() {
         message.extend([0x02, 0x20, 0x00, 0x20, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0].repeat(ITEM_COUNT as usize));
         let tables = Tables::parse(&bytes).expect("sound");
         let (found, steps) = steps_of(|| {
-            let fields = Message::new(tables, &message, View::Sent).expect("known").fields();
+            let fields = Message::new(tables, mach_abi::Format::Lp64, &message, View::Sent).expect("known").fields();
             fields.map(|field| names_and_members(&field.expect("sound"))).sum::<usize>()
         });
         assert!(found >= ITEM_COUNT as usize, "{found} names and members");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use mach_abi::{Descriptor, Format, Header};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table;
 use mig_defs::compile::{Compilation, Options, compile};
@@ -14,58 +15,102 @@ use mig_defs::model::Model;
 use mig_defs::source::{Memory, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Field, Value, View};
-use mig_defs::wire::Header;
 
 /// Compiles text that includes nothing.
 pub(crate) fn compile_text(text: &str) -> Compilation {
+    compile_for(Format::Lp64, text)
+}
+
+/// The same for messages of this format.
+pub(crate) fn compile_for(format: Format, text: &str) -> Compilation {
     let path = PathBuf::from("test.defs");
     let files = Memory(BTreeMap::from([(path.clone(), text.to_string())]));
-    compile(&path, &Options::lp64(Vec::new()), &files)
+    compile(&path, &options(format, Vec::new()), &files)
+}
+
+/// The compiler's options for this format.
+pub(crate) fn options(format: Format, include: Vec<PathBuf>) -> Options {
+    match format {
+        Format::Lp64 => Options::lp64(include),
+        Format::Ilp32 => Options::ilp32(include),
+    }
 }
 
 /// Tables of several texts with the built-in annotations.
 pub(crate) fn tables(texts: &[&str]) -> Vec<u8> {
+    tables_for(Format::Lp64, texts)
+}
+
+/// The same for messages of this format.
+pub(crate) fn tables_for(format: Format, texts: &[&str]) -> Vec<u8> {
     let models: Vec<Model> = texts
         .iter()
         .map(|text| {
-            let compilation = compile_text(text);
+            let compilation = compile_for(format, text);
             assert_eq!(compilation.report(), "");
             compilation.model.expect("a subsystem")
         })
         .collect();
-    let annotations = Annotations::builtin(&mut SourceMap::default(), &mut Diagnostics::default());
-    table::tables(&models.iter().collect::<Vec<_>>(), &annotations)
+    table::tables(&models.iter().collect::<Vec<_>>(), &builtin(format))
+}
+
+/// The built-in annotations.
+pub(crate) fn builtin(format: Format) -> Annotations {
+    Annotations::builtin(format, &mut SourceMap::default(), &mut Diagnostics::default())
 }
 
 /// Builds a message.
 pub(crate) struct Builder {
+    format: Format,
     header: Header,
     bytes: Vec<u8>,
 }
 
 impl Builder {
     pub(crate) fn new(id: u32, bits: u32, remote_port: u32, local_port: u64) -> Self {
-        let header = Header { bits, size: 0, remote_port, local_port, seqno: 0, id };
-        Self { header, bytes: header.to_bytes().to_vec() }
+        Self::of(Format::Lp64, Header { bits, size: 0, remote_port, local_port, seqno: 0, id })
     }
 
+    /// In this format, with this header.
+    pub(crate) fn of(format: Format, header: Header) -> Self {
+        Self { format, header, bytes: vec![0; format.header().end] }
+    }
+
+    /// An item in the 64-bit format, whose descriptor may be anything.
     pub(crate) fn item(mut self, descriptor: u64, data: &[u8]) -> Self {
         self.bytes.extend(descriptor.to_le_bytes());
+        self.data(data)
+    }
+
+    /// An item in the format of the message.
+    pub(crate) fn described(mut self, descriptor: Descriptor, data: &[u8]) -> Self {
+        let mut place = [0; mach_abi::descriptor::MAX_SIZE];
+        let size = descriptor.write(self.format, &mut place).expect("room for any descriptor");
+        self.bytes.extend(&place[..size]);
+        self.data(data)
+    }
+
+    fn data(mut self, data: &[u8]) -> Self {
         self.bytes.extend(data);
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self.bytes.resize(self.format.align(self.bytes.len()), 0);
         self
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.header.size = self.bytes.len() as u32;
-        self.bytes[..32].copy_from_slice(&self.header.to_bytes());
+        self.header.write(self.format, &mut self.bytes).expect("room for the header");
         self.bytes
     }
 }
 
-/// Everything a message decodes to, as text.
+/// Everything a message of the 64-bit format decodes to, as text.
 pub(crate) fn decode_all(tables: Tables<'_>, bytes: &[u8], view: View) -> String {
-    let message = match Message::new(tables, bytes, view) {
+    decode_as(Format::Lp64, tables, bytes, view)
+}
+
+/// Everything a message of this format decodes to, as text.
+pub(crate) fn decode_as(format: Format, tables: Tables<'_>, bytes: &[u8], view: View) -> String {
+    let message = match Message::new(tables, format, bytes, view) {
         Ok(message) => message,
         Err(error) => return error.to_string(),
     };

@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::io::{Read, Write};
 
+use mach_abi::type_name as tn;
+
 use crate::error::{KernReturn, Result};
 use crate::mig::{AnyRight, Data, Item, OutOfLinePorts, Received};
 use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
@@ -230,11 +232,11 @@ pub(crate) fn far_rights<R: Right>(slot: usize, count: u32) -> Vec<R> {
 /// What is to happen to a polymorphic right.
 pub(crate) fn disposition(slot: usize) -> Disposition {
     match value::<u32>(slot) {
-        16 => Disposition::MoveReceive,
-        17 => Disposition::MoveSend,
-        18 => Disposition::MoveSendOnce,
-        19 => Disposition::CopySend,
-        20 => Disposition::MakeSend,
+        tn::MOVE_RECEIVE => Disposition::MoveReceive,
+        tn::MOVE_SEND => Disposition::MoveSend,
+        tn::MOVE_SEND_ONCE => Disposition::MoveSendOnce,
+        tn::COPY_SEND => Disposition::CopySend,
+        tn::MAKE_SEND => Disposition::MakeSend,
         _ => Disposition::MakeSendOnce,
     }
 }

@@ -1,9 +1,11 @@
 //! Cases for the drivers: values for every parameter of a stub, and the messages that belong to them.
 
+use mach_abi::Descriptor;
+use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::type_name::{self as tn, is_port};
 use mig_defs::layout::{Complexity, Source, layout};
 use mig_defs::model::{Model, Role, Routine, Type};
 use mig_defs::value::View;
-use mig_defs::wire::{Descriptor, REPLY_ID_OFFSET, is_port, type_name as tn};
 
 use super::driver::{self, ARENA, Parameter, Part, SLOTS};
 use super::values::{Given, Image, Values, address, give, most, seen};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use mach_abi::Format;
 use mig_defs::decode::Message;
 use mig_defs::encode::encode;
 use mig_defs::model::{Model, Role, Routine};
@@ -271,7 +272,9 @@ fn difference(theirs: &[u8], ours: &[u8], significant: &[bool]) -> Option<String
 
 /// What encode(decode(message)) has other than the message; nothing, it should be.
 fn encoded(tables: Tables<'_>, routine: &Routine, bytes: &[u8], view: View, is_reply: bool) -> Option<String> {
-    let decoded = if is_reply { Message::reply(tables, bytes, view) } else { Message::new(tables, bytes, view) };
+    let format = Format::Lp64;
+    let decoded =
+        if is_reply { Message::reply(tables, format, bytes, view) } else { Message::new(tables, format, bytes, view) };
     let decoded = match decoded {
         // Two routines with one id: the other file has the canonical name.
         Ok(decoded) if decoded.routine().name() != &*routine.name => return None,
@@ -280,7 +283,9 @@ fn encoded(tables: Tables<'_>, routine: &Routine, bytes: &[u8], view: View, is_r
     };
     let values: Result<Vec<Value<'_>>, _> = decoded.fields().map(|field| field.map(|field| field.value)).collect();
     let mut buffer = vec![0; bytes.len() + 64];
-    match values.map(|values| encode(decoded.routine(), is_reply, view, decoded.header(), values, &mut buffer)) {
+    match values
+        .map(|values| encode(decoded.routine(), is_reply, Format::Lp64, view, decoded.header(), values, &mut buffer))
+    {
         Err(error) => Some(error.to_string()),
         Ok(Err(error)) => Some(error.to_string()),
         Ok(Ok(size)) => difference(bytes, &buffer[..size], &[]),

@@ -1,14 +1,15 @@
 //! Messages that are not what their .defs say: what a stub may get from somebody who means no good.
 
+use mach_abi::header::{LP64, MACH_MSGH_BITS_COMPLEX};
+use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
+use mach_abi::{Format, KernReturn};
 use mig_defs::model::{Role, Routine};
 
 use super::cases::{delivered, delivering, descriptors};
 use super::driver::{self, Parameter, Part, Run, SLOTS};
 
-/// `KERN_FAILURE`
-const FAILURE: i32 = 5;
-/// `MIG_NO_REPLY`
-pub(crate) const NO_REPLY: i32 = -305;
+const FAILURE: i32 = KernReturn::KERN_FAILURE.0;
+pub(crate) const NO_REPLY: i32 = KernReturn::MIG_NO_REPLY.0;
 
 /// Which changes are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +43,11 @@ fn resized(message: &[u8], size: usize) -> Vec<u8> {
 
 /// Wrong ids, sizes and descriptors of a message.
 fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
-    const COMPLEX: u32 = 1 << 31;
     let mut found = vec![
-        with(message, 28, 0x7fff_0000),
-        // MACH_NOTIFY_SEND_ONCE
-        with(message, 28, 0o107),
+        with(message, LP64.id, 0x7fff_0000),
+        with(message, LP64.id, MACH_NOTIFY_SEND_ONCE),
         resized(message, message.len() + 8),
-        flipped(message, 0, COMPLEX),
+        flipped(message, LP64.bits, MACH_MSGH_BITS_COMPLEX),
     ];
     let places = descriptors(message);
     // Cut short before and after each descriptor.
@@ -77,18 +76,27 @@ fn changes(message: &[u8], depth: Depth) -> Vec<Vec<u8>> {
 fn error_replies(reply: &[u8]) -> Vec<Vec<u8>> {
     const CODE: usize = 40;
     let failed = with(reply, CODE, 5);
-    let short = resized(&failed, 48);
-    let simple = with(&short, 0, word(reply, 0) & !(1 << 31));
-    let complex = with(&short, 0, word(reply, 0) | 1 << 31);
-    vec![failed.clone(), short, complex, resized(&simple, 56), flipped(&failed, 0, 1 << 31), simple]
+    let short = resized(&failed, Format::Lp64.error_reply_size());
+    let simple = with(&short, 0, word(reply, 0) & !MACH_MSGH_BITS_COMPLEX);
+    let complex = with(&short, 0, word(reply, 0) | MACH_MSGH_BITS_COMPLEX);
+    vec![
+        failed.clone(),
+        short,
+        complex,
+        resized(&simple, 56),
+        flipped(&failed, LP64.bits, MACH_MSGH_BITS_COMPLEX),
+        simple,
+    ]
 }
 
 /// What may happen to a user stub beside a good reply: replies that are not what the .defs say, failures of `mach_msg`, arrays
 /// that are too large.
 pub(crate) fn of_user(routine: &Routine, parameters: &[Parameter], valid: &Run, depth: Depth) -> Vec<(String, Run)> {
     let run = |image, answer| Run { image, answer, hostile: true, ..*valid };
-    // MACH_SEND_INVALID_DEST, MACH_RCV_TIMED_OUT
-    let answers = [0x1000_0003, 0x1000_4003].into_iter().take(if routine.one_way { 1 } else { 2 });
+    let answers = [KernReturn::MACH_SEND_INVALID_DEST, KernReturn::MACH_RCV_TIMED_OUT]
+        .map(|answer| answer.0)
+        .into_iter()
+        .take(if routine.one_way { 1 } else { 2 });
     let mut found: Vec<(String, Run)> =
         answers.map(|answer| (format!("mach_msg says {answer:#x}"), run(valid.image.clone(), answer))).collect();
     if !routine.one_way {

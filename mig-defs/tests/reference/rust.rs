@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mach_abi::type_name as tn;
 use mig_defs::codegen::{self, Context};
 use mig_defs::compile::Compilation;
 use mig_defs::layout::{RoutineLayout, Source, layout};
 use mig_defs::model::{Argument, Dealloc, Model, Role, Routine, Type};
-use mig_defs::wire::type_name as tn;
 
 use super::Migcom;
 use super::driver::{self, Parameter, Part};
@@ -330,12 +330,20 @@ impl Driver {
         // The one that belongs to the cargo that runs this test.
         let cargo = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
         let compiler = cargo.filter(|path| path.exists()).unwrap_or_else(|| "rustc".into());
-        let output = Command::new(compiler)
-            .args(["--edition", "2024", "-D", "warnings", "-C", "debuginfo=0", "-C", "codegen-units=2", "-o"])
-            .args([&program, &source])
-            .output()
-            .expect("rustc runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let compile = |arguments: &[&str], source: &Path, to: &Path| {
+            let output = Command::new(&compiler)
+                .args(["--edition", "2024", "-D", "warnings", "-C", "debuginfo=0", "-C", "codegen-units=2"])
+                .args(arguments)
+                .arg("-o")
+                .args([to, source])
+                .output()
+                .expect("rustc runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let numbers = scratch.join("libmach_abi.rlib");
+        let library = ["--crate-type", "rlib", "--crate-name", "mach_abi"];
+        compile(&library, &here.join("../trace-port/abi/src/lib.rs"), &numbers);
+        compile(&["--extern", &format!("mach_abi={}", numbers.display())], &source, &program);
         program
     }
 }

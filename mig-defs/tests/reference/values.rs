@@ -1,9 +1,9 @@
 //! Values for every item of a message, as they stand in the message and as they stand in a C program's memory.
 
+use mach_abi::{Descriptor, type_name as tn};
 use mig_defs::layout::{Item, Message, Source};
 use mig_defs::model::{Dealloc, Model, Role, Routine, Shape, Type, TypeId};
 use mig_defs::value::View;
-use mig_defs::wire::{Descriptor, type_name as tn};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -3,6 +3,9 @@
 
 use std::cell::RefCell;
 
+use mach_abi::header::{self, word};
+use mach_abi::{Descriptor, KernReturn, type_name as tn};
+
 use port::PortName;
 
 pub(crate) mod memory;
@@ -13,10 +16,8 @@ pub(crate) const REPLY_PORT: PortName = PortName(0x900);
 
 type Kernel = Box<dyn FnMut(&[u64], [u32; 4]) -> Result<Vec<u64>, u32>>;
 
-/// `MACH_RCV_TIMED_OUT`
-const TIMED_OUT: u32 = 0x1000_4003;
-/// `MACH_RCV_TOO_LARGE`
-const TOO_LARGE: u32 = 0x1000_4004;
+const TIMED_OUT: u32 = KernReturn::MACH_RCV_TIMED_OUT.to_mach_msg();
+const TOO_LARGE: u32 = KernReturn::MACH_RCV_TOO_LARGE.to_mach_msg();
 
 thread_local! {
     static RELEASED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
@@ -58,20 +59,20 @@ pub(crate) fn with_server(mut demux: impl FnMut(&[u64], &mut [u64]) -> bool + 's
 /// A sent message as its receiver sees it: header ports swapped, rights under the names of received ones.
 pub(crate) fn delivered(message: &[u64]) -> Vec<u64> {
     let mut words = message.to_vec();
-    let received = |name: u64| match name {
-        19 | 20 => 17,
-        21 => 18,
+    let received = |name: u32| match name {
+        tn::COPY_SEND | tn::MAKE_SEND => tn::PORT_SEND,
+        tn::MAKE_SEND_ONCE => tn::PORT_SEND_ONCE,
         other => other,
     };
-    let (remote, local) = (words[0] & 0xff, words[0] >> 8 & 0xff);
-    words[0] = words[0] & !0xffff | received(local) | received(remote) << 8;
-    words.swap(1, 2);
-    let mut at = 4;
+    let bits = words[word::BITS] as u32;
+    let ports = header::bits(received(header::local(bits)), received(header::remote(bits)));
+    words[word::BITS] = words[word::BITS] & !0xffff | u64::from(ports);
+    words.swap(word::REMOTE_PORT, word::LOCAL_PORT);
+    let mut at = word::BODY;
     while at < words.len() {
-        let descriptor = words[at];
-        words[at] = descriptor & !0xff | received(descriptor & 0xff);
-        let bits = (descriptor >> 8 & 0xffff) * (descriptor >> 32);
-        at += 1 + if descriptor & (1 << 29) == 0 { 1 } else { bits.div_ceil(64) as usize };
+        let descriptor = Descriptor::from_word(words[at]);
+        words[at] = words[at] & !0xff | u64::from(received(descriptor.name.into()));
+        at += 1 + if descriptor.inline { descriptor.data_size().div_ceil(8) as usize } else { 1 };
     }
     words
 }
@@ -91,12 +92,9 @@ pub(crate) mod sys {
     pub(crate) mod msg {
         //! `mach_msg` as a function of the test.
 
-        use super::super::{KERNEL, PortName, REPLY_PORT, REQUEST, TIMED_OUT, TOO_LARGE};
+        use mach_abi::option::MACH_RCV_MSG;
 
-        pub(crate) const MACH_SEND_MSG: u32 = 1;
-        pub(crate) const MACH_RCV_MSG: u32 = 2;
-        pub(crate) const MACH_SEND_TIMEOUT: u32 = 0x10;
-        pub(crate) const MACH_RCV_TIMEOUT: u32 = 0x100;
+        use super::super::{KERNEL, PortName, REPLY_PORT, REQUEST, TIMED_OUT, TOO_LARGE};
 
         pub(crate) fn mach_msg(
             buffer: &mut [u64],

@@ -1,5 +1,7 @@
 //! `port` of the runtime: rights that log their release.
 
+use mach_abi::type_name as tn;
+
 /// As in the runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortName(pub u32);
@@ -17,12 +19,12 @@ impl PortName {
 /// As in the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    MoveReceive = 16,
-    MoveSend = 17,
-    MoveSendOnce = 18,
-    CopySend = 19,
-    MakeSend = 20,
-    MakeSendOnce = 21,
+    MoveReceive = tn::MOVE_RECEIVE as isize,
+    MoveSend = tn::MOVE_SEND as isize,
+    MoveSendOnce = tn::MOVE_SEND_ONCE as isize,
+    CopySend = tn::COPY_SEND as isize,
+    MakeSend = tn::MAKE_SEND as isize,
+    MakeSendOnce = tn::MAKE_SEND_ONCE as isize,
 }
 
 macro_rules! rights {

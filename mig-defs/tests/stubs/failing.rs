@@ -96,19 +96,20 @@ fn a_buffer_that_is_too_small_is_a_fault_like_any_other() {
 #[test]
 fn what_the_kernel_did_not_take_is_given_back_and_no_more() {
     for (code, taken) in [
-        (0x1000_0003, false), // MACH_SEND_INVALID_DEST
-        (0x1000_0009, false), // MACH_SEND_INVALID_REPLY
-        (0x1000_0010, false), // MACH_SEND_INVALID_HEADER
-        (0x1000_000a, true),  // MACH_SEND_INVALID_RIGHT: some of them may be gone
-        (0x1000_4003, true),  // MACH_RCV_TIMED_OUT
+        (KernReturn::MACH_SEND_INVALID_DEST, false),
+        (KernReturn::MACH_SEND_INVALID_REPLY, false),
+        (KernReturn::MACH_SEND_INVALID_HEADER, false),
+        // Some of them may be gone.
+        (KernReturn::MACH_SEND_INVALID_RIGHT, true),
+        (KernReturn::MACH_RCV_TIMED_OUT, true),
     ] {
-        kernel_says(move |_, _| Err(code));
+        kernel_says(move |_, _| Err(code.to_mach_msg()));
         let mut words = [0; 128];
         let error = request(&mut words, 0, |_| ()).call(32..=48, Complexity::Varies).map(drop).err();
-        assert_eq!(error, Some(KernReturn::from_mach_msg(code)));
+        assert_eq!(error, Some(code));
         let all = if taken { Vec::new() } else { (1..=12).collect() };
-        assert_eq!(sorted(released()), all, "{code:#x}");
-        assert_eq!(memory::mapped(), 0, "{code:#x}");
+        assert_eq!(sorted(released()), all, "{code}");
+        assert_eq!(memory::mapped(), 0, "{code}");
     }
 }
 

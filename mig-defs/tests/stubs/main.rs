@@ -52,6 +52,7 @@ mod ports_server {
 }
 
 use error::{KernReturn, Result};
+use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
 use mig::{AnyRight, Data};
 use port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use stand_in::{kernel, released, request_of, with_server};
@@ -464,7 +465,7 @@ fn replies_that_are_not_what_the_defs_say_are_refused() {
     assert_eq!(answer(7501, false, &[CODE, 0]), None);
     assert_eq!(answer(7501, false, &[CODE, 5]), Some(KernReturn::KERN_FAILURE));
     assert_eq!(answer(7502, false, &[CODE, 0]), Some(KernReturn::MIG_REPLY_MISMATCH));
-    assert_eq!(answer(0o107, false, &[]), Some(KernReturn::MIG_SERVER_DIED));
+    assert_eq!(answer(MACH_NOTIFY_SEND_ONCE.into(), false, &[]), Some(KernReturn::MIG_SERVER_DIED));
     assert_eq!(answer(7501, false, &[CODE]), Some(KernReturn::MIG_TYPE_ERROR));
     assert_eq!(answer(7501, false, &[0x1_2000_2001, 0]), Some(KernReturn::MIG_TYPE_ERROR));
     assert_eq!(answer(7501, true, &[CODE, 0]), Some(KernReturn::MIG_TYPE_ERROR));

@@ -113,7 +113,7 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
     Ok(if failed.is_empty() { 0 } else { FAILURE })
 }
 
-/// Compares the interfaces of every version with the real MIG, and what decodes with what encodes.
+/// Compares the interfaces of every version with the real MIG, numbers and layouts with the headers, and what decodes with what encodes.
 fn interfaces(
     cache: &Cache,
     stock: &Path,
@@ -121,8 +121,10 @@ fn interfaces(
     failed: &mut Vec<&'static str>,
 ) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "-p", "mig-defs", "--features", "compiler"]);
-    command.args(["--test", "migcom", "--test", "marshal", "--test", "roundtrip"]);
+    command.args(["test", "-p", "mach-abi", "-p", "mig-defs", "--features", "mig-defs/compiler"]);
+    for test in ["headers", "facts", "migcom", "marshal", "roundtrip"] {
+        command.args(["--test", test]);
+    }
     command.args(["--no-fail-fast", "--", "--include-ignored", "--nocapture"]);
     command.current_dir(workspace()).envs(variables.iter().cloned());
     command.env("GNUMACH_DEFS_ALL", all_defs(cache, stock)?);

@@ -11,14 +11,16 @@ use alloc::vec::Vec;
 
 use bootstrap::arguments::{Privilege, substitute};
 use bootstrap::image::Image;
-use mach::boot::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
 use mach::error::{KernReturn, Result};
 use mach::memory::OutOfLine;
 use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendOnceRight, SendRight};
-use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap;
 use mach::{println, stubs, task_self};
+use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
 use protocol::archive::{PROGRAMS, split_arguments};
 use protocol::tasks::{State, Task};
 use protocol::{ARGUMENTS_MAX, CRASH_STATUS, SPAWN_SUSPENDED};
@@ -26,9 +28,6 @@ use protocol::{ARGUMENTS_MAX, CRASH_STATUS, SPAWN_SUSPENDED};
 use crate::boot_archive::BootArchive;
 use crate::crash::Crash;
 use crate::load::NewTask;
-
-/// `MACH_NOTIFY_DEAD_NAME` of notify.h.
-const MACH_NOTIFY_DEAD_NAME: i32 = 0o110;
 
 /// `TASK_BASIC_INFO` of task_info.h, whose first integer is the suspend count.
 const TASK_BASIC_INFO: i32 = 1;
@@ -177,7 +176,7 @@ impl Server<'_> {
         stubs::mach_port::mach_port_request_notification(
             task_self(),
             task,
-            MACH_NOTIFY_DEAD_NAME,
+            MACH_NOTIFY_DEAD_NAME as i32,
             0,
             port.name(),
             Disposition::MakeSendOnce,

@@ -3,21 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::special_port::TASK_BOOTSTRAP_PORT;
 use protocol::{SPAWN_SUSPENDED, tasks};
 use spin::Once;
 
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::{PortName, ReceiveRight, SendRight};
-use crate::sys::msg::{MACH_RCV_MSG, mach_msg};
+use crate::sys::msg::mach_msg;
 use crate::{stubs, task_self};
-
-/// `TASK_BOOTSTRAP_PORT` of task_special_ports.h.
-pub const TASK_BOOTSTRAP_PORT: i32 = 4;
-/// `TASK_EXCEPTION_PORT` of task_special_ports.h.
-pub const TASK_EXCEPTION_PORT: i32 = 3;
-/// The RFC's special port: where the records of a traced task go. A stock kernel answers `KERN_INVALID_ARGUMENT`.
-pub const TASK_TRACE_PORT: i32 = 5;
 
 /// Room for any message that comes to an exit port.
 pub const EXITED_MAX: usize = 128;

@@ -3,29 +3,14 @@
 
 use alloc::vec::Vec;
 
+use mach_abi::header::{bits, word};
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT};
+use mach_abi::{Descriptor, header, type_name};
+
 use crate::error::KernReturn;
-use crate::mig::Incoming;
+use crate::mig::{COMPLEX, Incoming};
 use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
-use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
-
-/// Bytes in `mach_msg_header_t`.
-pub const HEADER_SIZE: usize = 32;
-
-/// `MACH_MSGH_BITS_COMPLEX`: the body carries rights or out-of-line memory.
-const COMPLEX: u32 = 0x8000_0000;
-
-/// `mach_msg_type_t`: the data stands in the message.
-const INLINE: u64 = 1 << 29;
-/// `mach_msg_type_t`: unmap the sender's memory as the message leaves.
-const DEALLOCATE: u64 = 1 << 31;
-/// `MACH_MSG_TYPE_INTEGER_32`.
-const INTEGER_32: u64 = 2;
-/// `MACH_MSG_TYPE_CHAR`.
-const CHAR: u64 = 8;
-/// `MACH_MSG_TYPE_BYTE`.
-const BYTE: u64 = 9;
-/// `MACH_MSG_TYPE_PORT_NAME`.
-const PORT_NAME: u64 = 15;
+use crate::sys::msg::mach_msg;
 
 /// A message to send.
 #[derive(Clone, Debug)]
@@ -43,22 +28,22 @@ impl Message {
     /// Names the port that a reply is to go to.
     #[must_use]
     pub fn reply_to(mut self, reply: PortName, how: Disposition) -> Self {
-        self.words[0] |= u64::from(how as u32) << 8;
-        self.words[2] = u64::from(reply.0);
+        self.words[word::BITS] |= u64::from(bits(0, how as u32));
+        self.words[word::LOCAL_PORT] = u64::from(reply.0);
         self
     }
 
     /// Adds a 32-bit integer.
     #[must_use]
     pub fn integer(mut self, value: u32) -> Self {
-        self.words.extend([INTEGER_32 | 32 << 8 | INLINE | 1 << 32, u64::from(value)]);
+        self.words.extend([Descriptor::inline(type_name::INTEGER_32, 32, 1).to_word(), u64::from(value)]);
         self
     }
 
     /// Adds bytes in the message.
     #[must_use]
     pub fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.words.push(BYTE | 8 << 8 | INLINE | (bytes.len() as u64) << 32);
+        self.words.push(Descriptor::inline(type_name::BYTE, 8, bytes.len() as u32).to_word());
         self.words.extend(bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -71,7 +56,7 @@ impl Message {
     #[must_use]
     pub fn port(mut self, name: PortName, how: Disposition) -> Self {
         self.complex();
-        self.words.extend([how as u64 | 64 << 8 | INLINE | 1 << 32, u64::from(name.0)]);
+        self.words.extend([Descriptor::inline(how as u32, 64, 1).to_word(), u64::from(name.0)]);
         self
     }
 
@@ -79,13 +64,13 @@ impl Message {
     #[must_use]
     pub fn out_of_line(mut self, address: u64, size: u32, deallocate: bool) -> Self {
         self.complex();
-        let deallocate = if deallocate { DEALLOCATE } else { 0 };
-        self.words.extend([BYTE | 8 << 8 | deallocate | u64::from(size) << 32, address]);
+        let bytes = Descriptor { inline: false, deallocate, ..Descriptor::inline(type_name::BYTE, 8, size) };
+        self.words.extend([bytes.to_word(), address]);
         self
     }
 
     fn complex(&mut self) {
-        self.words[0] |= u64::from(COMPLEX);
+        self.words[word::BITS] |= COMPLEX;
     }
 
     /// Size in bytes.
@@ -100,7 +85,7 @@ impl Message {
     pub fn send(&mut self, timeout: Option<u32>) -> KernReturn {
         let option = MACH_SEND_MSG | timeout.map_or(0, |_| MACH_SEND_TIMEOUT);
         let size = self.size();
-        self.words[0] = self.words[0] & 0xffff_ffff | u64::from(size) << 32;
+        self.words[word::BITS] = self.words[word::BITS] & 0xffff_ffff | u64::from(size) << 32;
         let mut words = self.words.clone();
         let answer = mach_msg(&mut words, option, size, 0, PortName::NULL, timeout.unwrap_or(0), PortName::NULL);
         let answer = KernReturn::from_mach_msg(answer);
@@ -115,10 +100,11 @@ impl Message {
         let moved = |how: u8| disposition(how).is_some();
         let built = Received { words: self.words.clone() };
         let returned = Received { words: returned };
-        let header = [(0, returned.reply_port()), (8, returned.port())];
-        for (shift, name) in header {
-            if !moved((self.words[0] >> shift) as u8) {
-                release((returned.words[0] >> shift) as u8, name);
+        let kinds = |words: &[u64]| [header::remote, header::local].map(|kind| kind(words[word::BITS] as u32) as u8);
+        let names = [returned.reply_port(), returned.port()];
+        for ((built, returned), name) in kinds(&self.words).into_iter().zip(kinds(&returned.words)).zip(names) {
+            if !moved(built) {
+                release(returned, name);
             }
         }
         for (built, returned) in built.items().zip(returned.items()) {
@@ -192,7 +178,7 @@ impl Received {
         limit: u32,
         timeout: Option<u32>,
     ) -> Result<Self, (KernReturn, Self)> {
-        let room = (limit as usize).max(HEADER_SIZE).div_ceil(8);
+        let room = (limit as usize).div_ceil(8).max(word::BODY);
         let mut words = alloc::vec![0; room];
         let option = option | MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
         let answer = mach_msg(&mut words, option, 0, limit, name, timeout.unwrap_or(0), PortName::NULL);
@@ -205,34 +191,34 @@ impl Received {
 
     /// `msgh_id`.
     pub fn id(&self) -> i32 {
-        (self.words[3] >> 32) as i32
+        (self.words[word::ID] >> 32) as i32
     }
 
     /// `msgh_size`.
     pub fn size(&self) -> u32 {
-        (self.words[0] >> 32) as u32
+        (self.words[word::BITS] >> 32) as u32
     }
 
     /// `msgh_seqno`.
     pub fn seqno(&self) -> u32 {
-        self.words[3] as u32
+        self.words[word::ID] as u32
     }
 
     /// The right a reply goes to, with its kind; a send-once right from most clients. The receiver owns it.
     pub fn reply_port(&self) -> PortName {
-        PortName(self.words[1] as u32)
+        PortName(self.words[word::REMOTE_PORT] as u32)
     }
 
     /// The port it came to: the name of its receive right.
     pub fn port(&self) -> PortName {
-        PortName(self.words[2] as u32)
+        PortName(self.words[word::LOCAL_PORT] as u32)
     }
 
     /// The items of the body; an array of rights is one item for each. Ends early where the body does not hold what its
     /// descriptors say.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
         let end = (self.size() as usize / 8).min(self.words.len());
-        let mut rest = self.words.get(HEADER_SIZE / 8..end).unwrap_or_default();
+        let mut rest = self.words.get(word::BODY..end).unwrap_or_default();
         let mut ports: Option<(&[u64], Disposition)> = None;
         core::iter::from_fn(move || {
             loop {
@@ -261,10 +247,11 @@ enum Found<'a> {
 
 /// What stands first in a body, and what follows it.
 fn next_item(body: &[u64]) -> Option<(Found<'_>, &[u64])> {
-    let (&descriptor, data) = body.split_first()?;
-    let (name, bits, count) = (descriptor as u8, (descriptor >> 8) & 0xffff, descriptor >> 32);
-    let bytes = usize::try_from(count * bits / 8).ok()?;
-    if descriptor & INLINE == 0 {
+    let (&word, data) = body.split_first()?;
+    let descriptor = Descriptor::from_word(word);
+    let name = descriptor.name;
+    let bytes = usize::try_from(u64::from(descriptor.number) * u64::from(descriptor.size) / 8).ok()?;
+    if !descriptor.inline {
         let (&address, after) = data.split_first()?;
         return Some((Found::Item(Item::OutOfLine { address, size: bytes as u64 }), after));
     }
@@ -273,9 +260,9 @@ fn next_item(body: &[u64]) -> Option<(Found<'_>, &[u64])> {
         return Some((Found::Ports(words, how), after));
     }
     let data = crate::sys::memory::bytes_of(words).get(..bytes)?;
-    let item = match u64::from(name) {
-        INTEGER_32 | PORT_NAME => Item::Integers(data),
-        BYTE | CHAR => Item::Bytes(data),
+    let item = match u32::from(name) {
+        type_name::INTEGER_32 | type_name::PORT_NAME => Item::Integers(data),
+        type_name::BYTE | type_name::CHAR => Item::Bytes(data),
         _ => Item::Other(name),
     };
     Some((Found::Item(item), after))
@@ -283,10 +270,10 @@ fn next_item(body: &[u64]) -> Option<(Found<'_>, &[u64])> {
 
 /// The right that a received descriptor's name means. Received rights carry the names of moved ones.
 fn disposition(name: u8) -> Option<Disposition> {
-    match name {
-        16 => Some(Disposition::MoveReceive),
-        17 => Some(Disposition::MoveSend),
-        18 => Some(Disposition::MoveSendOnce),
+    match u32::from(name) {
+        type_name::PORT_RECEIVE => Some(Disposition::MoveReceive),
+        type_name::PORT_SEND => Some(Disposition::MoveSend),
+        type_name::PORT_SEND_ONCE => Some(Disposition::MoveSendOnce),
         _ => None,
     }
 }
@@ -302,7 +289,7 @@ mod tests {
     /// The message as a receiver would have it.
     fn received(message: &Message) -> Received {
         let mut words = message.words.clone();
-        words[0] |= u64::from(message.size()) << 32;
+        words[word::BITS] |= u64::from(message.size()) << 32;
         Received { words }
     }
 

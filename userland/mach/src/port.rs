@@ -7,6 +7,12 @@
 use core::fmt;
 use core::mem;
 
+use mach_abi::port::{
+    MACH_PORT_DEAD, MACH_PORT_NULL, MACH_PORT_RIGHT_DEAD_NAME, MACH_PORT_RIGHT_PORT_SET, MACH_PORT_RIGHT_RECEIVE,
+    MACH_PORT_RIGHT_SEND, MACH_PORT_RIGHT_SEND_ONCE,
+};
+use mach_abi::type_name;
+
 use crate::error::Result;
 use crate::sys;
 use crate::{stubs, task_self};
@@ -17,9 +23,9 @@ pub struct PortName(pub u32);
 
 impl PortName {
     /// `MACH_PORT_NULL`: no right.
-    pub const NULL: PortName = PortName(0);
+    pub const NULL: PortName = PortName(MACH_PORT_NULL);
     /// `MACH_PORT_DEAD`: the right died on its way here.
-    pub const DEAD: PortName = PortName(u32::MAX);
+    pub const DEAD: PortName = PortName(MACH_PORT_DEAD);
 
     /// Whether this can name a right at all (`MACH_PORT_VALID`).
     pub const fn is_valid(self) -> bool {
@@ -43,23 +49,23 @@ impl fmt::Debug for PortName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the C names are the documentation: mach/port.h")]
 pub enum Right {
-    Send = 0,
-    Receive = 1,
-    SendOnce = 2,
-    PortSet = 3,
-    DeadName = 4,
+    Send = MACH_PORT_RIGHT_SEND as isize,
+    Receive = MACH_PORT_RIGHT_RECEIVE as isize,
+    SendOnce = MACH_PORT_RIGHT_SEND_ONCE as isize,
+    PortSet = MACH_PORT_RIGHT_PORT_SET as isize,
+    DeadName = MACH_PORT_RIGHT_DEAD_NAME as isize,
 }
 
 /// `mach_msg_type_name_t` of a right in a message or RPC: what happens to the sender's right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the C names are the documentation: mach/message.h")]
 pub enum Disposition {
-    MoveReceive = 16,
-    MoveSend = 17,
-    MoveSendOnce = 18,
-    CopySend = 19,
-    MakeSend = 20,
-    MakeSendOnce = 21,
+    MoveReceive = type_name::MOVE_RECEIVE as isize,
+    MoveSend = type_name::MOVE_SEND as isize,
+    MoveSendOnce = type_name::MOVE_SEND_ONCE as isize,
+    CopySend = type_name::COPY_SEND as isize,
+    MakeSend = type_name::MAKE_SEND as isize,
+    MakeSendOnce = type_name::MAKE_SEND_ONCE as isize,
 }
 
 /// Shared by the four owning types: construction from a name and giving the name up again.

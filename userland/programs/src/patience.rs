@@ -1,7 +1,8 @@
 //! Waiting, for a while or for something that does not come.
 
 use mach::port::PortName;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg, reply_port};
+use mach::sys::msg::{mach_msg, reply_port};
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 
 /// Waits so many milliseconds where no message ever comes: GNU Mach for several processors does not survive one that comes just when the
 /// time for it is over (docs/differences.md). Without the heap, whose lock a new task could be left with.

@@ -3,16 +3,20 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mach::boot::{self, TASK_TRACE_PORT};
+use mach::boot;
 use mach::error::KernReturn;
 use mach::mig;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::exit::terminate;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::{mach_port_insert_right, task_set_special_port};
 use mach::thread::{self, Child};
 use mach::{stubs, task_self};
+use mach_abi::header::word;
+use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
+use mach_abi::special_port::TASK_TRACE_PORT;
 use trace_port::RecordHeader;
 use trace_port::event::{Direction, EventKind};
 use trace_port::record::{MAX_BODY, Record, Records, wire_size};
@@ -101,7 +105,7 @@ fn receive(
 
 /// Takes the records of a received message apart. Of the right to the task that came with them nothing is left.
 pub fn each_record(message: &[u64], mut take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>) -> Result<(), Mismatch> {
-    let size = message.first().map_or(0, |word| (word >> 32) as usize);
+    let size = message.get(word::BITS).map_or(0, |word| (word >> 32) as usize);
     let bytes = message.as_bytes().get(..size).doing("message that fits")?;
     let records = Records::parse(bytes).ok().doing("well-formed message of a trace port")?;
     drop(SendRight::from_name(PortName(records.task)));
@@ -132,9 +136,6 @@ pub fn tell_when_untraced(port: &ReceiveRight) -> Result<(), Mismatch> {
         .map(drop)
         .doing("mach_port_request_notification")
 }
-
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const MACH_NOTIFY_NO_SENDERS: u32 = 70;
 
 /// What happens to a program that is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,7 @@ impl Program {
                 KernReturn::MACH_RCV_TIMED_OUT => return Ok(Event::Nothing),
                 other => other.into_result().doing("the next record or the program's end")?,
             }
-            if PortName(buffer[2] as u32) == self.exit.name() {
+            if PortName(buffer[word::LOCAL_PORT] as u32) == self.exit.name() {
                 return Ok(Event::Ended(boot::exit_status(buffer)));
             }
             match mig::request_id(buffer) {

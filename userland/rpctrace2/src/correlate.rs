@@ -3,14 +3,13 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
+use mach_abi::{Header, type_name};
 use mig_defs::table::Tables;
-use mig_defs::wire::{Header, REPLY_ID_OFFSET, type_name};
 use trace_port::Direction;
 
 use crate::event::Event;
-
-/// `msgh_id` of the notification that a send-once right died: what comes instead of a reply when the server drops it.
-pub const MACH_NOTIFY_SEND_ONCE: u32 = 71;
 
 /// Requests without a reply that are remembered; an older one is forgotten and its reply, if it comes, is an orphan.
 const PENDING_MAX: usize = 4096;
@@ -134,6 +133,7 @@ impl Correlator {
             let request = &call.request;
             let Some(sent) = request.mach_header() else { return false };
             let answers = header.id == sent.id.wrapping_add(REPLY_ID_OFFSET);
+            // What comes instead of a reply when the server drops the right.
             let died = header.id == MACH_NOTIFY_SEND_ONCE && sent.local_port as u32 == port;
             request.task == event.task && (answers || died)
         };

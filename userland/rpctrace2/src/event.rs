@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
+use mach_abi::{Format, Header};
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
-use mig_defs::wire::Header;
 use trace_port::{Direction, EventKind, Record};
 
 /// One message that a task sent or received, or tried to.
@@ -43,6 +43,8 @@ pub struct Event {
     pub notify: u32,
     /// The number of the task that sent the message, where that is not the task's own doing.
     pub sender: u32,
+    /// The format of the message.
+    pub format: Format,
     /// The message as the task sees it.
     pub message: Vec<u8>,
 }
@@ -67,6 +69,7 @@ impl From<&Record<'_>> for Event {
             time_out: header.time_out.get(),
             notify: header.notify.get(),
             sender: header.sender.get(),
+            format: record.format,
             message: record.message.to_vec(),
         }
     }
@@ -75,7 +78,7 @@ impl From<&Record<'_>> for Event {
 impl Event {
     /// The header of the message, if there is one.
     pub fn mach_header(&self) -> Option<Header> {
-        Header::read(&self.message)
+        Header::read(self.format, &self.message)
     }
 
     /// Whose port names the message has.
@@ -89,11 +92,11 @@ impl Event {
 
     /// The message decoded as a request or, if no request has its id, as a reply.
     pub fn decode<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::new(tables, &self.message, self.view()).ok()
+        Message::new(tables, self.format, &self.message, self.view()).ok()
     }
 
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::reply(tables, &self.message, self.view()).ok()
+        Message::reply(tables, self.format, &self.message, self.view()).ok()
     }
 }

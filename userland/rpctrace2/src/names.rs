@@ -9,10 +9,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::{port, type_name};
 use mig_defs::decode::Message;
 use mig_defs::value::{Field, Value, View};
-use mig_defs::wire::type_name;
-use trace_port::TASK_TRACE_PORT;
 use trace_port::record::PORT_NUMBER;
 
 use crate::correlate::is_name;
@@ -176,8 +176,8 @@ impl Names {
     /// What a port is called by a thread of the task that has this name for it.
     pub fn port(&self, task: TaskIndex, thread: u32, name: u32) -> String {
         match name {
-            0 => return "MACH_PORT_NULL".to_string(),
-            u32::MAX => return "MACH_PORT_DEAD".to_string(),
+            port::MACH_PORT_NULL => return "MACH_PORT_NULL".to_string(),
+            port::MACH_PORT_DEAD => return "MACH_PORT_DEAD".to_string(),
             _ if name & PORT_NUMBER != 0 => return format!("kernel port {}", name & !PORT_NUMBER),
             _ => {}
         }
@@ -263,7 +263,7 @@ impl Names {
         let Some(message) = message else { return };
         for field in message.fields().skip(1).map_while(Result::ok) {
             if let Value::Port(right) = field.value
-                && (type_name::MOVE_RECEIVE..=type_name::MOVE_SEND_ONCE).contains(&u32::from(right.disposition.0))
+                && type_name::is_right(right.disposition.0.into())
             {
                 known.release(right.name, 1);
             }

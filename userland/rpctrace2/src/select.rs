@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use mach_abi::header::REPLY_ID_OFFSET;
 use mig_defs::table::{Routine, Tables};
-use mig_defs::wire::REPLY_ID_OFFSET;
 use thiserror::Error;
 
 use crate::event::Event;

@@ -9,14 +9,20 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use mach::boot::{self, TASK_TRACE_PORT};
+use mach::boot;
 use mach::error::KernReturn;
 use mach::memory::OutOfLine;
-use mach::msg::HEADER_SIZE;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::{console, print, println, stubs, task_self};
+use mach_abi::code::MACH_MSG_MASK;
+use mach_abi::header::LP64;
+use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
+use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
+use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
+use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::{Format, Header};
 use mig_defs::table::{TableError, Tables};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
@@ -35,16 +41,6 @@ const NOT_FOUND: i32 = 127;
 /// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
 const CANNOT_TRACE: i32 = 125;
 
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const MACH_NOTIFY_NO_SENDERS: i32 = 70;
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
-/// `MACH_RCV_HEADER_ERROR` and `MACH_RCV_BODY_ERROR` of message.h, and the bits that say which room was short.
-const RCV_HEADER_ERROR: u32 = 0x1000_400b;
-const RCV_BODY_ERROR: u32 = 0x1000_400c;
-const MACH_MSG_MASK: u32 = 0x3c00;
-/// `MACH_PORT_QLIMIT_MAX` of port.h: the more records fit, the less often a traced thread waits.
-const QUEUE_LIMIT: u32 = 16;
 /// Bytes of the first receive buffer; it grows with the largest record.
 const BUFFER_START: usize = 8 * 1024;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
@@ -171,7 +167,8 @@ impl Session {
         for member in [&trace, &exit, &no_senders] {
             doing("mach_port_move_member", ports.add(member))?;
         }
-        doing("mach_port_set_qlimit", trace.set_queue_limit(QUEUE_LIMIT))?;
+        // The more records fit, the less often a traced thread waits.
+        doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
         let name = command.first().map_or("", String::as_str);
         let arguments = archive::join_arguments(command).map_err(|error| match error {
@@ -204,7 +201,7 @@ impl Session {
         let before = stubs::mach_port::mach_port_request_notification(
             task_self(),
             self.trace.name(),
-            MACH_NOTIFY_NO_SENDERS,
+            MACH_NOTIFY_NO_SENDERS as i32,
             0,
             self.no_senders.name(),
             Disposition::MakeSendOnce,
@@ -241,7 +238,7 @@ impl Session {
                     mach::msg::destroy(self.message());
                 }
                 // The words after it are those of the message before.
-                Some(Message::Header) => trace.message(self.header().as_bytes(), &mut text),
+                Some(Message::Header) => trace.message(self.header_bytes(), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
@@ -280,7 +277,7 @@ impl Session {
     /// What became of the command's trace port, if the command is still there.
     fn untraced(&self) -> Option<Untraced> {
         let of_task = stubs::mach_port::mach_port_type(task_self(), self.task.name()).ok()?;
-        if of_task & TYPE_DEAD_NAME != 0 {
+        if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
             return None;
         }
         // Who does not receive from the port that is set may be refused it.
@@ -309,10 +306,12 @@ impl Session {
                     size => self.buffer.resize(size.max(2 * room as usize).div_ceil(8), 0),
                 },
                 KernReturn::MACH_RCV_INTERRUPTED => {}
-                // There was no room in this task for what it brought: the rest has come.
-                _ if answer & !MACH_MSG_MASK == RCV_BODY_ERROR => return Ok(Some(self.what_came())),
-                _ if answer & !MACH_MSG_MASK == RCV_HEADER_ERROR => return Ok(Some(Message::Header)),
-                error => return Err(Failure::Kernel { what: "receiving from the trace port", error }),
+                error => match KernReturn::from_mach_msg(answer & !MACH_MSG_MASK) {
+                    // There was no room in this task for what it brought: the rest has come.
+                    KernReturn::MACH_RCV_BODY_ERROR => return Ok(Some(self.what_came())),
+                    KernReturn::MACH_RCV_HEADER_ERROR => return Ok(Some(Message::Header)),
+                    _ => return Err(Failure::Kernel { what: "receiving from the trace port", error }),
+                },
             }
         }
     }
@@ -322,24 +321,28 @@ impl Session {
         self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer)
     }
 
-    fn header(&self) -> &[u64] {
-        self.buffer.get(..HEADER_SIZE / 8).unwrap_or(&self.buffer)
+    fn header_bytes(&self) -> &[u8] {
+        self.buffer.as_bytes().get(..LP64.end).unwrap_or_default()
+    }
+
+    fn header(&self) -> Header {
+        Header::read(Format::Lp64, self.header_bytes()).unwrap_or_default()
     }
 
     /// `msgh_size` of the message in the buffer.
     fn message_size(&self) -> usize {
-        self.buffer.first().map_or(0, |word| (word >> 32) as usize)
+        self.header().size as usize
     }
 
     /// `msgh_id` and `msgh_size`: the kernel leaves the header of a message that it destroys because it is too large.
     fn too_large(&self) -> Message {
-        Message::TooLarge(self.buffer.get(3).map_or(0, |word| (word >> 32) as u32), self.message_size() as u32)
+        let header = self.header();
+        Message::TooLarge(header.id, header.size)
     }
 
     /// What the message in the buffer is, by the port that it came to.
     fn what_came(&self) -> Message {
-        // msgh_local_port
-        let port = PortName(self.buffer.get(2).map_or(0, |word| *word as u32));
+        let port = PortName(self.header().local_port as u32);
         if port == self.trace.name() {
             Message::Trace
         } else if port == self.no_senders.name() {

@@ -6,14 +6,15 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
 use trace_port::RecordError;
 use trace_port::record::{MAX_BODY, wire_size};
 
 /// Most bytes of a message that the kernel sends to a trace port.
 pub const LARGEST: usize = wire_size(MAX_BODY);
 
-/// `MACH_NOTIFY_FIRST` and `MACH_NOTIFY_LAST` of notify.h.
-const NOTIFICATIONS: core::ops::RangeInclusive<u32> = 64..=72;
+/// The ids of notifications.
+const NOTIFICATIONS: core::ops::RangeInclusive<u32> = MACH_NOTIFY_FIRST..=MACH_NOTIFY_DEAD_NAME;
 
 /// What a message is instead: a place in [`COUNTED`].
 #[derive(Clone, Copy, Debug)]

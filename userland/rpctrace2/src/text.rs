@@ -3,9 +3,9 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use mach_abi::{Disposition, type_name};
 use mig_defs::table::{Form, Set};
-use mig_defs::value::{Disposition, Struct, Value, View, WaitStatus};
-use mig_defs::wire::type_name;
+use mig_defs::value::{Struct, Value, View, WaitStatus};
 
 use crate::line::{Line, Tag};
 

@@ -5,6 +5,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use mach_abi::{Format, Header, KernReturn};
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::Value;
@@ -24,12 +25,6 @@ use crate::stray::Strays;
 use crate::summary::Summary;
 use crate::values::Writer;
 use crate::weave::{Outcome, Row, Weaver, remark};
-
-/// Where `msgh_size` and `msgh_id` stand.
-const MSGH_SIZE: usize = 4;
-const MSGH_ID: usize = 28;
-/// `MACH_RCV_TOO_LARGE`
-const MACH_RCV_TOO_LARGE: u32 = 0x1000_4004;
 
 /// A trace of one command and its children.
 #[derive(Debug)]
@@ -92,10 +87,8 @@ impl<'t> Trace<'t> {
             })
         });
         if let Err(error) = result {
-            let word = |at: usize| {
-                message.get(at..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u32::from_le_bytes)
-            };
-            let remark = self.strays.take(word(MSGH_ID), word(MSGH_SIZE), error);
+            let header = Header::read(Format::Lp64, message).unwrap_or_default();
+            let remark = self.strays.take(header.id, header.size, error);
             self.remark(remark, out);
         }
     }
@@ -394,7 +387,7 @@ impl<'t> Trace<'t> {
         writer.failed_message(&mut line, &event);
         line.push(Tag::Plain, " = ");
         writer.code(&mut line, event.retval as i32);
-        if event.retval == MACH_RCV_TOO_LARGE {
+        if KernReturn::from_mach_msg(event.retval) == KernReturn::MACH_RCV_TOO_LARGE {
             // The header that is left of a destroyed message still has the size it had.
             let size = event.mach_header().map_or(event.message_size, |header| header.size);
             if size > 0 {

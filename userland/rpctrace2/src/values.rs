@@ -3,11 +3,11 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
 use mig_defs::decode::Message;
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
 use mig_defs::value::{Array, Field, PortRight, Struct, Value, View};
-use mig_defs::wire::HEADER_SIZE;
 
 use crate::correlate::{is_name, received_on};
 use crate::event::Event;
@@ -18,15 +18,6 @@ use crate::text::{constants, disposition_text, is_address, is_text, plain, time,
 
 /// Most array elements that are printed without `-v`.
 const ELEMENTS_MAX: usize = 32;
-
-/// Bits that `mach_msg` adds to an error to say which resource was short.
-const MACH_MSG_MASK: u32 = 0x3c00;
-const MACH_MSG_BITS: [(u32, &str); 4] = [
-    (0x2000, "MACH_MSG_IPC_SPACE"),
-    (0x1000, "MACH_MSG_VM_SPACE"),
-    (0x0800, "MACH_MSG_IPC_KERNEL"),
-    (0x0400, "MACH_MSG_VM_KERNEL"),
-];
 
 /// Writes the messages of one task's thread.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +85,7 @@ impl Writer<'_> {
         let bits = code as u32;
         if let Some(name) = self.tables.error_name((bits & !MACH_MSG_MASK) as i32).filter(|_| bits >> 16 == 0x1000) {
             line.push(tag, name);
-            for (_, name) in MACH_MSG_BITS.iter().filter(|(bit, _)| bits & bit != 0) {
+            for (name, _) in SHORTAGES.iter().filter(|(_, bit)| bits & bit != 0) {
                 line.add(tag, format_args!("|{name}"));
             }
             return;
@@ -266,7 +257,7 @@ impl Writer<'_> {
         line.add(Tag::Plain, format_args!("({preposition} "));
         self.port(line, port);
         line.add(Tag::Plain, format_args!(", {} bytes", event.message_size));
-        let mut items = Items::new(&event.message);
+        let mut items = Items::new(event.format, &event.message);
         let mut separator = ": ";
         for item in items.by_ref() {
             line.push(Tag::Plain, core::mem::replace(&mut separator, ", "));
@@ -281,7 +272,7 @@ impl Writer<'_> {
 
     /// A reply whose id is unknown. By MIG's convention a return code comes first.
     pub fn unknown_reply(&self, line: &mut Line, event: &Event) -> bool {
-        let mut items = Items::new(&event.message);
+        let mut items = Items::new(event.format, &event.message);
         let code = items.next().and_then(|item| item.return_code());
         match code {
             Some(code) => self.code(line, code),
@@ -322,7 +313,9 @@ impl Writer<'_> {
 
     /// Of a failed `mach_msg`: what the message was, if there is more of it than a header.
     pub fn failed_message(&self, line: &mut Line, event: &Event) {
-        if event.message.len() > HEADER_SIZE || (event.view() == View::Sent && event.mach_header().is_some()) {
+        if event.message.len() > event.format.header().end
+            || (event.view() == View::Sent && event.mach_header().is_some())
+        {
             line.push(Tag::Plain, " ");
             self.request(line, event);
         }

@@ -221,15 +221,15 @@ impl Messages for Fake {
         assert!(self.msgh_size(kmsg) as usize <= self.memory(kmsg).bytes.len(), "no larger than its memory");
         self.options.borrow_mut().push(option);
         let port = self.destination(kmsg);
-        let must_wait = || option != option::SEND_ALWAYS && self.port_is_active(port) && self.port_is_full(port);
+        let must_wait = || option != option::MACH_SEND_ALWAYS && self.port_is_active(port) && self.port_is_full(port);
         if must_wait() {
-            let waits = option != option::SEND_TIMEOUT || time_out != 0;
+            let waits = option != option::MACH_SEND_TIMEOUT || time_out != 0;
             if waits && self.wait(port) {
-                return Err((mr::SEND_INTERRUPTED, owned));
+                return Err((mr::MACH_SEND_INTERRUPTED, owned));
             }
             if must_wait() {
-                assert_eq!(option, option::SEND_TIMEOUT, "nothing wakes it");
-                return Err((mr::SEND_TIMED_OUT, owned));
+                assert_eq!(option, option::MACH_SEND_TIMEOUT, "nothing wakes it");
+                return Err((mr::MACH_SEND_TIMED_OUT, owned));
             }
         }
         if !self.port_is_active(port) {
@@ -238,7 +238,7 @@ impl Messages for Fake {
             return Ok(());
         }
         let refused = self.script.borrow().record_send;
-        if refused != mr::SUCCESS {
+        if refused != mr::MACH_MSG_SUCCESS {
             return Err((refused, owned));
         }
         self.enqueue(kmsg);

@@ -8,18 +8,14 @@ use trace_port::record::{MAX_BATCH, MAX_BODY, part_size, wire_size};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD, TRACE};
 use crate::gnumach::{Port, mr, option};
 use crate::hooks::model::{
-    Call, HOST, Model, RCV_INVALID_DATA, RCV_LARGE, RCV_TOO_LARGE, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE_NAME,
-    Steps, TO_HOST, TO_SERVICE, message,
+    Call, HOST, Model, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE_NAME, Steps, TO_HOST, TO_SERVICE, message,
 };
-
-/// `MACH_RCV_HEADER_ERROR`.
-const RCV_HEADER_ERROR: u32 = 0x1000_400b;
 
 /// A traced server for which a message of 48 bytes waits.
 fn server() -> Model {
     let model = Model::new();
     let request = Call::send(message(REQUEST, TO_SERVICE, REPLY_NAME, 2121, 48));
-    assert_eq!(model.call(THREAD, &request), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &request), Some(mr::MACH_MSG_SUCCESS));
     model.trace(CHILD);
     model
 }
@@ -27,11 +23,11 @@ fn server() -> Model {
 #[test]
 fn a_received_message_is_recorded_after_copyout() {
     let model = server();
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 100)), Some(mr::MACH_MSG_SUCCESS));
     let record = model.only();
-    assert_eq!((record.direction, record.retval(), record.correlation()), (Receive, mr::SUCCESS, 0));
+    assert_eq!((record.direction, record.retval(), record.correlation()), (Receive, mr::MACH_MSG_SUCCESS, 0));
     assert_eq!((record.header.rcv_name.get(), record.header.message_size.get()), (SERVICE_NAME, 48));
-    assert_eq!(record.header.options.get(), option::RCV_MSG);
+    assert_eq!(record.header.options.get(), option::MACH_RCV_MSG);
     assert_eq!(record.message, model.received.borrow()[&CHILDS_THREAD.address()], "the record is what the task got");
     assert_eq!(record.word(16), u64::from(SERVICE_NAME), "its own names");
     model.assert_ends_clean();
@@ -42,15 +38,15 @@ type FailingReceive = (&'static str, Steps, u32, u32, u32, usize);
 
 #[test]
 fn every_failing_receive_is_recorded_and_returned() {
-    let body_error = mr::RCV_BODY_ERROR | 0x2000;
-    let header_error = RCV_HEADER_ERROR | 0x800;
+    let body_error = mr::MACH_RCV_BODY_ERROR | 0x2000;
+    let header_error = mr::MACH_RCV_HEADER_ERROR | 0x800;
     let steps = Steps::default;
     let cases: [FailingReceive; 6] = [
-        ("too large, kept", steps(), RCV_LARGE, 40, RCV_TOO_LARGE, 0),
-        ("too large, destroyed", steps(), 0, 40, RCV_TOO_LARGE, 32),
+        ("too large, kept", steps(), option::MACH_RCV_LARGE, 40, mr::MACH_RCV_TOO_LARGE, 0),
+        ("too large, destroyed", steps(), 0, 40, mr::MACH_RCV_TOO_LARGE, 32),
         ("body error", Steps { copyout: body_error, ..steps() }, 0, 100, body_error, 48),
         ("header error", Steps { copyout: header_error, ..steps() }, 0, 100, header_error, 32),
-        ("bad buffer", Steps { bad_copyouts: 2, ..steps() }, 0, 100, RCV_INVALID_DATA, 48),
+        ("bad buffer", Steps { bad_copyouts: 2, ..steps() }, 0, 100, mr::MACH_RCV_INVALID_DATA, 48),
         ("notify", Steps { copyout: 0x1000_4007, ..steps() }, 0x200, 100, 0x1000_4007, 32),
     ];
     for (name, steps, extra, room, expected, captured) in cases {
@@ -71,7 +67,7 @@ fn every_failing_receive_is_recorded_and_returned() {
 fn request_and_reply_share_a_message() {
     let model = Model::traced(&[TASK]);
     model.script(|steps| steps.reply = Some((2121, 44)));
-    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     let messages = model.fake.records();
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].len(), wire_size(40) + part_size(44), "and nothing of the room that was not needed");
@@ -96,12 +92,12 @@ fn a_reply_without_room_beside_its_request_is_a_message_of_its_own() {
         let model = Model::traced(&[TASK]);
         model.script(|steps| steps.reply = Some((2121, reply)));
         let call = Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, request), REPLY_NAME);
-        assert_eq!(model.call(THREAD, &call), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
         let found = model.seen();
         let told = |seen: &crate::hooks::model::Seen| (seen.came_in, seen.header.sequence.get(), seen.correlation());
         assert_eq!(found.iter().map(told).collect::<Vec<_>>(), [(0, 1, 1), (1, 2, 1)]);
         assert_eq!((found[0].message.len(), found[1].message.len()), (request, reply));
-        assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0], "the first goes on in the call");
+        assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS, 0], "the first goes on in the call");
         model.assert_ends_clean();
     }
 }
@@ -110,9 +106,9 @@ fn a_reply_without_room_beside_its_request_is_a_message_of_its_own() {
 fn a_reply_that_is_queued_has_a_record_apart_from_its_request() {
     let model = Model::traced(&[TASK]);
     model.script(|steps| steps.reply_is_queued = true);
-    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.outcomes(), [(Send, 0), (Receive, 0)]);
-    assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0]);
+    assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS, 0]);
     assert_eq!(model.seen()[1].correlation(), 1);
     model.assert_ends_clean();
 }
@@ -137,7 +133,7 @@ fn a_message_that_is_copied_out_twice_is_received_once() {
         assert_eq!(model.call(THREAD, &Call::of_service()), None);
         model.notify(REPLY, 72, 40);
         *model.steps.borrow_mut() = steps;
-        assert_eq!(model.resume(THREAD), mr::SUCCESS);
+        assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
         assert_eq!(model.outcomes(), [(Send, 0), (Receive, 0)]);
         model.assert_ends_clean();
     }
@@ -147,15 +143,15 @@ fn a_message_that_is_copied_out_twice_is_received_once() {
 fn a_message_given_back_is_no_receive() {
     for call in [Call::of_service(), Call::simple()] {
         let model = Model::traced(&[TASK]);
-        model.script(|steps| steps.send = mr::SEND_TIMED_OUT);
-        assert_eq!(model.call(THREAD, &call), Some(mr::SEND_TIMED_OUT));
+        model.script(|steps| steps.send = mr::MACH_SEND_TIMED_OUT);
+        assert_eq!(model.call(THREAD, &call), Some(mr::MACH_SEND_TIMED_OUT));
         assert_eq!(model.received.borrow()[&THREAD.address()].len(), 40, "it was copied out");
-        assert_eq!(model.outcomes(), [(Send, mr::SEND_TIMED_OUT)]);
+        assert_eq!(model.outcomes(), [(Send, mr::MACH_SEND_TIMED_OUT)]);
         // The next message in the same buffer is one.
-        model.script(|steps| steps.send = mr::SUCCESS);
+        model.script(|steps| steps.send = mr::MACH_MSG_SUCCESS);
         model.notify(REPLY, 72, 40);
-        assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), Some(mr::SUCCESS));
-        assert_eq!(model.outcomes(), [(Send, mr::SEND_TIMED_OUT), (Receive, 0)]);
+        assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), Some(mr::MACH_MSG_SUCCESS));
+        assert_eq!(model.outcomes(), [(Send, mr::MACH_SEND_TIMED_OUT), (Receive, 0)]);
         model.assert_ends_clean();
     }
 }
@@ -165,21 +161,21 @@ fn a_message_given_back_is_no_receive() {
 fn a_body_that_fails_in_the_fast_path_ends_the_call() {
     let model = Model::traced(&[TASK]);
     model.script(|steps| steps.fast_body = 0x2000);
-    let expected = mr::RCV_BODY_ERROR | 0x2000;
+    let expected = mr::MACH_RCV_BODY_ERROR | 0x2000;
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(expected));
     assert_eq!(model.outcomes(), [(Send, 0), (Receive, expected)]);
     assert_eq!(model.seen()[1].message.len(), 48, "once, though it is put after that");
-    assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS], "nobody waits");
+    assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS], "nobody waits");
     model.assert_ends_clean();
 }
 
 #[test]
 fn a_reply_that_cannot_be_translated_loses_its_body_and_says_so() {
     let model = Model::traced(&[TASK]);
-    model.script(|steps| steps.copyout = RCV_HEADER_ERROR);
-    assert_eq!(model.call(THREAD, &Call::of_host()), Some(RCV_HEADER_ERROR));
+    model.script(|steps| steps.copyout = mr::MACH_RCV_HEADER_ERROR);
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_RCV_HEADER_ERROR));
     let [request, reply] = model.seen_exactly();
-    assert_eq!((request.retval(), reply.retval()), (mr::SUCCESS, RCV_HEADER_ERROR));
+    assert_eq!((request.retval(), reply.retval()), (mr::MACH_MSG_SUCCESS, mr::MACH_RCV_HEADER_ERROR));
     assert_eq!((reply.message.len(), reply.header.message_size.get()), (32, 48));
     model.assert_ends_clean();
 }
@@ -189,7 +185,7 @@ fn a_record_shows_no_more_than_it_has_room_for() {
     let model = Model::traced(&[TASK]);
     let size = MAX_BODY + 8;
     let call = Call::send(message(19, TO_SERVICE, 0, 7000, size));
-    assert_eq!(model.call(THREAD, &call), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
     let record = model.only();
     assert_eq!((record.message.len(), record.header.message_size.get()), (MAX_BODY, size as u32));
     model.assert_ends_clean();
@@ -212,7 +208,7 @@ fn a_tracers_receipt_of_a_record_is_no_event() {
         }
         model.fake.port(port).queue.push_back(kmsg);
         let copy = model.fake.memory(kmsg).clone();
-        assert_eq!(model.call(THREAD, &Call::receive(0x50, 4096)), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &Call::receive(0x50, 4096)), Some(mr::MACH_MSG_SUCCESS));
         model.fake.revive(kmsg, copy);
         assert_eq!(model.seen().len(), recorded, "the second only looks like one");
     }

@@ -82,7 +82,7 @@ fn a_traced_servers_reply_by_hand_off_is_recorded_before_what_became_of_it() {
     assert_eq!((replied.kind, replied.direction, replied.who()), (EventKind::Normal, Direction::Send, (2, 2)));
     assert_eq!((parsed.kind, parsed.retval()), (EventKind::TaskException, 5));
     assert_eq!((received.correlation(), received.message.len()), (0, 112), "no sender has left a number in it");
-    assert_eq!(model.fake.options.borrow()[2..], [option::SEND_ALWAYS, 0]);
+    assert_eq!(model.fake.options.borrow()[2..], [option::MACH_SEND_ALWAYS, 0]);
     model.interrupt(CHILDS_THREAD);
     model.assert_ends_clean();
 }
@@ -96,7 +96,7 @@ fn an_untraced_threads_server_is_recorded_though_the_thread_is_not() {
     let [received, replied] = model.seen_exactly();
     assert_eq!((received.direction, replied.direction), (Direction::Receive, Direction::Send));
     assert_eq!((received.kind, replied.kind), (EventKind::Normal, EventKind::Normal));
-    assert_eq!(model.fake.options.borrow()[1..], [option::SEND_ALWAYS], "the thread queues it and does not wait");
+    assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_ALWAYS], "the thread queues it and does not wait");
     assert_eq!(model.fake.thread(THREAD).call, 0);
     model.interrupt(CHILDS_THREAD);
     model.assert_ends_clean();
@@ -106,7 +106,7 @@ fn an_untraced_threads_server_is_recorded_though_the_thread_is_not() {
 fn a_reply_that_is_queued_is_recorded_all_the_same() {
     let model = model(&[TASK]);
     raise(&model, THREAD);
-    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
     model.script(|steps| steps.no_handoff = true);
     assert_eq!(model.call(CHILDS_THREAD, &answer()), None);
     assert_eq!(model.resume(THREAD), 5);
@@ -121,8 +121,8 @@ fn an_exception_takes_no_number_from_the_buffer_it_is_made_in() {
     model.untrace(CHILD);
     let looks_like_one = message(19, 0x11, 0, 2400, 112);
     for sent in [Call::simple(), Call::send(looks_like_one)] {
-        assert_eq!(model.call(THREAD, &sent), Some(mr::SUCCESS));
-        assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &sent), Some(mr::MACH_MSG_SUCCESS));
+        assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
     }
     model.trace(CHILD);
     server_waits(&model);

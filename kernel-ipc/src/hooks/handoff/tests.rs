@@ -6,9 +6,7 @@ use trace_port::Direction::{Receive, Send};
 
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRD, THIRDS_THREAD, THREAD};
 use crate::gnumach::{Port, Task, Threads, mr, option};
-use crate::hooks::model::{
-    ANSWER, Call, Model, Moment, RCV_TOO_LARGE, REPLY, REPLY_NAME, RPC, SERVICE, SERVICE_NAME, message,
-};
+use crate::hooks::model::{ANSWER, Call, Model, Moment, REPLY, REPLY_NAME, RPC, SERVICE, SERVICE_NAME, message};
 use crate::open_call::OpenCall;
 
 /// A server that waits, with these options, while these tasks are traced.
@@ -39,20 +37,20 @@ fn client_and_server_are_both_recorded_in_one_call_of_each() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(
         model.results.borrow()[&CHILDS_THREAD.address()],
-        mr::SUCCESS,
+        mr::MACH_MSG_SUCCESS,
         "the server has run on in the client's place"
     );
     assert_eq!(told(&model), [(1, Send, 1), (2, Receive, 1)]);
-    assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0], "the server waits for its own record only");
+    assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS, 0], "the server waits for its own record only");
     assert_eq!(model.call(CHILDS_THREAD, &answer(&model)), None);
-    assert_eq!(model.results.borrow()[&THREAD.address()], mr::SUCCESS);
+    assert_eq!(model.results.borrow()[&THREAD.address()], mr::MACH_MSG_SUCCESS);
     assert_eq!(told(&model)[2..], [(2, Send, 1), (1, Receive, 1)]);
-    assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS, 0].repeat(2));
+    assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS, 0].repeat(2));
     let orders: Vec<u64> = model.seen().iter().map(|seen| seen.header.sequence.get()).collect();
     assert_eq!(orders, [1, 2, 3, 4]);
     let threads: Vec<u32> = model.seen().iter().map(|seen| seen.header.thread.get()).collect();
     assert_eq!(threads, [1, 2, 2, 1]);
-    assert!(model.outcomes().iter().all(|&(_, result)| result == mr::SUCCESS));
+    assert!(model.outcomes().iter().all(|&(_, result)| result == mr::MACH_MSG_SUCCESS));
     model.interrupt(CHILDS_THREAD);
     model.assert_ends_clean();
 }
@@ -62,7 +60,7 @@ fn a_client_alone_is_recorded_by_the_server_that_runs_on() {
     let model = waiting(&[TASK], &plain());
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(told(&model), [(1, Send, 1)]);
-    assert_eq!(*model.fake.options.borrow(), [option::SEND_ALWAYS], "who is not traced does not wait");
+    assert_eq!(*model.fake.options.borrow(), [option::MACH_SEND_ALWAYS], "who is not traced does not wait");
     assert_eq!(model.fake.thread(CHILDS_THREAD).call, 0, "it has nothing to queue any more");
     assert_eq!(model.fake.task(CHILD).messages_sent, 0, "the record counts as nobody's");
     assert_eq!(model.call(CHILDS_THREAD, &answer(&model)), None);
@@ -86,12 +84,14 @@ fn a_server_alone_is_recorded_though_its_client_does_not_know() {
 #[test]
 fn whatever_the_receiver_does_with_the_message_the_senders_record_is_queued() {
     let generic = Call::receive(SERVICE_NAME, 4096).with(0x100);
-    for (receive, expected) in [(generic, mr::SUCCESS), (Call::receive(SERVICE_NAME, 36), RCV_TOO_LARGE)] {
+    for (receive, expected) in
+        [(generic, mr::MACH_MSG_SUCCESS), (Call::receive(SERVICE_NAME, 36), mr::MACH_RCV_TOO_LARGE)]
+    {
         for traced in [&[TASK][..], &[TASK, CHILD]] {
             let model = waiting(traced, &receive);
             assert_eq!(model.call(THREAD, &Call::of_service()), None);
             assert_eq!(model.results.borrow()[&CHILDS_THREAD.address()], expected);
-            assert_eq!(model.outcomes()[0], (Send, mr::SUCCESS));
+            assert_eq!(model.outcomes()[0], (Send, mr::MACH_MSG_SUCCESS));
             assert_eq!(model.outcomes()[1..], [(Receive, expected)][..traced.len() - 1]);
             model.interrupt(THREAD);
             model.assert_ends_clean();
@@ -109,7 +109,7 @@ fn a_body_that_fails_for_the_receiver_queues_the_senders_record_all_the_same() {
     // Now the server sleeps in mach_msg_trap.
     model.script(|steps| steps.fast_body = 0x2000);
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
-    let expected = mr::RCV_BODY_ERROR | 0x2000;
+    let expected = mr::MACH_RCV_BODY_ERROR | 0x2000;
     assert_eq!(model.results.borrow()[&CHILDS_THREAD.address()], expected);
     assert_eq!(model.outcomes()[before..], [(Send, 0), (Receive, expected)]);
     assert_eq!(model.fake.thread(CHILDS_THREAD).call, 0);
@@ -125,7 +125,7 @@ fn a_hand_off_that_is_refused_leaves_the_sender_in_its_call() {
     assert_eq!(told(&model), [(1, Send, 1)], "queued where the call goes on to receive");
     assert_eq!(model.fake.thread_message(THREAD), 0);
     assert_eq!(model.fake.thread(THREAD).call, OpenCall::OPEN.word());
-    assert_eq!(model.resume(CHILDS_THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(CHILDS_THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(told(&model), [(1, Send, 1), (2, Receive, 1)]);
     model.interrupt(THREAD);
     model.assert_ends_clean();

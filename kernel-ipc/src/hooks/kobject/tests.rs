@@ -116,7 +116,7 @@ fn a_request_in_a_call_is_recorded_for_who_asks_and_who_is_asked() {
     let model = traced_child();
     model.trace(TASK);
     let call = Call::rpc(message(REQUEST, CHILDS_PORT, REPLY_NAME, 2021, 40), REPLY_NAME);
-    assert_eq!(model.call(THREAD, &call), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
     let seen = model.seen();
     let of = |task: u32| seen.iter().filter(|seen| seen.header.task.get() == task).collect::<Vec<_>>();
     let (client, child) = (of(2), of(1));
@@ -199,8 +199,8 @@ fn whoever_is_not_the_traced_task_never_waits_for_the_tracer() {
         serve_with(&model, large(), None);
     }
     let options = model.fake.options.borrow().clone();
-    assert_eq!(options[..64], [option::SEND_ALWAYS; 64]);
-    assert_eq!(options[64..], [option::SEND_TIMEOUT; 6], "beyond the cap they are dropped");
+    assert_eq!(options[..64], [option::MACH_SEND_ALWAYS; 64]);
+    assert_eq!(options[64..], [option::MACH_SEND_TIMEOUT; 6], "beyond the cap they are dropped");
     assert_eq!(model.state.lost(), 6);
     model.assert_ends_clean();
 }

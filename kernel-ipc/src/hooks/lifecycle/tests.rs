@@ -14,7 +14,7 @@ fn children_inherit_and_entries_end_with_their_task() {
     created(fake, state, CHILD, Some(TASK));
     assert_eq!(fake.rights(TRACE), 3);
     let call = Call::send(message(19, SERVICE_NAME, 0, 1, 40));
-    assert_eq!(model.call(CHILDS_THREAD, &call), Some(mr::SUCCESS));
+    assert_eq!(model.call(CHILDS_THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.only().who(), (2, 1));
     terminated(fake, state, CHILD);
     assert_eq!((fake.rights(TRACE), fake.task_entry(CHILD)), (2, 0));
@@ -58,7 +58,7 @@ fn a_child_that_there_is_no_room_for_is_told_of_by_its_parent() {
     }
     assert_eq!((fake.untraced_reports.borrow().clone(), fake.reports.borrow().len()), (std::vec![1, 2], 0));
     for told in [true, false] {
-        assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
+        assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
         let header = model.seen().pop().unwrap().header;
         assert_eq!((header.lost(), header.child_not_traced()), (0, told));
     }
@@ -80,7 +80,7 @@ fn a_thread_made_later_is_traced_and_so_are_requests_on_its_port() {
     model.fake.port(port).kobject = Some(Kobject::Thread(second));
     model.add_thread(TASK, second);
     assert!(model.fake.port(port).watched);
-    assert_eq!(model.call(second, &Call::simple()), Some(mr::SUCCESS));
+    assert_eq!(model.call(second, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.seen().len(), 1);
     model.assert_ends_clean();
 }
@@ -90,11 +90,11 @@ fn the_first_call_after_a_trace_is_the_last_that_costs() {
     let model = Model::traced(&[TASK, CHILD]);
     model.untrace(TASK);
     assert!(model.fake.thread(THREAD).watched);
-    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
     assert!(!model.fake.thread(THREAD).watched && model.fake.thread(CHILDS_THREAD).watched);
     assert_eq!(model.seen().len(), 0);
     model.trace(TASK);
-    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::SUCCESS));
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.seen().len(), 1);
     model.assert_ends_clean();
 }

@@ -3,7 +3,7 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::{CACHED, Call, Model, Moment, RCV_INVALID_DATA, SEND_INVALID_DATA, SEND_INVALID_DEST, Sleeper};
+use super::{CACHED, Call, Model, Moment, Sleeper};
 use crate::emit;
 use crate::gnumach::fake::TRACE;
 use crate::gnumach::{InTransit, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
@@ -46,9 +46,9 @@ impl Model {
         fake.thread(thread).call = 1;
         fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         let arguments = call.arguments;
-        if arguments.send_size >= 1 << 31 && arguments.option & option::SEND_MSG != 0 {
+        if arguments.send_size >= 1 << 31 && arguments.option & option::MACH_SEND_MSG != 0 {
             let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
-            let result = if odd { mr::SEND_MSG_TOO_SMALL } else { mr::SEND_NO_BUFFER };
+            let result = if odd { mr::MACH_SEND_MSG_TOO_SMALL } else { mr::MACH_SEND_NO_BUFFER };
             call::finish(fake, &self.state, result);
             return Some(result);
         }
@@ -89,7 +89,7 @@ impl Model {
     /// `mach_msg_interrupt` of a thread that sleeps in its receive.
     pub(crate) fn interrupt(&self, thread: Thread) {
         self.end_sleep(thread);
-        self.results.borrow_mut().insert(thread.address(), mr::RCV_INTERRUPTED);
+        self.results.borrow_mut().insert(thread.address(), mr::MACH_RCV_INTERRUPTED);
         if self.fake.watching() {
             call::interrupted(&self.fake, &self.state, thread);
         }
@@ -117,7 +117,7 @@ impl Model {
             return Ok(kmsg);
         }
         self.free(kmsg);
-        Err(SEND_INVALID_DATA)
+        Err(mr::MACH_SEND_INVALID_DATA)
     }
 
     /// `copyinmsg`.
@@ -179,7 +179,7 @@ impl Model {
     pub(super) fn put(&self, kmsg: Kmsg, size: u32) -> u32 {
         let copied = self.copyout(kmsg, size);
         self.free(kmsg);
-        if copied { mr::SUCCESS } else { RCV_INVALID_DATA }
+        if copied { mr::MACH_MSG_SUCCESS } else { mr::MACH_RCV_INVALID_DATA }
     }
 
     /// `ipc_kmsg_copyout_pseudo` and `ipc_kmsg_put`: a message that could not be sent goes back.
@@ -194,7 +194,7 @@ impl Model {
     pub(super) fn mqueue_send(&self, kmsg: Kmsg) -> u32 {
         self.moment(Moment::Send);
         let result = self.steps.borrow().send;
-        if result != mr::SUCCESS {
+        if result != mr::MACH_MSG_SUCCESS {
             return result;
         }
         if !self.is_kernels(self.fake.destination(kmsg)) {
@@ -202,7 +202,7 @@ impl Model {
         } else if let Some(reply) = self.kobject_server(kmsg) {
             self.enqueue(reply);
         }
-        mr::SUCCESS
+        mr::MACH_MSG_SUCCESS
     }
 
     /// `ipc_mqueue_send_always`.
@@ -288,10 +288,10 @@ impl Model {
         let bits = self.fake.msgh_bits(kmsg);
         let names = [self.fake.remote_name(kmsg), self.fake.local_name(kmsg)];
         let result = self.steps.borrow().copyin;
-        if result != mr::SUCCESS {
+        if result != mr::MACH_MSG_SUCCESS {
             return Err(result);
         }
-        let [Some(remote), local] = names.map(|name| self.port(name)) else { return Err(SEND_INVALID_DEST) };
+        let [Some(remote), local] = names.map(|name| self.port(name)) else { return Err(mr::MACH_SEND_INVALID_DEST) };
         let task = self.fake.thread_task(self.fake.current_thread());
         for (name, disposition) in names.into_iter().zip([bits & 0xff, bits >> 8 & 0xff]) {
             if disposition == 18 {

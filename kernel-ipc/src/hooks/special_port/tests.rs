@@ -26,12 +26,12 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
     model.trace(TASK);
     assert_eq!(fake.rights(TRACE), 2);
     fake.port(OTHER).rights += 1;
-    assert_eq!(set_to(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!(set_to(fake, state, TASK, OTHER), mr::MACH_MSG_SUCCESS);
     assert_eq!((fake.rights(TRACE), fake.rights(OTHER)), (1, 1));
-    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS);
+    assert_eq!(set(fake, state, TASK, None), mr::MACH_MSG_SUCCESS);
     assert_eq!(fake.rights(OTHER), 0);
     assert_eq!(get(fake, state, TASK), Ok(MaybePort::NULL));
-    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS, "twice");
+    assert_eq!(set(fake, state, TASK, None), mr::MACH_MSG_SUCCESS, "twice");
     assert_eq!(*fake.watches.borrow(), [true, false]);
     model.assert_ends_clean();
 }
@@ -82,9 +82,9 @@ fn a_trace_is_its_receivers() {
     assert_eq!(fake.rights(TRACE), 2);
     fake.kill(TRACE);
     fake.port(OTHER).rights += 1;
-    assert_eq!(set_to(fake, state, TASK, OTHER), mr::SUCCESS);
+    assert_eq!(set_to(fake, state, TASK, OTHER), mr::MACH_MSG_SUCCESS);
     assert_eq!(fake.rights(TRACE), 1);
-    assert_eq!(set(fake, state, TASK, None), mr::SUCCESS);
+    assert_eq!(set(fake, state, TASK, None), mr::MACH_MSG_SUCCESS);
     model.assert_ends_clean();
 }
 
@@ -119,7 +119,7 @@ fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
         assert_eq!((fake.call, fake.message, fake.awaited.get()), (call.word(), 0, 0));
     }
     model.notify(REPLY, 72, 40);
-    assert_eq!(model.resume(THREAD), mr::SUCCESS);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(model.seen().len(), 1);
     model.assert_ends_clean();
 }

@@ -94,7 +94,7 @@ struct Settings {
     /// Where #include looks; as often as you like.
     #[arg(short = 'I', value_name = "DIR")]
     include: Vec<PathBuf>,
-    /// For the message format of 32-bit Mach; stubs and tables are for the 64-bit one.
+    /// For the message format of 32-bit Mach; stubs are for the 64-bit one.
     #[arg(long)]
     ilp32: bool,
     /// Define a macro: NAME or NAME=VALUE.
@@ -141,14 +141,6 @@ impl Settings {
             Some((name, value)) => options.define(name, value),
             None => options.define(macro_text, "1"),
         })
-    }
-
-    /// Refuses the 32-bit format for what is made for the 64-bit one.
-    fn only_lp64(&self, what: &str) -> anyhow::Result<()> {
-        if self.ilp32 {
-            bail!("{what} are for the 64-bit format only");
-        }
-        Ok(())
     }
 }
 
@@ -333,7 +325,9 @@ impl Gen {
     }
 
     fn run(&self) -> anyhow::Result<()> {
-        self.input.settings.only_lp64("stubs")?;
+        if self.input.settings.ilp32 {
+            bail!("stubs are for the 64-bit format only");
+        }
         let options = self.input.settings.options();
         let files = self.input.files.iter();
         let jobs: Vec<(&Path, Side)> =
@@ -366,9 +360,9 @@ fn unchanged(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn table(input: &Input, output: PathBuf, annotation_files: &[PathBuf]) -> anyhow::Result<()> {
-    input.settings.only_lp64("decode tables")?;
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-    let mut annotations = Annotations::builtin(&mut sources, &mut diagnostics);
+    let format = input.settings.options().format;
+    let mut annotations = Annotations::builtin(format, &mut sources, &mut diagnostics);
     for path in annotation_files {
         let text = Disk.read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = sources.add(path.clone(), text);

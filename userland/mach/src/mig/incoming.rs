@@ -4,16 +4,16 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::ops::RangeInclusive;
 
+use mach_abi::header::word;
+use mach_abi::type_name;
+
 use super::rights::{AnyRight, OutOfLinePorts, Owned};
 use super::types::{INTEGER_32, POLYMORPHIC, Type};
-use super::{COMPLEX, Complexity, HEADER_WORDS, Item};
+use super::{COMPLEX, Complexity, Item, WORD};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::PortName;
 use crate::sys::memory::bytes_of;
-
-/// Bytes of an address in a message.
-const ADDRESS: usize = 8;
 
 /// A received message. Dropped before its end, it gives back the rights and memory that were not taken.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'a> Incoming<'a> {
         let size = words.first().map_or(0, |word| (word >> 32) as usize);
         // A size that is no multiple of 8 cannot come from the kernel.
         let end = (size / 8).min(words.len());
-        Self { words: &words[..end], at: HEADER_WORDS, free: 0, wrong }
+        Self { words: &words[..end], at: word::BODY, free: 0, wrong }
     }
 
     /// Checks size and complexity, as MIG's stubs do before they look at any item.
@@ -58,7 +58,7 @@ impl<'a> Incoming<'a> {
     /// Checks a reply and takes its return code off. A reply is what the .defs say, or an error alone.
     pub(super) fn reply(mut self, sizes: &RangeInclusive<u32>, complexity: Complexity) -> Result<Self> {
         let whole = self.check(sizes, complexity);
-        let alone = self.words.len() == HEADER_WORDS + 2 && !self.is_complex();
+        let alone = self.words.len() == word::BODY + 2 && !self.is_complex();
         if whole.is_err() && !alone {
             return Err(self.wrong);
         }
@@ -199,7 +199,7 @@ impl<'a> Incoming<'a> {
         if self.next_is_inline()? {
             return self.take_array(ty, usize::MAX).map(Received::Inline);
         }
-        self.take_up(ADDRESS)?;
+        self.take_up(WORD)?;
         self.take_memory(ty.out_of_line()).map(Received::OutOfLine)
     }
 
@@ -219,7 +219,7 @@ impl<'a> Incoming<'a> {
         match self.next_is_inline()? {
             true => self.take_rights(ty, usize::MAX),
             false => {
-                self.take_up(ADDRESS)?;
+                self.take_up(WORD)?;
                 self.take_far_rights(ty.out_of_line()).map(Iterator::collect)
             }
         }
@@ -233,7 +233,7 @@ impl<'a> Incoming<'a> {
     /// Gives back what the next item holds; false at the end or where the message makes no sense.
     fn release_next(&mut self) -> bool {
         let Ok(found) = self.word(self.at).map(Type::found) else { return false };
-        let is_right = (16..=18).contains(&found.name());
+        let is_right = type_name::is_right(found.name().into());
         if !found.is_inline() {
             let Ok(address) = self.word(self.at + 1) else { return false };
             let memory = OutOfLine::from_parts(address, found.bytes() as u64);

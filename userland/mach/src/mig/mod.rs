@@ -14,6 +14,9 @@ mod types;
 /// For generated stubs, which are also included where `alloc` has another name.
 pub use alloc::vec::Vec;
 
+use mach_abi::Format;
+use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
+
 pub use incoming::{Array, Incoming, Received};
 pub use item::Item;
 pub use outgoing::{Data, Outgoing};
@@ -29,16 +32,10 @@ pub fn buffer(words: usize) -> Vec<u64> {
     alloc::vec![0; words]
 }
 
-/// Words of the message header.
-const HEADER_WORDS: usize = 4;
-/// `MACH_MSGH_BITS_COMPLEX`
-const COMPLEX: u64 = 0x8000_0000;
-/// The inline bit of a type descriptor.
-const INLINE: u64 = 1 << 29;
-/// The deallocate bit of a type descriptor.
-const DEALLOCATE: u64 = 1 << 31;
-/// A reply's id is its request's plus this.
-const REPLY_ID_OFFSET: u32 = 100;
+/// Bytes of a word.
+const WORD: usize = Format::Lp64.word();
+/// The complex bit in the word of `msgh_bits`.
+pub(crate) const COMPLEX: u64 = MACH_MSGH_BITS_COMPLEX as u64;
 
 /// Whether a message must, must not or may carry rights or out-of-line memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

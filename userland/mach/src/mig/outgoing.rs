@@ -3,15 +3,16 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
+use mach_abi::header::{MACH_MSGH_BITS_REMOTE_MASK, REPLY_ID_OFFSET, word};
+use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
+
 use super::types::{INTEGER_32, Type};
-use super::{AnyRight, COMPLEX, Complexity, HEADER_WORDS, Incoming, Item, Named, OutOfLinePorts, REPLY_ID_OFFSET};
+use super::{AnyRight, COMPLEX, Complexity, Incoming, Item, Named, OutOfLinePorts};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
 use crate::port::{Disposition, PortName, ReceiveRight};
-use crate::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, forget_reply_port, mach_msg, reply_port};
-
-/// Id of the notification that a send-once right was destroyed unused: the server died.
-const NOTIFY_SEND_ONCE: u32 = 0o107;
+use crate::sys::msg::{forget_reply_port, mach_msg, reply_port};
 
 /// A message being built. The first thing that does not fit is remembered and reported when it is sent; what the message had
 /// taken over until then, and what it is given from then on, is given back.
@@ -36,15 +37,15 @@ impl<'a> Outgoing<'a> {
     /// A request with this id to `to`. `words` has room for the largest request and reply.
     pub fn request(words: &'a mut [u64], id: u32, to: impl Named, how: Disposition) -> Self {
         let to = to.into_sent_name();
-        words[..HEADER_WORDS].copy_from_slice(&[how as u64, to.0.into(), 0, u64::from(id) << 32]);
-        Self::after(words, HEADER_WORDS)
+        words[..word::BODY].copy_from_slice(&[how as u64, to.0.into(), 0, u64::from(id) << 32]);
+        Self::after(words, word::BODY)
     }
 
     /// A reply, up to and with its return code. `None` if there is no room even for that.
     pub(super) fn reply(words: &'a mut [u64], bits: u64, to: u64, id: u32) -> Option<Self> {
-        let head = words.get_mut(..HEADER_WORDS + 2)?;
+        let head = words.get_mut(..word::BODY + 2)?;
         head.copy_from_slice(&[bits, to, 0, u64::from(id) << 32, INTEGER_32.word(), 0]);
-        Some(Self::after(words, HEADER_WORDS + 2))
+        Some(Self::after(words, word::BODY + 2))
     }
 
     fn after(words: &'a mut [u64], used: usize) -> Self {
@@ -155,7 +156,7 @@ impl<'a> Outgoing<'a> {
         if !self.takes(names.len()) {
             return release(ty, names);
         }
-        self.words[0] |= COMPLEX;
+        self.words[word::BITS] |= COMPLEX;
         self.push(ty.word());
         names.iter().for_each(|name| self.push(name.0.into()));
     }
@@ -255,7 +256,7 @@ impl<'a> Outgoing<'a> {
         if !self.takes(1) {
             return;
         }
-        self.words[0] |= COMPLEX;
+        self.words[word::BITS] |= COMPLEX;
         self.push(ty.of_bytes(size).word());
         self.push(address);
     }
@@ -267,7 +268,7 @@ impl<'a> Outgoing<'a> {
 
     /// Says that the message has rights or memory, whatever its items are.
     pub fn set_complex(&mut self) {
-        self.words[0] |= COMPLEX;
+        self.words[word::BITS] |= COMPLEX;
     }
 
     /// Waits for the reply so many milliseconds at most.
@@ -311,7 +312,10 @@ impl<'a> Outgoing<'a> {
 
     /// Gives back the rights that the header moves.
     fn give_back_ports(&mut self) {
-        for (kind, name) in [(self.words[0], self.words[1]), (self.words[0] >> 8, self.words[2])] {
+        for (kind, name) in [
+            (self.words[word::BITS], self.words[word::REMOTE_PORT]),
+            (self.words[word::BITS] >> 8, self.words[word::LOCAL_PORT]),
+        ] {
             drop(AnyRight::from_parts(kind as u8, PortName(name as u32)));
         }
     }
@@ -349,7 +353,7 @@ impl<'a> Outgoing<'a> {
 
     /// Sends a request and waits for its reply, which must have one of these sizes, or be the error reply.
     pub fn call(mut self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
-        let id = (self.words[3] >> 32) as u32;
+        let id = (self.words[word::ID] >> 32) as u32;
         let (port, how) = self.reply_to.unwrap_or_else(|| (reply_port(), Disposition::MakeSendOnce));
         self.write_reply_port(port, how);
         self.check()?;
@@ -373,11 +377,12 @@ impl<'a> Outgoing<'a> {
             return Err(error);
         }
         let Self { words, .. } = self;
-        let found = (words[3] >> 32) as u32;
+        let found = (words[word::ID] >> 32) as u32;
         let incoming = Incoming::new(words, KernReturn::MIG_TYPE_ERROR);
         match found {
             _ if found == id.wrapping_add(REPLY_ID_OFFSET) => incoming.reply(&sizes, complexity),
-            NOTIFY_SEND_ONCE => Err(KernReturn::MIG_SERVER_DIED),
+            // The right to answer died unused.
+            MACH_NOTIFY_SEND_ONCE => Err(KernReturn::MIG_SERVER_DIED),
             _ => {
                 forget();
                 Err(KernReturn::MIG_REPLY_MISMATCH)
@@ -386,14 +391,14 @@ impl<'a> Outgoing<'a> {
     }
 
     fn write_reply_port(&mut self, name: PortName, how: Disposition) {
-        self.words[0] |= (how as u64) << 8;
-        self.words[2] = name.0.into();
+        self.words[word::BITS] |= (how as u64) << 8;
+        self.words[word::LOCAL_PORT] = name.0.into();
     }
 
     /// Writes the size into the header and returns it.
     fn set_size(&mut self) -> u32 {
         let size = (self.used * 8) as u32;
-        self.words[0] = self.words[0] & 0xffff_ffff | u64::from(size) << 32;
+        self.words[word::BITS] = self.words[word::BITS] & 0xffff_ffff | u64::from(size) << 32;
         size
     }
 
@@ -401,14 +406,14 @@ impl<'a> Outgoing<'a> {
     /// no port to go to.
     pub(super) fn complete(mut self, result: Result<()>, silent: bool) {
         if let Err(error) = result.and(self.wrong.map_or(Ok(()), Err)) {
-            self.used = HEADER_WORDS + 2;
-            self.words[0] &= !COMPLEX;
-            self.words[HEADER_WORDS + 1] = u64::from(error.0 as u32);
+            self.used = word::BODY + 2;
+            self.words[word::BITS] &= !COMPLEX;
+            self.words[word::BODY + 1] = u64::from(error.0 as u32);
         }
         self.set_size();
         if silent {
-            self.words[0] &= !0xff;
-            self.words[1] = PortName::NULL.0.into();
+            self.words[word::BITS] &= !u64::from(MACH_MSGH_BITS_REMOTE_MASK);
+            self.words[word::REMOTE_PORT] = PortName::NULL.0.into();
         }
     }
 }

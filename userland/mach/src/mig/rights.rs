@@ -1,5 +1,7 @@
 //! Rights whose kind only the message says, and arrays of rights out of line.
 
+use mach_abi::type_name;
+
 use super::Item;
 use crate::memory::OutOfLine;
 use crate::port::{PortName, ReceiveRight, SendOnceRight, SendRight};
@@ -20,11 +22,11 @@ pub enum AnyRight {
 impl AnyRight {
     /// Takes on the right that a received descriptor of type `msgt_name` gave `name` to.
     pub(crate) fn from_parts(msgt_name: u8, name: PortName) -> Self {
-        match msgt_name {
+        match u32::from(msgt_name) {
             _ if !name.is_valid() => Self::None(name),
-            16 => Self::Receive(ReceiveRight::from_name(name)),
-            17 => Self::Send(SendRight::from_name(name)),
-            18 => Self::SendOnce(SendOnceRight::from_name(name)),
+            type_name::PORT_RECEIVE => Self::Receive(ReceiveRight::from_name(name)),
+            type_name::PORT_SEND => Self::Send(SendRight::from_name(name)),
+            type_name::PORT_SEND_ONCE => Self::SendOnce(SendOnceRight::from_name(name)),
             _ => Self::None(name),
         }
     }

@@ -2,14 +2,17 @@
 
 use core::ops::RangeInclusive;
 
-use super::{AnyRight, Complexity, HEADER_WORDS, Incoming, Outgoing, REPLY_ID_OFFSET};
+use mach_abi::header::{REPLY_ID_OFFSET, remote, word};
+use mach_abi::option::{MACH_SEND_MSG, MACH_SEND_TIMEOUT};
+
+use super::{AnyRight, Complexity, Incoming, Outgoing};
 use crate::error::{KernReturn, Result};
 use crate::port::PortName;
-use crate::sys::msg::{MACH_SEND_MSG, MACH_SEND_TIMEOUT, mach_msg};
+use crate::sys::msg::mach_msg;
 
 /// `msgh_id` of a request; `None` if the words are too few for a header.
 pub fn request_id(request: &[u64]) -> Option<u32> {
-    request.get(HEADER_WORDS - 1).map(|word| (word >> 32) as u32)
+    request.get(word::ID).map(|word| (word >> 32) as u32)
 }
 
 /// How long a server waits for room in its client's queue.
@@ -24,7 +27,7 @@ pub enum Patience {
 /// Sends the reply that a generated `demux` made, unless it is one that is not to be sent. If the client is gone or does not take it,
 /// what it would have brought is given back, the right to answer included.
 pub fn send_reply(reply: &mut [u64], patience: Patience) -> Result<()> {
-    let (size, port) = ((reply[0] >> 32) as u32, PortName(reply[1] as u32));
+    let (size, port) = ((reply[word::BITS] >> 32) as u32, PortName(reply[word::REMOTE_PORT] as u32));
     if port == PortName::NULL {
         return Ok(());
     }
@@ -34,7 +37,7 @@ pub fn send_reply(reply: &mut [u64], patience: Patience) -> Result<()> {
         answer,
         KernReturn::MACH_SEND_INVALID_DEST | KernReturn::MACH_SEND_TIMED_OUT | KernReturn::MACH_SEND_INTERRUPTED
     ) {
-        drop(AnyRight::from_parts(reply[0] as u8, port));
+        drop(AnyRight::from_parts(reply[word::BITS] as u8, port));
         drop(Incoming::new(reply, answer));
     }
     answer.into_result()
@@ -61,7 +64,12 @@ impl<'a> Call<'a> {
     /// the request keeps its rights.
     pub fn new(request: &'a [u64], reply: &'a mut [u64]) -> Option<Self> {
         let id = request_id(request)?.wrapping_add(REPLY_ID_OFFSET);
-        let reply = Outgoing::reply(reply, request[0] & 0xff, u64::from(request[1] as u32), id)?;
+        let reply = Outgoing::reply(
+            reply,
+            u64::from(remote(request[word::BITS] as u32)),
+            u64::from(request[word::REMOTE_PORT] as u32),
+            id,
+        )?;
         Some(Self { words: request, reply, one_way: false, takes_reply_port: false })
     }
 
@@ -85,18 +93,18 @@ impl<'a> Call<'a> {
 
     /// The name of the port the request came to.
     pub fn port(&self) -> PortName {
-        PortName(self.words[2] as u32)
+        PortName(self.words[word::LOCAL_PORT] as u32)
     }
 
     /// The name of the right that the reply goes to. Whoever asks for it keeps it by answering `MIG_NO_REPLY`.
     pub fn reply_port(&mut self) -> PortName {
         self.takes_reply_port = true;
-        PortName(self.words[1] as u32)
+        PortName(self.words[word::REMOTE_PORT] as u32)
     }
 
     /// `msgh_seqno`
     pub fn sequence_number(&self) -> u32 {
-        self.words[HEADER_WORDS - 1] as u32
+        self.words[word::ID] as u32
     }
 
     /// Answers that no routine has the request's id. The request still owns its rights.
@@ -109,7 +117,8 @@ impl<'a> Call<'a> {
     pub fn answer(self, result: Result<()>) -> bool {
         let no_reply = result == Err(KernReturn::MIG_NO_REPLY);
         let silent = no_reply || self.one_way && result.is_ok();
-        let reply_port = AnyRight::from_parts(self.words[0] as u8, PortName(self.words[1] as u32));
+        let reply_port =
+            AnyRight::from_parts(self.words[word::BITS] as u8, PortName(self.words[word::REMOTE_PORT] as u32));
         // Where a reply is sent, or the routine keeps the right to answer later, it is not ours to release.
         if !silent || no_reply && self.takes_reply_port {
             reply_port.into_name();

@@ -1,12 +1,23 @@
 //! Type descriptors: what stands before every item of a message.
 
-use super::{DEALLOCATE, INLINE};
+use mach_abi::{Descriptor, descriptor, type_name};
+
 use crate::port::Disposition;
 
-/// The longform bit of a type descriptor.
-const LONG: u64 = 1 << 30;
-/// The bits of a type descriptor that mean nothing.
-const UNUSED: u64 = 0x1f << 24;
+/// The inline bit.
+const INLINE: u64 = descriptor::INLINE as u64;
+/// The longform bit.
+const LONG: u64 = descriptor::LONGFORM as u64;
+/// The deallocate bit.
+const DEALLOCATE: u64 = descriptor::DEALLOCATE as u64;
+/// The bits that mean nothing.
+const UNUSED: u64 = descriptor::UNUSED as u64;
+/// The bits of the type name.
+const NAME: u64 = descriptor::NAME as u64;
+/// The bits of the size of one element.
+const SIZE: u64 = descriptor::SIZE as u64;
+/// The size of a right out of line: that of a name.
+const OUT_OF_LINE_RIGHT: u64 = Descriptor::inline(0, 32, 0).to_word() & SIZE;
 
 /// Which basic type an item is made of, of how many bits, how many there are of it, and where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +26,7 @@ pub struct Type(u64);
 impl Type {
     /// One inline item of a `msgt_name` and `msgt_size`.
     pub const fn new(name: u8, bits: u16) -> Self {
-        Self(name as u64 | (bits as u64) << 8 | INLINE | 1 << 32)
+        Self(Descriptor::inline(name as u32, bits, 1).to_word())
     }
 
     /// One right that is sent like this.
@@ -32,8 +43,8 @@ impl Type {
     /// Out of line, where rights are 32-bit names.
     #[must_use]
     pub const fn out_of_line(self) -> Self {
-        let bits = if self.is_right() { 32 << 8 } else { self.0 & 0xff_ff00 };
-        Self(self.0 & !INLINE & !0xff_ff00 | bits)
+        let bits = if self.is_right() { OUT_OF_LINE_RIGHT } else { self.0 & SIZE };
+        Self(self.0 & !INLINE & !SIZE | bits)
     }
 
     /// With the longform bit.
@@ -55,7 +66,7 @@ impl Type {
 
     /// The same of another kind of right.
     pub(super) const fn kind(self, name: u8) -> Self {
-        Self(self.0 & !0xff | name as u64)
+        Self(self.0 & !NAME | name as u64)
     }
 
     /// The same with as many basic items as `bytes` bytes are.
@@ -84,7 +95,7 @@ impl Type {
     }
 
     const fn bits(self) -> u64 {
-        self.0 >> 8 & 0xffff
+        (self.0 & SIZE) >> 8
     }
 
     /// `msgt_name`
@@ -114,33 +125,33 @@ impl Type {
 
     /// Whether it is a right of any kind.
     pub(super) const fn is_right(self) -> bool {
-        matches!(self.name(), 16..=21 | 255)
+        type_name::is_port(self.name() as u32) || self.name() == POLYMORPHIC.name()
     }
 }
 
 macro_rules! types {
-    ($($name:ident = $number:literal, $bits:literal;)*) => {
+    ($($name:ident: $bits:literal;)*) => {
         $(
             #[doc = concat!("`MACH_MSG_TYPE_", stringify!($name), "` of ", $bits, " bits, inline.")]
-            pub const $name: Type = Type::new($number, $bits);
+            pub const $name: Type = Type::new(type_name::$name as u8, $bits);
         )*
     };
 }
 
 types! {
-    BOOLEAN = 0, 32;
-    INTEGER_16 = 1, 16;
-    INTEGER_32 = 2, 32;
-    CHAR = 8, 8;
-    BYTE = 9, 8;
-    INTEGER_64 = 11, 64;
-    STRING = 12, 8;
-    PORT_NAME = 15, 32;
-    MOVE_RECEIVE = 16, 64;
-    MOVE_SEND = 17, 64;
-    MOVE_SEND_ONCE = 18, 64;
-    COPY_SEND = 19, 64;
-    MAKE_SEND = 20, 64;
-    MAKE_SEND_ONCE = 21, 64;
-    POLYMORPHIC = 255, 64;
+    BOOLEAN: 32;
+    INTEGER_16: 16;
+    INTEGER_32: 32;
+    CHAR: 8;
+    BYTE: 8;
+    INTEGER_64: 64;
+    STRING: 8;
+    PORT_NAME: 32;
+    MOVE_RECEIVE: 64;
+    MOVE_SEND: 64;
+    MOVE_SEND_ONCE: 64;
+    COPY_SEND: 64;
+    MAKE_SEND: 64;
+    MAKE_SEND_ONCE: 64;
+    POLYMORPHIC: 64;
 }

@@ -1,24 +1,10 @@
 //! `mach_msg` over a buffer of 64-bit words, which is how a message is aligned.
 
+use mach_abi::header::LP64;
+use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
+
 use super::{block, trap};
 use crate::port::PortName;
-
-/// `mach_msg` option: send the message in the buffer.
-pub const MACH_SEND_MSG: u32 = 0x1;
-/// `mach_msg` option: receive a message into the buffer.
-pub const MACH_RCV_MSG: u32 = 0x2;
-/// `mach_msg` option: give up sending after the timeout.
-pub const MACH_SEND_TIMEOUT: u32 = 0x10;
-/// `mach_msg` option: if the queue is full, queue one message all the same and ask for a notification.
-pub const MACH_SEND_NOTIFY: u32 = 0x20;
-/// `mach_msg` option: ask for a notification when the send right of the message is used up.
-pub const MACH_SEND_CANCEL: u32 = 0x80;
-/// `mach_msg` option: give up receiving after the timeout.
-pub const MACH_RCV_TIMEOUT: u32 = 0x100;
-/// `mach_msg` option: ask for a dead-name notification on the reply port received.
-pub const MACH_RCV_NOTIFY: u32 = 0x200;
-/// `mach_msg` option: leave a message that is too large in the queue instead of destroying it.
-pub const MACH_RCV_LARGE: u32 = 0x800;
 
 /// Sends and/or receives one message.
 ///
@@ -44,8 +30,9 @@ pub fn mach_msg(
     );
     // The kernel stores the size of a message that is too large even where no message fits.
     assert!(
-        option & MACH_RCV_MSG == 0 || bytes >= 32,
-        "mach_msg: receive buffer of {bytes} bytes, expected a header's 32"
+        option & MACH_RCV_MSG == 0 || bytes >= LP64.end,
+        "mach_msg: receive buffer of {bytes} bytes, expected a header's {}",
+        LP64.end
     );
     trap::mach_msg(buffer.as_mut_ptr() as u64, option, send_size, rcv_size, rcv_name, timeout, notify)
 }

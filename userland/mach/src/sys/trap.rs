@@ -5,29 +5,11 @@
 
 use core::arch::asm;
 
+use mach_abi::trap;
+
 use crate::error::{KernReturn, Result};
 use crate::port::{Disposition, PortName, Right};
 use crate::stubs;
-
-const MACH_MSG: i64 = -25;
-const MACH_REPLY_PORT: i64 = -26;
-const MACH_THREAD_SELF: i64 = -27;
-const MACH_TASK_SELF: i64 = -28;
-const MACH_HOST_SELF: i64 = -29;
-const MACH_PRINT: i64 = -30;
-const THREAD_SWITCH: i64 = -61;
-const VM_MAP: i64 = -64;
-const VM_ALLOCATE: i64 = -65;
-const VM_DEALLOCATE: i64 = -66;
-const TASK_CREATE: i64 = -68;
-const TASK_TERMINATE: i64 = -69;
-const TASK_SUSPEND: i64 = -70;
-const TASK_SET_SPECIAL_PORT: i64 = -71;
-const MACH_PORT_ALLOCATE: i64 = -72;
-const MACH_PORT_DEALLOCATE: i64 = -73;
-const MACH_PORT_INSERT_RIGHT: i64 = -74;
-const MACH_PORT_ALLOCATE_NAME: i64 = -75;
-const THREAD_SET_SELF_STATE: i64 = -77;
 
 /// A trap of up to six arguments.
 ///
@@ -116,51 +98,52 @@ pub(super) fn mach_msg(
     let args = [address, option.into(), send_size.into(), rcv_size.into(), rcv_name.0.into(), timeout.into()];
     // SAFETY: the kernel reads `send_size` bytes and writes at most `rcv_size` (or a header) at `address`; the callers in
     // `msg` pass a buffer with that room, or no receive option at all.
-    unsafe { trap11(MACH_MSG, args, &[notify.0.into(), 0, 0, 0, 0]) as u32 }
+    unsafe { trap11(trap::MACH_MSG_TRAP, args, &[notify.0.into(), 0, 0, 0, 0]) as u32 }
 }
 
 /// `mach_reply_port`: a new port of which the caller holds the receive right.
 pub fn mach_reply_port() -> PortName {
-    PortName(plain(MACH_REPLY_PORT, [0; 6]) as u32)
+    PortName(plain(trap::MACH_REPLY_PORT, [0; 6]) as u32)
 }
 
 /// `mach_thread_self`: a new reference of a send right to the calling thread.
 pub fn mach_thread_self() -> PortName {
-    PortName(plain(MACH_THREAD_SELF, [0; 6]) as u32)
+    PortName(plain(trap::MACH_THREAD_SELF, [0; 6]) as u32)
 }
 
 /// `mach_task_self`: a new reference of a send right to the calling task.
 pub fn mach_task_self() -> PortName {
-    PortName(plain(MACH_TASK_SELF, [0; 6]) as u32)
+    PortName(plain(trap::MACH_TASK_SELF, [0; 6]) as u32)
 }
 
 /// `mach_host_self`: a new reference of a send right to the host name port.
 pub fn mach_host_self() -> PortName {
-    PortName(plain(MACH_HOST_SELF, [0; 6]) as u32)
+    PortName(plain(trap::MACH_HOST_SELF, [0; 6]) as u32)
 }
 
 /// `mach_print`: text straight to the kernel's console. Debug kernels only; elsewhere nothing happens.
 pub fn mach_print(text: &core::ffi::CStr) {
     // SAFETY: the kernel reads a NUL-terminated string, which a `CStr` is.
-    unsafe { trap6(MACH_PRINT, [text.as_ptr() as u64, 0, 0, 0, 0, 0]) };
+    unsafe { trap6(trap::MACH_PRINT, [text.as_ptr() as u64, 0, 0, 0, 0, 0]) };
 }
 
 /// `thread_switch(MACH_PORT_NULL, SWITCH_OPTION_NONE, 0)`: lets another thread run.
 pub fn thread_switch() {
-    plain(THREAD_SWITCH, [0; 6]);
+    plain(trap::THREAD_SWITCH, [0; 6]);
 }
 
 /// `thread_switch(MACH_PORT_NULL, SWITCH_OPTION_DEPRESS, milliseconds)`: lets every other thread run before this one, for so long.
 pub fn thread_switch_depressed(milliseconds: u32) {
     const SWITCH_OPTION_DEPRESS: u64 = 1;
-    plain(THREAD_SWITCH, [0, SWITCH_OPTION_DEPRESS, milliseconds.into(), 0, 0, 0]);
+    plain(trap::THREAD_SWITCH, [0, SWITCH_OPTION_DEPRESS, milliseconds.into(), 0, 0, 0]);
 }
 
 /// `thread_set_self_state` with a state that does not hold the general registers.
 pub(super) fn thread_set_self_state(flavor: i32, state: &[u64]) -> Result<()> {
     let count = size_of_val(state) / size_of::<u32>();
     // SAFETY: the kernel reads `count` 32-bit words at the slice, which has them.
-    let value = unsafe { trap6(THREAD_SET_SELF_STATE, [flavor as u64, state.as_ptr() as u64, count as u64, 0, 0, 0]) };
+    let value =
+        unsafe { trap6(trap::THREAD_SET_SELF_STATE, [flavor as u64, state.as_ptr() as u64, count as u64, 0, 0, 0]) };
     KernReturn(value as i32).into_result()
 }
 
@@ -168,7 +151,7 @@ pub(super) fn thread_set_self_state(flavor: i32, state: &[u64]) -> Result<()> {
 pub fn vm_allocate(task: PortName, address: u64, size: u64, anywhere: bool) -> Result<u64> {
     let mut place = address;
     let out = &raw mut place as u64;
-    match answer(plain(VM_ALLOCATE, [task.0.into(), out, size, anywhere.into(), 0, 0])) {
+    match answer(plain(trap::SYSCALL_VM_ALLOCATE, [task.0.into(), out, size, anywhere.into(), 0, 0])) {
         Some(result) => result.map(|()| place),
         None => {
             stubs::mach::vm_allocate(task, &mut place, size, anywhere)?;
@@ -179,7 +162,7 @@ pub fn vm_allocate(task: PortName, address: u64, size: u64, anywhere: bool) -> R
 
 /// `vm_deallocate`: unmaps pages of `task`.
 pub fn vm_deallocate(task: PortName, address: u64, size: u64) -> Result<()> {
-    answer(plain(VM_DEALLOCATE, [task.0.into(), address, size, 0, 0, 0]))
+    answer(plain(trap::SYSCALL_VM_DEALLOCATE, [task.0.into(), address, size, 0, 0, 0]))
         .unwrap_or_else(|| stubs::mach::vm_deallocate(task, address, size))
 }
 
@@ -211,7 +194,7 @@ pub fn vm_map(task: PortName, address: u64, size: u64, map: &Mapping) -> Result<
     let stacked =
         [map.offset, map.copy.into(), map.protection as u64, map.max_protection as u64, map.inheritance as u64];
     // SAFETY: the only pointer is that of `place`, a live local variable the kernel writes the address to.
-    let value = unsafe { trap11(VM_MAP, args, &stacked) };
+    let value = unsafe { trap11(trap::SYSCALL_VM_MAP, args, &stacked) };
     match answer(value) {
         Some(result) => result.map(|()| place),
         None => {
@@ -237,7 +220,7 @@ pub fn vm_map(task: PortName, address: u64, size: u64, map: &Mapping) -> Result<
 pub fn task_create(parent: PortName, inherit_memory: bool) -> Result<PortName> {
     let mut child = 0u32;
     let out = &raw mut child as u64;
-    match answer(plain(TASK_CREATE, [parent.0.into(), inherit_memory.into(), out, 0, 0, 0])) {
+    match answer(plain(trap::SYSCALL_TASK_CREATE, [parent.0.into(), inherit_memory.into(), out, 0, 0, 0])) {
         Some(result) => result.map(|()| PortName(child)),
         None => stubs::mach::task_create(parent, inherit_memory).map(|right| right.into_name()),
     }
@@ -245,17 +228,19 @@ pub fn task_create(parent: PortName, inherit_memory: bool) -> Result<PortName> {
 
 /// `task_terminate`: ends a task.
 pub fn task_terminate(task: PortName) -> Result<()> {
-    answer(plain(TASK_TERMINATE, [task.0.into(), 0, 0, 0, 0, 0])).unwrap_or_else(|| stubs::mach::task_terminate(task))
+    answer(plain(trap::SYSCALL_TASK_TERMINATE, [task.0.into(), 0, 0, 0, 0, 0]))
+        .unwrap_or_else(|| stubs::mach::task_terminate(task))
 }
 
 /// `task_suspend`: adds one to a task's suspend count.
 pub fn task_suspend(task: PortName) -> Result<()> {
-    answer(plain(TASK_SUSPEND, [task.0.into(), 0, 0, 0, 0, 0])).unwrap_or_else(|| stubs::mach::task_suspend(task))
+    answer(plain(trap::SYSCALL_TASK_SUSPEND, [task.0.into(), 0, 0, 0, 0, 0]))
+        .unwrap_or_else(|| stubs::mach::task_suspend(task))
 }
 
 /// `task_set_special_port`: gives `task` a copy of the send right `port` (or null) as its special port `which`.
 pub fn task_set_special_port(task: PortName, which: i32, port: PortName) -> Result<()> {
-    answer(plain(TASK_SET_SPECIAL_PORT, [task.0.into(), which as u64, port.0.into(), 0, 0, 0]))
+    answer(plain(trap::SYSCALL_TASK_SET_SPECIAL_PORT, [task.0.into(), which as u64, port.0.into(), 0, 0, 0]))
         .unwrap_or_else(|| stubs::mach::task_set_special_port(task, which, port))
 }
 
@@ -263,7 +248,7 @@ pub fn task_set_special_port(task: PortName, which: i32, port: PortName) -> Resu
 pub fn mach_port_allocate(task: PortName, right: Right) -> Result<PortName> {
     let mut name = 0u32;
     let out = &raw mut name as u64;
-    match answer(plain(MACH_PORT_ALLOCATE, [task.0.into(), right as u64, out, 0, 0, 0])) {
+    match answer(plain(trap::SYSCALL_MACH_PORT_ALLOCATE, [task.0.into(), right as u64, out, 0, 0, 0])) {
         Some(result) => result.map(|()| PortName(name)),
         None => stubs::mach_port::mach_port_allocate(task, right as u32),
     }
@@ -271,18 +256,21 @@ pub fn mach_port_allocate(task: PortName, right: Right) -> Result<PortName> {
 
 /// `mach_port_deallocate`: releases one reference of a send, send-once or dead-name right.
 pub fn mach_port_deallocate(task: PortName, name: PortName) -> Result<()> {
-    answer(plain(MACH_PORT_DEALLOCATE, [task.0.into(), name.0.into(), 0, 0, 0, 0]))
+    answer(plain(trap::SYSCALL_MACH_PORT_DEALLOCATE, [task.0.into(), name.0.into(), 0, 0, 0, 0]))
         .unwrap_or_else(|| stubs::mach_port::mach_port_deallocate(task, name))
 }
 
 /// `mach_port_insert_right`: puts a right of ours into `task`'s space under `name`.
 pub fn mach_port_insert_right(task: PortName, name: PortName, right: PortName, how: Disposition) -> Result<()> {
-    answer(plain(MACH_PORT_INSERT_RIGHT, [task.0.into(), name.0.into(), right.0.into(), how as u64, 0, 0]))
-        .unwrap_or_else(|| stubs::mach_port::mach_port_insert_right(task, name, right, how))
+    answer(plain(
+        trap::SYSCALL_MACH_PORT_INSERT_RIGHT,
+        [task.0.into(), name.0.into(), right.0.into(), how as u64, 0, 0],
+    ))
+    .unwrap_or_else(|| stubs::mach_port::mach_port_insert_right(task, name, right, how))
 }
 
 /// `mach_port_allocate_name`: a new right in `task`'s space under a name of the caller's choice.
 pub fn mach_port_allocate_name(task: PortName, right: Right, name: PortName) -> Result<()> {
-    answer(plain(MACH_PORT_ALLOCATE_NAME, [task.0.into(), right as u64, name.0.into(), 0, 0, 0]))
+    answer(plain(trap::SYSCALL_MACH_PORT_ALLOCATE_NAME, [task.0.into(), right as u64, name.0.into(), 0, 0, 0]))
         .unwrap_or_else(|| stubs::mach_port::mach_port_allocate_name(task, right as u32, name))
 }

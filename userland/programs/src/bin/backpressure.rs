@@ -8,7 +8,6 @@
 
 extern crate alloc;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::Received;
 use mach::port::{Disposition, PortName, ReceiveRight};
@@ -16,6 +15,8 @@ use mach::rt::arguments::Arguments;
 use mach::sys::trap::task_terminate;
 use mach::thread::Child;
 use mach::{println, stubs, task_self, thread};
+use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::tracer::{FIRST, Tracer, child, give, number, send, untrace};
 use programs::{Doing, Mismatch, expect, expect_error};
 use trace_port::event::EventKind;
@@ -39,8 +40,6 @@ const BEYOND_LIMIT: usize = 64;
 const SETTLED: u32 = 200;
 /// Nanoseconds within which a record is expected.
 const LATE: u64 = 1_000_000_000;
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
 
 fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     full_queue()?;
@@ -115,7 +114,7 @@ impl Sender {
         let task = self.child.task.name();
         task_terminate(task).doing("task_terminate")?;
         let kind = stubs::mach_port::mach_port_type(task_self(), task).doing("mach_port_type")?;
-        expect("type of the right to a terminated task", TYPE_DEAD_NAME, kind)
+        expect("type of the right to a terminated task", MACH_PORT_TYPE_DEAD_NAME, kind)
     }
 }
 
@@ -183,7 +182,7 @@ fn dead_thread() -> Result<(), Mismatch> {
     let thread = sender.child.thread.name();
     stubs::mach::thread_terminate(thread).doing("thread_terminate with a full queue")?;
     let kind = stubs::mach_port::mach_port_type(task_self(), thread).doing("mach_port_type")?;
-    expect("type of the right to a terminated thread", TYPE_DEAD_NAME, kind)?;
+    expect("type of the right to a terminated thread", MACH_PORT_TYPE_DEAD_NAME, kind)?;
     let left = stubs::mach::task_threads(sender.child.task.name()).doing("task_threads")?.count();
     expect("threads left", 0, left)?;
     sender.end()?;

@@ -12,17 +12,22 @@ extern crate alloc;
 use alloc::format;
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::Message;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
 use mach::sys::clock::counter;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::{mach_port_insert_right, task_create, task_set_special_port, task_terminate};
 use mach::thread::{self, Child};
 use mach::{println, task_self};
+use mach_abi::Descriptor;
+use mach_abi::header::word;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
+use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::type_name::{BYTE, PORT_NAME};
 use programs::{Doing, Mismatch, expect};
 use trace_port::record::wire_size;
 
@@ -41,7 +46,7 @@ const NULL_CALL: i32 = 6610;
 /// `mach_port_type` of mach_port.defs.
 const MACH_PORT_TYPE: u64 = 3201;
 /// What a port's queue can hold.
-const QUEUE: u32 = 16;
+const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 /// Calls after which the queue is not full yet: two records each, one more for the answer to [`SYNC`].
 const CALLS_WITHOUT_WAITING: u32 = (QUEUE - 1) / 2;
 /// Calls in a batch where everybody's work is counted; a whole number of full queues.
@@ -198,7 +203,12 @@ impl Bench {
             self.receive(self.report.name(), None)?;
             match self.id() {
                 SYNC => {
-                    let mut request = [self.buffer[0], self.buffer[1], self.buffer[2], self.buffer[3]];
+                    let mut request = [
+                        self.buffer[word::BITS],
+                        self.buffer[word::REMOTE_PORT],
+                        self.buffer[word::LOCAL_PORT],
+                        self.buffer[word::ID],
+                    ];
                     self.drain();
                     answer(&mut request)?;
                 }
@@ -240,7 +250,7 @@ impl Bench {
     }
 
     fn id(&self) -> i32 {
-        (self.buffer[3] >> 32) as i32
+        (self.buffer[word::ID] >> 32) as i32
     }
 
     /// The total in a client's last message: an integer for each half.
@@ -259,8 +269,8 @@ fn answer(buffer: &mut [u64]) -> Result<(), Mismatch> {
 
 /// Makes a received request its own reply.
 fn reply(buffer: &mut [u64]) {
-    buffer[0] = Disposition::MoveSendOnce as u64;
-    buffer[2] = 0;
+    buffer[word::BITS] = Disposition::MoveSendOnce as u64;
+    buffer[word::LOCAL_PORT] = 0;
 }
 
 /// The server: answers every request, each answer and the next request in one `mach_msg`.
@@ -318,7 +328,7 @@ impl Caller {
             Work::KernelCall => {
                 self.header(task_self(), MACH_PORT_TYPE, 48);
                 // One port name, in the message.
-                self.buffer[4] = 15 | 32 << 8 | 1 << 29 | 1 << 32;
+                self.buffer[4] = Descriptor::inline(PORT_NAME, 32, 1).to_word();
                 self.buffer[5] = u64::from(self.reply.0);
                 self.exchange(48) && self.buffer[5] as u32 == 0
             }
@@ -327,13 +337,13 @@ impl Caller {
                 self.exchange(32)
             }
             Work::Send(size) => {
-                self.buffer[0] = Disposition::MakeSend as u64 | u64::from(size) << 32;
-                self.buffer[1] = u64::from(self.reply.0);
-                self.buffer[2] = 0;
-                self.buffer[3] = (NULL_CALL as u64) << 32;
+                self.buffer[word::BITS] = Disposition::MakeSend as u64 | u64::from(size) << 32;
+                self.buffer[word::REMOTE_PORT] = u64::from(self.reply.0);
+                self.buffer[word::LOCAL_PORT] = 0;
+                self.buffer[word::ID] = (NULL_CALL as u64) << 32;
                 if size > 32 {
                     // Bytes in the message.
-                    self.buffer[4] = 9 | 8 << 8 | 1 << 29 | u64::from(size - 40) << 32;
+                    self.buffer[4] = Descriptor::inline(BYTE, 8, size - 40).to_word();
                 }
                 mach_msg(&mut self.buffer, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL) == 0
             }
@@ -348,10 +358,10 @@ impl Caller {
 
     #[inline]
     fn header(&mut self, to: PortName, id: u64, size: u64) {
-        self.buffer[0] = Disposition::CopySend as u64 | (Disposition::MakeSendOnce as u64) << 8 | size << 32;
-        self.buffer[1] = u64::from(to.0);
-        self.buffer[2] = u64::from(self.reply.0);
-        self.buffer[3] = id << 32;
+        self.buffer[word::BITS] = Disposition::CopySend as u64 | (Disposition::MakeSendOnce as u64) << 8 | size << 32;
+        self.buffer[word::REMOTE_PORT] = u64::from(to.0);
+        self.buffer[word::LOCAL_PORT] = u64::from(self.reply.0);
+        self.buffer[word::ID] = id << 32;
     }
 
     #[inline]

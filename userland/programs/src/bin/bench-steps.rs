@@ -9,7 +9,6 @@
 
 extern crate alloc;
 
-use mach::boot::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use mach::error::{KernReturn, Result as KernResult};
 use mach::memory::{OutOfLine, PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::msg::{Message, Received};
@@ -17,9 +16,13 @@ use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
 use mach::sys::mark::mark;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap;
 use mach::{println, stubs, task_self, thread_self};
+use mach_abi::header::word;
+use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
+use mach_abi::special_port::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT, THREAD_EXCEPTION_PORT};
 use programs::catcher::Catcher;
 use programs::tracer::{FIRST as PARENT, SECOND as SERVER, Tracer, child, give};
 use programs::{Doing, Mismatch};
@@ -58,8 +61,6 @@ const END: u32 = 13;
 /// The number of what nobody follows.
 const PRACTICE: u32 = u32::MAX;
 
-/// `THREAD_EXCEPTION_PORT` of thread_special_ports.h.
-const THREAD_EXCEPTION_PORT: i32 = 3;
 /// A client asks that the trace port be emptied.
 const SYNC: i32 = 6600;
 /// A client asks for an RPC on its control port.
@@ -73,7 +74,7 @@ const DONE: i32 = 6602;
 /// A message for a server or for oneself.
 const PLAIN: i32 = 6610;
 /// What a port's queue can hold: more records than any step makes.
-const QUEUE: u32 = 16;
+const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 /// Bytes out of line.
 const OUT_OF_LINE_SIZE: usize = 16 * 1024;
 
@@ -211,10 +212,10 @@ fn expect(found: KernReturn, expected: KernReturn) -> KernResult<()> {
 fn call(to: PortName, id: i32) -> KernResult<()> {
     let port = mach::sys::msg::reply_port();
     let mut words = [0; 8];
-    words[0] = Disposition::CopySend as u64 | (Disposition::MakeSendOnce as u64) << 8;
-    words[1] = to.0.into();
-    words[2] = port.0.into();
-    words[3] = (id as u64) << 32;
+    words[word::BITS] = Disposition::CopySend as u64 | (Disposition::MakeSendOnce as u64) << 8;
+    words[word::REMOTE_PORT] = to.0.into();
+    words[word::LOCAL_PORT] = port.0.into();
+    words[word::ID] = (id as u64) << 32;
     let option = MACH_SEND_MSG | MACH_RCV_MSG;
     KernReturn::from_mach_msg(mach_msg(&mut words, option, 32, 64, port, 0, PortName::NULL)).into_result()
 }
@@ -250,10 +251,10 @@ fn serve() {
         let mut reply = [0; 16];
         if !stubs::exc_server::demux(&mut Catcher::default(), &request, &mut reply) {
             // The reply to a request without arguments is its header.
-            reply[0] = Disposition::MoveSendOnce as u64 | 32 << 32;
-            reply[1] = request[1];
+            reply[word::BITS] = Disposition::MoveSendOnce as u64 | 32 << 32;
+            reply[word::REMOTE_PORT] = request[word::REMOTE_PORT];
         }
-        let size = (reply[0] >> 32) as u32;
+        let size = (reply[word::BITS] >> 32) as u32;
         mach_msg(&mut reply, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
     }
     terminate()

@@ -9,20 +9,19 @@
 
 extern crate alloc;
 
-use mach::boot::TASK_EXCEPTION_PORT;
 use mach::error::{KernReturn, Result as KernResult};
 use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
 use mach::mig::{Patience, send_reply};
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::{println, stubs, task_self, thread, thread_self};
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::special_port::{TASK_EXCEPTION_PORT, THREAD_EXCEPTION_PORT};
 use programs::{Doing, Mismatch, expect};
 
 mach::entry!(main);
 
-/// `THREAD_EXCEPTION_PORT` of thread_special_ports.h.
-const THREAD_EXCEPTION_PORT: i32 = 3;
 /// `EXC_BAD_ACCESS` of exception.h.
 const EXC_BAD_ACCESS: i32 = 1;
 /// What the faulting write leaves behind.

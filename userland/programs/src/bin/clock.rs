@@ -17,6 +17,7 @@ use mach::rt::arguments::Arguments;
 use mach::stubs::mach_host::{self, time_value64_t};
 use mach::sys::trap::task_terminate;
 use mach::{host_self, println};
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use programs::tracer::{Tracer, child, send};
 use programs::{Doing, Mismatch};
 
@@ -24,7 +25,7 @@ mach::entry!(main);
 
 const CHILDREN: u32 = 4;
 /// Messages in the trace port's queue.
-const QUEUE: u32 = 16;
+const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 /// More records than fit into the queue.
 const MANY: u64 = 1000;
 const RECORDS: u64 = 100_000;

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use mach::println;
 use mach::rt::arguments::Arguments;
 use mach::sys::trap::thread_switch_depressed;
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use programs::tracer::{Event, Program, each_record, record_buffer};
 use programs::{Doing, Mismatch};
 
@@ -21,9 +22,8 @@ mach::entry!(main);
 /// Milliseconds after which a program that makes no message is taken to hang.
 const PATIENCE: u32 = 600_000;
 /// Milliseconds that the program may run before the records that it left are looked at: on an emulated processor a switch
-/// between two tasks costs as much as a record. `MACH_PORT_QLIMIT_MAX` of them have room.
+/// between two tasks costs as much as a record. As many of them have room as a queue can have.
 const LET_RUN: u32 = 10;
-const QUEUE: u32 = 16;
 
 fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     let mut command = Vec::new();
@@ -33,7 +33,7 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     }
     let mut buffer = record_buffer();
     let program = Program::start(&command, || Ok(()))?;
-    program.set_queue_limit(QUEUE)?;
+    program.set_queue_limit(MACH_PORT_QLIMIT_MAX)?;
     let (mut records, mut lost) = (0u64, 0u64);
     let (mut traced, mut status) = (true, None);
     while traced || status.is_none() {

@@ -31,8 +31,6 @@ const ANSWER: i32 = 0x0100_0000;
 /// The kinds.
 const QUEUEING: u32 = 2;
 const COPY_IN: u32 = 3;
-/// `MACH_SEND_INVALID_DATA`: what a copyin that fails means to the program.
-const SEND_INVALID_DATA: u32 = 0x1000_0002;
 /// At least as many records as share a message, whose memory then is allocated once.
 const RECORDS_IN_A_MESSAGE: u32 = 32;
 /// Milliseconds after which a program is taken to hang.
@@ -174,7 +172,9 @@ fn count(record: &Record<'_>, outcome: &mut Outcome) -> Result<(), Mismatch> {
     let sequence = record.header.sequence.get();
     outcome.last = outcome.last.max(sequence);
     outcome.first = if outcome.first == 0 { sequence } else { outcome.first.min(sequence) };
-    if record.direction == Direction::Send && record.header.retval.get() == SEND_INVALID_DATA {
+    let retval = KernReturn::from_mach_msg(record.header.retval.get());
+    // What a copyin that fails means to the program.
+    if record.direction == Direction::Send && retval == KernReturn::MACH_SEND_INVALID_DATA {
         expect("bytes of a message that could not be copied in", 0, record.message.len())?;
         outcome.refused += 1;
     }

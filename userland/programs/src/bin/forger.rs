@@ -14,7 +14,6 @@ extern crate alloc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::memory::{PAGE_SIZE, Pages};
 use mach::mig::AnyRight;
@@ -22,8 +21,13 @@ use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::stubs::{mach as kernel, mach_host, mach_port};
-use mach::sys::msg::{MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::{println, task_self};
+use mach_abi::header::word;
+use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
+use mach_abi::option::MACH_SEND_MSG;
+use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::{Doing, Mismatch, expect_error};
 use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::record::{HEADER_TYPE, MAX_BODY, RecordHeader, TASK_TYPE, body_type, wire_size};
@@ -34,15 +38,9 @@ mach::entry!(main);
 const TASK_SET_SPECIAL_PORT: i32 = 2059;
 /// An id of no interface.
 const UNKNOWN: i32 = 4711;
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const NO_SENDERS: i32 = 70;
-/// By this queue limit, and a request to hear when it has no senders, rpctrace2's trace port is known.
-const QUEUE_LIMIT: u32 = 16;
 /// Names that a task may have for its rights.
 const NAMES: u32 = 64;
 const FLOOD: u32 = 10_000;
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
 /// Tenths of a second.
 const PATIENCE: u32 = 100;
 
@@ -95,7 +93,7 @@ fn trace_port(host: PortName) -> Result<SendRight, Mismatch> {
             let name = PortName(u32::from_le_bytes(name));
             // Of other rights there is no such status.
             let status = mach_port::mach_port_get_receive_status(task.name(), name);
-            if !status.is_ok_and(|status| status.mps_qlimit == QUEUE_LIMIT && status.mps_nsrequest) {
+            if !status.is_ok_and(|status| status.mps_qlimit == MACH_PORT_QLIMIT_MAX && status.mps_nsrequest) {
                 continue;
             }
             let right = mach_port::mach_port_extract_right(task.name(), name, Disposition::MakeSend as u32);
@@ -113,7 +111,7 @@ fn forge(to: PortName, word: &str) -> Result<(), Mismatch> {
         "id" => sent(message(UNKNOWN).integer(7)),
         "malformed" => sent(message(TRACE_RECORD_MSGH_ID as i32).integer(7)),
         "version" => record_of_another_version(to),
-        "notifications" => (0..3).try_for_each(|_| sent(message(NO_SENDERS).integer(0))),
+        "notifications" => (0..3).try_for_each(|_| sent(message(MACH_NOTIFY_NO_SENDERS as i32).integer(0))),
         "large" => sent(message(UNKNOWN).bytes(&vec![0; 2 * wire_size(MAX_BODY)])),
         "rights" => rights(to),
         "names" => names_that_are_no_rights(to),
@@ -136,7 +134,7 @@ fn rights(to: PortName) -> Result<(), Mismatch> {
     for _ in 0..PATIENCE {
         pause()?;
         let kind = mach_port::mach_port_type(task_self(), kept.name()).doing("mach_port_type")?;
-        if kind & TYPE_DEAD_NAME != 0 {
+        if kind & MACH_PORT_TYPE_DEAD_NAME != 0 {
             println!("forger: what it brought was given back");
             return Ok(());
         }
@@ -156,7 +154,7 @@ fn sent(mut message: Message) -> Result<(), Mismatch> {
 
 fn send_words(words: &mut [u64]) -> Result<(), Mismatch> {
     let size = size_of_val(words) as u32;
-    words[0] |= u64::from(size) << 32;
+    words[word::BITS] |= u64::from(size) << 32;
     let answer = mach_msg(words, MACH_SEND_MSG, size, 0, PortName::NULL, 0, PortName::NULL);
     KernReturn::from_mach_msg(answer).into_result().doing("sending to the trace port")
 }

@@ -9,14 +9,18 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_SEND_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::{mach_host_self, task_create, task_set_special_port, task_terminate};
 use mach::{println, stubs, task_self};
+use mach_abi::Descriptor;
+use mach_abi::header::LP64;
+use mach_abi::option::MACH_SEND_MSG;
+use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::type_name::{COPY_SEND, INTEGER_32};
 use programs::tracer::{FIRST, SECOND, Tracer, child, child_with_port, give, number, send, untrace};
 use programs::{Doing, Mismatch, expect, expect_error};
 use trace_port::event::{Direction, EventKind};
@@ -31,8 +35,7 @@ const OURS: i32 = 7777;
 const TRIES: u32 = 50;
 const REQUESTS: u32 = 400;
 /// The type descriptor of one integer of 32 bits, and how many bytes the header before the first has.
-const INTEGER: u64 = 0x0000_0001_2000_2002;
-const HEADER: usize = 32;
+const INTEGER: u64 = Descriptor::inline(INTEGER_32, 32, 1).to_word();
 /// Milliseconds: until something is there surely, and until nothing comes any more.
 const SURELY: u32 = 3000;
 const NO_MORE: u32 = 200;
@@ -164,7 +167,7 @@ fn spoof() -> Result<(), Mismatch> {
         watch(&mut tracer, &mut sent, &mut spoofed, &mut ours)?;
         let correlation = *sent.get(n as usize).doing("a record of each number")?;
         let id_and_seqno = u64::from(OURS.cast_unsigned()) << 32 | correlation & 0xffff_ffff;
-        let mut message = [19 | 48 << 32, u64::from(to.name().0), 0, id_and_seqno, INTEGER, 1];
+        let mut message = [u64::from(COPY_SEND) | 48 << 32, u64::from(to.name().0), 0, id_and_seqno, INTEGER, 1];
         mach_msg(&mut message, MACH_SEND_MSG, 48, 0, PortName::NULL, 0, PortName::NULL);
         watch(&mut tracer, &mut sent, &mut spoofed, &mut ours)?;
     }
@@ -177,7 +180,7 @@ fn spoof() -> Result<(), Mismatch> {
 /// The integers at the start of a reply, each padded to 8 bytes: how many, and how many are not padded with 0.
 fn padded(reply: &[u8]) -> (u32, u32) {
     let (mut integers, mut dirty) = (0, 0);
-    for item in reply.get(HEADER..).unwrap_or_default().chunks_exact(16) {
+    for item in reply.get(LP64.end..).unwrap_or_default().chunks_exact(16) {
         let (descriptor, value) = item.split_at(8);
         if descriptor != INTEGER.to_le_bytes() {
             break;

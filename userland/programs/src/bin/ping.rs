@@ -12,9 +12,11 @@ use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
-use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::mach_port_insert_right;
 use mach::{println, stubs, task_self, thread};
+use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
+use mach_abi::option::MACH_RCV_MSG;
 use programs::ping::{client, server};
 use programs::{Doing, Mismatch, expect};
 
@@ -26,8 +28,6 @@ const CALLS: i32 = 3;
 const PARENT: PortName = PortName(0x101);
 /// What the child calls the receive right of its own port.
 const CHILD: PortName = PortName(0x102);
-/// `MACH_NOTIFY_DEAD_NAME` of notify.h.
-const NOTIFY_DEAD_NAME: i32 = 0o110;
 
 fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     let parent_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
@@ -43,7 +43,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     stubs::mach_port::mach_port_request_notification(
         task_self(),
         child.task.name(),
-        NOTIFY_DEAD_NAME,
+        MACH_NOTIFY_DEAD_NAME as i32,
         0,
         notify.name(),
         Disposition::MakeSendOnce,

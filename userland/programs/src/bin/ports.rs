@@ -12,16 +12,11 @@ use mach::msg::{Item, Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, Right, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::{println, stubs, task_self};
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_NO_SENDERS};
+use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
 use programs::{Doing, Mismatch, expect};
 
 mach::entry!(main);
-
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
-/// `MACH_NOTIFY_NO_SENDERS` of notify.h.
-const NOTIFY_NO_SENDERS: i32 = 0o106;
-/// `MACH_NOTIFY_DEAD_NAME` of notify.h.
-const NOTIFY_DEAD_NAME: i32 = 0o110;
 
 /// Ids of the messages this program sends to itself.
 const CARRIES_RECEIVE: i32 = 6600;
@@ -103,10 +98,10 @@ fn no_senders() -> Result<(), Mismatch> {
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let notify = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let send = port.make_send().doing("a send right")?;
-    request(port.name(), NOTIFY_NO_SENDERS, 1, &notify)?;
+    request(port.name(), MACH_NOTIFY_NO_SENDERS as i32, 1, &notify)?;
     drop(send);
     let notification = Received::receive(&notify, LIMIT, None).doing("receiving the notification")?;
-    expect("notification", NOTIFY_NO_SENDERS, notification.id())?;
+    expect("notification", MACH_NOTIFY_NO_SENDERS as i32, notification.id())?;
     expect("make-send count in it", 1, integer_in(&notification)?)?;
     println!("ports: no more senders");
     Ok(())
@@ -117,15 +112,15 @@ fn dead_name() -> Result<(), Mismatch> {
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let notify = ReceiveRight::allocate().doing("mach_port_allocate")?;
     let send = port.make_send().doing("a send right")?;
-    request(send.name(), NOTIFY_DEAD_NAME, 0, &notify)?;
+    request(send.name(), MACH_NOTIFY_DEAD_NAME as i32, 0, &notify)?;
     drop(port);
     let notification = Received::receive(&notify, LIMIT, None).doing("receiving the notification")?;
-    expect("notification", NOTIFY_DEAD_NAME, notification.id())?;
+    expect("notification", MACH_NOTIFY_DEAD_NAME as i32, notification.id())?;
     expect("name in it", send.name().0, integer_in(&notification)?)?;
     // The notification brought a reference of the dead name along.
     drop(SendRight::from_name(send.name()));
     let kind = stubs::mach_port::mach_port_type(task_self(), send.name()).doing("mach_port_type")?;
-    expect("type of the right", TYPE_DEAD_NAME, kind)?;
+    expect("type of the right", MACH_PORT_TYPE_DEAD_NAME, kind)?;
     let mut message = Message::new(PLAIN, send.name(), Disposition::CopySend);
     expect("sending to a dead name", KernReturn::MACH_SEND_INVALID_DEST, message.send(None))?;
     println!("ports: a send right became a dead name");

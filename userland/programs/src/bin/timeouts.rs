@@ -9,11 +9,13 @@
 
 use mach::error::KernReturn;
 use mach::memory::{PAGE_SIZE, Pages};
-use mach::msg::{HEADER_SIZE, Message, Received};
+use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_LARGE, send_at};
+use mach::sys::msg::send_at;
 use mach::{println, task_self};
+use mach_abi::header::LP64;
+use mach_abi::option::MACH_RCV_LARGE;
 use programs::{Doing, Mismatch, expect, expect_error};
 
 mach::entry!(main);
@@ -57,7 +59,7 @@ fn times_out(port: &ReceiveRight) -> Result<(), Mismatch> {
 fn too_large(port: &ReceiveRight) -> Result<(), Mismatch> {
     let mut large = message(port).bytes(&[b'x'; 80]);
     expect("sending a large message", KernReturn::KERN_SUCCESS, large.send(None))?;
-    let small = HEADER_SIZE as u32;
+    let small = LP64.end as u32;
     match Received::receive_with(port.name(), MACH_RCV_LARGE, small, Some(TIMEOUT)) {
         Ok(_) => expect("a large message in a small buffer", KernReturn::MACH_RCV_TOO_LARGE, KernReturn::KERN_SUCCESS)?,
         Err((error, header)) => {
@@ -99,8 +101,8 @@ fn invalid_names(port: &ReceiveRight) -> Result<(), Mismatch> {
 fn invalid_data(port: &ReceiveRight) -> Result<(), Mismatch> {
     let gone = Pages::allocate(PAGE_SIZE).doing("vm_allocate")?.address();
     let sent = |size| KernReturn::from_mach_msg(send_at(gone, size, 0, 0));
-    expect("a message in memory given back", KernReturn::MACH_SEND_INVALID_DATA, sent(HEADER_SIZE as u32))?;
-    expect("a message without a whole header", KernReturn::MACH_SEND_MSG_TOO_SMALL, sent(HEADER_SIZE as u32 - 8))?;
+    expect("a message in memory given back", KernReturn::MACH_SEND_INVALID_DATA, sent(LP64.end as u32))?;
+    expect("a message without a whole header", KernReturn::MACH_SEND_MSG_TOO_SMALL, sent(LP64.end as u32 - 8))?;
     let mut no_memory = message(port).out_of_line(gone, PAGE_SIZE as u32, false);
     expect("memory given back out of line", KernReturn::MACH_SEND_INVALID_MEMORY, no_memory.send(None))?;
     println!("timeouts: invalid data");

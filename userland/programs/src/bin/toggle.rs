@@ -10,14 +10,15 @@ extern crate alloc;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::task_set_special_port;
 use mach::{println, thread};
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::processors;
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, child_with_port, each_record, number};
 use programs::{Doing, Mismatch, expect};

@@ -7,7 +7,6 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::error::KernReturn;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
@@ -15,6 +14,7 @@ use mach::rt::arguments::Arguments;
 use mach::sys::trap::task_set_special_port;
 use mach::thread::Child;
 use mach::{println, stubs};
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, Tracer, child_with_port};
 use programs::{Doing, Mismatch, expect};
 use trace_port::event::Direction;

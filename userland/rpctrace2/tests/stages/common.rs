@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
+use mach_abi::{Descriptor, Format, Header, type_name};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
@@ -13,11 +15,7 @@ use trace_port::record::{HEADER_TYPE, TASK_TYPE, VERSION, body_type};
 use trace_port::{Direction, EventKind, Record, RecordHeader, TRACE_RECORD_MSGH_ID};
 use zerocopy::IntoBytes;
 
-pub(crate) const MOVE_SEND: u32 = 17;
-pub(crate) const MOVE_SEND_ONCE: u32 = 18;
-pub(crate) const COPY_SEND: u32 = 19;
-pub(crate) const MAKE_SEND: u32 = 20;
-pub(crate) const MAKE_SEND_ONCE: u32 = 21;
+pub(crate) use mach_abi::type_name::{COPY_SEND, MAKE_SEND, MAKE_SEND_ONCE, MOVE_SEND, MOVE_SEND_ONCE};
 
 /// The port names of the tasks in the tests.
 pub(crate) const SELF: u64 = 1;
@@ -26,7 +24,7 @@ pub(crate) const REPLY: u64 = 4;
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs/sample.defs");
     let mut compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
-    let annotations = Annotations::builtin(&mut compiled.sources, &mut compiled.diagnostics);
+    let annotations = Annotations::builtin(Format::Lp64, &mut compiled.sources, &mut compiled.diagnostics);
     assert_eq!(compiled.report(), "");
     let model = compiled.model.as_ref().expect("sample.defs has a subsystem");
     tables(&[model], &annotations)
@@ -44,13 +42,9 @@ pub(crate) struct Message {
 
 impl Message {
     fn new(bits: u32, remote: u64, local: u64, id: u32) -> Self {
-        let mut bytes = Vec::new();
-        bytes.extend(bits.to_le_bytes());
-        bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(remote.to_le_bytes());
-        bytes.extend(local.to_le_bytes());
-        bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(id.to_le_bytes());
+        let header = Header { bits, remote_port: remote as u32, local_port: local, id, ..Header::default() };
+        let mut bytes = vec![0; Format::Lp64.header().end];
+        header.write(Format::Lp64, &mut bytes).expect("room for the header");
         Self { bytes }
     }
 
@@ -80,9 +74,8 @@ impl Message {
         Self::new(MOVE_SEND_ONCE, right, 0, id)
     }
 
-    fn item(mut self, name: u32, bits: u32, count: usize, data: &[u8]) -> Self {
-        self.bytes.extend((name | bits << 8 | 1 << 29).to_le_bytes());
-        self.bytes.extend((count as u32).to_le_bytes());
+    fn item(mut self, name: u32, bits: u16, count: usize, data: &[u8]) -> Self {
+        self.bytes.extend(Descriptor::inline(name, bits, count as u32).to_word().to_le_bytes());
         self.bytes.extend(data);
         self.pad()
     }
@@ -93,39 +86,39 @@ impl Message {
     }
 
     pub(crate) fn int(self, value: i32) -> Self {
-        self.item(2, 32, 1, &value.to_le_bytes())
+        self.item(type_name::INTEGER_32, 32, 1, &value.to_le_bytes())
     }
 
     pub(crate) fn ints(self, values: &[i32]) -> Self {
         let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.item(2, 32, values.len(), &data)
+        self.item(type_name::INTEGER_32, 32, values.len(), &data)
     }
 
     pub(crate) fn bool(self, value: bool) -> Self {
-        self.item(0, 32, 1, &i32::from(value).to_le_bytes())
+        self.item(type_name::BOOLEAN, 32, 1, &i32::from(value).to_le_bytes())
     }
 
     pub(crate) fn long(self, value: u64) -> Self {
-        self.item(11, 64, 1, &value.to_le_bytes())
+        self.item(type_name::INTEGER_64, 64, 1, &value.to_le_bytes())
     }
 
     pub(crate) fn chars(self, text: &[u8]) -> Self {
-        self.item(8, 8, text.len(), text)
+        self.item(type_name::CHAR, 8, text.len(), text)
     }
 
     pub(crate) fn data(self, bytes: &[u8]) -> Self {
-        self.item(9, 8, bytes.len(), bytes)
+        self.item(type_name::BYTE, 8, bytes.len(), bytes)
     }
 
     pub(crate) fn name(self, port: u32) -> Self {
-        self.item(15, 32, 1, &port.to_le_bytes())
+        self.item(type_name::PORT_NAME, 32, 1, &port.to_le_bytes())
     }
 
     /// A `c_string[32]`.
     pub(crate) fn string(self, text: &str) -> Self {
         let mut data = text.as_bytes().to_vec();
         data.resize(32, 0);
-        self.item(12, 32 * 8, 1, &data)
+        self.item(type_name::STRING, 32 * 8, 1, &data)
     }
 
     pub(crate) fn port(self, how: u32, name: u64) -> Self {
@@ -135,13 +128,13 @@ impl Message {
     /// A struct of 64-bit words.
     pub(crate) fn words(self, words: &[u64]) -> Self {
         let data: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        self.item(11, 64, words.len(), &data)
+        self.item(type_name::INTEGER_64, 64, words.len(), &data)
     }
 
     /// Out-of-line bytes.
     pub(crate) fn memory(mut self, address: u64, size: u32) -> Self {
-        self.bytes.extend((9_u32 | 8 << 8).to_le_bytes());
-        self.bytes.extend(size.to_le_bytes());
+        let descriptor = Descriptor { inline: false, ..Descriptor::inline(type_name::BYTE, 8, size) };
+        self.bytes.extend(descriptor.to_word().to_le_bytes());
         self.bytes.extend(address.to_le_bytes());
         self
     }
@@ -250,7 +243,7 @@ impl Sample {
 
     /// The message of a trace port in which the kernel sends the record.
     pub(crate) fn wire(&self) -> Vec<u8> {
-        let mut bytes = Message::new(1 << 31 | MOVE_SEND << 8, 0, 9, TRACE_RECORD_MSGH_ID).bytes;
+        let mut bytes = Message::new(MACH_MSGH_BITS_COMPLEX | MOVE_SEND << 8, 0, 9, TRACE_RECORD_MSGH_ID).bytes;
         let header = RecordHeader { version: VERSION.into(), direction: self.direction as u8, ..self.header };
         bytes.extend(TASK_TYPE.to_le_bytes());
         bytes.extend(0x50_u64.to_le_bytes());
@@ -267,6 +260,7 @@ impl Sample {
             header: self.header,
             direction: self.direction,
             kind: EventKind::from_wire(self.header.kind).expect("a kind"),
+            format: Format::Lp64,
             message: &self.message,
         };
         trace.record(&record, out);

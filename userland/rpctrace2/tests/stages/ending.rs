@@ -1,13 +1,15 @@
 //! Tasks that go on untraced: the trace says so, and who asked for it.
 
-use crate::common::*;
+use mach_abi::special_port::TASK_TRACE_PORT;
 use rpctrace2::ending::Untraced;
-use trace_port::{EventKind, TASK_TRACE_PORT};
+use trace_port::EventKind;
+
+use crate::common::*;
 
 const SET: &str = "task_set_special_port(task: self, which_port: TASK_TRACE_PORT, special_port: MACH_PORT_NULL)";
 
-fn set(target: u64, which: u32) -> Sample {
-    Sample::sent(Message::request(7019, target).int(which as i32).port(COPY_SEND, 0))
+fn set(target: u64, which: i32) -> Sample {
+    Sample::sent(Message::request(7019, target).int(which).port(COPY_SEND, 0))
 }
 
 fn answered(code: i32) -> Sample {
@@ -41,7 +43,7 @@ fn a_child_whose_trace_is_taken_over_is_told() {
 #[test]
 fn a_trace_that_another_task_ends_by_the_control_port_is_told() {
     let exchange = |code| {
-        let request = Message::request(7019, SELF).int(TASK_TRACE_PORT as i32).port(COPY_SEND, 0);
+        let request = Message::request(7019, SELF).int(TASK_TRACE_PORT).port(COPY_SEND, 0);
         let request = Sample::received(request).kind(EventKind::Task).thread(0).correlation(5);
         [request, Sample::sent(Message::reply(7119, 9).int(code)).kind(EventKind::Task).thread(0).correlation(5)]
     };

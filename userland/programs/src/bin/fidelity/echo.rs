@@ -5,13 +5,16 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use mach::error::Result;
+use mach::error::{KernReturn, Result};
 use mach::memory::PAGE_SIZE;
 use mach::port::{Disposition, PortName, Right};
-use mach::sys::msg::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
 use mach::sys::trap::thread_switch;
 use mach::sys::wild::{Arena, Arguments, Place};
 use mach::{stubs, task_self, thread};
+use mach_abi::code::MACH_MSG_MASK;
+use mach_abi::header::{LP64, remote};
+use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
+use mach_abi::type_name::{MOVE_SEND_ONCE, PORT_SEND_ONCE};
 use programs::random::Random;
 
 use crate::hash::Hash;
@@ -27,10 +30,6 @@ static SERVED: [AtomicU64; SERVERS] = [const { AtomicU64::new(0) }; SERVERS];
 static SEEN: [AtomicU64; SERVERS] = [const { AtomicU64::new(0) }; SERVERS];
 /// The last call of any, for the full log: option, receive size, result, header.
 static LAST: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
-/// `MACH_RCV_TOO_LARGE`.
-const RCV_TOO_LARGE: u32 = 0x1000_4004;
-/// `MACH_RCV_BODY_ERROR`.
-const RCV_BODY_ERROR: u32 = 0x1000_400c;
 /// Longer than any run.
 const NEVER: u32 = 1_000_000_000;
 
@@ -89,7 +88,7 @@ fn serve(server: usize, port: PortName, notify: PortName, random: &mut Random, a
     loop {
         let mut arguments = Arguments {
             option: MACH_RCV_MSG,
-            send_size: if answer { 32 } else { 0 },
+            send_size: if answer { LP64.end as u32 } else { 0 },
             rcv_size: 4 * PAGE_SIZE as u32,
             rcv_name: port,
             time_out: NEVER,
@@ -112,7 +111,7 @@ fn serve(server: usize, port: PortName, notify: PortName, random: &mut Random, a
         hash.word(result.into());
         note(&arguments, result, arena);
         // A message whose body could not be taken whole came all the same, and its sender waits.
-        let came = result == 0 || result & !0x3c00 == RCV_BODY_ERROR;
+        let came = result == 0 || KernReturn::from_mach_msg(result & !MACH_MSG_MASK) == KernReturn::MACH_RCV_BODY_ERROR;
         if came {
             clear_kernel_padding(arena.as_mut_slice());
         }
@@ -121,12 +120,13 @@ fn serve(server: usize, port: PortName, notify: PortName, random: &mut Random, a
         if result == 0 {
             take_memory(arena, None, &mut hash);
         }
-        answer = came && bits & 0xff == 18;
+        answer = came && remote(bits) == PORT_SEND_ONCE;
         if answer {
             reply(arena);
         }
         SEEN[server].store(hash.0, SeqCst);
-        let stays = result == RCV_TOO_LARGE && arguments.option & MACH_RCV_LARGE != 0;
+        let stays = KernReturn::from_mach_msg(result) == KernReturn::MACH_RCV_TOO_LARGE
+            && arguments.option & MACH_RCV_LARGE != 0;
         if !stays {
             SERVED[server].fetch_add(1, SeqCst);
         }
@@ -149,6 +149,6 @@ pub(crate) fn last() -> [u64; 7] {
 /// Turns the message into its answer: a header alone, to the send-once right that came with it.
 fn reply(arena: &mut Arena) {
     let message = arena.as_mut_slice();
-    message[..4].copy_from_slice(&18u32.to_le_bytes());
-    message[16..24].fill(0);
+    message[..4].copy_from_slice(&MOVE_SEND_ONCE.to_le_bytes());
+    message[LP64.local_port..LP64.seqno].fill(0);
 }

@@ -4,10 +4,16 @@ use mach::error::Result;
 use mach::memory::PAGE_SIZE;
 use mach::port::{Disposition, PortName, Right};
 use mach::{host_self, stubs, task_self, thread_self};
+use mach_abi::descriptor::INLINE;
+use mach_abi::header::{LP64, MACH_MSGH_BITS_COMPLEX};
+use mach_abi::notify::{
+    MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_NO_SENDERS, MACH_NOTIFY_PORT_DESTROYED, MACH_NOTIFY_SEND_ONCE,
+};
+use mach_abi::type_name as tn;
 use programs::random::Random;
 
 use crate::hash::Hash;
-use crate::message::{self, COMPLEX, DISPOSITIONS, INLINE, MAKE_SEND_ONCE, Supply, Writer};
+use crate::message::{self, DISPOSITIONS, Supply, Writer};
 use crate::world::{self, World};
 
 /// What a routine takes.
@@ -35,6 +41,10 @@ const RIGHTS: Item = Int(&[0, 1, 2, 3, 4, 5]);
 /// Special ports, but for the trace port: a traced task has one.
 const SPECIAL: Item = Int(&[1, 2, 3, 4, 6, 99]);
 
+/// Notifications that one can ask for, and the one that one cannot.
+const NOTIFICATIONS: &[u32] =
+    &[MACH_NOTIFY_PORT_DESTROYED, MACH_NOTIFY_NO_SENDERS, MACH_NOTIFY_SEND_ONCE, MACH_NOTIFY_DEAD_NAME];
+
 /// Requests to a task: `msgh_id`, arguments. Left out are those that end or stop the caller or somebody else, make tasks or threads, or
 /// tell what no two runs have in common.
 const TASK: &[(u32, &[Item])] = &[
@@ -51,7 +61,7 @@ const TASK: &[(u32, &[Item])] = &[
     (3211, &[Name, Int(&[0, 1, 0xffff_ffff])]),
     (3212, &[Name]),
     (3213, &[Name, Name]),
-    (3214, &[Name, Int(&[69, 70, 71, 72]), Int(&[0, 1]), Item::Right]),
+    (3214, &[Name, Int(NOTIFICATIONS), Int(&[0, 1]), Item::Right]),
     (3215, &[Name, Item::Right]),
     (3216, &[Name, Int(&[15, 16, 17, 18, 19, 20, 21])]),
     (3217, &[Name]),
@@ -159,10 +169,12 @@ impl Ports {
 impl Ports {
     /// Draws where the reply goes.
     pub(crate) fn way(&self, random: &mut Random, world: &World) -> Way {
-        let way = |local, rcv_name| Way { kind: MAKE_SEND_ONCE, local, rcv_name, ends: true };
+        let way = |local, rcv_name| Way { kind: tn::MAKE_SEND_ONCE, local, rcv_name, ends: true };
         match random.below(20) {
             0..9 => way(self.reply, self.reply),
-            9 => Way { kind: random.pick(&[19, 20], 20), ..way(self.reply, self.reply) },
+            9 => {
+                Way { kind: random.pick(&[tn::COPY_SEND, tn::MAKE_SEND], tn::MAKE_SEND), ..way(self.reply, self.reply) }
+            }
             10 | 11 => way(self.member, self.set),
             12 => way(self.member, self.member),
             13 => self.late_way(),
@@ -174,7 +186,8 @@ impl Ports {
             _ => {
                 let local = world.name(random);
                 let rcv_name = if random.percent(75) { local } else { world.port(random) };
-                let kind = if random.percent(40) { MAKE_SEND_ONCE } else { random.pick(&DISPOSITIONS, 20) };
+                let kind =
+                    if random.percent(40) { tn::MAKE_SEND_ONCE } else { random.pick(&DISPOSITIONS, tn::MAKE_SEND) };
                 Way { kind, local, rcv_name, ends: false }
             }
         }
@@ -182,7 +195,7 @@ impl Ports {
 
     /// The reply waits behind others, which are received first.
     pub(crate) fn late_way(&self) -> Way {
-        Way { kind: MAKE_SEND_ONCE, local: self.late, rcv_name: self.late, ends: true }
+        Way { kind: tn::MAKE_SEND_ONCE, local: self.late, rcv_name: self.late, ends: true }
     }
 
     /// The caller does not receive the reply.
@@ -212,7 +225,7 @@ impl Ports {
         let (id, items) = random.pick(routines, (1, &[]));
         let mut request = Request { size: 0, complex: 0, remote, id };
         if random.percent(8) {
-            request.complex = if random.percent(50) { COMPLEX } else { 0 };
+            request.complex = if random.percent(50) { MACH_MSGH_BITS_COMPLEX } else { 0 };
             request.size = message::body(to, random, supply, |random| world.name(random))?;
         } else {
             let mut writer = Writer::behind_header(to);
@@ -235,12 +248,12 @@ impl Request {
             // Never one that takes an address, which would be anything.
             1 => self.id = 3200 + random.below(24) as u32,
             2 => self.remote = random.pick(&[task_self(), thread_self(), host_self()], self.remote),
-            3 => self.complex ^= COMPLEX,
+            3 => self.complex ^= MACH_MSGH_BITS_COMPLEX,
             4 => self.size = (self.size + 40).saturating_sub(random.below(10) as u32 * 8),
             _ if items.iter().any(|item| matches!(item, Memory)) => {}
             _ => {
                 // One bit of one descriptor.
-                let at = 32 + 16 * random.below(items.len() as u64) as usize + random.below(8) as usize;
+                let at = LP64.end + 16 * random.below(items.len() as u64) as usize + random.below(8) as usize;
                 if at < self.size as usize {
                     to[at] ^= 1 << random.below(8);
                 }
@@ -253,23 +266,23 @@ impl Item {
     /// Writes it; returns the bit of a message that is not simple.
     fn write(&self, writer: &mut Writer<'_>, random: &mut Random, supply: &Supply, world: &World) -> Result<u32> {
         let long = |writer: &mut Writer<'_>, long: u64| {
-            writer.descriptor(11, 64, 1, INLINE);
+            writer.descriptor(tn::INTEGER_64, 64, 1, INLINE);
             writer.long(long);
         };
         match self {
             Name => {
-                writer.descriptor(15, 32, 1, INLINE);
+                writer.descriptor(tn::PORT_NAME, 32, 1, INLINE);
                 writer.long(world.name(random).0.into());
             }
             Int(choices) => {
-                writer.descriptor(2, 32, 1, INLINE);
+                writer.descriptor(tn::INTEGER_32, 32, 1, INLINE);
                 writer.long(random.pick(choices, 0).into());
             }
             Long(choices) => long(writer, random.pick(choices, 0)),
             Item::Right => {
-                writer.descriptor(random.pick(&DISPOSITIONS, 19), 64, 1, INLINE);
+                writer.descriptor(random.pick(&DISPOSITIONS, tn::COPY_SEND), 64, 1, INLINE);
                 writer.long(world.name(random).0.into());
-                return Ok(COMPLEX);
+                return Ok(MACH_MSGH_BITS_COMPLEX);
             }
             Readable => {
                 let sound = supply.address() + random.below(PAGE_SIZE);
@@ -288,9 +301,9 @@ impl Item {
             Memory => {
                 long(writer, supply.address() + random.below(2) * PAGE_SIZE);
                 let number = random.pick(&[0, 1, 100, PAGE_SIZE, 2 * PAGE_SIZE], 1);
-                writer.descriptor(9, 8, number as u32, 0);
+                writer.descriptor(tn::BYTE, 8, number as u32, 0);
                 writer.long(supply.address() + random.below(PAGE_SIZE));
-                return Ok(COMPLEX);
+                return Ok(MACH_MSGH_BITS_COMPLEX);
             }
         }
         Ok(0)

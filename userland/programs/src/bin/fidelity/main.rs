@@ -15,21 +15,25 @@ mod message;
 mod world;
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
-use mach::error::Result;
+use mach::error::{KernReturn, Result};
 use mach::memory::PAGE_SIZE;
 use mach::port::PortName;
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT};
 use mach::sys::wild::{Arena, Arguments, Place};
 use mach::{println, task_self};
+use mach_abi::header::{self, LP64, MACH_MSGH_BITS_COMPLEX, MACH_MSGH_BITS_LOCAL_MASK, MACH_MSGH_BITS_REMOTE_MASK};
+use mach_abi::option::{
+    MACH_RCV_INTERRUPT, MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_RCV_TIMEOUT, MACH_SEND_CANCEL,
+    MACH_SEND_INTERRUPT, MACH_SEND_MSG, MACH_SEND_NOTIFY, MACH_SEND_TIMEOUT,
+};
+use mach_abi::type_name::{COPY_SEND, MAKE_SEND, MAKE_SEND_ONCE};
 use programs::random::Random;
 use programs::{Doing, Mismatch};
 
 use echo::Echo;
 use hash::Hash;
 use kernel::Way;
-use message::{MAKE_SEND_ONCE, Supply};
+use message::Supply;
 use world::{Looks, World};
 
 mach::entry!(main);
@@ -37,9 +41,16 @@ mach::entry!(main);
 /// The optimized kind of call.
 const RPC: u32 = MACH_SEND_MSG | MACH_RCV_MSG;
 /// Every option bit that `mach_msg` knows.
-const ALL_OPTIONS: u32 = 0x1 | 0x2 | 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
-/// Results of a send half that failed; those of a receive half have bit 14 set.
-const FAILED_SEND: Range<u32> = 0x1000_0001..0x1000_4000;
+const ALL_OPTIONS: u32 = MACH_SEND_MSG
+    | MACH_RCV_MSG
+    | MACH_SEND_TIMEOUT
+    | MACH_SEND_NOTIFY
+    | MACH_SEND_INTERRUPT
+    | MACH_SEND_CANCEL
+    | MACH_RCV_TIMEOUT
+    | MACH_RCV_NOTIFY
+    | MACH_RCV_INTERRUPT
+    | MACH_RCV_LARGE;
 /// Bytes of the arena that are looked at after each call.
 const SEEN: usize = 4096;
 /// And where a message is that does not begin there.
@@ -129,10 +140,10 @@ fn huge() -> Result<u32> {
 /// A request to the kernel whose reply port and receive name are a send right.
 fn fatal_call(place: Place) -> Result<u32> {
     let mut arena = Arena::allocate(PAGE_SIZE)?;
-    message::header(arena.as_mut_slice(), 19 | MAKE_SEND_ONCE << 8, task_self(), task_self(), 3999);
+    message::header(arena.as_mut_slice(), header::bits(COPY_SEND, MAKE_SEND_ONCE), task_self(), task_self(), 3999);
     let arguments = Arguments {
         option: RPC,
-        send_size: 32,
+        send_size: LP64.end as u32,
         rcv_size: 4096,
         rcv_name: task_self(),
         time_out: 0,
@@ -177,7 +188,8 @@ impl Run {
         self.hash.word(result.into());
         self.hash_buffer(&call, result);
         let buffer = self.hash;
-        if !FAILED_SEND.contains(&result) {
+        let code = KernReturn::from_mach_msg(result);
+        if has_sent(result) {
             call.servers.iter().flatten().for_each(|server| self.echo.expect(*server));
         }
         for server in call.servers.iter().flatten() {
@@ -185,7 +197,7 @@ impl Run {
         }
         let inside = call.place == Place::Inside(0);
         let received = result == 0 && call.arguments.option & MACH_RCV_MSG != 0;
-        if inside && (received || matches!(result, 0x1000_0004 | 0x1000_0007)) {
+        if inside && (received || matches!(code, KernReturn::MACH_SEND_TIMED_OUT | KernReturn::MACH_SEND_INTERRUPTED)) {
             message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
         }
         let mut state = Hash::START;
@@ -205,7 +217,7 @@ impl Run {
     /// Hashes what a call may have written.
     fn hash_buffer(&mut self, call: &Call, result: u32) {
         let offset = if let Place::Inside(offset) = call.place { offset } else { 0 };
-        if call.arguments.option & MACH_RCV_MSG != 0 && !FAILED_SEND.contains(&result) {
+        if call.arguments.option & MACH_RCV_MSG != 0 && has_sent(result) {
             message::clear_kernel_padding(&mut self.arena.as_mut_slice()[offset..]);
         }
         let bytes = self.arena.as_slice();
@@ -221,7 +233,16 @@ impl Run {
         let random = &mut self.random;
         let mut option = RPC;
         if random.percent(40) {
-            option |= random.pick(&[MACH_SEND_TIMEOUT, MACH_RCV_TIMEOUT, 0x200, 0x20, 0x110], 0);
+            option |= random.pick(
+                &[
+                    MACH_SEND_TIMEOUT,
+                    MACH_RCV_TIMEOUT,
+                    MACH_RCV_NOTIFY,
+                    MACH_SEND_NOTIFY,
+                    MACH_SEND_TIMEOUT | MACH_RCV_TIMEOUT,
+                ],
+                0,
+            );
         }
         let arguments = Arguments {
             option,
@@ -247,10 +268,13 @@ impl Run {
     fn for_server(&mut self, reply: PortName) -> (usize, u32) {
         let random = &mut self.random;
         let server = random.below(echo::SERVERS as u64) as usize;
-        let complex = if random.percent(40) { message::COMPLEX } else { 0 };
-        let bits = random.pick(&[19, 19, 19, 20, 21], 19) | MAKE_SEND_ONCE << 8 | complex;
+        let complex = if random.percent(40) { MACH_MSGH_BITS_COMPLEX } else { 0 };
+        let bits = header::bits(
+            random.pick(&[COPY_SEND, COPY_SEND, COPY_SEND, MAKE_SEND, MAKE_SEND_ONCE], COPY_SEND),
+            MAKE_SEND_ONCE,
+        ) | complex;
         let size = if complex == 0 {
-            32 + 8 * random.below(300) as u32
+            LP64.end as u32 + 8 * random.below(300) as u32
         } else {
             let port = Some(self.world.port(random)).filter(|port| Looks::default().is_receive(*port));
             message::sound_body(self.arena.as_mut_slice(), random, &self.supply, port)
@@ -262,7 +286,7 @@ impl Run {
     /// Receives a reply of the kernel's that was left waiting, if there is one.
     fn late(&mut self) -> Call {
         let rcv_name = self.kernel.late(&mut self.random);
-        let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT | random_bit(&mut self.random, 0x400);
+        let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT | random_bit(&mut self.random, MACH_RCV_INTERRUPT);
         let arguments = Arguments { option, rcv_size: receive_size(&mut self.random), rcv_name, ..NOTHING };
         self.call(Place::Inside(0), arguments)
     }
@@ -283,7 +307,7 @@ impl Run {
             way = Way { local: self.echo.ports[server], ..self.kernel.unheard_way() };
             servers[0] = Some(server);
         }
-        let bits = if random.percent(97) { 19 } else { 20 } | way.kind << 8 | request.complex;
+        let bits = header::bits(if random.percent(97) { COPY_SEND } else { MAKE_SEND }, way.kind) | request.complex;
         message::header(arena.as_mut_slice(), bits, request.remote, way.local, request.id);
         let place = if servers[0].is_some() { Place::Inside(0) } else { self.place(request.size as usize) };
         let random = &mut self.random;
@@ -307,7 +331,7 @@ impl Run {
     /// A call with anything in it.
     fn wild(&mut self) -> Result<Call> {
         let bits = message::bits(&mut self.random);
-        let (size, mut named) = self.body(bits & message::COMPLEX != 0)?;
+        let (size, mut named) = self.body(bits & MACH_MSGH_BITS_COMPLEX != 0)?;
         let random = &mut self.random;
         let (mut remote, local) = (self.world.name(random), self.world.name(random));
         let mut id = random.word() as u32;
@@ -316,9 +340,9 @@ impl Run {
             remote = task_self();
             id = random.pick(&[3201, 3999, 2999, 1], 1);
         }
-        let bits = if remote == task_self() { bits & !0xff | 19 } else { bits };
+        let bits = if remote == task_self() { bits & !MACH_MSGH_BITS_REMOTE_MASK | COPY_SEND } else { bits };
         let mut rcv_name = if random.percent(80) { self.world.port(random) } else { self.world.name(random) };
-        let local = if bits & 0xff00 == 0 && random.percent(90) { PortName::NULL } else { local };
+        let local = if bits & MACH_MSGH_BITS_LOCAL_MASK == 0 && random.percent(90) { PortName::NULL } else { local };
         if random.percent(20) {
             rcv_name = local;
         }
@@ -404,11 +428,16 @@ impl Run {
         }
         if arguments.option == RPC {
             // The stock kernel asserts that this is a receive right.
-            if bits == 19 | MAKE_SEND_ONCE << 8 && local == rcv_name && !looks.is_receive(local) {
+            if bits == header::bits(COPY_SEND, MAKE_SEND_ONCE) && local == rcv_name && !looks.is_receive(local) {
                 arguments.option |= MACH_RCV_TIMEOUT;
             }
         }
     }
+}
+
+/// Whether the send half, if there was one, has not failed.
+fn has_sent(result: u32) -> bool {
+    result == 0 || KernReturn::from_mach_msg(result).is_of_receive()
 }
 
 /// The first words of a message.

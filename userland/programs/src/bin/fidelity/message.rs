@@ -5,29 +5,32 @@ use mach::memory::{PAGE_SIZE, Pages};
 use mach::port::PortName;
 use mach::sys::wild::Arena;
 use mach::{stubs, task_self};
+use mach_abi::descriptor::{DEALLOCATE, INLINE, LONGFORM};
+use mach_abi::header::{self, LP64, MACH_MSGH_BITS_COMPLEX};
+use mach_abi::{Descriptor, Format, type_name as tn};
 use programs::random::Random;
 
 use crate::hash::Hash;
 use crate::kernel;
 
-pub(crate) const COMPLEX: u32 = 0x8000_0000;
-pub(crate) const MAKE_SEND_ONCE: u32 = 21;
 /// Moves, copies and makes.
-pub(crate) const DISPOSITIONS: [u32; 6] = [16, 17, 18, 19, 20, 21];
-pub(crate) const INLINE: u32 = 1 << 29;
+pub(crate) const DISPOSITIONS: [u32; 6] =
+    [tn::MOVE_RECEIVE, tn::MOVE_SEND, tn::MOVE_SEND_ONCE, tn::COPY_SEND, tn::MAKE_SEND, tn::MAKE_SEND_ONCE];
+/// Type names of data with their sizes in bits; the last one is none of the kernel's.
+const KINDS: [(u32, u32); 6] =
+    [(tn::BYTE, 8), (tn::INTEGER_32, 32), (tn::INTEGER_16, 16), (tn::INTEGER_64, 64), (tn::PORT_NAME, 32), (3, 32)];
 /// The descriptor of one integer of 32 bits, but for its number.
-const INTEGER: u32 = 2 | 32 << 8 | INLINE;
-const LONG_FORM: u32 = 1 << 30;
-const DEALLOCATE: u32 = 1 << 31;
+const INTEGER: u32 = Descriptor::inline(tn::INTEGER_32, 32, 0).to_word() as u32;
 
 /// The kernel's replies carry whatever its heap held behind data that does not fill 8 bytes.
 pub(crate) fn clear_kernel_padding(message: &mut [u8]) {
     // Whatever the request was, an error reply is a header and an integer.
-    let is_error = word(message, 4) == 48 && word(message, 32) == INTEGER;
-    if !is_error && !kernel::is_reply(word(message, 28)) {
+    let is_error =
+        word(message, LP64.size) as usize == Format::Lp64.error_reply_size() && word(message, LP64.end) == INTEGER;
+    if !is_error && !kernel::is_reply(word(message, LP64.id)) {
         return;
     }
-    let mut at = 32;
+    let mut at = LP64.end;
     while let Some(item) = Item::at(message, at) {
         let end = item.data + if item.inline { item.bytes as usize } else { 8 };
         at = end.next_multiple_of(8);
@@ -53,9 +56,10 @@ struct Item {
 impl Item {
     /// The item that begins there, if one does.
     fn at(message: &[u8], at: usize) -> Option<Self> {
-        let (first, number) = (word(message, at), word(message, at + 4));
-        let bytes = u64::from(first >> 8 & 0xffff) * u64::from(number) / 8;
-        (at + 8 <= word(message, 4) as usize).then_some(Self { inline: first & INLINE != 0, bytes, data: at + 8 })
+        let descriptor = Descriptor::read(Format::Lp64, message, at).unwrap_or_default();
+        let bytes = u64::from(descriptor.size) * u64::from(descriptor.number) / 8;
+        let data = at + descriptor.bytes(Format::Lp64);
+        (data <= word(message, LP64.size) as usize).then_some(Self { inline: descriptor.inline, bytes, data })
     }
 }
 
@@ -102,7 +106,7 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// For a body.
     pub(crate) fn behind_header(to: &'a mut [u8]) -> Self {
-        Self { to, used: 32 }
+        Self { to, used: LP64.end }
     }
 
     fn word(&mut self, word: u32) {
@@ -136,18 +140,18 @@ pub(crate) fn bits(random: &mut Random) -> u32 {
     let remote = match random.below(20) {
         0 => 0,
         1 => random.below(32) as u32,
-        2..9 => 19,
-        _ => random.pick(&DISPOSITIONS, 19),
+        2..9 => tn::COPY_SEND,
+        _ => random.pick(&DISPOSITIONS, tn::COPY_SEND),
     };
     let local = match random.below(20) {
         0..8 => 0,
         8 => random.below(32) as u32,
-        9..14 => MAKE_SEND_ONCE,
-        _ => random.pick(&DISPOSITIONS, 20),
+        9..14 => tn::MAKE_SEND_ONCE,
+        _ => random.pick(&DISPOSITIONS, tn::MAKE_SEND),
     };
-    let complex = if random.percent(45) { COMPLEX } else { 0 };
+    let complex = if random.percent(45) { MACH_MSGH_BITS_COMPLEX } else { 0 };
     let junk = if random.percent(3) { random.word() as u32 & 0x7fff_0000 } else { 0 };
-    remote | local << 8 | complex | junk
+    header::bits(remote, local) | complex | junk
 }
 
 /// Writes a body behind the header and returns the size of the message. `name` draws a port name.
@@ -177,13 +181,13 @@ pub(crate) fn sound_body(to: &mut [u8], random: &mut Random, supply: &Supply, po
     for _ in 0..random.below(4) {
         match (random.below(4), port) {
             (0, Some(port)) => {
-                let kind = random.pick(&[20, 21], 20);
+                let kind = random.pick(&[tn::MAKE_SEND, tn::MAKE_SEND_ONCE], tn::MAKE_SEND);
                 descriptor(&mut writer, random, kind, 64, 1, INLINE);
                 writer.long(port.0.into());
             }
             (1, _) => {
                 let size = random.pick(&[0, 1, 100, 4096, 4097], 1);
-                descriptor(&mut writer, random, 9, 8, size, 0);
+                descriptor(&mut writer, random, tn::BYTE, 8, size, 0);
                 writer.long(supply.bytes.address() + random.below(PAGE_SIZE));
             }
             _ => bytes(&mut writer, random),
@@ -194,13 +198,13 @@ pub(crate) fn sound_body(to: &mut [u8], random: &mut Random, supply: &Supply, po
 
 fn descriptor(writer: &mut Writer<'_>, random: &mut Random, kind: u32, size: u32, number: u32, flags: u32) {
     // On a 64-bit kernel the long form differs by its flag only.
-    let long_form = if random.percent(10) { LONG_FORM } else { 0 };
+    let long_form = if random.percent(10) { LONGFORM } else { 0 };
     writer.descriptor(kind, size, number, flags | long_form);
 }
 
 fn bytes(writer: &mut Writer<'_>, random: &mut Random) {
     let number = if random.percent(10) { random.below(3000) } else { random.below(40) } as u32;
-    let (kind, size) = random.pick(&[(9, 8), (2, 32), (1, 16), (11, 64), (15, 32), (3, 32)], (9, 8));
+    let (kind, size) = random.pick(&KINDS, KINDS[0]);
     descriptor(writer, random, kind, size, number, INLINE);
     for _ in 0..(number * size).div_ceil(64) {
         writer.long(random.word());
@@ -208,7 +212,7 @@ fn bytes(writer: &mut Writer<'_>, random: &mut Random) {
 }
 
 fn rights(writer: &mut Writer<'_>, random: &mut Random, name: &mut impl FnMut(&mut Random) -> PortName) {
-    let kind = random.pick(&DISPOSITIONS, 19);
+    let kind = random.pick(&DISPOSITIONS, tn::COPY_SEND);
     let number = 1 + random.below(3) as u32;
     let size = if random.percent(3) { 32 } else { 64 };
     descriptor(writer, random, kind, size, number, INLINE);
@@ -224,7 +228,7 @@ fn out_of_line(writer: &mut Writer<'_>, random: &mut Random, supply: &Supply) ->
         2 => (random.pick(&[0, 0x1000, 0xffff_ffff_8100_0000, 0x7000_0000_0000], 0), 0),
         _ => (supply.bytes.address() + random.below(PAGE_SIZE), 0),
     };
-    descriptor(writer, random, 9, 8, size, flags);
+    descriptor(writer, random, tn::BYTE, 8, size, flags);
     writer.long(address);
     Ok(())
 }
@@ -239,7 +243,7 @@ fn out_of_line_rights(
     for place in supply.names.as_mut_slice().chunks_mut(4).take(number as usize) {
         place.copy_from_slice(&name(random).0.to_le_bytes());
     }
-    let kind = random.pick(&DISPOSITIONS, 19);
+    let kind = random.pick(&DISPOSITIONS, tn::COPY_SEND);
     descriptor(writer, random, kind, 32, number, 0);
     writer.long(supply.names.address());
 }
@@ -247,10 +251,10 @@ fn out_of_line_rights(
 /// Reads the memory that a message brought into the hash and unmaps it.
 pub(crate) fn take_memory(arena: &Arena, supply: Option<&Supply>, hash: &mut Hash) {
     let message = arena.as_slice();
-    if word(message, 0) & COMPLEX == 0 {
+    if word(message, LP64.bits) & MACH_MSGH_BITS_COMPLEX == 0 {
         return;
     }
-    let mut at = 32;
+    let mut at = LP64.end;
     while let Some(Item { inline, bytes, data }) = Item::at(message, at) {
         at = data + if inline { bytes.next_multiple_of(8) as usize } else { 8 };
         let address = u64::from(word(message, data)) | u64::from(word(message, data + 4)) << 32;

@@ -5,17 +5,15 @@ use alloc::vec::Vec;
 use mach::error::{KernReturn, Result};
 use mach::port::{Disposition, PortName, Right};
 use mach::{stubs, task_self};
+use mach_abi::port::{
+    MACH_PORT_TYPE_DEAD_NAME as DEAD_NAME, MACH_PORT_TYPE_DNREQUEST as DEAD_NAME_REQUEST,
+    MACH_PORT_TYPE_PORT_SET as PORT_SET, MACH_PORT_TYPE_RECEIVE as RECEIVE, MACH_PORT_TYPE_SEND as SEND,
+    MACH_PORT_TYPE_SEND_ONCE as SEND_ONCE,
+};
 use programs::random::Random;
 
 use crate::hash::Hash;
 
-/// Bits of `mach_port_type_t`.
-const SEND: u32 = 1 << 16;
-const RECEIVE: u32 = 1 << 17;
-const SEND_ONCE: u32 = 1 << 18;
-const PORT_SET: u32 = 1 << 19;
-const DEAD_NAME: u32 = 1 << 20;
-const DEAD_NAME_REQUEST: u32 = 1 << 31;
 /// A `mach_port_type_t` for a name that names nothing.
 const NOTHING: u32 = 0;
 

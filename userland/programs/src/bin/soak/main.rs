@@ -26,15 +26,16 @@ mod world;
 
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::stubs::{exc_server, mach_host};
-use mach::sys::msg::{MACH_RCV_MSG, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::{mach_port_allocate_name, task_create, task_terminate};
 use mach::thread::{self, Child};
 use mach::{host_self, println, task_self};
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::catcher::Catcher;
 use programs::patience::pause;
 use programs::random::Random;

@@ -3,13 +3,14 @@
 //! Tasks do not change their processors while they run: GNU Mach for several processors, traced or not, then leaves threads waiting
 //! and tasks that never end. Where a task runs is settled before it begins (world.rs).
 
-use mach::boot::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use mach::msg::{Message, destroy};
 use mach::port::{Disposition, PortName, Right};
 use mach::stubs::{mach as kernel, mach_port};
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::{task_set_special_port, thread_switch};
 use mach::task_self;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
+use mach_abi::special_port::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT, THREAD_EXCEPTION_PORT};
 use programs::patience::pause;
 use programs::{Doing, Mismatch};
 
@@ -17,8 +18,6 @@ use crate::names::{CATCH, Name, PLAYERS, PORTS, SET, THREADS};
 use crate::words::ROOM;
 use crate::world::{Holder, World, is_dead};
 
-/// `THREAD_EXCEPTION_PORT` of thread_special_ports.h.
-const THREAD_EXCEPTION_PORT: i32 = 3;
 /// Id of a message that brings a receive right.
 const MAIL: i32 = 7300;
 /// A task or thread is not suspended more often than this.

@@ -2,17 +2,19 @@
 //!
 //! Whatever the kernel answers is right here. Nothing uses the heap: a thread may be ended anywhere.
 
-use mach::boot::{TASK_BOOTSTRAP_PORT, TASK_TRACE_PORT};
 use mach::error::{KernReturn, Result};
 use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::msg::{destroy, destroy_body};
 use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::stubs::{exc_server, mach as kernel, mach_port};
-use mach::sys::msg::{
-    MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_NOTIFY, MACH_SEND_TIMEOUT, mach_msg,
-};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap;
 use mach::{task_self, thread_self};
+use mach_abi::header::word;
+use mach_abi::option::{
+    MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_NOTIFY, MACH_SEND_TIMEOUT,
+};
+use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_TRACE_PORT};
 use programs::catcher::Catcher;
 use programs::random::Random;
 
@@ -23,8 +25,6 @@ use crate::words::{ROOM, Words};
 
 /// `exception_raise` of exc.defs.
 const EXCEPTION_RAISE: u32 = 2400;
-/// `MACH_RCV_TIMED_OUT`.
-const RCV_TIMED_OUT: u32 = 0x1000_4003;
 /// Milliseconds that somebody waits who does not wait for ever.
 const SOON: u64 = 40;
 
@@ -122,7 +122,7 @@ impl Player {
             let time = self.limit();
             let result = mach_msg(&mut message.words, option, answer, limit, from, time, PortName::NULL);
             self.board.step(self.player, self.thread);
-            if result == RCV_TIMED_OUT && !self.has_limits {
+            if KernReturn::from_mach_msg(result) == KernReturn::MACH_RCV_TIMED_OUT && !self.has_limits {
                 trap::thread_switch_depressed(1 + self.soon());
             }
             answer = if result == 0 { self.answer(&mut message) } else { 0 };
@@ -142,7 +142,7 @@ impl Player {
             let mut reply = [0; 16];
             exc_server::demux(&mut Catcher { refuses: self.random.percent(5) }, &message.words, &mut reply);
             message.words[..16].copy_from_slice(&reply);
-            return (reply[0] >> 32) as u32;
+            return (reply[word::BITS] >> 32) as u32;
         }
         let how = bits & 0xff;
         if !matches!(how, 17 | 18) || self.random.percent(5) {

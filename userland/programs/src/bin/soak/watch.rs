@@ -4,6 +4,7 @@ use mach::port::PortName;
 use mach::println;
 use mach::rt::exit::exit;
 use mach::stubs::{mach as kernel, mach_port};
+use mach_abi::port::MACH_PORT_TYPE_SEND_ONCE;
 
 use programs::left;
 use programs::patience::until_silent;
@@ -15,8 +16,6 @@ use crate::world::{Holder, is_dead, spaces};
 
 /// Seconds in which every operation ends.
 const PATIENCE: u32 = 60;
-/// `MACH_PORT_TYPE_SEND_ONCE` of port.h.
-const TYPE_SEND_ONCE: u32 = 0x0004_0000;
 /// `THREAD_BASIC_INFO` of thread_info.h, and where state, suspensions and seconds asleep are.
 const THREAD_BASIC_INFO: i32 = 1;
 const RUN_STATE: usize = 11;
@@ -61,7 +60,7 @@ pub(crate) fn report(board: Board) {
 fn report_rights(board: Board, holder: Holder, space: PortName) {
     // A task that has ended has none.
     let _ = left::each_name(space, |name, kind| {
-        if kind & TYPE_SEND_ONCE != 0 {
+        if kind & MACH_PORT_TYPE_SEND_ONCE != 0 {
             println!("soak: {holder:?}: {:#x} is a send-once right", name.0);
         }
         let Ok(status) = mach_port::mach_port_get_receive_status(space, name) else { return };

@@ -2,6 +2,9 @@
 //! heap then.
 
 use mach::port::{Disposition, PortName};
+use mach_abi::Descriptor;
+use mach_abi::header::{MACH_MSGH_BITS_COMPLEX, word};
+use mach_abi::type_name::{BYTE, INTEGER_32};
 use programs::random::Random;
 
 use crate::board::Board;
@@ -10,10 +13,7 @@ use crate::names::PORTS;
 /// Words in a message of ours, and of any that is received: a whole message of records.
 pub(crate) const ROOM: usize = 640;
 
-const COMPLEX: u64 = 0x8000_0000;
-const INLINE: u64 = 1 << 29;
-const INTEGER_32: u64 = 2;
-const BYTE: u64 = 9;
+const COMPLEX: u64 = MACH_MSGH_BITS_COMPLEX as u64;
 
 /// A message.
 pub(crate) struct Words {
@@ -29,8 +29,8 @@ impl Words {
 
     /// Begins a message; `bits` are dispositions.
     pub(crate) fn header(&mut self, bits: u64, to: PortName, reply: PortName, id: u32) {
-        self.words[..4].copy_from_slice(&[bits, to.0.into(), reply.0.into(), u64::from(id) << 32]);
-        self.used = 4;
+        self.words[..word::BODY].copy_from_slice(&[bits, to.0.into(), reply.0.into(), u64::from(id) << 32]);
+        self.used = word::BODY;
     }
 
     /// Size in bytes.
@@ -47,24 +47,25 @@ impl Words {
 
     /// Adds a right.
     pub(crate) fn right(&mut self, name: PortName, how: Disposition) {
-        self.words[0] |= COMPLEX;
-        self.push(&[how as u64 | 64 << 8 | INLINE | 1 << 32, name.0.into()]);
+        self.words[word::BITS] |= COMPLEX;
+        self.push(&[Descriptor::inline(how as u32, 64, 1).to_word(), name.0.into()]);
     }
 
     /// Adds a random body; what is out of line is at `memory`.
     pub(crate) fn body(&mut self, board: Board, random: &mut Random, memory: u64) {
         for _ in 0..random.below(4) {
             match random.below(8) {
-                0..3 => self.push(&[INTEGER_32 | 32 << 8 | INLINE | 1 << 32, random.word() & 0xffff_ffff]),
+                0..3 => self.push(&[Descriptor::inline(INTEGER_32, 32, 1).to_word(), random.word() & 0xffff_ffff]),
                 3 | 4 => {
                     let words = random.below(60) as usize;
-                    self.push(&[BYTE | 8 << 8 | INLINE | (8 * words as u64) << 32]);
+                    self.push(&[Descriptor::inline(BYTE, 8, 8 * words as u32).to_word()]);
                     self.used = (self.used + words).min(ROOM);
                 }
                 5 | 6 => self.right(board.port(random.below(PORTS as u64) as usize), Disposition::CopySend),
                 _ => {
-                    self.words[0] |= COMPLEX;
-                    self.push(&[BYTE | 8 << 8 | (1 + random.below(5000)) << 32, memory]);
+                    self.words[word::BITS] |= COMPLEX;
+                    let bytes = Descriptor::inline(BYTE, 8, 1 + random.below(5000) as u32);
+                    self.push(&[Descriptor { inline: false, ..bytes }.to_word(), memory]);
                 }
             }
         }

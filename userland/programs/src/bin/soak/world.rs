@@ -5,7 +5,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use mach::boot::TASK_EXCEPTION_PORT;
 use mach::error::KernReturn;
 use mach::mig::AnyRight;
 use mach::msg::Message;
@@ -13,6 +12,8 @@ use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::stubs::{mach as kernel, mach_host, mach_port};
 use mach::sys::trap::{mach_port_allocate_name, mach_port_insert_right, task_terminate};
 use mach::{task_self, thread as threads};
+use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
+use mach_abi::special_port::TASK_EXCEPTION_PORT;
 use programs::patience::pause;
 use programs::random::Random;
 use programs::{Doing, Mismatch, processors};
@@ -22,8 +23,6 @@ use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, 
 use crate::player::{Player, Plays};
 use crate::without::Without;
 
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
 /// By how much the players' priority is lower than the program's.
 const STEPS_BACK: i32 = 4;
 /// Tenths of a second in which every thread that nobody holds must have done something.
@@ -72,7 +71,7 @@ pub(crate) enum Holder {
 
 /// Whether a right of the program's has died.
 pub(crate) fn is_dead(name: PortName) -> bool {
-    mach_port::mach_port_type(task_self(), name).map_or(true, |kind| kind & TYPE_DEAD_NAME != 0)
+    mach_port::mach_port_type(task_self(), name).map_or(true, |kind| kind & MACH_PORT_TYPE_DEAD_NAME != 0)
 }
 
 impl World {

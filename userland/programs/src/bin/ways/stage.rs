@@ -3,17 +3,20 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use mach::boot::TASK_EXCEPTION_PORT;
 use mach::error::KernReturn;
 use mach::memory::{PAGE_SIZE, Pages, VM_PROT_NONE};
 use mach::mig::{Patience, request_id, send_reply};
 use mach::msg::Received;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, Right, SendRight};
 use mach::stubs::{exc_server, mach as kernel, mach_port};
-use mach::sys::msg::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, mach_msg};
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::task_terminate;
 use mach::task_self;
 use mach::thread::{self, Child};
+use mach_abi::header::word;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
+use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
+use mach_abi::special_port::TASK_EXCEPTION_PORT;
 use programs::catcher::Catcher;
 use programs::patience::pause;
 use programs::tracer::{FIRST, Tracer, give, send};
@@ -30,8 +33,6 @@ const QUIET: u32 = 6;
 const PATIENCE: u32 = 1000;
 /// How often a queue is filled until the thread waits: it goes past it if it is so late that its record fits beside one of our looks.
 const TRIES: u32 = 8;
-/// `MACH_PORT_TYPE_DEAD_NAME` of port.h.
-const TYPE_DEAD_NAME: u32 = 0x0010_0000;
 /// `THREAD_BASIC_INFO` of thread_info.h, where the state is in it, and `TH_STATE_WAITING`.
 const THREAD_BASIC_INFO: i32 = 1;
 const RUN_STATE: usize = 11;
@@ -138,7 +139,7 @@ impl Stage {
             }
             other => other.into_result().doing("receiving from the task")?,
         }
-        if PortName(words[2] as u32) == self.data.name() {
+        if PortName(words[word::LOCAL_PORT] as u32) == self.data.name() {
             let seat = request_id(&words).map_or(0, |id| id as usize - DATA as usize);
             let last = self.numbers.get_mut(seat).doing("a thread with this id")?;
             *last += 1;
@@ -336,7 +337,7 @@ impl Stage {
 /// A right of the program's has died.
 pub(crate) fn expect_dead(what: &str, name: PortName) -> Result<(), Mismatch> {
     let kind = mach_port::mach_port_type(task_self(), name).doing("mach_port_type")?;
-    expect(what, TYPE_DEAD_NAME, kind)
+    expect(what, MACH_PORT_TYPE_DEAD_NAME, kind)
 }
 
 impl Drop for Stage {

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use mach::boot::TASK_TRACE_PORT;
 use mach::port::PortName;
 use mach::stubs::mach as kernel;
 use mach::sys::trap::task_terminate;
+use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::tracer::{Tracer, untrace};
 use programs::{Doing, Mismatch, expect};
 
