@@ -6,9 +6,10 @@
 //! can send what looks like a notification, but not there.
 
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
+use exchanges::ending::Untraced;
+use exchanges::{UnknownName, stray};
 use mach::boot::{self, TASK_TRACE_PORT};
 use mach::error::KernReturn;
 use mach::memory::OutOfLine;
@@ -22,12 +23,9 @@ use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
-use zerocopy::IntoBytes;
 
-use crate::ending::Untraced;
+use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};
-use crate::select::UnknownName;
-use crate::stray;
 use crate::trace::Trace;
 
 /// Exit status when the command is not in the boot archive, as in shells.
@@ -45,8 +43,6 @@ const RCV_BODY_ERROR: u32 = 0x1000_400c;
 const MACH_MSG_MASK: u32 = 0x3c00;
 /// `MACH_PORT_QLIMIT_MAX` of port.h: the more records fit, the less often a traced thread waits.
 const QUEUE_LIMIT: u32 = 16;
-/// Bytes of the first receive buffer; it grows with the largest record.
-const BUFFER_START: usize = 8 * 1024;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
 const IDLE: u32 = 1000;
 /// Bytes of text that are written even if more records are there.
@@ -117,7 +113,7 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
-    let mut trace = Trace::new(tables, options, program)?;
+    let mut trace = Trace::new(tables, &options, program)?;
     Session::start(&command)?.follow(&mut trace)
 }
 
@@ -131,7 +127,7 @@ struct Session {
     no_senders: ReceiveRight,
     /// Kept to end the command if it cannot be traced to its end.
     task: SendRight,
-    buffer: Vec<u64>,
+    buffer: Buffer,
 }
 
 /// What came.
@@ -182,7 +178,7 @@ impl Session {
             KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
             error => Failure::Kernel { what: "boot_spawn", error },
         })?;
-        let session = Self { ports, trace, exit, no_senders, task, buffer: vec![0; BUFFER_START / 8] };
+        let session = Self { ports, trace, exit, no_senders, task, buffer: Buffer::default() };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -236,12 +232,12 @@ impl Session {
             let timeout = if is_due || !text.is_empty() { Some(0) } else { trace.is_waiting().then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    trace.message(self.message().as_bytes(), &mut text);
                     // Every message brings a reference of the task's right; records are told apart by the task's number.
                     mach::msg::destroy(self.message());
+                    trace.message(&self.buffer.share(self.message_size()), &mut text);
                 }
                 // The words after it are those of the message before.
-                Some(Message::Header) => trace.message(self.header().as_bytes(), &mut text),
+                Some(Message::Header) => trace.message(&self.buffer.share(HEADER_SIZE), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
@@ -295,10 +291,10 @@ impl Session {
         let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
         let mut large = MACH_RCV_LARGE;
         loop {
-            let room = size_of_val(&self.buffer[..]) as u32;
             let ports = self.ports.name();
-            let answer =
-                mach_msg(&mut self.buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
+            let buffer = self.buffer.words();
+            let room = size_of_val(buffer) as u32;
+            let answer = mach_msg(buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
             match KernReturn::from_mach_msg(answer) {
                 KernReturn::KERN_SUCCESS => return Ok(Some(self.what_came())),
                 KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
@@ -306,7 +302,7 @@ impl Session {
                 // It stays in the queue, and the kernel has left its size in the buffer.
                 KernReturn::MACH_RCV_TOO_LARGE => match self.message_size() {
                     size if size > stray::LARGEST => large = 0,
-                    size => self.buffer.resize(size.max(2 * room as usize).div_ceil(8), 0),
+                    size => self.buffer.grow(size.max(2 * room as usize)),
                 },
                 KernReturn::MACH_RCV_INTERRUPTED => {}
                 // There was no room in this task for what it brought: the rest has come.
@@ -319,27 +315,23 @@ impl Session {
 
     /// The message in the buffer.
     fn message(&self) -> &[u64] {
-        self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer)
-    }
-
-    fn header(&self) -> &[u64] {
-        self.buffer.get(..HEADER_SIZE / 8).unwrap_or(&self.buffer)
+        self.buffer.whole().get(..self.message_size().div_ceil(8)).unwrap_or(self.buffer.whole())
     }
 
     /// `msgh_size` of the message in the buffer.
     fn message_size(&self) -> usize {
-        self.buffer.first().map_or(0, |word| (word >> 32) as usize)
+        self.buffer.whole().first().map_or(0, |word| (word >> 32) as usize)
     }
 
     /// `msgh_id` and `msgh_size`: the kernel leaves the header of a message that it destroys because it is too large.
     fn too_large(&self) -> Message {
-        Message::TooLarge(self.buffer.get(3).map_or(0, |word| (word >> 32) as u32), self.message_size() as u32)
+        Message::TooLarge(self.buffer.whole().get(3).map_or(0, |word| (word >> 32) as u32), self.message_size() as u32)
     }
 
     /// What the message in the buffer is, by the port that it came to.
     fn what_came(&self) -> Message {
         // msgh_local_port
-        let port = PortName(self.buffer.get(2).map_or(0, |word| *word as u32));
+        let port = PortName(self.buffer.whole().get(2).map_or(0, |word| *word as u32));
         if port == self.trace.name() {
             Message::Trace
         } else if port == self.no_senders.name() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
@@ -269,7 +270,7 @@ impl Sample {
             kind: EventKind::from_wire(self.header.kind).expect("a kind"),
             message: &self.message,
         };
-        trace.record(&record, out);
+        trace.record(&record, Bytes::copy_from_slice(&self.message), out);
     }
 }
 
@@ -283,7 +284,7 @@ pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
 }
 
 pub(crate) fn start(options: Options) -> Trace<'static> {
-    Trace::new(sample_tables(), options, "hello").expect("the tests select names that exist")
+    Trace::new(sample_tables(), &options, "hello").expect("the tests select names that exist")
 }
 
 /// The lines of a whole trace. Records without a sequence number get the next one.

@@ -1,7 +1,7 @@
 //! Tasks that go on untraced: the trace says so, and who asked for it.
 
 use crate::common::*;
-use rpctrace2::ending::Untraced;
+use exchanges::ending::Untraced;
 use trace_port::{EventKind, TASK_TRACE_PORT};
 
 const SET: &str = "task_set_special_port(task: self, which_port: TASK_TRACE_PORT, special_port: MACH_PORT_NULL)";

@@ -1,8 +1,9 @@
 //! The command line: what each option does to the output, and how mistakes are answered.
 
 use crate::common::*;
-use rpctrace2::options::{Report, Stamp, help, parse};
-use rpctrace2::select::UnknownName;
+use exchanges::UnknownName;
+use report::{Stamp, Style};
+use rpctrace2::options::{Report, help, parse};
 use rpctrace2::{Options, Request, Trace};
 use trace_port::Direction;
 
@@ -44,10 +45,7 @@ fn options_end_at_the_command() {
     let (options, command) = accepted(&["-vTs5", "-e", "vm_protect", "-fq", "hello", "-x", "--", "-s"]);
     assert_eq!(command, ["hello", "-x", "--", "-s"]);
     let expected = Options {
-        string_size: 5,
-        durations: true,
-        verbose: true,
-        quiet: true,
+        style: Style { string_size: 5, durations: true, verbose: true, quiet: true, ..Style::default() },
         expressions: vec!["vm_protect".to_string()],
         ..Options::default()
     };
@@ -61,7 +59,7 @@ fn options_end_at_the_command() {
         ("-tttt", Stamp::Epoch),
         ("-tr", Stamp::Relative),
     ] {
-        assert_eq!(accepted(&[argument, "hello"]).0.stamp, stamp, "{argument}");
+        assert_eq!(accepted(&[argument, "hello"]).0.style.stamp, stamp, "{argument}");
     }
     assert_eq!(accepted(&["-c", "hello"]).0.report, Report::Summary);
 }
@@ -140,7 +138,7 @@ fn expressions_select_lines() {
     assert_eq!(lines(&["-e", "none"], &mixed()), [""; 0]);
     assert_eq!(lines(&["-e", "all"], &mixed()), lines(&[], &mixed()));
     let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
-    let refused = Trace::new(sample_tables(), options, "hello").expect_err("must be refused");
+    let refused = Trace::new(sample_tables(), &options, "hello").expect_err("must be refused");
     assert_eq!(refused, UnknownName("vm_protekt".to_string()));
     assert_eq!(refused.to_string(), "option `-e`: no routine, subsystem or msgh_id is called `vm_protekt`");
 }
@@ -227,7 +225,7 @@ fn the_exit_is_a_line_unless_quiet() {
 
 #[test]
 fn the_output_is_ascii() {
-    let mut trace = start(Options { string_size: 2, ..Options::default() });
+    let mut trace = start(Options { style: Style { string_size: 2, ..Style::default() }, ..Options::default() });
     let mut out = String::new();
     Sample::sent(Message::request(7007, 7).chars("äöü".as_bytes())).sequence(1).feed(&mut trace, &mut out);
     trace.idle(&mut out);

@@ -1,7 +1,6 @@
-//! One record in plain values, with its own copy of the message: what the stages pass on.
+//! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
-use alloc::vec::Vec;
-
+use bytes::Bytes;
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
@@ -44,11 +43,14 @@ pub struct Event {
     /// The number of the task that sent the message, where that is not the task's own doing.
     pub sender: u32,
     /// The message as the task sees it.
-    pub message: Vec<u8>,
+    pub message: Bytes,
+    /// Its header, if there is a whole one.
+    pub mach_header: Option<Header>,
 }
 
-impl From<&Record<'_>> for Event {
-    fn from(record: &Record<'_>) -> Self {
+impl Event {
+    /// The record, whose message is this.
+    pub fn new(record: &Record<'_>, message: Bytes) -> Self {
         let header = &record.header;
         Self {
             task: header.task.get(),
@@ -67,15 +69,9 @@ impl From<&Record<'_>> for Event {
             time_out: header.time_out.get(),
             notify: header.notify.get(),
             sender: header.sender.get(),
-            message: record.message.to_vec(),
+            mach_header: Header::read(&message),
+            message,
         }
-    }
-}
-
-impl Event {
-    /// The header of the message, if there is one.
-    pub fn mach_header(&self) -> Option<Header> {
-        Header::read(&self.message)
     }
 
     /// Whose port names the message has.

@@ -1,23 +1,20 @@
-//! What tasks and ports are called, learned from the trace itself.
+//! What tasks and ports are, learned from the trace itself.
 //!
 //! A right comes into a task's name space by a message, which the trace shows, or by one of four traps
 //! (`mach_task_self`, `mach_thread_self`, `mach_host_self`, `mach_reply_port`), which it does not. So a name that no
 //! message brought and that is used as a task can only be the task's own, and so on ([`Names::sent`]).
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use mig_defs::decode::Message;
 use mig_defs::value::{Field, Value, View};
 use mig_defs::wire::type_name;
 use trace_port::TASK_TRACE_PORT;
-use trace_port::record::PORT_NUMBER;
 
-use crate::correlate::is_name;
 use crate::event::Event;
-use crate::text;
+use crate::pair::is_name;
 
 /// Place of a task in the order in which this trace met them; the number that is shown is one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,15 +22,69 @@ pub struct TaskIndex(pub usize);
 
 /// What a port is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+pub enum What {
+    /// The control port of a task of this trace.
     Task(TaskIndex),
-    /// The kernel's number of the thread.
+    /// That of a thread, by the kernel's number of it.
     Thread(u32),
+    /// Where replies come.
     ReplyPort,
-    /// Shown with the port's name: `port set 14`.
-    Kind(&'static str),
-    /// Shown as it is: `device "console"`.
-    Known(String),
+    /// One of many, of which no more is known.
+    Kind(Kind),
+    /// The host's name port.
+    Host,
+    /// The host's privileged port.
+    HostPrivileged,
+    /// The master device port.
+    DeviceMaster,
+    /// The task's bootstrap port.
+    Bootstrap,
+    /// The task's exception port.
+    ExceptionPort,
+    /// The task's trace port.
+    TracePort,
+    /// The device of this name.
+    Device(Rc<[u8]>),
+    /// The task that the boot server made for this program.
+    Program(Rc<[u8]>),
+}
+
+/// What kind of port it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A port that a task has made.
+    Port,
+    /// A set of ports.
+    PortSet,
+    /// The name of a port that is dead.
+    DeadName,
+    /// The control port of a thread.
+    Thread,
+    /// The control port of a task.
+    Task,
+    /// A device.
+    Device,
+    /// A processor.
+    Processor,
+    /// A processor set.
+    ProcessorSet,
+    /// A memory object.
+    MemoryObject,
+    /// The kernel's side of one.
+    MemoryControl,
+    /// What says which one is mapped.
+    MemoryName,
+}
+
+/// What a task's lines begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// The task's name; empty if it is not known.
+    pub name: &'a [u8],
+    /// The number of the task, from 1.
+    pub task: usize,
+    /// That of the thread in the task, from 1, if the task has several.
+    pub thread: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +100,8 @@ struct Port {
 struct Task {
     /// The kernel's number; `None` until its first record.
     number: Option<u32>,
-    name: String,
+    /// As it is set, or as the kernel makes it of the parent's.
+    name: Vec<u8>,
     /// Nobody has been seen to create it.
     foundling: bool,
     /// Someone has set its name.
@@ -66,7 +118,7 @@ pub struct Names {
 }
 
 impl Task {
-    fn new(name: String) -> Self {
+    fn new(name: Vec<u8>) -> Self {
         Self { number: None, name, foundling: false, named: false, threads: Vec::new(), ports: BTreeMap::new() }
     }
 
@@ -105,7 +157,7 @@ impl Names {
     /// For a trace of this command.
     pub fn new(command: &str) -> Self {
         let base = command.rsplit('/').next().unwrap_or(command);
-        Self { tasks: Vec::from([Task::new(base.to_string())]) }
+        Self { tasks: Vec::from([Task::new(base.into())]) }
     }
 
     /// The task of an event, which may be a new one.
@@ -133,7 +185,7 @@ impl Names {
         let index = match expected.get(place).or(expected.first()) {
             Some(index) => *index,
             None => {
-                let name = format!("({})", self.tasks[0].name);
+                let name = in_parentheses(&self.tasks[0].name);
                 self.tasks.push(Task { foundling: true, ..Task::new(name) });
                 self.tasks.len() - 1
             }
@@ -146,11 +198,11 @@ impl Names {
     fn create(&mut self, parent: TaskIndex) -> TaskIndex {
         let found = self.tasks.iter().position(|task| task.foundling);
         let index = found.unwrap_or_else(|| {
-            self.tasks.push(Task::new(String::new()));
+            self.tasks.push(Task::new(Vec::new()));
             self.tasks.len() - 1
         });
         // The kernel names a new task after its parent, in parentheses.
-        let name = format!("({})", self.tasks[parent.0].name);
+        let name = in_parentheses(&self.tasks[parent.0].name);
         let task = &mut self.tasks[index];
         task.foundling = false;
         if !task.named {
@@ -159,13 +211,13 @@ impl Names {
         TaskIndex(index)
     }
 
-    /// How the lines of a task begin: `hello[1]`, or `hello[1/2]` if it has several threads.
-    pub fn label(&self, task: TaskIndex, thread: u32) -> String {
-        let Some(known) = self.tasks.get(task.0) else { return format!("[{}]", task.0 + 1) };
-        match known.threads.iter().position(|number| *number == thread) {
-            Some(place) if known.threads.len() > 1 => format!("{}[{}/{}]", known.name, task.0 + 1, place + 1),
-            _ => format!("{}[{}]", known.name, task.0 + 1),
-        }
+    /// What the lines of a task begin with.
+    pub fn label(&self, task: TaskIndex, thread: u32) -> Label<'_> {
+        let number = task.0 + 1;
+        let Some(known) = self.tasks.get(task.0) else { return Label { name: &[], task: number, thread: None } };
+        let place = known.threads.iter().position(|number| *number == thread);
+        let thread = place.filter(|_| known.threads.len() > 1).map(|place| place + 1);
+        Label { name: &known.name, task: number, thread }
     }
 
     /// How many tasks the trace has met or seen created.
@@ -173,27 +225,8 @@ impl Names {
         self.tasks.len()
     }
 
-    /// What a port is called by a thread of the task that has this name for it.
-    pub fn port(&self, task: TaskIndex, thread: u32, name: u32) -> String {
-        match name {
-            0 => return "MACH_PORT_NULL".to_string(),
-            u32::MAX => return "MACH_PORT_DEAD".to_string(),
-            _ if name & PORT_NUMBER != 0 => return format!("kernel port {}", name & !PORT_NUMBER),
-            _ => {}
-        }
-        match self.what(task, name) {
-            Some(What::Task(index)) if *index == task => "self".to_string(),
-            Some(What::Task(index)) => format!("task[{}]", index.0 + 1),
-            Some(What::Thread(number)) if *number == thread => "thread-self".to_string(),
-            Some(What::Thread(_)) => format!("thread {name}"),
-            Some(What::ReplyPort) => "reply port".to_string(),
-            Some(What::Kind(kind)) => format!("{kind} {name}"),
-            Some(What::Known(text)) => text.clone(),
-            None => format!("port {name}"),
-        }
-    }
-
-    fn what(&self, task: TaskIndex, name: u32) -> Option<&What> {
+    /// What the port is that the task has this name for, if it is known.
+    pub fn what(&self, task: TaskIndex, name: u32) -> Option<&What> {
         self.tasks.get(task.0)?.ports.get(&name).map(|port| &port.what)
     }
 
@@ -222,7 +255,7 @@ impl Names {
 
     /// Learns from a message that is being sent: what its ports must be, before it is printed.
     pub fn sent(&mut self, task: TaskIndex, event: &Event, message: Option<&Message<'_>>) {
-        let Some(header) = event.mach_header() else { return };
+        let Some(header) = event.mach_header else { return };
         let known = &mut self.tasks[task.0];
         let reply_port = header.local_port as u32;
         if u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE && known.is_open(reply_port) {
@@ -243,10 +276,10 @@ impl Names {
         let what = match (port.type_name, port.name) {
             ("task_t" | "vm_task_t" | "ipc_space_t", _) => What::Task(task),
             ("thread_t", _) => What::Thread(thread),
-            ("host_t", _) => What::Known("host".to_string()),
-            ("host_priv_t", _) => What::Known("host-priv".to_string()),
-            (_, "master_port") => What::Known("device-master".to_string()),
-            (_, "bootstrap") => What::Known("bootstrap".to_string()),
+            ("host_t", _) => What::Host,
+            ("host_priv_t", _) => What::HostPrivileged,
+            (_, "master_port") => What::DeviceMaster,
+            (_, "bootstrap") => What::Bootstrap,
             _ => return None,
         };
         // One task has one name for each of these, so this must be something else.
@@ -255,7 +288,7 @@ impl Names {
 
     /// Learns from a message that was sent, once it is printed: what it took along and what it changed.
     pub fn after_sent(&mut self, task: TaskIndex, event: &Event, message: Option<&Message<'_>>) {
-        let Some(header) = event.mach_header() else { return };
+        let Some(header) = event.mach_header else { return };
         let known = &mut self.tasks[task.0];
         if u32::from(header.remote_disposition()) == type_name::MOVE_SEND_ONCE {
             known.ports.remove(&header.remote_port);
@@ -280,7 +313,7 @@ impl Names {
             && let Some(What::Task(index)) = self.what(task, header.remote_port).cloned()
         {
             let renamed = &mut self.tasks[index.0];
-            renamed.name = text::plain(name);
+            renamed.name = name.to_vec();
             renamed.named = true;
         }
     }
@@ -315,7 +348,7 @@ impl Names {
                 None => kind_of_type(field.type_name),
             };
             match (field.value, what) {
-                (Value::Port(right), Some(what @ (What::Known(_) | What::Task(_)))) => {
+                (Value::Port(right), Some(what)) if what.is_one() => {
                     self.tasks[task.0].learn(right.name, what);
                 }
                 (Value::Port(right), what) => self.came(task, right.name, what),
@@ -327,29 +360,26 @@ impl Names {
 
     /// What the argument `field` of a reply is, where the routine says so.
     fn brought(&mut self, task: TaskIndex, request: &Message<'_>, field: &str) -> Option<What> {
-        let known = |text: &str| Some(What::Known(text.to_string()));
         match (request.routine().name(), field) {
             ("task_create", "child_task") => Some(What::Task(self.create(task))),
             // The boot server makes the task, so it is not traced with ours.
             ("boot_spawn", "task") => {
                 let program = text(request, "arguments")?.split(|byte| *byte == 0).next()?;
-                Some(What::Known(format!("task \"{}\"", text::plain(program))))
+                Some(What::Program(program.into()))
             }
-            ("device_open" | "device_open_new", "device") => {
-                Some(What::Known(format!("device \"{}\"", text::plain(text(request, "name")?))))
-            }
-            ("boot_console", "console") => known("device \"console\""),
+            ("device_open" | "device_open_new", "device") => Some(What::Device(text(request, "name")?.into())),
+            ("boot_console", "console") => Some(What::Device(b"console"[..].into())),
             ("task_get_special_port", "special_port") => match number(request, "which_port")? {
                 1 => Some(What::Task(task)),
-                3 => known("exception port"),
-                4 => known("bootstrap"),
-                5 => known("trace port"),
+                3 => Some(What::ExceptionPort),
+                4 => Some(What::Bootstrap),
+                5 => Some(What::TracePort),
                 _ => None,
             },
             ("mach_port_allocate", "name") => match number(request, "right")? {
-                3 => Some(What::Kind("port set")),
-                4 => Some(What::Kind("dead name")),
-                _ => Some(What::Kind("port")),
+                3 => Some(What::Kind(Kind::PortSet)),
+                4 => Some(What::Kind(Kind::DeadName)),
+                _ => Some(What::Kind(Kind::Port)),
             },
             _ => None,
         }
@@ -372,7 +402,7 @@ impl Names {
                 _ => {}
             },
             "mach_port_allocate_name" => {
-                let kind = if number(request, "right") == Some(3) { "port set" } else { "port" };
+                let kind = if number(request, "right") == Some(3) { Kind::PortSet } else { Kind::Port };
                 self.tasks[space.0].learn(name, What::Kind(kind));
             }
             "mach_port_insert_right" => {
@@ -387,6 +417,18 @@ impl Names {
     }
 }
 
+impl What {
+    /// Whether it says which one it is, and not only of what kind.
+    fn is_one(&self) -> bool {
+        !matches!(self, Self::Kind(_) | Self::Thread(_) | Self::ReplyPort)
+    }
+}
+
+/// What the kernel calls the child of a task of this name.
+fn in_parentheses(name: &[u8]) -> Vec<u8> {
+    [b"(", name, b")"].concat()
+}
+
 /// Whether a task_set_special_port is about the trace port.
 pub fn sets_trace_port(request: &Message<'_>) -> bool {
     number(request, "which_port") == Some(TASK_TRACE_PORT.into())
@@ -395,14 +437,14 @@ pub fn sets_trace_port(request: &Message<'_>) -> bool {
 /// What a right of this type is, if the type alone says enough.
 fn kind_of_type(type_name: &str) -> Option<What> {
     Some(What::Kind(match type_name {
-        "thread_t" => "thread",
-        "task_t" => "task port",
-        "device_t" => "device",
-        "processor_t" => "processor",
-        "processor_set_t" | "processor_set_name_t" => "processor set",
-        "memory_object_t" => "memory object",
-        "memory_object_control_t" => "memory control",
-        "memory_object_name_t" => "memory name",
+        "thread_t" => Kind::Thread,
+        "task_t" => Kind::Task,
+        "device_t" => Kind::Device,
+        "processor_t" => Kind::Processor,
+        "processor_set_t" | "processor_set_name_t" => Kind::ProcessorSet,
+        "memory_object_t" => Kind::MemoryObject,
+        "memory_object_control_t" => Kind::MemoryControl,
+        "memory_object_name_t" => Kind::MemoryName,
         _ => return None,
     }))
 }

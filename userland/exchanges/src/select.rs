@@ -1,6 +1,5 @@
 //! Which messages the user wants to see: `-e trace=...`.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -42,7 +41,7 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Of a request, or of a message that may be a reply.
     pub fn of(tables: Tables<'a>, event: &Event) -> Self {
-        let msgh_id = event.mach_header().map(|header| header.id);
+        let msgh_id = event.mach_header.map(|header| header.id);
         match msgh_id {
             Some(id) if tables.is_reply(id) => Self::of_reply(tables, event),
             _ => Self { msgh_id, routine: msgh_id.and_then(|id| tables.request(id)), failed: false },
@@ -51,20 +50,11 @@ impl<'a> Subject<'a> {
 
     /// Of a reply.
     pub fn of_reply(tables: Tables<'a>, event: &Event) -> Self {
-        let id = event.mach_header().map(|header| header.id);
+        let id = event.mach_header.map(|header| header.id);
         Self {
             msgh_id: id.map(|id| id.wrapping_sub(REPLY_ID_OFFSET)),
             routine: id.and_then(|id| tables.reply(id)),
             failed: false,
-        }
-    }
-
-    /// What lines and tables call it.
-    pub fn name(&self) -> String {
-        match (self.routine, self.msgh_id) {
-            (Some(routine), _) => routine.name().to_string(),
-            (None, Some(id)) => format!("msgh_id {id}"),
-            (None, None) => "mach_msg".to_string(),
         }
     }
 }
