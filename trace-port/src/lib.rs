@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod port;
 pub mod record;
 
 pub use event::{Direction, EventKind};
+pub use port::Port;
 pub use record::{Record, RecordError, RecordHeader, Records};
 
 /// Special port `which` of `task_get_special_port`/`task_set_special_port` that names a task's trace port.
