@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// One name of the traced task's in a message. 16 bytes, little-endian.
 ///
 /// There is one for every name of a port or port set in the message, in its order: of the header's remote port, of its local port, of the
-/// rights and port names (`MACH_MSG_TYPE_PORT_NAME`) in its body. There is none for `MACH_PORT_NULL` and `MACH_PORT_DEAD`, for a name that
+/// rights and port names (`MACH_MSG_TYPE_PORT_NAME`) in its body. A receive without a message has one for its `rcv_name`. There is none for `MACH_PORT_NULL` and `MACH_PORT_DEAD`, for a name that
 /// stands for nothing, for dead names, for what is out of line, for more than [`MAX_PORTS`], and where somebody was changing the task's names
 /// at that moment. What a request says about names of another task is looked up in the sender's.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]

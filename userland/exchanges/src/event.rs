@@ -5,7 +5,9 @@ use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
 use mig_defs::wire::Header;
-use trace_port::{Direction, EventKind, Record};
+use mig_defs::wire::type_name;
+use trace_port::{Direction, EventKind, Port, Record};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// One message that a task sent or received, or tried to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +48,13 @@ pub struct Event {
     pub message: Bytes,
     /// Its header, if there is a whole one.
     pub mach_header: Option<Header>,
+    /// What the names in it stand for: [`Event::ports`].
+    ports: Bytes,
 }
 
 impl Event {
-    /// The record, whose message is this.
-    pub fn new(record: &Record<'_>, message: Bytes) -> Self {
+    /// The record, which is a part of this buffer.
+    pub fn new(record: &Record<'_>, buffer: &Bytes) -> Self {
         let header = &record.header;
         Self {
             task: header.task.get(),
@@ -69,9 +73,37 @@ impl Event {
             time_out: header.time_out.get(),
             notify: header.notify.get(),
             sender: header.sender.get(),
-            mach_header: Header::read(&message),
-            message,
+            mach_header: Header::read(record.message),
+            message: buffer.slice_ref(record.message),
+            ports: buffer.slice_ref(record.ports.as_bytes()),
         }
+    }
+
+    /// What the names in the message stand for.
+    pub fn ports(&self) -> &[Port] {
+        <[Port]>::ref_from_bytes(&self.ports).unwrap_or(&[])
+    }
+
+    /// What a name in the message stands for.
+    pub fn port(&self, name: u32) -> Option<&Port> {
+        self.ports().iter().find(|port| port.name.get() == name)
+    }
+
+    /// The port that the message was sent to, in the sender's record of it.
+    pub fn remote_port(&self) -> Option<&Port> {
+        self.port(self.mach_header?.remote_port)
+    }
+
+    /// The port where an answer is expected, in the sender's record of a request.
+    pub fn reply_port(&self) -> Option<&Port> {
+        let header = self.mach_header?;
+        let makes_one = u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE;
+        self.port(header.local_port as u32).filter(|_| makes_one)
+    }
+
+    /// The port that the message was received on, in the receiver's record of it.
+    pub fn received_on(&self) -> Option<&Port> {
+        self.ports().iter().find(|port| port.is_received_on())
     }
 
     /// Whose port names the message has.

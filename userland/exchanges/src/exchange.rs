@@ -103,6 +103,14 @@ impl<'t> Exchange<'t> {
         Some(reply.time.saturating_sub(request.time))
     }
 
+    /// Whether the plain port names in it, which nobody has a right by in the message, are the traced task's own: not where it asks something
+    /// of another task.
+    pub fn has_own_names(&self) -> bool {
+        let Some(target) = self.request.as_ref().and_then(Event::remote_port) else { return true };
+        let asks = self.role == Role::Client && target.kind == trace_port::port::TASK;
+        !asks || self.request.as_ref().is_some_and(|request| target.object.get() == request.task)
+    }
+
     /// Whether it ended with an error.
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Answered { failed: true } | Outcome::Failed(_))

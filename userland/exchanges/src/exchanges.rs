@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use mig_defs::table::Tables;
 use trace_port::record::SENDER_IS_TRACER;
-use trace_port::{Direction, Record, RecordError, Records};
+use trace_port::{Record, RecordError, Records};
 
 use crate::ending::{Ending, Unfinished, Untraced};
 use crate::event::Event;
 use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
-use crate::names::{self, Names, TaskIndex};
+use crate::lessons;
+use crate::names::{Names, TaskIndex};
 use crate::order::Order;
 use crate::pair::{Pairs, Step};
 use crate::select::Selection;
@@ -41,7 +42,7 @@ impl<'t> Exchanges<'t> {
             tables,
             order: Order::default(),
             pairs: Pairs::default(),
-            names: Names::new(command),
+            names: Names::new(tables, command),
             selection,
             strays: Strays::default(),
             ending: Ending::default(),
@@ -65,7 +66,7 @@ impl<'t> Exchanges<'t> {
         let result = Records::parse(message).and_then(|mut records| {
             records.try_for_each(|record| {
                 let record = record?;
-                self.record(&record, message.slice_ref(record.message), sink);
+                self.record(&record, message, sink);
                 Ok(())
             })
         });
@@ -96,10 +97,10 @@ impl<'t> Exchanges<'t> {
         self.strays.other_version().filter(|_| !self.has_records)
     }
 
-    /// Takes the next record, whose message is this.
-    pub fn record(&mut self, record: &Record<'_>, message: Bytes, sink: &mut impl Sink<'t>) {
+    /// Takes the next record, which is a part of this buffer.
+    pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
         self.has_records = true;
-        let mut event = self.order.push(Event::new(record, message));
+        let mut event = self.order.push(Event::new(record, buffer));
         while let Some(ready) = event {
             self.event(ready, sink);
             event = self.order.following();
@@ -158,7 +159,7 @@ impl<'t> Exchanges<'t> {
                 self.tell(&Exchange { outcome: Outcome::OneWay, ..exchange }, sink);
             }
             Step::Closed(exchange) => self.closed(&exchange, sink),
-            Step::Failed(exchange) => self.failed(&exchange, sink),
+            Step::Failed(exchange) => self.tell(&exchange, sink),
         }
     }
 
@@ -168,48 +169,21 @@ impl<'t> Exchanges<'t> {
     }
 
     fn opened(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
-        let (task, Some(event)) = (exchange.actor.task, &exchange.request) else { return };
-        let message = exchange.decode_request(self.tables);
-        match exchange.role {
-            Role::Client => self.names.sent(task, event, message.as_ref()),
-            Role::Server => message.iter().for_each(|message| self.names.received(task, message)),
-            _ => {}
-        }
         if self.selection.has(exchange.subject) {
             sink.opened(&self.names, exchange);
         }
         self.note_ending(exchange);
-        if exchange.role == Role::Client {
-            self.names.after_sent(task, event, message.as_ref());
-        }
+        self.names.requested(self.tables, exchange);
     }
 
     fn closed(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
-        let (task, Some(event)) = (exchange.actor.task, &exchange.reply) else { return };
-        let request = exchange.decode_request(self.tables);
-        let reply = exchange.decode_reply(self.tables);
-        let succeeded = !exchange.has_failed();
-        match (exchange.role, &request, &reply) {
-            (Role::Client, Some(request), Some(reply)) if succeeded => self.names.replied(task, request, reply),
-            (Role::Client, _, Some(reply)) => self.names.received(task, reply),
-            (Role::Server, ..) => self.names.sent(task, event, None),
-            _ => {}
+        let failed = exchange.has_failed();
+        if !failed {
+            self.names.replied(self.tables, exchange);
         }
         self.tell(exchange, sink);
-        match (exchange.role, &request) {
-            (Role::Client, Some(request)) if succeeded && reply.is_some() => self.names.after_replied(task, request),
-            (Role::Server, _) => self.names.after_sent(task, event, reply.as_ref()),
-            _ => {}
-        }
-        let ended = self.ending.answered(exchange.id, !succeeded);
+        let ended = self.ending.answered(exchange.id, failed);
         self.remark(ended, sink);
-    }
-
-    fn failed(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
-        let Some(event) = &exchange.request else { return };
-        let message = exchange.decode_request(self.tables).filter(|_| event.direction == Direction::Send);
-        self.names.sent(exchange.actor.task, event, message.as_ref());
-        self.tell(exchange, sink);
     }
 
     fn tell(&self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
@@ -229,11 +203,12 @@ impl<'t> Exchanges<'t> {
         if exchange.subject.routine.is_none_or(|routine| routine.name() != "task_set_special_port") {
             return;
         }
-        let request = exchange.decode_request(self.tables);
-        let Some(message) = request.filter(names::sets_trace_port) else { return };
+        if !exchange.decode_request(self.tables).as_ref().is_some_and(lessons::sets_trace_port) {
+            return;
+        }
         let actor = exchange.actor;
         let (target, by) = match exchange.role {
-            Role::Client => (self.names.first_task(actor.task, &message), Some(actor)),
+            Role::Client => (self.names.target(exchange), Some(actor)),
             _ => (Some(actor.task), None),
         };
         if let Some(target) = target {

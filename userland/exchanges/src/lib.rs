@@ -30,6 +30,7 @@ pub mod ending;
 pub mod event;
 pub mod exchange;
 mod exchanges;
+mod lessons;
 pub mod names;
 mod order;
 pub mod pair;

@@ -139,14 +139,14 @@ impl<'t> Pairs<'t> {
         let fits = |call: &Exchange<'_>| {
             let Some(sent) = sent(call) else { return false };
             let answers = header.id == sent.id.wrapping_add(REPLY_ID_OFFSET);
-            let died = header.id == MACH_NOTIFY_SEND_ONCE && sent.local_port as u32 == port;
+            let died = header.id == MACH_NOTIFY_SEND_ONCE && Some(sent.local_port as u32) == port;
             call.request.as_ref().is_some_and(|request| request.task == event.task) && (answers || died)
         };
         let same_message = |call: &Exchange<'_>| {
             event.correlation != 0
                 && call.request.as_ref().is_some_and(|request| request.correlation == event.correlation)
         };
-        let same_port = |call: &Exchange<'_>| sent(call).is_some_and(|sent| sent.local_port as u32 == port);
+        let same_port = |call: &Exchange<'_>| sent(call).is_some_and(|sent| Some(sent.local_port as u32) == port);
         let position =
             |test: &dyn Fn(&Exchange<'_>) -> bool| self.calls.iter().position(|call| fits(call) && test(call));
         position(&same_message).or_else(|| position(&same_port))
@@ -203,12 +203,13 @@ fn has_succeeded(reply: &Event) -> bool {
     }
 }
 
-/// The port a message came in on, by its name in the receiver.
-pub fn received_on(header: Header, event: &Event) -> u32 {
-    // With a protected payload, the header does not name the port.
-    match u32::from(header.local_disposition()) {
-        type_name::PROTECTED_PAYLOAD => event.rcv_name,
-        _ => header.local_port as u32,
+/// The port a message came in on, by its name in the receiver; `None` if a protected payload stands in the place of the name and the
+/// kernel does not say which port that is.
+pub fn received_on(header: Header, event: &Event) -> Option<u32> {
+    match event.received_on() {
+        Some(port) => Some(port.name.get()),
+        None if u32::from(header.local_disposition()) == type_name::PROTECTED_PAYLOAD => None,
+        None => Some(header.local_port as u32),
     }
 }
 

@@ -3,10 +3,6 @@
 //! Whoever gets a send right to the trace port can write what it likes. That must neither end the trace nor bury it.
 
 use trace_port::RecordError;
-use trace_port::record::{MAX_BODY, wire_size};
-
-/// Most bytes of a message that the kernel sends to a trace port.
-pub const LARGEST: usize = wire_size(MAX_BODY);
 
 /// `MACH_NOTIFY_FIRST` and `MACH_NOTIFY_LAST` of notify.h.
 const NOTIFICATIONS: core::ops::RangeInclusive<u32> = 64..=72;

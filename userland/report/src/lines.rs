@@ -4,8 +4,7 @@ use alloc::string::String;
 
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
 use exchanges::names::Names;
-use exchanges::{Actor, Event, Subject};
-use mig_defs::decode::Message;
+use exchanges::{Event, Subject};
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
@@ -60,9 +59,7 @@ impl<'t> Lines<'t> {
         };
         self.draft.line.push_str(before);
         let message = event.decode(self.tables);
-        // Names in what others ask for are those of the kernel's.
-        let of_task = message.as_ref().filter(|_| matches!(exchange.role, Role::Client | Role::Server));
-        self.writer(names, exchange.actor, of_task).request(event, message.as_ref());
+        self.writer(names, exchange, event).request(message.as_ref());
         self.note_bytes(event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
@@ -133,11 +130,11 @@ impl<'t> Lines<'t> {
     fn result(&mut self, names: &Names, exchange: &Exchange<'t>, reply: &Event) {
         let request = exchange.decode_request(self.tables);
         let message = reply.decode_reply(self.tables);
-        let mut writer = self.writer(names, exchange.actor, request.as_ref());
+        let mut writer = self.writer(names, exchange, reply);
         match (message, &request) {
             (Some(message), Some(request)) => writer.reply(&message.to_request(request)),
             (Some(message), None) => writer.reply(&message),
-            (None, _) => writer.unknown_reply(reply),
+            (None, _) => writer.unknown_reply(),
         }
         self.note_bytes(reply);
         if let Some(took) = exchange.duration().filter(|_| self.style.durations) {
@@ -154,16 +151,16 @@ impl<'t> Lines<'t> {
         self.begin(names, exchange);
         let message = event.decode(self.tables);
         let verbose = self.style.verbose;
-        let mut writer = self.writer(names, exchange.actor, message.as_ref());
+        let mut writer = self.writer(names, exchange, event);
         writer.push(if event.direction == Direction::Send { "mach_msg(send" } else { "mach_msg(receive, " });
         if event.direction == Direction::Receive {
             writer.port(event.rcv_name);
         }
         if verbose {
-            writer.mach_msg_options(event);
+            writer.mach_msg_options();
         }
         writer.push(")");
-        writer.failed_message(event, message.as_ref());
+        writer.failed_message(message.as_ref());
         writer.push(" = ");
         writer.code(code as i32);
         if code == MACH_RCV_TOO_LARGE {
@@ -179,11 +176,10 @@ impl<'t> Lines<'t> {
         self.end(event.time, out);
     }
 
-    /// A writer of this actor's messages, or of replies to this request.
-    fn writer<'a>(&'a mut self, names: &'a Names, actor: Actor, request: Option<&Message<'_>>) -> Writer<'a> {
-        let request = request.filter(|request| !request.is_reply());
-        let space = request.map_or(actor.task, |request| names.space_of(actor.task, request));
-        Writer { tables: self.tables, names, style: &self.style, actor, space, draft: &mut self.draft }
+    /// A writer of one message of an exchange.
+    fn writer<'a>(&'a mut self, names: &'a Names, exchange: &Exchange<'t>, event: &'a Event) -> Writer<'a> {
+        let (tables, style, draft) = (self.tables, &self.style, &mut self.draft);
+        Writer { tables, names, style, actor: exchange.actor, event, own_names: exchange.has_own_names(), draft }
     }
 
     /// Begins a line with whose it is.

@@ -6,7 +6,8 @@ use core::fmt::Write;
 use exchanges::ending::{Unfinished, Untraced};
 use exchanges::exchange::{Actor, Remark};
 use exchanges::names::{Names, TaskIndex};
-use exchanges::stray::{KINDS, Kind, LARGEST, Stray, Strays};
+use exchanges::stray::{KINDS, Kind, Stray, Strays};
+use trace_port::record::LARGEST;
 
 use crate::number::decimal;
 use crate::ports::label;

@@ -3,10 +3,10 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use exchanges::Actor;
 use exchanges::event::Event;
 use exchanges::names::Names;
 use exchanges::pair::{is_name, received_on};
-use exchanges::{Actor, TaskIndex};
 use mig_defs::decode::Message;
 use mig_defs::dump::Dump;
 use mig_defs::raw::Items;
@@ -16,7 +16,7 @@ use mig_defs::wire::HEADER_SIZE;
 
 use crate::number::{byte, decimal, hexadecimal};
 use crate::pieces::{constants, disposition_text, is_address, is_text, quoted, time, wait_status};
-use crate::ports;
+use crate::ports::{self, Seen};
 use crate::style::Style;
 
 /// Most array elements that are printed without `-v`.
@@ -76,8 +76,10 @@ pub(crate) struct Writer<'a> {
     pub(crate) style: &'a Style,
     /// Whose message it is.
     pub(crate) actor: Actor,
-    /// The task in whose name space plain port names are.
-    pub(crate) space: TaskIndex,
+    /// The message.
+    pub(crate) event: &'a Event,
+    /// Whether plain port names in it are the task's own.
+    pub(crate) own_names: bool,
     /// Where it goes.
     pub(crate) draft: &'a mut Draft,
 }
@@ -88,8 +90,8 @@ impl Writer<'_> {
     }
 
     /// `routine(argument: value, ...)`, of a request or of any message whose id is unknown.
-    pub(crate) fn request(&mut self, event: &Event, message: Option<&Message<'_>>) {
-        let Some(message) = message else { return self.unknown(event) };
+    pub(crate) fn request(&mut self, message: Option<&Message<'_>>) {
+        let Some(message) = message else { return self.unknown() };
         self.push(message.routine().name());
         self.push("(");
         self.fields(message, 0);
@@ -145,7 +147,21 @@ impl Writer<'_> {
 
     /// A port of the task's own.
     pub(crate) fn port(&mut self, name: u32) {
-        ports::port(&mut self.draft.line, self.names, (self.actor, self.actor.task), name);
+        let Self { names, actor, event, .. } = *self;
+        ports::port(&mut self.draft.line, Seen { names, actor, event, verbose: self.style.verbose }, name);
+    }
+
+    /// The port in the header that a request goes to.
+    fn request_port(&mut self) {
+        let header = self.event.mach_header.unwrap_or_default();
+        match (self.event.view(), received_on(header, self.event)) {
+            (View::Sent, _) => self.port(header.remote_port),
+            (View::Received, Some(name)) => self.port(name),
+            (View::Received, None) => {
+                self.push("a port with the protected payload ");
+                hexadecimal(&mut self.draft.line, header.local_port);
+            }
+        }
     }
 
     fn fields(&mut self, message: &Message<'_>, skip: usize) {
@@ -162,7 +178,7 @@ impl Writer<'_> {
             };
             self.named(field.name);
             match field.value {
-                Value::Port(right) if index == 0 && !message.is_reply() => self.port(right.name),
+                Value::Port(_) if index == 0 && !message.is_reply() => self.request_port(),
                 _ => self.field(&field),
             }
         }
@@ -232,7 +248,8 @@ impl Writer<'_> {
             Value::KernReturn(code) => self.code(code),
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) => self.data(bytes),
-            Value::PortName(name) => ports::port(line, self.names, (self.actor, self.space), name),
+            Value::PortName(name) if self.own_names => self.port(name),
+            Value::PortName(name) => ports::plain_name(line, name),
             Value::Port(right) => self.right(right),
             Value::Array(array) => self.array(&array),
             Value::Struct(members) => self.members(&members, Form::Plain),
@@ -309,28 +326,25 @@ impl Writer<'_> {
     }
 
     /// `msgh_id 2999(to port 7, 56 bytes: 5, "...")`, or `on` the port it came in on.
-    fn unknown(&mut self, event: &Event) {
+    fn unknown(&mut self) {
+        let event = self.event;
         let header = event.mach_header.unwrap_or_default();
-        let (preposition, port) = match event.view() {
-            View::Sent => ("(to ", header.remote_port),
-            View::Received => ("(on ", received_on(header, event)),
-        };
         self.push("msgh_id ");
         decimal(&mut self.draft.line, header.id);
-        self.push(preposition);
-        self.port(port);
+        self.push(if event.view() == View::Sent { "(to " } else { "(on " });
+        self.request_port();
         self.push(", ");
         decimal(&mut self.draft.line, event.message_size);
         self.push(" bytes");
-        self.items(event, Items::new(&event.message), ": ");
+        self.items(Items::new(&event.message), ": ");
         self.push(")");
     }
 
     /// What is left of a message, item by item, with `separator` before the first. Whether there was anything.
-    fn items(&mut self, event: &Event, mut items: Items<'_>, mut separator: &'static str) -> bool {
+    fn items(&mut self, mut items: Items<'_>, mut separator: &'static str) -> bool {
         for item in items.by_ref() {
             self.push(core::mem::replace(&mut separator, ", "));
-            self.value(item.value(event.view()), None, false);
+            self.value(item.value(self.event.view()), None, false);
         }
         if !items.rest().is_empty() {
             self.push(core::mem::replace(&mut separator, ", "));
@@ -340,20 +354,22 @@ impl Writer<'_> {
     }
 
     /// A reply whose id is unknown. By MIG's convention a return code comes first.
-    pub(crate) fn unknown_reply(&mut self, event: &Event) {
+    pub(crate) fn unknown_reply(&mut self) {
+        let event = self.event;
         let mut items = Items::new(&event.message);
         // Else it is not a reply at all, such as the notification that the reply right died.
         let Some(code) = items.next().and_then(|item| item.return_code()) else {
-            return self.request(event, event.decode(self.tables).as_ref());
+            return self.request(event.decode(self.tables).as_ref());
         };
         self.code(code);
-        if self.items(event, items, " {") {
+        if self.items(items, " {") {
             self.push("}");
         }
     }
 
     /// `, options: MACH_SEND_MSG|..., time_out: 100`
-    pub(crate) fn mach_msg_options(&mut self, event: &Event) {
+    pub(crate) fn mach_msg_options(&mut self) {
+        let event = self.event;
         self.push(", options: ");
         match self.tables.set("mach_msg_option") {
             Some(set) => constants(&mut self.draft.line, set, event.options),
@@ -366,10 +382,11 @@ impl Writer<'_> {
     }
 
     /// Of a failed `mach_msg`: what the message was, if there is more of it than a header.
-    pub(crate) fn failed_message(&mut self, event: &Event, message: Option<&Message<'_>>) {
+    pub(crate) fn failed_message(&mut self, message: Option<&Message<'_>>) {
+        let event = self.event;
         if event.message.len() > HEADER_SIZE || (event.view() == View::Sent && event.mach_header.is_some()) {
             self.push(" ");
-            self.request(event, message);
+            self.request(message);
         }
     }
 }

@@ -8,8 +8,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use exchanges::UnknownName;
 use exchanges::ending::Untraced;
-use exchanges::{UnknownName, stray};
 use mach::boot::{self, TASK_TRACE_PORT};
 use mach::error::KernReturn;
 use mach::memory::OutOfLine;
@@ -23,6 +23,7 @@ use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
+use trace_port::record::LARGEST;
 
 use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};
@@ -301,7 +302,7 @@ impl Session {
                 KernReturn::MACH_RCV_TOO_LARGE if large == 0 => return Ok(Some(self.too_large())),
                 // It stays in the queue, and the kernel has left its size in the buffer.
                 KernReturn::MACH_RCV_TOO_LARGE => match self.message_size() {
-                    size if size > stray::LARGEST => large = 0,
+                    size if size > LARGEST => large = 0,
                     size => self.buffer.grow(size.max(2 * room as usize)),
                 },
                 KernReturn::MACH_RCV_INTERRUPTED => {}

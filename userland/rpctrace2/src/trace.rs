@@ -91,10 +91,10 @@ impl<'t> Trace<'t> {
         exchanges.too_large(id, size, &mut output);
     }
 
-    /// Takes the next record, whose message is this; appends the lines that are complete now.
-    pub fn record(&mut self, record: &Record<'_>, message: Bytes, out: &mut String) {
+    /// Takes the next record, which is a part of this buffer; appends the lines that are complete now.
+    pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
-        exchanges.record(record, message, &mut output);
+        exchanges.record(record, buffer, &mut output);
     }
 
     /// No task is traced any more, but the command goes on.

@@ -30,10 +30,10 @@ fn a_task_that_ends_its_own_trace_is_told() {
 fn a_child_whose_trace_is_taken_over_is_told() {
     let create = [
         Sample::sent(Message::request(7003, SELF).bool(false)),
-        Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6)),
+        Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6)).knows(task(6, 41)),
     ];
     let child = Sample::sent(Message::request_from(7014, 2, 0)).task(41);
-    let samples = [&create[..], &[child, set(6, TASK_TRACE_PORT), answered(0)]].concat();
+    let samples = [&create[..], &[child, set(6, TASK_TRACE_PORT).knows(task(6, 41)), answered(0)]].concat();
     let found = lines(&["-e", "none"], &samples);
     assert_eq!(found, ["--- (hello)[2] is traced no longer: hello[1] set its trace port ---"]);
 }

@@ -196,12 +196,14 @@ fn verbose_abbreviates_nothing() {
     let text = "x".repeat(100);
     assert_eq!(
         lines(&["-v"], &[long]),
-        [format!("hello[1] device_write_inband(device: port 7, data: \"{text}\") = MACH_MSG_SUCCESS")]
+        [format!("hello[1] device_write_inband(device: port 7 (name 7), data: \"{text}\") = MACH_MSG_SUCCESS")]
     );
     let port = Sample::sent(Message::request_from(7009, 7, 0).port(COPY_SEND, 8).data(&[]).memory(0, 0));
     assert_eq!(
         lines(&["-v"], &[port]),
-        ["hello[1] give(port: port 7, right: copy-send port 8, bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"]
+        [
+            "hello[1] give(port: port 7 (name 7), right: copy-send port 8 (name 8), bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"
+        ]
     );
 }
 
