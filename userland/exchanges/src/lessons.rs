@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::Value;
-use trace_port::TASK_TRACE_PORT;
+use trace_port::{TASK_TRACE_PORT, port};
 
 use crate::exchange::{Exchange, Role};
 use crate::names::{Names, TaskIndex, What};
@@ -67,8 +67,8 @@ impl Names {
     /// Learns from a request, once it has been told.
     pub(crate) fn requested(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
         let Some(event) = exchange.request.as_ref().filter(|_| exchange.role == Role::Client) else { return };
-        if let Some(port) = event.reply_port() {
-            self.suggest(port, What::ReplyPort(exchange.actor.task));
+        if let Some(reply) = event.reply_port().filter(|reply| reply.kind == port::NONE) {
+            self.suggest(reply, What::ReplyPort(exchange.actor.task));
         }
         match self.lessons.of(exchange) {
             Some(Lesson::SetName) => {

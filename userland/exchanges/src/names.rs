@@ -198,8 +198,11 @@ impl Names {
     /// What a name stands for.
     pub fn named(&self, port: &Port) -> Named<'_> {
         let (number, object) = (port.number.get(), port.object.get());
+        let kind = Kind::of(port.kind);
         match port.kind {
             port::PORT_SET => return Named::PortSet,
+            // There is one of each.
+            port::HOST | port::HOST_PRIVILEGED | port::MASTER_DEVICE => return Named::Port(kind, number),
             port::TASK => {
                 if let Some(task) = self.find(object).filter(|_| object != 0) {
                     return Named::Task(task);
@@ -212,7 +215,7 @@ impl Names {
             }
             _ => {}
         }
-        self.ports.get(&number).map_or(Named::Port(Kind::of(port.kind), number), Named::Known)
+        self.ports.get(&number).map_or(Named::Port(kind, number), Named::Known)
     }
 
     /// What a task's name stood for when it asked to be told of its end.
