@@ -95,10 +95,10 @@ impl<'t> Pairs<'t> {
         if let Some(served) = place.and_then(|place| self.served.remove(place)) {
             return Step::Closed(answered(Exchange { actor, reply: Some(event), ..served }));
         }
-        if tables.is_reply(header.id) {
+        let (subject, is_reply) = Subject::look(tables, &event);
+        if is_reply {
             return self.orphan(tables, (actor, Role::Server), event);
         }
-        let subject = Subject::of(tables, &event);
         let one_way = subject.routine.is_some_and(|routine| routine.reply_id().is_none());
         let expects_none = one_way || !is_name(header.local_port as u32);
         let exchange = self.make((actor, Role::Client), subject, event);
@@ -109,10 +109,10 @@ impl<'t> Pairs<'t> {
         if let Some(call) = self.answered_call(header, &event).and_then(|place| self.calls.remove(place)) {
             return Step::Closed(answered(Exchange { actor, reply: Some(event), ..call }));
         }
-        if tables.is_reply(header.id) {
+        let (subject, is_reply) = Subject::look(tables, &event);
+        if is_reply {
             return self.orphan(tables, (actor, Role::Client), event);
         }
-        let subject = Subject::of(tables, &event);
         let peer = self.meet(actor, event.correlation);
         let reply_right = header.remote_port;
         // The name is used again, so what it stood for before is gone.

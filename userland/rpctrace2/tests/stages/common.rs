@@ -13,7 +13,7 @@ use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
 use mig_defs::wire::Header;
 use rpctrace2::{Options, Request, Trace, options};
-use trace_port::record::{HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
+use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
 use trace_port::{Direction, EventKind, Port, Record, RecordHeader, TRACE_RECORD_MSGH_ID, port};
 use zerocopy::IntoBytes;
 
@@ -339,6 +339,12 @@ impl Sample {
         let buffer = Bytes::from(self.wire());
         trace.record(&Record::parse(&buffer).expect("a record"), &buffer, out);
     }
+}
+
+/// Gives the record in a message of the trace port its place in the order of all.
+pub(crate) fn set_sequence(wire: &mut [u8], sequence: u64) {
+    let place = HEADER_OFFSET + std::mem::offset_of!(RecordHeader, sequence);
+    wire[place..place + 8].copy_from_slice(&sequence.to_le_bytes());
 }
 
 /// A trace of `hello` with these arguments before the command.
