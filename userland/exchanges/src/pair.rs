@@ -131,25 +131,22 @@ impl<'t> Pairs<'t> {
         Some(call.actor.task)
     }
 
-    /// The call that this message answers. Of several that one port and id fit, the kernel's correlation number tells
-    /// which; other servers are taken to answer in order.
+    /// The call that this message answers: by the kernel's correlation number what came to its reply port is its reply, whatever its id.
+    /// Else a MIG server's reply has the id that follows, and other servers are taken to answer in order.
     fn answered_call(&self, header: Header, event: &Event) -> Option<usize> {
         let port = received_on(header, event);
-        let sent = |call: &Exchange<'_>| call.request.as_ref().and_then(|request| request.mach_header);
-        let fits = |call: &Exchange<'_>| {
-            let Some(sent) = sent(call) else { return false };
+        let waits = |call: &Exchange<'_>| {
+            let request = call.request.as_ref()?;
+            let sent = request.mach_header.filter(|_| request.task == event.task)?;
+            let same_port = Some(sent.local_port as u32) == port;
+            let same_message = event.correlation != 0 && request.correlation == event.correlation;
             let answers = header.id == sent.id.wrapping_add(REPLY_ID_OFFSET);
-            let died = header.id == MACH_NOTIFY_SEND_ONCE && Some(sent.local_port as u32) == port;
-            call.request.as_ref().is_some_and(|request| request.task == event.task) && (answers || died)
+            let died = header.id == MACH_NOTIFY_SEND_ONCE;
+            Some((same_message && (same_port || answers), same_port && (answers || died)))
         };
-        let same_message = |call: &Exchange<'_>| {
-            event.correlation != 0
-                && call.request.as_ref().is_some_and(|request| request.correlation == event.correlation)
-        };
-        let same_port = |call: &Exchange<'_>| sent(call).is_some_and(|sent| Some(sent.local_port as u32) == port);
         let position =
-            |test: &dyn Fn(&Exchange<'_>) -> bool| self.calls.iter().position(|call| fits(call) && test(call));
-        position(&same_message).or_else(|| position(&same_port))
+            |test: &dyn Fn((bool, bool)) -> bool| self.calls.iter().position(|call| waits(call).is_some_and(test));
+        position(&|(is_surely, _)| is_surely).or_else(|| position(&|(_, is_likely)| is_likely))
     }
 
     /// A record of another kind: a request is received on a control port and sent to an exception port.

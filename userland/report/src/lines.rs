@@ -6,6 +6,7 @@ use exchanges::exchange::{Exchange, Outcome, Remark, Role};
 use exchanges::names::Names;
 use exchanges::{Event, Subject};
 use mig_defs::table::Tables;
+use mig_defs::wire::REPLY_ID_OFFSET;
 use trace_port::Direction;
 
 use crate::number::{decimal, padded};
@@ -14,6 +15,9 @@ use crate::remarks;
 use crate::style::{Stamp, Style};
 use crate::values::{Draft, Writer};
 
+/// `msgh_id`s of notify.h.
+const MACH_NOTIFY_FIRST: u32 = 64;
+const MACH_NOTIFY_LAST: u32 = 72;
 /// `MACH_RCV_TOO_LARGE`
 const MACH_RCV_TOO_LARGE: u32 = 0x1000_4004;
 const SECOND: u64 = 1_000_000_000;
@@ -60,7 +64,7 @@ impl<'t> Lines<'t> {
         self.draft.line.push_str(before);
         let message = event.decode(self.tables);
         self.writer(names, exchange, event).request(message.as_ref());
-        self.note_bytes(event);
+        self.note_bytes("message", event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
             _ => self.end(event.time, out),
@@ -136,7 +140,8 @@ impl<'t> Lines<'t> {
             (Some(message), None) => writer.reply(&message),
             (None, _) => writer.unknown_reply(),
         }
-        self.note_bytes(reply);
+        self.note_id(exchange, reply);
+        self.note_bytes("reply", reply);
         if let Some(took) = exchange.duration().filter(|_| self.style.durations) {
             let line = &mut self.draft.line;
             line.push_str(" <");
@@ -172,7 +177,7 @@ impl<'t> Lines<'t> {
                 self.draft.line.push('}');
             }
         }
-        self.note_bytes(event);
+        self.note_bytes("message", event);
         self.end(event.time, out);
     }
 
@@ -196,9 +201,24 @@ impl<'t> Lines<'t> {
         });
     }
 
-    fn note_bytes(&mut self, event: &Event) {
+    /// A reply with another id than that of the request and 100 is no MIG server's; news that the reply right died is none.
+    fn note_id(&mut self, exchange: &Exchange<'t>, reply: &Event) {
+        let (Some(asked), Some(header)) = (exchange.subject.msgh_id, reply.mach_header) else { return };
+        if header.id != asked.wrapping_add(REPLY_ID_OFFSET)
+            && !(MACH_NOTIFY_FIRST..=MACH_NOTIFY_LAST).contains(&header.id)
+        {
+            self.draft.line.push_str(" <msgh_id ");
+            decimal(&mut self.draft.line, header.id as i32);
+            self.draft.line.push_str(", not ");
+            decimal(&mut self.draft.line, asked.wrapping_add(REPLY_ID_OFFSET) as i32);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// The bytes of a message, of which a line may have two.
+    fn note_bytes(&mut self, what: &str, event: &Event) {
         if self.style.hex {
-            self.draft.dump_all(event);
+            self.draft.dump_all(what, event);
         }
     }
 
@@ -257,7 +277,7 @@ pub(crate) fn subject(out: &mut String, subject: Subject<'_>) {
         (Some(routine), _) => out.push_str(routine.name()),
         (None, Some(id)) => {
             out.push_str("msgh_id ");
-            decimal(out, id);
+            decimal(out, id as i32);
         }
         (None, None) => out.push_str("mach_msg"),
     }

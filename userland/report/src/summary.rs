@@ -62,10 +62,27 @@ impl Summary {
         self.routines.entry(Key { served, msgh_id }).or_default()
     }
 
-    /// Appends the table: most time first, then most calls, then by name.
+    /// Appends the tables: what the traced tasks asked for, and, where there is any, what they were asked for, which takes the same time
+    /// once more.
     pub fn write(&self, tables: Tables<'_>, out: &mut String) {
-        let named = self.routines.iter().map(|(key, figures)| (name(tables, *key), *figures));
-        let mut rows: Vec<(String, Figures)> = named.collect();
+        let has = |served| self.routines.keys().any(|key| key.served == served);
+        if has(false) || !has(true) {
+            self.table(tables, false, out);
+        }
+        if has(true) {
+            self.table(tables, true, out);
+        }
+        if self.lost > 0 {
+            out.push_str("--- ");
+            remarks::lost(out, self.lost);
+            out.push_str(" ---\n");
+        }
+    }
+
+    /// Most time first, then most calls, then by name.
+    fn table(&self, tables: Tables<'_>, served: bool, out: &mut String) {
+        let of_table = self.routines.iter().filter(|(key, _)| key.served == served);
+        let mut rows: Vec<(String, Figures)> = of_table.map(|(key, figures)| (name(tables, *key), *figures)).collect();
         rows.sort_by(|(one, first), (other, second)| {
             let more = |figures: &Figures| (u64::MAX - figures.nanoseconds, u64::MAX - figures.calls);
             (more(first), one).cmp(&(more(second), other))
@@ -77,23 +94,22 @@ impl Summary {
         });
         let rule = "------ ----------- ----------- --------- --------- ----------------\n";
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "% time     seconds  usecs/call     calls    errors routine");
+        let _ = writeln!(
+            out,
+            "% time     seconds  usecs/call     calls    errors {}",
+            if served { "served" } else { "routine" }
+        );
         out.push_str(rule);
         for (name, figures) in rows {
             row(out, &name, figures, total.nanoseconds);
         }
         out.push_str(rule);
         row(out, "total", total, total.nanoseconds);
-        if self.lost > 0 {
-            out.push_str("--- ");
-            remarks::lost(out, self.lost);
-            out.push_str(" ---\n");
-        }
     }
 }
 
-fn name(tables: Tables<'_>, Key { served, msgh_id }: Key) -> String {
-    let mut name = String::from(if served { "<- " } else { "" });
+fn name(tables: Tables<'_>, Key { msgh_id, .. }: Key) -> String {
+    let mut name = String::new();
     let routine = msgh_id.and_then(|id| tables.request(id));
     subject(&mut name, exchanges::Subject { msgh_id, routine, failed: false });
     name

@@ -61,8 +61,13 @@ impl Draft {
         }
     }
 
-    /// Puts all bytes of a message below the line.
-    pub(crate) fn dump_all(&mut self, event: &Event) {
+    /// Puts all bytes of a message below the line, under `what` it is.
+    pub(crate) fn dump_all(&mut self, what: &str, event: &Event) {
+        let (all, captured) = (event.message_size as usize, event.message.len());
+        let _ = match all.saturating_sub(captured) {
+            0 => writeln!(self.below, " | {what}, {captured} bytes"),
+            more => writeln!(self.below, " | {what}, {captured} bytes; {more} more are not in the trace"),
+        };
         let _ = write!(self.below, "{}", Dump::of(&event.message));
     }
 }
@@ -330,7 +335,7 @@ impl Writer<'_> {
         let event = self.event;
         let header = event.mach_header.unwrap_or_default();
         self.push("msgh_id ");
-        decimal(&mut self.draft.line, header.id);
+        decimal(&mut self.draft.line, header.id as i32);
         self.push(if event.view() == View::Sent { "(to " } else { "(on " });
         self.request_port();
         self.push(", ");

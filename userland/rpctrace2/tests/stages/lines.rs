@@ -95,6 +95,24 @@ fn the_correlation_number_tells_two_requests_on_one_port_apart() {
 }
 
 #[test]
+fn a_reply_with_another_id_is_linked_by_the_kernel_and_said_to_have_it() {
+    let ask = || Sample::sent(Message::request(-1_i32 as u32, 7).int(1)).correlation(5);
+    let reply = |id: i32| Message::reply(id as u32, REPLY).int(3);
+    // GNU Mach's own machmsg test answers with the id of the request.
+    let found = lines(&[], &[ask(), Sample::received(reply(-1)).correlation(5)]);
+    assert_eq!(found, ["hello[1] msgh_id -1(to port 7, 48 bytes: 1) = KERN_NO_SPACE <msgh_id -1, not 99>"]);
+    // A message of the same number that comes to another port is the request itself, received by the task that sent it.
+    let found = lines(&[], &[ask(), Sample::received(Message::incoming(-1_i32 as u32, 7, 9).int(1)).correlation(5)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] msgh_id -1(to port 7, 48 bytes: 1) <unfinished ...>",
+            "hello[1] <- msgh_id -1(on port 7, 48 bytes: 1)"
+        ]
+    );
+}
+
+#[test]
 fn client_and_server_are_both_traced() {
     let client = |sample: Sample| sample.task(40);
     let server = |sample: Sample| sample.task(41);

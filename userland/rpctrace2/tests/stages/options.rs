@@ -162,15 +162,31 @@ fn the_summary_counts_by_routine() {
 
 #[test]
 fn serving_is_counted_and_timed_apart() {
-    let found = lines(
-        &["-CT"],
-        &[
-            Sample::received(Message::incoming(7008, 3, 9).int(5)).time(1_000_000),
-            Sample::sent(Message::answer(7108, 9).int(5)).time(3_000_000),
-        ],
-    );
+    let served = [
+        Sample::received(Message::incoming(7008, 3, 9).int(5)).time(1_000_000),
+        Sample::sent(Message::answer(7108, 9).int(5)).time(3_000_000),
+    ];
+    let found = lines(&["-CT"], &served);
     assert_eq!(found[1], "hello[1] -> echo reply = KERN_FAILURE <0.002000>");
-    assert_eq!(found[4], "100.00    0.002000        2000         1         1 <- echo");
+    assert_eq!(found[2], "% time     seconds  usecs/call     calls    errors served");
+    assert_eq!(found[4], "100.00    0.002000        2000         1         1 echo");
+    // What a task asks for and what it is asked for are no hundred percent together.
+    let both = [&served[..], &protect(3, 4_000_000, 1_000_000, 0)].concat();
+    let found = lines(&["-c"], &both);
+    let (table, rule) = ("% time     seconds  usecs/call     calls    errors ", &found[1]);
+    let expected = [
+        &format!("{table}routine"),
+        rule,
+        "100.00    0.001000        1000         1           vm_protect",
+        rule,
+        "100.00    0.001000        1000         1           total",
+        &format!("{table}served"),
+        rule,
+        "100.00    0.002000        2000         1         1 echo",
+        rule,
+        "100.00    0.002000        2000         1         1 total",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -180,9 +196,11 @@ fn hex_shows_both_messages() {
         found,
         [
             "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = KERN_SUCCESS",
+            " | message, 48 bytes",
             " | 00000  13 15 00 00 30 00 00 00  01 00 00 00 00 00 00 00  ....0...........",
             " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 59 1b 00 00  ............Y...",
             " | 00020  02 20 00 20 01 00 00 00  01 00 00 00 00 00 00 00  . . ............",
+            " | reply, 48 bytes",
             " | 00000  00 12 00 00 30 00 00 00  00 00 00 00 00 00 00 00  ....0...........",
             " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 bd 1b 00 00  ................",
             " | 00020  02 20 00 20 01 00 00 00  00 00 00 00 00 00 00 00  . . ............",
