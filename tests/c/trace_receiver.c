@@ -29,6 +29,15 @@ child (void)
   finish ();
 }
 
+/* How much a record has after its header. */
+static unsigned long
+carried (const trace_header_t *header)
+{
+  if (header->ports == 0)
+    return header->captured_size;
+  return ((header->captured_size + 7) & ~7ul) + header->ports * sizeof (trace_port_t);
+}
+
 static void
 show (trace_header_t header, trace_message_t message, mach_msg_type_number_t size)
 {
@@ -41,7 +50,7 @@ show (trace_header_t header, trace_message_t message, mach_msg_type_number_t siz
   say (header.kind == TRACE_TASK ? ": task" : header.kind == TRACE_THREAD ? ": thread" : ":");
   say ((header.direction & ~TRACE_ILP32) == TRACE_SEND ? " send" : " receive");
   say (" msgh_id ");
-  say_number (size >= sizeof *traced ? (unsigned long) traced->msgh_id : 0);
+  say_number (header.captured_size >= sizeof *traced ? (unsigned long) traced->msgh_id : 0);
   say (" size ");
   say_number (header.message_size);
   say (" retval ");
@@ -50,7 +59,7 @@ show (trace_header_t header, trace_message_t message, mach_msg_type_number_t siz
   say_number (header.thread);
   say (" correlation ");
   say_number (header.correlation);
-  say (header.version == TRACE_VERSION && header.captured_size == size ? "\n" : " BAD HEADER\n");
+  say (header.version == TRACE_VERSION && carried (&header) == size ? "\n" : " BAD HEADER\n");
 }
 
 /* Called by the stock server stub for each record. */
@@ -72,12 +81,12 @@ S_trace_records (mach_port_t trace_port, mach_port_t task, trace_message_t recor
     {
       const trace_header_t *header = (const trace_header_t *) p;
 
-      if (header->captured_size > end - TRACE_MESSAGE (p))
+      if (carried (header) > (unsigned long) (end - TRACE_MESSAGE (p)))
 	{
 	  say ("BAD RECORDS\n");
 	  break;
 	}
-      show (*header, TRACE_MESSAGE (p), header->captured_size);
+      show (*header, TRACE_MESSAGE (p), carried (header));
       p = TRACE_NEXT (p);
     }
   return MIG_NO_REPLY;

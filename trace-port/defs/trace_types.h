@@ -7,7 +7,7 @@
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
 
-#define TRACE_VERSION		4
+#define TRACE_VERSION		5
 
 /* in dropped: a child of the task is not traced; the rest counts lost records */
 #define TRACE_CHILD_NOT_TRACED	0x80000000u
@@ -41,14 +41,32 @@ typedef struct {
 	uint32_t notify;
 	uint32_t task;
 	uint32_t sender;
+	uint32_t ports;
+	uint32_t reserved;
 } trace_header_t;
 
-_Static_assert (sizeof (trace_header_t) == 72, "trace_header_t is 72 bytes on the wire");
+_Static_assert (sizeof (trace_header_t) == 80, "trace_header_t is 80 bytes on the wire");
+
+/* What a name in a message stands for: trace-port/src/port.rs. */
+typedef struct {
+	uint32_t name;
+	uint32_t number;
+	uint8_t kind;
+	uint8_t flags;
+	uint8_t reserved[2];
+	uint32_t object;
+} trace_port_t;
+
+_Static_assert (sizeof (trace_port_t) == 16, "trace_port_t is 16 bytes on the wire");
+
+#define TRACE_RECEIVED_ON	1
+#define TRACE_PORT_SET		0xff
 
 typedef const char *trace_message_t;
 
-/* In a trace_records: where the message of the record at p stands, and where the next record does. */
+/* In a trace_records: where the message of the record at p stands, its ports, and the next record. */
 #define TRACE_MESSAGE(p)	((p) + sizeof (trace_header_t) + 8)
-#define TRACE_NEXT(p)		(TRACE_MESSAGE (p) + ((((const trace_header_t *) (p))->captured_size + 7) & ~7u) + 8)
+#define TRACE_PORTS(p)		(TRACE_MESSAGE (p) + ((((const trace_header_t *) (p))->captured_size + 7) & ~7u))
+#define TRACE_NEXT(p)		(TRACE_PORTS (p) + ((const trace_header_t *) (p))->ports * sizeof (trace_port_t) + 8)
 
 #endif

@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod port;
 pub mod record;
 
 pub use event::{Direction, EventKind};
+pub use port::Port;
 pub use record::{Record, RecordError, RecordHeader, Records};
 
 /// `msgh_id` of `trace_record` (trace-port/defs/trace.defs): one record.

@@ -5,10 +5,11 @@
 //!      0     32  mach_msg_header_t, msgh_id 5000
 //!     32      8  type descriptor: one port, MACH_MSG_TYPE_PORT_SEND
 //!     40      8  send right to the traced task
-//!     48      8  type descriptor: the header, 9 x INTEGER_64
-//!     56     72  RecordHeader
-//!    128      8  type descriptor: n x CHAR
-//!    136      n  the message as the traced task sees it, zero padded to a multiple of 8
+//!     48      8  type descriptor: the header, 10 x INTEGER_64
+//!     56     80  RecordHeader
+//!    136      8  type descriptor: n x CHAR, or n padded and 16 x p more
+//!    144      n  the message as the traced task sees it, zero padded to a multiple of 8
+//!           16p  a Port for each name in it
 //! ```
 //!
 //! Several records of one task may come in one message: those of a call that the kernel answers at once, and those that a tracer
@@ -17,11 +18,12 @@
 //!
 //! ```text
 //!     48      8  type descriptor: n x CHAR, all that follows
-//!     56     72  RecordHeader
-//!    128      8  as in a trace_record
-//!    136      m  the message, zero padded to a multiple of 8
+//!     56     80  RecordHeader
+//!    136      8  as in a trace_record
+//!    144      m  the message, zero padded to a multiple of 8
+//!           16q  a Port for each name in it
 //!             8  any value
-//!            72  the next RecordHeader
+//!            80  the next RecordHeader
 //!             8  as in a trace_record
 //!                ... to the end
 //! ```
@@ -31,10 +33,11 @@ use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::event::{Direction, EventKind};
+use crate::port::{MAX_PORTS, Port};
 use crate::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Set in [`RecordHeader::direction`]: the message is of the 32-bit format.
 pub const ILP32: u8 = 0x80;
@@ -151,6 +154,10 @@ pub struct RecordHeader {
     /// In a record of another task's message to a control port: the number of the task that sent it if that is traced,
     /// [`SENDER_IS_TRACER`], or 0. Zero in all other records.
     pub sender: U32,
+    /// How many [`Port`]s follow the message, at most [`MAX_PORTS`].
+    pub ports: U32,
+    /// Zero.
+    pub reserved: U32,
 }
 
 /// What every message of a trace port begins with, as the kernel queues it.
@@ -187,29 +194,37 @@ pub struct Part {
     pub body_type: U64,
 }
 
-const _: () = assert!(size_of::<RecordHeader>() == 72);
+const _: () = assert!(size_of::<RecordHeader>() == 80);
 const _: () =
     assert!(size_of::<Prefix>() == HEADER_TYPE_OFFSET && core::mem::offset_of!(Prefix, id) == header::LP64.id);
-const _: () = assert!(BODY_OFFSET == 136 && size_of::<Prefix>() + size_of::<Part>() == BODY_OFFSET);
+const _: () = assert!(BODY_OFFSET == 144 && size_of::<Prefix>() + size_of::<Part>() == BODY_OFFSET);
 
-/// Size in bytes of a whole `trace_record` message with `captured` message bytes.
-pub const fn wire_size(captured: usize) -> usize {
-    size_of::<Prefix>() + part_size(captured)
+/// Bytes after the header of a record with `captured` message bytes and so many ports.
+pub const fn carried(captured: usize, ports: usize) -> usize {
+    if ports == 0 { captured } else { captured.next_multiple_of(8) + ports * size_of::<Port>() }
 }
 
-/// Size in bytes of a record with `captured` message bytes, without what every message begins with.
-pub const fn part_size(captured: usize) -> usize {
-    size_of::<Part>() + captured.next_multiple_of(8)
+/// Size in bytes of a whole `trace_record` message with `captured` message bytes and so many ports.
+pub const fn wire_size(captured: usize, ports: usize) -> usize {
+    size_of::<Prefix>() + part_size(captured, ports)
 }
+
+/// Size in bytes of such a record, without what every message begins with.
+pub const fn part_size(captured: usize, ports: usize) -> usize {
+    size_of::<Part>() + carried(captured, ports).next_multiple_of(8)
+}
+
+/// Size in bytes of the largest message that the kernel sends to a trace port.
+pub const LARGEST: usize = wire_size(MAX_BODY, MAX_PORTS);
 
 /// The descriptor of all that follows it in a `trace_records` of so many bytes.
 pub const fn records_type(message_size: u32) -> u64 {
     RECORDS_TYPE | (message_size as u64).saturating_sub(HEADER_OFFSET as u64) << 32
 }
 
-/// The descriptor of `captured` message bytes.
-pub const fn body_type(captured: u32) -> u64 {
-    BODY_TYPE | (captured as u64) << 32
+/// The descriptor of what a record has after its header: [`carried`] bytes.
+pub const fn body_type(carried: u32) -> u64 {
+    BODY_TYPE | (carried as u64) << 32
 }
 
 /// [`RecordHeader::direction`] of a message of this format.
@@ -237,6 +252,8 @@ pub struct Record<'a> {
     pub format: Format,
     /// The message as the traced task sees it; empty if the call failed before there was one.
     pub message: &'a [u8],
+    /// What the names in it stand for.
+    pub ports: &'a [Port],
 }
 
 /// Why bytes are not a record of this version.
@@ -341,9 +358,18 @@ impl<'a> Record<'a> {
         if captured as usize > MAX_BODY {
             return Err(RecordError::BadField { field: "captured_size", found: captured });
         }
-        expect_type(message, "message", body_offset - size_of::<u64>(), body_type(captured))?;
-        let message = slice(message, "message", body_offset, captured as usize)?;
-        Ok(Self { task, header, direction, kind, format, message })
+        let (captured, count) = (captured as usize, header.ports.get() as usize);
+        if count > MAX_PORTS {
+            return Err(RecordError::BadField { field: "ports", found: header.ports.get() });
+        }
+        let carried = carried(captured, count);
+        expect_type(message, "message", body_offset - size_of::<u64>(), body_type(carried as u32))?;
+        let body = slice(message, "message", body_offset, carried)?;
+        let (message, rest) = body.split_at(captured);
+        let ports = rest.get(carried - captured - count * size_of::<Port>()..).unwrap_or(&[]);
+        let ports = <[Port]>::ref_from_bytes(ports)
+            .map_err(|_| RecordError::BadField { field: "ports", found: header.ports.get() })?;
+        Ok(Self { task, header, direction, kind, format, message, ports })
     }
 }
 
@@ -399,7 +425,7 @@ impl<'a> Iterator for Records<'a> {
         }
         let record = Record::part(self.message, self.next, self.task);
         self.next = match &record {
-            Ok(record) if self.is_array => self.next + part_size(record.message.len()),
+            Ok(record) if self.is_array => self.next + part_size(record.message.len(), record.ports.len()),
             _ => self.message.len(),
         };
         Some(record)

@@ -1,25 +1,26 @@
 //! The record's bytes, as a table; and that nothing but a whole record of this version is accepted.
 
 use mach_abi::Format;
+use trace_port::port::MAX_PORTS;
 use trace_port::record::{self, BODY_OFFSET, HEADER_OFFSET, MAX_BODY, MAX_RECORDS, VERSION};
-use trace_port::{Direction, EventKind, Record, RecordError, RecordHeader, Records};
+use trace_port::{Direction, EventKind, Port, Record, RecordError, RecordHeader, Records, port};
 use zerocopy::IntoBytes;
 
 /// A receive record of a 40-byte message, byte by byte as trace.defs lays it out.
 #[rustfmt::skip]
-const EXAMPLE: [u8; 176] = [
-    // mach_msg_header_t as the tracer receives it: bits, size 176
-    0x00, 0x11, 0x00, 0x80,  0xb0, 0x00, 0x00, 0x00,
+const EXAMPLE: [u8; 200] = [
+    // mach_msg_header_t as the tracer receives it: bits, size 200
+    0x00, 0x11, 0x00, 0x80,  0xc8, 0x00, 0x00, 0x00,
     // remote port 0, local port 5
     0, 0, 0, 0, 0, 0, 0, 0,  5, 0, 0, 0, 0, 0, 0, 0,
     // seqno 9, msgh_id 5000
     9, 0, 0, 0,  0x88, 0x13, 0, 0,
     // one inline MACH_MSG_TYPE_PORT_SEND, 64 bits; name 23
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
-    // nine inline MACH_MSG_TYPE_INTEGER_64
-    0x0b, 0x40, 0x00, 0x20,  9, 0, 0, 0,
-    // version 4, receive, normal; options 0x102
-    4, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // ten inline MACH_MSG_TYPE_INTEGER_64
+    0x0b, 0x40, 0x00, 0x20,  10, 0, 0, 0,
+    // version 5, receive, normal; options 0x102
+    5, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
     0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
     // sequence 0x1122334455667788
@@ -36,11 +37,15 @@ const EXAMPLE: [u8; 176] = [
     30, 0, 0, 0,  0, 0, 0, 0,
     // task 4, sender 0
     4, 0, 0, 0,  0, 0, 0, 0,
-    // 35 inline MACH_MSG_TYPE_CHAR, long form
-    0x08, 0x08, 0x00, 0x60,  35, 0, 0, 0,
+    // one port
+    1, 0, 0, 0,  0, 0, 0, 0,
+    // 35 + 5 + 16 inline MACH_MSG_TYPE_CHAR, long form
+    0x08, 0x08, 0x00, 0x60,  56, 0, 0, 0,
     // 35 bytes and 5 of padding
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
     21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 0, 0, 0, 0, 0,
+    // name 7, number 300, a task's control port that the message was received on, of task 12
+    7, 0, 0, 0,  0x2c, 1, 0, 0,  2, 1, 0, 0,  12, 0, 0, 0,
 ];
 
 fn header() -> RecordHeader {
@@ -62,6 +67,8 @@ fn header() -> RecordHeader {
         notify: 0.into(),
         task: 4.into(),
         sender: 0.into(),
+        ports: 1.into(),
+        reserved: 0.into(),
     }
 }
 
@@ -89,15 +96,26 @@ fn the_table_is_the_record() {
     assert_eq!(record.kind, EventKind::Normal);
     assert_eq!(record.header, header());
     assert_eq!(record.message, (1..=35).collect::<Vec<u8>>());
-    assert_eq!(header().as_bytes(), &EXAMPLE[56..128]);
-    assert_eq!(record::wire_size(35), EXAMPLE.len());
-    assert_eq!(record::body_type(35).to_le_bytes(), EXAMPLE[128..136]);
+    let flags = port::RECEIVED_ON;
+    let object = 12.into();
+    assert_eq!(
+        record.ports,
+        [Port { name: 7.into(), number: 300.into(), kind: port::TASK, flags, reserved: [0; 2], object }]
+    );
+    assert!(record.ports[0].is_received_on());
+    assert_eq!(header().as_bytes(), &EXAMPLE[56..136]);
+    assert_eq!(record::wire_size(35, 1), EXAMPLE.len());
+    assert_eq!(record::body_type(record::carried(35, 1) as u32).to_le_bytes(), EXAMPLE[136..144]);
+    assert_eq!(
+        (record::carried(35, 0), record::part_size(35, 0)),
+        (35, 96 + 40),
+        "nothing is padded where nothing follows"
+    );
 }
 
 #[test]
 fn every_truncated_prefix_is_an_error_that_says_what_is_missing() {
-    // The last five bytes are padding, which a reader does not need.
-    for length in 0..BODY_OFFSET + 35 {
+    for length in 0..EXAMPLE.len() {
         match Record::parse(&EXAMPLE[..length]) {
             Err(RecordError::Truncated { offset, need, have, .. }) => {
                 assert!(have < need, "at {length}");
@@ -106,7 +124,12 @@ fn every_truncated_prefix_is_an_error_that_says_what_is_missing() {
             other => panic!("prefix of {length} bytes: {other:?}"),
         }
     }
-    assert!(Record::parse(&EXAMPLE[..BODY_OFFSET + 35]).is_ok());
+    // Without ports the last bytes are padding, which a reader does not need.
+    let mut bytes = EXAMPLE;
+    bytes[128] = 0;
+    bytes[140] = 35;
+    assert!(Record::parse(&bytes[..BODY_OFFSET + 35]).is_ok());
+    assert!(Record::parse(&bytes[..BODY_OFFSET + 34]).is_err());
 }
 
 #[test]
@@ -116,7 +139,7 @@ fn another_version_is_refused_and_both_are_named() {
     let error = Record::parse(&bytes).unwrap_err();
     assert_eq!(error, RecordError::WrongVersion { found: 1 });
     let text = error.to_string();
-    assert!(text.contains("version 1") && text.contains("version 4"), "{text}");
+    assert!(text.contains("version 1") && text.contains("version 5"), "{text}");
 }
 
 #[test]
@@ -127,9 +150,9 @@ fn every_single_bit_flip_of_the_frame_is_an_error_or_another_value_but_never_a_p
         bytes[bit / 8] ^= 1 << (bit % 8);
         let parsed = Record::parse(&bytes);
         match bit / 8 {
-            28..40 | 48..58 | 100..104 | 128..136 => assert!(parsed.is_err(), "bit {bit}"),
+            28..40 | 48..58 | 101..104 | 128..132 | 136..144 => assert!(parsed.is_err(), "bit {bit}"),
             // ports, sizes and seqno of the outer header, and padding, do not reach the record
-            0..28 | 44..48 | 171.. => assert_eq!(parsed, Ok(good), "bit {bit}"),
+            0..28 | 44..48 | 179..184 => assert_eq!(parsed, Ok(good), "bit {bit}"),
             _ => assert_ne!(parsed, Ok(good), "bit {bit}"),
         }
     }
@@ -149,7 +172,7 @@ fn errors_say_item_place_expected_and_found() {
         ),
         (
             RecordError::WrongVersion { found: 7 },
-            "trace record has version 7, this reader knows version 4: use the rpctrace2 that came with the kernel's payload",
+            "trace record has version 7, this reader knows version 5: use the rpctrace2 that came with the kernel's payload",
         ),
         (
             RecordError::BadField { field: "direction", found: 9 },
@@ -169,7 +192,7 @@ fn several(more: u8) -> Vec<u8> {
         bytes.extend_from_slice(&EXAMPLE[48..]);
         // Nobody looks at the word between two records.
         bytes[start..start + 8].fill(0xee);
-        bytes[start + 88] = 77 + index;
+        bytes[start + 96] = 77 + index;
     }
     bytes[28] = 0x89;
     let size = bytes.len() as u32;
@@ -183,9 +206,9 @@ fn all(message: &[u8]) -> Result<Vec<Record<'_>>, RecordError> {
 
 #[test]
 fn a_message_may_hold_several_records_of_one_task() {
-    for more in [0, 1, 2, 13] {
+    for more in [0, 1, 2, 11] {
         let bytes = several(more);
-        assert_eq!(bytes.len(), record::wire_size(35) + usize::from(more) * record::part_size(35));
+        assert_eq!(bytes.len(), record::wire_size(35, 1) + usize::from(more) * record::part_size(35, 1));
         // A receive buffer is larger than what it holds.
         let received = [&bytes[..], &[0xff; 100]].concat();
         let found = all(&received).unwrap();
@@ -211,7 +234,9 @@ fn a_message_of_several_records_that_is_cut_short_is_an_error() {
         let mut bytes = bytes.clone();
         bytes[48..56].copy_from_slice(&record::records_type(end as u32).to_le_bytes());
         match all(&bytes) {
-            Ok(found) => assert_eq!(end.next_multiple_of(8), 48 + found.len() * record::part_size(35), "{end} bytes"),
+            Ok(found) => {
+                assert_eq!(end.next_multiple_of(8), 48 + found.len() * record::part_size(35, 1), "{end} bytes")
+            }
             Err(error) => assert!(matches!(error, RecordError::Truncated { .. }), "{end} bytes: {error}"),
         }
     }
@@ -250,6 +275,13 @@ fn more_than_the_largest_body_is_refused() {
         Record::parse(&bytes),
         Err(RecordError::BadField { field: "captured_size", found: MAX_BODY as u32 + 1 })
     );
+}
+
+#[test]
+fn more_than_the_most_ports_are_refused() {
+    let mut bytes = EXAMPLE;
+    bytes[128..132].copy_from_slice(&(MAX_PORTS as u32 + 1).to_le_bytes());
+    assert_eq!(Record::parse(&bytes), Err(RecordError::BadField { field: "ports", found: MAX_PORTS as u32 + 1 }));
 }
 
 #[test]

@@ -1,33 +1,14 @@
-//! rpctrace2: the stages between trace records and the lines a user reads.
+//! rpctrace2: prints every Mach message of a command and its children, decoded with MIG definitions.
 //!
-//! **What.** Every Mach message of a command and its children as text, decoded with MIG definitions:
+//! **What.** The command line, the sources of records, and what strings the stages together.
 //!
-//! ```text
-//! hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}
-//! hello[1] task_set_name(task: self, name: "hello") = MACH_MSG_SUCCESS        sent; no reply is expected
-//! hello[1] boot_list(bootstrap: bootstrap) <unfinished ...>                     other records come between
-//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24]}
-//! hello[1] task_terminate(task: self) = ?                                     no reply came before the end
-//! hello[1/2] <- ping_echo(port: port 7, value: 3)                             a request or notification came in
-//! hello[1/2] -> ping_echo reply = KERN_SUCCESS {value: 3}                     the answer to it went out
-//! hello[1] mach_msg(send) ping_echo(port: port 7, value: 3) = MACH_SEND_TIMED_OUT
-//! hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}
-//! --- 3 records lost ---
-//! --- at the trace port, not from the kernel: msgh_id 70, 40 bytes: a notification that was not asked for here ---
-//! --- hello[1] is traced no longer: hello[1] set its trace port ---
-//! +++ hello[1] exited with 0 +++
-//! ```
+//! **Place in the flow.** `session` (on Mach, feature `mach-task`) starts the command and receives what comes to the trace port ->
+//! [`trace`] -> `exchanges` (records to exchanges) -> `report` (exchanges to text). [`options`] says what is wanted.
 //!
-//! The number in brackets counts the tasks of this trace, 1 is the command; after a slash, the thread within the task,
-//! shown once there is more than one.
+//! **Follow a record to the screen** from `session::Session::print_all` through [`Trace::message`] to `exchanges::Exchanges::message`; the
+//! stages that it goes through are listed in that crate's first lines. It comes out at `report::Lines`, which writes the line.
 //!
-//! **Place in the flow.** `trace_port::Records` -> [`event`] -> [`order`] -> [`correlate`] -> [`names`] -> [`select`] ->
-//! [`weave`] (requests and replies to [`line`]s, values by [`values`]) -> [`print`]. [`trace`] strings them together and
-//! `mig_defs` decodes. On Mach, `session` (feature `mach-task`) starts the command and receives the records.
-//!
-//! **Invariants.** Each stage sees the output of the one before and nothing else. No input makes a stage panic: what
-//! cannot be decoded is printed as bytes. What a record says was lost is printed where it was lost, and so is a message at the
-//! trace port that the kernel did not send ([`stray`]), and the end of a task's trace before its own ([`ending`]).
+//! **Invariants.** A record goes through the stages once; message bytes are slices of the buffer that they were received in.
 //!
 //! **Unsafe.** None, and forbidden.
 //!
@@ -37,23 +18,12 @@
 
 extern crate alloc;
 
-pub mod correlate;
-pub mod ending;
-pub mod event;
-pub mod line;
-pub mod names;
+#[cfg(feature = "mach-task")]
+mod buffer;
 pub mod options;
-pub mod order;
-pub mod print;
-pub mod select;
 #[cfg(feature = "mach-task")]
 pub mod session;
-pub mod stray;
-pub mod summary;
-pub mod text;
 pub mod trace;
-pub mod values;
-pub mod weave;
 
 pub use options::{Options, Request};
 pub use trace::Trace;

@@ -3,23 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use report::{Stamp, Style};
 use thiserror::Error;
-
-/// How a time is shown before each line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stamp {
-    /// Not at all.
-    #[default]
-    None,
-    /// `-t`: hours, minutes and seconds of the day (UTC).
-    Day,
-    /// `-tt`: with microseconds.
-    DayMicroseconds,
-    /// `-ttt`: seconds since the epoch, with microseconds.
-    Epoch,
-    /// `-r`: since the line before.
-    Relative,
-}
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,39 +19,14 @@ pub enum Report {
 }
 
 /// What the options say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `-s`: most bytes of a string that are printed.
-    pub string_size: usize,
-    /// `-t`, `-r`.
-    pub stamp: Stamp,
-    /// `-T`: how long each RPC took.
-    pub durations: bool,
+    /// `-s`, `-t`, `-r`, `-T`, `-x`, `-v`, `-q`.
+    pub style: Style,
     /// `-c`, `-C`.
     pub report: Report,
     /// `-e trace=`, one for each.
     pub expressions: Vec<String>,
-    /// `-x`: the bytes of each message.
-    pub hex: bool,
-    /// `-v`: nothing is abbreviated.
-    pub verbose: bool,
-    /// `-q`: no lines about exits.
-    pub quiet: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            string_size: 80,
-            stamp: Stamp::None,
-            durations: false,
-            report: Report::Lines,
-            expressions: Vec::new(),
-            hex: false,
-            verbose: false,
-            quiet: false,
-        }
-    }
 }
 
 /// What the command line asks for.
@@ -134,8 +94,8 @@ const TABLE: &[Row] = &[
         help: "print at most SIZE bytes of a string (80)",
     },
     set('t', set_stamp, "time of day before each line; -tt with microseconds; -ttt seconds since the epoch"),
-    set('r', |options| options.stamp = Stamp::Relative, "time since the line before"),
-    set('T', |options| options.durations = true, "how long each RPC took"),
+    set('r', |options| options.style.stamp = Stamp::Relative, "time since the line before"),
+    set('T', |options| options.style.durations = true, "how long each RPC took"),
     set('c', |options| options.report = Report::Summary, "count, errors and time by routine instead of lines"),
     set('C', |options| options.report = Report::Both, "the same after the lines"),
     Row {
@@ -143,9 +103,9 @@ const TABLE: &[Row] = &[
         action: Action::Value("trace=NAME[,NAME]...", add_expression),
         help: "only these routines, subsystems or msgh_ids; mach_msg: failed calls; !NAME...: all but these",
     },
-    set('x', |options| options.hex = true, "the bytes of each message"),
-    set('v', |options| options.verbose = true, "abbreviate nothing; the options of failed mach_msg calls"),
-    set('q', |options| options.quiet = true, "no lines about exits"),
+    set('x', |options| options.style.hex = true, "the bytes of each message"),
+    set('v', |options| options.style.verbose = true, "abbreviate nothing; the options of failed mach_msg calls"),
+    set('q', |options| options.style.quiet = true, "no lines about exits"),
     set('f', |_| (), "accepted: children are always followed"),
     Row {
         letter: 'o',
@@ -161,7 +121,7 @@ const TABLE: &[Row] = &[
 ];
 
 fn set_stamp(options: &mut Options) {
-    options.stamp = match options.stamp {
+    options.style.stamp = match options.style.stamp {
         Stamp::None | Stamp::Relative => Stamp::Day,
         Stamp::Day => Stamp::DayMicroseconds,
         Stamp::DayMicroseconds | Stamp::Epoch => Stamp::Epoch,
@@ -170,7 +130,7 @@ fn set_stamp(options: &mut Options) {
 
 fn set_string_size(options: &mut Options, value: String) -> Result<(), OptionsError> {
     let error = |found| OptionsError::BadValue { option: 's', expected: "a number of bytes", found };
-    options.string_size = value.parse().map_err(|_| error(value))?;
+    options.style.string_size = value.parse().map_err(|_| error(value))?;
     Ok(())
 }
 

@@ -6,9 +6,10 @@
 //! can send what looks like a notification, but not there.
 
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
+use exchanges::UnknownName;
+use exchanges::ending::Untraced;
 use mach::boot;
 use mach::error::KernReturn;
 use mach::memory::OutOfLine;
@@ -28,12 +29,10 @@ use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
-use zerocopy::IntoBytes;
+use trace_port::record::LARGEST;
 
-use crate::ending::Untraced;
+use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};
-use crate::select::UnknownName;
-use crate::stray;
 use crate::trace::Trace;
 
 /// Exit status when the command is not in the boot archive, as in shells.
@@ -41,8 +40,6 @@ const NOT_FOUND: i32 = 127;
 /// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
 const CANNOT_TRACE: i32 = 125;
 
-/// Bytes of the first receive buffer; it grows with the largest record.
-const BUFFER_START: usize = 8 * 1024;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
 const IDLE: u32 = 1000;
 /// Bytes of text that are written even if more records are there.
@@ -113,7 +110,7 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
-    let mut trace = Trace::new(tables, options, program)?;
+    let mut trace = Trace::new(tables, &options, program)?;
     Session::start(&command)?.follow(&mut trace)
 }
 
@@ -127,7 +124,7 @@ struct Session {
     no_senders: ReceiveRight,
     /// Kept to end the command if it cannot be traced to its end.
     task: SendRight,
-    buffer: Vec<u64>,
+    buffer: Buffer,
 }
 
 /// What came.
@@ -179,7 +176,7 @@ impl Session {
             KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
             error => Failure::Kernel { what: "boot_spawn", error },
         })?;
-        let session = Self { ports, trace, exit, no_senders, task, buffer: vec![0; BUFFER_START / 8] };
+        let session = Self { ports, trace, exit, no_senders, task, buffer: Buffer::default() };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -233,12 +230,12 @@ impl Session {
             let timeout = if is_due || !text.is_empty() { Some(0) } else { trace.is_waiting().then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    trace.message(self.message().as_bytes(), &mut text);
                     // Every message brings a reference of the task's right; records are told apart by the task's number.
                     mach::msg::destroy(self.message());
+                    trace.message(&self.buffer.share(self.message_size()), &mut text);
                 }
                 // The words after it are those of the message before.
-                Some(Message::Header) => trace.message(self.header_bytes(), &mut text),
+                Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
@@ -292,18 +289,18 @@ impl Session {
         let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
         let mut large = MACH_RCV_LARGE;
         loop {
-            let room = size_of_val(&self.buffer[..]) as u32;
             let ports = self.ports.name();
-            let answer =
-                mach_msg(&mut self.buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
+            let buffer = self.buffer.words();
+            let room = size_of_val(buffer) as u32;
+            let answer = mach_msg(buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
             match KernReturn::from_mach_msg(answer) {
                 KernReturn::KERN_SUCCESS => return Ok(Some(self.what_came())),
                 KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
                 KernReturn::MACH_RCV_TOO_LARGE if large == 0 => return Ok(Some(self.too_large())),
                 // It stays in the queue, and the kernel has left its size in the buffer.
                 KernReturn::MACH_RCV_TOO_LARGE => match self.message_size() {
-                    size if size > stray::LARGEST => large = 0,
-                    size => self.buffer.resize(size.max(2 * room as usize).div_ceil(8), 0),
+                    size if size > LARGEST => large = 0,
+                    size => self.buffer.grow(size.max(2 * room as usize)),
                 },
                 KernReturn::MACH_RCV_INTERRUPTED => {}
                 error => match KernReturn::from_mach_msg(answer & !MACH_MSG_MASK) {
@@ -318,15 +315,11 @@ impl Session {
 
     /// The message in the buffer.
     fn message(&self) -> &[u64] {
-        self.buffer.get(..self.message_size().div_ceil(8)).unwrap_or(&self.buffer)
-    }
-
-    fn header_bytes(&self) -> &[u8] {
-        self.buffer.as_bytes().get(..LP64.end).unwrap_or_default()
+        self.buffer.whole().get(..self.message_size().div_ceil(8)).unwrap_or(self.buffer.whole())
     }
 
     fn header(&self) -> Header {
-        Header::read(Format::Lp64, self.header_bytes()).unwrap_or_default()
+        Header::read(Format::Lp64, self.buffer.whole().as_bytes()).unwrap_or_default()
     }
 
     /// `msgh_size` of the message in the buffer.

@@ -3,16 +3,19 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
 use mach_abi::{Descriptor, Format, Header, type_name};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
+use mig_defs::raw::Items;
 use mig_defs::source::Disk;
 use mig_defs::table::Tables;
+use mig_defs::value::{Value, View};
 use rpctrace2::{Options, Request, Trace, options};
-use trace_port::record::{HEADER_TYPE, TASK_TYPE, VERSION, body_type};
-use trace_port::{Direction, EventKind, Record, RecordHeader, TRACE_RECORD_MSGH_ID};
+use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
+use trace_port::{Direction, EventKind, Port, Record, RecordHeader, TRACE_RECORD_MSGH_ID, port};
 use zerocopy::IntoBytes;
 
 pub(crate) use mach_abi::type_name::{COPY_SEND, MAKE_SEND, MAKE_SEND_ONCE, MOVE_SEND, MOVE_SEND_ONCE};
@@ -153,6 +156,25 @@ pub(crate) struct Sample {
     pub(crate) direction: Direction,
     pub(crate) header: RecordHeader,
     pub(crate) message: Vec<u8>,
+    /// What names in it stand for, where that is not what [`Sample::ports`] makes up.
+    known: Vec<Port>,
+    /// What the kernel says instead.
+    said: Option<Vec<Port>>,
+}
+
+/// A port of a task's, by its name and number.
+pub(crate) fn port(name: u32, number: u32) -> Port {
+    Port { name: name.into(), number: number.into(), ..Port::default() }
+}
+
+/// The control port of a traced task.
+pub(crate) fn task(name: u32, number: u32) -> Port {
+    kernel_port(name, 900 + number, port::TASK, number)
+}
+
+/// One of the kernel's; `object` is the number of the task or thread.
+pub(crate) fn kernel_port(name: u32, number: u32, kind: u8, object: u32) -> Port {
+    Port { kind, object: object.into(), ..port(name, number) }
 }
 
 impl Sample {
@@ -164,7 +186,7 @@ impl Sample {
             captured_size: (message.len() as u32).into(),
             ..RecordHeader::default()
         };
-        Self { direction, header, message }
+        Self { direction, header, message, known: Vec::new(), said: None }
     }
 
     pub(crate) fn sent(message: Message) -> Self {
@@ -182,6 +204,52 @@ impl Sample {
 
     pub(crate) fn raw(direction: Direction, message: &[u8]) -> Self {
         Self::new(direction, message.to_vec())
+    }
+
+    /// What a name in the message stands for.
+    pub(crate) fn knows(mut self, port: Port) -> Self {
+        self.known.push(port);
+        self
+    }
+
+    /// The kernel says nothing of the names.
+    pub(crate) fn without_ports(mut self) -> Self {
+        self.said = Some(Vec::new());
+        self
+    }
+
+    /// The kernel says this of them.
+    pub(crate) fn says(mut self, port: Port) -> Self {
+        self.said.get_or_insert_default().push(port);
+        self
+    }
+
+    /// What the kernel says of the names in the message: [`SELF`] is the task itself, 2 the host, others are ports, in task 40 by their own
+    /// numbers.
+    fn ports(&self) -> Vec<Port> {
+        if let Some(said) = &self.said {
+            return said.clone();
+        }
+        let header = Header::read(Format::Lp64, &self.message).unwrap_or_default();
+        let view = if self.direction == Direction::Send { View::Sent } else { View::Received };
+        let local = if self.message.is_empty() { self.header.rcv_name.get() } else { header.local_port as u32 };
+        let mut names = vec![header.remote_port, local];
+        names.extend(Items::new(Format::Lp64, &self.message).filter_map(|item| match item.value(view) {
+            Value::Port(right) => Some(right.name),
+            Value::PortName(name) => Some(name),
+            _ => None,
+        }));
+        let task = self.header.task.get();
+        let number = |name: u32| if task == 40 { name & !PORT_NUMBER } else { task * 1000 + name };
+        let made_up = |name: u32| match name {
+            1 => kernel_port(name, number(name), port::TASK, task),
+            2 => kernel_port(name, 2, port::HOST, 0),
+            _ => port(name, number(name)),
+        };
+        let known = |name: u32| self.known.iter().find(|port| port.name.get() == name).copied();
+        let received_on = |place: usize| u8::from(place == 1 && self.direction == Direction::Receive);
+        let named = names.into_iter().enumerate().filter(|(_, name)| *name != 0 && *name != u32::MAX);
+        named.map(|(place, name)| Port { flags: received_on(place), ..known(name).unwrap_or(made_up(name)) }).collect()
     }
 
     pub(crate) fn retval(mut self, retval: u32) -> Self {
@@ -244,27 +312,31 @@ impl Sample {
     /// The message of a trace port in which the kernel sends the record.
     pub(crate) fn wire(&self) -> Vec<u8> {
         let mut bytes = Message::new(MACH_MSGH_BITS_COMPLEX | MOVE_SEND << 8, 0, 9, TRACE_RECORD_MSGH_ID).bytes;
-        let header = RecordHeader { version: VERSION.into(), direction: self.direction as u8, ..self.header };
+        let ports = self.ports();
+        let count = (ports.len() as u32).into();
+        let header =
+            RecordHeader { version: VERSION.into(), direction: self.direction as u8, ports: count, ..self.header };
         bytes.extend(TASK_TYPE.to_le_bytes());
         bytes.extend(0x50_u64.to_le_bytes());
         bytes.extend(HEADER_TYPE.to_le_bytes());
         bytes.extend(header.as_bytes());
-        bytes.extend(body_type(self.message.len() as u32).to_le_bytes());
+        bytes.extend(body_type(carried(self.message.len(), ports.len()) as u32).to_le_bytes());
         bytes.extend(&self.message);
-        Message { bytes }.pad().done()
+        let mut message = Message { bytes }.pad();
+        message.bytes.extend(ports.as_bytes());
+        message.done()
     }
 
     pub(crate) fn feed(&self, trace: &mut Trace<'_>, out: &mut String) {
-        let record = Record {
-            task: 0,
-            header: self.header,
-            direction: self.direction,
-            kind: EventKind::from_wire(self.header.kind).expect("a kind"),
-            format: Format::Lp64,
-            message: &self.message,
-        };
-        trace.record(&record, out);
+        let buffer = Bytes::from(self.wire());
+        trace.record(&Record::parse(&buffer).expect("a record"), &buffer, out);
     }
+}
+
+/// Gives the record in a message of the trace port its place in the order of all.
+pub(crate) fn set_sequence(wire: &mut [u8], sequence: u64) {
+    let place = HEADER_OFFSET + std::mem::offset_of!(RecordHeader, sequence);
+    wire[place..place + 8].copy_from_slice(&sequence.to_le_bytes());
 }
 
 /// A trace of `hello` with these arguments before the command.
@@ -277,7 +349,7 @@ pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
 }
 
 pub(crate) fn start(options: Options) -> Trace<'static> {
-    Trace::new(sample_tables(), options, "hello").expect("the tests select names that exist")
+    Trace::new(sample_tables(), &options, "hello").expect("the tests select names that exist")
 }
 
 /// The lines of a whole trace. Records without a sequence number get the next one.

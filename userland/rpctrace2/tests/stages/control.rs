@@ -19,9 +19,9 @@ fn what_others_send_to_a_control_port_is_shown_with_the_kernels_answer() {
     assert_eq!(
         found,
         [
-            "hello[1] (task) <- mach_port_deallocate(task: port 1, name: port 10)",
+            "hello[1] (task) <- mach_port_deallocate(task: self, name: port 10)",
             "hello[1] (task) -> mach_port_deallocate reply = KERN_SUCCESS",
-            "hello[1] (thread exception) -> host_ping(host: kernel port 4)",
+            "hello[1] (thread exception) -> host_ping(host: port 4)",
             "hello[1] (thread exception) <- host_ping reply = KERN_FAILURE",
         ]
     );
@@ -39,7 +39,7 @@ fn what_the_trace_shows_as_its_senders_is_not_shown_again() {
         found,
         [
             "hello[1] host_ping(host: host) <unfinished ...>",
-            "(hello)[2] (task) <- mach_port_deallocate(task: port 1, name: port 10)",
+            "[2] (task) <- mach_port_deallocate(task: self, name: port 41010)",
         ]
     );
 }

@@ -1,10 +1,9 @@
 //! Tasks that go on untraced: the trace says so, and who asked for it.
 
-use mach_abi::special_port::TASK_TRACE_PORT;
-use rpctrace2::ending::Untraced;
-use trace_port::EventKind;
-
 use crate::common::*;
+use exchanges::ending::Untraced;
+use mach_abi::special_port::TASK_TRACE_PORT;
+use trace_port::EventKind;
 
 const SET: &str = "task_set_special_port(task: self, which_port: TASK_TRACE_PORT, special_port: MACH_PORT_NULL)";
 
@@ -32,10 +31,10 @@ fn a_task_that_ends_its_own_trace_is_told() {
 fn a_child_whose_trace_is_taken_over_is_told() {
     let create = [
         Sample::sent(Message::request(7003, SELF).bool(false)),
-        Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6)),
+        Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6)).knows(task(6, 41)),
     ];
     let child = Sample::sent(Message::request_from(7014, 2, 0)).task(41);
-    let samples = [&create[..], &[child, set(6, TASK_TRACE_PORT), answered(0)]].concat();
+    let samples = [&create[..], &[child, set(6, TASK_TRACE_PORT).knows(task(6, 41)), answered(0)]].concat();
     let found = lines(&["-e", "none"], &samples);
     assert_eq!(found, ["--- (hello)[2] is traced no longer: hello[1] set its trace port ---"]);
 }

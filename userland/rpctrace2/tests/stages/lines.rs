@@ -95,6 +95,24 @@ fn the_correlation_number_tells_two_requests_on_one_port_apart() {
 }
 
 #[test]
+fn a_reply_with_another_id_is_linked_by_the_kernel_and_said_to_have_it() {
+    let ask = || Sample::sent(Message::request(-1_i32 as u32, 7).int(1)).correlation(5);
+    let reply = |id: i32| Message::reply(id as u32, REPLY).int(3);
+    // GNU Mach's own machmsg test answers with the id of the request.
+    let found = lines(&[], &[ask(), Sample::received(reply(-1)).correlation(5)]);
+    assert_eq!(found, ["hello[1] msgh_id -1(to port 7, 48 bytes: 1) = KERN_NO_SPACE <msgh_id -1, not 99>"]);
+    // A message of the same number that comes to another port is the request itself, received by the task that sent it.
+    let found = lines(&[], &[ask(), Sample::received(Message::incoming(-1_i32 as u32, 7, 9).int(1)).correlation(5)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] msgh_id -1(to port 7, 48 bytes: 1) <unfinished ...>",
+            "hello[1] <- msgh_id -1(on port 7, 48 bytes: 1)"
+        ]
+    );
+}
+
+#[test]
 fn client_and_server_are_both_traced() {
     let client = |sample: Sample| sample.task(40);
     let server = |sample: Sample| sample.task(41);
@@ -102,24 +120,25 @@ fn client_and_server_are_both_traced() {
         &[],
         &[
             client(Sample::sent(Message::request(7003, SELF).bool(false))),
-            client(Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6))),
+            client(Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 6))).knows(task(6, 41)),
             client(Sample::sent(echo(7, 4, 5))).correlation(1),
-            server(Sample::received(Message::incoming(7008, 3, 9).int(5))).correlation(1),
+            // The same port, by another name.
+            server(Sample::received(Message::incoming(7008, 3, 9).int(5))).correlation(1).knows(port(3, 7)),
             server(Sample::sent(Message::answer(7108, 9).int(0).int(6))).correlation(2),
             client(Sample::received(Message::reply(7108, 4).int(0).int(6))).correlation(2),
-            client(Sample::sent(Message::request_from(7002, 6, 0).string("server"))),
+            client(Sample::sent(Message::request_from(7002, 6, 0).string("server"))).knows(task(6, 41)),
             server(Sample::sent(vm_allocate())),
         ],
     );
     assert_eq!(
         found,
         [
-            "hello[1] task_create(target_task: self, inherit_memory: false) = KERN_SUCCESS {child_task: task[2]}",
+            "hello[1] task_create(target_task: self, inherit_memory: false) = KERN_SUCCESS {child_task: task (hello)[2]}",
             "hello[1] echo(port: port 7, value: 5) <unfinished ...>",
-            "(hello)[2] <- echo(port: port 3, value: 5)",
+            "(hello)[2] <- echo(port: port 7, value: 5)",
             "(hello)[2] -> echo reply = KERN_SUCCESS {answer: 6}",
             "hello[1] <... echo resumed> = KERN_SUCCESS {answer: 6}",
-            "hello[1] task_set_name(task: task[2], name: \"server\") = MACH_MSG_SUCCESS",
+            "hello[1] task_set_name(task: task (hello)[2], name: \"server\") = MACH_MSG_SUCCESS",
             "server[2] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = ?",
         ]
     );
@@ -206,7 +225,7 @@ fn failed_receives_show_the_port_and_the_size() {
     assert_eq!(
         lines(&["-v"], &[verbose]),
         [
-            "hello[1] mach_msg(receive, port 12, options: MACH_RCV_MSG|MACH_RCV_TIMEOUT, time_out: 50) = MACH_RCV_TIMED_OUT"
+            "hello[1] mach_msg(receive, port 12 (name 12), options: MACH_RCV_MSG|MACH_RCV_TIMEOUT, time_out: 50) = MACH_RCV_TIMED_OUT"
         ]
     );
 }

@@ -1,9 +1,11 @@
 //! All tests of the stages, from records to text, as one program.
 
+mod allocation;
 mod common;
 mod control;
 mod ending;
 mod lines;
+mod mixture;
 mod naming;
 mod options;
 mod property;

@@ -1,37 +1,45 @@
-//! Records in, names out: what ports, tasks and threads are called, and for how long.
+//! Records in, names out: what ports, tasks and threads are called.
 
 use crate::common::*;
 use crate::lines::vm_allocate;
+use trace_port::port;
 
 #[test]
 fn ports_are_called_what_they_are() {
+    let thread = || kernel_port(5, 5, port::THREAD, 70);
+    let master = kernel_port(9, 9, port::MASTER_DEVICE, 0);
+    let device = || kernel_port(10, 10, port::DEVICE, 0);
     let found = lines(
         &[],
         &[
             Sample::sent(Message::request(7014, 2)),
             Sample::received(Message::reply(7114, REPLY).int(0)),
-            Sample::sent(Message::request(7016, 5)),
+            Sample::sent(Message::request(7016, 5)).knows(thread()),
             Sample::received(Message::reply(7116, REPLY).int(0)),
             Sample::sent(Message::request(7012, SELF).int(4)),
             Sample::received(Message::reply(7112, REPLY).int(0).port(MOVE_SEND, 6)),
-            Sample::sent(Message::request(7006, 9).int(1).string("console")),
-            Sample::received(Message::reply(7106, REPLY).int(0).port(MOVE_SEND, 10)),
-            Sample::sent(Message::request(7007, 10).chars(b"hi")),
+            Sample::sent(Message::request(7006, 9).int(1).string("console")).knows(master),
+            Sample::received(Message::reply(7106, REPLY).int(0).port(MOVE_SEND, 10)).knows(device()),
+            Sample::sent(Message::request(7007, 10).chars(b"hi")).knows(device()),
             Sample::received(Message::reply(7107, REPLY).int(0).int(2)),
             Sample::sent(Message::request(7004, SELF).int(3)),
-            Sample::received(Message::reply(7104, REPLY).int(0).name(11)),
-            Sample::sent(Message::request(7005, SELF).name(10)),
+            Sample::received(Message::reply(7104, REPLY).int(0).name(11)).knows(kernel_port(11, 0, port::PORT_SET, 0)),
+            Sample::sent(Message::request(7005, SELF).name(10)).knows(device()),
             Sample::received(Message::reply(7105, REPLY).int(0)),
             // The name was given up and comes back as another port.
             Sample::sent(Message::request(7004, SELF).int(1)),
-            Sample::received(Message::reply(7104, REPLY).int(0).name(10)),
+            Sample::received(Message::reply(7104, REPLY).int(0).name(10)).knows(port(10, 200)),
+            Sample::sent(Message::request(7004, SELF).int(1)),
+            Sample::received(Message::reply(7104, REPLY).int(0).name(14)),
             Sample::sent(Message::request(7013, 6).chars(b"ping\0-c\0")),
             Sample::received(Message::reply(7113, REPLY).int(0).port(MOVE_SEND, 12)),
             Sample::sent(Message::request(7003, SELF).bool(true)),
-            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 13)),
-            Sample::sent(Message::request(7015, 13).name(3).port(COPY_SEND, 6)),
+            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 13)).knows(task(13, 41)),
+            // What the child will call it is nothing in this task.
+            Sample::sent(Message::request(7015, 13).name(3).port(COPY_SEND, 6)).knows(task(13, 41)),
             Sample::received(Message::reply(7115, REPLY).int(0)),
-            Sample::sent(Message::request(7014, 3)).task(41),
+            Sample::sent(Message::request(7014, 3)).task(41).knows(port(3, 6)),
+            Sample::sent(Message::request(7014, 8)).task(41).knows(port(8, 200)),
         ],
     );
     assert_eq!(
@@ -44,11 +52,13 @@ fn ports_are_called_what_they_are() {
             "hello[1] device_write_inband(device: device \"console\", data: \"hi\") = KERN_SUCCESS {bytes_written: 2}",
             "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_PORT_SET) = KERN_SUCCESS {name: port set 11}",
             "hello[1] mach_port_deallocate(task: self, name: device \"console\") = KERN_SUCCESS",
-            "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port 10}",
+            "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port made by hello[1]}",
+            "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port 2 made by hello[1]}",
             "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0-c\\0\") = KERN_SUCCESS {task: task \"ping\"}",
-            "hello[1] task_create(target_task: self, inherit_memory: true) = KERN_SUCCESS {child_task: task[2]}",
-            "hello[1] mach_port_insert_right(task: task[2], name: port 3, poly: bootstrap) = KERN_SUCCESS",
-            "(hello)[2] host_ping(host: bootstrap) = ?",
+            "hello[1] task_create(target_task: self, inherit_memory: true) = KERN_SUCCESS {child_task: task (hello)[2]}",
+            "hello[1] mach_port_insert_right(task: task (hello)[2], name: name 3, poly: bootstrap) = KERN_SUCCESS",
+            "(hello)[2] host_ping(host: bootstrap) <unfinished ...>",
+            "(hello)[2] host_ping(host: port made by hello[1]) = ?",
         ]
     );
 }
@@ -59,8 +69,9 @@ fn a_child_heard_of_before_its_creation_is_the_same_task() {
         &[],
         &[
             Sample::sent(Message::request(7003, SELF).bool(true)),
+            Sample::sent(Message::request_from(7014, 2, 0)).task(41),
             Sample::sent(Message::request_from(7002, SELF, 0).string("early")).task(41),
-            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 12)),
+            Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, 12)).knows(task(12, 41)),
             Sample::sent(Message::request_from(7014, 2, 0)).task(41),
         ],
     );
@@ -68,8 +79,9 @@ fn a_child_heard_of_before_its_creation_is_the_same_task() {
         found,
         [
             "hello[1] task_create(target_task: self, inherit_memory: true) <unfinished ...>",
-            "(hello)[2] task_set_name(task: self, name: \"early\") = MACH_MSG_SUCCESS",
-            "hello[1] <... task_create resumed> = KERN_SUCCESS {child_task: task[2]}",
+            "[2] host_ping(host: host) = MACH_MSG_SUCCESS",
+            "[2] task_set_name(task: self, name: \"early\") = MACH_MSG_SUCCESS",
+            "hello[1] <... task_create resumed> = KERN_SUCCESS {child_task: task early[2]}",
             "early[2] host_ping(host: host) = MACH_MSG_SUCCESS",
         ]
     );
@@ -78,17 +90,21 @@ fn a_child_heard_of_before_its_creation_is_the_same_task() {
 #[test]
 fn children_are_told_apart_by_the_order_of_their_creation() {
     let create = || Sample::sent(Message::request(7003, SELF).bool(false));
-    let created = |name| Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, name));
-    let rename = |name, text: &str| Sample::sent(Message::request_from(7002, name, 0).string(text));
+    let created = |name, number| {
+        Sample::received(Message::reply(7103, REPLY).int(0).port(MOVE_SEND, name)).knows(task(name as u32, number))
+    };
+    let rename = |name, number, text: &str| {
+        Sample::sent(Message::request_from(7002, name, 0).string(text)).knows(task(name as u32, number))
+    };
     let found = lines(
         &["-e", "trace=vm_allocate"],
         &[
             create(),
-            created(6),
+            created(6, 41),
             create(),
-            created(7),
-            rename(6, "first"),
-            rename(7, "second"),
+            created(7, 42),
+            rename(6, 41, "first"),
+            rename(7, 42, "second"),
             Sample::sent(vm_allocate()).task(42),
             Sample::sent(vm_allocate()).task(41),
         ],
@@ -103,18 +119,20 @@ fn children_are_told_apart_by_the_order_of_their_creation() {
 }
 
 #[test]
-fn a_thread_that_ends_gives_its_names_to_the_next() {
-    let end = |thread| Sample::sent(Message::request_from(7017, 5, 0).name(5).name(6)).thread(thread);
-    let ping = |thread| Sample::sent(Message::request_from(7016, 5, 0)).thread(thread);
-    let found = lines(&[], &[ping(71), end(71), ping(72), ping(71)]);
+fn threads_are_called_as_their_lines_begin() {
+    let ping = |thread| {
+        let asked = kernel_port(5, 50, port::THREAD, 71);
+        Sample::sent(Message::request_from(7016, 5, 0)).thread(thread).knows(asked)
+    };
+    // A thread of a task outside the trace has no number in it.
+    let other = Sample::sent(Message::request_from(7016, 6, 0)).thread(71).knows(kernel_port(6, 60, port::THREAD, 0));
+    let found = lines(&[], &[ping(71), ping(72), other]);
     assert_eq!(
         found,
         [
             "hello[1] thread_ping(thread: thread-self) = MACH_MSG_SUCCESS",
-            "hello[1] thread_terminate_release(thread: thread-self, thread_name: thread-self, reply_port: port 6) = \
-             MACH_MSG_SUCCESS",
-            "hello[1/2] thread_ping(thread: thread-self) = MACH_MSG_SUCCESS",
-            "hello[1/1] thread_ping(thread: thread 5) = MACH_MSG_SUCCESS",
+            "hello[1/2] thread_ping(thread: thread [1/1]) = MACH_MSG_SUCCESS",
+            "hello[1/1] thread_ping(thread: thread port 60) = MACH_MSG_SUCCESS",
         ]
     );
 }
@@ -133,18 +151,44 @@ fn bytes_that_are_text_are_shown_as_text() {
 }
 
 #[test]
-fn a_name_is_known_while_a_reference_of_it_is_left() {
-    let boot = || {
-        [
-            Sample::sent(Message::request(7012, SELF).int(4)),
-            Sample::received(Message::reply(7112, REPLY).int(0).port(MOVE_SEND, 6)),
-        ]
-    };
-    let free =
-        || [Sample::sent(Message::request(7005, SELF).name(6)), Sample::received(Message::reply(7105, REPLY).int(0))];
-    let came = || [Sample::received(Message::incoming(7009, 3, 0).port(MOVE_SEND, 6).data(&[]).memory(0, 0))];
-    let samples: Vec<Sample> = [&boot()[..], &came(), &free(), &came(), &free(), &free(), &came()].concat();
-    let found = lines(&["-e", "give"], &samples);
+fn a_name_is_what_the_kernel_says_in_this_message_and_no_longer() {
+    let came = || Message::incoming(7009, 3, 0).port(MOVE_SEND, 6).data(&[]).memory(0, 0);
     let given = |port: &str| format!("hello[1] <- give(port: port 3, right: {port}, bytes: <>, memory: ool 0x0[0])");
-    assert_eq!(found, [given("bootstrap"), given("bootstrap"), given("port 6")]);
+    let first = Sample::received(came()).knows(port(6, 300));
+    let second = Sample::received(came()).knows(port(6, 301));
+    assert_eq!(lines(&[], &[first, second]), [given("port 300"), given("port 301")]);
+    // The kernel could not say.
+    let unknown = Sample::received(came()).without_ports();
+    assert_eq!(
+        lines(&[], &[unknown]),
+        ["hello[1] <- give(port: name 3, right: name 6, bytes: <>, memory: ool 0x0[0])"]
+    );
+}
+
+#[test]
+fn a_port_has_one_name_in_every_task_and_its_own_with_v() {
+    let ask = |task, name| Sample::sent(Message::request_from(7014, name, 0)).task(task).knows(port(name as u32, 300));
+    let found = lines(&["-v"], &[ask(40, 9), ask(41, 12)]);
+    assert_eq!(
+        found,
+        [
+            "hello[1] host_ping(host: port 300 (name 9)) = MACH_MSG_SUCCESS",
+            "[2] host_ping(host: port 300 (name 12)) = MACH_MSG_SUCCESS",
+        ]
+    );
+}
+
+#[test]
+fn a_protected_payload_hides_no_port() {
+    // msgh_local_port holds the payload; the kernel says which port it was.
+    let payload = 0x0000_1234_0000_5678_u64;
+    let mut message = Message::incoming(7008, payload, 9).int(5).done();
+    message[1] = 23;
+    let came = Sample::raw(trace_port::Direction::Receive, &message).on(20).without_ports();
+    let said = came.clone().says(trace_port::Port { flags: port::RECEIVED_ON, ..port(21, 300) });
+    assert_eq!(lines(&[], &[said]), ["hello[1] <- echo(port: port 300, value: 5)"]);
+    assert_eq!(
+        lines(&[], &[came]),
+        ["hello[1] <- echo(port: a port with the protected payload 0x123400005678, value: 5)"]
+    );
 }

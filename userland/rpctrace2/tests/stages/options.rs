@@ -1,8 +1,9 @@
 //! The command line: what each option does to the output, and how mistakes are answered.
 
 use crate::common::*;
-use rpctrace2::options::{Report, Stamp, help, parse};
-use rpctrace2::select::UnknownName;
+use exchanges::UnknownName;
+use report::{Stamp, Style};
+use rpctrace2::options::{Report, help, parse};
 use rpctrace2::{Options, Request, Trace};
 use trace_port::Direction;
 
@@ -44,10 +45,7 @@ fn options_end_at_the_command() {
     let (options, command) = accepted(&["-vTs5", "-e", "vm_protect", "-fq", "hello", "-x", "--", "-s"]);
     assert_eq!(command, ["hello", "-x", "--", "-s"]);
     let expected = Options {
-        string_size: 5,
-        durations: true,
-        verbose: true,
-        quiet: true,
+        style: Style { string_size: 5, durations: true, verbose: true, quiet: true, ..Style::default() },
         expressions: vec!["vm_protect".to_string()],
         ..Options::default()
     };
@@ -61,7 +59,7 @@ fn options_end_at_the_command() {
         ("-tttt", Stamp::Epoch),
         ("-tr", Stamp::Relative),
     ] {
-        assert_eq!(accepted(&[argument, "hello"]).0.stamp, stamp, "{argument}");
+        assert_eq!(accepted(&[argument, "hello"]).0.style.stamp, stamp, "{argument}");
     }
     assert_eq!(accepted(&["-c", "hello"]).0.report, Report::Summary);
 }
@@ -140,7 +138,7 @@ fn expressions_select_lines() {
     assert_eq!(lines(&["-e", "none"], &mixed()), [""; 0]);
     assert_eq!(lines(&["-e", "all"], &mixed()), lines(&[], &mixed()));
     let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
-    let refused = Trace::new(sample_tables(), options, "hello").expect_err("must be refused");
+    let refused = Trace::new(sample_tables(), &options, "hello").expect_err("must be refused");
     assert_eq!(refused, UnknownName("vm_protekt".to_string()));
     assert_eq!(refused.to_string(), "option `-e`: no routine, subsystem or msgh_id is called `vm_protekt`");
 }
@@ -164,15 +162,31 @@ fn the_summary_counts_by_routine() {
 
 #[test]
 fn serving_is_counted_and_timed_apart() {
-    let found = lines(
-        &["-CT"],
-        &[
-            Sample::received(Message::incoming(7008, 3, 9).int(5)).time(1_000_000),
-            Sample::sent(Message::answer(7108, 9).int(5)).time(3_000_000),
-        ],
-    );
+    let served = [
+        Sample::received(Message::incoming(7008, 3, 9).int(5)).time(1_000_000),
+        Sample::sent(Message::answer(7108, 9).int(5)).time(3_000_000),
+    ];
+    let found = lines(&["-CT"], &served);
     assert_eq!(found[1], "hello[1] -> echo reply = KERN_FAILURE <0.002000>");
-    assert_eq!(found[4], "100.00    0.002000        2000         1         1 <- echo");
+    assert_eq!(found[2], "% time     seconds  usecs/call     calls    errors served");
+    assert_eq!(found[4], "100.00    0.002000        2000         1         1 echo");
+    // What a task asks for and what it is asked for are no hundred percent together.
+    let both = [&served[..], &protect(3, 4_000_000, 1_000_000, 0)].concat();
+    let found = lines(&["-c"], &both);
+    let (table, rule) = ("% time     seconds  usecs/call     calls    errors ", &found[1]);
+    let expected = [
+        &format!("{table}routine"),
+        rule,
+        "100.00    0.001000        1000         1           vm_protect",
+        rule,
+        "100.00    0.001000        1000         1           total",
+        &format!("{table}served"),
+        rule,
+        "100.00    0.002000        2000         1         1 echo",
+        rule,
+        "100.00    0.002000        2000         1         1 total",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -182,9 +196,11 @@ fn hex_shows_both_messages() {
         found,
         [
             "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = KERN_SUCCESS",
+            " | message, 48 bytes",
             " | 00000  13 15 00 00 30 00 00 00  01 00 00 00 00 00 00 00  ....0...........",
             " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 59 1b 00 00  ............Y...",
             " | 00020  02 20 00 20 01 00 00 00  01 00 00 00 00 00 00 00  . . ............",
+            " | reply, 48 bytes",
             " | 00000  00 12 00 00 30 00 00 00  00 00 00 00 00 00 00 00  ....0...........",
             " | 00010  04 00 00 00 00 00 00 00  00 00 00 00 bd 1b 00 00  ................",
             " | 00020  02 20 00 20 01 00 00 00  00 00 00 00 00 00 00 00  . . ............",
@@ -198,12 +214,14 @@ fn verbose_abbreviates_nothing() {
     let text = "x".repeat(100);
     assert_eq!(
         lines(&["-v"], &[long]),
-        [format!("hello[1] device_write_inband(device: port 7, data: \"{text}\") = MACH_MSG_SUCCESS")]
+        [format!("hello[1] device_write_inband(device: port 7 (name 7), data: \"{text}\") = MACH_MSG_SUCCESS")]
     );
     let port = Sample::sent(Message::request_from(7009, 7, 0).port(COPY_SEND, 8).data(&[]).memory(0, 0));
     assert_eq!(
         lines(&["-v"], &[port]),
-        ["hello[1] give(port: port 7, right: copy-send port 8, bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"]
+        [
+            "hello[1] give(port: port 7 (name 7), right: copy-send port 8 (name 8), bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"
+        ]
     );
 }
 
@@ -227,7 +245,7 @@ fn the_exit_is_a_line_unless_quiet() {
 
 #[test]
 fn the_output_is_ascii() {
-    let mut trace = start(Options { string_size: 2, ..Options::default() });
+    let mut trace = start(Options { style: Style { string_size: 2, ..Style::default() }, ..Options::default() });
     let mut out = String::new();
     Sample::sent(Message::request(7007, 7).chars("äöü".as_bytes())).sequence(1).feed(&mut trace, &mut out);
     trace.idle(&mut out);

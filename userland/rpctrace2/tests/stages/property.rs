@@ -75,10 +75,10 @@ proptest! {
         }
         let mut trace = trace(&[]);
         let mut out = String::new();
-        trace.message(&forged, &mut out);
-        trace.message(&wire, &mut out);
+        trace.message(&forged.into(), &mut out);
+        trace.message(&wire.into(), &mut out);
         let ping = Sample::sent(Message::request_from(7014, 2, 0)).task(77).sequence(u64::MAX);
-        trace.message(&ping.wire(), &mut out);
+        trace.message(&ping.wire().into(), &mut out);
         trace.finish(&mut out);
         prop_assert!(out.contains("host_ping(host: host) = MACH_MSG_SUCCESS"), "{}", out);
     }

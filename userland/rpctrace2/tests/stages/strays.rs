@@ -14,7 +14,7 @@ fn ping(sequence: u64) -> Vec<u8> {
 fn came(arguments: &[&str], messages: &[Vec<u8>]) -> Vec<String> {
     let mut trace = trace(arguments);
     let mut out = String::new();
-    messages.iter().for_each(|message| trace.message(message, &mut out));
+    messages.iter().for_each(|message| trace.message(&message.clone().into(), &mut out));
     trace.finish(&mut out);
     out.lines().map(String::from).collect()
 }
@@ -45,7 +45,7 @@ fn each_kind_is_one_remark_where_it_came_and_a_number_at_the_end() {
         "--- at the trace port, not from the kernel: msgh_id 70, 48 bytes: a notification that was not asked for here ---",
         "--- at the trace port, not from the kernel: msgh_id 5000, 48 bytes: trace record: type descriptor of `task` at \
          offset 32: expected 0x120004011, found 0x120002002 ---",
-        "--- at the trace port: msgh_id 5000, 168 bytes: trace record has version 9, this reader knows version 4: use the \
+        "--- at the trace port: msgh_id 5000, 192 bytes: trace record has version 9, this reader knows version 5: use the \
          rpctrace2 that came with the kernel's payload ---",
         PING,
         PING,
@@ -81,10 +81,10 @@ fn what_is_larger_than_any_record_is_not_received_but_told() {
     let mut trace = trace(&[]);
     let mut out = String::new();
     trace.too_large(5000, 1 << 20, &mut out);
-    trace.message(&ping(1), &mut out);
+    trace.message(&ping(1).into(), &mut out);
     trace.finish(&mut out);
     let told = "--- at the trace port, not from the kernel: msgh_id 5000, 1048576 bytes: no message of trace.defs has more than \
-                131208 bytes ---";
+                147600 bytes ---";
     assert_eq!(out, format!("{told}\n{PING}\n"));
 }
 
@@ -113,8 +113,8 @@ fn only_records_of_another_version_are_the_kernels() {
     version[HEADER_OFFSET] = 9;
     let mut trace = trace(&[]);
     let mut out = String::new();
-    trace.message(&version, &mut out);
+    trace.message(&version.into(), &mut out);
     assert_eq!(trace.other_version(), Some(RecordError::WrongVersion { found: 9 }));
-    trace.message(&ping(2), &mut out);
+    trace.message(&ping(2).into(), &mut out);
     assert_eq!(trace.other_version(), None);
 }

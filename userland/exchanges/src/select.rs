@@ -1,6 +1,5 @@
 //! Which messages the user wants to see: `-e trace=...`.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -40,31 +39,33 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Of a request, or of a message that may be a reply.
-    pub fn of(tables: Tables<'a>, event: &Event) -> Self {
-        let msgh_id = event.mach_header().map(|header| header.id);
-        match msgh_id {
-            Some(id) if tables.is_reply(id) => Self::of_reply(tables, event),
-            _ => Self { msgh_id, routine: msgh_id.and_then(|id| tables.request(id)), failed: false },
+    /// Of a request, or of a message that may be a reply; and whether it is one.
+    pub(crate) fn look(tables: Tables<'a>, event: &Event) -> (Self, bool) {
+        let Some(id) = event.mach_header.map(|header| header.id) else {
+            return (Self { msgh_id: None, routine: None, failed: false }, false);
+        };
+        let of = |msgh_id, routine| Self { msgh_id: Some(msgh_id), routine, failed: false };
+        if let Some(routine) = tables.request(id) {
+            return (of(id, Some(routine)), false);
+        }
+        match tables.reply(id) {
+            Some(routine) => (of(id.wrapping_sub(REPLY_ID_OFFSET), Some(routine)), true),
+            None => (of(id, None), false),
         }
     }
 
+    /// Of a request, or of a message that may be a reply.
+    pub(crate) fn of(tables: Tables<'a>, event: &Event) -> Self {
+        Self::look(tables, event).0
+    }
+
     /// Of a reply.
-    pub fn of_reply(tables: Tables<'a>, event: &Event) -> Self {
-        let id = event.mach_header().map(|header| header.id);
+    pub(crate) fn of_reply(tables: Tables<'a>, event: &Event) -> Self {
+        let id = event.mach_header.map(|header| header.id);
         Self {
             msgh_id: id.map(|id| id.wrapping_sub(REPLY_ID_OFFSET)),
             routine: id.and_then(|id| tables.reply(id)),
             failed: false,
-        }
-    }
-
-    /// What lines and tables call it.
-    pub fn name(&self) -> String {
-        match (self.routine, self.msgh_id) {
-            (Some(routine), _) => routine.name().to_string(),
-            (None, Some(id)) => format!("msgh_id {id}"),
-            (None, None) => "mach_msg".to_string(),
         }
     }
 }

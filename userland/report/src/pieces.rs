@@ -1,78 +1,92 @@
 //! Small pieces of text: escaped strings, names of numbers, times, what happens to a right.
 
 use alloc::string::String;
-use core::fmt::Write;
 
 use mach_abi::{Disposition, type_name};
 use mig_defs::table::{Form, Set};
 use mig_defs::value::{Struct, Value, View, WaitStatus};
 
-use crate::line::{Line, Tag};
+use crate::number::{byte, decimal, hexadecimal, padded};
 
-/// Text with everything but printable ASCII escaped.
-pub fn plain(text: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text {
-        match byte {
+/// Appends text with everything but printable ASCII escaped.
+pub(crate) fn plain(out: &mut String, text: &[u8]) {
+    for &letter in text {
+        match letter {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
             b'\0' => out.push_str("\\0"),
-            b' '..=b'~' => out.push(char::from(*byte)),
+            b' '..=b'~' => out.push(char::from(letter)),
             _ => {
-                let _ = write!(out, "\\x{byte:02x}");
+                out.push_str("\\x");
+                byte(out, letter);
             }
         }
     }
-    out
+}
+
+/// Appends text in quotation marks, escaped.
+pub(crate) fn quoted(out: &mut String, text: &[u8]) {
+    out.push('"');
+    plain(out, text);
+    out.push('"');
 }
 
 pub(crate) fn is_address(type_name: &str) -> bool {
     ["address_t", "offset_t", "uintptr_t", "pointer_t"].iter().any(|end| type_name.ends_with(end))
 }
 
-pub(crate) fn constants(line: &mut Line, set: Set<'_>, number: u32) {
+/// Appends what a number means.
+pub(crate) fn constants(out: &mut String, set: Set<'_>, number: u32) {
     if !set.is_flags() {
         return match set.name_of(number) {
-            Some(name) => line.push(Tag::Value, name),
-            None => line.add(Tag::Value, format_args!("{}", number as i32)),
+            Some(name) => out.push_str(name),
+            None => decimal(out, number as i32),
         };
     }
     let mut names = set.names_of(number);
     let mut any = false;
     for name in names.by_ref() {
-        line.push(Tag::Value, if any { "|" } else { "" });
-        line.push(Tag::Value, name);
+        out.push_str(if any { "|" } else { "" });
+        out.push_str(name);
         any = true;
     }
     match (any, names.rest()) {
-        (false, 0) => line.push(Tag::Value, "0"),
-        (false, rest) => line.add(Tag::Value, format_args!("{rest:#x}")),
+        (false, 0) => out.push('0'),
         (true, 0) => {}
-        (true, rest) => line.add(Tag::Value, format_args!("|{rest:#x}")),
+        (_, rest) => {
+            out.push_str(if any { "|" } else { "" });
+            hexadecimal(out, rest.into());
+        }
     }
 }
 
-/// What became of a process.
-pub(crate) fn wait_status(line: &mut Line, number: u32, signals: Option<Set<'_>>) {
-    let signal = |line: &mut Line, what: &str, number: u8| {
-        line.push(Tag::Value, what);
+/// Appends what became of a process.
+pub(crate) fn wait_status(out: &mut String, number: u32, signals: Option<Set<'_>>) {
+    let signal = |out: &mut String, what: &str, number: u8| {
+        out.push_str(what);
         match signals.and_then(|set| set.name_of(number.into())) {
-            Some(name) => line.push(Tag::Value, name),
-            None => line.add(Tag::Value, format_args!("signal {number}")),
+            Some(name) => out.push_str(name),
+            None => {
+                out.push_str("signal ");
+                decimal(out, number);
+            }
         }
     };
     match WaitStatus::from_number(number) {
-        Some(WaitStatus::Exited(status)) => line.add(Tag::Value, format_args!("exit {status}")),
-        Some(WaitStatus::Killed { signal: by, dumped }) => {
-            signal(line, "killed by ", by);
-            line.push(Tag::Value, if dumped { ", core dumped" } else { "" });
+        Some(WaitStatus::Exited(status)) => {
+            out.push_str("exit ");
+            decimal(out, status);
         }
-        Some(WaitStatus::Stopped(by)) => signal(line, "stopped by ", by),
-        Some(WaitStatus::Continued) => line.push(Tag::Value, "continued"),
-        None => line.add(Tag::Value, format_args!("{number:#x}")),
+        Some(WaitStatus::Killed { signal: by, dumped }) => {
+            signal(out, "killed by ", by);
+            out.push_str(if dumped { ", core dumped" } else { "" });
+        }
+        Some(WaitStatus::Stopped(by)) => signal(out, "stopped by ", by),
+        Some(WaitStatus::Continued) => out.push_str("continued"),
+        None => hexadecimal(out, number.into()),
     }
 }
 
@@ -103,22 +117,30 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
     pieces.len() > 3 && pieces.split(|byte| *byte == 0).all(|piece| !piece.is_empty() && piece.iter().all(printable))
 }
 
-/// A struct of seconds and a part of a second, as a number of seconds; `None` if it is not one.
-pub(crate) fn time(members: &Struct<'_>, form: Form) -> Option<String> {
+/// Appends a struct of seconds and a part of a second as a number of seconds; `false` if it is not one.
+pub(crate) fn time(out: &mut String, members: &Struct<'_>, form: Form) -> bool {
     let (digits, limit) = match form {
         Form::Microseconds => (6, 1_000_000),
         Form::Nanoseconds => (9, 1_000_000_000),
-        _ => return None,
+        _ => return false,
     };
     let mut numbers = members.fields().map(|member| match member.value {
-        Value::Signed { value, .. } => Some(value),
-        Value::Unsigned { value, .. } => i64::try_from(value).ok(),
+        Value::Signed { value, .. } => u64::try_from(value).ok(),
+        Value::Unsigned { value, .. } => Some(value).filter(|value| *value <= i64::MAX as u64),
         _ => None,
     });
-    let (seconds, part) = (numbers.next()??, numbers.next()??);
     // UTIME_NOW and UTIME_OMIT, for one, are no part of a second.
-    let proper = numbers.next().is_none() && seconds >= 0 && (0..limit).contains(&part);
-    proper.then(|| alloc::format!("{seconds}.{part:0digits$}s"))
+    let (Some(Some(seconds)), Some(Some(part)), None) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return false;
+    };
+    if part >= limit {
+        return false;
+    }
+    decimal(out, seconds);
+    out.push('.');
+    padded(out, part, digits);
+    out.push('s');
+    true
 }
 
 #[cfg(test)]

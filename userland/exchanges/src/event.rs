@@ -1,12 +1,12 @@
-//! One record in plain values, with its own copy of the message: what the stages pass on.
+//! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
-use alloc::vec::Vec;
-
-use mach_abi::{Format, Header};
+use bytes::Bytes;
+use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
-use trace_port::{Direction, EventKind, Record};
+use trace_port::{Direction, EventKind, Port, Record};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// One message that a task sent or received, or tried to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +46,16 @@ pub struct Event {
     /// The format of the message.
     pub format: Format,
     /// The message as the task sees it.
-    pub message: Vec<u8>,
+    pub message: Bytes,
+    /// Its header, if there is a whole one.
+    pub mach_header: Option<Header>,
+    /// What the names in it stand for: [`Event::ports`].
+    ports: Bytes,
 }
 
-impl From<&Record<'_>> for Event {
-    fn from(record: &Record<'_>) -> Self {
+impl Event {
+    /// The record, which is a part of this buffer.
+    pub fn new(record: &Record<'_>, buffer: &Bytes) -> Self {
         let header = &record.header;
         Self {
             task: header.task.get(),
@@ -70,15 +75,37 @@ impl From<&Record<'_>> for Event {
             notify: header.notify.get(),
             sender: header.sender.get(),
             format: record.format,
-            message: record.message.to_vec(),
+            mach_header: Header::read(record.format, record.message),
+            message: buffer.slice_ref(record.message),
+            ports: buffer.slice_ref(record.ports.as_bytes()),
         }
     }
-}
 
-impl Event {
-    /// The header of the message, if there is one.
-    pub fn mach_header(&self) -> Option<Header> {
-        Header::read(self.format, &self.message)
+    /// What the names in the message stand for.
+    pub fn ports(&self) -> &[Port] {
+        <[Port]>::ref_from_bytes(&self.ports).unwrap_or(&[])
+    }
+
+    /// What a name in the message stands for.
+    pub fn port(&self, name: u32) -> Option<&Port> {
+        self.ports().iter().find(|port| port.name.get() == name)
+    }
+
+    /// The port that the message was sent to, in the sender's record of it.
+    pub fn remote_port(&self) -> Option<&Port> {
+        self.port(self.mach_header?.remote_port)
+    }
+
+    /// The port where an answer is expected, in the sender's record of a request.
+    pub fn reply_port(&self) -> Option<&Port> {
+        let header = self.mach_header?;
+        let makes_one = u32::from(header.local_disposition()) == type_name::MAKE_SEND_ONCE;
+        self.port(header.local_port as u32).filter(|_| makes_one)
+    }
+
+    /// The port that the message was received on, in the receiver's record of it.
+    pub fn received_on(&self) -> Option<&Port> {
+        self.ports().iter().find(|port| port.is_received_on())
     }
 
     /// Whose port names the message has.

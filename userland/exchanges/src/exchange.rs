@@ -1,0 +1,172 @@
+//! What the stages make: exchanges, and remarks about the trace itself.
+
+use mig_defs::decode::Message;
+use mig_defs::table::Tables;
+use trace_port::EventKind;
+
+use crate::ending::{Unfinished, Untraced};
+use crate::event::Event;
+use crate::names::{Names, TaskIndex};
+use crate::select::Subject;
+use crate::stray::Stray;
+
+/// Who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Which task.
+    pub task: TaskIndex,
+    /// The kernel's number of the thread; 0 for the task as a whole.
+    pub thread: u32,
+}
+
+/// The part that the traced task has in an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It sent the request, or a message that expects no answer.
+    Client,
+    /// It received the request, or a message that expects no answer, and answers.
+    Server,
+    /// Somebody else asked the kernel for something on the task's control port, or on that of a thread of it.
+    Control {
+        /// On a thread's.
+        of_thread: bool,
+    },
+    /// The kernel told an exception server of an exception of the task.
+    Exception {
+        /// On the exception port of the thread.
+        of_thread: bool,
+    },
+    /// Its `mach_msg` failed: [`Exchange::request`] is what was to be sent or received.
+    Failed,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not yet: the answer may come.
+    Open,
+    /// With an answer.
+    Answered {
+        /// The return code in it is an error, or it is no answer at all, such as the news that the reply right died.
+        failed: bool,
+    },
+    /// No answer is expected.
+    OneWay,
+    /// No answer has been seen, and none will be.
+    Unanswered,
+    /// `mach_msg` failed with this code.
+    Failed(u32),
+}
+
+/// A request and its answer, or one of them.
+#[derive(Clone, Debug)]
+pub struct Exchange<'t> {
+    /// Counts the exchanges of the trace, from 1.
+    pub id: u64,
+    /// Whose it is.
+    pub actor: Actor,
+    /// The part it has.
+    pub role: Role,
+    /// The task on the other side, if it is traced and known.
+    pub peer: Option<TaskIndex>,
+    /// What it is about.
+    pub subject: Subject<'t>,
+    /// The request; `None` if only the answer was seen.
+    pub request: Option<Event>,
+    /// The answer.
+    pub reply: Option<Event>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Records that were lost just before its first one.
+    pub lost_before: u32,
+}
+
+impl<'t> Exchange<'t> {
+    /// The request decoded.
+    pub fn decode_request<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
+        self.request.as_ref()?.decode(tables)
+    }
+
+    /// The answer decoded.
+    pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
+        self.reply.as_ref()?.decode_reply(tables)
+    }
+
+    /// The record that came last.
+    pub fn last(&self) -> Option<&Event> {
+        self.reply.as_ref().or(self.request.as_ref())
+    }
+
+    /// Nanoseconds from the request to the answer, if both were seen.
+    pub fn duration(&self) -> Option<u64> {
+        let (request, reply) = (self.request.as_ref()?, self.reply.as_ref()?);
+        Some(reply.time.saturating_sub(request.time))
+    }
+
+    /// Whether the plain port names in it, which nobody has a right by in the message, are the traced task's own: not where it asks something
+    /// of another task.
+    pub fn has_own_names(&self) -> bool {
+        let Some(target) = self.request.as_ref().and_then(Event::remote_port) else { return true };
+        let asks = self.role == Role::Client && target.kind == trace_port::port::TASK;
+        !asks || self.request.as_ref().is_some_and(|request| target.object.get() == request.task)
+    }
+
+    /// Whether it ended with an error.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered { failed: true } | Outcome::Failed(_))
+    }
+}
+
+impl Role {
+    /// The role that a record of another kind than normal shows.
+    pub(crate) fn of(kind: EventKind) -> Option<Self> {
+        match kind {
+            EventKind::Normal => None,
+            EventKind::Task => Some(Self::Control { of_thread: false }),
+            EventKind::Thread => Some(Self::Control { of_thread: true }),
+            EventKind::TaskException => Some(Self::Exception { of_thread: false }),
+            EventKind::ThreadException => Some(Self::Exception { of_thread: true }),
+        }
+    }
+}
+
+/// Something about the trace itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// So many records were lost.
+    Lost(u32),
+    /// A child of the task is not traced: the kernel had no room for it.
+    ChildNotTraced(TaskIndex),
+    /// A task is traced no longer: this one, or somebody outside the trace, set its trace port.
+    TraceEnded {
+        /// Whose trace.
+        target: TaskIndex,
+        /// Who asked for it.
+        by: Option<Actor>,
+    },
+    /// No task is traced any more, but the command goes on.
+    Untraced {
+        /// What became of its trace port.
+        now: Untraced,
+        /// Who had asked for it, if it was asked for.
+        asked: Option<Option<Actor>>,
+    },
+    /// Somebody asked for the end of a task's trace, and no answer was seen.
+    Unfinished(Unfinished),
+    /// A message came to the trace port that the kernel did not send.
+    Stray(Stray),
+    /// The command ended with this status.
+    Exited(i32),
+}
+
+/// Takes what the stages make, as it becomes known.
+pub trait Sink<'t> {
+    /// A request was seen. What comes of it is told later, by [`Sink::closed`].
+    fn opened(&mut self, names: &Names, exchange: &Exchange<'t>);
+
+    /// Nothing more will be known of an exchange. Of one that had no request [`Sink::opened`] was not called, nor of one that failed.
+    fn closed(&mut self, names: &Names, exchange: &Exchange<'t>);
+
+    /// Something about the trace itself, at this time.
+    fn remark(&mut self, names: &Names, time: u64, remark: &Remark);
+}

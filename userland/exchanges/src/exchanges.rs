@@ -1,0 +1,214 @@
+//! The stages in a row: messages of the trace port in, exchanges out.
+
+use bytes::Bytes;
+use mach_abi::bytes::read_u32;
+use mach_abi::header::LP64;
+use mig_defs::table::Tables;
+use trace_port::record::SENDER_IS_TRACER;
+use trace_port::{Record, RecordError, Records};
+
+use crate::ending::{Ending, Unfinished, Untraced};
+use crate::event::Event;
+use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
+use crate::lessons;
+use crate::names::{Names, TaskIndex};
+use crate::order::Order;
+use crate::pair::{Pairs, Step};
+use crate::select::Selection;
+use crate::stray::Strays;
+
+/// A trace of one command and its children.
+#[derive(Debug)]
+pub struct Exchanges<'t> {
+    tables: Tables<'t>,
+    order: Order,
+    pairs: Pairs<'t>,
+    names: Names,
+    selection: Selection,
+    strays: Strays,
+    ending: Ending,
+    /// Whether any record was one.
+    has_records: bool,
+    /// Time of the last event.
+    now: u64,
+}
+
+impl<'t> Exchanges<'t> {
+    /// A trace of `command` that decodes with these tables and tells of what is selected.
+    pub fn new(tables: Tables<'t>, selection: Selection, command: &str) -> Self {
+        Self {
+            tables,
+            order: Order::default(),
+            pairs: Pairs::default(),
+            names: Names::new(tables, command),
+            selection,
+            strays: Strays::default(),
+            ending: Ending::default(),
+            has_records: false,
+            now: 0,
+        }
+    }
+
+    /// What tasks and ports are, as far as it is known.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Messages at the trace port that were no records.
+    pub fn strays(&self) -> Strays {
+        self.strays
+    }
+
+    /// Takes a message that came to the trace port, whoever sent it.
+    pub fn message(&mut self, message: &Bytes, sink: &mut impl Sink<'t>) {
+        let result = Records::parse(message).and_then(|mut records| {
+            records.try_for_each(|record| {
+                let record = record?;
+                self.record(&record, message, sink);
+                Ok(())
+            })
+        });
+        if let Err(error) = result {
+            let word = |at| read_u32(message, at).unwrap_or(0);
+            let stray = self.strays.take(word(LP64.id), word(LP64.size), error).map(Remark::Stray);
+            self.remark(stray, sink);
+        }
+    }
+
+    /// The same of a message that was too large to be received; this is what its header said.
+    pub fn too_large(&mut self, id: u32, size: u32, sink: &mut impl Sink<'t>) {
+        let stray = self.strays.take_too_large(id, size).map(Remark::Stray);
+        self.remark(stray, sink);
+    }
+
+    /// No task is traced any more, but the command goes on.
+    pub fn untraced(&mut self, now: Untraced, sink: &mut impl Sink<'t>) {
+        self.catch_up(sink);
+        let remark = self.ending.untraced(TaskIndex(0), now);
+        self.remark(remark, sink);
+    }
+
+    /// What the kernel sent, if it can have been the kernel, when nothing that came was a record.
+    pub fn other_version(&self) -> Option<RecordError> {
+        self.strays.other_version().filter(|_| !self.has_records)
+    }
+
+    /// Takes the next record, which is a part of this buffer.
+    pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
+        self.has_records = true;
+        let mut event = self.order.push(Event::new(record, buffer));
+        while let Some(ready) = event {
+            self.event(ready, sink);
+            event = self.order.following();
+        }
+    }
+
+    /// Whether records are held back that [`Exchanges::catch_up`] would take.
+    pub fn is_waiting(&self) -> bool {
+        self.order.is_waiting()
+    }
+
+    /// Nothing has come for a while: takes what was held back for what might come.
+    pub fn catch_up(&mut self, sink: &mut impl Sink<'t>) {
+        while let Some(event) = self.order.give_up() {
+            self.event(event, sink);
+        }
+    }
+
+    /// The command has ended, and all its records have been taken.
+    pub fn exited(&mut self, status: i32, sink: &mut impl Sink<'t>) {
+        self.catch_up(sink);
+        let unfinished = self.ending.finished();
+        self.remark(unfinished, sink);
+        self.remark(Some(Remark::Exited(status)), sink);
+    }
+
+    /// No record comes any more.
+    pub fn finish(&mut self, sink: &mut impl Sink<'t>) {
+        self.catch_up(sink);
+        for exchange in self.pairs.end() {
+            if self.selection.has(exchange.subject) {
+                sink.closed(&self.names, &exchange);
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event, sink: &mut impl Sink<'t>) {
+        self.now = event.time;
+        let lost = (event.dropped > 0).then_some(Remark::Lost(event.dropped));
+        self.remark(lost, sink);
+        if self.is_known_otherwise(&event) {
+            return;
+        }
+        let actor = Actor { task: self.names.meet(&event), thread: event.thread };
+        let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
+        self.remark(child, sink);
+        match self.pairs.step(self.tables, event, actor) {
+            Step::Opened(exchange) => {
+                self.opened(&exchange, sink);
+                if let Some(given_up) = self.pairs.keep(exchange) {
+                    self.tell(&given_up, sink);
+                }
+            }
+            Step::OneWay(exchange) => {
+                self.opened(&exchange, sink);
+                self.tell(&Exchange { outcome: Outcome::OneWay, ..exchange }, sink);
+            }
+            Step::Closed(exchange) => self.closed(&exchange, sink),
+            Step::Failed(exchange) => self.tell(&exchange, sink),
+        }
+    }
+
+    /// Whether it is a message that this trace shows as its sender's, or one of our own.
+    fn is_known_otherwise(&self, event: &Event) -> bool {
+        event.sender == SENDER_IS_TRACER || event.sender != 0 && self.names.find(event.sender).is_some()
+    }
+
+    fn opened(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
+        if self.selection.has(exchange.subject) {
+            sink.opened(&self.names, exchange);
+        }
+        self.note_ending(exchange);
+        self.names.requested(self.tables, exchange);
+    }
+
+    fn closed(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
+        let failed = exchange.has_failed();
+        if !failed {
+            self.names.replied(self.tables, exchange);
+        }
+        self.tell(exchange, sink);
+        let ended = self.ending.answered(exchange.id, failed);
+        self.remark(ended, sink);
+    }
+
+    fn tell(&self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
+        if self.selection.has(exchange.subject) {
+            sink.closed(&self.names, exchange);
+        }
+    }
+
+    fn remark(&self, remark: Option<Remark>, sink: &mut impl Sink<'t>) {
+        if let Some(remark) = remark {
+            sink.remark(&self.names, self.now, &remark);
+        }
+    }
+
+    /// A request that is to set the trace port of a task of this trace ends that task's trace.
+    fn note_ending(&mut self, exchange: &Exchange<'t>) {
+        if exchange.subject.routine.is_none_or(|routine| routine.name() != "task_set_special_port") {
+            return;
+        }
+        if !exchange.decode_request(self.tables).as_ref().is_some_and(lessons::sets_trace_port) {
+            return;
+        }
+        let actor = exchange.actor;
+        let (target, by) = match exchange.role {
+            Role::Client => (self.names.target(exchange), Some(actor)),
+            _ => (Some(actor.task), None),
+        };
+        if let Some(target) = target {
+            self.ending.asked(exchange.id, Unfinished { target, by });
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What some messages tell about tasks and ports beyond what the kernel says of each.
+
+use alloc::collections::BTreeMap;
+
+use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
+use mig_defs::decode::Message;
+use mig_defs::table::Tables;
+use mig_defs::value::Value;
+use trace_port::port;
+
+use crate::exchange::{Exchange, Role};
+use crate::names::{Names, TaskIndex, What};
+
+/// What an exchange of a routine tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lesson {
+    TaskCreate,
+    ThreadCreate,
+    SetName,
+    Allocate,
+    AllocateName,
+    GetSpecialPort,
+    RequestNotification,
+    DeviceOpen,
+    BootConsole,
+    BootSpawn,
+}
+
+/// By the name of the routine in the .defs.
+const LESSONS: [(&str, Lesson); 11] = [
+    ("task_create", Lesson::TaskCreate),
+    ("thread_create", Lesson::ThreadCreate),
+    ("task_set_name", Lesson::SetName),
+    ("mach_port_allocate", Lesson::Allocate),
+    ("mach_port_allocate_name", Lesson::AllocateName),
+    ("task_get_special_port", Lesson::GetSpecialPort),
+    ("mach_port_request_notification", Lesson::RequestNotification),
+    ("device_open", Lesson::DeviceOpen),
+    ("device_open_new", Lesson::DeviceOpen),
+    ("boot_console", Lesson::BootConsole),
+    ("boot_spawn", Lesson::BootSpawn),
+];
+
+/// Special ports, as a message has them.
+const EXCEPTION_PORT: i64 = TASK_EXCEPTION_PORT as i64;
+const BOOTSTRAP_PORT: i64 = TASK_BOOTSTRAP_PORT as i64;
+/// `MACH_PORT_RIGHT_RECEIVE` of port.h.
+const RIGHT_RECEIVE: i64 = 1;
+
+/// The routines that tell something, by the `msgh_id` of their requests.
+#[derive(Debug, Default)]
+pub(crate) struct Lessons(BTreeMap<u32, Lesson>);
+
+impl Lessons {
+    /// Those that the tables have.
+    pub(crate) fn new(tables: Tables<'_>) -> Self {
+        let known = |name: &str| LESSONS.iter().find(|lesson| lesson.0 == name).map(|lesson| lesson.1);
+        let found = tables.routines().filter_map(|routine| Some((routine.request_id(), known(routine.name())?)));
+        Self(found.collect())
+    }
+
+    fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
+        self.0.get(&exchange.subject.msgh_id?).copied()
+    }
+}
+
+impl Names {
+    /// Learns from a request, once it has been told.
+    pub(crate) fn requested(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
+        let Some(event) = exchange.request.as_ref().filter(|_| exchange.role == Role::Client) else { return };
+        if let Some(reply) = event.reply_port().filter(|reply| reply.kind == port::NONE) {
+            self.suggest(reply, What::ReplyPort(exchange.actor.task));
+        }
+        match self.lessons.of(exchange) {
+            Some(Lesson::SetName) => {
+                let target = event.remote_port().and_then(|port| self.task_of(port));
+                if let (Some(target), Some(message)) = (target, exchange.decode_request(tables)) {
+                    text(&message, "name").iter().for_each(|name| self.rename(target, name));
+                }
+            }
+            Some(Lesson::RequestNotification) if self.is_own(exchange) => {
+                let message = exchange.decode_request(tables);
+                if let Some(port) = message.and_then(|message| event.port(port_name(&message, "name")?)) {
+                    self.asks_of(exchange.actor.task, *port);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Learns from a successful answer, before it is told.
+    pub(crate) fn replied(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
+        let Some(lesson) = self.lessons.of(exchange).filter(|_| exchange.role == Role::Client) else { return };
+        let (Some(request), Some(reply)) = (exchange.decode_request(tables), exchange.decode_reply(tables)) else {
+            return;
+        };
+        let task = exchange.actor.task;
+        // The answer's only right or name, and that of a port which a task has asked to have under its own name.
+        let brought = exchange.reply.as_ref().and_then(|event| event.port(first_name(&reply)?)).copied();
+        match (lesson, brought) {
+            (Lesson::TaskCreate, Some(child)) if child.object.get() != 0 => {
+                let child = self.task(child.object.get());
+                let parent = self.target(exchange).unwrap_or(task);
+                self.created(parent, child);
+            }
+            (Lesson::ThreadCreate, Some(thread)) => {
+                if let Some(target) = self.target(exchange) {
+                    self.meet_thread(target, thread.object.get());
+                }
+            }
+            (Lesson::Allocate, Some(port)) if number(&request, "right") == Some(RIGHT_RECEIVE) => {
+                if self.is_own(exchange) {
+                    self.made(&port, task);
+                }
+            }
+            (Lesson::GetSpecialPort, Some(port)) => match number(&request, "which_port") {
+                Some(EXCEPTION_PORT) => self.suggest(&port, What::ExceptionPort),
+                Some(BOOTSTRAP_PORT) => self.suggest(&port, What::Bootstrap),
+                _ => {}
+            },
+            (Lesson::DeviceOpen, Some(port)) => {
+                text(&request, "name").iter().for_each(|name| self.learn(&port, What::Device((*name).into())));
+            }
+            (Lesson::BootConsole, Some(port)) => self.suggest(&port, What::Device(b"console"[..].into())),
+            (Lesson::BootSpawn, Some(port)) => {
+                let program = text(&request, "arguments").and_then(|words| words.split(|byte| *byte == 0).next());
+                program.iter().for_each(|program| self.learn(&port, What::Program((*program).into())));
+            }
+            _ => {}
+        }
+    }
+
+    /// The task of this trace that a request was sent to by its control port.
+    pub(crate) fn target(&self, exchange: &Exchange<'_>) -> Option<TaskIndex> {
+        self.task_of(exchange.request.as_ref()?.remote_port()?)
+    }
+
+    /// Whether it is a request of a task to itself, so that the names in it are its own.
+    fn is_own(&self, exchange: &Exchange<'_>) -> bool {
+        self.target(exchange) == Some(exchange.actor.task)
+    }
+}
+
+/// Whether a `task_set_special_port` is about the trace port.
+pub(crate) fn sets_trace_port(request: &Message<'_>) -> bool {
+    number(request, "which_port") == Some(TASK_TRACE_PORT.into())
+}
+
+fn field<'a>(message: &Message<'a>, name: &str) -> Option<Value<'a>> {
+    message.fields().map_while(Result::ok).find(|field| field.name == name).map(|field| field.value)
+}
+
+/// The first right or name in a reply.
+fn first_name(reply: &Message<'_>) -> Option<u32> {
+    reply.fields().map_while(Result::ok).find_map(|field| match field.value {
+        Value::Port(right) => Some(right.name),
+        Value::PortName(name) => Some(name),
+        _ => None,
+    })
+}
+
+fn port_name(message: &Message<'_>, name: &str) -> Option<u32> {
+    match field(message, name)? {
+        Value::PortName(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn text<'a>(message: &Message<'a>, name: &str) -> Option<&'a [u8]> {
+    match field(message, name)? {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn number(message: &Message<'_>, name: &str) -> Option<i64> {
+    match field(message, name)? {
+        Value::Signed { value, .. } => Some(value),
+        Value::Unsigned { value, .. } => i64::try_from(value).ok(),
+        _ => None,
+    }
+}

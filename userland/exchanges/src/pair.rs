@@ -1,0 +1,215 @@
+//! Which reply belongs to which request.
+
+use alloc::collections::VecDeque;
+
+use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
+use mach_abi::{Header, type_name};
+use mig_defs::raw::Items;
+use mig_defs::table::Tables;
+use trace_port::Direction;
+
+use crate::event::Event;
+use crate::exchange::{Actor, Exchange, Outcome, Role};
+use crate::select::Subject;
+
+/// Open exchanges of each role that are remembered; the oldest is given up, and its answer, if it comes, is an orphan.
+const OPEN_MAX: usize = 4096;
+
+/// What an event makes of an exchange.
+#[derive(Debug)]
+pub(crate) enum Step<'t> {
+    /// A request, whose answer is to come. It comes back by [`Pairs::keep`].
+    Opened(Exchange<'t>),
+    /// A message that expects no answer.
+    OneWay(Exchange<'t>),
+    /// An answer, with its request if that was seen.
+    Closed(Exchange<'t>),
+    /// A `mach_msg` that failed.
+    Failed(Exchange<'t>),
+}
+
+/// Remembers what is open.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs<'t> {
+    last: u64,
+    calls: VecDeque<Exchange<'t>>,
+    served: VecDeque<Exchange<'t>>,
+    /// What others exchange with the kernel about a task.
+    others: VecDeque<Exchange<'t>>,
+}
+
+impl<'t> Pairs<'t> {
+    /// Says what an event is.
+    pub(crate) fn step(&mut self, tables: Tables<'t>, event: Event, actor: Actor) -> Step<'t> {
+        if let Some(role) = Role::of(event.kind) {
+            return self.other(tables, event, (actor, role));
+        }
+        let Some(header) = event.mach_header.filter(|_| event.retval == 0) else {
+            let subject = Subject { failed: true, ..Subject::of(tables, &event) };
+            let outcome = Outcome::Failed(event.retval);
+            return Step::Failed(Exchange { outcome, ..self.make((actor, Role::Failed), subject, event) });
+        };
+        match event.direction {
+            Direction::Send => self.sent(tables, (header, event), actor),
+            Direction::Receive => self.received(tables, (header, event), actor),
+        }
+    }
+
+    /// Remembers an exchange that was opened. Returns one that is given up for it.
+    pub(crate) fn keep(&mut self, exchange: Exchange<'t>) -> Option<Exchange<'t>> {
+        let open = match exchange.role {
+            Role::Client => &mut self.calls,
+            Role::Server => &mut self.served,
+            _ => &mut self.others,
+        };
+        let oldest = if open.len() == OPEN_MAX { open.pop_front() } else { None };
+        open.push_back(exchange);
+        oldest.map(unanswered)
+    }
+
+    /// What is still open: nothing comes any more.
+    pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> {
+        let Self { calls, served, others, .. } = core::mem::take(self);
+        calls.into_iter().chain(served).chain(others).map(unanswered)
+    }
+
+    fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Exchange<'t> {
+        self.last += 1;
+        let lost_before = request.dropped;
+        let (id, request) = (self.last, Some(request));
+        Exchange { id, actor, role, peer: None, subject, request, reply: None, outcome: Outcome::Open, lost_before }
+    }
+
+    /// An answer whose request was not seen.
+    fn orphan(&mut self, tables: Tables<'t>, who: (Actor, Role), reply: Event) -> Step<'t> {
+        let subject = Subject::of_reply(tables, &reply);
+        let exchange = self.make(who, subject, reply);
+        let exchange = Exchange { reply: exchange.request, request: None, ..exchange };
+        Step::Closed(answered(exchange))
+    }
+
+    fn sent(&mut self, tables: Tables<'t>, (header, event): (Header, Event), actor: Actor) -> Step<'t> {
+        let place = self.served.iter().position(|served| answers(served, header, &event));
+        if let Some(served) = place.and_then(|place| self.served.remove(place)) {
+            return Step::Closed(answered(Exchange { actor, reply: Some(event), ..served }));
+        }
+        let (subject, is_reply) = Subject::look(tables, &event);
+        if is_reply {
+            return self.orphan(tables, (actor, Role::Server), event);
+        }
+        let one_way = subject.routine.is_some_and(|routine| routine.reply_id().is_none());
+        let expects_none = one_way || !is_name(header.local_port as u32);
+        let exchange = self.make((actor, Role::Client), subject, event);
+        if expects_none { Step::OneWay(exchange) } else { Step::Opened(exchange) }
+    }
+
+    fn received(&mut self, tables: Tables<'t>, (header, event): (Header, Event), actor: Actor) -> Step<'t> {
+        if let Some(call) = self.answered_call(header, &event).and_then(|place| self.calls.remove(place)) {
+            return Step::Closed(answered(Exchange { actor, reply: Some(event), ..call }));
+        }
+        let (subject, is_reply) = Subject::look(tables, &event);
+        if is_reply {
+            return self.orphan(tables, (actor, Role::Client), event);
+        }
+        let peer = self.meet(actor, event.correlation);
+        let reply_right = header.remote_port;
+        // The name is used again, so what it stood for before is gone.
+        self.served.retain(|served| served.actor.task != actor.task || reply_right_of(served) != Some(reply_right));
+        let exchange = Exchange { peer, ..self.make((actor, Role::Server), subject, event) };
+        if is_name(reply_right) { Step::Opened(exchange) } else { Step::OneWay(exchange) }
+    }
+
+    /// Who sent the message that `server` has received: both have the same correlation number.
+    fn meet(&mut self, server: Actor, correlation: u64) -> Option<crate::names::TaskIndex> {
+        let same = |call: &&mut Exchange<'_>| {
+            correlation != 0 && call.request.as_ref().is_some_and(|request| request.correlation == correlation)
+        };
+        let call = self.calls.iter_mut().rev().find(same)?;
+        call.peer = Some(server.task);
+        Some(call.actor.task)
+    }
+
+    /// The call that this message answers: by the kernel's correlation number what came to its reply port is its reply, whatever its id.
+    /// Else a MIG server's reply has the id that follows, and other servers are taken to answer in order.
+    fn answered_call(&self, header: Header, event: &Event) -> Option<usize> {
+        let port = received_on(header, event);
+        let waits = |call: &Exchange<'_>| {
+            let request = call.request.as_ref()?;
+            let sent = request.mach_header.filter(|_| request.task == event.task)?;
+            let same_port = Some(sent.local_port as u32) == port;
+            let same_message = event.correlation != 0 && request.correlation == event.correlation;
+            let answers = header.id == sent.id.wrapping_add(REPLY_ID_OFFSET);
+            let died = header.id == MACH_NOTIFY_SEND_ONCE;
+            Some((same_message && (same_port || answers), same_port && (answers || died)))
+        };
+        let position =
+            |test: &dyn Fn((bool, bool)) -> bool| self.calls.iter().position(|call| waits(call).is_some_and(test));
+        position(&|(is_surely, _)| is_surely).or_else(|| position(&|(_, is_likely)| is_likely))
+    }
+
+    /// A record of another kind: a request is received on a control port and sent to an exception port.
+    fn other(&mut self, tables: Tables<'t>, event: Event, who: (Actor, Role)) -> Step<'t> {
+        let is_exception = matches!(who.1, Role::Exception { .. });
+        if is_exception == (event.direction == Direction::Send) {
+            let subject = Subject::of(tables, &event);
+            return Step::Opened(self.make(who, subject, event));
+        }
+        let place = self.others.iter().position(|open| {
+            let asked = |request: &Event| request.correlation == event.correlation;
+            event.correlation != 0 && open.role == who.1 && open.request.as_ref().is_some_and(asked)
+        });
+        match place.and_then(|place| self.others.remove(place)) {
+            Some(open) => Step::Closed(answered(Exchange { reply: Some(event), ..open })),
+            None => self.orphan(tables, who, event),
+        }
+    }
+}
+
+/// Whether a message answers what a server received.
+fn answers(served: &Exchange<'_>, header: Header, event: &Event) -> bool {
+    let Some(request) = &served.request else { return false };
+    let reply_id = request.mach_header.map(|sent| sent.id.wrapping_add(REPLY_ID_OFFSET));
+    request.task == event.task && reply_right_of(served) == Some(header.remote_port) && reply_id == Some(header.id)
+}
+
+/// The server's name of the right to answer.
+fn reply_right_of(served: &Exchange<'_>) -> Option<u32> {
+    Some(served.request.as_ref()?.mach_header?.remote_port)
+}
+
+/// With its answer.
+fn answered(exchange: Exchange<'_>) -> Exchange<'_> {
+    let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply));
+    Exchange { outcome: Outcome::Answered { failed }, ..exchange }
+}
+
+fn unanswered(exchange: Exchange<'_>) -> Exchange<'_> {
+    Exchange { outcome: Outcome::Unanswered, ..exchange }
+}
+
+/// By MIG's convention a return code comes first, or the reply has none and says that all went well.
+fn has_succeeded(reply: &Event) -> bool {
+    if reply.mach_header.is_some_and(|header| header.id == MACH_NOTIFY_SEND_ONCE) {
+        return false;
+    }
+    match Items::new(reply.format, &reply.message).next() {
+        Some(item) => item.return_code().is_none_or(|code| code == 0),
+        None => true,
+    }
+}
+
+/// The port a message came in on, by its name in the receiver; `None` if a protected payload stands in the place of the name and the
+/// kernel does not say which port that is.
+pub fn received_on(header: Header, event: &Event) -> Option<u32> {
+    match event.received_on() {
+        Some(port) => Some(port.name.get()),
+        None if u32::from(header.local_disposition()) == type_name::PROTECTED_PAYLOAD => None,
+        None => Some(header.local_port as u32),
+    }
+}
+
+/// Whether this names a right at all.
+pub fn is_name(name: u32) -> bool {
+    name != 0 && name != u32::MAX
+}

@@ -1,0 +1,47 @@
+//! Exchanges as text for people.
+//!
+//! **What.** Lines, as in
+//!
+//! ```text
+//! hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}
+//! hello[1] task_set_name(task: self, name: "hello") = MACH_MSG_SUCCESS        sent; no reply is expected
+//! hello[1] boot_list(bootstrap: bootstrap) <unfinished ...>                     other records come between
+//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24]}
+//! hello[1] task_terminate(task: self) = ?                                     no reply came before the end
+//! hello[1/2] <- ping_echo(port: port 7, value: 3)                             a request or notification came in
+//! hello[1/2] -> ping_echo reply = KERN_SUCCESS {value: 3}                     the answer to it went out
+//! hello[1] mach_msg(send) ping_echo(port: port 7, value: 3) = MACH_SEND_TIMED_OUT
+//! hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}
+//! --- 3 records lost ---
+//! +++ hello[1] exited with 0 +++
+//! ```
+//!
+//! and a summary by routine. The number in brackets counts the tasks of the trace, 1 is the command; after a slash, the thread within the
+//! task, shown once there is more than one.
+//!
+//! **Place in the flow.** `exchanges` -> [`Lines`], [`Summary`] -> text. Values and ports are written in the crate's other modules, which only
+//! [`lines`] uses.
+//!
+//! **Invariants.** ASCII, and whole lines. What cannot be decoded is written as bytes. Text is written once, where it stands in the line.
+//!
+//! **Unsafe.** None, and forbidden.
+//!
+//! **Start reading at** [`lines`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod lines;
+mod number;
+mod pieces;
+mod ports;
+mod remarks;
+mod style;
+mod summary;
+mod values;
+
+pub use lines::Lines;
+pub use remarks::strays;
+pub use style::{Stamp, Style};
+pub use summary::Summary;

@@ -1,0 +1,281 @@
+//! Exchanges to lines: one for a request with its reply if nothing comes between, `<unfinished ...>` and `<... resumed>` otherwise.
+
+use alloc::string::String;
+
+use exchanges::exchange::{Exchange, Outcome, Remark, Role};
+use exchanges::names::Names;
+use exchanges::{Event, Subject};
+use mach_abi::code::mr;
+use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
+use mig_defs::table::Tables;
+use trace_port::Direction;
+
+use crate::number::{decimal, padded};
+use crate::ports::label;
+use crate::remarks;
+use crate::style::{Stamp, Style};
+use crate::values::{Draft, Writer};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Writes lines, and holds back at most one request.
+#[derive(Debug)]
+pub struct Lines<'t> {
+    tables: Tables<'t>,
+    style: Style,
+    /// The number of the exchange whose request waits for its reply at the end of the output, and when it began.
+    held: Option<(u64, u64)>,
+    /// Its line, or the one that is being written.
+    draft: Draft,
+    /// Time of the line before.
+    before: Option<u64>,
+}
+
+impl<'t> Lines<'t> {
+    /// Lines in this style.
+    pub fn new(tables: Tables<'t>, style: Style) -> Self {
+        Self { tables, style, held: None, draft: Draft::default(), before: None }
+    }
+
+    /// Whether a request is held back.
+    pub fn is_waiting(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Something else is to be written, or nothing comes for now: the held request as unfinished.
+    pub fn interrupt(&mut self, out: &mut String) {
+        self.give_up(" <unfinished ...>", out);
+    }
+
+    /// A request was seen.
+    pub fn opened(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
+        self.interrupt(out);
+        let Some(event) = &exchange.request else { return };
+        self.begin(names, exchange);
+        let before = match exchange.role {
+            Role::Client | Role::Failed => "",
+            Role::Server | Role::Control { .. } => "<- ",
+            Role::Exception { .. } => "-> ",
+        };
+        self.draft.line.push_str(before);
+        let message = event.decode(self.tables);
+        self.writer(names, exchange, event).request(message.as_ref());
+        self.note_bytes("message", event);
+        match exchange.role {
+            Role::Client => self.held = Some((exchange.id, event.time)),
+            _ => self.end(event.time, out),
+        }
+    }
+
+    /// Nothing more will be known of it.
+    pub fn closed(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
+        match (exchange.role, exchange.outcome) {
+            (Role::Failed, Outcome::Failed(code)) => self.failed(names, exchange, code, out),
+            (Role::Client, outcome) => self.returned(names, exchange, outcome, out),
+            (_, Outcome::Answered { .. }) => self.answered(names, exchange, out),
+            _ => {}
+        }
+    }
+
+    /// Something about the trace itself.
+    pub fn remark(&mut self, names: &Names, time: u64, remark: &Remark, out: &mut String) {
+        if matches!(remark, Remark::Unfinished(_) | Remark::Exited(_)) {
+            self.give_up(" = ?", out);
+        }
+        if matches!(remark, Remark::Exited(_)) && self.style.quiet {
+            return;
+        }
+        self.interrupt(out);
+        self.draft.clear();
+        remarks::write(&mut self.draft.line, names, remark);
+        self.end(time, out);
+    }
+
+    /// A call has returned, or will not.
+    fn returned(&mut self, names: &Names, exchange: &Exchange<'t>, outcome: Outcome, out: &mut String) {
+        let is_held = self.held.take_if(|held| held.0 == exchange.id);
+        match (outcome, &exchange.reply) {
+            (Outcome::OneWay, _) => self.draft.line.push_str(" = MACH_MSG_SUCCESS"),
+            (Outcome::Answered { .. }, Some(reply)) => {
+                if is_held.is_none() {
+                    self.interrupt(out);
+                    self.begin(names, exchange);
+                    self.draft.line.push_str("<... ");
+                    subject(&mut self.draft.line, exchange.subject);
+                    self.draft.line.push_str(" resumed>");
+                }
+                self.draft.line.push_str(" = ");
+                self.result(names, exchange, reply);
+            }
+            _ if is_held.is_some() => self.draft.line.push_str(" = ?"),
+            _ => return,
+        }
+        let time = is_held.map(|held| held.1).or_else(|| exchange.last().map(|event| event.time));
+        self.end(time.unwrap_or(0), out);
+    }
+
+    /// Somebody's request has been answered.
+    fn answered(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
+        let Some(reply) = &exchange.reply else { return };
+        self.interrupt(out);
+        self.begin(names, exchange);
+        self.draft.line.push_str(if reply.direction == Direction::Receive { "<- " } else { "-> " });
+        subject(&mut self.draft.line, exchange.subject);
+        self.draft.line.push_str(" reply = ");
+        self.result(names, exchange, reply);
+        self.end(reply.time, out);
+    }
+
+    /// The return code, the out arguments, the duration.
+    fn result(&mut self, names: &Names, exchange: &Exchange<'t>, reply: &Event) {
+        let request = exchange.decode_request(self.tables);
+        let message = reply.decode_reply(self.tables);
+        let mut writer = self.writer(names, exchange, reply);
+        match (message, &request) {
+            (Some(message), Some(request)) => writer.reply(&message.to_request(request)),
+            (Some(message), None) => writer.reply(&message),
+            (None, _) => writer.unknown_reply(),
+        }
+        self.note_id(exchange, reply);
+        self.note_bytes("reply", reply);
+        if let Some(took) = exchange.duration().filter(|_| self.style.durations) {
+            let line = &mut self.draft.line;
+            line.push_str(" <");
+            seconds(line, took, 0);
+            line.push('>');
+        }
+    }
+
+    fn failed(&mut self, names: &Names, exchange: &Exchange<'t>, code: u32, out: &mut String) {
+        let Some(event) = &exchange.request else { return };
+        self.interrupt(out);
+        self.begin(names, exchange);
+        let message = event.decode(self.tables);
+        let verbose = self.style.verbose;
+        let mut writer = self.writer(names, exchange, event);
+        writer.push(if event.direction == Direction::Send { "mach_msg(send" } else { "mach_msg(receive, " });
+        if event.direction == Direction::Receive {
+            writer.port(event.rcv_name);
+        }
+        if verbose {
+            writer.mach_msg_options();
+        }
+        writer.push(")");
+        writer.failed_message(message.as_ref());
+        writer.push(" = ");
+        writer.code(code as i32);
+        if code == mr::MACH_RCV_TOO_LARGE {
+            // The header that is left of a destroyed message still has the size it had.
+            let size = event.mach_header.map_or(event.message_size, |header| header.size);
+            if size > 0 {
+                writer.push(" {size: ");
+                decimal(&mut self.draft.line, size);
+                self.draft.line.push('}');
+            }
+        }
+        self.note_bytes("message", event);
+        self.end(event.time, out);
+    }
+
+    /// A writer of one message of an exchange.
+    fn writer<'a>(&'a mut self, names: &'a Names, exchange: &Exchange<'t>, event: &'a Event) -> Writer<'a> {
+        let (tables, style, draft) = (self.tables, &self.style, &mut self.draft);
+        Writer { tables, names, style, actor: exchange.actor, event, own_names: exchange.has_own_names(), draft }
+    }
+
+    /// Begins a line with whose it is.
+    fn begin(&mut self, names: &Names, exchange: &Exchange<'t>) {
+        self.draft.clear();
+        let line = &mut self.draft.line;
+        label(line, names.label(exchange.actor.task, exchange.actor.thread));
+        line.push_str(match exchange.role {
+            Role::Client | Role::Server | Role::Failed => " ",
+            Role::Control { of_thread: false } => " (task) ",
+            Role::Control { of_thread: true } => " (thread) ",
+            Role::Exception { of_thread: false } => " (task exception) ",
+            Role::Exception { of_thread: true } => " (thread exception) ",
+        });
+    }
+
+    /// A reply with another id than that of the request and 100 is no MIG server's; news that the reply right died is none.
+    fn note_id(&mut self, exchange: &Exchange<'t>, reply: &Event) {
+        let (Some(asked), Some(header)) = (exchange.subject.msgh_id, reply.mach_header) else { return };
+        if header.id != asked.wrapping_add(REPLY_ID_OFFSET)
+            && !(MACH_NOTIFY_FIRST..=MACH_NOTIFY_DEAD_NAME).contains(&header.id)
+        {
+            self.draft.line.push_str(" <msgh_id ");
+            decimal(&mut self.draft.line, header.id as i32);
+            self.draft.line.push_str(", not ");
+            decimal(&mut self.draft.line, asked.wrapping_add(REPLY_ID_OFFSET) as i32);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// The bytes of a message, of which a line may have two.
+    fn note_bytes(&mut self, what: &str, event: &Event) {
+        if self.style.hex {
+            self.draft.dump_all(what, event);
+        }
+    }
+
+    fn give_up(&mut self, text: &str, out: &mut String) {
+        if let Some((_, time)) = self.held.take() {
+            self.draft.line.push_str(text);
+            self.end(time, out);
+        }
+    }
+
+    /// Ends the line, which began at this time.
+    fn end(&mut self, time: u64, out: &mut String) {
+        self.stamp(time, out);
+        out.push_str(&self.draft.line);
+        out.push('\n');
+        out.push_str(&self.draft.below);
+    }
+
+    fn stamp(&mut self, time: u64, out: &mut String) {
+        let day = |out: &mut String| {
+            let of_day = time / SECOND;
+            for (at, part) in [of_day / 3600 % 24, of_day / 60 % 60, of_day % 60].into_iter().enumerate() {
+                out.push_str(if at > 0 { ":" } else { "" });
+                padded(out, part, 2);
+            }
+        };
+        match self.style.stamp {
+            Stamp::None => return,
+            Stamp::Day => day(out),
+            Stamp::DayMicroseconds => {
+                day(out);
+                out.push('.');
+                padded(out, time % SECOND / 1000, 6);
+            }
+            Stamp::Epoch => seconds(out, time, 0),
+            Stamp::Relative => seconds(out, time.saturating_sub(self.before.unwrap_or(time)), 6),
+        }
+        out.push(' ');
+        self.before = Some(time);
+    }
+}
+
+/// Appends nanoseconds as seconds with microseconds, the seconds in at least so many columns.
+fn seconds(out: &mut String, nanoseconds: u64, columns: usize) {
+    let whole = nanoseconds / SECOND;
+    let digits = whole.checked_ilog10().map_or(1, |log| log as usize + 1);
+    (digits..columns).for_each(|_| out.push(' '));
+    decimal(out, whole);
+    out.push('.');
+    padded(out, nanoseconds % SECOND / 1000, 6);
+}
+
+/// Appends what lines and tables call a request.
+pub(crate) fn subject(out: &mut String, subject: Subject<'_>) {
+    match (subject.routine, subject.msgh_id) {
+        (Some(routine), _) => out.push_str(routine.name()),
+        (None, Some(id)) => {
+            out.push_str("msgh_id ");
+            decimal(out, id as i32);
+        }
+        (None, None) => out.push_str("mach_msg"),
+    }
+}

@@ -1,0 +1,142 @@
+//! Tasks and ports to text.
+
+use alloc::string::String;
+
+use exchanges::names::{Kind, Label, Named, Names, What};
+use exchanges::{Actor, Event, TaskIndex};
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_PORT_DELETED};
+use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
+use trace_port::Port;
+use trace_port::record::PORT_NUMBER;
+
+use crate::number::decimal;
+use crate::pieces::{plain, quoted};
+
+/// Appends what a task's lines begin with: `hello[1]`, or `hello[1/2]` of one of several threads.
+pub(crate) fn label(out: &mut String, Label { name, task, thread }: Label<'_>) {
+    plain(out, name);
+    out.push('[');
+    decimal(out, task);
+    if let Some(thread) = thread {
+        out.push('/');
+        decimal(out, thread);
+    }
+    out.push(']');
+}
+
+/// Who sees a port: a thread, in a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) actor: Actor,
+    pub(crate) event: &'a Event,
+    /// The task's own name for it is told, too.
+    pub(crate) verbose: bool,
+}
+
+/// Appends what a name of the task's in the message stands for.
+pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
+    match name {
+        MACH_PORT_NULL => return out.push_str("MACH_PORT_NULL"),
+        MACH_PORT_DEAD => return out.push_str("MACH_PORT_DEAD"),
+        _ => {}
+    }
+    let Some(port) = seen.event.port(name).or_else(|| seen.ended(name)) else { return plain_name(out, name) };
+    let (known, names) = (seen.names.named(port), seen.names);
+    match known {
+        Named::Task(task) if task == seen.actor.task => out.push_str("self"),
+        Named::Task(task) => {
+            out.push_str("task ");
+            label(out, names.label(task, 0));
+        }
+        Named::Thread(..) if port.object.get() == seen.actor.thread => out.push_str("thread-self"),
+        Named::Thread(TaskIndex(task), place) => {
+            out.push_str("thread [");
+            decimal(out, task + 1);
+            out.push('/');
+            decimal(out, place);
+            out.push(']');
+        }
+        Named::Known(what) => known_port(out, seen, what),
+        Named::Port(Kind::Host, _) => out.push_str("host"),
+        Named::Port(Kind::HostPrivileged, _) => out.push_str("host-priv"),
+        Named::Port(Kind::MasterDevice, _) => out.push_str("device-master"),
+        Named::Port(kind, number) => numbered(out, kind_text(kind), number),
+        Named::PortSet => return numbered(out, "port set", name),
+    }
+    if seen.verbose && name & PORT_NUMBER == 0 {
+        out.push_str(" (");
+        plain_name(out, name);
+        out.push(')');
+    }
+}
+
+/// Appends a name of which nothing else is known.
+pub(crate) fn plain_name(out: &mut String, name: u32) {
+    numbered(out, "name", name);
+}
+
+impl<'a> Seen<'a> {
+    /// What a name stood for of which the kernel now says that it stands for nothing any more.
+    fn ended(&self, name: u32) -> Option<&'a Port> {
+        let id = self.event.mach_header?.id;
+        let is_news = matches!(id, MACH_NOTIFY_DEAD_NAME | MACH_NOTIFY_PORT_DELETED);
+        self.names.told_of(self.actor.task, name).filter(|_| is_news)
+    }
+}
+
+fn known_port(out: &mut String, seen: Seen<'_>, what: &What) {
+    let of = |out: &mut String, task: TaskIndex| label(out, seen.names.label(task, 0));
+    match what {
+        What::ReplyPort(task) => {
+            out.push_str("reply port");
+            if *task != seen.actor.task {
+                out.push_str(" of ");
+                of(out, *task);
+            }
+        }
+        What::MadeBy(task, number) => {
+            out.push_str("port ");
+            if *number > 1 {
+                decimal(out, *number);
+                out.push(' ');
+            }
+            out.push_str("made by ");
+            of(out, *task);
+        }
+        What::Bootstrap => out.push_str("bootstrap"),
+        What::ExceptionPort => out.push_str("exception port"),
+        What::Device(device) => {
+            out.push_str("device ");
+            quoted(out, device);
+        }
+        What::Program(program) => {
+            out.push_str("task ");
+            quoted(out, program);
+        }
+    }
+}
+
+fn numbered(out: &mut String, what: &str, number: u32) {
+    out.push_str(what);
+    out.push(' ');
+    decimal(out, number);
+}
+
+fn kind_text(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Port => "port",
+        Kind::Task => "task port",
+        Kind::Thread => "thread port",
+        Kind::Host => "host",
+        Kind::HostPrivileged => "host-priv",
+        Kind::MasterDevice => "device-master",
+        Kind::Device => "device",
+        Kind::Processor => "processor",
+        Kind::ProcessorSet => "processor set",
+        Kind::MemoryObject => "memory object",
+        Kind::MemoryControl => "memory control",
+        Kind::MemoryName => "memory name",
+        Kind::Kernel => "kernel port",
+    }
+}

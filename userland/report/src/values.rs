@@ -1,0 +1,390 @@
+//! Messages and values to text: what each looks like in a line.
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use exchanges::Actor;
+use exchanges::event::Event;
+use exchanges::names::Names;
+use exchanges::pair::{is_name, received_on};
+use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
+use mig_defs::decode::Message;
+use mig_defs::dump::Dump;
+use mig_defs::raw::Items;
+use mig_defs::table::{Form, Set, Tables};
+use mig_defs::value::{Array, Field, PortRight, Struct, Value, View};
+
+use crate::number::{byte, decimal, hexadecimal};
+use crate::pieces::{constants, disposition_text, is_address, is_text, quoted, time, wait_status};
+use crate::ports::{self, Seen};
+use crate::style::Style;
+
+/// Most array elements that are printed without `-v`.
+const ELEMENTS_MAX: usize = 32;
+/// Bytes below a line of a message that does not conform, without `-v`.
+const PART_MAX: usize = 128;
+
+/// A line without its end, and what stands below it.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) line: String,
+    /// Whole lines.
+    pub(crate) below: String,
+}
+
+impl Draft {
+    pub(crate) fn clear(&mut self) {
+        self.line.clear();
+        self.below.clear();
+    }
+
+    /// Puts the bytes of a message from `offset` on below the line, which speaks of them.
+    fn dump(&mut self, style: &Style, bytes: &[u8], offset: usize) {
+        // All of it stands there then.
+        if style.hex || bytes.is_empty() {
+            return;
+        }
+        let shown = if style.verbose { bytes.len() } else { bytes.len().min(PART_MAX) };
+        // Writing to a String cannot fail.
+        let _ = write!(self.below, "{}", Dump { bytes: &bytes[..shown], offset });
+        if shown < bytes.len() {
+            let _ = writeln!(self.below, " | {} more bytes (-v, -x)", bytes.len() - shown);
+        }
+    }
+
+    /// Puts all bytes of a message below the line, under `what` it is.
+    pub(crate) fn dump_all(&mut self, what: &str, event: &Event) {
+        let (all, captured) = (event.message_size as usize, event.message.len());
+        let _ = match all.saturating_sub(captured) {
+            0 => writeln!(self.below, " | {what}, {captured} bytes"),
+            more => writeln!(self.below, " | {what}, {captured} bytes; {more} more are not in the trace"),
+        };
+        let _ = write!(self.below, "{}", Dump::of(&event.message));
+    }
+}
+
+/// Writes the messages of one task's thread.
+pub(crate) struct Writer<'a> {
+    /// Routines, types and constants.
+    pub(crate) tables: Tables<'a>,
+    /// Ports.
+    pub(crate) names: &'a Names,
+    pub(crate) style: &'a Style,
+    /// Whose message it is.
+    pub(crate) actor: Actor,
+    /// The message.
+    pub(crate) event: &'a Event,
+    /// Whether plain port names in it are the task's own.
+    pub(crate) own_names: bool,
+    /// Where it goes.
+    pub(crate) draft: &'a mut Draft,
+}
+
+impl Writer<'_> {
+    pub(crate) fn push(&mut self, text: &str) {
+        self.draft.line.push_str(text);
+    }
+
+    /// `routine(argument: value, ...)`, of a request or of any message whose id is unknown.
+    pub(crate) fn request(&mut self, message: Option<&Message<'_>>) {
+        let Some(message) = message else { return self.unknown() };
+        self.push(message.routine().name());
+        self.push("(");
+        self.fields(message, 0);
+        self.push(")");
+    }
+
+    /// `KERN_SUCCESS {argument: value, ...}`
+    pub(crate) fn reply(&mut self, message: &Message<'_>) {
+        let mut fields = message.fields();
+        let code = match fields.next() {
+            Some(Ok(Field { value: Value::KernReturn(code), .. })) => code,
+            Some(Ok(_)) | None => {
+                self.push(message.routine().name());
+                self.push("(");
+                self.fields(message, 0);
+                return self.push(")");
+            }
+            Some(Err(error)) => return self.error(message, error),
+        };
+        self.code(code);
+        // What comes with a failure is not set.
+        if code == 0 && fields.next().is_some() {
+            self.push(" {");
+            self.fields(message, 1);
+            self.push("}");
+        }
+    }
+
+    fn error(&mut self, message: &Message<'_>, error: mig_defs::decode::Error<'_>) {
+        let _ = write!(self.draft.line, "<{error}>");
+        self.draft.dump(self.style, message.rest(error.offset), error.offset);
+    }
+
+    /// A return code by name.
+    pub(crate) fn code(&mut self, code: i32) {
+        if let Some(name) = self.tables.error_name(code) {
+            return self.push(name);
+        }
+        let bits = code as u32;
+        if let Some(name) = self.tables.error_name((bits & !MACH_MSG_MASK) as i32).filter(|_| bits >> 16 == 0x1000) {
+            self.push(name);
+            for (name, _) in SHORTAGES.iter().filter(|(_, bit)| bits & bit != 0) {
+                self.push("|");
+                self.push(name);
+            }
+            return;
+        }
+        match code {
+            -0x1000..0x1000 => decimal(&mut self.draft.line, code),
+            _ => hexadecimal(&mut self.draft.line, bits.into()),
+        }
+    }
+
+    /// A port of the task's own.
+    pub(crate) fn port(&mut self, name: u32) {
+        let Self { names, actor, event, .. } = *self;
+        ports::port(&mut self.draft.line, Seen { names, actor, event, verbose: self.style.verbose }, name);
+    }
+
+    /// The port in the header that a request goes to.
+    fn request_port(&mut self) {
+        let header = self.event.mach_header.unwrap_or_default();
+        match (self.event.view(), received_on(header, self.event)) {
+            (View::Sent, _) => self.port(header.remote_port),
+            (View::Received, Some(name)) => self.port(name),
+            (View::Received, None) => {
+                self.push("a port with the protected payload ");
+                hexadecimal(&mut self.draft.line, header.local_port);
+            }
+        }
+    }
+
+    fn fields(&mut self, message: &Message<'_>, skip: usize) {
+        for (index, field) in message.fields().skip(skip).enumerate() {
+            if index > 0 {
+                self.push(", ");
+            }
+            let field = match field {
+                Ok(field) => field,
+                Err(error) => {
+                    self.error(message, error);
+                    continue;
+                }
+            };
+            self.named(field.name);
+            match field.value {
+                Value::Port(_) if index == 0 && !message.is_reply() => self.request_port(),
+                _ => self.field(&field),
+            }
+        }
+    }
+
+    /// `name: `; of some routines only the name is known.
+    fn named(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.push(name);
+            self.push(": ");
+        }
+    }
+
+    fn field(&mut self, field: &Field<'_>) {
+        let is_hex = || field.form == Form::Hexadecimal || is_address(field.type_name);
+        match (field.value, field.form) {
+            (Value::Text(path), Form::Path) => quoted(&mut self.draft.line, path),
+            (Value::Struct(members), form) => self.members(&members, form),
+            (Value::Signed { value, .. }, Form::WaitStatus) => {
+                wait_status(&mut self.draft.line, value as u32, self.tables.set("signal"));
+            }
+            (Value::Signed { value, .. }, _) if field.set.is_none() && !is_hex() => {
+                decimal(&mut self.draft.line, value);
+            }
+            (value, _) => self.value(value, field.set, is_hex()),
+        }
+    }
+
+    fn members(&mut self, members: &Struct<'_>, form: Form) {
+        if time(&mut self.draft.line, members, form) {
+            return;
+        }
+        self.push("{");
+        let (mut separator, mut left_out) = ("", false);
+        for member in members.fields() {
+            let zero = matches!(member.value, Value::Unsigned { value: 0, .. } | Value::Signed { value: 0, .. });
+            if zero && form == Form::Sparse && !self.style.verbose {
+                left_out = true;
+                continue;
+            }
+            self.push(core::mem::replace(&mut separator, ", "));
+            self.named(member.name);
+            self.field(&member);
+        }
+        if left_out {
+            self.push(separator);
+            self.push("...");
+        }
+        self.push("}");
+    }
+
+    fn value(&mut self, value: Value<'_>, set: Option<Set<'_>>, is_hex: bool) {
+        let line = &mut self.draft.line;
+        match value {
+            Value::Bool(value) => self.push(if value { "true" } else { "false" }),
+            Value::Signed { value, bits } => match set {
+                Some(set) => constants(line, set, value as u32),
+                None if is_hex && bits == 32 => hexadecimal(line, (value as u32).into()),
+                None if is_hex => hexadecimal(line, value as u64),
+                None => decimal(line, value),
+            },
+            Value::Unsigned { value, .. } => match set.zip(u32::try_from(value).ok()) {
+                Some((set, value)) => constants(line, set, value),
+                None if is_hex => hexadecimal(line, value),
+                None => decimal(line, value),
+            },
+            Value::KernReturn(code) => self.code(code),
+            Value::Text(text) => self.text(text),
+            Value::Bytes(bytes) => self.data(bytes),
+            Value::PortName(name) if self.own_names => self.port(name),
+            Value::PortName(name) => ports::plain_name(line, name),
+            Value::Port(right) => self.right(right),
+            Value::Array(array) => self.array(&array),
+            Value::Struct(members) => self.members(&members, Form::Plain),
+            Value::OutOfLine { address, size, deallocate } => {
+                self.push(if deallocate && self.style.verbose { "dealloc " } else { "" });
+                self.out_of_line(address, size, "]");
+            }
+            Value::OutOfLinePorts { address, count, disposition, view, .. } => {
+                self.push(disposition_text(disposition, view, self.style.verbose));
+                self.out_of_line(address, count.into(), " ports]");
+            }
+            // What a later decoder may know.
+            other => drop(write!(line, "{other:?}")),
+        }
+    }
+
+    fn out_of_line(&mut self, address: u64, count: u64, end: &str) {
+        self.push("ool ");
+        hexadecimal(&mut self.draft.line, address);
+        self.push("[");
+        decimal(&mut self.draft.line, count);
+        self.push(end);
+    }
+
+    fn array(&mut self, array: &Array<'_>) {
+        self.push("[");
+        for (index, value) in array.iter().enumerate() {
+            self.push(if index > 0 { ", " } else { "" });
+            if index == ELEMENTS_MAX && !self.style.verbose {
+                self.push("...");
+                break;
+            }
+            let (type_name, set, form) = (array.element_type_name(), array.set(), array.form());
+            self.field(&Field { name: "", type_name, value, set, form });
+        }
+        self.push("]");
+    }
+
+    fn right(&mut self, right: PortRight) {
+        if is_name(right.name) {
+            self.push(disposition_text(right.disposition, right.view, self.style.verbose));
+        }
+        self.port(right.name);
+    }
+
+    /// As many bytes as are to be shown, and whether there are more.
+    fn shown<'b>(&self, bytes: &'b [u8]) -> (&'b [u8], &'static str) {
+        match bytes.get(..self.style.string_size) {
+            Some(start) if start.len() < bytes.len() && !self.style.verbose => (start, "..."),
+            _ => (bytes, ""),
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        let (shown, cut) = self.shown(text);
+        quoted(&mut self.draft.line, shown);
+        self.push(cut);
+    }
+
+    /// Data of no particular kind; text is often sent as such.
+    fn data(&mut self, bytes: &[u8]) {
+        if is_text(bytes) { self.text(bytes) } else { self.bytes(bytes) }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        let (shown, cut) = self.shown(bytes);
+        self.push("<");
+        for (index, &number) in shown.iter().enumerate() {
+            self.push(if index > 0 { " " } else { "" });
+            byte(&mut self.draft.line, number);
+        }
+        self.push(cut);
+        self.push(">");
+    }
+
+    /// `msgh_id 2999(to port 7, 56 bytes: 5, "...")`, or `on` the port it came in on.
+    fn unknown(&mut self) {
+        let event = self.event;
+        let header = event.mach_header.unwrap_or_default();
+        self.push("msgh_id ");
+        decimal(&mut self.draft.line, header.id as i32);
+        self.push(if event.view() == View::Sent { "(to " } else { "(on " });
+        self.request_port();
+        self.push(", ");
+        decimal(&mut self.draft.line, event.message_size);
+        self.push(" bytes");
+        self.items(Items::new(event.format, &event.message), ": ");
+        self.push(")");
+    }
+
+    /// What is left of a message, item by item, with `separator` before the first. Whether there was anything.
+    fn items(&mut self, mut items: Items<'_>, mut separator: &'static str) -> bool {
+        for item in items.by_ref() {
+            self.push(core::mem::replace(&mut separator, ", "));
+            self.value(item.value(self.event.view()), None, false);
+        }
+        if !items.rest().is_empty() {
+            self.push(core::mem::replace(&mut separator, ", "));
+            self.bytes(items.rest());
+        }
+        separator == ", "
+    }
+
+    /// A reply whose id is unknown. By MIG's convention a return code comes first.
+    pub(crate) fn unknown_reply(&mut self) {
+        let event = self.event;
+        let mut items = Items::new(event.format, &event.message);
+        // Else it is not a reply at all, such as the notification that the reply right died.
+        let Some(code) = items.next().and_then(|item| item.return_code()) else {
+            return self.request(event.decode(self.tables).as_ref());
+        };
+        self.code(code);
+        if self.items(items, " {") {
+            self.push("}");
+        }
+    }
+
+    /// `, options: MACH_SEND_MSG|..., time_out: 100`
+    pub(crate) fn mach_msg_options(&mut self) {
+        let event = self.event;
+        self.push(", options: ");
+        match self.tables.set("mach_msg_option") {
+            Some(set) => constants(&mut self.draft.line, set, event.options),
+            None => hexadecimal(&mut self.draft.line, event.options.into()),
+        }
+        if event.time_out != 0 {
+            self.push(", time_out: ");
+            decimal(&mut self.draft.line, event.time_out);
+        }
+    }
+
+    /// Of a failed `mach_msg`: what the message was, if there is more of it than a header.
+    pub(crate) fn failed_message(&mut self, message: Option<&Message<'_>>) {
+        let event = self.event;
+        if event.message.len() > event.format.header().end
+            || (event.view() == View::Sent && event.mach_header.is_some())
+        {
+            self.push(" ");
+            self.request(message);
+        }
+    }
+}
