@@ -5,11 +5,12 @@
 //! reason: their frames are gone by then.
 
 use trace_port::record::{self, MAX_BATCH, Part, Prefix};
-use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
+use trace_port::{Direction, TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
 use crate::draft::Draft;
 use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task, Thread, mr, option};
+use crate::named::{self, View};
 use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
 use crate::state::{State, Target, Way};
@@ -40,27 +41,36 @@ pub(crate) struct Content {
     /// Whose first bytes, as the task sees them; the caller writes them if it is nobody's.
     source: Option<Kmsg>,
     captured: usize,
+    /// For how many ports there is to be room.
+    ports: usize,
 }
 
 impl Content {
     /// No message.
-    pub(crate) const NOTHING: Self = Self { source: None, captured: 0 };
+    pub(crate) const NOTHING: Self = Self { source: None, captured: 0, ports: 1 };
 
     /// The first `size` bytes of a message as the task sees it, as far as a record goes.
     #[inline(always)]
-    pub(crate) fn seen(source: Kmsg, size: u32) -> Self {
-        Self { source: Some(source), captured: (size as usize).min(record::MAX_BODY) }
+    pub(crate) fn seen(kernel: &impl Kernel, source: Kmsg, size: u32) -> Self {
+        let captured = (size as usize).min(record::MAX_BODY);
+        Self { source: Some(source), captured, ports: named::room(kernel, source, captured) }
     }
 
     /// All of a message, as far as a record goes.
     #[inline(always)]
     fn whole(kernel: &impl Kernel, source: Kmsg) -> Self {
-        Self::seen(source, kernel.msgh_size(source))
+        Self::seen(kernel, source, kernel.msgh_size(source))
     }
 
-    /// So many bytes, a multiple of 8, that the caller writes.
-    pub(crate) const fn reserved(bytes: usize) -> Self {
-        Self { source: None, captured: bytes }
+    /// So many bytes, a multiple of 8, that the caller writes, and so many ports.
+    pub(crate) const fn reserved(bytes: usize, ports: usize) -> Self {
+        Self { source: None, captured: bytes, ports }
+    }
+
+    /// Most bytes of its record.
+    #[inline(always)]
+    fn most(self) -> usize {
+        record::part_size(self.captured, self.ports)
     }
 }
 
@@ -78,16 +88,27 @@ pub(crate) enum Wait {
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Unconcealed(Draft);
+pub(crate) struct Unconcealed {
+    draft: Draft,
+    /// For how many ports there is room.
+    ports: usize,
+}
 
 impl Unconcealed {
     /// Makes what it shows fit to leave the kernel. On its own, as it is deep.
     pub(crate) fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
-        let shown = self.0.record();
-        let size = kernel.record_read(shown, record::BODY_TYPE_OFFSET) >> 32;
-        transit::conceal(kernel, state, task, (shown, size as usize), author);
-        self.0
+        let shown = self.draft.record();
+        let size = (kernel.record_read(shown, record::BODY_TYPE_OFFSET) >> 32) as usize;
+        let ports = transit::conceal(kernel, state, task, (shown, size, self.ports), author);
+        with_ports(kernel, shown, size, ports);
+        self.draft
     }
+}
+
+/// Writes down how many ports the only record of a message has, whose message bytes are so many.
+pub(crate) fn with_ports(kernel: &impl Kernel, record: Record, captured: usize, ports: usize) {
+    named::settle(kernel, record, FIRST as usize, captured, ports);
+    kernel.set_message(record, record::wire_size(captured, ports) as u32, TRACE_RECORD_MSGH_ID);
 }
 
 /// Starts a record of the current task. `None` if the task is not traced, or if there was no memory, which is counted.
@@ -104,7 +125,7 @@ pub(crate) fn draft_of(
     event: &Event,
     content: Content,
 ) -> Option<Draft> {
-    let size = record::wire_size(content.captured);
+    let size = FIRST as usize + content.most();
     let target = state.target(kernel, task, size <= MAX_BATCH)?;
     draft_for(kernel, state, target, event, content)
 }
@@ -117,7 +138,8 @@ pub(crate) fn draft_transit(
     event: &Event,
     message: InTransit,
 ) -> Option<Unconcealed> {
-    draft(kernel, state, event, Content::whole(kernel, message.kmsg())).map(Unconcealed)
+    let content = Content::whole(kernel, message.kmsg());
+    draft(kernel, state, event, content).map(|draft| Unconcealed { draft, ports: content.ports })
 }
 
 /// The same for any traced task.
@@ -129,7 +151,8 @@ pub(crate) fn draft_transit_for(
     event: &Event,
     message: InTransit,
 ) -> Option<Unconcealed> {
-    draft_for(kernel, state, target, event, Content::whole(kernel, message.kmsg())).map(Unconcealed)
+    let content = Content::whole(kernel, message.kmsg());
+    draft_for(kernel, state, target, event, content).map(|draft| Unconcealed { draft, ports: content.ports })
 }
 
 #[inline(always)]
@@ -140,10 +163,10 @@ fn draft_for(
     event: &Event,
     content: Content,
 ) -> Option<Draft> {
-    let size = record::wire_size(content.captured) as u32;
+    let size = FIRST as usize + content.most();
     let memory = match target.way {
         Way::Memory(memory) => memory,
-        Way::Right(right) => match fresh(kernel, target.task, right, size as usize, false) {
+        Way::Right(right) => match fresh(kernel, target.task, right, size, false) {
             Ok(memory) => memory,
             Err(right) => {
                 no_memory(kernel, state, target.key, right, target.dropped);
@@ -152,9 +175,9 @@ fn draft_for(
         },
     };
     let record = memory.record();
-    kernel.set_message(record, size, TRACE_RECORD_MSGH_ID);
     kernel.set_note(record, Note { key: target.key, part: FIRST, lost: state.lost() });
     write(kernel, record, (FIRST, target.key.number), event, content);
+    kernel.set_message(record, record::wire_size(content.captured, 0) as u32, TRACE_RECORD_MSGH_ID);
     kernel.record_part(record, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
     Some(Draft::of(memory))
 }
@@ -186,16 +209,16 @@ fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
     }
 }
 
-/// Memory for a record with so many message bytes, unless there is none, which is counted.
+/// Memory for a record of a message in transit, unless there is none, which is counted.
 #[inline(never)]
 pub(crate) fn memory(
     kernel: &impl Kernel,
     state: &State,
     (task, key): (Task, Key),
     right: SendRight,
-    captured: u32,
+    message: InTransit,
 ) -> Option<OwnedKmsg> {
-    let size = record::wire_size((captured as usize).min(record::MAX_BODY));
+    let size = FIRST as usize + Content::whole(kernel, message.kmsg()).most();
     let memory = fresh(kernel, task, right, size, false);
     memory.map_err(|right| no_memory(kernel, state, key, right, 0)).ok()
 }
@@ -219,7 +242,7 @@ fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, ca
 /// Whether another record fits into the message.
 #[inline(always)]
 pub(crate) fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) -> bool {
-    kernel.msgh_size(draft.record().kmsg()) as usize + record::part_size(content.captured) <= MAX_BATCH
+    kernel.msgh_size(draft.record().kmsg()) as usize + content.most() <= MAX_BATCH
 }
 
 /// Puts a second record into the message, which must have room for it.
@@ -228,22 +251,51 @@ pub(crate) fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: C
     let record = draft.record();
     let note = kernel.note(record);
     let part = kernel.msgh_size(record.kmsg());
-    let end = part + record::part_size(content.captured) as u32;
-    kernel.set_message(record, end, TRACE_RECORDS_MSGH_ID);
-    kernel.record_part(record, note.part as usize, |first: &mut Part| {
-        first.header_type = record::records_type(end).into();
-    });
     kernel.set_note(record, Note { part, ..note });
     write(kernel, record, (part, note.key.number), event, content);
+    end_at(kernel, record, part, record::part_size(content.captured, 0));
 }
 
-/// Writes all of a message's last record, which stands at `part`, but its outcome.
+/// The last record of a message, which stands at `part`, has so many bytes.
 #[inline(always)]
-fn write(kernel: &impl Kernel, record: Record, (part, task): (u32, TaskNumber), event: &Event, content: Content) {
+fn end_at(kernel: &impl Kernel, record: Record, part: u32, size: usize) {
+    let end = part + size as u32;
+    if part == FIRST {
+        return kernel.set_message(record, end, TRACE_RECORD_MSGH_ID);
+    }
+    kernel.set_message(record, end, TRACE_RECORDS_MSGH_ID);
+    kernel.record_part(record, FIRST as usize, |first: &mut Part| {
+        first.header_type = record::records_type(end).into();
+    });
+}
+
+/// Says in a draft's last record, which shows a message as its task sees it, what the names stand for. On its own, as it is deep.
+#[inline(never)]
+pub(crate) fn say_names(
+    kernel: &impl Kernel,
+    state: &State,
+    draft: &Draft,
+    (task, direction): (Task, Direction),
+    content: Content,
+) {
+    let record = draft.record();
+    let part = kernel.note(record).part;
+    let mut rcv_name = 0;
+    kernel.record_part(record, part as usize, |part: &mut Part| rcv_name = part.header.rcv_name.get());
+    let Content { captured, ports: room, .. } = content;
+    let view = View { task, direction, rcv_name };
+    let ports = named::write(kernel, state, view, (record, part as usize, captured), room);
+    named::settle(kernel, record, part as usize, captured, ports);
+    end_at(kernel, record, part, record::part_size(captured, ports));
+}
+
+/// Writes all of a message's last record, which stands at `part`, but its ports and its outcome.
+#[inline(always)]
+fn write(kernel: &impl Kernel, record: Record, (part, number): (u32, TaskNumber), event: &Event, content: Content) {
     let (captured, part) = (content.captured, part as usize);
     // Before the last word is overwritten by the message's own end, it is the padding.
     if !captured.is_multiple_of(8) {
-        kernel.record_write(record, part + record::part_size(captured) - 8, &[0; 8]);
+        kernel.record_write(record, part + record::part_size(captured, 0) - 8, &[0; 8]);
     }
     if let Some(source) = content.source {
         kernel.record_copy(record, part + size_of::<Part>(), source, 0, captured);
@@ -252,7 +304,7 @@ fn write(kernel: &impl Kernel, record: Record, (part, task): (u32, TaskNumber), 
         // The first record's is overwritten where others follow.
         part.header_type = record::HEADER_TYPE.into();
         part.body_type = record::body_type(captured as u32).into();
-        part.header = observe::header(kernel, event, task, captured as u32);
+        part.header = observe::header(kernel, event, number, captured as u32);
     });
 }
 

@@ -58,20 +58,29 @@ impl Correlation {
     }
 }
 
-/// What records call a port that the task has no name for; [`PORT_NUMBER`] is set in it.
+/// What records call a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PortNumber(u32);
 
 impl PortNumber {
-    /// The number of the port that was the `index`th to get one.
+    /// No number.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// This one.
     #[inline(always)]
-    pub(crate) const fn new(index: u32) -> Self {
-        Self(index | PORT_NUMBER)
+    pub(crate) const fn new(number: u32) -> Self {
+        Self(number)
     }
 
-    /// In the place of the port's name.
+    /// For a record.
     #[inline(always)]
     pub(crate) const fn get(self) -> u32 {
         self.0
+    }
+
+    /// In the place of a name.
+    #[inline(always)]
+    pub(crate) const fn as_name(self) -> u32 {
+        self.0 | PORT_NUMBER
     }
 }

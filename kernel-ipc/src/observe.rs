@@ -114,6 +114,8 @@ pub(crate) fn header(kernel: &impl Kernel, event: &Event, task: TaskNumber, capt
         notify: notify.into(),
         task: task.get().into(),
         sender: event.sender.into(),
+        ports: 0.into(),
+        reserved: 0.into(),
     }
 }
 
@@ -144,7 +146,5 @@ pub(crate) fn thread_number(kernel: &impl Kernel, state: &State, thread: Thread)
     if !known.is_none() {
         return known;
     }
-    let number = state.next_thread();
-    kernel.set_thread_number(thread, number);
-    number
+    kernel.give_thread_number(thread, &state.numbers)
 }

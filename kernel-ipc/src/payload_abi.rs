@@ -11,7 +11,7 @@ pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 6;
+pub const VERSION: u64 = 7;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -272,6 +272,8 @@ slots! {
     task_messages_sent = member("task", "messages_sent");
     /// A hole of struct task: 1 + index of the task's trace entry, or 0.
     task_entry = Need::Padding { of: "task" };
+    /// A hole of struct task: what records call the task while it is traced, or 0.
+    task_number = Need::Padding { of: "task" };
     /// `port->ip_target.ipt_object.io_lock_data`.
     port_lock = lock("ipc_port", "ip_target.ipt_object.io_lock_data");
     /// `port->data.receiver`.
@@ -296,7 +298,8 @@ slots! {
     port_msgcount = member("ipc_port", "ip_msgcount");
     /// A hole of struct ipc_port: lower half of the correlation number of the request whose reply is to come there.
     port_awaited = Need::Padding { of: "ipc_port" };
-    /// A hole of struct ipc_port: not 0 if the port may be a traced task's control port, or that of a thread of one.
+    /// A hole of struct ipc_port. The lowest bit is 1 if the port may be a traced task's control port, or that of a thread of one; the
+    /// others tell the port's number.
     port_watched = Need::Padding { of: "ipc_port" };
     /// `space->is_map`, the tree of names.
     space_map = member("ipc_space", "is_map");

@@ -17,8 +17,9 @@ use spin::mutex::SpinMutex;
 use trace_port::record::{CHILD_NOT_TRACED, add_lost};
 
 use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
+use crate::identity::Numbers;
 use crate::links::Links;
-use crate::numbers::{Correlation, HalfCorrelation, TaskNumber, ThreadNumber};
+use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
 use crate::pending::Pending;
 use crate::table::{Entry, Table};
 
@@ -59,10 +60,11 @@ pub(crate) struct State {
     secret: AtomicU64,
     sequence: AtomicU64,
     tasks: AtomicU32,
-    threads: AtomicU32,
     dropped: AtomicU32,
     untraced: AtomicU32,
-    /// Numbers of ports and links between events.
+    /// Numbers of ports and threads.
+    pub(crate) numbers: Numbers,
+    /// Links between events.
     pub(crate) links: Links,
     /// Records of senders that handed the processor over.
     pub(crate) pending: Pending,
@@ -162,9 +164,9 @@ impl State {
             secret: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             tasks: AtomicU32::new(0),
-            threads: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
             untraced: AtomicU32::new(0),
+            numbers: Numbers::new(),
             links: Links::new(),
             pending: Pending::new(),
         }
@@ -173,6 +175,7 @@ impl State {
     /// Takes something that no program knows; once, before the first trace.
     pub(crate) fn keep_secret(&self, secret: u64) {
         self.secret.store(secret, Relaxed);
+        self.numbers.keep_secret(secret.rotate_left(23));
     }
 
     /// What seals stamps.
@@ -246,7 +249,9 @@ impl State {
         let number = TaskNumber::new(self.tasks.fetch_add(1, Relaxed).wrapping_add(1));
         let place = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
         kernel.set_task_entry(task, place);
+        kernel.set_task_number(task, number);
         if self.traced.fetch_add(1, Relaxed) == 0 {
+            self.numbers.begin();
             self.correlation_before.store(self.correlation.load(Relaxed), Relaxed);
             kernel.watch(true);
         }
@@ -285,6 +290,7 @@ impl State {
         let Some((right, spare)) = table.remove(place) else { return Released::NOTHING };
         let released = Released { right: Some(right), spare };
         kernel.set_task_entry(task, 0);
+        kernel.set_task_number(task, TaskNumber::NONE);
         self.traced.fetch_sub(1, Relaxed);
         self.stop_watching(kernel, table);
         released
@@ -453,11 +459,6 @@ impl State {
     #[inline(always)]
     pub(crate) fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Relaxed) + 1
-    }
-
-    /// The next thread number, from 1.
-    pub(crate) fn next_thread(&self) -> ThreadNumber {
-        ThreadNumber::new(self.threads.fetch_add(1, Relaxed).wrapping_add(1))
     }
 
     /// A correlation number that nothing has yet.

@@ -6,18 +6,22 @@
 use mach_abi::header::LP64;
 use mach_abi::port::MACH_PORT_DEAD;
 use mach_abi::{Format, descriptor, type_name};
-use trace_port::record::{BODY_OFFSET, PORT_NUMBER};
+use trace_port::record::{BODY_OFFSET, PORT_NUMBER, Prefix};
 
 use crate::gnumach::objects::COMPLEX;
 use crate::gnumach::{Kernel, MaybePort, Record, Task};
+use crate::named::{self, Ports};
 use crate::state::State;
 
+/// Where the only record of a message stands.
+const FIRST: usize = size_of::<Prefix>();
+
 /// The inline bit.
-const INLINE: u64 = descriptor::INLINE as u64;
+pub(crate) const INLINE: u64 = descriptor::INLINE as u64;
 /// The bits of the size of one element.
-const SIZE: u64 = descriptor::SIZE as u64;
+pub(crate) const SIZE: u64 = descriptor::SIZE as u64;
 /// Bytes of a port, a pointer and a descriptor.
-const WORD: usize = Format::Lp64.word();
+pub(crate) const WORD: usize = Format::Lp64.word();
 
 /// Who wrote a message, and so what stands between its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,45 +32,54 @@ pub(crate) enum Author {
     User,
 }
 
-/// Replaces every kernel pointer in the first `size` bytes of the message in a record.
+/// Replaces every kernel pointer in the first `size` bytes of the message in a record, and says behind it, where there is `room` for so
+/// many, which ports the names stand for. Returns how many those are.
 #[inline(never)]
 pub(crate) fn conceal(
     kernel: &impl Kernel,
     state: &State,
     task: Task,
-    (record, size): (Record, usize),
+    (record, size, room): (Record, usize, usize),
     author: Author,
-) {
-    let shown = |offset: usize| {
-        let port = kernel.shown_right(record, BODY_OFFSET + offset);
-        put(kernel, record, offset, show(kernel, state, task, port));
-    };
+) -> usize {
+    let mut ports = Ports::behind(record, FIRST, size, room);
     if size < LP64.end {
-        return clear(kernel, record, 0, size);
+        clear(kernel, record, 0, size);
+        return 0;
     }
-    shown(LP64.remote_port);
-    shown(LP64.local_port);
-    if author == Author::User && kernel.record_read(record, BODY_OFFSET + LP64.bits) as u32 & COMPLEX == 0 {
-        return;
-    }
+    let shown = |ports: &mut Ports, offset: usize| {
+        let port = kernel.shown_right(record, BODY_OFFSET + offset);
+        put(kernel, record, offset, show(kernel, state, task, ports, port));
+    };
+    shown(&mut ports, LP64.remote_port);
+    shown(&mut ports, LP64.local_port);
+    let is_plain = author == Author::User && kernel.record_read(record, BODY_OFFSET + LP64.bits) as u32 & COMPLEX == 0;
     let mut offset = LP64.end;
     while size - offset >= WORD {
         let descriptor = kernel.record_read(record, BODY_OFFSET + offset);
         offset += WORD;
-        let is_right = type_name::is_right(descriptor as u32 & descriptor::NAME);
+        let kind = descriptor as u32 & descriptor::NAME;
         let (bits, number) = ((descriptor & SIZE) >> 8, descriptor >> 32);
         // 32 bits by 16 bits cannot overflow.
         let bytes = if descriptor & INLINE == 0 { WORD as u64 } else { (number * bits).div_ceil(64) * WORD as u64 };
         let rest = size - offset;
         if bytes > rest as u64 {
-            return clear(kernel, record, offset, rest);
+            if !is_plain {
+                clear(kernel, record, offset, rest);
+            }
+            return ports.count();
         }
         let end = offset + bytes as usize;
-        if descriptor & INLINE == 0 {
+        if descriptor & INLINE != 0 && kind == type_name::PORT_NAME {
+            named::push_names(kernel, state, &mut ports, task, (record, BODY_OFFSET + offset), (bits, number));
+        }
+        if is_plain {
+            // Without rights and memory it may be anything.
+        } else if descriptor & INLINE == 0 {
             put(kernel, record, offset, 0);
-        } else if is_right {
+        } else if type_name::is_right(kind) {
             for port in (offset..end).step_by(WORD) {
-                shown(port);
+                shown(&mut ports, port);
             }
         } else if author == Author::Kernel {
             let used = (number * bits).div_ceil(8) as usize;
@@ -74,20 +87,24 @@ pub(crate) fn conceal(
         }
         offset = end;
     }
-    clear(kernel, record, offset, size - offset);
+    if !is_plain {
+        clear(kernel, record, offset, size - offset);
+    }
+    ports.count()
 }
 
-/// What stands for a port: the task's own name for it, else its number.
-pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, port: MaybePort) -> u64 {
+/// What stands for a port: the task's own name for it, else its number. Which port it is goes to `ports`.
+#[inline(never)]
+pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, ports: &mut Ports, port: MaybePort) -> u64 {
     let Some(port) = port.port() else {
         return if port == MaybePort::NULL { 0 } else { MACH_PORT_DEAD.into() };
     };
-    match kernel.own_name(task, port) {
-        0 => state.links.port_number(port).get().into(),
-        // A name that looks like a number is not shown.
-        name if name & PORT_NUMBER != 0 => state.links.port_number(port).get().into(),
-        name => name.into(),
-    }
+    let name = kernel.own_name(task, port);
+    let Some(identity) = kernel.identity(port, &state.numbers) else { return MACH_PORT_DEAD.into() };
+    // A name that looks like a number is not shown.
+    let shown = if name == 0 || name & PORT_NUMBER != 0 { identity.number.as_name() } else { name };
+    ports.push(kernel, shown, 0, identity);
+    shown.into()
 }
 
 fn put(kernel: &impl Kernel, record: Record, offset: usize, value: u64) {

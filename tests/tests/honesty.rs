@@ -42,7 +42,7 @@ fn what_the_kernel_did_not_send_is_a_remark_and_the_trace_goes_on() -> Result<()
     let unknown = format!("{FROM} 4711, ");
     let malformed = format!("{FROM} 5000, ");
     let notification = format!("{FROM} 70, 48 bytes: a notification that was not asked for here ---");
-    let version = "--- at the trace port: msgh_id 5000, 136 bytes: trace record has version 9, ";
+    let version = "--- at the trace port: msgh_id 5000, 144 bytes: trace record has version 9, ";
     let total = "--- at the trace port ";
     for (word, expected) in [
         ("id", &[unknown.as_str()][..]),

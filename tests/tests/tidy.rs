@@ -31,8 +31,13 @@ const UNSAFE: &[&str] =
     &["kernel-ipc/src/gnumach/", "kernel-ipc/src/entry/", "userland/mach/src/sys/", "userland/mach/src/rt/"];
 
 /// The only folders and files where a layout may be declared.
-const REPR_C: &[&str] =
-    &["trace-port/src/record.rs", "kernel-ipc/src/gnumach/mach.rs", "userland/mach/src/sys/", "userland/mach/src/rt/"];
+const REPR_C: &[&str] = &[
+    "trace-port/src/port.rs",
+    "trace-port/src/record.rs",
+    "kernel-ipc/src/gnumach/mach.rs",
+    "userland/mach/src/sys/",
+    "userland/mach/src/rt/",
+];
 
 /// Where the numbers of Mach's interface are written.
 const ABI: &str = "trace-port/abi/";

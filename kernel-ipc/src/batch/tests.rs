@@ -47,7 +47,7 @@ fn a_tracer_that_is_behind_finds_several_records_in_a_message() {
         send(&model, size);
     }
     assert_eq!(sequences(&model), [[1, 2, 3]]);
-    assert_eq!(model.fake.records()[0].len(), wire_size(40) + part_size(44) + part_size(32));
+    assert_eq!(model.fake.records()[0].len(), wire_size(40, 1) + part_size(44, 1) + part_size(32, 1));
     let found = model.seen();
     assert_eq!(found.iter().map(|seen| seen.message.len()).collect::<Vec<_>>(), [40, 44, 32]);
     assert!(found.iter().all(|seen| seen.message[28..32] == 2021u32.to_le_bytes()));
@@ -79,7 +79,7 @@ fn two_records_that_share_a_message_go_behind_others_together() {
 #[test]
 fn a_message_is_filled_to_its_end_and_not_beyond() {
     let model = behind();
-    let fit = (MAX_BATCH - size_of::<Prefix>()) / part_size(40);
+    let fit = (MAX_BATCH - size_of::<Prefix>()) / part_size(40, 1);
     for _ in 0..=fit {
         send(&model, 40);
     }
@@ -187,7 +187,7 @@ fn a_forged_message_is_left_alone() {
 /// Were one taken for ours all the same, no field of it would lead beyond its memory: the fake panics on that.
 #[test]
 fn no_field_of_a_queued_message_leads_beyond_its_memory() {
-    for offset in (0..wire_size(40)).step_by(4) {
+    for offset in (0..wire_size(40, 1)).step_by(4) {
         for value in [0, 1, 7, 0x7fff_ffff, 0x8000_0000, u32::MAX, MAX_BATCH as u32, MAX_BATCH as u32 - 8] {
             one_field_differs(offset, value);
         }

@@ -146,8 +146,8 @@ code!(
 code!(
     "rpctrace2_ipc_kobject_server",
     "mov r11, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
-    "cmp dword ptr [r11 + rpctrace2_slot_port_watched], 0",
-    "je ipc_kobject_server",
+    "test byte ptr [r11 + rpctrace2_slot_port_watched], 1",
+    "jz ipc_kobject_server",
     "mov r11, qword ptr [r11 + rpctrace2_slot_port_kobject]",
     current_thread!(),
     "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
@@ -157,7 +157,12 @@ code!(
 );
 
 // Another port may come to stand in its memory.
-code!("rpctrace2_ipc_port_destroy", "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0", "jmp ipc_port_destroy");
+code!(
+    "rpctrace2_ipc_port_destroy",
+    "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0",
+    "mov dword ptr [rdi + rpctrace2_slot_port_watched], 0",
+    "jmp ipc_port_destroy"
+);
 
 macro_rules! jumps {
     ($($symbol:literal: $stock:literal, $traced:literal;)*) => {

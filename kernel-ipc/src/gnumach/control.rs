@@ -4,16 +4,14 @@
 //! stub of `mach_msg_trap`. The mark is a hint: what it stands for is looked up behind the stub. It is set when a trace begins and when
 //! a thread is made, and taken away by the first request or call that finds nothing traced.
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{Ordering, Ordering::Relaxed, fence};
 
 use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{Hole, PORT_IO_BITS, PORT_KOBJECT, PORT_WATCHED, Struct};
-use super::objects::IO_BITS_ACTIVE;
+use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE};
 use super::{InTransit, Port, Ports, Reference, SendRight, Task, Tasks, Thread, Threads};
 
-/// `IO_BITS_KOTYPE`.
-const IO_BITS_KOTYPE: u32 = 0xffff;
 /// The port of a thread: `IKOT_THREAD`, and alive.
 const THREAD: u32 = IO_BITS_ACTIVE | 1;
 /// The port of a task: `IKOT_TASK`, and alive.
@@ -21,7 +19,7 @@ const TASK: u32 = IO_BITS_ACTIVE | 2;
 
 /// Marks a control port.
 pub(super) fn watch(right: SendRight) {
-    right.port().store(PORT_WATCHED, MARKED);
+    right.port().shared(PORT_WATCHED).fetch_or(MARKED, Relaxed);
     Mach.ipc_port_release_send(right);
 }
 
@@ -63,7 +61,7 @@ fn object(port: Port) -> Option<Object> {
         _ => {
             if kind & IO_BITS_KOTYPE != 0 {
                 // Another kind, marked by what its memory held before.
-                port.store(PORT_WATCHED, 0);
+                port.shared(PORT_WATCHED).fetch_and(!MARKED, Relaxed);
             }
             None
         }
@@ -86,18 +84,18 @@ fn is_wanted(port: Port, task: Task) -> bool {
     (is_traced() || unmark(port, PORT_WATCHED, is_traced)) && task != Mach.thread_task(Mach.current_thread())
 }
 
-/// What a mark holds.
+/// A mark: the lowest bit of a hole, whose other bits are not its own.
 pub(super) const MARKED: u32 = 1;
 
 /// Takes away a mark because nothing was traced, unless `is_traced` says now that something is; returns that.
 #[cold]
 pub(super) fn unmark<S: Struct>(of: S, mark: Hole<S>, is_traced: impl Fn() -> bool) -> bool {
-    of.store(mark, 0);
+    of.shared(mark).fetch_and(!MARKED, Relaxed);
     // Who begins a trace sets the task's entry before the marks: either that mark comes later than this, or the entry is seen.
     fence(Ordering::SeqCst);
     let traced = is_traced();
     if traced {
-        of.store(mark, MARKED);
+        of.shared(mark).fetch_or(MARKED, Relaxed);
     }
     traced
 }

@@ -107,12 +107,16 @@ pub(crate) struct FakeThread {
 pub(crate) struct FakeTask {
     /// Payload's.
     pub(crate) entry: u32,
+    /// Payload's.
+    pub(crate) number: TaskNumber,
     /// Whether it is ending.
     pub(crate) dying: bool,
     /// `messages_sent`.
     pub(crate) messages_sent: i64,
     /// Its names for ports.
     pub(crate) names: BTreeMap<u32, usize>,
+    /// Its names for port sets.
+    pub(crate) sets: Vec<u32>,
     /// Whether somebody is just changing its names.
     pub(crate) changing: bool,
 }
@@ -143,6 +147,8 @@ pub(crate) struct FakePort {
     pub(crate) awaited: HalfCorrelation,
     /// Payload's.
     pub(crate) watched: bool,
+    /// Payload's: of its number.
+    pub(crate) code: u32,
     /// What waits to be received.
     pub(crate) queue: VecDeque<Kmsg>,
     /// What it stands for.
@@ -250,6 +256,7 @@ impl Fake {
             receiver: receiver.address(),
             awaited: HalfCorrelation::NONE,
             watched: false,
+            code: 0,
             queue: VecDeque::new(),
             kobject: None,
         };

@@ -4,7 +4,7 @@
 //! be believed. Of the kernel's members the type is; [`payload_abi`](crate::payload_abi) has their names in the kernel.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::handles::{Name, Pcb, Pset};
 use super::slots::{fact, slot};
@@ -46,6 +46,13 @@ pub(crate) unsafe trait Struct: Copy {
     fn store<T: Copy>(self, member: Member<Self, T, Payloads>, value: T) {
         // SAFETY: as for `load`; it means nothing to the kernel.
         unsafe { (self.place(member) as *mut T).write_volatile(value) }
+    }
+
+    /// A hole that several processors change at once.
+    #[inline(always)]
+    fn shared(self, hole: Hole<Self>) -> &'static AtomicU32 {
+        // SAFETY: the struct lives, and has an aligned word there that means nothing to the kernel.
+        unsafe { &*(self.place(hole) as *const AtomicU32) }
     }
 
     /// Counts a member of the kernel's down by one.
@@ -228,6 +235,7 @@ holes! {
     THREAD_AWAITED: Thread = thread_awaited;
     THREAD_WATCHED: Thread = thread_watched;
     TASK_ENTRY: Task = task_entry;
+    TASK_NUMBER: Task = task_number;
     PORT_AWAITED: Port = port_awaited;
     PORT_WATCHED: Port = port_watched;
 }

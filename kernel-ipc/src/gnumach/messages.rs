@@ -1,6 +1,7 @@
 //! Messages of the running kernel.
 
 use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach};
+use super::members::{KMSG_HEADER, Struct};
 use super::{InTransit, Kmsg, Messages, OwnedKmsg, Record, Reference, Task, Thread, control, mr, queue};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
@@ -25,6 +26,12 @@ impl Messages for Mach {
     #[inline(always)]
     fn msgh_id(&self, kmsg: Kmsg) -> u32 {
         kmsg.header(MSGH_ID)
+    }
+
+    #[inline(always)]
+    fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
+        // SAFETY: within the message, whose bytes the kmsg has.
+        unsafe { ((kmsg.place(KMSG_HEADER) + offset) as *const u64).read_unaligned() }
     }
 
     #[inline(always)]

@@ -53,6 +53,7 @@ pub(crate) use kept::{CallWord, KmsgList};
 #[cfg(target_os = "none")]
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
 
+use crate::identity::{Identity, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
 
 /// What the payload remembers about a record until it is queued.
@@ -96,8 +97,8 @@ pub(crate) trait Threads {
     fn thread_task(&self, thread: Thread) -> Task;
     /// The payload's number of a thread; none until one is given.
     fn thread_number(&self, thread: Thread) -> ThreadNumber;
-    /// Gives a thread its number.
-    fn set_thread_number(&self, thread: Thread, number: ThreadNumber);
+    /// The payload's number of a thread, which gets one if it has none.
+    fn give_thread_number(&self, thread: Thread, numbers: &Numbers) -> ThreadNumber;
     /// The call that the thread is in: see [`OpenCall`](crate::open_call::OpenCall).
     fn thread_call(&self, thread: Thread) -> CallWord;
     /// Sets it.
@@ -138,6 +139,8 @@ pub(crate) trait Tasks {
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
     fn set_task_entry(&self, task: Task, entry: u32);
+    /// Notes what records call the task while it is traced.
+    fn set_task_number(&self, task: Task, number: TaskNumber);
     /// `task->itk_space`.
     fn task_space(&self, task: Task) -> Space;
     /// Whether `task->itk_self` is there, which it no longer is in a dying task.
@@ -154,6 +157,9 @@ pub(crate) trait Tasks {
     fn task_deallocate(&self, task: Reference<Task>);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
     fn own_name(&self, task: Task, port: Port) -> u32;
+    /// Lets `work` look up which ports or port sets a task has names for. Nothing is found of a name that stands for neither; `work` is not
+    /// called if somebody is just changing the task's names.
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>));
     /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
     /// is none, or if somebody is just changing the task's names.
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
@@ -167,6 +173,8 @@ pub(crate) trait Ports {
     fn ipc_port_release_send(&self, right: SendRight);
     /// Whether the kernel itself receives from it.
     fn port_is_the_kernels(&self, port: Port) -> bool;
+    /// Which port it is, and what it stands for; `None` if it is dead. The caller has a right to it, and has not locked it.
+    fn identity(&self, port: Port, numbers: &Numbers) -> Option<Identity>;
     /// Whether the receive right is in this space.
     fn port_is_received_in(&self, port: Port, space: Space) -> bool;
     /// `port->ip_msgcount`.
@@ -185,6 +193,8 @@ pub(crate) trait Messages {
     fn msgh_size(&self, kmsg: Kmsg) -> u32;
     /// `msgh_id`.
     fn msgh_id(&self, kmsg: Kmsg) -> u32;
+    /// Eight message bytes of a kmsg, within its message.
+    fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64;
     /// `msgh_remote_port` of a message before copyin or after copyout.
     fn remote_name(&self, kmsg: Kmsg) -> u32;
     /// `msgh_local_port` of a message before copyin or after copyout.

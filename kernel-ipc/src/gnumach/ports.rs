@@ -1,9 +1,18 @@
 //! Ports of the running kernel.
 
+use core::sync::atomic::Ordering::Relaxed;
+
+use trace_port::port;
+
+use super::lock::PORT_LOCK;
 use super::mach::Mach;
-use super::members::{PORT_IO_BITS, PORT_MSGCOUNT, PORT_QLIMIT, PORT_RECEIVER, Struct};
-use super::objects::IO_BITS_ACTIVE;
-use super::{MaybeRight, Port, Ports, SendRight, Space};
+use super::members::{
+    PORT_IO_BITS, PORT_KOBJECT, PORT_MSGCOUNT, PORT_QLIMIT, PORT_RECEIVER, PORT_WATCHED, Struct, TASK_NUMBER,
+};
+use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE};
+use super::{MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
+use crate::identity::{Identity, Numbers};
+use crate::numbers::PortNumber;
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only handles, and what is owned, asks for nothing else. The variable is set once at boot, before
@@ -14,6 +23,52 @@ unsafe extern "C" {
     safe static ipc_space_kernel: Space;
 }
 
+/// Which port it is: see [`Ports::identity`].
+#[inline(always)]
+pub(super) fn identify(port: Port, numbers: &Numbers) -> Option<Identity> {
+    let _lock = PORT_LOCK.of(port).take();
+    let bits = port.load(PORT_IO_BITS);
+    // One that is dead gets no number any more: nobody would take it away.
+    if bits & IO_BITS_ACTIVE == 0 {
+        return None;
+    }
+    let number = match numbers.known(port.address(), port.load(PORT_WATCHED) >> 1) {
+        Some(number) => number,
+        None => give_number(port, numbers)?,
+    };
+    let kind = (bits & IO_BITS_KOTYPE) as u8;
+    let object = if matches!(kind, port::TASK | port::THREAD) { object(port, kind, numbers) } else { 0 };
+    Some(Identity { number, kind, object })
+}
+
+/// Gives a locked port a number.
+#[cold]
+#[inline(never)]
+fn give_number(port: Port, numbers: &Numbers) -> Option<PortNumber> {
+    let (number, code) = numbers.next(port.address())?;
+    // The mark may be set and taken away meanwhile.
+    let with_mark = |word: u32| Some(code << 1 | word & control::MARKED);
+    let _ = port.shared(PORT_WATCHED).fetch_update(Relaxed, Relaxed, with_mark);
+    Some(number)
+}
+
+/// The number of the traced task, or of the thread of one, that a locked, active control port stands for.
+#[inline(always)]
+fn object(port: Port, kind: u8, numbers: &Numbers) -> u32 {
+    let object = port.load(PORT_KOBJECT);
+    if kind == port::TASK {
+        // SAFETY: the object of an active control port is alive: ipc_task_disable clears the type first, under the port's lock.
+        return unsafe { Task::at(object) }.load(TASK_NUMBER);
+    }
+    // SAFETY: the same of a thread.
+    let thread = unsafe { Thread::at(object) };
+    if Mach.task_entry(Mach.thread_task(thread)) == 0 {
+        return 0;
+    }
+    let known = Mach.thread_number(thread);
+    if known.is_none() { Mach.give_thread_number(thread, numbers) } else { known }.get()
+}
+
 impl Ports for Mach {
     #[inline(always)]
     fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight> {
@@ -22,6 +77,10 @@ impl Ports for Mach {
 
     fn ipc_port_release_send(&self, right: SendRight) {
         ipc_port_release_send(right);
+    }
+
+    fn identity(&self, port: Port, numbers: &Numbers) -> Option<Identity> {
+        identify(port, numbers)
     }
 
     fn port_is_the_kernels(&self, port: Port) -> bool {

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroUsize;
 
-use trace_port::record::{MAX_BATCH, MAX_BODY, wire_size};
+use trace_port::record::{LARGEST, MAX_BATCH};
 
 use super::handles::Pset;
 use super::lock::{PORT_LOCK, PORT_MESSAGES_LOCK, PSET_MESSAGES_LOCK};
@@ -69,7 +69,7 @@ pub(super) fn record_total(size: usize) -> usize {
 pub(super) fn record_room(kmsg: Kmsg) -> Option<usize> {
     let total = kmsg.load(KMSG_SIZE);
     let room = total.checked_sub(slot(Slot::kmsg_header) + RECORD_ODD)?;
-    let is_record = room.is_multiple_of(8) && (MAX_BATCH..=wire_size(MAX_BODY)).contains(&room);
+    let is_record = room.is_multiple_of(8) && (MAX_BATCH..=LARGEST).contains(&room);
     is_record.then_some(room)
 }
 

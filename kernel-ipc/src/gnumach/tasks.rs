@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use mach_abi::port::{MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
+use mach_abi::port::{MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
 
 use super::control;
 use super::handles::Name;
@@ -10,11 +10,13 @@ use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
     NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, SPACE_LOCK, SPACE_MAP, Struct, TASK_ENTRY,
-    TASK_MESSAGES_SENT, TASK_SELF, TASK_SPACE,
+    TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
 };
+use super::ports::identify;
 use super::threads::each_thread;
 use super::{MaybeRight, Port, Reference, SendRight, Space, Task, Tasks, Threads};
-use crate::numbers::HalfCorrelation;
+use crate::identity::{Identity, Numbers};
+use crate::numbers::{HalfCorrelation, TaskNumber};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only handles, and what is owned, asks for nothing else. The variable is set once at boot, before
@@ -70,6 +72,11 @@ impl Tasks for Mach {
     }
 
     #[inline(always)]
+    fn set_task_number(&self, task: Task, number: TaskNumber) {
+        task.store(TASK_NUMBER, number.get());
+    }
+
+    #[inline(always)]
     fn task_space(&self, task: Task) -> Space {
         task.load(TASK_SPACE)
     }
@@ -119,6 +126,22 @@ impl Tasks for Mach {
         });
         // If somebody is changing the names, the port is shown by its number instead.
         name.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>)) {
+        read_space(task, |space| {
+            work(&|name| {
+                // SAFETY: the tree of a live, active space, locked for reading.
+                let entry = unsafe { rdxtree_lookup_common(space.place(SPACE_MAP), name, 0) }?;
+                match entry.load(NAME_BITS) {
+                    // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+                    bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, numbers),
+                    bits if bits & MACH_PORT_TYPE_PORT_SET != 0 => Some(Identity::SET),
+                    _ => None,
+                }
+            })
+        });
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {

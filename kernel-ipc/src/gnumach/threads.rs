@@ -1,6 +1,7 @@
 //! Threads of the running kernel.
 
 use core::arch::asm;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::control;
 use super::lock::{TASK_LOCK, THREAD_LOCK};
@@ -11,6 +12,7 @@ use super::members::{
     THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
 };
 use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads};
+use crate::identity::Numbers;
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
@@ -77,9 +79,13 @@ impl Threads for Mach {
         ThreadNumber::new(thread.load(THREAD_NUMBER))
     }
 
-    #[inline(always)]
-    fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
-        thread.store(THREAD_NUMBER, number.get());
+    fn give_thread_number(&self, thread: Thread, numbers: &Numbers) -> ThreadNumber {
+        let number = numbers.next_thread();
+        // Another processor may do the same: one of both numbers is nobody's.
+        match thread.shared(THREAD_NUMBER).compare_exchange(0, number.get(), Relaxed, Relaxed) {
+            Ok(_) => number,
+            Err(known) => ThreadNumber::new(known),
+        }
     }
 
     #[inline(always)]

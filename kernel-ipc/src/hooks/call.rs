@@ -8,7 +8,7 @@ use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::{Kernel, Task, Thread, mr};
 use crate::numbers::HalfCorrelation;
-use crate::observe::Event;
+use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
 use crate::replies;
 use crate::state::State;
@@ -151,10 +151,18 @@ pub(crate) fn open(kernel: &impl Kernel, state: &State, event: &Event, content: 
     // Counted first: making a record may sleep, and the trace end meanwhile.
     state.draft_opened();
     let draft = emit::draft(kernel, state, event, content);
-    if draft.is_none() {
-        state.draft_closed(kernel);
+    match &draft {
+        Some(draft) => say_names(kernel, state, draft, event, content),
+        None => state.draft_closed(kernel),
     }
     draft
+}
+
+/// What the names in the message that the current thread sends or receives stand for.
+#[inline(always)]
+fn say_names(kernel: &impl Kernel, state: &State, draft: &Draft, event: &Event, content: Content) {
+    let task = observe::current_task(kernel);
+    emit::say_names(kernel, state, draft, (task, event.direction), content);
 }
 
 /// A record of the receive half: in the message of the request's, which is settled, if there is one with room, else in its own.
@@ -170,6 +178,7 @@ pub(crate) fn extend(
     emit::settle(kernel, &request, mr::MACH_MSG_SUCCESS);
     if emit::has_room(kernel, &request, content) {
         emit::add(kernel, &request, event, content);
+        say_names(kernel, state, &request, event, content);
         return Some(request);
     }
     emit::post(kernel, state, request, Wait::InCall);
@@ -201,7 +210,9 @@ pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
         replies::put_off(kernel, thread);
     }
     let event = Event::of_call_apart(kernel, state, thread, Direction::Receive);
-    if let Some(draft) = emit::draft_of(kernel, state, kernel.thread_task(thread), &event, Content::NOTHING) {
+    let task = kernel.thread_task(thread);
+    if let Some(draft) = emit::draft_of(kernel, state, task, &event, Content::NOTHING) {
+        emit::say_names(kernel, state, &draft, (task, event.direction), Content::NOTHING);
         emit::settle(kernel, &draft, mr::MACH_RCV_INTERRUPTED);
         emit::queue(kernel, state, draft, Wait::Never);
     }

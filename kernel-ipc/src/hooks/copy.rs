@@ -31,7 +31,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
     kernel.set_thread_message(thread, kmsg.low_half());
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
-    let draft = call::open(kernel, state, &event, Content::seen(kmsg, message_size));
+    let draft = call::open(kernel, state, &event, Content::seen(kernel, kmsg, message_size));
     call.without_draft().with_draft(draft).keep(kernel, thread);
 }
 
@@ -59,7 +59,7 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
     let received = call.without_draft().received();
-    let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kmsg, size));
+    let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kernel, kmsg, size));
     received.with_draft(draft).keep(kernel, thread);
 }
 

@@ -6,7 +6,7 @@
 use mach_abi::Descriptor;
 use mach_abi::header::bits;
 use mach_abi::type_name::{INTEGER_32, INTEGER_64};
-use trace_port::record::{BODY_OFFSET, TASK_TYPE};
+use trace_port::record::{BODY_OFFSET, Prefix, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
 use super::handoff;
@@ -14,6 +14,7 @@ use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{InTransit, Kernel, MaybePort, Record};
+use crate::named::Ports;
 use crate::observe::{self, Event, Moment};
 use crate::open_call::OpenCall;
 use crate::state::State;
@@ -23,6 +24,8 @@ use crate::transit::{self, Author};
 const EXCEPTION_RAISE: u64 = 2400;
 /// `sizeof (struct mach_exception)` in 64-bit words.
 const WORDS: usize = 14;
+/// Rights in it.
+const PORTS: usize = 3;
 /// The type descriptor of one integer of 32 bits.
 const INT_TYPE: u64 = Descriptor::inline(INTEGER_32, 32, 1).to_word();
 /// The type descriptor of one integer of 64 bits.
@@ -61,18 +64,20 @@ pub(crate) fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
         correlation,
         ..Event::other(Direction::Send, kind(kernel), thread, Moment::now_apart(kernel, state))
     };
-    if let Some(draft) = emit::draft(kernel, state, &event, Content::reserved(8 * WORDS)) {
-        show(kernel, state, draft.record(), raised);
+    if let Some(draft) = emit::draft(kernel, state, &event, Content::reserved(8 * WORDS, PORTS)) {
+        let ports = show(kernel, state, draft.record(), raised);
+        emit::with_ports(kernel, draft.record(), 8 * WORDS, ports);
         emit::queue(kernel, state, draft, Wait::AtExit);
     }
 }
 
 /// Writes the message that the kernel is about to make.
 #[inline(never)]
-fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) {
+fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) -> usize {
+    let mut ports = Ports::behind(record, size_of::<Prefix>(), 8 * WORDS, PORTS);
     let task = observe::current_task(kernel);
     let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
-    let port = |index: usize, port: MaybePort| word(index, transit::show(kernel, state, task, port));
+    let mut port = |index: usize, port: MaybePort| word(index, transit::show(kernel, state, task, &mut ports, port));
     word(0, u64::from(COMPLEX | bits(PORT_SEND, PORT_SEND_ONCE)) | (8 * WORDS as u64) << 32);
     port(1, raised.port);
     // The reply port may not exist yet.
@@ -88,6 +93,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) {
     word(11, u64::from(raised.code as u32));
     word(12, LONG_TYPE);
     word(13, raised.subcode as u64);
+    ports.count()
 }
 
 /// Records a reply once the kernel has read it: `parse` consumes it and says whether the exception was handled. The thread may have

@@ -128,8 +128,7 @@ fn record(
 ) {
     // Before the record is made in a frame of its own: both need much of the stack. A record without memory has its number, too.
     let moment = Moment::now_apart(kernel, state);
-    if let Some(memory) = emit::memory(kernel, state, (to.task.get(), to.key), right, kernel.msgh_size(message.kmsg()))
-    {
+    if let Some(memory) = emit::memory(kernel, state, (to.task.get(), to.key), right, message) {
         make(kernel, state, to, memory, direction, moment, message);
     } else if direction == Direction::Receive {
         state.add_dropped(to.key, to.dropped, 0);

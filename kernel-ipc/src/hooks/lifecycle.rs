@@ -1,6 +1,7 @@
 //! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task.
 
 use crate::gnumach::{Kernel, Task, Thread};
+use crate::numbers::TaskNumber;
 use crate::state::{State, TracePort};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
@@ -10,6 +11,7 @@ use crate::state::{State, TracePort};
 pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
     // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
     kernel.set_task_entry(task, 0);
+    kernel.set_task_number(task, TaskNumber::NONE);
     let Some(parent) = parent else { return };
     let right = match state.send_right(kernel, parent) {
         TracePort::Live(right) => right,

@@ -3,7 +3,7 @@
 //! What the kernel decides, scripted by [`Steps`], is as in ipc/mach_msg.c. The sites, with the looks of their stubs, are in `sites`; what
 //! a tracer sees is in `seen`.
 
-mod seen;
+pub(crate) mod seen;
 mod sites;
 
 pub(crate) use seen::Seen;

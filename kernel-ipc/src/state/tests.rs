@@ -178,7 +178,7 @@ fn tasks_and_threads_get_numbers_of_their_own() {
         assert_eq!(state.key(&fake, TASK).unwrap().number.get(), number, "a trace that begins anew is another");
         remove(&fake, &state, TASK);
     }
-    assert_eq!((state.next_thread().get(), state.next_thread().get()), (1, 2));
+    assert_eq!((state.numbers.next_thread().get(), state.numbers.next_thread().get()), (1, 2));
     assert_eq!((state.next_sequence(), state.next_sequence()), (1, 2));
     assert_eq!((state.next_correlation().get(), state.next_correlation().get()), (1, 2));
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
+use mach_abi::port::MACH_PORT_RIGHT_RECEIVE;
 use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
@@ -44,8 +45,6 @@ const LESSONS: [(&str, Lesson); 11] = [
 /// Special ports, as a message has them.
 const EXCEPTION_PORT: i64 = TASK_EXCEPTION_PORT as i64;
 const BOOTSTRAP_PORT: i64 = TASK_BOOTSTRAP_PORT as i64;
-/// `MACH_PORT_RIGHT_RECEIVE` of port.h.
-const RIGHT_RECEIVE: i64 = 1;
 
 /// The routines that tell something, by the `msgh_id` of their requests.
 #[derive(Debug, Default)]
@@ -108,10 +107,10 @@ impl Names {
                     self.meet_thread(target, thread.object.get());
                 }
             }
-            (Lesson::Allocate, Some(port)) if number(&request, "right") == Some(RIGHT_RECEIVE) => {
-                if self.is_own(exchange) {
-                    self.made(&port, task);
-                }
+            (Lesson::Allocate, Some(port))
+                if self.is_own(exchange) && number(&request, "right") == Some(MACH_PORT_RIGHT_RECEIVE.into()) =>
+            {
+                self.made(&port, task);
             }
             (Lesson::GetSpecialPort, Some(port)) => match number(&request, "which_port") {
                 Some(EXCEPTION_PORT) => self.suggest(&port, What::ExceptionPort),

@@ -19,7 +19,7 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use trace_port::RecordHeader;
 use trace_port::event::{Direction, EventKind};
-use trace_port::record::{MAX_BODY, Record, Records, wire_size};
+use trace_port::record::{LARGEST, Record, Records};
 use zerocopy::IntoBytes;
 
 use crate::{Doing, Mismatch};
@@ -217,7 +217,7 @@ impl Drop for Program {
 
 /// Room for any record.
 pub fn record_buffer() -> Vec<u64> {
-    alloc::vec![0; wire_size(MAX_BODY) / 8]
+    alloc::vec![0; LARGEST / 8]
 }
 
 /// Takes a task's trace port away.

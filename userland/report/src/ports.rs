@@ -34,6 +34,18 @@ pub(crate) struct Seen<'a> {
     pub(crate) verbose: bool,
 }
 
+/// Appends what a name without a right in the message stands for.
+pub(crate) fn port_name(out: &mut String, seen: Seen<'_>, name: u32) {
+    match seen.event.port(name).is_none()
+        && seen.ended(name).is_none()
+        && !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
+    {
+        // The argument's own name says what it is.
+        true => decimal(out, name),
+        false => port(out, seen, name),
+    }
+}
+
 /// Appends what a name of the task's in the message stands for.
 pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
     match name {
@@ -72,7 +84,7 @@ pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
 }
 
 /// Appends a name of which nothing else is known.
-pub(crate) fn plain_name(out: &mut String, name: u32) {
+fn plain_name(out: &mut String, name: u32) {
     numbered(out, "name", name);
 }
 

@@ -244,8 +244,12 @@ impl Writer<'_> {
             Value::KernReturn(code) => self.code(code),
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) => self.data(bytes),
-            Value::PortName(name) if self.own_names => self.port(name),
-            Value::PortName(name) => ports::plain_name(line, name),
+            Value::PortName(name) if self.own_names => {
+                let Self { names, actor, event, .. } = *self;
+                let seen = Seen { names, actor, event, verbose: self.style.verbose };
+                ports::port_name(&mut self.draft.line, seen, name);
+            }
+            Value::PortName(name) => decimal(line, name),
             Value::Port(right) => self.right(right),
             Value::Array(array) => self.array(&array),
             Value::Struct(members) => self.members(&members, Form::Plain),

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 #[path = "../tests/stages/common.rs"]
-#[expect(dead_code, reason = "only what makes records is used")]
+#[expect(dead_code, unused_imports, reason = "only what makes records is used")]
 mod common;
 #[path = "../tests/stages/mixture.rs"]
 mod mixture;

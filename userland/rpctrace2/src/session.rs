@@ -30,6 +30,7 @@ use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
 use trace_port::record::LARGEST;
+use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};

@@ -3,6 +3,7 @@
 use std::vec;
 use std::vec::Vec;
 
+use trace_port::port;
 use trace_port::record::MAX_BATCH;
 
 use super::*;
@@ -17,8 +18,9 @@ impl Threads for Fake {
     fn thread_number(&self, thread: Thread) -> ThreadNumber {
         self.thread(thread).number
     }
-    fn set_thread_number(&self, thread: Thread, number: ThreadNumber) {
-        self.thread(thread).number = number;
+    fn give_thread_number(&self, thread: Thread, numbers: &Numbers) -> ThreadNumber {
+        self.thread(thread).number = numbers.next_thread();
+        self.thread(thread).number
     }
     fn thread_call(&self, thread: Thread) -> CallWord {
         CallWord::fake(self.thread(thread).call)
@@ -91,6 +93,9 @@ impl Tasks for Fake {
     fn set_task_entry(&self, task: Task, entry: u32) {
         self.task(task).entry = entry;
     }
+    fn set_task_number(&self, task: Task, number: TaskNumber) {
+        self.task(task).number = number;
+    }
     fn task_space(&self, task: Task) -> Space {
         Space::fake(task.address() + 1)
     }
@@ -123,6 +128,18 @@ impl Tasks for Fake {
         let mut names = task.names.iter().filter(|_| !task.changing);
         names.find_map(|(&name, &known)| (known == port.address()).then_some(name)).unwrap_or(0)
     }
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>)) {
+        if self.task(task).changing {
+            return;
+        }
+        work(&|name| {
+            if self.task(task).sets.contains(&name) {
+                return Some(Identity::SET);
+            }
+            let port = self.task(task).names.get(&name).copied()?;
+            self.identity(Port::fake(port), numbers)
+        });
+    }
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let port = match self.task(task).names.get(&name) {
             Some(&port) => Port::fake(port),
@@ -135,6 +152,36 @@ impl Tasks for Fake {
 }
 
 impl Ports for Fake {
+    fn identity(&self, port: Port, numbers: &Numbers) -> Option<Identity> {
+        if !self.ports.borrow().contains_key(&port.address()) {
+            // One of which a test says nothing else.
+            self.add_port(port, THIRD);
+        }
+        let (dead, kobject, code) = {
+            let known = self.port(port);
+            (known.dead, known.kobject, known.code)
+        };
+        if dead {
+            return None;
+        }
+        let number = numbers.known(port.address(), code).or_else(|| {
+            let (number, code) = numbers.next(port.address())?;
+            self.port(port).code = code;
+            Some(number)
+        })?;
+        let (kind, object) = match kobject {
+            None => (port::NONE, 0),
+            Some(Kobject::Kernel) => (port::HOST, 0),
+            Some(Kobject::Task(task)) => (port::TASK, self.task(task).number.get()),
+            Some(Kobject::Thread(thread)) if self.task_entry(self.thread_task(thread)) == 0 => (port::THREAD, 0),
+            Some(Kobject::Thread(thread)) => {
+                let known = self.thread_number(thread);
+                let number = if known.is_none() { self.give_thread_number(thread, numbers) } else { known };
+                (port::THREAD, number.get())
+            }
+        };
+        Some(Identity { number, kind, object })
+    }
     fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight> {
         self.unlocked();
         let mut known = self.port(port);
@@ -176,6 +223,9 @@ impl Messages for Fake {
     }
     fn msgh_id(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 28)
+    }
+    fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
+        u64::from(self.half(kmsg, offset)) | u64::from(self.half(kmsg, offset + 4)) << 32
     }
     fn remote_name(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 8)

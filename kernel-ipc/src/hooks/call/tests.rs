@@ -29,8 +29,8 @@ fn a_sent_message_is_recorded_with_the_names_the_task_used() {
     assert_eq!((header.options.get(), header.time_out.get()), (option::MACH_SEND_MSG, 30));
     assert_eq!(record.message[8..], sent[8..], "as seen by the task: before copyin");
     let bytes = &model.fake.records()[0];
-    assert_eq!(bytes.len(), 136 + 48);
-    assert_eq!(bytes[136 + 44..], [0; 4], "padding is zero, not what kalloc returned");
+    assert_eq!(bytes.len(), 144 + 48 + 16);
+    assert_eq!(bytes[144 + 44..144 + 48], [0; 4], "padding is zero, not what kalloc returned");
     assert_eq!(model.fake.task(TASK).messages_sent, 1, "the record does not count as the task's");
     assert_eq!(model.fake.port(SERVICE).queue.len(), 1);
     model.assert_ends_clean();
@@ -402,7 +402,7 @@ fn a_draft_shows_what_cancels_its_link() {
     let event = Event { correlation: Correlation::new(9), ..Event::of_call(fake, &model.state, THREAD, Send) };
     let kmsg = fake.kmsg(&message(19 | 21 << 8, 1, 2, 3, 40));
     let size = fake.msgh_size(kmsg);
-    let draft = emit::draft(fake, &model.state, &event, Content::seen(kmsg, size)).unwrap();
+    let draft = emit::draft(fake, &model.state, &event, Content::seen(fake, kmsg, size)).unwrap();
     assert_eq!(emit::shown(fake, &draft), (Correlation::new(9), 19 | 21 << 8, 2));
     fake.ipc_kmsg_destroy(draft.into_memory());
     let draft = emit::draft(fake, &model.state, &event, Content::NOTHING).unwrap();

@@ -70,7 +70,7 @@ fn request_and_reply_share_a_message() {
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     let messages = model.fake.records();
     assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0].len(), wire_size(40) + part_size(44), "and nothing of the room that was not needed");
+    assert_eq!(messages[0].len(), wire_size(40, 2) + part_size(44, 1), "and nothing of the room that was not needed");
     assert_eq!(messages[0][messages[0].len() - 4..], [0; 4], "padding");
     let [request, reply] = model.seen_exactly();
     assert_eq!((request.direction, reply.direction), (Send, Receive));

@@ -58,7 +58,7 @@ fn an_exception_and_its_reply_are_recorded_and_share_a_number() {
     assert_eq!(asked.word(0), u64::from(COMPLEX | 17 | 18 << 8) | 112 << 32);
     assert_eq!(asked.word(24) >> 32, 2400);
     assert_eq!(asked.word(40), 0x12, "the task's own name");
-    assert_eq!(asked.word(56), u64::from(PORT_NUMBER | 1));
+    assert_eq!(asked.word(56), u64::from(PORT_NUMBER | 3));
     assert_eq!((asked.word(72), asked.word(88), asked.word(104)), (1, 2, (-3i64).cast_unsigned()));
     assert_ne!(asked.correlation(), 0);
     assert_eq!(asked.correlation(), answered.correlation());

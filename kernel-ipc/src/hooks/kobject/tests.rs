@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use trace_port::record::{MAX_BATCH, PORT_NUMBER, SENDER_IS_TRACER};
+use trace_port::record::{BODY_OFFSET, MAX_BATCH, PORT_NUMBER, SENDER_IS_TRACER};
 
 use super::*;
 use crate::gnumach::fake::{
@@ -10,6 +10,7 @@ use crate::gnumach::fake::{
 };
 use crate::gnumach::{Messages, Threads, mr, option};
 use crate::hooks::lifecycle;
+use crate::hooks::model::seen::Seen;
 use crate::hooks::model::{Call, HOST, Model, REPLY, REPLY_NAME, REQUEST, SERVICE, message};
 
 /// The child's name for its own control port, and others' for it.
@@ -73,19 +74,26 @@ fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers()
     assert_eq!((asked.header.sequence.get(), answered.header.sequence.get()), (1, 2));
     assert_ne!(asked.correlation(), 0);
     assert_eq!(asked.correlation(), answered.correlation());
-    let reply_number = u64::from(PORT_NUMBER | 1);
+    let reply_number = u64::from(PORT_NUMBER | 2);
     assert_eq!(asked.word(8), SELF.into(), "the task's own name");
     assert_eq!(asked.word(16), reply_number);
-    assert_eq!(asked.word(40), u64::from(PORT_NUMBER | 2));
+    assert_eq!(asked.word(40), u64::from(PORT_NUMBER | 3));
     assert_eq!((asked.word(48), asked.word(56)), (0, 0xffff_ffff), "null and dead rights");
     assert_eq!(asked.word(64), 0x0000_1000_0000_0809, "the size of the memory is kept");
     assert_eq!((asked.word(72), asked.word(88)), (0, 0), "memory and arrays");
     assert_eq!(asked.word(104), 77 | 0xdead_beef << 32, "a user's data is left alone");
     assert_eq!(answered.word(40), 5, "what pads the kernel's is whatever its heap held, and is not shown");
     assert_eq!(answered.word(8), reply_number, "the same port, the same number");
+    // By what stands in the message: the task's name or a number.
+    let said = |seen: &Seen| -> Vec<_> {
+        seen.ports.iter().map(|port| (port.name.get(), port.number.get(), port.kind, port.object.get())).collect()
+    };
+    let (reply, right) = ((PORT_NUMBER | 2, 2, 0, 0), (PORT_NUMBER | 3, 3, 0, 0));
+    assert_eq!(said(&asked), [(SELF, 1, trace_port::port::TASK, 1), reply, right]);
+    assert_eq!(said(&answered), [reply]);
     for record in model.fake.records() {
         let pointer = |bytes: &[u8]| bytes[1..] == [0xff; 4] && bytes[0] >= 0x80 && bytes[0] != 0xff;
-        assert!(!record[136..].windows(5).any(pointer));
+        assert!(!record[BODY_OFFSET..].windows(5).any(pointer));
     }
     assert_eq!(model.fake.task(TASK).messages_sent, 0, "the sender's count is as without tracing");
     model.assert_ends_clean();

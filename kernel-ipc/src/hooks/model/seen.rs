@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use trace_port::{Direction, EventKind, RecordHeader, Records};
+use trace_port::{Direction, EventKind, Port, RecordHeader, Records};
 
 use super::Model;
 
@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub(crate) header: RecordHeader,
     /// The message.
     pub(crate) message: Vec<u8>,
+    /// What the names in it stand for.
+    pub(crate) ports: Vec<Port>,
     /// In which message of the tracer's it came.
     pub(crate) came_in: usize,
 }
@@ -51,7 +53,14 @@ impl Model {
             for record in Records::parse(message).unwrap() {
                 let record = record.unwrap();
                 let (direction, kind, header) = (record.direction, record.kind, record.header);
-                seen.push(Seen { direction, kind, header, message: record.message.to_vec(), came_in });
+                seen.push(Seen {
+                    direction,
+                    kind,
+                    header,
+                    message: record.message.to_vec(),
+                    ports: record.ports.to_vec(),
+                    came_in,
+                });
             }
         }
         seen

@@ -132,15 +132,15 @@ fn full_queue() -> Result<(), Mismatch> {
     let mut sender = Sender::start(&tracer)?;
     sender.until_blocked()?;
     // The queue is full from the start: of the call that started the thread, with whose records are those of the first numbers.
-    let room = MAX_BATCH - TASK_OFFSET - 8 - part_size(RESUME) - part_size(RESUMED);
-    expect("the number after the one whose record waits", (room / part_size(NUMBER)) as u32 + 2, sender.next)?;
+    let room = MAX_BATCH - TASK_OFFSET - 8 - part_size(RESUME, 2) - part_size(RESUMED, 1);
+    expect("the number after the one whose record waits", (room / part_size(NUMBER, 1)) as u32 + 2, sender.next)?;
     println!("backpressure: a full queue stops the traced thread");
 
     let (task, thread) = (sender.child.task.name(), sender.child.thread.name());
     stubs::mach::task_suspend(task).doing("task_suspend with a full queue")?;
     stubs::mach::task_resume(task).doing("task_resume with a full queue")?;
     // More than the messages beyond the queue's limit hold.
-    for _ in 0..BEYOND_LIMIT * MAX_BATCH / part_size(NUMBER) {
+    for _ in 0..BEYOND_LIMIT * MAX_BATCH / part_size(NUMBER, 1) {
         stubs::mach_port::mach_port_names(task).doing("mach_port_names with a full queue")?;
     }
     println!("backpressure: the tracer's own calls on the task go past it");

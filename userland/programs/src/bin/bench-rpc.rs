@@ -29,6 +29,7 @@ use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::type_name::{BYTE, PORT_NAME};
 use programs::{Doing, Mismatch, expect};
+use trace_port::port::MAX_PORTS;
 use trace_port::record::wire_size;
 
 mach::entry!(main);
@@ -139,7 +140,7 @@ impl Bench {
         let trace = ReceiveRight::allocate().doing("mach_port_allocate")?;
         trace.set_queue_limit(QUEUE).doing("mach_port_set_qlimit")?;
         let both = PortSet::allocate().doing("mach_port_allocate")?;
-        Ok(Self { report, trace, both, only, buffer: alloc::vec![0; wire_size(LIMIT) / 8] })
+        Ok(Self { report, trace, both, only, buffer: alloc::vec![0; wire_size(LIMIT, MAX_PORTS) / 8] })
     }
 
     /// Measures one case and prints its line.

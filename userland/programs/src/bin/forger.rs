@@ -30,7 +30,7 @@ use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::{Doing, Mismatch, expect_error};
 use trace_port::TRACE_RECORD_MSGH_ID;
-use trace_port::record::{HEADER_TYPE, MAX_BODY, RecordHeader, TASK_TYPE, body_type, wire_size};
+use trace_port::record::{HEADER_TYPE, LARGEST, RecordHeader, TASK_TYPE, body_type};
 
 mach::entry!(main);
 
@@ -112,7 +112,7 @@ fn forge(to: PortName, word: &str) -> Result<(), Mismatch> {
         "malformed" => sent(message(TRACE_RECORD_MSGH_ID as i32).integer(7)),
         "version" => record_of_another_version(to),
         "notifications" => (0..3).try_for_each(|_| sent(message(MACH_NOTIFY_NO_SENDERS as i32).integer(0))),
-        "large" => sent(message(UNKNOWN).bytes(&vec![0; 2 * wire_size(MAX_BODY)])),
+        "large" => sent(message(UNKNOWN).bytes(&vec![0; 2 * LARGEST])),
         "rights" => rights(to),
         "names" => names_that_are_no_rights(to),
         "flood" => (0..FLOOD).try_for_each(|number| sent(message(UNKNOWN).integer(number))),

@@ -22,7 +22,7 @@ use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::processors;
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, child_with_port, each_record, number};
 use programs::{Doing, Mismatch, expect};
-use trace_port::record::{MAX_BODY, wire_size};
+use trace_port::record::LARGEST;
 
 mach::entry!(main);
 
@@ -104,7 +104,7 @@ fn switch(task: PortName, trace: PortName) {
 
 /// Receives records and throws them away; a malformed one ends the program.
 fn drain(trace: &ReceiveRight) {
-    let mut buffer = alloc::vec![0u64; wire_size(MAX_BODY) / 8];
+    let mut buffer = alloc::vec![0u64; LARGEST / 8];
     let limit = size_of_val(&buffer[..]) as u32;
     loop {
         let answer = mach_msg(&mut buffer, MACH_RCV_MSG, 0, limit, trace.name(), 0, PortName::NULL);

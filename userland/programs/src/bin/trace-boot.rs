@@ -29,7 +29,7 @@ const ANSWERED: i32 = 6900;
 /// Most bytes of that message.
 const LIMIT: u32 = 64;
 /// More answers than fit into a message, with a record of each request and each answer.
-const MOST: usize = MAX_BATCH / (2 * part_size(0));
+const MOST: usize = MAX_BATCH / (2 * part_size(0, 0));
 /// Milliseconds after which an answer would have come.
 const SETTLED: u32 = 200;
 

@@ -56,7 +56,7 @@ fn ports_are_called_what_they_are() {
             "hello[1] mach_port_allocate(task: self, right: MACH_PORT_RIGHT_RECEIVE) = KERN_SUCCESS {name: port 2 made by hello[1]}",
             "hello[1] boot_spawn(bootstrap: bootstrap, arguments: \"ping\\0-c\\0\") = KERN_SUCCESS {task: task \"ping\"}",
             "hello[1] task_create(target_task: self, inherit_memory: true) = KERN_SUCCESS {child_task: task (hello)[2]}",
-            "hello[1] mach_port_insert_right(task: task (hello)[2], name: name 3, poly: bootstrap) = KERN_SUCCESS",
+            "hello[1] mach_port_insert_right(task: task (hello)[2], name: 3, poly: bootstrap) = KERN_SUCCESS",
             "(hello)[2] host_ping(host: bootstrap) <unfinished ...>",
             "(hello)[2] host_ping(host: port made by hello[1]) = ?",
         ]

@@ -1,0 +1,209 @@
+//! What the names in a recorded message stand for, written behind the message: [`trace_port::Port`].
+
+use mach_abi::descriptor;
+use mach_abi::header::{LP64, local};
+use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
+use mach_abi::type_name::{self, PROTECTED_PAYLOAD};
+use trace_port::port::{MAX_PORTS, PORT_SET, RECEIVED_ON};
+use trace_port::record::{self, Part};
+use trace_port::{Direction, Port};
+
+use crate::gnumach::{Kernel, Kmsg, Record, Task};
+use crate::identity::Identity;
+use crate::state::State;
+use crate::transit;
+
+/// Message bytes up to which it is not worth while to count names before memory is taken.
+const SMALL: usize = 136;
+/// Bytes of the smallest name.
+const NAME: usize = 4;
+
+/// Ports that a record of the first `captured` bytes of a message, in the form the task sees or in transit, has room for.
+#[inline(always)]
+pub(crate) fn room(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
+    if captured <= SMALL { most(captured) } else { count(kernel, message, captured) }
+}
+
+/// More there cannot be in so many bytes.
+const fn most(captured: usize) -> usize {
+    2 + captured.saturating_sub(LP64.end) / NAME
+}
+
+#[inline(never)]
+fn count(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
+    let word = |offset| kernel.message_word(message, offset);
+    let mut items = Items { offset: LP64.end, end: captured };
+    let mut names = 2;
+    while let Some(item) = items.next(word)
+        && names < MAX_PORTS
+    {
+        names += item.count;
+    }
+    names.min(MAX_PORTS)
+}
+
+/// Names in the body of a message: so many, so many bytes from each other.
+struct Item {
+    start: usize,
+    count: usize,
+    stride: usize,
+}
+
+/// The items of a message that have names.
+struct Items {
+    offset: usize,
+    end: usize,
+}
+
+impl Items {
+    /// The next one; `word` reads the message.
+    #[inline(always)]
+    fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
+        while self.end - self.offset >= transit::WORD {
+            let descriptor = word(self.offset);
+            let start = self.offset + transit::WORD;
+            let (bits, number) = ((descriptor & transit::SIZE) >> 8, descriptor >> 32);
+            let kind = descriptor as u32 & descriptor::NAME;
+            let has_names = kind == type_name::PORT_NAME || type_name::is_port(kind);
+            let is_inline = descriptor & transit::INLINE != 0;
+            // 32 bits by 16 bits cannot overflow.
+            let bytes = if is_inline { (number * bits).div_ceil(64) * 8 } else { 8 };
+            if bytes > (self.end - start) as u64 {
+                self.offset = self.end;
+                return None;
+            }
+            self.offset = start + bytes as usize;
+            if is_inline && has_names && matches!(bits, 32 | 64) && number > 0 {
+                return Some(Item { start, count: number as usize, stride: bits as usize / 8 });
+            }
+        }
+        None
+    }
+}
+
+/// Where ports are written in a record.
+pub(crate) struct Ports {
+    record: Record,
+    /// Where the next one goes, and where none goes any more.
+    next: usize,
+    end: usize,
+    count: usize,
+}
+
+impl Ports {
+    /// Behind the message of the record at `part`, which has so many bytes; there is room for so many ports.
+    #[inline(always)]
+    pub(crate) fn behind(record: Record, part: usize, captured: usize, room: usize) -> Self {
+        let next = part + size_of::<Part>() + captured.next_multiple_of(8);
+        Self { record, next, end: next + room * size_of::<Port>(), count: 0 }
+    }
+
+    /// One more.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, kernel: &impl Kernel, name: u32, flags: u8, port: Identity) {
+        if self.next < self.end {
+            kernel.record_part(self.record, self.next, |place: &mut Port| {
+                *place = Port {
+                    name: name.into(),
+                    number: port.number.get().into(),
+                    kind: port.kind,
+                    flags,
+                    reserved: [0; 2],
+                    object: port.object.into(),
+                }
+            });
+            self.next += size_of::<Port>();
+            self.count += 1;
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// What a message in the form the task sees is to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// Whose names they are.
+    pub(crate) task: Task,
+    /// Sent or received.
+    pub(crate) direction: Direction,
+    /// The name that was received from, where there is no message.
+    pub(crate) rcv_name: u32,
+}
+
+/// Writes what the names stand for in the record's message of `captured` bytes, which is the form the task sees. Returns how many.
+#[inline(always)]
+pub(crate) fn write(
+    kernel: &impl Kernel,
+    state: &State,
+    view: View,
+    (record, part, captured): (Record, usize, usize),
+    room: usize,
+) -> usize {
+    let mut ports = Ports::behind(record, part, captured, room);
+    let message = part + size_of::<Part>();
+    let word = |offset: usize| kernel.record_read(record, message + offset);
+    kernel.with_names(view.task, &state.numbers, |look| {
+        let mut say = |name: u32, flags: u8| {
+            if !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
+                && let Some(port) = look(name)
+                // Through a set a message came on a member of it.
+                && (flags & RECEIVED_ON == 0 || port.kind != PORT_SET)
+            {
+                ports.push(kernel, name, flags, port);
+            }
+        };
+        if captured < LP64.end {
+            return say(view.rcv_name, 0);
+        }
+        let received = view.direction == Direction::Receive;
+        let has_payload = received && local(word(LP64.bits) as u32) == PROTECTED_PAYLOAD;
+        say(word(LP64.remote_port) as u32, 0);
+        // A payload stands in the place of the name.
+        let name = if has_payload { view.rcv_name } else { word(LP64.local_port) as u32 };
+        say(name, if received { RECEIVED_ON } else { 0 });
+        let mut items = Items { offset: LP64.end, end: captured };
+        while let Some(item) = items.next(word) {
+            (0..item.count).for_each(|index| say(word(item.start + index * item.stride) as u32, 0));
+        }
+    });
+    ports.count()
+}
+
+/// Says what names without rights in a message in transit stand for in a task: so many of so many bits each.
+#[inline(never)]
+pub(crate) fn push_names(
+    kernel: &impl Kernel,
+    state: &State,
+    ports: &mut Ports,
+    task: Task,
+    (record, start): (Record, usize),
+    (bits, number): (u64, u64),
+) {
+    if matches!(bits, 32 | 64) {
+        let stride = bits as usize / 8;
+        kernel.with_names(task, &state.numbers, |look| {
+            for index in 0..number as usize {
+                let name = kernel.record_read(record, start + index * stride) as u32;
+                if let Some(port) = look(name).filter(|_| !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)) {
+                    ports.push(kernel, name, 0, port);
+                }
+            }
+        });
+    }
+}
+
+/// Writes down how many ports a record has.
+#[inline(always)]
+pub(crate) fn settle(kernel: &impl Kernel, record: Record, part: usize, captured: usize, ports: usize) {
+    kernel.record_part(record, part, |part: &mut Part| {
+        part.header.ports = (ports as u32).into();
+        part.body_type = record::body_type(record::carried(captured, ports) as u32).into();
+    });
+}
+
+#[cfg(test)]
+mod tests;
