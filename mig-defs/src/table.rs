@@ -338,11 +338,6 @@ impl<'a> Tables<'a> {
         self.all().find_map(|tables| tables.by_id(REPLIES, id))
     }
 
-    /// Whether `id` is a reply: no request has it.
-    pub fn is_reply(&self, id: u32) -> bool {
-        self.request(id).is_none() && self.reply(id).is_some()
-    }
-
     /// The routine whose reply has this id, by a table that knows messages of this format.
     pub(crate) fn reply_of(&self, format: Format, id: u32) -> Option<Routine<'a>> {
         self.all().find_map(|tables| tables.of_format(format, REPLIES, id))

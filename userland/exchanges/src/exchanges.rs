@@ -127,9 +127,7 @@ impl<'t> Exchanges<'t> {
     pub fn finish(&mut self, sink: &mut impl Sink<'t>) {
         self.catch_up(sink);
         for exchange in self.pairs.end() {
-            if self.selection.has(exchange.subject) {
-                sink.closed(&self.names, &exchange);
-            }
+            self.tell(&exchange, sink);
         }
     }
 

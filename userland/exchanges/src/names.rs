@@ -190,11 +190,6 @@ impl Names {
         Label { name: &known.name, task: number, thread }
     }
 
-    /// How many tasks the trace has met.
-    pub fn tasks(&self) -> usize {
-        self.tasks.len()
-    }
-
     /// What a name stands for.
     pub fn named(&self, port: &Port) -> Named<'_> {
         let (number, object) = (port.number.get(), port.object.get());

@@ -11,6 +11,7 @@ use trace_port::Direction;
 
 use crate::event::Event;
 use crate::exchange::{Actor, Exchange, Outcome, Role};
+use crate::names::TaskIndex;
 use crate::select::Subject;
 
 /// Open exchanges of each role that are remembered; the oldest is given up, and its answer, if it comes, is an orphan.
@@ -69,7 +70,7 @@ impl<'t> Pairs<'t> {
     }
 
     /// What is still open: nothing comes any more.
-    pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> {
+    pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> + use<'t> {
         let Self { calls, served, others, .. } = core::mem::take(self);
         calls.into_iter().chain(served).chain(others).map(unanswered)
     }
@@ -121,7 +122,7 @@ impl<'t> Pairs<'t> {
     }
 
     /// Who sent the message that `server` has received: both have the same correlation number.
-    fn meet(&mut self, server: Actor, correlation: u64) -> Option<crate::names::TaskIndex> {
+    fn meet(&mut self, server: Actor, correlation: u64) -> Option<TaskIndex> {
         let same = |call: &&mut Exchange<'_>| {
             correlation != 0 && call.request.as_ref().is_some_and(|request| request.correlation == correlation)
         };

@@ -36,13 +36,12 @@ pub(crate) struct Seen<'a> {
 
 /// Appends what a name without a right in the message stands for.
 pub(crate) fn port_name(out: &mut String, seen: Seen<'_>, name: u32) {
-    match seen.event.port(name).is_none()
-        && seen.ended(name).is_none()
-        && !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
-    {
+    let is_no_name = matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD);
+    if is_no_name || seen.event.port(name).is_some() || seen.ended(name).is_some() {
+        port(out, seen, name);
+    } else {
         // The argument's own name says what it is.
-        true => decimal(out, name),
-        false => port(out, seen, name),
+        decimal(out, name);
     }
 }
 
