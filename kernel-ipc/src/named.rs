@@ -2,13 +2,12 @@
 
 use mach_abi::descriptor;
 use mach_abi::header::{LP64, local};
-use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::type_name::{self, PROTECTED_PAYLOAD};
 use trace_port::port::{MAX_PORTS, PORT_SET, RECEIVED_ON};
 use trace_port::record::{self, Part};
 use trace_port::{Direction, Port};
 
-use crate::gnumach::{Kernel, Kmsg, Record, Task};
+use crate::gnumach::{Kernel, Kmsg, Names, Record, Task};
 use crate::identity::Identity;
 use crate::state::State;
 use crate::transit;
@@ -84,10 +83,10 @@ impl Items {
 /// Where ports are written in a record.
 pub(crate) struct Ports {
     record: Record,
-    /// Where the next one goes, and where none goes any more.
+    /// Where the next one goes, where none goes any more, and where the first is.
     next: usize,
     end: usize,
-    count: usize,
+    first: usize,
 }
 
 impl Ports {
@@ -95,7 +94,7 @@ impl Ports {
     #[inline(always)]
     pub(crate) fn behind(record: Record, part: usize, captured: usize, room: usize) -> Self {
         let next = part + size_of::<Part>() + captured.next_multiple_of(8);
-        Self { record, next, end: next + room * size_of::<Port>(), count: 0 }
+        Self { record, next, end: next + room * size_of::<Port>(), first: next }
     }
 
     /// One more.
@@ -113,13 +112,29 @@ impl Ports {
                 }
             });
             self.next += size_of::<Port>();
-            self.count += 1;
+        }
+    }
+
+    /// What a name stands for, if for anything. On its own, so that what it needs is not in the way of the rest.
+    #[inline(never)]
+    fn say(&mut self, kernel: &impl Kernel, names: &impl Names, name: u32, flags: u8) {
+        if let Some(port) = names.look_up(name) {
+            self.push(kernel, name, flags, port);
+        }
+    }
+
+    /// The same of the name that a message was received from: through a set it came on a member of it.
+    #[cold]
+    #[inline(never)]
+    fn say_receiver(&mut self, kernel: &impl Kernel, names: &impl Names, name: u32) {
+        if let Some(port) = names.look_up(name).filter(|port| port.kind != PORT_SET) {
+            self.push(kernel, name, RECEIVED_ON, port);
         }
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        (self.next - self.first) / size_of::<Port>()
     }
 }
 
@@ -146,28 +161,24 @@ pub(crate) fn write(
     let mut ports = Ports::behind(record, part, captured, room);
     let message = part + size_of::<Part>();
     let word = |offset: usize| kernel.record_read(record, message + offset);
-    kernel.with_names(view.task, &state.numbers, |look| {
-        let mut say = |name: u32, flags: u8| {
-            if !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
-                && let Some(port) = look(name)
-                // Through a set a message came on a member of it.
-                && (flags & RECEIVED_ON == 0 || port.kind != PORT_SET)
-            {
-                ports.push(kernel, name, flags, port);
-            }
-        };
+    kernel.with_names(view.task, &state.numbers, |names| {
         if captured < LP64.end {
-            return say(view.rcv_name, 0);
+            return ports.say(kernel, &names, view.rcv_name, 0);
         }
-        let received = view.direction == Direction::Receive;
-        let has_payload = received && local(word(LP64.bits) as u32) == PROTECTED_PAYLOAD;
-        say(word(LP64.remote_port) as u32, 0);
-        // A payload stands in the place of the name.
-        let name = if has_payload { view.rcv_name } else { word(LP64.local_port) as u32 };
-        say(name, if received { RECEIVED_ON } else { 0 });
+        ports.say(kernel, &names, word(LP64.remote_port) as u32, 0);
+        let local_name = word(LP64.local_port) as u32;
+        if view.direction == Direction::Send {
+            ports.say(kernel, &names, local_name, 0);
+        } else if local(word(LP64.bits) as u32) != PROTECTED_PAYLOAD {
+            ports.say(kernel, &names, local_name, RECEIVED_ON);
+        } else {
+            ports.say_receiver(kernel, &names, view.rcv_name);
+        }
         let mut items = Items { offset: LP64.end, end: captured };
         while let Some(item) = items.next(word) {
-            (0..item.count).for_each(|index| say(word(item.start + index * item.stride) as u32, 0));
+            for index in 0..item.count {
+                ports.say(kernel, &names, word(item.start + index * item.stride) as u32, 0);
+            }
         }
     });
     ports.count()
@@ -185,12 +196,9 @@ pub(crate) fn push_names(
 ) {
     if matches!(bits, 32 | 64) {
         let stride = bits as usize / 8;
-        kernel.with_names(task, &state.numbers, |look| {
+        kernel.with_names(task, &state.numbers, |names| {
             for index in 0..number as usize {
-                let name = kernel.record_read(record, start + index * stride) as u32;
-                if let Some(port) = look(name).filter(|_| !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)) {
-                    ports.push(kernel, name, 0, port);
-                }
+                ports.say(kernel, &names, kernel.record_read(record, start + index * stride) as u32, 0);
             }
         });
     }

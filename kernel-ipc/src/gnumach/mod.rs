@@ -135,6 +135,8 @@ pub(crate) trait Threads {
 
 /// Tasks and their spaces.
 pub(crate) trait Tasks {
+    /// What [`Tasks::with_names`] shows.
+    type Names<'a>: Names;
     /// 1 + index of the task's trace entry, kept in a hole of struct task; 0 if it has none.
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
@@ -157,12 +159,17 @@ pub(crate) trait Tasks {
     fn task_deallocate(&self, task: Reference<Task>);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
     fn own_name(&self, task: Task, port: Port) -> u32;
-    /// Lets `work` look up which ports or port sets a task has names for. Nothing is found of a name that stands for neither; `work` is not
-    /// called if somebody is just changing the task's names.
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>));
+    /// Shows `work` a task's names, unless somebody is just changing them.
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(Self::Names<'_>));
     /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
     /// is none, or if somebody is just changing the task's names.
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
+}
+
+/// The names of one task, which do not change meanwhile.
+pub(crate) trait Names {
+    /// Which port or port set the task has this name for; `None` if it stands for neither.
+    fn look_up(&self, name: u32) -> Option<Identity>;
 }
 
 /// Ports and rights to them.

@@ -2,7 +2,10 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use mach_abi::port::{MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
+use mach_abi::port::{
+    MACH_PORT_DEAD, MACH_PORT_NULL, MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND,
+    MACH_PORT_TYPE_SEND_ONCE,
+};
 
 use super::control;
 use super::handles::Name;
@@ -14,7 +17,7 @@ use super::members::{
 };
 use super::ports::identify;
 use super::threads::each_thread;
-use super::{MaybeRight, Port, Reference, SendRight, Space, Task, Tasks, Threads};
+use super::{MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
 use crate::identity::{Identity, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber};
 
@@ -60,7 +63,32 @@ impl Reference<Task> {
     }
 }
 
+/// The names of a task whose space is locked for reading.
+pub(crate) struct SpaceNames<'a> {
+    space: Space,
+    numbers: &'a Numbers,
+}
+
+impl Names for SpaceNames<'_> {
+    #[inline(always)]
+    fn look_up(&self, name: u32) -> Option<Identity> {
+        if matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD) {
+            return None;
+        }
+        // SAFETY: the tree of a live, active space, locked for reading.
+        let entry = unsafe { rdxtree_lookup_common(self.space.place(SPACE_MAP), name, 0) }?;
+        match entry.load(NAME_BITS) {
+            // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+            bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers),
+            bits if bits & MACH_PORT_TYPE_PORT_SET != 0 => Some(Identity::SET),
+            _ => None,
+        }
+    }
+}
+
 impl Tasks for Mach {
+    type Names<'a> = SpaceNames<'a>;
+
     #[inline(always)]
     fn task_entry(&self, task: Task) -> u32 {
         task.load(TASK_ENTRY)
@@ -129,19 +157,8 @@ impl Tasks for Mach {
     }
 
     #[inline(always)]
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>)) {
-        read_space(task, |space| {
-            work(&|name| {
-                // SAFETY: the tree of a live, active space, locked for reading.
-                let entry = unsafe { rdxtree_lookup_common(space.place(SPACE_MAP), name, 0) }?;
-                match entry.load(NAME_BITS) {
-                    // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
-                    bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, numbers),
-                    bits if bits & MACH_PORT_TYPE_PORT_SET != 0 => Some(Identity::SET),
-                    _ => None,
-                }
-            })
-        });
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(SpaceNames<'_>)) {
+        read_space(task, |space| work(SpaceNames { space, numbers }));
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {

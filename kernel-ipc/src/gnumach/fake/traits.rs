@@ -86,7 +86,26 @@ impl Threads for Fake {
     }
 }
 
+/// The names of a fake task.
+pub(crate) struct FakeNames<'a> {
+    fake: &'a Fake,
+    task: Task,
+    numbers: &'a Numbers,
+}
+
+impl Names for FakeNames<'_> {
+    fn look_up(&self, name: u32) -> Option<Identity> {
+        if self.fake.task(self.task).sets.contains(&name) {
+            return Some(Identity::SET);
+        }
+        let port = self.fake.task(self.task).names.get(&name).copied()?;
+        self.fake.identity(Port::fake(port), self.numbers)
+    }
+}
+
 impl Tasks for Fake {
+    type Names<'a> = FakeNames<'a>;
+
     fn task_entry(&self, task: Task) -> u32 {
         self.task(task).entry
     }
@@ -128,17 +147,10 @@ impl Tasks for Fake {
         let mut names = task.names.iter().filter(|_| !task.changing);
         names.find_map(|(&name, &known)| (known == port.address()).then_some(name)).unwrap_or(0)
     }
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(&dyn Fn(u32) -> Option<Identity>)) {
-        if self.task(task).changing {
-            return;
+    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(FakeNames<'_>)) {
+        if !self.task(task).changing {
+            work(FakeNames { fake: self, task, numbers });
         }
-        work(&|name| {
-            if self.task(task).sets.contains(&name) {
-                return Some(Identity::SET);
-            }
-            let port = self.task(task).names.get(&name).copied()?;
-            self.identity(Port::fake(port), numbers)
-        });
     }
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let port = match self.task(task).names.get(&name) {
