@@ -282,8 +282,8 @@ pub(crate) fn say_names(
     let part = kernel.note(record).part;
     let mut rcv_name = 0;
     kernel.record_part(record, part as usize, |part: &mut Part| rcv_name = part.header.rcv_name.get());
-    let Content { captured, ports: room, .. } = content;
-    let view = View { task, direction, rcv_name };
+    let Content { captured, ports: room, source } = content;
+    let view = View { task, direction, rcv_name, message: source };
     let ports = named::write(kernel, state, view, (record, part as usize, captured), room);
     named::settle(kernel, record, part as usize, captured, ports);
     end_at(kernel, record, part, record::part_size(captured, ports));

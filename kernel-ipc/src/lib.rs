@@ -36,6 +36,7 @@ mod observe;
 mod open_call;
 pub mod payload_abi;
 mod pending;
+mod received_on;
 mod replies;
 mod stamp;
 mod state;

@@ -9,6 +9,7 @@ use trace_port::{Direction, Port};
 
 use crate::gnumach::{Kernel, Kmsg, Names, Record, Task};
 use crate::identity::Identity;
+use crate::received_on;
 use crate::state::State;
 use crate::transit;
 
@@ -123,11 +124,14 @@ impl Ports {
         }
     }
 
-    /// The same of the name that a message was received from: through a set it came on a member of it.
+    /// The same of the port with a protected payload that a message came to.
     #[cold]
     #[inline(never)]
-    fn say_receiver(&mut self, kernel: &impl Kernel, names: &impl Names, name: u32) {
-        if let Some(port) = names.look_up(name).filter(|port| port.kind != PORT_SET) {
+    fn say_receiver(&mut self, kernel: &impl Kernel, names: &impl Names, view: View) {
+        let seen = view.message.and_then(|kmsg| received_on::known(kernel, kmsg));
+        // It came to what it was received from, unless that is a set.
+        let received_from = || names.look_up(view.rcv_name).filter(|port| port.kind != PORT_SET);
+        if let Some((name, port)) = seen.or_else(|| Some((view.rcv_name, received_from()?))) {
             self.push(kernel, name, RECEIVED_ON, port);
         }
     }
@@ -145,8 +149,10 @@ pub(crate) struct View {
     pub(crate) task: Task,
     /// Sent or received.
     pub(crate) direction: Direction,
-    /// The name that was received from, where there is no message.
+    /// The name that was received from.
     pub(crate) rcv_name: u32,
+    /// Where the message itself is, if there is one.
+    pub(crate) message: Option<Kmsg>,
 }
 
 /// Writes what the names stand for in the record's message of `captured` bytes, which is the form the task sees. Returns how many.
@@ -172,7 +178,7 @@ pub(crate) fn write(
         } else if local(word(LP64.bits) as u32) != PROTECTED_PAYLOAD {
             ports.say(kernel, &names, local_name, RECEIVED_ON);
         } else {
-            ports.say_receiver(kernel, &names, view.rcv_name);
+            ports.say_receiver(kernel, &names, view);
         }
         let mut items = Items { offset: LP64.end, end: captured };
         while let Some(item) = items.next(word) {

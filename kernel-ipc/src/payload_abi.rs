@@ -11,7 +11,7 @@ pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 7;
+pub const VERSION: u64 = 8;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -35,7 +35,7 @@ pub const UNFILLED: u64 = u64::MAX;
 pub const SWITCHES_SYMBOL: &str = "rpctrace2_switches";
 
 /// Rows of the table.
-pub const SWITCHES: usize = 64;
+pub const SWITCHES: usize = 72;
 
 /// Words of a row: see [`SWITCHES_SYMBOL`].
 pub const SWITCH_WORDS: usize = 4;
@@ -252,11 +252,13 @@ slots! {
     thread_number = Need::Padding { of: "thread" };
     /// A hole of struct thread: the call that the thread is in, as the payload knows it.
     thread_call = Need::Padding { of: "thread" };
-    /// A hole of struct thread: lower half of the address of the message that the call has copied in and not sent yet.
+    /// A hole of struct thread: lower half of the address of the message that the thread has copied in and not sent yet, or taken out of
+    /// a queue.
     thread_message = Need::Padding { of: "thread" };
     /// A hole of struct thread: the call's `notify`.
     thread_notify = Need::Padding { of: "thread" };
-    /// A hole of struct thread: lower half of the correlation number of the request whose reply the call is to receive.
+    /// A hole of struct thread: lower half of the correlation number of the request whose reply the call is to receive. Of a thread in no
+    /// observed call: when it has copied in its last message, as `rpctrace2_period` counts.
     thread_awaited = Need::Padding { of: "thread" };
     /// A hole of struct thread: not 0 if the thread may be one of a traced task.
     thread_watched = Need::Padding { of: "thread" };
@@ -278,6 +280,8 @@ slots! {
     port_lock = lock("ipc_port", "ip_target.ipt_object.io_lock_data");
     /// `port->data.receiver`.
     port_receiver = member("ipc_port", "data.receiver");
+    /// `port->ip_target.ipt_name`: the receiver's name for it.
+    port_receiver_name = member("ipc_port", "ip_target.ipt_name");
     /// `port->ip_target.ipt_object.io_bits`.
     port_io_bits = member("ipc_port", "ip_target.ipt_object.io_bits");
     /// `port->ip_kobject`.
@@ -403,6 +407,13 @@ pub const HOOKS: &[Hook] = &[
         Others::Only(&["mach_msg"]),
         ("hook_ipc_mqueue_copyin", "rpctrace2_ipc_mqueue_copyin"),
         "the call goes on to receive: what it had to send is sent",
+    ),
+    inside(
+        "ipc_mqueue_receive",
+        &["mach_msg_trap", "mach_msg_continue", "mach_msg_receive", "mach_msg_receive_continue"],
+        Others::Any,
+        ("hook_ipc_mqueue_receive", "rpctrace2_ipc_mqueue_receive"),
+        "a message is taken out of a queue: which port it came to",
     ),
     inside(
         "thread_handoff",

@@ -9,8 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// rights and port names (`MACH_MSG_TYPE_PORT_NAME`) in its body. A receive without a message has one for its `rcv_name`. There is none
 /// for `MACH_PORT_NULL` and `MACH_PORT_DEAD`, for a name that stands for nothing, for dead names, for what is out of line, for more than
 /// [`MAX_PORTS`], and where somebody was changing the task's names at that moment. What a request says about names of another task is
-/// looked up in the sender's. On a port with a protected payload a message is received without the port's name: it is said only where
-/// `rcv_name` is the port itself.
+/// looked up in the sender's. On a port with a protected payload a message is received without the port's name: the one that is flagged
+/// [`RECEIVED_ON`] tells it, also where `rcv_name` is a port set. It is missing where the receive right was moved away meanwhile, and in an
+/// exception's message that comes through a set.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
 #[repr(C)]
 pub struct Port {

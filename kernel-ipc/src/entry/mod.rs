@@ -6,6 +6,7 @@
 mod stubs;
 
 use core::mem::MaybeUninit;
+use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mach_abi::special_port::TASK_TRACE_PORT;
@@ -13,9 +14,13 @@ use mach_abi::special_port::TASK_TRACE_PORT;
 use crate::emit;
 
 use crate::gnumach::mach::Mach;
-use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, mr, slots, time};
+use crate::gnumach::members::Struct;
+use crate::gnumach::{
+    InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, switches, time,
+};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port};
 use crate::open_call::OpenCall;
+use crate::received_on;
 use crate::state::State;
 
 static STATE: State = State::new();
@@ -102,7 +107,29 @@ extern "C" fn rpctrace2_sent() {
 unsafe extern "C" fn rpctrace2_traced_handoff(old: usize, continuation: usize, new: usize) -> u32 {
     // SAFETY: the caller's own arguments.
     let switch = || unsafe { thread_handoff(old, continuation, new) } != 0;
-    handoff::hand_off(&Mach, &STATE, switch).into()
+    // SAFETY: it has copied the message in, which is in transit now and still its own.
+    let message = unsafe { copied_in() };
+    handoff::hand_off(&Mach, &STATE, message, switch).into()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_dequeued(message: InTransit) {
+    received_on::taken_out(&Mach, &STATE, message);
+}
+
+/// The message that the current thread, traced or not, has copied in, unless that was before the first of the present traces.
+///
+/// # Safety
+/// It has since it entered the kernel, and the message has not been consumed.
+#[inline(always)]
+unsafe fn copied_in() -> Option<InTransit> {
+    let (thread, call) = OpenCall::current(&Mach);
+    let is_known = call.is_open() || Mach.thread_awaited(thread).get() == switches::period();
+    let half = NonZeroU32::new(Mach.thread_message(thread)).filter(|_| is_known)?;
+    // SAFETY: what the stub of copyinmsg has kept; the message lives, the caller says.
+    let message = unsafe { MessageOfKmsg::of_half(half) };
+    // SAFETY: the same.
+    Some(unsafe { InTransit::at(message.kmsg().address()) })
 }
 
 fn finish(result: u32) {

@@ -7,6 +7,7 @@
 use core::arch::global_asm;
 
 use crate::gnumach::mach;
+use crate::gnumach::objects::IO_BITS_PROTECTED_PAYLOAD;
 
 macro_rules! code {
     ($symbol:literal, $($line:expr),* $(; $($operand:tt)*)?) => {
@@ -104,26 +105,83 @@ code!(
     too_small = const crate::gnumach::mr::MACH_SEND_MSG_TOO_SMALL,
 );
 
-// What an earlier sender left in the last word of the buffer is none of this one's.
+// What an earlier sender left in the last word of the buffer is none of this one's. Whoever it may be handed over to wants to know which
+// message it is, and that it was copied in since the first of the present traces began.
 code!(
     "rpctrace2_copyinmsg",
     "mov qword ptr [rsi + rcx - 40], 0",
     current_thread!(),
+    "mov r11d, dword ptr [rip + rpctrace2_period]",
+    "mov dword ptr [rax + rpctrace2_slot_thread_message], esi",
+    "mov dword ptr [rax + rpctrace2_slot_thread_awaited], r11d",
     is_in_call!(),
     "je copyinmsg",
     "cld",
+    // Of an observed call both mean something else, which nothing has happened to yet.
+    "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",
+    "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
     "jmp rpctrace2_traced_copyinmsg"
 );
 observed!("rpctrace2_copyout", "copyout", "rpctrace2_traced_copyout");
 observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
 observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
-observed!("rpctrace2_thread_handoff", "thread_handoff", "rpctrace2_traced_handoff");
 observed!("rpctrace2_thread_syscall_return", "thread_syscall_return", "rpctrace2_traced_exit");
+
+// Is the sender or the receiver in an observed call? If the receiver alone is, it matters only whether the port has a payload: the sender
+// has copied a message in since the first of the present traces began, whose header is in transit by now.
+code!(
+    "rpctrace2_thread_handoff",
+    current_thread!(),
+    "mov r11d, dword ptr [rax + rpctrace2_slot_thread_call]",
+    "or r11d, dword ptr [rdx + rpctrace2_slot_thread_call]",
+    "jz thread_handoff",
+    is_in_call!(),
+    "jne 2f",
+    "mov r11d, dword ptr [rax + rpctrace2_slot_thread_awaited]",
+    "cmp r11d, dword ptr [rip + rpctrace2_period]",
+    "jne thread_handoff",
+    "movsxd r11, dword ptr [rax + rpctrace2_slot_thread_message]",
+    "test r11, r11",
+    "jz thread_handoff",
+    "mov r11, qword ptr [r11 + {remote}]",
+    "test dword ptr [r11 + rpctrace2_slot_port_io_bits], {payload}",
+    "jz thread_handoff",
+    "2:",
+    "cld",
+    "jmp rpctrace2_traced_handoff";
+    remote = const mach::MSGH_REMOTE_PORT.offset(),
+    payload = const IO_BITS_PROTECTED_PAYLOAD,
+);
+
+// A kmsg that a thread in an observed call has got is shown before its header is changed.
+code!(
+    "rpctrace2_ipc_mqueue_receive",
+    current_thread!(),
+    is_in_call!(),
+    "je ipc_mqueue_receive",
+    "cld",
+    "sub rsp, 8",
+    // The seventh and the eighth argument again.
+    "push qword ptr [rsp + 24]",
+    "push qword ptr [rsp + 24]",
+    "call ipc_mqueue_receive",
+    "test eax, eax",
+    "jnz 2f",
+    "mov rdi, qword ptr [rsp + 32]",
+    "mov rdi, qword ptr [rdi]",
+    "call rpctrace2_dequeued",
+    "xor eax, eax",
+    "2:",
+    "add rsp, 24",
+    "ret"
+);
 
 // What had to be sent is sent, also where its record was lost; the arguments are those of the original.
 code!(
     "rpctrace2_ipc_mqueue_copyin",
     current_thread!(),
+    is_in_call!(),
+    "je ipc_mqueue_copyin",
     "cmp dword ptr [rax + rpctrace2_slot_thread_message], 0",
     "je ipc_mqueue_copyin",
     "cld",
@@ -189,6 +247,7 @@ jumps! {
     "hook_ipc_kmsg_copyout_body": "ipc_kmsg_copyout_body", "rpctrace2_ipc_kmsg_copyout_body";
     "hook_ipc_kobject_server": "ipc_kobject_server", "rpctrace2_ipc_kobject_server";
     "hook_ipc_mqueue_copyin": "ipc_mqueue_copyin", "rpctrace2_ipc_mqueue_copyin";
+    "hook_ipc_mqueue_receive": "ipc_mqueue_receive", "rpctrace2_ipc_mqueue_receive";
     "hook_thread_handoff": "thread_handoff", "rpctrace2_thread_handoff";
     "hook_thread_syscall_return": "thread_syscall_return", "rpctrace2_thread_syscall_return";
     "hook_mach_msg_interrupt": "mach_msg_interrupt", "rpctrace2_mach_msg_interrupt";

@@ -149,6 +149,8 @@ pub(crate) struct FakePort {
     pub(crate) watched: bool,
     /// Payload's: of its number.
     pub(crate) code: u32,
+    /// Its protected payload, which comes in the place of its name.
+    pub(crate) payload: Option<u64>,
     /// What waits to be received.
     pub(crate) queue: VecDeque<Kmsg>,
     /// What it stands for.
@@ -162,6 +164,8 @@ pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
     /// Whether it is from `record_alloc`.
     pub(crate) is_record: bool,
+    /// Where the kernel keeps the links of a queue.
+    pub(crate) links: [u64; 2],
     note: Option<Note>,
     link: usize,
 }
@@ -257,6 +261,7 @@ impl Fake {
             awaited: HalfCorrelation::NONE,
             watched: false,
             code: 0,
+            payload: None,
             queue: VecDeque::new(),
             kobject: None,
         };
@@ -293,7 +298,9 @@ impl Fake {
         let number = self.next_kmsg.get() + 1;
         self.next_kmsg.set(number);
         let kmsg = Kmsg::fake(0xffff_ffff_9000_0000 + 8 * number);
-        self.kmsgs.borrow_mut().insert(kmsg.address(), Memory { bytes, is_record, note: None, link: 0 });
+        self.kmsgs
+            .borrow_mut()
+            .insert(kmsg.address(), Memory { bytes, is_record, links: [0xbb; 2], note: None, link: 0 });
         kmsg
     }
 
@@ -333,6 +340,11 @@ impl Fake {
     /// Whether `watch` was called last with `true`.
     pub(crate) fn watching(&self) -> bool {
         self.watches.borrow().last().copied().unwrap_or(false)
+    }
+
+    /// How often `watch` was called with `true`.
+    pub(crate) fn period(&self) -> u32 {
+        self.watches.borrow().iter().filter(|&&watching| watching).count() as u32
     }
 
     /// The bytes of all messages to tracers, in the order in which they were queued.

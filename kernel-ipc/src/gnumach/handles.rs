@@ -4,6 +4,8 @@
 //! What is done with it is safe then. `entry` makes handles of what a hook's caller holds as long as the hook runs; the other files here
 //! of what they find under a lock, or with a reference. The table of traces alone keeps one for longer: an entry ends with its task.
 
+#[cfg(target_os = "none")]
+use core::num::NonZeroU32;
 use core::num::NonZeroUsize;
 
 #[cfg(target_os = "none")]
@@ -159,9 +161,16 @@ impl MaybeRight {
 }
 
 impl Kmsg {
-    /// The lower half of its address: tells it from others as long as they live.
+    /// The lower half of its message's address, whose lowest three bits are 0: tells it from others as long as they live.
+    #[cfg(target_os = "none")]
     #[inline(always)]
-    pub(crate) const fn low_half(self) -> u32 {
+    pub(crate) fn message_half(self) -> u32 {
+        (self.address() + slot(Slot::kmsg_header)) as u32
+    }
+
+    /// The same of the fake kernel's.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) const fn message_half(self) -> u32 {
         self.address() as u32
     }
 }
@@ -174,6 +183,17 @@ pub(crate) struct MessageOfKmsg(NonZeroUsize);
 
 #[cfg(target_os = "none")]
 impl MessageOfKmsg {
+    /// That of which this is the [`Kmsg::message_half`].
+    ///
+    /// # Safety
+    /// The kmsg lives as long as this is used.
+    #[inline(always)]
+    pub(crate) const unsafe fn of_half(half: NonZeroU32) -> Self {
+        // The sign makes the upper half.
+        // SAFETY: not 0, because the half is not.
+        Self(unsafe { NonZeroUsize::new_unchecked(half.get().cast_signed() as usize) })
+    }
+
     /// This place.
     #[inline(always)]
     pub(crate) const fn address(self) -> usize {

@@ -203,6 +203,7 @@ kernels! {
     TASK_SPACE: Task => Space = task_itk_space;
     TASK_MESSAGES_SENT: Task => AtomicU64 = task_messages_sent;
     PORT_RECEIVER: Port => usize = port_receiver;
+    PORT_RECEIVER_NAME: Port => u32 = port_receiver_name;
     PORT_IO_BITS: Port => u32 = port_io_bits;
     PORT_KOBJECT: Port => usize = port_kobject;
     PORT_PSET: Port => usize = port_pset;
@@ -225,6 +226,8 @@ records! {
     RECORD_LINK: Record => usize = kmsg_marequest;
     RECORD_WHOSE: Record => u64 = kmsg_next;
     RECORD_NUMBERS: Record => u64 = kmsg_prev;
+    KMSG_WORD: Kmsg => u64 = kmsg_next;
+    KMSG_OTHER_WORD: Kmsg => u64 = kmsg_prev;
 }
 
 holes! {

@@ -1,8 +1,8 @@
 //! Messages of the running kernel.
 
 use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach};
-use super::members::{KMSG_HEADER, Struct};
-use super::{InTransit, Kmsg, Messages, OwnedKmsg, Record, Reference, Task, Thread, control, mr, queue};
+use super::members::{KMSG_HEADER, KMSG_OTHER_WORD, KMSG_WORD, Struct};
+use super::{InTransit, Kmsg, Messages, OwnedKmsg, Port, Record, Reference, Task, Thread, control, mr, queue};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only what is owned asks for nothing else.
@@ -42,6 +42,22 @@ impl Messages for Mach {
     #[inline(always)]
     fn local_name(&self, kmsg: Kmsg) -> u32 {
         kmsg.header(MSGH_LOCAL_PORT) as u32
+    }
+
+    #[inline(always)]
+    fn destination(&self, message: InTransit) -> Port {
+        message.destination()
+    }
+
+    #[inline(always)]
+    fn link_words(&self, kmsg: Kmsg) -> [u64; 2] {
+        [kmsg.load(KMSG_WORD), kmsg.load(KMSG_OTHER_WORD)]
+    }
+
+    #[inline(always)]
+    fn set_link_words(&self, kmsg: Kmsg, [word, other]: [u64; 2]) {
+        kmsg.store(KMSG_WORD, word);
+        kmsg.store(KMSG_OTHER_WORD, other);
     }
 
     #[inline(always)]

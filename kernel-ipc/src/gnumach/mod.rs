@@ -103,7 +103,8 @@ pub(crate) trait Threads {
     fn thread_call(&self, thread: Thread) -> CallWord;
     /// Sets it.
     fn set_thread_call(&self, thread: Thread, call: CallWord);
-    /// Lower half of the address of the message that the thread has copied in and not sent yet, or 0.
+    /// [`Kmsg::message_half`] of what the thread has copied in and not sent yet, or of what it is to receive: see
+    /// [`received_on`](crate::received_on); or 0.
     fn thread_message(&self, thread: Thread) -> u32;
     /// Sets it.
     fn set_thread_message(&self, thread: Thread, message: u32);
@@ -182,6 +183,10 @@ pub(crate) trait Ports {
     fn port_is_the_kernels(&self, port: Port) -> bool;
     /// Which port it is, and what it stands for; `None` if it is dead. The caller has a right to it, and has not locked it.
     fn identity(&self, port: Port, numbers: &Numbers) -> Option<Identity>;
+    /// Whether messages that come to it show a protected payload instead of its receiver's name.
+    fn port_has_payload(&self, port: Port) -> bool;
+    /// The task's name for a port that it receives from, and which port that is. `is_locked`: by the caller.
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)>;
     /// Whether the receive right is in this space.
     fn port_is_received_in(&self, port: Port, space: Space) -> bool;
     /// `port->ip_msgcount`.
@@ -206,6 +211,12 @@ pub(crate) trait Messages {
     fn remote_name(&self, kmsg: Kmsg) -> u32;
     /// `msgh_local_port` of a message before copyin or after copyout.
     fn local_name(&self, kmsg: Kmsg) -> u32;
+    /// The port that a message in transit goes to, which may be dead.
+    fn destination(&self, message: InTransit) -> Port;
+    /// Two words of a kmsg that is in no queue, where the kernel keeps the links of one.
+    fn link_words(&self, kmsg: Kmsg) -> [u64; 2];
+    /// Sets them.
+    fn set_link_words(&self, kmsg: Kmsg, words: [u64; 2]);
     /// The last two words of a kmsg's memory, unless the message itself may reach there.
     fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]>;
     /// Sets them, if [`Messages::tail`] has an answer.

@@ -30,6 +30,9 @@ pub(super) fn prefix(right: SendRight, task: Option<SendRight>) -> Prefix {
 /// `IO_BITS_KOTYPE`.
 #[cfg(target_os = "none")]
 pub(crate) const IO_BITS_KOTYPE: u32 = 0xffff;
+/// `IO_BITS_PROTECTED_PAYLOAD`.
+#[cfg(target_os = "none")]
+pub(crate) const IO_BITS_PROTECTED_PAYLOAD: u32 = 0x4000_0000;
 /// `IO_BITS_ACTIVE`.
 #[cfg(target_os = "none")]
 pub(crate) const IO_BITS_ACTIVE: u32 = 0x8000_0000;

@@ -7,9 +7,10 @@ use trace_port::port;
 use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
-    PORT_IO_BITS, PORT_KOBJECT, PORT_MSGCOUNT, PORT_QLIMIT, PORT_RECEIVER, PORT_WATCHED, Struct, TASK_NUMBER,
+    PORT_IO_BITS, PORT_KOBJECT, PORT_MSGCOUNT, PORT_QLIMIT, PORT_RECEIVER, PORT_RECEIVER_NAME, PORT_WATCHED, Struct,
+    TASK_NUMBER,
 };
-use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE};
+use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE, IO_BITS_PROTECTED_PAYLOAD};
 use super::{MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
 use crate::identity::{Identity, Numbers};
 use crate::numbers::PortNumber;
@@ -27,6 +28,12 @@ unsafe extern "C" {
 #[inline(always)]
 pub(super) fn identify(port: Port, numbers: &Numbers) -> Option<Identity> {
     let _lock = PORT_LOCK.of(port).take();
+    identify_locked(port, numbers)
+}
+
+/// The same of one that is locked.
+#[inline(always)]
+fn identify_locked(port: Port, numbers: &Numbers) -> Option<Identity> {
     let bits = port.load(PORT_IO_BITS);
     // One that is dead gets no number any more: nobody would take it away.
     if bits & IO_BITS_ACTIVE == 0 {
@@ -81,6 +88,20 @@ impl Ports for Mach {
 
     fn identity(&self, port: Port, numbers: &Numbers) -> Option<Identity> {
         identify(port, numbers)
+    }
+
+    #[inline(always)]
+    fn port_has_payload(&self, port: Port) -> bool {
+        port.load(PORT_IO_BITS) & IO_BITS_PROTECTED_PAYLOAD != 0
+    }
+
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)> {
+        let _lock = (!is_locked).then(|| PORT_LOCK.of(port).take());
+        // The receive right may have gone meanwhile.
+        if !self.port_is_received_in(port, self.task_space(task)) {
+            return None;
+        }
+        identify_locked(port, numbers).map(|identity| (port.load(PORT_RECEIVER_NAME), identity))
     }
 
     fn port_is_the_kernels(&self, port: Port) -> bool {

@@ -17,8 +17,18 @@ use crate::payload_abi::{SWITCH_WORDS, SWITCHES, SwitchWord};
 static rpctrace2_switches: [[AtomicU32; SWITCH_WORDS]; SWITCHES] =
     [const { [const { AtomicU32::new(0) }; SWITCH_WORDS] }; SWITCHES];
 
+/// How often it has been led through the payload.
+#[unsafe(no_mangle)]
+static rpctrace2_period: AtomicU32 = AtomicU32::new(0);
+
+/// The same.
+#[inline(always)]
+pub(crate) fn period() -> u32 {
+    rpctrace2_period.load(Relaxed)
+}
+
 /// How many jumps a kernel for several processors has.
-pub(crate) const JUMPS: usize = 10;
+pub(crate) const JUMPS: usize = 11;
 
 // SAFETY (of every use below): the table that entry::stubs lays out: for each jump where it leads, where it leads while nobody is
 // traced, and where while somebody is.
@@ -41,6 +51,9 @@ const CR0_WP: u64 = 1 << 16;
 /// Leads everything to the payload, or past it. Either is right at any time for who is not traced.
 #[inline(never)]
 pub(super) fn watch(watching: bool) {
+    if watching {
+        rpctrace2_period.fetch_add(1, Relaxed);
+    }
     if slots::has_locks() {
         lead(watching);
     }

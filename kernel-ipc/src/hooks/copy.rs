@@ -28,7 +28,7 @@ pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 
 fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) {
     let correlation = replies::sent(kernel, state, thread, kmsg);
     stamp::put(kernel, state, kmsg, correlation);
-    kernel.set_thread_message(thread, kmsg.low_half());
+    kernel.set_thread_message(thread, kmsg.message_half());
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kernel, kmsg, message_size));
@@ -42,7 +42,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 #[inline(never)]
 pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
-    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.low_half() {
+    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.message_half() {
         receive(kernel, state, (thread, call), kmsg, size);
     }
     answer
@@ -50,9 +50,9 @@ pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: 
 
 #[inline(always)]
 fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg, size: u32) {
-    kernel.set_thread_message(thread, 0);
     // A record that a tracer receives is no event: of two tasks that trace each other, each record would make another.
     if is_record(kernel, kmsg) {
+        kernel.set_thread_message(thread, 0);
         return call.received().keep(kernel, thread);
     }
     let correlation = replies::received(kernel, state, thread, kmsg);
@@ -60,6 +60,7 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
     let received = call.without_draft().received();
     let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kernel, kmsg, size));
+    kernel.set_thread_message(thread, 0);
     received.with_draft(draft).keep(kernel, thread);
 }
 

@@ -4,28 +4,40 @@
 //! is left for the receiver, who queues it at its exit.
 
 use crate::emit::{self, Wait};
-use crate::gnumach::{Kernel, mr};
+use crate::gnumach::{InTransit, Kernel, mr};
 use crate::open_call::OpenCall;
+use crate::received_on;
 use crate::state::State;
 
-/// Stands in for `thread_handoff`, which is `switch` and says whether it has made the receiver the current thread.
+/// Stands in for `thread_handoff`, which is `switch` and says whether it has made the receiver the current thread. One of them, or both,
+/// are in an observed call. `message` is what the sender hands over, if that is known.
 ///
 /// The sender's word is written before it sleeps: from then on it may run, and end, on another processor.
 #[inline(never)]
-pub(crate) fn hand_off(kernel: &impl Kernel, state: &State, switch: impl FnOnce() -> bool) -> bool {
+pub(crate) fn hand_off(
+    kernel: &impl Kernel,
+    state: &State,
+    message: Option<InTransit>,
+    switch: impl FnOnce() -> bool,
+) -> bool {
     let (sender, before) = OpenCall::current(kernel);
-    let message = kernel.thread_message(sender);
+    let word = kernel.thread_message(sender);
     before.without_draft().keep(kernel, sender);
     kernel.set_thread_message(sender, 0);
     if !switch() {
         before.keep(kernel, sender);
-        kernel.set_thread_message(sender, message);
+        kernel.set_thread_message(sender, word);
         return false;
+    }
+    let (receiver, call) = OpenCall::current(kernel);
+    if call.is_open()
+        && let Some(message) = message
+    {
+        received_on::handed_over(kernel, state, message);
     }
     if let Some(draft) = before.into_draft() {
         emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
         state.pending.push(kernel, draft);
-        let (receiver, call) = OpenCall::current(kernel);
         call.flushing().keep(kernel, receiver);
     }
     true

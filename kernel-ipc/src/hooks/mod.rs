@@ -46,6 +46,7 @@
 //! | `copyinmsg` | ipc/copy_user.c | [`copy`] |
 //! | `copyout` | x86_64/locore.S | [`copy`] |
 //! | `ipc_kmsg_copyout_body` | ipc/ipc_kmsg.c | [`copy`] |
+//! | `ipc_mqueue_receive` | ipc/ipc_mqueue.c | none: [`received_on`](crate::received_on) |
 //! | `thread_handoff` | kern/ipc_sched.c | [`handoff`] |
 //! | `ipc_kobject_server` | kern/ipc_kobject.c | [`kobject`] |
 //! | `exception_raise`, `exception_parse_reply` | kern/exception.c | [`exception`] |

@@ -310,7 +310,7 @@ impl Model {
         let index = self.sleepers.borrow().iter().position(|sleeper| sleeper.port == port);
         if let Some(index) = index
             && self.steps.borrow().send == mr::MACH_MSG_SUCCESS
-            && let Some(receiver) = self.hand_over(call, index)
+            && let Some(receiver) = self.hand_over(call, kmsg, index)
         {
             return self.hand_over_message(&receiver, kmsg);
         }
@@ -324,10 +324,11 @@ impl Model {
     }
 
     /// The sender sleeps; its receiver, no longer a sleeper, is current and answers for the message.
-    fn hand_over(&self, call: &Call, index: usize) -> Option<Sleeper> {
+    fn hand_over(&self, call: &Call, kmsg: Kmsg, index: usize) -> Option<Sleeper> {
         let sender = self.fake.current_thread();
+        let receiver = self.sleepers.borrow()[index].thread;
         self.fake.locked.set(true);
-        let switched = self.thread_handoff(|| {
+        let switched = self.thread_handoff(receiver, kmsg, || {
             let possible = !self.steps.borrow().no_handoff;
             if possible {
                 self.sleep(call, sender);
@@ -401,6 +402,7 @@ impl Model {
             return self.leave(call, mr::MACH_RCV_TOO_LARGE);
         }
         self.fake.port(port).queue.pop_front();
+        self.mqueue_receive(kmsg);
         self.copy_out(call, kmsg)
     }
 
@@ -476,9 +478,12 @@ impl Model {
         self.sleepers.borrow_mut().push(Sleeper { thread, port, call: call.clone(), in_exception: false });
     }
 
-    /// The current thread's port by this name.
+    /// The current thread's port by this name; of a set its only member, [`SERVICE`].
     fn port(&self, name: u32) -> Option<Port> {
         let task = self.fake.thread_task(self.fake.current_thread());
+        if self.fake.task(task).sets.contains(&name) {
+            return Some(SERVICE);
+        }
         self.fake.task(task).names.get(&name).map(|&port| Port::fake(port))
     }
 

@@ -8,7 +8,7 @@ use trace_port::record::MAX_BODY;
 
 use super::*;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, Kobject, TASK, THREAD, TRACE, control_port};
-use crate::gnumach::{Records, mr};
+use crate::gnumach::{Messages, Records, mr};
 use crate::hooks::model::seen::Seen;
 use crate::hooks::model::{
     Call, Model, REPLY, REPLY_NAME, SERVICE, SERVICE_NAME, SIMPLE, TO_HOST, TO_SERVICE, message,
@@ -184,7 +184,8 @@ fn a_protected_payload_hides_no_port_that_was_received_from_alone() {
         }
         let record = Record::fake(record);
         kernel_copy(&model, record, kmsg);
-        let view = View { task: CHILD, direction: Direction::Receive, rcv_name: SERVICE_NAME };
+        model.fake.set_link_words(kmsg, [0; 2]);
+        let view = View { task: CHILD, direction: Direction::Receive, rcv_name: SERVICE_NAME, message: Some(kmsg) };
         let mut found = Vec::new();
         let count = write(&model.fake, &model.state, view, (record, 0, 32), 8);
         for index in 0..count {

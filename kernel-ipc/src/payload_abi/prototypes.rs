@@ -87,6 +87,7 @@ pub const PROTOTYPES: &[Prototype] = &[
     c("ipc_kmsg_free", NOTHING, &[PTR]),
     c("ipc_kobject_server", PTR, &[PTR]),
     c("ipc_mqueue_copyin", I32, &[PTR, U32, PTR, PTR]),
+    c("ipc_mqueue_receive", I32, &[PTR, I32, U32, U32, I32, PTR, PTR, PTR]),
     c("ipc_mqueue_send", I32, &[PTR, I32, U32]),
     c("ipc_object_release", NOTHING, &[PTR]),
     c("ipc_port_destroy", NOTHING, &[PTR]),

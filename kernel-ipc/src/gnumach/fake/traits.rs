@@ -207,6 +207,18 @@ impl Ports for Fake {
         self.unlocked();
         self.release(right.into_port().address());
     }
+    fn port_has_payload(&self, port: Port) -> bool {
+        self.port(port).payload.is_some()
+    }
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)> {
+        assert_eq!(is_locked, self.locked.get(), "the port's lock is taken once");
+        if self.port(port).dead || self.port(port).receiver != task.address() {
+            return None;
+        }
+        let names = self.task(task).names.clone();
+        let (&name, _) = names.iter().find(|&(_, &known)| known == port.address())?;
+        self.identity(port, numbers).map(|identity| (name, identity))
+    }
     fn port_is_the_kernels(&self, port: Port) -> bool {
         self.port(port).receiver == KERNEL_TASK.address()
     }
@@ -235,6 +247,15 @@ impl Messages for Fake {
     }
     fn msgh_id(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 28)
+    }
+    fn destination(&self, message: InTransit) -> Port {
+        Fake::destination(self, message.kmsg())
+    }
+    fn link_words(&self, kmsg: Kmsg) -> [u64; 2] {
+        self.memory(kmsg).links
+    }
+    fn set_link_words(&self, kmsg: Kmsg, words: [u64; 2]) {
+        self.memory(kmsg).links = words;
     }
     fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
         u64::from(self.half(kmsg, offset)) | u64::from(self.half(kmsg, offset + 4)) << 32

@@ -206,6 +206,9 @@ fn a_tracers_receipt_of_a_record_is_no_event() {
         if recorded == 1 {
             model.trace(TASK);
         }
+        if kmsg == task {
+            model.fake.write(kmsg, 8, &port.address().to_le_bytes());
+        }
         model.fake.port(port).queue.push_back(kmsg);
         let copy = model.fake.memory(kmsg).clone();
         assert_eq!(model.call(THREAD, &Call::receive(0x50, 4096)), Some(mr::MACH_MSG_SUCCESS));

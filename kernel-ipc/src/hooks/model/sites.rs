@@ -3,6 +3,8 @@
 use std::vec;
 use std::vec::Vec;
 
+use mach_abi::type_name::PROTECTED_PAYLOAD;
+
 use super::{CACHED, Call, Model, Moment, Sleeper};
 use crate::emit;
 use crate::gnumach::fake::TRACE;
@@ -11,6 +13,7 @@ use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
 use crate::open_call::OpenCall;
+use crate::received_on;
 
 /// What a type of `mach_msg` becomes in transit.
 fn in_transit(disposition: u32) -> u32 {
@@ -76,14 +79,35 @@ impl Model {
 
     /// `ipc_mqueue_copyin`.
     pub(super) fn mqueue_copyin(&self) {
-        if self.fake.watching() && self.fake.thread_message(self.fake.current_thread()) != 0 {
+        if self.is_observed() && self.fake.thread_message(self.fake.current_thread()) != 0 {
             call::sent(&self.fake, &self.state);
         }
     }
 
-    /// `thread_handoff`.
-    pub(super) fn thread_handoff(&self, switch: impl FnOnce() -> bool) -> bool {
-        if self.is_observed() { handoff::hand_off(&self.fake, &self.state, switch) } else { switch() }
+    /// `thread_handoff` to this thread of this message.
+    pub(super) fn thread_handoff(&self, receiver: Thread, kmsg: Kmsg, switch: impl FnOnce() -> bool) -> bool {
+        let is_receiver_observed = self.fake.watching() && self.fake.thread(receiver).call != 0;
+        if !self.is_observed() && !is_receiver_observed {
+            return switch();
+        }
+        let message = self.copied_in();
+        assert!(message.is_none_or(|message| message.kmsg() == kmsg), "another message");
+        handoff::hand_off(&self.fake, &self.state, message, switch)
+    }
+
+    /// What the hook of `thread_handoff` finds of the sender's message.
+    fn copied_in(&self) -> Option<InTransit> {
+        let thread = self.fake.current_thread();
+        let is_known = self.is_observed() || self.fake.thread_awaited(thread).get() == self.fake.period();
+        let half = Some(self.fake.thread_message(thread)).filter(|&half| is_known && half != 0)?;
+        Some(InTransit::fake(Kmsg::fake(half.cast_signed() as usize)))
+    }
+
+    /// `ipc_mqueue_receive` has found a message.
+    pub(super) fn mqueue_receive(&self, kmsg: Kmsg) {
+        if self.is_observed() {
+            received_on::taken_out(&self.fake, &self.state, InTransit::fake(kmsg));
+        }
     }
 
     /// `mach_msg_interrupt` of a thread that sleeps in its receive.
@@ -127,6 +151,11 @@ impl Model {
             self.fake.write(kmsg, end - 8, &[0; 8]);
         }
         let is_observed = self.is_observed();
+        if self.fake.watching() && !is_observed {
+            let thread = self.fake.current_thread();
+            self.fake.set_thread_message(thread, kmsg.message_half());
+            self.fake.set_thread_awaited(thread, HalfCorrelation::new(self.fake.period()));
+        }
         self.moment(Moment::CopyIn);
         if self.steps.borrow().bad_copyins != 0 {
             self.script(|steps| steps.bad_copyins -= 1);
@@ -309,8 +338,12 @@ impl Model {
         let bits = self.fake.msgh_bits(kmsg);
         let (destination, reply) = (bits & 0xff, bits >> 8 & 0xff);
         let [to, from] = [8, 16].map(|offset| self.fake.read(kmsg, offset));
-        let names = [self.name_of(from, reply == 18), self.name_of(to, false)];
-        self.write_header(kmsg, bits & !0xffff | reply | destination << 8, names.map(u64::from));
+        let names = [self.name_of(from, reply == 18), self.name_of(to, false)].map(u64::from);
+        let (local, names) = match self.fake.ports.borrow().get(&(to as usize)).and_then(|port| port.payload) {
+            Some(payload) => (PROTECTED_PAYLOAD, [names[0], payload]),
+            None => (destination, names),
+        };
+        self.write_header(kmsg, bits & !0xffff | reply | local << 8, names);
     }
 
     /// The current task's name for a port, or a new one.

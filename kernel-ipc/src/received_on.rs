@@ -1,0 +1,59 @@
+//! Which port a message came to, where what its receiver gets does not say: a protected payload stands in the place of the name.
+//!
+//! It is looked up while the message is still in transit: where it is taken out of a queue, or handed over, which every receive of a
+//! `mach_msg` does. Until it is copied out it stands in the kmsg's own memory, where the kernel keeps the links of queues, and the
+//! thread's word says that this has been done. It has not for a message that `exception_raise` hands over.
+
+use crate::gnumach::{InTransit, Kernel, Kmsg, Port};
+use crate::identity::Identity;
+use crate::numbers::PortNumber;
+use crate::observe;
+use crate::state::State;
+
+/// In the thread's word, beside the message: it is the thread's to receive, and came to a port with a payload. No message begins at such
+/// an address.
+const HAS_PAYLOAD: u32 = 4;
+
+/// The current thread, in an observed call, has taken a message out of a queue.
+#[inline(always)]
+pub(crate) fn taken_out(kernel: &impl Kernel, state: &State, message: InTransit) {
+    keep(kernel, state, message, false);
+}
+
+/// The current thread, in an observed call, is given a message by its sender, which has locked the port that it goes to.
+#[inline(always)]
+pub(crate) fn handed_over(kernel: &impl Kernel, state: &State, message: InTransit) {
+    keep(kernel, state, message, true);
+}
+
+#[inline(always)]
+fn keep(kernel: &impl Kernel, state: &State, message: InTransit, is_locked: bool) {
+    let port = kernel.destination(message);
+    if kernel.port_has_payload(port) {
+        keep_port(kernel, state, message, port, is_locked);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn keep_port(kernel: &impl Kernel, state: &State, message: InTransit, port: Port, is_locked: bool) {
+    let found = kernel.receivers_name(port, observe::current_task(kernel), &state.numbers, is_locked);
+    if let Some((name, Identity { number, kind, object })) = found {
+        let words = [u64::from(name) | u64::from(number.get()) << 32, u64::from(kind) | u64::from(object) << 32];
+        kernel.set_link_words(message.kmsg(), words);
+        kernel.set_thread_message(kernel.current_thread(), message.kmsg().message_half() | HAS_PAYLOAD);
+    }
+}
+
+/// The receiver's name for the port with a payload that a message came to, which the current thread receives, and which port it is.
+pub(crate) fn known(kernel: &impl Kernel, kmsg: Kmsg) -> Option<(u32, Identity)> {
+    if kernel.thread_message(kernel.current_thread()) != kmsg.message_half() | HAS_PAYLOAD {
+        return None;
+    }
+    let [first, second] = kernel.link_words(kmsg);
+    let number = PortNumber::new((first >> 32) as u32);
+    Some((first as u32, Identity { number, kind: second as u8, object: (second >> 32) as u32 }))
+}
+
+#[cfg(test)]
+mod tests;
