@@ -315,6 +315,14 @@ pub(crate) fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
     kernel.record_part(record, kernel.note(record).part as usize, |part: &mut Part| part.header.retval = retval.into());
 }
 
+/// Says in a draft's only record which trap it is of, and what that returned.
+pub(crate) fn set_trap(kernel: &impl Kernel, draft: &Draft, trap: u32, name: u32) {
+    kernel.record_part(draft.record(), FIRST as usize, |part: &mut Part| {
+        part.header.options = trap.into();
+        part.header.rcv_name = name.into();
+    });
+}
+
 /// The correlation number of a draft's last record, and `msgh_bits` and the lower half of `msgh_local_port` of the message it shows;
 /// zeros if there is none.
 pub(crate) fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u32) {

@@ -8,7 +8,7 @@ mod prototypes;
 mod traps;
 
 pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
-pub use traps::{NO_TRAP, TRAPS, Trap, TrapKind};
+pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
 pub const VERSION: u64 = 8;
@@ -436,6 +436,10 @@ pub const HOOKS: &[Hook] = &[
         ("hook_mach_msg_interrupt", "rpctrace2_mach_msg_interrupt"),
         "a receive ends without the receiver",
     ),
+    giving(26, "mach_reply_port", "hook_mach_reply_port"),
+    giving(27, "mach_thread_self", "hook_mach_thread_self"),
+    giving(28, "mach_task_self", "hook_mach_task_self"),
+    giving(29, "mach_host_self", "hook_mach_host_self"),
     emulation(39, "syscall_device_writev_request", "hook_syscall_device_writev_request"),
     emulation(40, "syscall_device_write_request", "hook_syscall_device_write_request"),
     emulation(64, "syscall_vm_map", "hook_syscall_vm_map"),
@@ -451,6 +455,15 @@ pub const HOOKS: &[Hook] = &[
     emulation(75, "syscall_mach_port_allocate_name", "hook_syscall_mach_port_allocate_name"),
     emulation(76, "syscall_thread_depress_abort", "hook_syscall_thread_depress_abort"),
 ];
+
+const fn giving(number: u32, original: &'static str, symbol: &'static str) -> Hook {
+    Hook {
+        symbol,
+        site: Site::Trap { number, original },
+        when: When::Traced { traced: symbol },
+        purpose: "a trap that gives a right: what it gives a traced task",
+    }
+}
 
 const fn emulation(number: u32, original: &'static str, symbol: &'static str) -> Hook {
     Hook {

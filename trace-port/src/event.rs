@@ -35,6 +35,10 @@ pub enum EventKind {
     TaskException = 3,
     /// The kernel raised an exception on a thread's exception port, or got its reply.
     ThreadException = 4,
+    /// The task got a right by a trap, without a message: `mach_reply_port`, `mach_thread_self`, `mach_task_self` or `mach_host_self`.
+    /// The trap's number is in [`RecordHeader::options`](crate::RecordHeader::options), the name that it returned in
+    /// [`RecordHeader::rcv_name`](crate::RecordHeader::rcv_name).
+    Trap = 5,
 }
 
 impl EventKind {
@@ -46,6 +50,7 @@ impl EventKind {
             2 => Some(Self::Thread),
             3 => Some(Self::TaskException),
             4 => Some(Self::ThreadException),
+            5 => Some(Self::Trap),
             _ => None,
         }
     }

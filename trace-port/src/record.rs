@@ -120,7 +120,7 @@ pub struct RecordHeader {
     pub direction: u8,
     /// An [`EventKind`].
     pub kind: u8,
-    /// The `option` argument of `mach_msg`.
+    /// The `option` argument of `mach_msg`; of a trap its place in `mach_trap_table`, such as 26 of `mach_reply_port`.
     pub options: U32,
     /// What `mach_msg` returned for this half (`mach_msg_return_t`).
     pub retval: U32,

@@ -18,7 +18,7 @@ use crate::gnumach::members::Struct;
 use crate::gnumach::{
     InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, switches, time,
 };
-use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port};
+use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::received_on;
 use crate::state::State;
@@ -143,6 +143,13 @@ extern "C" fn rpctrace2_traced_exit(result: u32) -> ! {
     finish(result);
     // SAFETY: the caller's own argument.
     unsafe { thread_syscall_return(result) }
+}
+
+/// A trap of a traced task has returned this name.
+#[unsafe(no_mangle)]
+extern "C" fn rpctrace2_gave(number: u32, name: u32) -> u32 {
+    trap::gave(&Mach, &STATE, number, name);
+    name
 }
 
 #[unsafe(no_mangle)]

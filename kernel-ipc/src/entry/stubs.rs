@@ -254,6 +254,35 @@ jumps! {
     "hook_ipc_port_destroy": "ipc_port_destroy", "rpctrace2_ipc_port_destroy";
 }
 
+// Traps that give a right.
+macro_rules! giving {
+    ($($symbol:literal: $number:literal => $original:literal;)*) => {
+        $(code!(
+            $symbol,
+            current_thread!(),
+            "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
+            concat!("je ", $original),
+            "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
+            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
+            concat!("je ", $original),
+            "cld",
+            "sub rsp, 8",
+            concat!("call ", $original),
+            concat!("mov edi, ", $number),
+            "mov esi, eax",
+            "add rsp, 8",
+            "jmp rpctrace2_gave"
+        );)*
+    };
+}
+
+giving! {
+    "hook_mach_reply_port": "26" => "mach_reply_port";
+    "hook_mach_thread_self": "27" => "mach_thread_self";
+    "hook_mach_task_self": "28" => "mach_task_self";
+    "hook_mach_host_self": "29" => "mach_host_self";
+}
+
 macro_rules! emulation {
     ($($symbol:literal => $original:literal;)*) => {
         // MACH_SEND_INTERRUPTED makes the user's stub fall back to a real RPC, which is then traced.

@@ -54,6 +54,7 @@
 //! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | kern/ipc_tt.c | [`lifecycle`] |
 //! | `host_reboot` | kern/machine.c | [`call`] |
 //! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `entry` clears what is kept with the port ([`replies`](crate::replies)) |
+//! | `mach_reply_port`, `mach_thread_self`, `mach_task_self`, `mach_host_self` | ipc/mach_port.c, kern/ipc_tt.c, kern/ipc_host.c | [`trap`] |
 //! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `entry` refuses them for a traced task, so that a real RPC is sent |
 
 pub(crate) mod call;
@@ -65,3 +66,4 @@ pub(crate) mod lifecycle;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod special_port;
+pub(crate) mod trap;

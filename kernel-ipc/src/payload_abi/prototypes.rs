@@ -123,6 +123,11 @@ pub const PROTOTYPES: &[Prototype] = &[
     c("memcpy", PTR, &[PTR, PTR, U64]),
     c("memmove", PTR, &[PTR, PTR, U64]),
     c("memset", PTR, &[PTR, I32, U64]),
+    // Traps that give rights.
+    c("mach_host_self", U32, &[]),
+    c("mach_reply_port", U32, &[]),
+    c("mach_task_self", U32, &[]),
+    c("mach_thread_self", U32, &[]),
     // Traps that stand in for RPCs.
     c("syscall_device_write_request", I32, &[U32, U32, U32, U64, U64, U64]),
     c("syscall_device_writev_request", I32, &[U32, U32, U32, U64, PTR, U64]),

@@ -7,6 +7,8 @@ use mach_abi::trap;
 pub enum TrapKind {
     /// Sends and receives messages.
     MessagePath,
+    /// Gives a right without a message.
+    Gives,
     /// Does without a message what an RPC does, so that a traced task must make the RPC.
     Rpc,
     /// Concerns the task alone, and has no RPC that says the same.
@@ -27,15 +29,18 @@ pub struct Trap {
 /// Functions of entries that are no traps.
 pub const NO_TRAP: &[&str] = &["kern_invalid", "null_port"];
 
+/// Functions of the kernel that call a trap's for the kernel's own sake, and the trap's.
+pub const KERNELS_OWN_CALLS: &[(&str, &str)] = &[("mig_get_reply_port", "mach_reply_port")];
+
 /// Every other entry. A kernel may lack a local one.
 pub const TRAPS: &[Trap] = &[
     local(trap::EVC_WAIT, "evc_wait"),
     local(trap::EVC_WAIT_CLEAR, "evc_wait_clear"),
     entry(trap::MACH_MSG_TRAP, "mach_msg_trap", TrapKind::MessagePath),
-    local(trap::MACH_REPLY_PORT, "mach_reply_port"),
-    local(trap::MACH_THREAD_SELF, "mach_thread_self"),
-    local(trap::MACH_TASK_SELF, "mach_task_self"),
-    local(trap::MACH_HOST_SELF, "mach_host_self"),
+    entry(trap::MACH_REPLY_PORT, "mach_reply_port", TrapKind::Gives),
+    entry(trap::MACH_THREAD_SELF, "mach_thread_self", TrapKind::Gives),
+    entry(trap::MACH_TASK_SELF, "mach_task_self", TrapKind::Gives),
+    entry(trap::MACH_HOST_SELF, "mach_host_self", TrapKind::Gives),
     local(trap::MACH_PRINT, "mach_print"),
     rpc(trap::SYSCALL_DEVICE_WRITEV_REQUEST, "syscall_device_writev_request"),
     rpc(trap::SYSCALL_DEVICE_WRITE_REQUEST, "syscall_device_write_request"),

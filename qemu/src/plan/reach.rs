@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::error::Miss;
 use crate::kernel::references::{Lead, Reference, References};
 use crate::kernel::{KernelElf, Routines, bounds};
-use crate::payload_abi::{Hook, Others, Site};
+use crate::payload_abi::{Hook, KERNELS_OWN_CALLS, Others, Site};
 use crate::plan::calls::split_off;
 use crate::plan::site::FoundSite;
 
@@ -56,14 +56,15 @@ impl Reach<'_> {
         let trap = matches!(hook.site, Site::Trap { .. });
         let mut ways: BTreeMap<Lead, Vec<String>> = BTreeMap::new();
         for Reference { lead, site, function, .. } in self.references.to(address) {
+            let by = function.map(|function| self.kernel.name(function));
+            let is_kernels_own = |by: &String| KERNELS_OWN_CALLS.contains(&(by.as_str(), name));
             let known = match lead {
-                Lead::Call => !trap,
+                Lead::Call => !trap || by.as_ref().is_some_and(is_kernels_own),
                 // A loop that begins with the function.
                 Lead::Jump => inside(site),
                 Lead::Data => pointers.get(site) == Some(&address),
                 Lead::Fall | Lead::Address => false,
             };
-            let by = function.map(|function| self.kernel.name(function));
             if known || !by.is_none_or(|by| concerns(hook, &by)) {
                 continue;
             }

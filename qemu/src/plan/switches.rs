@@ -134,7 +134,7 @@ mod tests {
         fill_table(&mut vec![0; TABLE], 0, &vec![call(); SWITCHES], Path::new("l.a")).unwrap();
         assert_eq!(
             refusal(&mut vec![0; TABLE + 8], &vec![call(); SWITCHES + 1]),
-            "payload library l.a: rpctrace2_switches: expected at most 64 places to switch, found 65"
+            "payload library l.a: rpctrace2_switches: expected at most 72 places to switch, found 73"
         );
     }
 
@@ -142,7 +142,7 @@ mod tests {
     fn a_table_that_is_not_there_or_not_empty() {
         assert_eq!(
             refusal(&mut vec![0; TABLE], &[]),
-            "payload library l.a: rpctrace2_switches: expected 256 words, found 254 before the end of the image"
+            "payload library l.a: rpctrace2_switches: expected 288 words, found 286 before the end of the image"
         );
         let mut image = vec![0; TABLE + 8];
         image[8 + 3 * 4] = 7;

@@ -57,3 +57,12 @@ numbers! {
     /// `thread_set_self_state`
     THREAD_SET_SELF_STATE = -77;
 }
+
+/// The traps that give a right without a message, by their place in `mach_trap_table`.
+pub const GIVING: [(u32, &str); 4] =
+    [(26, "mach_reply_port"), (27, "mach_thread_self"), (28, "mach_task_self"), (29, "mach_host_self")];
+
+/// The name of one of them.
+pub fn giving(number: u32) -> Option<&'static str> {
+    GIVING.iter().find(|giving| giving.0 == number).map(|giving| giving.1)
+}

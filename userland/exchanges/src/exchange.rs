@@ -121,7 +121,7 @@ impl Role {
     /// The role that a record of another kind than normal shows.
     pub(crate) fn of(kind: EventKind) -> Option<Self> {
         match kind {
-            EventKind::Normal => None,
+            EventKind::Normal | EventKind::Trap => None,
             EventKind::Task => Some(Self::Control { of_thread: false }),
             EventKind::Thread => Some(Self::Control { of_thread: true }),
             EventKind::TaskException => Some(Self::Exception { of_thread: false }),
@@ -166,6 +166,9 @@ pub trait Sink<'t> {
 
     /// Nothing more will be known of an exchange. Of one that had no request [`Sink::opened`] was not called, nor of one that failed.
     fn closed(&mut self, names: &Names, exchange: &Exchange<'t>);
+
+    /// A task got a right by a trap: [`EventKind::Trap`].
+    fn given(&mut self, names: &Names, actor: Actor, event: &Event);
 
     /// Something about the trace itself, at this time.
     fn remark(&mut self, names: &Names, time: u64, remark: &Remark);

@@ -5,7 +5,7 @@ use mach_abi::bytes::read_u32;
 use mach_abi::header::LP64;
 use mig_defs::table::Tables;
 use trace_port::record::SENDER_IS_TRACER;
-use trace_port::{Record, RecordError, Records};
+use trace_port::{EventKind, Record, RecordError, Records};
 
 use crate::ending::{Ending, Unfinished, Untraced};
 use crate::event::Event;
@@ -141,6 +141,12 @@ impl<'t> Exchanges<'t> {
         let actor = Actor { task: self.names.meet(&event), thread: event.thread };
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
         self.remark(child, sink);
+        if event.kind == EventKind::Trap {
+            if self.selection.has_trap(event.options) {
+                sink.given(&self.names, actor, &event);
+            }
+            return;
+        }
         match self.pairs.step(self.tables, event, actor) {
             Step::Opened(exchange) => {
                 self.opened(&exchange, sink);

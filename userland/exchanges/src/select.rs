@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use mach_abi::header::REPLY_ID_OFFSET;
+use mach_abi::trap;
 use mig_defs::table::{Routine, Tables};
 use thiserror::Error;
 
@@ -79,6 +80,7 @@ impl Selection {
         let known = |name: &str| {
             matches!(name, "all" | "none" | "mach_msg")
                 || name.parse::<u32>().is_ok()
+                || trap::GIVING.iter().any(|giving| giving.1 == name)
                 || tables.routines().any(|routine| routine.name() == name || routine.subsystem() == name)
         };
         let read = |text: &String| {
@@ -94,9 +96,19 @@ impl Selection {
 
     /// Whether it is selected: by any of the positive expressions, if there are some, and by every negated one.
     pub fn has(&self, subject: Subject<'_>) -> bool {
+        self.wants(|expression| expression.names_it(subject))
+    }
+
+    /// Whether a trap that gives a right is.
+    pub(crate) fn has_trap(&self, number: u32) -> bool {
+        let called = trap::giving(number);
+        self.wants(|expression| expression.names.iter().any(|name| name == "all" || Some(name.as_str()) == called))
+    }
+
+    fn wants(&self, names_it: impl Fn(&Expression) -> bool) -> bool {
         let mut positive = self.expressions.iter().filter(|expression| !expression.negated).peekable();
-        let wanted = positive.peek().is_none() || positive.any(|expression| expression.names_it(subject));
-        wanted && !self.expressions.iter().any(|expression| expression.negated && expression.names_it(subject))
+        let wanted = positive.peek().is_none() || positive.any(&names_it);
+        wanted && !self.expressions.iter().any(|expression| expression.negated && names_it(expression))
     }
 }
 

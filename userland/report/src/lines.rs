@@ -4,15 +4,16 @@ use alloc::string::String;
 
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
 use exchanges::names::Names;
-use exchanges::{Event, Subject};
+use exchanges::{Actor, Event, Subject};
 use mach_abi::code::mr;
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
+use mach_abi::trap;
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
 use crate::number::{decimal, padded};
-use crate::ports::label;
+use crate::ports::{self, Seen, label};
 use crate::remarks;
 use crate::style::{Stamp, Style};
 use crate::values::{Draft, Writer};
@@ -76,6 +77,22 @@ impl<'t> Lines<'t> {
             (_, Outcome::Answered { .. }) => self.answered(names, exchange, out),
             _ => {}
         }
+    }
+
+    /// A task got a right by a trap: a line where nothing is to be abbreviated.
+    pub fn given(&mut self, names: &Names, actor: Actor, event: &Event, out: &mut String) {
+        if !self.style.verbose {
+            return;
+        }
+        self.interrupt(out);
+        self.draft.clear();
+        let line = &mut self.draft.line;
+        label(line, names.label(actor.task, actor.thread));
+        line.push(' ');
+        line.push_str(trap::giving(event.options).unwrap_or("trap"));
+        line.push_str("() = ");
+        ports::port(line, Seen { names, actor, event, verbose: true }, event.rcv_name);
+        self.end(event.time, out);
     }
 
     /// Something about the trace itself.

@@ -104,7 +104,11 @@ const TABLE: &[Row] = &[
         help: "only these routines, subsystems or msgh_ids; mach_msg: failed calls; !NAME...: all but these",
     },
     set('x', |options| options.style.hex = true, "the bytes of each message"),
-    set('v', |options| options.style.verbose = true, "abbreviate nothing; the options of failed mach_msg calls"),
+    set(
+        'v',
+        |options| options.style.verbose = true,
+        "abbreviate nothing; names of ports, traps that give rights, options of failed mach_msg calls",
+    ),
     set('q', |options| options.style.quiet = true, "no lines about exits"),
     set('f', |_| (), "accepted: children are always followed"),
     Row {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use bytes::Bytes;
 use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark};
-use exchanges::{Exchanges, Names, Selection, Sink, UnknownName};
+use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink, UnknownName};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
 use trace_port::{Record, RecordError};
@@ -44,6 +44,12 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         }
         if let Some(lines) = &mut self.lines {
             lines.closed(names, exchange, self.out);
+        }
+    }
+
+    fn given(&mut self, names: &Names, actor: Actor, event: &Event) {
+        if let Some(lines) = &mut self.lines {
+            lines.given(names, actor, event, self.out);
         }
     }
 

@@ -206,6 +206,11 @@ impl Sample {
         Self::new(direction, message.to_vec())
     }
 
+    /// A trap that gave the task this name.
+    pub(crate) fn trap(number: u32, name: u32) -> Self {
+        Self::new(Direction::Receive, Vec::new()).kind(EventKind::Trap).options(number, 0).on(name)
+    }
+
     /// What a name in the message stands for.
     pub(crate) fn knows(mut self, port: Port) -> Self {
         self.known.push(port);

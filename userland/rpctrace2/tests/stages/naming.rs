@@ -192,3 +192,19 @@ fn a_protected_payload_hides_no_port() {
         ["hello[1] <- echo(port: a port with the protected payload 0x123400005678, value: 5)"]
     );
 }
+
+#[test]
+fn traps_that_give_rights_are_lines_where_nothing_is_to_be_abbreviated() {
+    let samples = [Sample::trap(28, SELF as u32), Sample::trap(26, 8), Sample::trap(29, 2), Sample::trap(26, 0)];
+    assert!(lines(&[], &samples).is_empty());
+    let all = [
+        "hello[1] mach_task_self() = self (name 1)",
+        "hello[1] mach_reply_port() = port 8 (name 8)",
+        "hello[1] mach_host_self() = host (name 2)",
+        "hello[1] mach_reply_port() = MACH_PORT_NULL",
+    ];
+    assert_eq!(lines(&["-v"], &samples), all);
+    assert_eq!(lines(&["-v", "-e", "trace=mach_host_self"], &samples), all[2..3]);
+    assert_eq!(lines(&["-v", "-e", "trace=!mach_reply_port"], &samples), [all[0], all[2]]);
+    assert!(lines(&["-v", "-e", "trace=mach_msg"], &samples).is_empty());
+}
