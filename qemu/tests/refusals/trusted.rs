@@ -96,13 +96,10 @@ fn a_trap_that_nobody_knows() {
          it may stand in for an RPC"
     );
     let text = refusal(|kernel| {
-        let moved = kernel.address("mach_reply_port");
-        kernel.set_trap(27, moved);
+        let moved = kernel.address("swtch");
+        kernel.set_trap(59, moved);
     });
-    assert!(
-        only_miss(&text).starts_with("mach_trap_table[27]: expected mach_thread_self, found mach_reply_port+0x0"),
-        "{text}"
-    );
+    assert!(only_miss(&text).starts_with("mach_trap_table[59]: expected swtch_pri, found swtch+0x0"), "{text}");
     // A kernel may lack a local one.
     let mut kernel = Kernel::complete();
     let none = kernel.address("null_port");
