@@ -82,6 +82,25 @@ fn catch() -> Result<()> {
     golden::compare(&golden_file("catch"), &normalise::trace(&trace, Order::Nothing))
 }
 
+/// Writes by trap are shown as the RPCs that they become. Untraced they crash a stock kernel (docs/differences.md).
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn device_writes() -> Result<()> {
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    let run = qemu(&["--icount", "rpctrace2", "-o", &file, "device-writes", "${device-port}"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    let trace = std::fs::read_to_string(out.path())?;
+    for text in ["by trap 40\\r\\n", "by ", "trap 39\\r\\n"] {
+        let line = format!(
+            "device_write_inband(device: device \"console\", mode: 0, recnum: 0, data: \"{text}\") = KERN_SUCCESS"
+        );
+        assert!(trace.contains(&line), "expected {line:?} in:\n{trace}");
+    }
+    assert!(run.stdout.replace("\r", "").contains("by trap 40\nby trap 39\n"), "{:?}", run.stdout);
+    Ok(())
+}
+
 /// Programs that are tracers of their own and check the trace port itself.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

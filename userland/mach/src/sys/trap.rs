@@ -147,6 +147,26 @@ pub(super) fn thread_set_self_state(flavor: i32, state: &[u64]) -> Result<()> {
     KernReturn(value as i32).into_result()
 }
 
+/// `device_write_request`: bytes to a device, without waiting for an answer.
+pub fn device_write_request(device: PortName, data: &[u8]) -> Result<()> {
+    let args = [device.0.into(), 0, 0, 0, data.as_ptr() as u64, data.len() as u64];
+    // SAFETY: the kernel reads the slice.
+    let value = unsafe { trap6(trap::SYSCALL_DEVICE_WRITE_REQUEST, args) };
+    answer(value).unwrap_or_else(|| stubs::device::device_write_inband(device, 0, 0, data).map(drop))
+}
+
+/// `device_writev_request`: the same of several pieces, one after the other.
+pub fn device_writev_request(device: PortName, pieces: &[&[u8]]) -> Result<()> {
+    // `io_buf_vec_t`: where and how many.
+    let list: alloc::vec::Vec<[u64; 2]> =
+        pieces.iter().map(|piece| [piece.as_ptr() as u64, piece.len() as u64]).collect();
+    let args = [device.0.into(), 0, 0, 0, list.as_ptr() as u64, list.len() as u64];
+    // SAFETY: the kernel reads the list and the slices in it.
+    let value = unsafe { trap6(trap::SYSCALL_DEVICE_WRITEV_REQUEST, args) };
+    let each = |piece: &&[u8]| stubs::device::device_write_inband(device, 0, 0, piece).map(drop);
+    answer(value).unwrap_or_else(|| pieces.iter().try_for_each(each))
+}
+
 /// `vm_allocate`: zero-filled pages in `task`, at `address` or anywhere; returns where.
 pub fn vm_allocate(task: PortName, address: u64, size: u64, anywhere: bool) -> Result<u64> {
     let mut place = address;
