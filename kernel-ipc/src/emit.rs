@@ -8,13 +8,13 @@ use trace_port::record::{self, MAX_BATCH, Part, Prefix};
 use trace_port::{Direction, TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
+use crate::conceal::{self, Author};
 use crate::draft::Draft;
 use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task, Thread, mr, option};
 use crate::named::{self, View};
 use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
 use crate::state::{State, Target, Way};
-use crate::transit::{self, Author};
 
 /// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
 const QUEUE_CAP: u32 = 64;
@@ -99,7 +99,7 @@ impl Unconcealed {
     pub(crate) fn conceal(self, kernel: &impl Kernel, state: &State, task: Task, author: Author) -> Draft {
         let shown = self.draft.record();
         let size = (kernel.record_read(shown, record::BODY_TYPE_OFFSET) >> 32) as usize;
-        let ports = transit::conceal(kernel, state, task, (shown, size, self.ports), author);
+        let ports = conceal::conceal(kernel, state, task, (shown, size, self.ports), author);
         with_ports(kernel, shown, size, ports);
         self.draft
     }

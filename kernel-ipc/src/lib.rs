@@ -8,7 +8,7 @@
 //! kalloc; no buffer on the kernel's 4 KiB stack; nothing of ours is locked while the kernel runs; only a live traced
 //! thread ever waits for its tracer, at the end of its call; while nobody is traced a kernel for one processor is the stock one.
 //!
-//! **Unsafe.** Only in `gnumach/` and `entry/`, where handles to the kernel's structs are made; who has one needs no more. What is not for
+//! **Unsafe.** Only in `gnumach/` and `arch/`, where handles to the kernel's structs are made; who has one needs no more. What is not for
 //! the kernel's target alone also runs in host unit tests against `gnumach::fake`.
 //!
 //! **Start reading at** [`hooks`]: the life of a call.
@@ -18,12 +18,13 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(target_os = "none")]
+mod arch;
 mod batch;
 mod clock;
+mod conceal;
 mod draft;
 mod emit;
-#[cfg(target_os = "none")]
-mod entry;
 #[cfg(any(all(target_os = "none", feature = "faults"), test))]
 mod faults;
 mod gnumach;
@@ -41,4 +42,3 @@ mod replies;
 mod stamp;
 mod state;
 mod table;
-mod transit;

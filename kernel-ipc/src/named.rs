@@ -7,11 +7,11 @@ use trace_port::port::{MAX_PORTS, PORT_SET, RECEIVED_ON};
 use trace_port::record::{self, Part};
 use trace_port::{Direction, Port};
 
+use crate::conceal;
 use crate::gnumach::{Kernel, Kmsg, Names, Record, Task};
 use crate::identity::Identity;
 use crate::received_on;
 use crate::state::State;
-use crate::transit;
 
 /// Message bytes up to which it is not worth while to count names before memory is taken.
 const SMALL: usize = 136;
@@ -59,13 +59,13 @@ impl Items {
     /// The next one; `word` reads the message.
     #[inline(always)]
     fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
-        while self.end - self.offset >= transit::WORD {
+        while self.end - self.offset >= conceal::WORD {
             let descriptor = word(self.offset);
-            let start = self.offset + transit::WORD;
-            let (bits, number) = ((descriptor & transit::SIZE) >> 8, descriptor >> 32);
+            let start = self.offset + conceal::WORD;
+            let (bits, number) = ((descriptor & conceal::SIZE) >> 8, descriptor >> 32);
             let kind = descriptor as u32 & descriptor::NAME;
             let has_names = kind == type_name::PORT_NAME || type_name::is_port(kind);
-            let is_inline = descriptor & transit::INLINE != 0;
+            let is_inline = descriptor & conceal::INLINE != 0;
             // 32 bits by 16 bits cannot overflow.
             let bytes = if is_inline { (number * bits).div_ceil(64) * 8 } else { 8 };
             if bytes > (self.end - start) as u64 {

@@ -253,7 +253,7 @@ impl State {
         if self.traced.fetch_add(1, Relaxed) == 0 {
             self.numbers.begin();
             self.correlation_before.store(self.correlation.load(Relaxed), Relaxed);
-            kernel.watch(true);
+            kernel.redirect(true);
         }
         Ok(())
     }
@@ -292,15 +292,15 @@ impl State {
         kernel.set_task_entry(task, 0);
         kernel.set_task_number(task, TaskNumber::NONE);
         self.traced.fetch_sub(1, Relaxed);
-        self.stop_watching(kernel, table);
+        self.stop_redirecting(kernel, table);
         released
     }
 
     /// Leaves the kernel alone again if nobody is traced and no open call has something to say. Under the lock, because with the
-    /// first entry the payload watches again.
-    fn stop_watching(&self, kernel: &impl Kernel, _: &mut Table) {
+    /// first entry the payload is on the path again.
+    fn stop_redirecting(&self, kernel: &impl Kernel, _: &mut Table) {
         if self.traced.load(Relaxed) == 0 && self.drafts.load(Relaxed) == 0 {
-            kernel.watch(false);
+            kernel.redirect(false);
             kernel.rest();
         }
     }
@@ -322,7 +322,7 @@ impl State {
     #[cold]
     #[inline(never)]
     fn last_draft_closed(&self, kernel: &impl Kernel) {
-        self.stop_watching(kernel, &mut self.table.lock());
+        self.stop_redirecting(kernel, &mut self.table.lock());
     }
 
     /// What a task's trace is known by, or nothing if it is not traced.

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The only folders and files where `unsafe` may stand.
 const UNSAFE: &[&str] =
-    &["kernel-ipc/src/gnumach/", "kernel-ipc/src/entry/", "userland/mach/src/sys/", "userland/mach/src/rt/"];
+    &["kernel-ipc/src/gnumach/", "kernel-ipc/src/arch/", "userland/mach/src/sys/", "userland/mach/src/rt/"];
 
 /// The only folders and files where a layout may be declared.
 const REPR_C: &[&str] = &[

@@ -269,7 +269,7 @@ fn the_end_of_a_trace_wakes_who_waits_for_it() {
         // A replaced trace keeps its port here, so that the thread would wait again if the end had not woken it.
         assert_eq!(*model.fake.interrupted.borrow(), [THREAD]);
         assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_TIMEOUT, option::MACH_SEND_ALWAYS]);
-        assert_eq!((model.seen().len(), model.state.lost(), model.fake.watching()), (2, 0, index == 1));
+        assert_eq!((model.seen().len(), model.state.lost(), model.fake.is_redirected()), (2, 0, index == 1));
         assert_eq!(model.fake.thread_message(THREAD), 0);
         model.assert_ends_clean();
     }

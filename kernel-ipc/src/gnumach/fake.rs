@@ -213,8 +213,8 @@ pub(crate) struct Fake {
     pub(crate) untraced_reports: RefCell<Vec<u32>>,
     /// How often room for entries was taken.
     pub(crate) rooms: Cell<usize>,
-    /// The calls of `watch`.
-    pub(crate) watches: RefCell<Vec<bool>>,
+    /// The calls of `redirect`.
+    pub(crate) redirected: RefCell<Vec<bool>>,
     current: Cell<usize>,
     next_kmsg: Cell<usize>,
 }
@@ -337,14 +337,14 @@ impl Fake {
         self.port(port).rights
     }
 
-    /// Whether `watch` was called last with `true`.
-    pub(crate) fn watching(&self) -> bool {
-        self.watches.borrow().last().copied().unwrap_or(false)
+    /// Whether `redirect` was called last with `true`.
+    pub(crate) fn is_redirected(&self) -> bool {
+        self.redirected.borrow().last().copied().unwrap_or(false)
     }
 
-    /// How often `watch` was called with `true`.
+    /// How often `redirect` was called with `true`.
     pub(crate) fn period(&self) -> u32 {
-        self.watches.borrow().iter().filter(|&&watching| watching).count() as u32
+        self.redirected.borrow().iter().filter(|&&is_traced| is_traced).count() as u32
     }
 
     /// The bytes of all messages to tracers, in the order in which they were queued.

@@ -1,7 +1,7 @@
 //! Handles to the kernel's structs, and what is owned of them.
 //!
 //! Who makes a handle answers for it, once: that there is such a struct, and that it lives as long as the handle or a copy of it is used.
-//! What is done with it is safe then. `entry` makes handles of what a hook's caller holds as long as the hook runs; the other files here
+//! What is done with it is safe then. `arch` makes handles of what a hook's caller holds as long as the hook runs; the other files here
 //! of what they find under a lock, or with a reference. The table of traces alone keeps one for longer: an entry ends with its task.
 
 #[cfg(target_os = "none")]

@@ -15,8 +15,8 @@ unsafe extern "C" {
 }
 
 impl Kernel for Mach {
-    fn watch(&self, watching: bool) {
-        switches::watch(watching);
+    fn redirect(&self, is_traced: bool) {
+        switches::redirect(is_traced);
     }
 
     #[inline(always)]

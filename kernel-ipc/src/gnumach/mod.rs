@@ -123,7 +123,7 @@ pub(crate) trait Threads {
     fn exception_is_threads(&self, thread: Thread) -> bool;
     /// Corresponds to `clear_wait` with `THREAD_INTERRUPTED`, of those threads of a task that `waits` says so of.
     fn interrupt_threads(&self, task: Task, waits: impl FnMut(Thread) -> bool);
-    /// Lets the stubs of `entry` look closer at the thread's calls, and at requests on its control port.
+    /// Lets the stubs of `arch` look closer at the thread's calls, and at requests on its control port.
     fn watch_thread(&self, thread: Thread);
     /// Ends that for the calls of the current thread, if its task is not traced.
     fn unwatch_untraced(&self, thread: Thread);
@@ -262,7 +262,7 @@ pub(crate) trait Records {
     /// Eight message bytes of a record.
     fn record_read(&self, record: Record, offset: usize) -> u64;
     /// A right in the message in transit that a record shows, which its descriptors tell, before it is concealed:
-    /// [`transit`](crate::transit) alone looks.
+    /// [`conceal`](crate::conceal) alone looks.
     fn shown_right(&self, record: Record, offset: usize) -> MaybePort;
     /// Writes message bytes of a record.
     fn record_write(&self, record: Record, offset: usize, bytes: &[u8]);
@@ -283,7 +283,7 @@ pub(crate) trait Records {
 /// a [`SendRight`] or a [`Reference`], which cannot be copied.
 pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     /// Leads the kernel's message path through the payload, or past it.
-    fn watch(&self, watching: bool);
+    fn redirect(&self, is_traced: bool);
     /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier
     /// time.
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);

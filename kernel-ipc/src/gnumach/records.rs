@@ -116,7 +116,7 @@ impl Records for Mach {
 
     #[inline(always)]
     fn shown_right(&self, record: Record, offset: usize) -> MaybePort {
-        // SAFETY: a word of a message in transit, which has a right to the port that it calls a right. `transit`, the only caller, reads
+        // SAFETY: a word of a message in transit, which has a right to the port that it calls a right. `conceal`, the only caller, reads
         // the words that the descriptors say are rights, each before it is replaced.
         unsafe { MaybePort::of(self.record_read(record, offset) as usize) }
     }

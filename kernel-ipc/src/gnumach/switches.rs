@@ -30,17 +30,17 @@ pub(crate) fn period() -> u32 {
 /// How many jumps a kernel for several processors has.
 pub(crate) const JUMPS: usize = 11;
 
-// SAFETY (of every use below): the table that entry::stubs lays out: for each jump where it leads, where it leads while nobody is
+// SAFETY (of every use below): the table that arch::stubs lays out: for each jump where it leads, where it leads while nobody is
 // traced, and where while somebody is.
 unsafe extern "C" {
     static rpctrace2_jumps: [[AtomicU64; 3]; JUMPS];
 }
 
 /// Leads the jumps of a kernel for several processors.
-fn lead(watching: bool) {
+fn lead(is_traced: bool) {
     // SAFETY: atomics of the payload's own.
     for [now, stock, traced] in unsafe { &rpctrace2_jumps } {
-        let code = if watching { traced } else { stock };
+        let code = if is_traced { traced } else { stock };
         now.store(code.load(Relaxed), Relaxed);
     }
 }
@@ -50,12 +50,12 @@ const CR0_WP: u64 = 1 << 16;
 
 /// Leads everything to the payload, or past it. Either is right at any time for who is not traced.
 #[inline(never)]
-pub(super) fn watch(watching: bool) {
-    if watching {
+pub(super) fn redirect(is_traced: bool) {
+    if is_traced {
         rpctrace2_period.fetch_add(1, Relaxed);
     }
     if slots::has_locks() {
-        lead(watching);
+        lead(is_traced);
     }
     let (flags, cr0): (u64, u64);
     // SAFETY: the kernel runs with all rights. With interrupts off nothing comes between this and the end of the function,
@@ -68,7 +68,7 @@ pub(super) fn watch(watching: bool) {
     }
     for row in &rpctrace2_switches {
         let word = |word: SwitchWord| row.get(word as usize).map_or(0, |word| word.load(Relaxed));
-        let value = word(if watching { SwitchWord::Traced } else { SwitchWord::Stock });
+        let value = word(if is_traced { SwitchWord::Traced } else { SwitchWord::Stock });
         // SAFETY: a row of the instrumenter's, and what is read-only may be written now.
         unsafe { write(word(SwitchWord::Place), value, word(SwitchWord::Bytes)) };
     }

@@ -59,7 +59,7 @@ pub(crate) fn secret() -> u64 {
 }
 
 /// Looks at the clock, so that the counter's rate is known before the first record.
-pub(crate) fn watch() {
+pub(crate) fn look_once() {
     look(&mut CLOCK.lock());
 }
 

@@ -10,6 +10,7 @@ use trace_port::record::{BODY_OFFSET, Prefix, TASK_TYPE};
 use trace_port::{Direction, EventKind};
 
 use super::handoff;
+use crate::conceal::{self, Author};
 use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
@@ -18,7 +19,6 @@ use crate::named::Ports;
 use crate::observe::{self, Event, Moment};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::transit::{self, Author};
 
 /// `msgh_id` of exception_raise of exc.defs.
 const EXCEPTION_RAISE: u64 = 2400;
@@ -77,7 +77,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) ->
     let mut ports = Ports::behind(record, size_of::<Prefix>(), 8 * WORDS, PORTS);
     let task = observe::current_task(kernel);
     let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
-    let mut port = |index: usize, port: MaybePort| word(index, transit::show(kernel, state, task, &mut ports, port));
+    let mut port = |index: usize, port: MaybePort| word(index, conceal::show(kernel, state, task, &mut ports, port));
     word(0, u64::from(COMPLEX | bits(PORT_SEND, PORT_SEND_ONCE)) | (8 * WORDS as u64) << 32);
     port(1, raised.port);
     // The reply port may not exist yet.

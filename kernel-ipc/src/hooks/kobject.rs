@@ -5,13 +5,13 @@
 
 use trace_port::{Direction, EventKind};
 
+use crate::conceal::Author;
 use crate::emit::{self, Wait};
 use crate::gnumach::{InTransit, Kernel, Key, OwnedKmsg, Reference, SendRight, Task, Thread};
 use crate::numbers::{Correlation, ThreadNumber};
 use crate::observe::{self, Event, Moment};
 use crate::stamp;
 use crate::state::{State, Target, Way};
-use crate::transit::Author;
 
 /// Whom a request is for.
 #[derive(Debug)]

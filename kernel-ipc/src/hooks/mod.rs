@@ -53,9 +53,9 @@
 //! | `task_get_special_port`, `task_set_special_port` | kern/ipc_tt.c | [`special_port`] |
 //! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | kern/ipc_tt.c | [`lifecycle`] |
 //! | `host_reboot` | kern/machine.c | [`call`] |
-//! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `entry` clears what is kept with the port ([`replies`](crate::replies)) |
+//! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `arch` clears what is kept with the port ([`replies`](crate::replies)) |
 //! | `mach_reply_port`, `mach_thread_self`, `mach_task_self`, `mach_host_self` | ipc/mach_port.c, kern/ipc_tt.c, kern/ipc_host.c | [`trap`] |
-//! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `entry` refuses them for a traced task, so that a real RPC is sent |
+//! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `arch` refuses them for a traced task, so that a real RPC is sent |
 
 pub(crate) mod call;
 pub(crate) mod copy;

@@ -156,18 +156,18 @@ fn the_path_is_watched_from_the_first_trace_to_the_last_trace_and_draft() {
     remove(&fake, &state, TASK);
     remove(&fake, &state, CHILD);
     assert!(!state.any_traced());
-    assert_eq!(*fake.watches.borrow(), [true], "a draft is still open");
+    assert_eq!(*fake.redirected.borrow(), [true], "a draft is still open");
     state.draft_closed(&fake);
-    assert_eq!(*fake.watches.borrow(), [true, false]);
+    assert_eq!(*fake.redirected.borrow(), [true, false]);
     // The other way round, and with a trace that begins while a draft is open.
     begin(&fake, &state, TASK);
     state.draft_opened();
     remove(&fake, &state, TASK);
     begin(&fake, &state, THIRD);
     state.draft_closed(&fake);
-    assert!(fake.watching());
+    assert!(fake.is_redirected());
     remove(&fake, &state, THIRD);
-    assert!(!fake.watching());
+    assert!(!fake.is_redirected());
 }
 
 #[test]

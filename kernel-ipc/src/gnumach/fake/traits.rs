@@ -398,14 +398,14 @@ impl Records for Fake {
 }
 
 impl Kernel for Fake {
-    fn watch(&self, watching: bool) {
-        self.watches.borrow_mut().push(watching);
+    fn redirect(&self, is_traced: bool) {
+        self.redirected.borrow_mut().push(is_traced);
     }
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64) {
         (number(), TIME)
     }
     fn rest(&self) {
-        assert!(!self.watching(), "nobody is traced any more");
+        assert!(!self.is_redirected(), "nobody is traced any more");
     }
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {
         self.unlocked();

@@ -248,7 +248,7 @@ fn the_call_that_ends_the_task_is_recorded() {
             lifecycle::terminated(&model.fake, &model.state, TASK);
         });
         let result = model.call(THREAD, &call);
-        assert!(model.fake.watching() || result.is_some() || model.outcomes().len() == 1);
+        assert!(model.fake.is_redirected() || result.is_some() || model.outcomes().len() == 1);
         let record = model.only();
         assert_eq!((record.retval(), record.who()), (mr::MACH_MSG_SUCCESS, (1, 1)));
         assert_eq!(model.last_option(), Some(option::MACH_SEND_ALWAYS), "a thread that is halted does not wait");
@@ -280,11 +280,11 @@ fn a_trace_that_ends_within_a_call_gets_the_record_that_was_begun() {
     let model = Model::traced(&[TASK]);
     model.at(Moment::Serve, |model| {
         model.untrace(TASK);
-        assert!(model.fake.watching(), "a draft is open");
+        assert!(model.fake.is_redirected(), "a draft is open");
     });
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(model.outcomes(), [(Send, 0), (Receive, 0)], "both in the message that was begun");
-    assert!(!model.fake.watching(), "the last draft is gone");
+    assert!(!model.fake.is_redirected(), "the last draft is gone");
     model.assert_ends_clean();
 }
 

@@ -163,11 +163,11 @@ fn a_trace_that_ends_at_the_hand_off_gets_the_senders_record() {
     model.at(Moment::CopyOut, |model| {
         model.untrace(TASK);
         model.untrace(CHILD);
-        assert!(model.fake.watching(), "a draft waits to be queued");
+        assert!(model.fake.is_redirected(), "a draft waits to be queued");
     });
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(told(&model), [(1, Send, 1)]);
-    assert!(!model.fake.watching());
+    assert!(!model.fake.is_redirected());
     model.assert_ends_clean();
 }
 

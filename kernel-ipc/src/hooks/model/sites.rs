@@ -1,4 +1,4 @@
-//! The sites: the stubs of `entry`, and behind them what each kernel function does.
+//! The sites: the stubs of `arch`, and behind them what each kernel function does.
 
 use std::vec;
 use std::vec::Vec;
@@ -34,13 +34,13 @@ impl Model {
 
     /// What the stubs look at.
     fn is_observed(&self) -> bool {
-        self.fake.watching() && self.fake.thread(self.fake.current_thread()).call != 0
+        self.fake.is_redirected() && self.fake.thread(self.fake.current_thread()).call != 0
     }
 
     /// The stub of `mach_msg_trap`, and the trap.
     pub(super) fn enter(&self, call: &Call) -> Option<u32> {
         let (fake, thread) = (&self.fake, self.fake.current_thread());
-        if !fake.watching() || !fake.thread(thread).watched {
+        if !fake.is_redirected() || !fake.thread(thread).watched {
             return self.trap(call);
         }
         if fake.thread(thread).call != 0 {
@@ -86,7 +86,7 @@ impl Model {
 
     /// `thread_handoff` to this thread of this message.
     pub(super) fn thread_handoff(&self, receiver: Thread, kmsg: Kmsg, switch: impl FnOnce() -> bool) -> bool {
-        let is_receiver_observed = self.fake.watching() && self.fake.thread(receiver).call != 0;
+        let is_receiver_observed = self.fake.is_redirected() && self.fake.thread(receiver).call != 0;
         if !self.is_observed() && !is_receiver_observed {
             return switch();
         }
@@ -114,7 +114,7 @@ impl Model {
     pub(crate) fn interrupt(&self, thread: Thread) {
         self.end_sleep(thread);
         self.results.borrow_mut().insert(thread.address(), mr::MACH_RCV_INTERRUPTED);
-        if self.fake.watching() {
+        if self.fake.is_redirected() {
             call::interrupted(&self.fake, &self.state, thread);
         }
     }
@@ -146,12 +146,12 @@ impl Model {
 
     /// `copyinmsg`.
     fn copyinmsg(&self, kmsg: Kmsg, message: &[u8]) -> bool {
-        if self.fake.watching() {
+        if self.fake.is_redirected() {
             let end = self.fake.memory(kmsg).bytes.len();
             self.fake.write(kmsg, end - 8, &[0; 8]);
         }
         let is_observed = self.is_observed();
-        if self.fake.watching() && !is_observed {
+        if self.fake.is_redirected() && !is_observed {
             let thread = self.fake.current_thread();
             self.fake.set_thread_message(thread, kmsg.message_half());
             self.fake.set_thread_awaited(thread, HalfCorrelation::new(self.fake.period()));
@@ -251,7 +251,7 @@ impl Model {
             reply.map(InTransit::fake)
         };
         let request = InTransit::fake(request);
-        let reply = match self.fake.watching() {
+        let reply = match self.fake.is_redirected() {
             true => kobject::serve(&self.fake, &self.state, request, server),
             false => server(request),
         };
@@ -395,7 +395,7 @@ impl Model {
             assert_eq!(port.rights, tracers, "rights to {address:#x}");
         }
         assert_eq!(self.fake.references.get(), 0, "references");
-        assert!(!self.fake.watching(), "no open call has anything to say");
+        assert!(!self.fake.is_redirected(), "no open call has anything to say");
         for (&address, fake) in self.fake.threads.borrow().iter() {
             let call = OpenCall::from_word(fake.call);
             assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {fake:?}");

@@ -32,7 +32,7 @@ fn a_trace_port_is_set_read_back_replaced_and_cleared() {
     assert_eq!(fake.rights(OTHER), 0);
     assert_eq!(get(fake, state, TASK), Ok(MaybePort::NULL));
     assert_eq!(set(fake, state, TASK, None), mr::MACH_MSG_SUCCESS, "twice");
-    assert_eq!(*fake.watches.borrow(), [true, false]);
+    assert_eq!(*fake.redirected.borrow(), [true, false]);
     model.assert_ends_clean();
 }
 
@@ -93,7 +93,7 @@ fn where_there_is_no_room_for_a_trace_it_is_a_shortage() {
     let model = Model::new();
     model.fake.script.borrow_mut().no_room = true;
     assert_eq!(set_to(&model.fake, &model.state, TASK, TRACE), mr::KERN_RESOURCE_SHORTAGE);
-    assert_eq!((model.fake.rights(TRACE), model.fake.watching()), (1, false));
+    assert_eq!((model.fake.rights(TRACE), model.fake.is_redirected()), (1, false));
     model.fake.script.borrow_mut().no_room = false;
     model.trace(TASK);
     model.assert_ends_clean();

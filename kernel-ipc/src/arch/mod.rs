@@ -214,7 +214,7 @@ unsafe extern "C" fn hook_task_set_special_port(task: Option<Task>, which: u32, 
         return unsafe { task_set_special_port(task, which, port) };
     }
     let Some(task) = task else { return mr::KERN_INVALID_ARGUMENT };
-    time::watch();
+    time::look_once();
     special_port::set(&Mach, &STATE, task, port.right())
 }
 
@@ -229,7 +229,7 @@ unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
         slots::announce();
     }
     if ARMED.load(Relaxed) {
-        time::watch();
+        time::look_once();
         lifecycle::created(&Mach, &STATE, task, parent);
     }
 }
@@ -239,7 +239,7 @@ unsafe extern "C" fn hook_ipc_task_terminate(task: Task) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_task_terminate(task) };
     if ARMED.load(Relaxed) {
-        time::watch();
+        time::look_once();
         lifecycle::terminated(&Mach, &STATE, task);
     }
 }
