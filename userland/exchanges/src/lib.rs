@@ -30,6 +30,7 @@ pub mod ending;
 pub mod event;
 pub mod exchange;
 mod exchanges;
+pub mod fate;
 mod lessons;
 pub mod names;
 mod order;

@@ -12,6 +12,7 @@ use mig_defs::table::Tables;
 use trace_port::{Port, port};
 
 use crate::event::Event;
+use crate::fate::Fates;
 use crate::lessons::Lessons;
 
 /// Place of a task in the order in which this trace met them; the number that is shown is one more.
@@ -113,7 +114,7 @@ pub struct Label<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Task {
+pub(crate) struct Task {
     /// The kernel's number; `None` of the command until its first record.
     number: Option<u32>,
     /// As it is set, or as the kernel makes it of the parent's.
@@ -122,12 +123,14 @@ struct Task {
     threads: Vec<u32>,
     /// Ports that it has made.
     made: u32,
+    /// What is known of its end.
+    pub(crate) fates: Fates,
 }
 
 /// What is known.
 #[derive(Debug)]
 pub struct Names {
-    tasks: Vec<Task>,
+    pub(crate) tasks: Vec<Task>,
     /// By the kernel's number.
     ports: BTreeMap<u32, What>,
     /// What a task's name stood for when it asked to be told of its end.

@@ -1,6 +1,7 @@
 //! Which reply belongs to which request.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
@@ -73,6 +74,18 @@ impl<'t> Pairs<'t> {
     pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> + use<'t> {
         let Self { calls, served, others, .. } = core::mem::take(self);
         calls.into_iter().chain(served).chain(others).map(unanswered)
+    }
+
+    /// What a task that has ended leaves open. What others ask the kernel about it may still be answered.
+    pub(crate) fn end_of(&mut self, task: TaskIndex) -> Vec<Exchange<'t>> {
+        let mut left = Vec::new();
+        for open in [&mut self.calls, &mut self.served, &mut self.others] {
+            let is_its = |open: &Exchange<'_>| open.actor.task == task && !matches!(open.role, Role::Control { .. });
+            let (ended, rest) = core::mem::take(open).into_iter().partition::<VecDeque<_>, _>(is_its);
+            *open = rest;
+            left.extend(ended.into_iter().map(unanswered));
+        }
+        left
     }
 
     fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Exchange<'t> {

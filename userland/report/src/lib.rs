@@ -13,7 +13,10 @@
 //! hello[1] mach_msg(send) ping_echo(port: port 7, value: 3) = MACH_SEND_TIMED_OUT
 //! hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}
 //! --- 3 records lost ---
+//! +++ (hello)[2] ended +++                                                  its status is not known
+//! +++ crash[1] killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x202bc4) +++
 //! +++ hello[1] exited with 0 +++
+//! --- traced tasks are left, the end was not seen of (hello)[3] ---            nothing comes any more
 //! ```
 //!
 //! and a summary by routine. The number in brackets counts the tasks of the trace, 1 is the command; after a slash, the thread within the

@@ -80,15 +80,12 @@ impl<'t> Lines<'t> {
 
     /// Something about the trace itself.
     pub fn remark(&mut self, names: &Names, time: u64, remark: &Remark, out: &mut String) {
-        if matches!(remark, Remark::Unfinished(_) | Remark::Exited(_)) {
-            self.give_up(" = ?", out);
-        }
-        if matches!(remark, Remark::Exited(_)) && self.style.quiet {
+        if matches!(remark, Remark::Ended { .. }) && self.style.quiet {
             return;
         }
         self.interrupt(out);
         self.draft.clear();
-        remarks::write(&mut self.draft.line, names, remark);
+        remarks::write(&mut self.draft.line, self.tables, names, remark);
         self.end(time, out);
     }
 

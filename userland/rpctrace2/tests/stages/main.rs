@@ -4,6 +4,7 @@ mod allocation;
 mod common;
 mod control;
 mod ending;
+mod fate;
 mod lines;
 mod mixture;
 mod naming;
