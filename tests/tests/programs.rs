@@ -39,6 +39,7 @@ programs! {
     ports: Order::Whole;
     vm: Order::Whole;
     ping: Order::WithinTasks;
+    items: Order::Whole;
     timeouts: Order::Whole;
     threads: Order::Nothing;
     reply_port: Order::Whole;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
+use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
 use trace_port::{Direction, EventKind, Port, Record};
@@ -117,13 +118,23 @@ impl Event {
         }
     }
 
+    /// Bytes of the message that the record does not hold.
+    pub fn not_captured(&self) -> usize {
+        (self.message_size as usize).saturating_sub(self.message.len())
+    }
+
+    /// The items of the message by their descriptors.
+    pub fn items(&self) -> Items<'_> {
+        Items::new(self.format, &self.message).cut_from(self.message_size as usize)
+    }
+
     /// The message decoded as a request or, if no request has its id, as a reply.
     pub fn decode<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::new(tables, self.format, &self.message, self.view()).ok()
+        Some(Message::new(tables, self.format, &self.message, self.view()).ok()?.cut_from(self.message_size as usize))
     }
 
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::reply(tables, self.format, &self.message, self.view()).ok()
+        Some(Message::reply(tables, self.format, &self.message, self.view()).ok()?.cut_from(self.message_size as usize))
     }
 }

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
 use mach_abi::{Header, type_name};
-use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
@@ -207,7 +206,7 @@ fn has_succeeded(reply: &Event) -> bool {
     if reply.mach_header.is_some_and(|header| header.id == MACH_NOTIFY_SEND_ONCE) {
         return false;
     }
-    match Items::new(reply.format, &reply.message).next() {
+    match reply.items().next() {
         Some(item) => item.return_code().is_none_or(|code| code == 0),
         None => true,
     }

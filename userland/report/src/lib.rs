@@ -6,7 +6,7 @@
 //! hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}
 //! hello[1] task_set_name(task: self, name: "hello") = MACH_MSG_SUCCESS        sent; no reply is expected
 //! hello[1] boot_list(bootstrap: bootstrap) <unfinished ...>                     other records come between
-//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24]}
+//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24 bytes]}
 //! hello[1] task_terminate(task: self) = ?                                     no reply came before the end
 //! hello[1/2] <- ping_echo(port: port 7, value: 3)                             a request or notification came in
 //! hello[1/2] -> ping_echo reply = KERN_SUCCESS {value: 3}                     the answer to it went out

@@ -327,9 +327,9 @@ fn unknown_ids_show_their_items() {
     assert_eq!(
         found,
         [
-            "hello[1] msgh_id 2999(to port 7, 112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12]) = MIG_BAD_ID",
+            "hello[1] msgh_id 2999(to port 7, 112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12 bytes]) = MIG_BAD_ID",
             "hello[1] msgh_id 2998(to port 7, 48 bytes: <01 02 ff>) = MACH_MSG_SUCCESS",
-            "hello[1] <- msgh_id 2997(on port 3, 56 bytes: <07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00>)",
+            "hello[1] <- msgh_id 2997(on port 3, 56 bytes: [7, 8])",
         ]
     );
 }
@@ -377,7 +377,7 @@ fn values_are_printed_by_kind() {
     assert_eq!(
         found,
         [
-            "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192]) = KERN_SUCCESS",
+            "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192 bytes]) = KERN_SUCCESS",
             "hello[1] watch(port: port 7, tell: make-send-once port 8) = KERN_SUCCESS",
             r#"hello[1] device_write_inband(device: port 7, data: "a\"b\\\n\x07\xff") = KERN_SUCCESS {bytes_written: 7}"#,
             "hello[1] device_write_inband(device: port 7, data: \"xxxxxxxxxx\"...) = KERN_SUCCESS {bytes_written: 100}",

@@ -5,6 +5,7 @@ mod common;
 mod control;
 mod ending;
 mod fate;
+mod items;
 mod lines;
 mod mixture;
 mod naming;
