@@ -97,6 +97,27 @@ fn orphan() -> Result<()> {
     Ok(())
 }
 
+/// Output without a line end, on the console and by the kernel: each line of the trace is a line all the same.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn halves() -> Result<()> {
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    let apart = qemu(&["--icount", "rpctrace2", "-o", &file, "halves"])?;
+    let together = qemu(&["--icount", "rpctrace2", "halves"])?;
+    for run in [&apart, &together] {
+        assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+        let text = run.stdout.replace('\n', "");
+        assert!(text.contains("abc") && text.contains("<kernel"), "{}", run.stdout);
+    }
+    let trace = std::fs::read_to_string(out.path())?;
+    let is_traced = |line: &&str| line.starts_with("halves[1] ") || line.starts_with("+++ ");
+    let found: Vec<&str> = together.stdout.split('\n').filter(is_traced).collect();
+    assert_eq!(found, trace.lines().collect::<Vec<_>>(), "{}", together.stdout);
+    assert!(found.len() > 15, "{trace}");
+    Ok(())
+}
+
 /// Both kinds of exception, refused on the thread's port and answered on the task's, and the program goes on.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
