@@ -178,7 +178,7 @@ impl<'t> Exchanges<'t> {
         self.remark(Some(Remark::Ended { task, fate }), sink);
     }
 
-    fn event(&mut self, event: Event, sink: &mut impl Sink<'t>) {
+    fn event(&mut self, mut event: Event, sink: &mut impl Sink<'t>) {
         self.now = event.time;
         let lost = (event.dropped > 0).then_some(Remark::Lost(event.dropped));
         self.remark(lost, sink);
@@ -189,6 +189,7 @@ impl<'t> Exchanges<'t> {
         if event.kind == EventKind::Normal {
             self.names.goes_on(actor.task, actor.thread, false);
         }
+        event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
         self.remark(child, sink);
         match self.pairs.step(self.tables, event, actor) {

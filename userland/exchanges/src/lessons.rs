@@ -12,6 +12,7 @@ use trace_port::{Port, port};
 use crate::event::Event;
 use crate::exchange::{Exchange, Role};
 use crate::names::{Named, Names, TaskIndex, What};
+use crate::ours::Interface;
 
 /// What an exchange of a routine tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,7 @@ enum Lesson {
     Allocate,
     AllocateName,
     GetSpecialPort,
+    SetSpecialPort,
     RequestNotification,
     DeviceOpen,
     BootConsole,
@@ -32,13 +34,14 @@ enum Lesson {
 }
 
 /// By the name of the routine in the .defs.
-const LESSONS: [(&str, Lesson); 14] = [
+const LESSONS: [(&str, Lesson); 15] = [
     ("task_create", Lesson::TaskCreate),
     ("thread_create", Lesson::ThreadCreate),
     ("task_set_name", Lesson::SetName),
     ("mach_port_allocate", Lesson::Allocate),
     ("mach_port_allocate_name", Lesson::AllocateName),
     ("task_get_special_port", Lesson::GetSpecialPort),
+    ("task_set_special_port", Lesson::SetSpecialPort),
     ("mach_port_request_notification", Lesson::RequestNotification),
     ("device_open", Lesson::DeviceOpen),
     ("device_open_new", Lesson::DeviceOpen),
@@ -109,6 +112,18 @@ impl Names {
                 let status = message.and_then(|message| i32::try_from(number(&message, "status")?).ok());
                 status.iter().for_each(|status| self.says_status(exchange.actor.task, *status));
             }
+            Some(Lesson::SetSpecialPort) => {
+                let message = exchange.decode_request(tables).filter(sets_trace_port);
+                if let Some(port) = message.and_then(|message| event.port(right(&message, "special_port")?)) {
+                    self.speaks(&port.clone(), Interface::Trace);
+                }
+            }
+            Some(Lesson::BootSpawn) => {
+                let message = exchange.decode_request(tables);
+                if let Some(port) = message.and_then(|message| event.port(right(&message, "exit_port")?)) {
+                    self.speaks(&port.clone(), Interface::Boot);
+                }
+            }
             Some(Lesson::Terminate) if self.is_own(exchange) => {
                 self.goes_on(exchange.actor.task, exchange.actor.thread, true);
             }
@@ -152,7 +167,10 @@ impl Names {
             }
             (Lesson::GetSpecialPort, Some(port)) => match number(&request, "which_port") {
                 Some(EXCEPTION_PORT) => self.suggest(&port, What::ExceptionPort),
-                Some(BOOTSTRAP_PORT) => self.suggest(&port, What::Bootstrap),
+                Some(BOOTSTRAP_PORT) => {
+                    self.speaks(&port, Interface::Boot);
+                    self.suggest(&port, What::Bootstrap);
+                }
                 _ => {}
             },
             (Lesson::DeviceOpen, Some(port)) => {
@@ -232,6 +250,13 @@ fn first_name(reply: &Message<'_>) -> Option<u32> {
 fn port_name(message: &Message<'_>, name: &str) -> Option<u32> {
     match field(message, name)? {
         Value::PortName(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn right(message: &Message<'_>, name: &str) -> Option<u32> {
+    match field(message, name)? {
+        Value::Port(right) => Some(right.name),
         _ => None,
     }
 }

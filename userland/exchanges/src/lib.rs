@@ -34,6 +34,7 @@ pub mod fate;
 mod lessons;
 pub mod names;
 mod order;
+mod ours;
 pub mod pair;
 pub mod select;
 pub mod stray;

@@ -14,6 +14,7 @@ use trace_port::{Port, port};
 use crate::event::Event;
 use crate::fate::Fates;
 use crate::lessons::Lessons;
+use crate::ours::Interface;
 
 /// Place of a task in the order in which this trace met them; the number that is shown is one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +136,8 @@ pub struct Names {
     ports: BTreeMap<u32, What>,
     /// What a task's name stood for when it asked to be told of its end.
     told_of: BTreeMap<(TaskIndex, u32), Port>,
+    /// Which interface of ours messages to a port are of, by the kernel's number.
+    pub(crate) ours: BTreeMap<u32, Interface>,
     pub(crate) lessons: Lessons,
 }
 
@@ -143,8 +146,8 @@ impl Names {
     pub fn new(tables: Tables<'_>, command: &str) -> Self {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
-        let (ports, told_of) = (BTreeMap::new(), BTreeMap::new());
-        Self { tasks: Vec::from([command]), ports, told_of, lessons: Lessons::new(tables) }
+        let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables) }
     }
 
     /// The task of an event, which may be a new one.

@@ -192,7 +192,10 @@ fn reply_right_of(served: &Exchange<'_>) -> Option<u32> {
 }
 
 /// With its answer.
-fn answered(exchange: Exchange<'_>) -> Exchange<'_> {
+fn answered(mut exchange: Exchange<'_>) -> Exchange<'_> {
+    if let (Some(request), Some(reply)) = (&exchange.request, &mut exchange.reply) {
+        reply.is_foreign &= request.is_foreign;
+    }
     let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply));
     Exchange { outcome: Outcome::Answered { failed }, ..exchange }
 }

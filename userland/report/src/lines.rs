@@ -61,6 +61,7 @@ impl<'t> Lines<'t> {
         self.draft.line.push_str(before);
         let message = event.decode(self.tables);
         self.writer(names, exchange, event).request(message.as_ref());
+        self.note_time_out(event);
         self.note_bytes("message", event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
@@ -135,6 +136,11 @@ impl<'t> Lines<'t> {
             (None, _) => writer.unknown_reply(),
         }
         self.note_id(exchange, reply);
+        // Of the call that sent the request it has been said.
+        let said = exchange.request.as_ref().is_some_and(|request| request.time_out_given() == reply.time_out_given());
+        if !said {
+            self.note_time_out(reply);
+        }
         self.note_bytes("reply", reply);
         if let Some(took) = exchange.duration().filter(|_| self.style.durations) {
             let line = &mut self.draft.line;
@@ -155,9 +161,7 @@ impl<'t> Lines<'t> {
         if event.direction == Direction::Receive {
             writer.port(event.rcv_name);
         }
-        if verbose {
-            writer.mach_msg_options();
-        }
+        writer.mach_msg_options(verbose);
         writer.push(")");
         writer.failed_message(message.as_ref());
         writer.push(" = ");
@@ -205,6 +209,15 @@ impl<'t> Lines<'t> {
             decimal(&mut self.draft.line, header.id as i32);
             self.draft.line.push_str(", not ");
             decimal(&mut self.draft.line, asked.wrapping_add(REPLY_ID_OFFSET) as i32);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// How long the call would wait.
+    fn note_time_out(&mut self, event: &Event) {
+        if let Some(milliseconds) = event.time_out_given() {
+            self.draft.line.push_str(" <time_out ");
+            decimal(&mut self.draft.line, milliseconds);
             self.draft.line.push('>');
         }
     }

@@ -419,15 +419,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `, options: MACH_SEND_MSG|..., time_out: 100`
-    pub(crate) fn mach_msg_options(&mut self) {
+    /// `, options: MACH_SEND_MSG|..., time_out: 100`; of these what was not asked for only with `-v`.
+    pub(crate) fn mach_msg_options(&mut self, verbose: bool) {
         let event = self.event;
-        self.push(", options: ");
-        match self.tables.set("mach_msg_option") {
-            Some(set) => constants(&mut self.draft.line, set, event.options),
-            None => hexadecimal(&mut self.draft.line, event.options.into()),
+        if verbose {
+            self.push(", options: ");
+            match self.tables.set("mach_msg_option") {
+                Some(set) => constants(&mut self.draft.line, set, event.options),
+                None => hexadecimal(&mut self.draft.line, event.options.into()),
+            }
         }
-        if event.time_out != 0 {
+        if event.time_out_given().is_some() || verbose && event.time_out != 0 {
             self.push(", time_out: ");
             decimal(&mut self.draft.line, event.time_out);
         }

@@ -9,8 +9,9 @@ use mach_abi::{Descriptor, Format, Header, type_name};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
+use mig_defs::diag::Diagnostics;
 use mig_defs::raw::Items;
-use mig_defs::source::Disk;
+use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
 use rpctrace2::{Options, Request, Trace, options};
@@ -25,12 +26,14 @@ pub(crate) const SELF: u64 = 1;
 pub(crate) const REPLY: u64 = 4;
 
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs/sample.defs");
-    let mut compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
-    let annotations = Annotations::builtin(Format::Lp64, &mut compiled.sources, &mut compiled.diagnostics);
-    assert_eq!(compiled.report(), "");
-    let model = compiled.model.as_ref().expect("sample.defs has a subsystem");
-    tables(&[model], &annotations)
+    let compiled = ["sample.defs", "boot.defs", "trace.defs"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs").join(name);
+        let compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
+        assert_eq!(compiled.report(), "");
+        compiled.model.expect("it has a subsystem")
+    });
+    let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
+    tables(&compiled.each_ref(), &annotations)
 });
 
 pub(crate) fn sample_tables() -> Tables<'static> {

@@ -10,5 +10,6 @@ mod lines;
 mod mixture;
 mod naming;
 mod options;
+mod ours;
 mod property;
 mod strays;
