@@ -43,7 +43,7 @@ use mach_abi::bytes::read_u32;
 
 use crate::raw::{self, Short};
 use crate::table::{Choice, Form, Item, ItemRole, Items, Routine, Tables, Type, TypeKind};
-use crate::value::{ALL_FLAGS, Array, Field, PortRight, Value, View, Within, array, until_nul, value};
+use crate::value::{ALL_FLAGS, Array, Element, Field, PortRight, Value, View, Within, array, until_nul, value};
 
 /// Why a message, or an item of it, cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct Message<'a> {
     format: Format,
     header: Header,
     bytes: &'a [u8],
+    /// Its size before it was cut off; that of `bytes` if it was not.
+    whole: usize,
     routine: Routine<'a>,
     is_reply: bool,
     view: View,
@@ -168,7 +170,9 @@ impl<'a> Message<'a> {
         view: View,
     ) -> Result<Self, Error<'a>> {
         match found {
-            Some((routine, is_reply)) => Ok(Self { format, header, bytes, routine, is_reply, view, request: None }),
+            Some((routine, is_reply)) => {
+                Ok(Self { format, header, bytes, whole: bytes.len(), routine, is_reply, view, request: None })
+            }
             None => Err(Error {
                 msgh_id: Some(header.id),
                 routine: None,
@@ -185,6 +189,12 @@ impl<'a> Message<'a> {
     pub fn to_request(self, request: &Self) -> Self {
         let fits = self.is_reply && !request.is_reply && self.routine.request_id() == request.routine.request_id();
         Self { request: if fits { Some(request.bytes) } else { self.request }, ..self }
+    }
+
+    /// The message as the beginning of one that had so many bytes: what is missing at the end is no error, see [`Fields::is_cut`].
+    #[must_use]
+    pub fn cut_from(self, whole: usize) -> Self {
+        Self { whole: whole.max(self.bytes.len()), ..self }
     }
 
     /// The header.
@@ -212,13 +222,13 @@ impl<'a> Message<'a> {
     pub fn fields(&self) -> Fields<'a> {
         let state = if self.routine.is_name_only() { State::Unnamed { first: true } } else { State::Items };
         let (items, offset) = (self.routine.items(self.is_reply), self.format.header().end);
-        Fields { message: *self, items, offset, state, choosing: true }
+        Fields { message: *self, items, offset, state, choosing: true, is_cut: false }
     }
 
     /// The number in the request that a choice is made by.
     fn number_for(&self, choice: Choice<'a>) -> Option<u32> {
         let bytes = if self.is_reply { self.request? } else { self.bytes };
-        let message = Self { bytes, is_reply: false, ..*self };
+        let message = Self { bytes, whole: bytes.len(), is_reply: false, ..*self };
         // Without choices of its own: tables could otherwise send us round in circles.
         let mut fields = Fields { choosing: false, ..message.fields() };
         match fields.nth(choice.maker(&self.routine)?)?.ok()?.value {
@@ -260,6 +270,7 @@ pub struct Fields<'a> {
     state: State,
     /// Whether choices are looked at.
     choosing: bool,
+    is_cut: bool,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -274,13 +285,17 @@ impl<'a> Iterator for Fields<'a> {
         let Some(item) = self.items.next() else {
             self.state = State::Done;
             let have = self.message.bytes.len().saturating_sub(self.offset);
+            self.is_cut |= have == 0 && self.message.whole > self.message.bytes.len();
             return (have > 0).then(|| Err(self.error(None, Reason::TrailingBytes, 0, have as u64)));
         };
-        let field = match item.role() {
-            ItemRole::RequestPort => Ok(self.request_port(item)),
-            _ => self.item(item),
+        if item.role() == ItemRole::RequestPort {
+            return Some(Ok(self.request_port(item)));
+        }
+        let field = match raw::item_at(self.message.format, self.message.bytes, self.message.whole, self.offset) {
+            Ok(found) => self.item(item, found),
+            Err(short) => self.short(Some(item), short)?,
         };
-        if field.is_err() {
+        if field.is_err() || self.is_cut {
             self.state = State::Done;
         }
         Some(field)
@@ -291,6 +306,18 @@ impl<'a> Fields<'a> {
     /// Where the next item starts.
     pub fn offset(&self) -> usize {
         self.offset
+    }
+
+    /// Whether the message was cut off before its end: in the last field, of which then only the beginning is there, or behind it.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// There is less than a whole item: an error, unless the message was cut off here.
+    fn short(&mut self, item: Option<Item<'a>>, Short { need, have }: Short) -> Option<Result<Field<'a>, Error<'a>>> {
+        self.state = State::Done;
+        self.is_cut = self.message.whole > self.message.bytes.len() && need <= have;
+        (!self.is_cut).then(|| Err(self.error(item, Reason::Truncated, need, have)))
     }
 
     fn error(&self, item: Option<Item<'a>>, reason: Reason, need: u64, have: u64) -> Error<'a> {
@@ -328,29 +355,28 @@ impl<'a> Fields<'a> {
         if first && !self.message.is_reply {
             return field("port", self.request_right());
         }
-        if self.offset == self.message.bytes.len() {
+        let (bytes, whole) = (self.message.bytes, self.message.whole);
+        if self.offset == bytes.len() {
             self.state = State::Done;
+            self.is_cut |= whole > bytes.len();
             return None;
         }
-        match raw::item_at(self.message.format, self.message.bytes, self.offset) {
+        match raw::item_at(self.message.format, bytes, whole, self.offset) {
             Ok(item) => {
                 self.offset = item.end;
+                self.is_cut = item.is_cut;
                 match item.return_code() {
                     Some(code) if first => field("RetCode", Value::KernReturn(code)),
                     _ => field("", item.value(self.message.view)),
                 }
             }
-            Err(Short { need, have }) => {
-                self.state = State::Done;
-                Some(Err(self.error(None, Reason::Truncated, need, have)))
-            }
+            Err(short) => self.short(None, short),
         }
     }
 
-    fn item(&mut self, item: Item<'a>) -> Result<Field<'a>, Error<'a>> {
-        let found = raw::item_at(self.message.format, self.message.bytes, self.offset);
-        let found = found.map_err(|Short { need, have }| self.error(Some(item), Reason::Truncated, need, have))?;
-        let raw::Item { descriptor, data, end, .. } = found;
+    fn item(&mut self, item: Item<'a>, found: raw::Item<'a>) -> Result<Field<'a>, Error<'a>> {
+        let raw::Item { descriptor, data, end, is_cut, .. } = found;
+        self.is_cut = is_cut;
         let value = match descriptor.inline {
             true => self.inline(item, descriptor, data)?,
             false => found.value(self.message.view),
@@ -361,7 +387,7 @@ impl<'a> Fields<'a> {
             self.state = State::Done;
         }
         let (name, ty) = (item.name(), item.ty());
-        if let Some((ty, flags)) = self.chosen(item, descriptor, data) {
+        if let Some((ty, flags)) = self.chosen(item, descriptor) {
             let (value, set, form) = (crate::value::chosen(ty, data, flags), ty.set(), ty.form());
             return Ok(Field { name, type_name: ty.name(), value, set, form });
         }
@@ -369,20 +395,22 @@ impl<'a> Fields<'a> {
     }
 
     /// What the data of an item mean beyond its own type, if they have the size for it, and the number that says so.
-    fn chosen(&self, item: Item<'a>, descriptor: Descriptor, data: &[u8]) -> Option<(Type<'a>, u32)> {
+    fn chosen(&self, item: Item<'a>, descriptor: Descriptor) -> Option<(Type<'a>, u32)> {
         if !self.choosing || !descriptor.inline || descriptor.is_port() {
             return None;
         }
         let choice = item.choice()?;
         let number = self.message.number_for(choice);
-        let ty = choice.case(number).filter(|ty| ty.begins_with(data.len()))?;
+        let size = usize::try_from(descriptor.data_size()).ok()?;
+        let ty = choice.case(number).filter(|ty| ty.begins_with(size))?;
         Some((ty, number.unwrap_or(ALL_FLAGS)))
     }
 
     fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {
         let ty = item.ty();
         let element = ty.element();
-        let (found, have) = (descriptor.name, data.len() as u64);
+        // Of a message that was cut off, the data may be only the beginning.
+        let (found, have) = (descriptor.name, descriptor.data_size());
         // A null right of a polymorphic type may be sent with any type name, so only the type's side is certain.
         if descriptor.is_port() && element.kind() != TypeKind::Port {
             return Err(self.error(Some(item), Reason::RightsForData { found }, ty.size() as u64, have));
@@ -403,30 +431,23 @@ impl<'a> Fields<'a> {
             // An array of variable size holds whole elements; how the descriptor counts them does not matter.
             (TypeKind::Array, 0) => match element.size() {
                 0 => Ok(Value::Bytes(data)),
-                size if data.len().is_multiple_of(size) => Ok(array(element, data)),
-                size => Err(self.error(Some(item), Reason::WrongSize, size as u64, data.len() as u64)),
+                size if have.is_multiple_of(size as u64) => Ok(array(element, data)),
+                size => Err(self.error(Some(item), Reason::WrongSize, size as u64, have)),
             },
             // Structs of 8-byte members went as bytes before MIG's fix of 2025 and as 64-bit integers since:
             // only the total size tells.
-            (_, size) if size == data.len() => Ok(value(ty, data)),
-            (_, size) => Err(self.error(Some(item), Reason::WrongSize, size as u64, data.len() as u64)),
+            (_, size) if size as u64 == have => Ok(value(ty, data)),
+            (_, size) => Err(self.error(Some(item), Reason::WrongSize, size as u64, have)),
         }
     }
 
     fn ports(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8], stride: usize) -> Value<'a> {
         let (disposition, view) = (Disposition(descriptor.name), self.message.view);
         if item.ty().kind() == TypeKind::Port && descriptor.number == 1 {
-            let name = read_u32(data, 0).unwrap_or(0);
-            return Value::Port(PortRight { name, disposition, view });
+            let name = read_u32(data, 0);
+            return name.map_or(Value::Bytes(data), |name| Value::Port(PortRight { name, disposition, view }));
         }
-        let count = data.len() / stride;
-        Value::Array(Array {
-            element: item.ty().element(),
-            data,
-            count,
-            stride,
-            within: Within::default(),
-            port: Some((disposition, view)),
-        })
+        let (element, count) = (Element::RightOf(item.ty().element(), disposition, view), data.len() / stride);
+        Value::Array(Array { element, data, count, stride, within: Within::default() })
     }
 }

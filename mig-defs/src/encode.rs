@@ -5,7 +5,7 @@ use mach_abi::{Descriptor, Format, Header};
 use thiserror::Error;
 
 use crate::table::{Item, ItemRole, Routine, Type, TypeKind};
-use crate::value::{Value, View};
+use crate::value::{Element, Value, View};
 
 /// Why values are not a message of the routine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -100,7 +100,7 @@ impl Writer<'_> {
         let word = self.format.word();
         let mut number = [0; 8];
         match value {
-            Value::OutOfLine { address, size, deallocate } => {
+            Value::OutOfLine { address, size, deallocate, .. } => {
                 let bits = u64::from(descriptor.size).max(1);
                 let descriptor =
                     Descriptor { number: (size * 8 / bits) as u32, inline: false, deallocate, ..descriptor };
@@ -127,8 +127,12 @@ impl Writer<'_> {
                 )
             }
             Value::Array(array) => {
-                let name = array.port.map_or(descriptor.name, |(disposition, _)| disposition.0);
-                self.inline(Descriptor { name, ..descriptor }, array.data, array.data.len(), array.port.is_some())
+                let right = match array.element {
+                    Element::RightOf(_, disposition, _) | Element::Right(disposition, _) => Some(disposition.0),
+                    _ => None,
+                };
+                let name = right.unwrap_or(descriptor.name);
+                self.inline(Descriptor { name, ..descriptor }, array.data, array.data.len(), right.is_some())
             }
             _ => {
                 let data = plain(value, &mut number).ok_or_else(|| self.wrong_type())?;

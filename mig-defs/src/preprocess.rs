@@ -1,5 +1,8 @@
 //! The part of the C preprocessor that .defs use: includes, macros, conditionals, comments.
 //!
+//! Of an included C header (`.h`) only the directives count: .defs take macros from one, and what else stands in it is C, which a C compiler
+//! reads and migcom, which is given it, refuses.
+//!
 //! Works on tokens, not text, so every token keeps the span of the place it was written at; a token that comes out of a
 //! macro has the span of the macro's use. Not supported: trigraphs, variadic macros, `#if` on character constants.
 
@@ -100,11 +103,12 @@ impl Preprocessor<'_> {
         let file = self.sources.add(path.to_path_buf(), text);
         let lines = scan::scan_file(self.sources, file, self.diagnostics);
         let mut conditionals: Vec<Conditional> = Vec::new();
+        let is_header = depth > 0 && path.extension().is_some_and(|extension| extension == "h");
         for line in lines {
             let is_directive = line.first().is_some_and(|token| token.is_punct("#"));
             if is_directive {
                 self.directive(path, &line, &mut conditionals, depth);
-            } else if conditionals.last().is_none_or(|conditional| conditional.active) {
+            } else if !is_header && conditionals.last().is_none_or(|conditional| conditional.active) {
                 self.pending.extend(line);
             }
         }
@@ -363,6 +367,20 @@ mod tests {
         assert_eq!(run(text), ("1024".to_string(), vec![]));
         let files = [("main.defs", text), ("inc/bits/utsname.h", "#define _UTSNAME_LENGTH 64\n")];
         assert_eq!(run_files(&files, &[]), ("64".to_string(), vec![]));
+    }
+
+    #[test]
+    fn of_a_c_header_only_the_macros_count() {
+        let header = "#ifndef H\n#define H\n#define LENGTH 16\nenum direction\n  {\n    NONE = 0, /* 'no' */\n    BOTH = (1|2)\n  };\n\
+                      #define LETTER(x) ((x) - 'f')\nextern int f (const char *name);\n#include \"more.h\"\n#endif\n";
+        let files = [
+            ("main.defs", "before\n#include <types.h>\nLENGTH MORE\n"),
+            ("inc/types.h", header),
+            ("inc/more.h", "typedef long more_t;\n#define MORE 8\n"),
+        ];
+        assert_eq!(run_files(&files, &[]), ("before 16 8".to_string(), vec![]));
+        // A file of its own is taken as it is, whatever it is called.
+        assert_eq!(run_files(&[("main.h", "routine")], &[]), ("routine".to_string(), vec![]));
     }
 
     #[test]

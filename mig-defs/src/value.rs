@@ -106,6 +106,10 @@ pub enum Value<'a> {
         address: u64,
         /// How many bytes.
         size: u64,
+        /// What their descriptor calls the elements.
+        units: Units,
+        /// How many of them.
+        count: u32,
         /// Whether the sender gives it away.
         deallocate: bool,
     },
@@ -122,6 +126,21 @@ pub enum Value<'a> {
         /// Whether the sender gives the memory away.
         deallocate: bool,
     },
+}
+
+/// What the elements of an item are, as far as its descriptor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Units {
+    /// Bytes, or what has no form of its own.
+    Bytes,
+    /// Characters.
+    Characters,
+    /// Integers of so many bits.
+    Integers(u8),
+    /// Names of ports, without rights.
+    Names,
+    /// Port rights.
+    Ports,
 }
 
 /// What became of a process, as a wait status of C says it.
@@ -160,13 +179,36 @@ impl WaitStatus {
 /// An array, not yet taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a> {
-    pub(crate) element: Type<'a>,
+    pub(crate) element: Element<'a>,
     pub(crate) data: &'a [u8],
     pub(crate) count: usize,
     /// Bytes from one element to the next.
     pub(crate) stride: usize,
     pub(crate) within: Within,
-    pub(crate) port: Option<(Disposition, View)>,
+}
+
+/// What the elements of an array are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Element<'a> {
+    /// What the .defs say.
+    Of(Type<'a>),
+    /// Port rights of such a type.
+    RightOf(Type<'a>, Disposition, View),
+    /// Port rights, as far as the descriptor says.
+    Right(Disposition, View),
+    /// Names of ports, likewise.
+    Name,
+    /// Integers, likewise.
+    Integer,
+}
+
+impl<'a> Element<'a> {
+    fn ty(self) -> Option<Type<'a>> {
+        match self {
+            Self::Of(ty) | Self::RightOf(ty, ..) => Some(ty),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Array<'a> {
@@ -182,17 +224,17 @@ impl<'a> Array<'a> {
 
     /// The elements' type name.
     pub fn element_type_name(&self) -> &'a str {
-        self.element.name()
+        self.element.ty().map_or("", |ty| ty.name())
     }
 
     /// What the elements' numbers mean.
     pub fn set(&self) -> Option<Set<'a>> {
-        self.element.set()
+        self.element.ty()?.set()
     }
 
     /// How the elements are best written.
     pub fn form(&self) -> Form {
-        self.element.form()
+        self.element.ty().map_or(Form::Plain, |ty| ty.form())
     }
 
     /// The element with this index.
@@ -202,12 +244,14 @@ impl<'a> Array<'a> {
         if index >= self.count {
             return None;
         }
-        match self.port {
-            Some((disposition, view)) => {
-                read_u32(data, 0).map(|name| Value::Port(PortRight { name, disposition, view }))
+        Some(match self.element {
+            Element::Of(ty) => nested(ty, data, self.within.deeper()),
+            Element::RightOf(_, disposition, view) | Element::Right(disposition, view) => {
+                Value::Port(PortRight { name: read_u32(data, 0)?, disposition, view })
             }
-            None => Some(nested(self.element, data, self.within.deeper())),
-        }
+            Element::Name => Value::PortName(unsigned(data) as u32),
+            Element::Integer => signed(data),
+        })
     }
 
     /// The elements.
@@ -291,10 +335,7 @@ fn nested<'a>(ty: Type<'a>, data: &'a [u8], within: Within) -> Value<'a> {
         (TypeKind::PortName | TypeKind::Port, 4 | 8) => Value::PortName(unsigned(data) as u32),
         (TypeKind::KernReturn, 4) => Value::KernReturn(unsigned(data) as i32),
         (TypeKind::Bool, 1 | 2 | 4 | 8) => Value::Bool(unsigned(data) != 0),
-        (TypeKind::Signed, 1 | 2 | 4 | 8) => {
-            let shift = 64 - u32::from(bits);
-            Value::Signed { value: (unsigned(data) << shift) as i64 >> shift, bits }
-        }
+        (TypeKind::Signed, 1 | 2 | 4 | 8) => signed(data),
         (TypeKind::Unsigned | TypeKind::Byte, 1 | 2 | 4 | 8) => Value::Unsigned { value: unsigned(data), bits },
         _ => Value::Bytes(data),
     }
@@ -309,13 +350,23 @@ fn array_within<'a>(element: Type<'a>, data: &'a [u8], within: Within) -> Value<
     match (element.kind(), element.size()) {
         (TypeKind::Char, _) => Value::Text(data),
         (TypeKind::Byte, _) | (_, 0) => Value::Bytes(data),
-        (_, stride) => Value::Array(Array { element, data, count: data.len() / stride, stride, within, port: None }),
+        (_, stride) => {
+            let (element, count) = (Element::Of(element), data.len() / stride);
+            Value::Array(Array { element, data, count, stride, within })
+        }
     }
 }
 
 pub(crate) fn until_nul(data: &[u8]) -> &[u8] {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     &data[..end]
+}
+
+/// A signed integer of 1, 2, 4 or 8 bytes.
+fn signed(data: &[u8]) -> Value<'static> {
+    let bits = (data.len() * 8).min(64) as u8;
+    let shift = 64 - u32::from(bits.max(8));
+    Value::Signed { value: (unsigned(data) << shift) as i64 >> shift, bits }
 }
 
 fn unsigned(data: &[u8]) -> u64 {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Builder, decode_all, tables};
+use common::{Builder, decode_all, field_text, tables};
 use mach_abi::Format;
 use mig_defs::decode::{Error, Message, Reason};
 use mig_defs::dump::Dump;
@@ -149,6 +149,35 @@ fn aligned_structs_are_accepted_as_bytes_too() {
         .item(0x1_2000_4011, &12_u64.to_le_bytes())
         .finish();
     assert_eq!(text_of(&reply, View::Received), text_of(&scalars_reply(), View::Received));
+}
+
+#[test]
+fn of_a_message_that_was_cut_off_the_beginning_decodes() {
+    let bytes = demo();
+    let tables = Tables::parse(&bytes).expect("tables");
+    for message in [scalars_request(), scalars_reply(), texts_request(), memory_request()] {
+        let fields = |length: usize| {
+            let cut = Message::new(tables, Format::Lp64, &message[..length], View::Sent).expect("known id");
+            let mut fields = cut.cut_from(message.len()).fields();
+            let texts: Vec<String> = fields.by_ref().map(|field| field_text(tables, &field.expect("sound"))).collect();
+            (texts, fields.is_cut())
+        };
+        let (whole, is_cut) = fields(message.len());
+        assert!(!is_cut);
+        for length in Format::Lp64.header().end..message.len() {
+            let (found, is_cut) = fields(length);
+            // Only the last field may be less than it was, and only the padding behind it may be missing unnoticed.
+            let sound = found.len().saturating_sub(1);
+            assert_eq!(found[..sound], whole[..sound], "{length}");
+            assert!(is_cut || found == whole && message.len() - length < 8, "{length}: {found:?}");
+        }
+    }
+    // What is longer than the message was, is wrong however much of it there is.
+    let message = Builder::new(1001, 0x1513, 7, 9).item(0x1_2000_800c, &[b'a'; 16]).finish();
+    let cut = Message::new(tables, Format::Lp64, &message[..48], View::Sent).expect("known id");
+    let error = |whole: usize| cut.cut_from(whole).fields().find_map(Result::err).map(|error| error.reason);
+    assert_eq!(error(48), Some(Reason::Truncated));
+    assert_eq!(error(56), None);
 }
 
 #[test]

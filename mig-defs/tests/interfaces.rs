@@ -52,6 +52,22 @@ fn text(file: &[u8], id: u32) -> String {
     decode_all(Tables::parse(file).expect("tables"), &message(id), View::Sent)
 }
 
+/// As the installed Hurd's ioctls.defs, which has no subsystem and takes the macros of a header of the C library.
+#[test]
+fn a_c_header_gives_its_macros_and_nothing_else() {
+    let macros =
+        b"#ifndef WANTED\n#define WANTED\n#endif\n#include \"device.h\"\n#define GROUP(letter) (3000 + BASE)\n";
+    let header = b"#ifndef WANTED\n#error no\n#endif\nenum direction\n  {\n    NONE = 0,  /* the user's */\n    BOTH = (1|2)\n  };\n\
+                   #define BASE 0\n#define LETTER(request) ('f' + ((request) >> 7))\nstruct s { int a; };\n";
+    let mine = b"#include \"macros.defs\"\n#include \"types.defs\"\nsubsystem mine 3000;\n\
+                 simpleroutine mine(p : port; colour : colour_t);\n";
+    let files: [(&str, &[u8]); 4] =
+        [("macros.defs", macros), ("device.h", header), ("types.defs", TYPES.as_bytes()), ("mine.defs", mine)];
+    let scratch = Scratch::new("header", &files);
+    let file = scratch.file(&without_routines()).expect("sound");
+    assert!(text(&file, 3000).starts_with("mine.mine("), "{}", text(&file, 3000));
+}
+
 #[test]
 fn definitions_of_a_directory_win_and_the_built_in_ones_are_the_fallback() {
     let annotations = b"enum colour: colour_t\n\t1 RED\n";

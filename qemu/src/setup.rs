@@ -58,6 +58,8 @@ pub struct Interfaces {
     pub directories: Vec<PathBuf>,
     /// These alone, without the built-in ones.
     pub nostdinc: bool,
+    /// The program is the user's own: the interfaces of ours are not its.
+    pub host_program: bool,
 }
 
 /// A machine that is ready to boot.
@@ -123,13 +125,14 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
 
 /// The decode tables of a run.
 fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
-    let builtin = match interfaces.nostdinc {
+    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let mut builtin = match interfaces.nostdinc {
         true => mig_defs::interfaces::without_routines(),
-        false => {
-            let path = &built.generated.tables;
-            fs::read(path).with_context(|| format!("reading {}", path.display()))?
-        }
+        false => read(&built.generated.tables)?,
     };
+    if !interfaces.nostdinc && !interfaces.host_program {
+        builtin.extend(read(&built.generated.demonstrations)?);
+    }
     Ok(mig_defs::interfaces::with_directories(&interfaces.directories, from_ref(&built.defs), &builtin)?)
 }
 

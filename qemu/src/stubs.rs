@@ -37,7 +37,7 @@ const STUBS: [(&str, &str, Side); 13] = [
 ];
 
 /// Subsystems that the traces are decoded with.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 17] = [
     "mach/mach.defs",
     "mach/mach_port.defs",
     "mach/mach_host.defs",
@@ -54,9 +54,11 @@ const TABLES: [&str; 18] = [
     "mach_debug/mach_debug.defs",
     "device/device.defs",
     BOOT_DEFS,
-    PING_DEFS,
     TRACE_DEFS,
 ];
+
+/// Those of our own programs, whose ids another's messages may have.
+const DEMONSTRATIONS: [&str; 1] = [PING_DEFS];
 
 /// Our own interfaces, relative to the workspace.
 const BOOT_DEFS: &str = "userland/protocol/defs/boot.defs";
@@ -94,12 +96,18 @@ pub struct Generated {
     pub stubs: PathBuf,
     /// The decode tables.
     pub tables: PathBuf,
+    /// Those of our own programs' interfaces.
+    pub demonstrations: PathBuf,
 }
 
 /// Generates everything into `out`; files that would not change are left alone, so that cargo sees nothing new.
 pub fn generate(defs: &Path, workspace: &Path, out: &Path) -> Result<Generated, StubError> {
     let options = Options::lp64(vec![defs.to_owned()]);
-    let generated = Generated { stubs: out.join("stubs"), tables: out.join("interfaces.mdt") };
+    let generated = Generated {
+        stubs: out.join("stubs"),
+        tables: out.join("interfaces.mdt"),
+        demonstrations: out.join("demonstrations.mdt"),
+    };
     fs::create_dir_all(&generated.stubs).map_err(|source| StubError::Io { path: generated.stubs.clone(), source })?;
     for (name, file, side) in STUBS {
         let path = place(defs, workspace, file);
@@ -113,15 +121,16 @@ pub fn generate(defs: &Path, workspace: &Path, out: &Path) -> Result<Generated, 
         let text = text.map_err(|error| StubError::Defs { file: path, why: format!("{error:#}") })?;
         write_if_changed(&generated.stubs.join(name), text.as_bytes())?;
     }
-    write_if_changed(&generated.tables, &tables(defs, workspace, &options)?)?;
+    write_if_changed(&generated.tables, &tables(defs, workspace, &options, &TABLES)?)?;
+    write_if_changed(&generated.demonstrations, &tables(defs, workspace, &options, &DEMONSTRATIONS)?)?;
     Ok(generated)
 }
 
-fn tables(defs: &Path, workspace: &Path, options: &Options) -> Result<Vec<u8>, StubError> {
+fn tables(defs: &Path, workspace: &Path, options: &Options, files: &[&str]) -> Result<Vec<u8>, StubError> {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
     let annotations = Annotations::builtin(Format::Lp64, &mut sources, &mut diagnostics);
     let mut compilations = Vec::new();
-    for file in TABLES {
+    for file in files {
         let path = place(defs, workspace, file);
         // An older or newer gnumach-dev may lack one of the lesser interfaces; its messages are then printed undecoded.
         if path.is_file() {

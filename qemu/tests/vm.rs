@@ -20,7 +20,7 @@ fn play(script: &str, limit: Duration) -> Played {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     let machine = Machine::plain(file, 64);
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
-    let mut sinks = Sinks { console: &mut console, trace: &mut trace, kernel: &mut kernel };
+    let mut sinks = Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel };
     let limits = Limits { time: Some(limit) };
     let result = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {});
     Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
@@ -68,7 +68,7 @@ fn the_time_limit_ends_the_machine() {
 fn a_missing_qemu_is_an_error_not_a_panic() {
     let machine = Machine::plain(Path::new("/nonexistent/qemu").into(), 64);
     let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
-    let mut sinks = Sinks { console: &mut nothing.0, trace: &mut nothing.1, kernel: &mut nothing.2 };
+    let mut sinks = Sinks { console: &mut nothing.0, trace: Some(&mut nothing.1), kernel: &mut nothing.2 };
     let directory = tempfile::tempdir().unwrap();
     let result = run(&machine, directory.path(), Input::None, Limits { time: Some(LONG) }, &mut sinks, || {});
     assert!(result.is_err());

@@ -86,7 +86,7 @@ fn without_thread(line: &str) -> String {
     }
 }
 
-/// Empties the brackets or braces after every `new_state: ` and `old_state: `.
+/// Empties the brackets or braces after every `new_state: ` and `old_state: `, and takes away where a crashed thread was.
 fn without_registers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -98,7 +98,13 @@ fn without_registers(text: &str) -> String {
                 out.push_str("...");
                 out.push_str(&line[end..]);
             }
-            _ => out.push_str(line),
+            _ => match line.find(", rip 0x").filter(|_| line.starts_with("+++ ")) {
+                Some(at) => {
+                    out.push_str(&line[..at]);
+                    out.push_str(", rip ...) +++\n");
+                }
+                None => out.push_str(line),
+            },
         }
     }
     out
@@ -165,6 +171,8 @@ a[1/2] end() <unfinished ...>
         assert_eq!(trace(line, Order::Whole), "a[1] set(flavor: X, new_state: [...]) = KERN_SUCCESS\n");
         let line = "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {rip: 0x30, ...}}\n";
         assert_eq!(trace(line, Order::Whole), "a[1] get(flavor: X) = KERN_SUCCESS {old_state: {...}}\n");
+        let line = "+++ a[1] killed by X (Y, rip 0x401000) +++\n";
+        assert_eq!(trace(line, Order::Whole), "+++ a[1] killed by X (Y, rip ...) +++\n");
     }
 
     #[test]

@@ -39,6 +39,7 @@ programs! {
     ports: Order::Whole;
     vm: Order::Whole;
     ping: Order::WithinTasks;
+    items: Order::Whole;
     timeouts: Order::Whole;
     threads: Order::Nothing;
     reply_port: Order::Whole;
@@ -48,7 +49,7 @@ programs! {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn crash() -> Result<()> {
-    const REPORT: &str = "crashed: EXC_BAD_ACCESS, KERN_PROTECTION_FAILURE at address 0x0, rip ";
+    const REPORT: &str = "crash: killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x";
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
     for run in [&["--icount", "run", "crash"][..], &["--icount", "rpctrace2", "-o", &file, "crash"]] {
@@ -60,6 +61,61 @@ fn crash() -> Result<()> {
     let raised = "crash[1] (task exception) -> exception_raise(exception_port: bootstrap, ";
     assert!(trace.contains(raised), "expected {raised:?} in:\n{trace}");
     golden::compare(&golden_file("crash"), &normalise::trace(&trace, Order::Whole))
+}
+
+/// A general protection fault, in a child and then in the command: the end of both, by the trace's numbers, and nobody else's.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn stray() -> Result<()> {
+    const REPORT: &str = "stray: killed by EXC_BAD_INSTRUCTION (EXC_I386_GPFLT, rip 0x";
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    for run in [&["--icount", "run", "stray"][..], &["--icount", "rpctrace2", "-o", &file, "stray"]] {
+        let run = qemu(run)?;
+        assert!(run.stdout.contains(REPORT), "expected {REPORT:?}, found {:?}", run.stdout);
+        assert!(run.stdout.contains("stray: a task that it made was killed by EXC_"), "{}", run.stdout);
+        assert_eq!(run.status, Some(130), "128 and the exception's number:\n{}", run.stderr);
+    }
+    let trace = std::fs::read_to_string(out.path())?;
+    golden::compare(&golden_file("stray"), &normalise::trace(&trace, Order::WithinTasks))
+}
+
+/// A task that has no threads and never ends is left behind: the run ends as it does untraced, and the trace says what is left.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn orphan() -> Result<()> {
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    for run in [&["run", "orphan"][..], &["rpctrace2", "-o", &file, "orphan"]] {
+        let run = qemu(run)?;
+        assert_eq!(run.status, Some(3), "{}{}", run.stdout, run.stderr);
+    }
+    let trace = std::fs::read_to_string(out.path())?;
+    let end = "orphan[1] task_terminate(target_task: self) = ?\n+++ orphan[1] exited with 3 +++\n\
+               --- traced tasks are left, the end was not seen of (orphan)[2] ---\n";
+    assert!(trace.ends_with(end), "expected {end:?} at the end of:\n{trace}");
+    Ok(())
+}
+
+/// Output without a line end, on the console and by the kernel: each line of the trace is a line all the same.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn halves() -> Result<()> {
+    let out = tempfile::NamedTempFile::new()?;
+    let file = out.path().to_string_lossy().into_owned();
+    let apart = qemu(&["--icount", "rpctrace2", "-o", &file, "halves"])?;
+    let together = qemu(&["--icount", "rpctrace2", "halves"])?;
+    for run in [&apart, &together] {
+        assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+        let text = run.stdout.replace('\n', "");
+        assert!(text.contains("abc") && text.contains("<kernel"), "{}", run.stdout);
+    }
+    let trace = std::fs::read_to_string(out.path())?;
+    let is_traced = |line: &&str| line.starts_with("halves[1] ") || line.starts_with("+++ ");
+    let found: Vec<&str> = together.stdout.split('\n').filter(is_traced).collect();
+    assert_eq!(found, trace.lines().collect::<Vec<_>>(), "{}", together.stdout);
+    assert!(found.len() > 15, "{trace}");
+    Ok(())
 }
 
 /// Both kinds of exception, refused on the thread's port and answered on the task's, and the program goes on.

@@ -78,7 +78,9 @@ fn decode(tables: Tables<'_>, bytes: &[u8]) {
         let request = Message::new(tables, format, bytes, view);
         for message in [request, Message::reply(tables, format, bytes, view)].into_iter().flatten() {
             let about_itself = request.map_or(message, |request| message.to_request(&request));
-            for field in message.fields().chain(about_itself.fields()) {
+            // As if it had been cut off at its end.
+            let cut = about_itself.cut_from(2 * bytes.len());
+            for field in message.fields().chain(about_itself.fields()).chain(cut.fields()) {
                 match field {
                     Ok(field) => look_at(bytes, &field),
                     Err(error) => {
@@ -90,7 +92,11 @@ fn decode(tables: Tables<'_>, bytes: &[u8]) {
         }
     }
     for format in [Format::Lp64, Format::Ilp32] {
-        raw::Items::new(format, bytes).for_each(|item| inside(bytes, item.data));
+        let cut = raw::Items::new(format, bytes).cut_from(2 * bytes.len());
+        raw::Items::new(format, bytes).chain(cut).for_each(|item| {
+            inside(bytes, item.data);
+            VIEWS.iter().for_each(|view| look_at_value(bytes, item.value(*view)));
+        });
     }
 }
 

@@ -158,7 +158,7 @@ fn value_text(tables: Tables<'_>, value: Value<'_>) -> String {
             let fields: Vec<_> = members.fields().map(|field| field_text(tables, &field)).collect();
             format!("{{{}}}", fields.join(", "))
         }
-        Value::OutOfLine { address, size, deallocate } => {
+        Value::OutOfLine { address, size, deallocate, .. } => {
             format!("{size} bytes at {address:#x}{}", if deallocate { " dealloc" } else { "" })
         }
         Value::OutOfLinePorts { address, count, disposition, .. } => {

@@ -36,13 +36,9 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     }
     let disc = output.canonicalize().with_context(|| format!("reading {}", output.display()))?;
     let machine = Machine { disc: Some(disc), ..prepared.machine };
-    let (mut console, mut trace) = (io::stdout(), io::stdout());
-    let (mut chatter, mut nothing) = (io::stderr(), io::sink());
-    let mut sinks = Sinks {
-        console: &mut console,
-        trace: &mut trace,
-        kernel: if options.verbose { &mut chatter } else { &mut nothing },
-    };
+    let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
+    let mut sinks =
+        Sinks { console: &mut console, trace: None, kernel: if options.verbose { &mut chatter } else { &mut nothing } };
     let input = if command.is_empty() { Input::Stdin } else { Input::None };
     let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
     Ok(shell_status(outcome.status))

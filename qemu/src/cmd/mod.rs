@@ -55,13 +55,11 @@ fn boot(
     }
     let directory = prepared.boot_directory(arguments, program.into_iter().collect())?;
     let place = directory.path().to_owned();
-    let (mut console, mut other) = (io::stdout(), io::stdout());
-    let (mut chatter, mut nothing) = (io::stderr(), io::sink());
-    let mut sinks = Sinks {
-        console: &mut console,
-        trace: trace.unwrap_or(&mut other),
-        kernel: if options.verbose { &mut chatter } else { &mut nothing },
-    };
+    let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
+    let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };
+    // Borrowed anew, for no longer than the others.
+    let trace = trace.map(|trace| trace as &mut dyn Write);
+    let mut sinks = Sinks { console: &mut console, trace, kernel };
     // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop(directory);
     let outcome = vm::run(&prepared.machine, &place, input, prepared.limits, &mut sinks, started)?;

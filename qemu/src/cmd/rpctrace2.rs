@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
     let trace = file.as_mut().map(|file| file as &mut dyn Write);
     let arguments: Vec<String> = std::iter::once(RPCTRACE2.to_owned()).chain(words.guest).collect();
     let named = words.program.map(|program| program + 1);
-    let interfaces = Interfaces { directories: words.interfaces, nostdinc: words.nostdinc };
+    let interfaces =
+        Interfaces { directories: words.interfaces, nostdinc: words.nostdinc, host_program: program.is_some() };
     let choices = Choices { interfaces, ..options.choices() };
     boot(options, &choices, &arguments, named, program, Input::None, trace)
 }

@@ -16,8 +16,8 @@ const DEBUGGER_MARKS: [&str; 4] = ["panic", "Debugger invoked", "trap, eip", "St
 pub struct Sinks<'a> {
     /// The programs' own output.
     pub console: &'a mut dyn Write,
-    /// Trace text.
-    pub trace: &'a mut dyn Write,
+    /// Trace text; `None` if it goes where the programs' own output goes. There each line of it is whole and begins a line.
+    pub trace: Option<&'a mut dyn Write>,
     /// Kernel chatter.
     pub kernel: &'a mut dyn Write,
 }
@@ -45,6 +45,10 @@ pub struct Console {
     line: String,
     tail: VecDeque<String>,
     cause: Option<String>,
+    /// The beginning of a line of the trace, which waits for its end before it goes among the programs' output.
+    trace: Vec<u8>,
+    /// The programs' output has ended in the middle of a line.
+    is_within_line: bool,
 }
 
 impl Console {
@@ -58,17 +62,19 @@ impl Console {
         });
         let mut notices = Vec::new();
         for (channel, bytes) in output {
-            let sink = match channel {
-                Channel::Kernel => &mut *sinks.kernel,
-                Channel::Console => &mut *sinks.console,
-                Channel::Trace => &mut *sinks.trace,
-                Channel::Control => {
+            match (channel, &mut sinks.trace) {
+                (Channel::Kernel, _) => write(sinks.kernel, &bytes)?,
+                (Channel::Console, _) => {
+                    self.is_within_line = bytes.last() != Some(&b'\n');
+                    write(sinks.console, &bytes)?;
+                }
+                (Channel::Trace, Some(trace)) => write(*trace, &bytes)?,
+                (Channel::Trace, None) => self.trace_bytes(&bytes, sinks.console)?,
+                (Channel::Control, _) => {
                     self.control_bytes(&bytes, &mut notices);
                     continue;
                 }
-            };
-            sink.write_all(&bytes)?;
-            sink.flush()?;
+            }
             self.text(&bytes);
         }
         // The prompt has no line end, so it is what stays in the current line.
@@ -79,6 +85,18 @@ impl Console {
             notices.push(Notice::Debugger(cause));
         }
         Ok(notices)
+    }
+
+    /// Puts whole lines of the trace among the programs' output.
+    fn trace_bytes(&mut self, bytes: &[u8], console: &mut dyn Write) -> io::Result<()> {
+        self.trace.extend(bytes);
+        let Some(end) = self.trace.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+        // Wherever the cursor is: what ends in a return, a backspace or an escape sequence is no line either.
+        if std::mem::take(&mut self.is_within_line) {
+            console.write_all(b"\n")?;
+        }
+        let lines: Vec<u8> = self.trace.drain(..=end).collect();
+        write(console, &lines)
     }
 
     /// The last lines of the console.
@@ -137,13 +155,18 @@ impl Console {
     }
 }
 
+fn write(sink: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    sink.write_all(bytes)?;
+    sink.flush()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn feed(console: &mut Console, input: &[u8]) -> (Vec<Notice>, [String; 3]) {
         let (mut programs, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sinks = Sinks { console: &mut programs, trace: &mut trace, kernel: &mut kernel };
+        let mut sinks = Sinks { console: &mut programs, trace: Some(&mut trace), kernel: &mut kernel };
         let notices = console.feed(input, &mut sinks).unwrap();
         (notices, [programs, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()))
     }
@@ -154,6 +177,28 @@ mod tests {
         let (notices, text) = feed(&mut Console::default(), input);
         assert_eq!(notices, [Notice::Ready, Notice::Exit(3)]);
         assert_eq!(text, ["hi\n", "1 call\n", "GNU Mach\n"].map(str::to_owned));
+    }
+
+    #[test]
+    fn each_line_of_a_trace_among_other_output_is_whole_and_begins_a_line() {
+        let half =
+            ["abc", "50%\r", "12345\x08\x08", "\x1b[2A", "\x1b["].map(|text| format!("\x01c{text}\x01t1 call\r\n"));
+        for input in [half.concat(), "\x01ca\x01t1 ca\x01cb\x01tll\r\n2\r\n\x01cc\r\n\x01t3\r\n".to_owned()] {
+            for cut in 0..=input.len() {
+                let (head, tail) = input.as_bytes().split_at(cut);
+                let (mut console, mut output, mut kernel) = (Console::default(), Vec::new(), Vec::new());
+                for input in [head, tail] {
+                    let mut sinks = Sinks { console: &mut output, trace: None, kernel: &mut kernel };
+                    console.feed(input, &mut sinks).unwrap();
+                }
+                let text = String::from_utf8(output).unwrap();
+                let expected = match input.contains('%') {
+                    true => "abc\n1 call\n50%\r\n1 call\n12345\x08\x08\n1 call\n\x1b[2A\n1 call\n\x1b[\n1 call\n",
+                    false => "ab\n1 call\n2\nc\n3\n",
+                };
+                assert_eq!(text, expected, "cut at {cut}");
+            }
+        }
     }
 
     #[test]

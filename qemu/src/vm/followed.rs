@@ -18,7 +18,7 @@ pub fn run_followed<T: Send>(
 ) -> (Result<Outcome, Failure>, T) {
     let machine = Machine { debugged: true, ..machine.clone() };
     let (mut trace, mut kernel) = (io::sink(), io::sink());
-    let mut sinks = Sinks { console, trace: &mut trace, kernel: &mut kernel };
+    let mut sinks = Sinks { console, trace: Some(&mut trace), kernel: &mut kernel };
     thread::scope(|scope| {
         let follower = scope.spawn(|| follow(directory));
         let outcome = run(&machine, directory, Input::None, limits, &mut sinks, || ());

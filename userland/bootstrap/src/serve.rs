@@ -278,9 +278,9 @@ impl stubs::exc_server::Server for Call<'_, '_> {
         let program = self.program();
         if program.task.name() == task.name() {
             program.status = Some(CRASH_STATUS + exception);
-            println!("{}[{}]: crashed: {crash}", program.name, program.id);
+            println!("{}: killed by {crash}", program.name);
         } else {
-            println!("{}[{}]: a task it made crashed: {crash}", program.name, program.id);
+            println!("{}: a task that it made was killed by {crash}", program.name);
         }
         let _ = trap::task_terminate(task.name());
         // The thread that would have read the answer is gone with its task.

@@ -44,16 +44,26 @@ impl Ending {
         Some(Remark::TraceEnded { target, by })
     }
 
+    /// Whether a task's trace was told to have ended.
+    pub(crate) fn is_told(&self, task: TaskIndex) -> bool {
+        self.told.contains(&task)
+    }
+
     /// No task is traced any more, but the command goes on. What is to be said if it was not told.
     pub(crate) fn untraced(&mut self, command: TaskIndex, now: Untraced) -> Option<Remark> {
-        if self.told.contains(&command) {
+        if self.is_told(command) {
             return None;
         }
         let asked = self.asked.take_if(|asked| asked.1.target == command).map(|(_, what)| what.by);
         Some(Remark::Untraced { now, asked })
     }
 
-    /// The trace is over. What is to be said if it may have ended before a task did.
+    /// A task has ended. What is to be said if its trace may have ended before.
+    pub(crate) fn ended(&mut self, task: TaskIndex) -> Option<Remark> {
+        self.asked.take_if(|asked| asked.1.target == task).map(|(_, what)| Remark::Unfinished(what))
+    }
+
+    /// The trace is over. What is to be said if that of a task may have ended before.
     pub(crate) fn finished(&mut self) -> Option<Remark> {
         self.asked.take().map(|(_, what)| Remark::Unfinished(what))
     }

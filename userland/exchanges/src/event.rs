@@ -1,8 +1,10 @@
 //! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
 use bytes::Bytes;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT};
 use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
+use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use mig_defs::value::View;
 use trace_port::{Direction, EventKind, Port, Record};
@@ -49,6 +51,8 @@ pub struct Event {
     pub message: Bytes,
     /// Its header, if there is a whole one.
     pub mach_header: Option<Header>,
+    /// It has an id of an interface of ours, and is not known to be of it.
+    pub(crate) is_foreign: bool,
     /// What the names in it stand for: [`Event::ports`].
     ports: Bytes,
 }
@@ -75,6 +79,7 @@ impl Event {
             notify: header.notify.get(),
             sender: header.sender.get(),
             format: record.format,
+            is_foreign: false,
             mach_header: Header::read(record.format, record.message),
             message: buffer.slice_ref(record.message),
             ports: buffer.slice_ref(record.ports.as_bytes()),
@@ -117,13 +122,40 @@ impl Event {
         }
     }
 
+    /// The time-out in milliseconds that this half of the call has, if its options ask for one.
+    pub fn time_out_given(&self) -> Option<u32> {
+        let waits = match self.direction {
+            Direction::Send => {
+                let receives = self.options & MACH_RCV_MSG != 0;
+                MACH_SEND_TIMEOUT | if receives { MACH_RCV_TIMEOUT } else { 0 }
+            }
+            Direction::Receive => MACH_RCV_TIMEOUT,
+        };
+        (self.kind == EventKind::Normal && self.options & waits != 0).then_some(self.time_out)
+    }
+
+    /// Bytes of the message that the record does not hold.
+    pub fn not_captured(&self) -> usize {
+        (self.message_size as usize).saturating_sub(self.message.len())
+    }
+
+    /// The items of the message by their descriptors.
+    pub fn items(&self) -> Items<'_> {
+        Items::new(self.format, &self.message).cut_from(self.message_size as usize)
+    }
+
     /// The message decoded as a request or, if no request has its id, as a reply.
     pub fn decode<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::new(tables, self.format, &self.message, self.view()).ok()
+        self.known(Message::new(tables, self.format, &self.message, self.view()).ok())
     }
 
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        Message::reply(tables, self.format, &self.message, self.view()).ok()
+        self.known(Message::reply(tables, self.format, &self.message, self.view()).ok())
+    }
+
+    /// As one of which the record may hold the beginning only, if it is of the interface that has its id.
+    fn known<'a>(&self, message: Option<Message<'a>>) -> Option<Message<'a>> {
+        message.filter(|_| !self.is_foreign).map(|message| message.cut_from(self.message_size as usize))
     }
 }

@@ -1,11 +1,14 @@
 //! What the stages make: exchanges, and remarks about the trace itself.
 
+use alloc::vec::Vec;
+
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use trace_port::EventKind;
 
 use crate::ending::{Unfinished, Untraced};
 use crate::event::Event;
+use crate::fate::Fate;
 use crate::names::{Names, TaskIndex};
 use crate::select::Subject;
 use crate::stray::Stray;
@@ -155,8 +158,15 @@ pub enum Remark {
     Unfinished(Unfinished),
     /// A message came to the trace port that the kernel did not send.
     Stray(Stray),
-    /// The command ended with this status.
-    Exited(i32),
+    /// A task has ended.
+    Ended {
+        /// Which.
+        task: TaskIndex,
+        /// How.
+        fate: Fate,
+    },
+    /// The command has ended and nothing comes any more, but tasks are still traced: among these, whose end was not seen.
+    Left(Vec<TaskIndex>),
 }
 
 /// Takes what the stages make, as it becomes known.

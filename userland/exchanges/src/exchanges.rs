@@ -1,5 +1,7 @@
 //! The stages in a row: messages of the trace port in, exchanges out.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use mach_abi::bytes::read_u32;
 use mach_abi::header::LP64;
@@ -27,6 +29,8 @@ pub struct Exchanges<'t> {
     selection: Selection,
     strays: Strays,
     ending: Ending,
+    /// Tasks that have ended, by the kernel's numbers, but may have records that are held back.
+    gone: Vec<u32>,
     /// Whether any record was one.
     has_records: bool,
     /// Time of the last event.
@@ -44,6 +48,7 @@ impl<'t> Exchanges<'t> {
             selection,
             strays: Strays::default(),
             ending: Ending::default(),
+            gone: Vec::new(),
             has_records: false,
             now: 0,
         }
@@ -101,6 +106,7 @@ impl<'t> Exchanges<'t> {
             self.event(ready, sink);
             event = self.order.following();
         }
+        self.bury(sink);
     }
 
     /// Whether records are held back that [`Exchanges::catch_up`] would take.
@@ -113,14 +119,27 @@ impl<'t> Exchanges<'t> {
         while let Some(event) = self.order.give_up() {
             self.event(event, sink);
         }
+        self.bury(sink);
+    }
+
+    /// The task with this number of the kernel's has ended, and all its records have been taken.
+    pub fn ended(&mut self, number: u32, sink: &mut impl Sink<'t>) {
+        self.gone.push(number);
+        self.bury(sink);
     }
 
     /// The command has ended, and all its records have been taken.
     pub fn exited(&mut self, status: i32, sink: &mut impl Sink<'t>) {
         self.catch_up(sink);
-        let unfinished = self.ending.finished();
-        self.remark(unfinished, sink);
-        self.remark(Some(Remark::Exited(status)), sink);
+        self.end(TaskIndex(0), Some(status), sink);
+    }
+
+    /// The command has ended and nothing comes any more, but tasks are still traced.
+    pub fn left(&mut self, sink: &mut impl Sink<'t>) {
+        self.catch_up(sink);
+        let mut tasks = self.names.not_ended();
+        tasks.retain(|task| !self.ending.is_told(*task));
+        self.remark(Some(Remark::Left(tasks)), sink);
     }
 
     /// No record comes any more.
@@ -129,9 +148,37 @@ impl<'t> Exchanges<'t> {
         for exchange in self.pairs.end() {
             self.tell(&exchange, sink);
         }
+        let unfinished = self.ending.finished();
+        self.remark(unfinished, sink);
     }
 
-    fn event(&mut self, event: Event, sink: &mut impl Sink<'t>) {
+    /// Tells of the ends of tasks.
+    fn bury(&mut self, sink: &mut impl Sink<'t>) {
+        if self.gone.is_empty() || self.order.is_waiting() {
+            return;
+        }
+        for number in core::mem::take(&mut self.gone) {
+            if let Some(task) = self.names.find(number) {
+                self.end(task, None, sink);
+            }
+        }
+    }
+
+    /// A task has ended, with this status if that is known otherwise than by its records. Of the command it comes to be known.
+    fn end(&mut self, task: TaskIndex, status: Option<i32>, sink: &mut impl Sink<'t>) {
+        if task == TaskIndex(0) && status.is_none() {
+            return;
+        }
+        let Some(fate) = self.names.end(task, status) else { return };
+        for exchange in self.pairs.end_of(task) {
+            self.tell(&exchange, sink);
+        }
+        let unfinished = self.ending.ended(task);
+        self.remark(unfinished, sink);
+        self.remark(Some(Remark::Ended { task, fate }), sink);
+    }
+
+    fn event(&mut self, mut event: Event, sink: &mut impl Sink<'t>) {
         self.now = event.time;
         let lost = (event.dropped > 0).then_some(Remark::Lost(event.dropped));
         self.remark(lost, sink);
@@ -139,6 +186,10 @@ impl<'t> Exchanges<'t> {
             return;
         }
         let actor = Actor { task: self.names.meet(&event), thread: event.thread };
+        if event.kind == EventKind::Normal {
+            self.names.goes_on(actor.task, actor.thread, false);
+        }
+        event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
         self.remark(child, sink);
         if event.kind == EventKind::Trap {
@@ -184,6 +235,9 @@ impl<'t> Exchanges<'t> {
         self.tell(exchange, sink);
         let ended = self.ending.answered(exchange.id, failed);
         self.remark(ended, sink);
+        if let Some(task) = self.names.terminated(exchange) {
+            self.end(task, None, sink);
+        }
     }
 
     fn tell(&self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {

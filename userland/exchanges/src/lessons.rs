@@ -7,10 +7,12 @@ use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_TRAC
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
 use mig_defs::value::Value;
-use trace_port::port;
+use trace_port::{Port, port};
 
+use crate::event::Event;
 use crate::exchange::{Exchange, Role};
-use crate::names::{Names, TaskIndex, What};
+use crate::names::{Named, Names, TaskIndex, What};
+use crate::ours::Interface;
 
 /// What an exchange of a routine tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,25 +23,33 @@ enum Lesson {
     Allocate,
     AllocateName,
     GetSpecialPort,
+    SetSpecialPort,
     RequestNotification,
     DeviceOpen,
     BootConsole,
     BootSpawn,
+    BootExit,
+    Terminate,
+    ThreadState,
 }
 
 /// By the name of the routine in the .defs.
-const LESSONS: [(&str, Lesson); 11] = [
+const LESSONS: [(&str, Lesson); 15] = [
     ("task_create", Lesson::TaskCreate),
     ("thread_create", Lesson::ThreadCreate),
     ("task_set_name", Lesson::SetName),
     ("mach_port_allocate", Lesson::Allocate),
     ("mach_port_allocate_name", Lesson::AllocateName),
     ("task_get_special_port", Lesson::GetSpecialPort),
+    ("task_set_special_port", Lesson::SetSpecialPort),
     ("mach_port_request_notification", Lesson::RequestNotification),
     ("device_open", Lesson::DeviceOpen),
     ("device_open_new", Lesson::DeviceOpen),
     ("boot_console", Lesson::BootConsole),
     ("boot_spawn", Lesson::BootSpawn),
+    ("boot_exit", Lesson::BootExit),
+    ("task_terminate", Lesson::Terminate),
+    ("thread_get_state", Lesson::ThreadState),
 ];
 
 /// Special ports, as a message has them.
@@ -66,7 +76,21 @@ impl Lessons {
 impl Names {
     /// Learns from a request, once it has been told.
     pub(crate) fn requested(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
-        let Some(event) = exchange.request.as_ref().filter(|_| exchange.role == Role::Client) else { return };
+        let Some(event) = &exchange.request else { return };
+        match exchange.role {
+            Role::Client => self.asked(tables, exchange, event),
+            Role::Control { of_thread: false } if self.lessons.of(exchange) == Some(Lesson::SetName) => {
+                let message = exchange.decode_request(tables);
+                let name = message.as_ref().and_then(|message| text(message, "name"));
+                name.iter().for_each(|name| self.rename(exchange.actor.task, name));
+            }
+            Role::Exception { .. } => self.crashed(exchange.actor.task, exchange.id, event),
+            _ => {}
+        }
+    }
+
+    /// The same from one of a task's own.
+    fn asked(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>, event: &Event) {
         if let Some(reply) = event.reply_port().filter(|reply| reply.kind == port::NONE) {
             self.suggest(reply, What::ReplyPort(exchange.actor.task));
         }
@@ -83,13 +107,42 @@ impl Names {
                     self.asks_of(exchange.actor.task, *port);
                 }
             }
+            Some(Lesson::BootExit) if event.remote_port().is_some_and(|port| self.is_bootstrap(port)) => {
+                let message = exchange.decode_request(tables);
+                let status = message.and_then(|message| i32::try_from(number(&message, "status")?).ok());
+                status.iter().for_each(|status| self.says_status(exchange.actor.task, *status));
+            }
+            Some(Lesson::SetSpecialPort) => {
+                let message = exchange.decode_request(tables).filter(sets_trace_port);
+                if let Some(port) = message.and_then(|message| event.port(right(&message, "special_port")?)) {
+                    self.speaks(&port.clone(), Interface::Trace);
+                }
+            }
+            Some(Lesson::BootSpawn) => {
+                let message = exchange.decode_request(tables);
+                if let Some(port) = message.and_then(|message| event.port(right(&message, "exit_port")?)) {
+                    self.speaks(&port.clone(), Interface::Boot);
+                }
+            }
+            Some(Lesson::Terminate) if self.is_own(exchange) => {
+                self.goes_on(exchange.actor.task, exchange.actor.thread, true);
+            }
             _ => {}
         }
     }
 
     /// Learns from a successful answer, before it is told.
     pub(crate) fn replied(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
-        let Some(lesson) = self.lessons.of(exchange).filter(|_| exchange.role == Role::Client) else { return };
+        if matches!(exchange.role, Role::Exception { .. }) {
+            return self.recovered(exchange.actor.task, exchange.id);
+        }
+        let Some(lesson) = self.lessons.of(exchange) else { return };
+        if lesson == Lesson::ThreadState {
+            return self.learn_state(tables, exchange);
+        }
+        if exchange.role != Role::Client {
+            return;
+        }
         let (Some(request), Some(reply)) = (exchange.decode_request(tables), exchange.decode_reply(tables)) else {
             return;
         };
@@ -114,7 +167,10 @@ impl Names {
             }
             (Lesson::GetSpecialPort, Some(port)) => match number(&request, "which_port") {
                 Some(EXCEPTION_PORT) => self.suggest(&port, What::ExceptionPort),
-                Some(BOOTSTRAP_PORT) => self.suggest(&port, What::Bootstrap),
+                Some(BOOTSTRAP_PORT) => {
+                    self.speaks(&port, Interface::Boot);
+                    self.suggest(&port, What::Bootstrap);
+                }
                 _ => {}
             },
             (Lesson::DeviceOpen, Some(port)) => {
@@ -129,9 +185,42 @@ impl Names {
         }
     }
 
+    /// Learns where a thread is from what somebody was told of its registers.
+    fn learn_state(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
+        let thread = match exchange.role {
+            Role::Control { .. } => Some(exchange.actor.thread),
+            Role::Client => exchange.request.as_ref().and_then(Event::remote_port).map(|port| port.object.get()),
+            _ => None,
+        };
+        let message = exchange.decode_request(tables).zip(exchange.decode_reply(tables));
+        let message = message.map(|(request, reply)| reply.to_request(&request));
+        let Some(Value::Struct(state)) = message.and_then(|message| field(&message, "old_state")) else { return };
+        let pointer = state.fields().find(|member| matches!(member.name, "rip" | "eip")).map(|member| member.value);
+        if let (Some(thread @ 1..), Some(Value::Unsigned { value, .. })) = (thread, pointer) {
+            self.thread_is_at(thread, value);
+        }
+    }
+
+    /// The task of this trace that an exchange has ended.
+    pub(crate) fn terminated(&self, exchange: &Exchange<'_>) -> Option<TaskIndex> {
+        if exchange.has_failed() || self.lessons.of(exchange) != Some(Lesson::Terminate) {
+            return None;
+        }
+        match exchange.role {
+            Role::Client => self.target(exchange),
+            Role::Control { of_thread: false } => Some(exchange.actor.task),
+            _ => None,
+        }
+    }
+
     /// The task of this trace that a request was sent to by its control port.
     pub(crate) fn target(&self, exchange: &Exchange<'_>) -> Option<TaskIndex> {
         self.task_of(exchange.request.as_ref()?.remote_port()?)
+    }
+
+    /// Whether it is known to be the bootstrap port of a task.
+    fn is_bootstrap(&self, port: &Port) -> bool {
+        matches!(self.named(port), Named::Known(What::Bootstrap))
     }
 
     /// Whether it is a request of a task to itself, so that the names in it are its own.
@@ -161,6 +250,13 @@ fn first_name(reply: &Message<'_>) -> Option<u32> {
 fn port_name(message: &Message<'_>, name: &str) -> Option<u32> {
     match field(message, name)? {
         Value::PortName(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn right(message: &Message<'_>, name: &str) -> Option<u32> {
+    match field(message, name)? {
+        Value::Port(right) => Some(right.name),
         _ => None,
     }
 }

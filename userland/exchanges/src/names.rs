@@ -12,7 +12,9 @@ use mig_defs::table::Tables;
 use trace_port::{Port, port};
 
 use crate::event::Event;
+use crate::fate::Fates;
 use crate::lessons::Lessons;
+use crate::ours::Interface;
 
 /// Place of a task in the order in which this trace met them; the number that is shown is one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +115,7 @@ pub struct Label<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Task {
+pub(crate) struct Task {
     /// The kernel's number; `None` of the command until its first record.
     number: Option<u32>,
     /// As it is set, or as the kernel makes it of the parent's.
@@ -122,16 +124,20 @@ struct Task {
     threads: Vec<u32>,
     /// Ports that it has made.
     made: u32,
+    /// What is known of its end.
+    pub(crate) fates: Fates,
 }
 
 /// What is known.
 #[derive(Debug)]
 pub struct Names {
-    tasks: Vec<Task>,
+    pub(crate) tasks: Vec<Task>,
     /// By the kernel's number.
     ports: BTreeMap<u32, What>,
     /// What a task's name stood for when it asked to be told of its end.
     told_of: BTreeMap<(TaskIndex, u32), Port>,
+    /// Which interface of ours messages to a port are of, by the kernel's number.
+    pub(crate) ours: BTreeMap<u32, Interface>,
     pub(crate) lessons: Lessons,
 }
 
@@ -140,8 +146,8 @@ impl Names {
     pub fn new(tables: Tables<'_>, command: &str) -> Self {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
-        let (ports, told_of) = (BTreeMap::new(), BTreeMap::new());
-        Self { tasks: Vec::from([command]), ports, told_of, lessons: Lessons::new(tables) }
+        let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables) }
     }
 
     /// The task of an event, which may be a new one.

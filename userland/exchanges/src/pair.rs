@@ -1,11 +1,11 @@
 //! Which reply belongs to which request.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
 use mach_abi::{Header, type_name};
-use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
@@ -73,6 +73,18 @@ impl<'t> Pairs<'t> {
     pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> + use<'t> {
         let Self { calls, served, others, .. } = core::mem::take(self);
         calls.into_iter().chain(served).chain(others).map(unanswered)
+    }
+
+    /// What a task that has ended leaves open. What others ask the kernel about it may still be answered.
+    pub(crate) fn end_of(&mut self, task: TaskIndex) -> Vec<Exchange<'t>> {
+        let mut left = Vec::new();
+        for open in [&mut self.calls, &mut self.served, &mut self.others] {
+            let is_its = |open: &Exchange<'_>| open.actor.task == task && !matches!(open.role, Role::Control { .. });
+            let (ended, rest) = core::mem::take(open).into_iter().partition::<VecDeque<_>, _>(is_its);
+            *open = rest;
+            left.extend(ended.into_iter().map(unanswered));
+        }
+        left
     }
 
     fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Exchange<'t> {
@@ -180,7 +192,10 @@ fn reply_right_of(served: &Exchange<'_>) -> Option<u32> {
 }
 
 /// With its answer.
-fn answered(exchange: Exchange<'_>) -> Exchange<'_> {
+fn answered(mut exchange: Exchange<'_>) -> Exchange<'_> {
+    if let (Some(request), Some(reply)) = (&exchange.request, &mut exchange.reply) {
+        reply.is_foreign &= request.is_foreign;
+    }
     let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply));
     Exchange { outcome: Outcome::Answered { failed }, ..exchange }
 }
@@ -194,7 +209,7 @@ fn has_succeeded(reply: &Event) -> bool {
     if reply.mach_header.is_some_and(|header| header.id == MACH_NOTIFY_SEND_ONCE) {
         return false;
     }
-    match Items::new(reply.format, &reply.message).next() {
+    match reply.items().next() {
         Some(item) => item.return_code().is_none_or(|code| code == 0),
         None => true,
     }

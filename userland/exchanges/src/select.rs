@@ -45,6 +45,9 @@ impl<'a> Subject<'a> {
         let Some(id) = event.mach_header.map(|header| header.id) else {
             return (Self { msgh_id: None, routine: None, failed: false }, false);
         };
+        if event.is_foreign {
+            return (Self { msgh_id: Some(id), routine: None, failed: false }, false);
+        }
         let of = |msgh_id, routine| Self { msgh_id: Some(msgh_id), routine, failed: false };
         if let Some(routine) = tables.request(id) {
             return (of(id, Some(routine)), false);
@@ -65,7 +68,7 @@ impl<'a> Subject<'a> {
         let id = event.mach_header.map(|header| header.id);
         Self {
             msgh_id: id.map(|id| id.wrapping_sub(REPLY_ID_OFFSET)),
-            routine: id.and_then(|id| tables.reply(id)),
+            routine: id.filter(|_| !event.is_foreign).and_then(|id| tables.reply(id)),
             failed: false,
         }
     }

@@ -69,6 +69,17 @@ impl Message {
         self
     }
 
+    /// Adds an item of any kind: a descriptor and the words of its data, or of its address. With rights or memory the message is complex.
+    #[must_use]
+    pub fn item(mut self, descriptor: Descriptor, data: &[u64]) -> Self {
+        if descriptor.is_port() || !descriptor.inline {
+            self.complex();
+        }
+        self.words.push(descriptor.to_word());
+        self.words.extend(data);
+        self
+    }
+
     fn complex(&mut self) {
         self.words[word::BITS] |= COMPLEX;
     }

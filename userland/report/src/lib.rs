@@ -6,14 +6,17 @@
 //! hello[1] vm_allocate(task: self, address: 0x0, size: 4096, anywhere: true) = KERN_SUCCESS {address: 0x2000}
 //! hello[1] task_set_name(task: self, name: "hello") = MACH_MSG_SUCCESS        sent; no reply is expected
 //! hello[1] boot_list(bootstrap: bootstrap) <unfinished ...>                     other records come between
-//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24]}
+//! hello[1] <... boot_list resumed> = KERN_SUCCESS {tasks: ool 0x3000[24 bytes]}
 //! hello[1] task_terminate(task: self) = ?                                     no reply came before the end
 //! hello[1/2] <- ping_echo(port: port 7, value: 3)                             a request or notification came in
 //! hello[1/2] -> ping_echo reply = KERN_SUCCESS {value: 3}                     the answer to it went out
 //! hello[1] mach_msg(send) ping_echo(port: port 7, value: 3) = MACH_SEND_TIMED_OUT
 //! hello[1] mach_msg(receive, port 12) = MACH_RCV_TOO_LARGE {size: 4096}
 //! --- 3 records lost ---
+//! +++ (hello)[2] ended +++                                                  its status is not known
+//! +++ crash[1] killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x202bc4) +++
 //! +++ hello[1] exited with 0 +++
+//! --- traced tasks are left, the end was not seen of (hello)[3] ---            nothing comes any more
 //! ```
 //!
 //! and a summary by routine. The number in brackets counts the tasks of the trace, 1 is the command; after a slash, the thread within the

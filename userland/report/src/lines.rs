@@ -62,6 +62,7 @@ impl<'t> Lines<'t> {
         self.draft.line.push_str(before);
         let message = event.decode(self.tables);
         self.writer(names, exchange, event).request(message.as_ref());
+        self.note_time_out(event);
         self.note_bytes("message", event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
@@ -97,15 +98,12 @@ impl<'t> Lines<'t> {
 
     /// Something about the trace itself.
     pub fn remark(&mut self, names: &Names, time: u64, remark: &Remark, out: &mut String) {
-        if matches!(remark, Remark::Unfinished(_) | Remark::Exited(_)) {
-            self.give_up(" = ?", out);
-        }
-        if matches!(remark, Remark::Exited(_)) && self.style.quiet {
+        if matches!(remark, Remark::Ended { .. }) && self.style.quiet {
             return;
         }
         self.interrupt(out);
         self.draft.clear();
-        remarks::write(&mut self.draft.line, names, remark);
+        remarks::write(&mut self.draft.line, self.tables, names, remark);
         self.end(time, out);
     }
 
@@ -155,6 +153,11 @@ impl<'t> Lines<'t> {
             (None, _) => writer.unknown_reply(),
         }
         self.note_id(exchange, reply);
+        // Of the call that sent the request it has been said.
+        let said = exchange.request.as_ref().is_some_and(|request| request.time_out_given() == reply.time_out_given());
+        if !said {
+            self.note_time_out(reply);
+        }
         self.note_bytes("reply", reply);
         if let Some(took) = exchange.duration().filter(|_| self.style.durations) {
             let line = &mut self.draft.line;
@@ -175,9 +178,7 @@ impl<'t> Lines<'t> {
         if event.direction == Direction::Receive {
             writer.port(event.rcv_name);
         }
-        if verbose {
-            writer.mach_msg_options();
-        }
+        writer.mach_msg_options(verbose);
         writer.push(")");
         writer.failed_message(message.as_ref());
         writer.push(" = ");
@@ -225,6 +226,15 @@ impl<'t> Lines<'t> {
             decimal(&mut self.draft.line, header.id as i32);
             self.draft.line.push_str(", not ");
             decimal(&mut self.draft.line, asked.wrapping_add(REPLY_ID_OFFSET) as i32);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// How long the call would wait.
+    fn note_time_out(&mut self, event: &Event) {
+        if let Some(milliseconds) = event.time_out_given() {
+            self.draft.line.push_str(" <time_out ");
+            decimal(&mut self.draft.line, milliseconds);
             self.draft.line.push('>');
         }
     }

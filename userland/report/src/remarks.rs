@@ -5,30 +5,39 @@ use core::fmt::Write;
 
 use exchanges::ending::{Unfinished, Untraced};
 use exchanges::exchange::{Actor, Remark};
+use exchanges::fate::{Crash, Fate};
 use exchanges::names::{Names, TaskIndex};
 use exchanges::stray::{KINDS, Kind, Stray, Strays};
+use mach_abi::Format;
+use mig_defs::table::Tables;
+use mig_defs::value::{Field, Value};
 use trace_port::record::LARGEST;
 
-use crate::number::decimal;
+use crate::number::{decimal, hexadecimal};
 use crate::ports::label;
 
 /// What each kind is called where it is counted, by [`Kind::place`].
 const COUNTED: [&str; KINDS] = ["of another version", "malformed", "too large", "notifications", "of unknown ids"];
 
 /// Appends a remark.
-pub(crate) fn write(out: &mut String, names: &Names, remark: &Remark) {
-    match *remark {
-        Remark::Exited(status) => {
-            out.push_str("+++ ");
-            task(out, names, TaskIndex(0));
-            out.push_str(" exited with ");
-            decimal(out, status);
-            return out.push_str(" +++");
-        }
-        _ => out.push_str("--- "),
+pub(crate) fn write(out: &mut String, tables: Tables<'_>, names: &Names, remark: &Remark) {
+    if let Remark::Ended { task: ended, fate } = remark {
+        out.push_str("+++ ");
+        task(out, names, *ended);
+        self::fate(out, tables, fate);
+        return out.push_str(" +++");
     }
+    out.push_str("--- ");
     match *remark {
-        Remark::Exited(_) => {}
+        Remark::Ended { .. } => {}
+        Remark::Left(ref left) => {
+            out.push_str("traced tasks are left");
+            let mut separator = ", the end was not seen of ";
+            for left in left {
+                out.push_str(core::mem::replace(&mut separator, ", "));
+                task(out, names, *left);
+            }
+        }
         Remark::Lost(records) => lost(out, records.into()),
         Remark::ChildNotTraced(parent) => {
             out.push_str("a child of ");
@@ -69,6 +78,72 @@ pub(crate) fn write(out: &mut String, names: &Names, remark: &Remark) {
 pub(crate) fn lost(out: &mut String, records: u64) {
     decimal(out, records);
     out.push_str(if records == 1 { " record lost" } else { " records lost" });
+}
+
+/// ` exited with 3`
+fn fate(out: &mut String, tables: Tables<'_>, fate: &Fate) {
+    match fate {
+        Fate::Exited(status) => {
+            out.push_str(" exited with ");
+            decimal(out, *status);
+        }
+        Fate::Killed(crash) => killed(out, tables, crash),
+        Fate::Ended => out.push_str(" ended"),
+    }
+}
+
+/// ` killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x401000)`
+fn killed(out: &mut String, tables: Tables<'_>, crash: &Crash) {
+    out.push_str(" killed by ");
+    let message = crash.raised.decode(tables);
+    let field = |name| {
+        let message = message.as_ref()?;
+        message.fields().map_while(Result::ok).find(|field| field.name == name)
+    };
+    match field("exception") {
+        Some(exception) => number(out, tables, &exception),
+        None => out.push_str("an exception"),
+    }
+    let mut separator = " (";
+    if let Some(code) = field("code") {
+        out.push_str(core::mem::replace(&mut separator, ", "));
+        number(out, tables, &code);
+        // Only of a page that could not be had the code is why, and the subcode where.
+        let is_access = matches!(code.value, Value::KernReturn(_));
+        let subcode = field("subcode").and_then(|subcode| as_number(&subcode));
+        if let Some(subcode) = subcode.filter(|subcode| is_access || *subcode != 0) {
+            out.push_str(if is_access { " at " } else { ", subcode " });
+            hexadecimal(out, subcode as u64);
+        }
+    }
+    if let Some(instruction) = crash.instruction {
+        out.push_str(core::mem::replace(&mut separator, ", "));
+        out.push_str(if crash.raised.format == Format::Lp64 { "rip " } else { "eip " });
+        hexadecimal(out, instruction);
+    }
+    out.push_str(if separator == ", " { ")" } else { "" });
+}
+
+/// A number by its name, if it has one.
+fn number(out: &mut String, tables: Tables<'_>, field: &Field<'_>) {
+    let Some(number) = as_number(field) else { return out.push('?') };
+    let name = match field.value {
+        Value::KernReturn(code) => tables.error_name(code),
+        _ => field.set.and_then(|set| set.name_of(number as u32)),
+    };
+    match name {
+        Some(name) => out.push_str(name),
+        None => decimal(out, number),
+    }
+}
+
+fn as_number(field: &Field<'_>) -> Option<i64> {
+    match field.value {
+        Value::KernReturn(code) => Some(code.into()),
+        Value::Signed { value, .. } => Some(value),
+        Value::Unsigned { value, .. } => Some(value as i64),
+        _ => None,
+    }
 }
 
 fn task(out: &mut String, names: &Names, task: TaskIndex) {

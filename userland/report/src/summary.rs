@@ -18,6 +18,8 @@ struct Key {
     served: bool,
     /// `msgh_id` of the request; `None` of a `mach_msg` that failed without a known one.
     msgh_id: Option<u32>,
+    /// It is a routine's that has this id.
+    has_routine: bool,
 }
 
 /// Figures of one routine.
@@ -59,7 +61,8 @@ impl Summary {
         let served = !matches!(exchange.role, Role::Client | Role::Failed);
         let is_known = exchange.role != Role::Failed || exchange.subject.routine.is_some();
         let msgh_id = exchange.subject.msgh_id.filter(|_| is_known);
-        self.routines.entry(Key { served, msgh_id }).or_default()
+        let has_routine = exchange.subject.routine.is_some();
+        self.routines.entry(Key { served, msgh_id, has_routine }).or_default()
     }
 
     /// Appends the tables: what the traced tasks asked for, and, where there is any, what they were asked for, which takes the same time
@@ -108,9 +111,9 @@ impl Summary {
     }
 }
 
-fn name(tables: Tables<'_>, Key { msgh_id, .. }: Key) -> String {
+fn name(tables: Tables<'_>, Key { msgh_id, has_routine, .. }: Key) -> String {
     let mut name = String::new();
-    let routine = msgh_id.and_then(|id| tables.request(id));
+    let routine = msgh_id.filter(|_| has_routine).and_then(|id| tables.request(id));
     subject(&mut name, exchanges::Subject { msgh_id, routine, failed: false });
     name
 }

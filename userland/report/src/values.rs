@@ -12,14 +12,14 @@ use mig_defs::decode::Message;
 use mig_defs::dump::Dump;
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
-use mig_defs::value::{Array, Field, PortRight, Struct, Value, View};
+use mig_defs::value::{Array, Field, PortRight, Struct, Units, Value, View};
 
 use crate::number::{byte, decimal, hexadecimal};
 use crate::pieces::{constants, disposition_text, is_address, is_text, quoted, time, wait_status};
 use crate::ports::{self, Seen};
 use crate::style::Style;
 
-/// Most array elements that are printed without `-v`.
+/// Most array elements, and items of a message that cannot be decoded, that are printed without `-v`.
 const ELEMENTS_MAX: usize = 32;
 /// Bytes below a line of a message that does not conform, without `-v`.
 const PART_MAX: usize = 128;
@@ -54,8 +54,8 @@ impl Draft {
 
     /// Puts all bytes of a message below the line, under `what` it is.
     pub(crate) fn dump_all(&mut self, what: &str, event: &Event) {
-        let (all, captured) = (event.message_size as usize, event.message.len());
-        let _ = match all.saturating_sub(captured) {
+        let captured = event.message.len();
+        let _ = match event.not_captured() {
             0 => writeln!(self.below, " | {what}, {captured} bytes"),
             more => writeln!(self.below, " | {what}, {captured} bytes; {more} more are not in the trace"),
         };
@@ -80,7 +80,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) draft: &'a mut Draft,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     pub(crate) fn push(&mut self, text: &str) {
         self.draft.line.push_str(text);
     }
@@ -143,8 +143,13 @@ impl Writer<'_> {
 
     /// A port of the task's own.
     pub(crate) fn port(&mut self, name: u32) {
-        let Self { names, actor, event, .. } = *self;
-        ports::port(&mut self.draft.line, Seen { names, actor, event, verbose: self.style.verbose }, name);
+        let seen = self.seen();
+        ports::port(&mut self.draft.line, seen, name);
+    }
+
+    /// Who sees ports here, which lives longer than this writer.
+    fn seen(&self) -> Seen<'a> {
+        Seen { names: self.names, actor: self.actor, event: self.event, verbose: self.style.verbose }
     }
 
     /// The port in the header that a request goes to.
@@ -161,10 +166,12 @@ impl Writer<'_> {
     }
 
     fn fields(&mut self, message: &Message<'_>, skip: usize) {
-        for (index, field) in message.fields().skip(skip).enumerate() {
-            if index > 0 {
-                self.push(", ");
-            }
+        let mut fields = message.fields();
+        fields.by_ref().take(skip).for_each(drop);
+        let mut separator = "";
+        while let Some(field) = fields.next() {
+            self.push(separator);
+            let is_first = core::mem::replace(&mut separator, ", ").is_empty();
             let field = match field {
                 Ok(field) => field,
                 Err(error) => {
@@ -174,9 +181,31 @@ impl Writer<'_> {
             };
             self.named(field.name);
             match field.value {
-                Value::Port(_) if index == 0 && !message.is_reply() => self.request_port(),
+                Value::Port(_) if is_first && !message.is_reply() => self.request_port(),
                 _ => self.field(&field),
             }
+            if fields.is_cut() {
+                self.cut();
+            }
+        }
+        self.not_captured(separator);
+    }
+
+    /// What was written last is only the beginning of it.
+    fn cut(&mut self) {
+        if !["...", "...]", "...>"].iter().any(|end| self.draft.line.ends_with(end)) {
+            self.push("...");
+        }
+    }
+
+    /// What is not in the record of a message, which holds the beginning of a large one.
+    fn not_captured(&mut self, separator: &str) {
+        let missing = self.event.not_captured();
+        if missing > 0 {
+            self.push(separator);
+            self.push("<");
+            decimal(&mut self.draft.line, missing);
+            self.push(if missing == 1 { " byte not captured>" } else { " bytes not captured>" });
         }
     }
 
@@ -245,33 +274,45 @@ impl Writer<'_> {
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) => self.data(bytes),
             Value::PortName(name) if self.own_names => {
-                let Self { names, actor, event, .. } = *self;
-                let seen = Seen { names, actor, event, verbose: self.style.verbose };
+                let seen = self.seen();
                 ports::port_name(&mut self.draft.line, seen, name);
             }
             Value::PortName(name) => decimal(line, name),
             Value::Port(right) => self.right(right),
             Value::Array(array) => self.array(&array),
             Value::Struct(members) => self.members(&members, Form::Plain),
-            Value::OutOfLine { address, size, deallocate } => {
+            Value::OutOfLine { address, size, units, count, deallocate } => {
                 self.push(if deallocate && self.style.verbose { "dealloc " } else { "" });
-                self.out_of_line(address, size, "]");
+                let count = if units == Units::Bytes { size } else { count.into() };
+                self.out_of_line(address, count, units);
             }
             Value::OutOfLinePorts { address, count, disposition, view, .. } => {
                 self.push(disposition_text(disposition, view, self.style.verbose));
-                self.out_of_line(address, count.into(), " ports]");
+                self.out_of_line(address, count.into(), Units::Ports);
             }
             // What a later decoder may know.
             other => drop(write!(line, "{other:?}")),
         }
     }
 
-    fn out_of_line(&mut self, address: u64, count: u64, end: &str) {
+    /// `ool 0x5000[12 bytes]`
+    fn out_of_line(&mut self, address: u64, count: u64, units: Units) {
         self.push("ool ");
         hexadecimal(&mut self.draft.line, address);
         self.push("[");
         decimal(&mut self.draft.line, count);
-        self.push(end);
+        self.push(match units {
+            Units::Bytes => " byte",
+            Units::Characters => " char",
+            Units::Integers(8) => " int8",
+            Units::Integers(16) => " int16",
+            Units::Integers(32) => " int32",
+            Units::Integers(_) => " int64",
+            Units::Names => " name",
+            Units::Ports => " port",
+        });
+        let is_plural = count != 1 && !matches!(units, Units::Integers(_));
+        self.push(if is_plural { "s]" } else { "]" });
     }
 
     fn array(&mut self, array: &Array<'_>) {
@@ -336,19 +377,30 @@ impl Writer<'_> {
         self.push(", ");
         decimal(&mut self.draft.line, event.message_size);
         self.push(" bytes");
-        self.items(Items::new(event.format, &event.message), ": ");
+        self.items(event.items(), ": ");
         self.push(")");
     }
 
     /// What is left of a message, item by item, with `separator` before the first. Whether there was anything.
     fn items(&mut self, mut items: Items<'_>, mut separator: &'static str) -> bool {
-        for item in items.by_ref() {
+        for (index, item) in items.by_ref().enumerate() {
             self.push(core::mem::replace(&mut separator, ", "));
+            if index == ELEMENTS_MAX && !self.style.verbose {
+                self.push("...");
+                self.not_captured(", ");
+                return true;
+            }
             self.value(item.value(self.event.view()), None, false);
+            if item.is_cut {
+                self.cut();
+            }
         }
         if !items.rest().is_empty() {
             self.push(core::mem::replace(&mut separator, ", "));
             self.bytes(items.rest());
+        }
+        if self.event.not_captured() > 0 {
+            self.not_captured(core::mem::replace(&mut separator, ", "));
         }
         separator == ", "
     }
@@ -356,7 +408,7 @@ impl Writer<'_> {
     /// A reply whose id is unknown. By MIG's convention a return code comes first.
     pub(crate) fn unknown_reply(&mut self) {
         let event = self.event;
-        let mut items = Items::new(event.format, &event.message);
+        let mut items = event.items();
         // Else it is not a reply at all, such as the notification that the reply right died.
         let Some(code) = items.next().and_then(|item| item.return_code()) else {
             return self.request(event.decode(self.tables).as_ref());
@@ -367,15 +419,17 @@ impl Writer<'_> {
         }
     }
 
-    /// `, options: MACH_SEND_MSG|..., time_out: 100`
-    pub(crate) fn mach_msg_options(&mut self) {
+    /// `, options: MACH_SEND_MSG|..., time_out: 100`; of these what was not asked for only with `-v`.
+    pub(crate) fn mach_msg_options(&mut self, verbose: bool) {
         let event = self.event;
-        self.push(", options: ");
-        match self.tables.set("mach_msg_option") {
-            Some(set) => constants(&mut self.draft.line, set, event.options),
-            None => hexadecimal(&mut self.draft.line, event.options.into()),
+        if verbose {
+            self.push(", options: ");
+            match self.tables.set("mach_msg_option") {
+                Some(set) => constants(&mut self.draft.line, set, event.options),
+                None => hexadecimal(&mut self.draft.line, event.options.into()),
+            }
         }
-        if event.time_out != 0 {
+        if event.time_out_given().is_some() || verbose && event.time_out != 0 {
             self.push(", time_out: ");
             decimal(&mut self.draft.line, event.time_out);
         }

@@ -23,6 +23,8 @@ mod buffer;
 pub mod options;
 #[cfg(feature = "mach-task")]
 pub mod session;
+#[cfg(feature = "mach-task")]
+mod tasks;
 pub mod trace;
 
 pub use options::{Options, Request};

@@ -29,11 +29,12 @@ use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
-use trace_port::record::LARGEST;
+use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};
+use crate::tasks::Tasks;
 use crate::trace::Trace;
 
 /// Exit status when the command is not in the boot archive, as in shells.
@@ -41,7 +42,8 @@ const NOT_FOUND: i32 = 127;
 /// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
 const CANNOT_TRACE: i32 = 125;
 
-/// Milliseconds without a record after which a request that waits for its reply is shown as unfinished.
+/// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
+/// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
 const IDLE: u32 = 1000;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
@@ -123,6 +125,8 @@ struct Session {
     exit: ReceiveRight,
     /// Hears from the kernel that nobody can send to the trace port any more.
     no_senders: ReceiveRight,
+    /// Those whose records have come.
+    tasks: Tasks,
     /// Kept to end the command if it cannot be traced to its end.
     task: SendRight,
     buffer: Buffer,
@@ -138,9 +142,13 @@ enum Message {
     Header,
     /// No traced task is left, and no record of one.
     NoSenders,
+    /// The task with this number of the kernel's is gone, and no record of it comes after this.
+    Ended(u32),
     /// The command has ended, with this status.
     Exited(i32),
     Other,
+    /// The same, and what it brought has been taken.
+    Taken,
 }
 
 /// What is known of the end.
@@ -156,13 +164,21 @@ struct End {
     untraced_shown: bool,
 }
 
+impl End {
+    /// Whether something of it is to be told.
+    fn is_due(&self) -> bool {
+        self.status.is_some() && !self.exit_shown || self.untraced && !self.untraced_shown
+    }
+}
+
 impl Session {
     fn start(command: &[String]) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
-        for member in [&trace, &exit, &no_senders] {
+        let tasks = doing("mach_port_allocate", Tasks::new())?;
+        for member in [&trace, &exit, &no_senders, &tasks.news] {
             doing("mach_port_move_member", ports.add(member))?;
         }
         // The more records fit, the less often a traced thread waits.
@@ -177,7 +193,7 @@ impl Session {
             KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
             error => Failure::Kernel { what: "boot_spawn", error },
         })?;
-        let session = Self { ports, trace, exit, no_senders, task, buffer: Buffer::default() };
+        let session = Self { ports, trace, exit, no_senders, tasks, task, buffer: Buffer::default() };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -226,24 +242,34 @@ impl Session {
         let mut text = String::new();
         let mut end = End::default();
         while !end.untraced || end.status.is_none() {
-            let is_due = end.status.is_some() && !end.exit_shown || end.untraced && !end.untraced_shown;
-            // Text and what is to be said of the end wait until the queue is empty, but no longer.
-            let timeout = if is_due || !text.is_empty() { Some(0) } else { trace.is_waiting().then_some(IDLE) };
+            let is_due = end.is_due() || self.tasks.has_gone();
+            // Text and what is to be said of ends wait until the queue is empty, but no longer.
+            let may_idle = trace.is_waiting() || end.status.is_some();
+            let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    // Every message brings a reference of the task's right; records are told apart by the task's number.
+                    let message = self.buffer.share(self.message_size());
+                    let task = self.message().get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
+                    self.tasks.meet(PortName(task), &message);
+                    // Every message brings a reference of the task's right.
                     mach::msg::destroy(self.message());
-                    trace.message(&self.buffer.share(self.message_size()), &mut text);
+                    trace.message(&message, &mut text);
                 }
                 // The words after it are those of the message before.
                 Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
+                Some(Message::Ended(task)) => trace.ended(task, &mut text),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
                 Some(Message::Other) => mach::msg::destroy(self.message()),
+                Some(Message::Taken) => {}
                 None if is_due => self.tell(&mut end, trace, &mut text),
-                None if text.is_empty() => trace.idle(&mut text),
-                None => write(&mut text)?,
+                None if !text.is_empty() => write(&mut text)?,
+                None if trace.is_waiting() => trace.idle(&mut text),
+                None => {
+                    trace.left(&mut text);
+                    break;
+                }
             }
             if text.len() >= BATCH {
                 write(&mut text)?;
@@ -259,7 +285,10 @@ impl Session {
     }
 
     /// Tells what is known of the end and has not been told.
-    fn tell(&self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
+    fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
+        for task in self.tasks.gone() {
+            trace.ended(task, text);
+        }
         if end.untraced && !end.untraced_shown {
             end.untraced_shown = true;
             if let Some(untraced) = self.untraced().filter(|_| end.status.is_none()) {
@@ -335,12 +364,16 @@ impl Session {
     }
 
     /// What the message in the buffer is, by the port that it came to.
-    fn what_came(&self) -> Message {
+    fn what_came(&mut self) -> Message {
         let port = PortName(self.header().local_port as u32);
         if port == self.trace.name() {
             Message::Trace
         } else if port == self.no_senders.name() {
             Message::NoSenders
+        } else if port == self.tasks.news.name() {
+            let message = self.buffer.whole();
+            let ended = self.tasks.ended(message.get(..self.message_size().div_ceil(8)).unwrap_or(message));
+            ended.map_or(Message::Taken, Message::Ended)
         } else if port == self.exit.name() {
             boot::exit_status(self.message()).map_or(Message::Other, Message::Exited)
         } else {

@@ -128,6 +128,18 @@ impl<'t> Trace<'t> {
         }
     }
 
+    /// The task with this number of the kernel's has ended, and all its records have been taken.
+    pub fn ended(&mut self, number: u32, out: &mut String) {
+        let (exchanges, mut output) = self.parts(out);
+        exchanges.ended(number, &mut output);
+    }
+
+    /// The command has ended and nothing comes any more, but tasks are still traced.
+    pub fn left(&mut self, out: &mut String) {
+        let (exchanges, mut output) = self.parts(out);
+        exchanges.left(&mut output);
+    }
+
     /// The command has ended, and all its records have been taken.
     pub fn exited(&mut self, status: i32, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);

@@ -48,3 +48,10 @@ pub fn write_to_null() {
     // SAFETY: the boot server reserves the first pages of every task without access, and nothing of this program is there.
     unsafe { core::arch::asm!("mov byte ptr [{zero}], 1", zero = in(reg) 0u64, options(nostack)) };
 }
+
+/// Writes to an address that no program can have, as one with a pointer of rubbish does: a general protection fault. The kernel raises an
+/// exception; this returns only if whoever catches it moves the thread on.
+pub fn write_nowhere() {
+    // SAFETY: bits 47 to 63 of the address differ, so the processor refuses it before it looks for memory.
+    unsafe { core::arch::asm!("mov byte ptr [{rubbish}], 1", rubbish = in(reg) 1u64 << 63, options(nostack)) };
+}

@@ -9,8 +9,9 @@ use mach_abi::{Descriptor, Format, Header, type_name};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
+use mig_defs::diag::Diagnostics;
 use mig_defs::raw::Items;
-use mig_defs::source::Disk;
+use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
 use rpctrace2::{Options, Request, Trace, options};
@@ -25,12 +26,14 @@ pub(crate) const SELF: u64 = 1;
 pub(crate) const REPLY: u64 = 4;
 
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs/sample.defs");
-    let mut compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
-    let annotations = Annotations::builtin(Format::Lp64, &mut compiled.sources, &mut compiled.diagnostics);
-    assert_eq!(compiled.report(), "");
-    let model = compiled.model.as_ref().expect("sample.defs has a subsystem");
-    tables(&[model], &annotations)
+    let compiled = ["sample.defs", "boot.defs", "trace.defs"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs").join(name);
+        let compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
+        assert_eq!(compiled.report(), "");
+        compiled.model.expect("it has a subsystem")
+    });
+    let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
+    tables(&compiled.each_ref(), &annotations)
 });
 
 pub(crate) fn sample_tables() -> Tables<'static> {
@@ -77,7 +80,7 @@ impl Message {
         Self::new(MOVE_SEND_ONCE, right, 0, id)
     }
 
-    fn item(mut self, name: u32, bits: u16, count: usize, data: &[u8]) -> Self {
+    pub(crate) fn item(mut self, name: u32, bits: u16, count: usize, data: &[u8]) -> Self {
         self.bytes.extend(Descriptor::inline(name, bits, count as u32).to_word().to_le_bytes());
         self.bytes.extend(data);
         self.pad()
@@ -135,8 +138,13 @@ impl Message {
     }
 
     /// Out-of-line bytes.
-    pub(crate) fn memory(mut self, address: u64, size: u32) -> Self {
-        let descriptor = Descriptor { inline: false, ..Descriptor::inline(type_name::BYTE, 8, size) };
+    pub(crate) fn memory(self, address: u64, size: u32) -> Self {
+        self.out_of_line(type_name::BYTE, 8, size, address)
+    }
+
+    /// Elements out of line.
+    pub(crate) fn out_of_line(mut self, name: u32, bits: u16, count: u32, address: u64) -> Self {
+        let descriptor = Descriptor { inline: false, ..Descriptor::inline(name, bits, count) };
         self.bytes.extend(descriptor.to_word().to_le_bytes());
         self.bytes.extend(address.to_le_bytes());
         self
@@ -211,6 +219,13 @@ impl Sample {
         Self::new(Direction::Receive, Vec::new()).kind(EventKind::Trap).options(number, 0).on(name)
     }
 
+    /// The kernel captured only so many bytes of the message.
+    pub(crate) fn cut_to(mut self, captured: usize) -> Self {
+        self.message.truncate(captured);
+        self.header.captured_size = (captured as u32).into();
+        self
+    }
+
     /// What a name in the message stands for.
     pub(crate) fn knows(mut self, port: Port) -> Self {
         self.known.push(port);
@@ -239,11 +254,17 @@ impl Sample {
         let view = if self.direction == Direction::Send { View::Sent } else { View::Received };
         let local = if self.message.is_empty() { self.header.rcv_name.get() } else { header.local_port as u32 };
         let mut names = vec![header.remote_port, local];
-        names.extend(Items::new(Format::Lp64, &self.message).filter_map(|item| match item.value(view) {
+        let name = |value: Value<'_>| match value {
             Value::Port(right) => Some(right.name),
             Value::PortName(name) => Some(name),
             _ => None,
-        }));
+        };
+        for item in Items::new(Format::Lp64, &self.message).cut_from(self.header.message_size.get() as usize) {
+            match item.value(view) {
+                Value::Array(array) => names.extend(array.iter().filter_map(name)),
+                value => names.extend(name(value)),
+            }
+        }
         let task = self.header.task.get();
         let number = |name: u32| if task == 40 { name & !PORT_NUMBER } else { task * 1000 + name };
         let made_up = |name: u32| match name {

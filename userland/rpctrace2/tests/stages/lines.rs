@@ -1,6 +1,7 @@
 //! Records in, exact lines out: RPCs, failures, servers, losses, names.
 
 use crate::common::*;
+use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_TIMEOUT};
 use trace_port::Direction;
 
 pub(crate) fn vm_allocate() -> Message {
@@ -231,6 +232,33 @@ fn failed_receives_show_the_port_and_the_size() {
 }
 
 #[test]
+fn a_time_out_is_shown_where_one_was_given() {
+    const SEND_RECEIVE: u32 = MACH_SEND_MSG | MACH_RCV_MSG;
+    let call = |options| Sample::sent(echo(7, 4, 1)).options(options, 50);
+    let answer = |options| Sample::received(Message::reply(7108, 4).int(0).int(10)).options(options, 50);
+    let rpc = |first: u32, second: u32| lines(&[], &[call(first), answer(second)]).concat();
+    let text = |request: &str, reply: &str| {
+        format!("hello[1] echo(port: port 7, value: 1){request} = KERN_SUCCESS {{answer: 10}}{reply}")
+    };
+    // A call without one has a number all the same.
+    assert_eq!(rpc(SEND_RECEIVE, SEND_RECEIVE), text("", ""));
+    for option in [MACH_SEND_TIMEOUT, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT | MACH_RCV_TIMEOUT] {
+        assert_eq!(rpc(SEND_RECEIVE | option, SEND_RECEIVE | option), text(" <time_out 50>", ""), "{option:#x}");
+    }
+    assert_eq!(rpc(MACH_SEND_MSG, MACH_RCV_MSG | MACH_RCV_TIMEOUT), text("", " <time_out 50>"));
+    assert_eq!(rpc(MACH_SEND_MSG | MACH_RCV_TIMEOUT, MACH_RCV_MSG), text("", ""));
+    let asked = Sample::received(Message::incoming(7008, 3, 6).int(1)).options(MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0);
+    assert_eq!(lines(&[], &[asked]), ["hello[1] <- echo(port: port 3, value: 1) <time_out 0>"]);
+    let failed = |direction, retval, options| {
+        lines(&[], &[Sample::failed(direction, retval).on(12).options(options, 50)]).concat()
+    };
+    let found = failed(Direction::Receive, 0x1000_4003, MACH_RCV_MSG | MACH_RCV_TIMEOUT);
+    assert_eq!(found, "hello[1] mach_msg(receive, port 12, time_out: 50) = MACH_RCV_TIMED_OUT");
+    let found = failed(Direction::Send, 0x1000_0004, MACH_SEND_MSG | MACH_SEND_TIMEOUT);
+    assert_eq!(found, "hello[1] mach_msg(send, time_out: 50) = MACH_SEND_TIMED_OUT");
+}
+
+#[test]
 fn lost_records_are_a_line() {
     let found = lines(
         &[],
@@ -327,9 +355,9 @@ fn unknown_ids_show_their_items() {
     assert_eq!(
         found,
         [
-            "hello[1] msgh_id 2999(to port 7, 112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12]) = MIG_BAD_ID",
+            "hello[1] msgh_id 2999(to port 7, 112 bytes: -5, \"abc\", make-send port 8, port 9, ool 0x5000[12 bytes]) = MIG_BAD_ID",
             "hello[1] msgh_id 2998(to port 7, 48 bytes: <01 02 ff>) = MACH_MSG_SUCCESS",
-            "hello[1] <- msgh_id 2997(on port 3, 56 bytes: <07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00>)",
+            "hello[1] <- msgh_id 2997(on port 3, 56 bytes: [7, 8])",
         ]
     );
 }
@@ -377,7 +405,7 @@ fn values_are_printed_by_kind() {
     assert_eq!(
         found,
         [
-            "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192]) = KERN_SUCCESS",
+            "hello[1] give(port: port 7, right: move-send port 8, bytes: <de ad>, memory: ool 0x2000[8192 bytes]) = KERN_SUCCESS",
             "hello[1] watch(port: port 7, tell: make-send-once port 8) = KERN_SUCCESS",
             r#"hello[1] device_write_inband(device: port 7, data: "a\"b\\\n\x07\xff") = KERN_SUCCESS {bytes_written: 7}"#,
             "hello[1] device_write_inband(device: port 7, data: \"xxxxxxxxxx\"...) = KERN_SUCCESS {bytes_written: 100}",

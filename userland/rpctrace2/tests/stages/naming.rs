@@ -153,7 +153,8 @@ fn bytes_that_are_text_are_shown_as_text() {
 #[test]
 fn a_name_is_what_the_kernel_says_in_this_message_and_no_longer() {
     let came = || Message::incoming(7009, 3, 0).port(MOVE_SEND, 6).data(&[]).memory(0, 0);
-    let given = |port: &str| format!("hello[1] <- give(port: port 3, right: {port}, bytes: <>, memory: ool 0x0[0])");
+    let given =
+        |port: &str| format!("hello[1] <- give(port: port 3, right: {port}, bytes: <>, memory: ool 0x0[0 bytes])");
     let first = Sample::received(came()).knows(port(6, 300));
     let second = Sample::received(came()).knows(port(6, 301));
     assert_eq!(lines(&[], &[first, second]), [given("port 300"), given("port 301")]);
@@ -161,7 +162,7 @@ fn a_name_is_what_the_kernel_says_in_this_message_and_no_longer() {
     let unknown = Sample::received(came()).without_ports();
     assert_eq!(
         lines(&[], &[unknown]),
-        ["hello[1] <- give(port: name 3, right: name 6, bytes: <>, memory: ool 0x0[0])"]
+        ["hello[1] <- give(port: name 3, right: name 6, bytes: <>, memory: ool 0x0[0 bytes])"]
     );
 }
 

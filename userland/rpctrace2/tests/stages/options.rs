@@ -220,7 +220,7 @@ fn verbose_abbreviates_nothing() {
     assert_eq!(
         lines(&["-v"], &[port]),
         [
-            "hello[1] give(port: port 7 (name 7), right: copy-send port 8 (name 8), bytes: <>, memory: ool 0x0[0]) = MACH_MSG_SUCCESS"
+            "hello[1] give(port: port 7 (name 7), right: copy-send port 8 (name 8), bytes: <>, memory: ool 0x0[0 bytes]) = MACH_MSG_SUCCESS"
         ]
     );
 }

@@ -1,0 +1,97 @@
+//! How tasks end, as far as the records tell: what they said of it, and what exception they did not survive.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::event::Event;
+use crate::names::{Names, TaskIndex};
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// With this exit status.
+    Exited(i32),
+    /// By an exception that nobody took care of.
+    Killed(Box<Crash>),
+    /// In a way that nothing is known of.
+    Ended,
+}
+
+/// An exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The `exception_raise` that told of it.
+    pub raised: Event,
+    /// Where the thread was, if somebody asked.
+    pub instruction: Option<u64>,
+}
+
+/// What is known of a task's end.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    /// The exit status that it said.
+    status: Option<i32>,
+    /// Its last exception, which was not answered with success, and the number of the exchange.
+    crash: Option<(u64, Crash)>,
+    /// It has ended.
+    ended: bool,
+}
+
+impl Names {
+    /// A task says that it is about to end with this status.
+    pub(crate) fn says_status(&mut self, task: TaskIndex, status: i32) {
+        if let Some(fates) = self.fates(task) {
+            fates.status = Some(status);
+        }
+    }
+
+    /// An exception was raised, in the exchange of this number.
+    pub(crate) fn crashed(&mut self, task: TaskIndex, exchange: u64, raised: &Event) {
+        if let Some(fates) = self.fates(task) {
+            fates.crash = Some((exchange, Crash { raised: raised.clone(), instruction: None }));
+        }
+    }
+
+    /// The exception of this exchange was taken care of.
+    pub(crate) fn recovered(&mut self, task: TaskIndex, exchange: u64) {
+        if let Some(fates) = self.fates(task) {
+            fates.crash.take_if(|(number, _)| *number == exchange);
+        }
+    }
+
+    /// A thread of a task does something: no exception holds it. If it ends the whole task, none of another thread's does either.
+    pub(crate) fn goes_on(&mut self, task: TaskIndex, thread: u32, ends_all: bool) {
+        if let Some(fates) = self.fates(task) {
+            fates.crash.take_if(|(_, crash)| ends_all || crash.raised.thread == thread);
+        }
+    }
+
+    /// Somebody was told where a thread is.
+    pub(crate) fn thread_is_at(&mut self, thread: u32, instruction: u64) {
+        let crashes = self.tasks.iter_mut().filter_map(|task| task.fates.crash.as_mut());
+        for (_, crash) in crashes.filter(|(_, crash)| crash.raised.thread == thread) {
+            crash.instruction = Some(instruction);
+        }
+    }
+
+    /// A task has ended, with this status if its parent was told one. How, if it was not known that it has.
+    pub(crate) fn end(&mut self, task: TaskIndex, told: Option<i32>) -> Option<Fate> {
+        let fates = self.fates(task).filter(|fates| !fates.ended)?;
+        fates.ended = true;
+        Some(match (fates.crash.take(), told.or(fates.status)) {
+            (Some((_, crash)), _) => Fate::Killed(Box::new(crash)),
+            (None, Some(status)) => Fate::Exited(status),
+            (None, None) => Fate::Ended,
+        })
+    }
+
+    /// The tasks whose end is not known.
+    pub(crate) fn not_ended(&self) -> Vec<TaskIndex> {
+        let left = self.tasks.iter().enumerate().filter(|(_, task)| !task.fates.ended);
+        left.map(|(place, _)| TaskIndex(place)).collect()
+    }
+
+    fn fates(&mut self, task: TaskIndex) -> Option<&mut Fates> {
+        self.tasks.get_mut(task.0).map(|task| &mut task.fates)
+    }
+}

@@ -1,0 +1,96 @@
+//! The traced tasks, by the rights to them that their records bring: the kernel says when one of them ends.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use mach::error::Result;
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::{stubs, task_self};
+use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
+use trace_port::Records;
+
+/// Room for any reply of a notify.defs server.
+const REPLY_MAX: usize = 128;
+
+/// The tasks that are there.
+pub(crate) struct Tasks {
+    /// Where the kernel says it. Nobody else has a right to it.
+    pub(crate) news: ReceiveRight,
+    /// The task of the last record.
+    last: PortName,
+    /// Those that are there, and the kernel's number of each.
+    alive: Vec<(SendRight, u32)>,
+    /// Numbers of those that were gone when a record of theirs was received. Others may still be in the queue.
+    gone: Vec<u32>,
+}
+
+impl Tasks {
+    /// None yet.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { news: ReceiveRight::allocate()?, last: PortName::NULL, alive: Vec::new(), gone: Vec::new() })
+    }
+
+    /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's.
+    pub(crate) fn meet(&mut self, task: PortName, message: &Bytes) {
+        if task == self.last && task.is_valid() || self.alive.iter().any(|(right, _)| right.name() == task) {
+            self.last = task;
+            return;
+        }
+        // All records of a message are of one task. What is no record may bring any right.
+        let Some(Ok(record)) = Records::parse(message).ok().and_then(|mut records| records.next()) else { return };
+        let number = record.header.task.get();
+        if task == PortName::DEAD {
+            self.gone.push(number);
+        } else if let Ok(right) = self.ask(task) {
+            self.alive.push((right, number));
+            self.last = task;
+        }
+        // Without one there was no room for the right: the end will not be told.
+    }
+
+    /// Asks to be told of the end of a task, at once if it is over. The answer keeps the name.
+    fn ask(&self, task: PortName) -> Result<SendRight> {
+        let message_owns_it = core::mem::ManuallyDrop::new(SendRight::from_name(task));
+        let right = message_owns_it.try_clone()?;
+        let (id, news) = (MACH_NOTIFY_DEAD_NAME as i32, self.news.name());
+        let how = Disposition::MakeSendOnce;
+        let before = stubs::mach_port::mach_port_request_notification(task_self(), task, id, 1, news, how)?;
+        drop(before);
+        Ok(right)
+    }
+
+    /// The number of the task of whose end a message to [`Tasks::news`] tells.
+    pub(crate) fn ended(&mut self, message: &[u64]) -> Option<u32> {
+        let mut news = News(None);
+        // Nobody waits for an answer: notifications are one-way.
+        let mut reply = [0; REPLY_MAX / 8];
+        stubs::notify_server::demux(&mut news, message, &mut reply);
+        // It brings a reference of the dead name.
+        let dead = SendRight::from_name(news.0?);
+        let place = self.alive.iter().position(|(right, _)| right.name() == dead.name())?;
+        if self.last == dead.name() {
+            self.last = PortName::NULL;
+        }
+        Some(self.alive.swap_remove(place).1)
+    }
+
+    /// Whether [`Tasks::gone`] has some.
+    pub(crate) fn has_gone(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// The numbers of tasks that have ended of which no more records come, as the queue is empty.
+    pub(crate) fn gone(&mut self) -> Vec<u32> {
+        core::mem::take(&mut self.gone)
+    }
+}
+
+/// What a notification says.
+struct News(Option<PortName>);
+
+impl stubs::notify_server::Server for News {
+    fn mach_notify_dead_name(&mut self, _notify: PortName, name: PortName) -> Result<()> {
+        self.0 = Some(name);
+        Ok(())
+    }
+}
