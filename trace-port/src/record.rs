@@ -243,7 +243,7 @@ pub struct Record<'a> {
     /// died meanwhile.
     pub task: u32,
     /// What the kernel says about the message.
-    pub header: RecordHeader,
+    pub header: &'a RecordHeader,
     /// Sent or received.
     pub direction: Direction,
     /// On which port.
@@ -347,7 +347,7 @@ impl<'a> Record<'a> {
         if version != VERSION {
             return Err(RecordError::WrongVersion { found: version });
         }
-        let header = RecordHeader::read_from_bytes(slice(message, "header", header_offset, size_of::<RecordHeader>())?)
+        let header = RecordHeader::ref_from_bytes(slice(message, "header", header_offset, size_of::<RecordHeader>())?)
             .map_err(|_| RecordError::BadField { field: "header", found: 0 })?;
         let format = if header.direction & ILP32 == 0 { Format::Lp64 } else { Format::Ilp32 };
         let direction = Direction::from_wire(header.direction & !ILP32)

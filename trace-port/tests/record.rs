@@ -94,7 +94,7 @@ fn the_table_is_the_record() {
     assert_eq!(record.task, 23);
     assert_eq!((record.direction, record.format), (Direction::Receive, Format::Lp64));
     assert_eq!(record.kind, EventKind::Normal);
-    assert_eq!(record.header, header());
+    assert_eq!(*record.header, header());
     assert_eq!(record.message, (1..=35).collect::<Vec<u8>>());
     let flags = port::RECEIVED_ON;
     let object = 12.into();
@@ -215,7 +215,7 @@ fn a_message_may_hold_several_records_of_one_task() {
         assert_eq!(found.len(), usize::from(more) + 1);
         assert_eq!(found[0], Record::parse(&EXAMPLE).unwrap());
         for (index, record) in found.iter().enumerate().skip(1) {
-            assert_eq!((record.task, record.header, record.message[0]), (23, header(), 77 + index as u8));
+            assert_eq!((record.task, *record.header, record.message[0]), (23, header(), 77 + index as u8));
         }
         assert_eq!(Record::parse(&bytes), Err(RecordError::WrongId { found: 5001 }), "nobody takes it for one record");
     }

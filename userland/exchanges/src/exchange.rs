@@ -64,7 +64,7 @@ pub enum Outcome {
 /// A request and its answer, or one of them.
 #[derive(Clone, Debug)]
 pub struct Exchange<'t> {
-    /// Counts the exchanges of the trace, from 1.
+    /// Counts the exchanges of the trace, from 1, but for those that nobody wants to see, or only counts.
     pub id: u64,
     /// Whose it is.
     pub actor: Actor,
@@ -169,6 +169,25 @@ pub enum Remark {
     Left(Vec<TaskIndex>),
 }
 
+/// A step of an exchange that is only counted: a task's own call of a known routine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tally {
+    /// It sent a request.
+    Asked {
+        /// The request's.
+        msgh_id: u32,
+    },
+    /// The answer came.
+    Answered {
+        /// The request's.
+        msgh_id: u32,
+        /// With an error.
+        failed: bool,
+        /// Since the request.
+        nanoseconds: u64,
+    },
+}
+
 /// Takes what the stages make, as it becomes known.
 pub trait Sink<'t> {
     /// A request was seen. What comes of it is told later, by [`Sink::closed`].
@@ -176,6 +195,9 @@ pub trait Sink<'t> {
 
     /// Nothing more will be known of an exchange. Of one that had no request [`Sink::opened`] was not called, nor of one that failed.
     fn closed(&mut self, names: &Names, exchange: &Exchange<'t>);
+
+    /// Where exchanges are only counted: [`Exchanges::new`](crate::Exchanges::new).
+    fn counted(&mut self, tally: Tally);
 
     /// A task got a right by a trap: [`EventKind::Trap`].
     fn given(&mut self, names: &Names, actor: Actor, event: &Event);

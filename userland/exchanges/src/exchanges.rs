@@ -16,6 +16,7 @@ use crate::lessons;
 use crate::names::{Names, TaskIndex};
 use crate::order::Order;
 use crate::pair::{Pairs, Step};
+use crate::quiet::{Passed, Quiet};
 use crate::select::Selection;
 use crate::stray::Strays;
 
@@ -27,6 +28,7 @@ pub struct Exchanges<'t> {
     pairs: Pairs<'t>,
     names: Names,
     selection: Selection,
+    quiet: Quiet,
     strays: Strays,
     ending: Ending,
     /// Tasks that have ended, by the kernel's numbers, but may have records that are held back.
@@ -38,13 +40,16 @@ pub struct Exchanges<'t> {
 }
 
 impl<'t> Exchanges<'t> {
-    /// A trace of `command` that decodes with these tables and tells of what is selected.
-    pub fn new(tables: Tables<'t>, selection: Selection, command: &str) -> Self {
+    /// A trace of `command` that decodes with these tables and tells of what is selected. `counts_only`: calls of known routines may be told
+    /// by [`Sink::counted`].
+    pub fn new(tables: Tables<'t>, selection: Selection, command: &str, counts_only: bool) -> Self {
+        let names = Names::new(tables, command);
         Self {
             tables,
             order: Order::default(),
             pairs: Pairs::default(),
-            names: Names::new(tables, command),
+            quiet: Quiet::new(tables, &selection, &names.lessons, counts_only),
+            names,
             selection,
             strays: Strays::default(),
             ending: Ending::default(),
@@ -101,12 +106,36 @@ impl<'t> Exchanges<'t> {
     /// Takes the next record, which is a part of this buffer.
     pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
         self.has_records = true;
+        if self.passes(record, sink) {
+            return;
+        }
+        self.quiet.note(record);
         let mut event = self.order.push(Event::new(record, buffer));
         while let Some(ready) = event {
             self.event(ready, sink);
             event = self.order.following();
         }
         self.bury(sink);
+    }
+
+    /// Passes a record over if all that it would change is the time.
+    #[inline]
+    fn passes(&mut self, record: &Record<'_>, sink: &mut impl Sink<'t>) -> bool {
+        if !self.order.is_next(record.header.sequence.get())
+            || !self.pairs.is_idle()
+            || !self.gone.is_empty()
+            || self.names.has_crashed
+        {
+            return false;
+        }
+        match self.quiet.pass(record) {
+            Passed::No => return false,
+            Passed::Silent => {}
+            Passed::Counted(tally) => sink.counted(tally),
+        }
+        self.order.pass();
+        self.now = record.header.time.get();
+        true
     }
 
     /// Whether records are held back that [`Exchanges::catch_up`] would take.
@@ -125,6 +154,7 @@ impl<'t> Exchanges<'t> {
     /// The task with this number of the kernel's has ended, and all its records have been taken.
     pub fn ended(&mut self, number: u32, sink: &mut impl Sink<'t>) {
         self.gone.push(number);
+        self.quiet.end_of(number);
         self.bury(sink);
     }
 
@@ -197,6 +227,11 @@ impl<'t> Exchanges<'t> {
                 sink.given(&self.names, actor, &event);
             }
             return;
+        }
+        match self.quiet.take_answer(&self.pairs, &event) {
+            Passed::No => {}
+            Passed::Silent => return,
+            Passed::Counted(tally) => return sink.counted(tally),
         }
         match self.pairs.step(self.tables, event, actor) {
             Step::Opened(exchange) => {

@@ -68,6 +68,11 @@ impl Lessons {
         Self(found.collect())
     }
 
+    /// Whether a request with this id, or its reply, may tell something.
+    pub(crate) fn has(&self, request: u32) -> bool {
+        self.0.contains_key(&request)
+    }
+
     fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
         self.0.get(&exchange.subject.msgh_id?).copied()
     }

@@ -36,6 +36,7 @@ pub mod names;
 mod order;
 mod ours;
 pub mod pair;
+mod quiet;
 pub mod select;
 pub mod stray;
 

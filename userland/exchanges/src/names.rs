@@ -139,6 +139,8 @@ pub struct Names {
     /// Which interface of ours messages to a port are of, by the kernel's number.
     pub(crate) ours: BTreeMap<u32, Interface>,
     pub(crate) lessons: Lessons,
+    /// An exception has been raised.
+    pub(crate) has_crashed: bool,
 }
 
 impl Names {
@@ -147,7 +149,7 @@ impl Names {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
         let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables) }
+        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables), has_crashed: false }
     }
 
     /// The task of an event, which may be a new one.

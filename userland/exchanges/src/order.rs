@@ -32,6 +32,16 @@ impl Order {
         self.following()
     }
 
+    /// Whether a record with this sequence number, and without news of lost ones, would be returned by [`Order::push`] and no other after it.
+    pub(crate) fn is_next(&self, sequence: u64) -> bool {
+        self.next == Some(sequence) && self.held.is_empty()
+    }
+
+    /// The record that is next has been passed over.
+    pub(crate) fn pass(&mut self) {
+        self.next = self.next.and_then(|next| next.checked_add(1));
+    }
+
     /// The next record in order, if it is there or is not waited for any longer.
     pub(crate) fn following(&mut self) -> Option<Event> {
         if self.held.is_empty() {

@@ -25,6 +25,11 @@ const OURS: [(Interface, &str, RangeInclusive<u32>); 2] = [
     (Interface::Boot, "boot", 5200..=5299),
 ];
 
+/// Whether a request with this id may be of one of them.
+pub(crate) fn has_id(request: u32) -> bool {
+    OURS.iter().any(|(_, _, ids)| ids.contains(&request))
+}
+
 impl Names {
     /// Messages to this port are of that interface.
     pub(crate) fn speaks(&mut self, port: &Port, interface: Interface) {

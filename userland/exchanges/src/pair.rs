@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
-use mach_abi::{Header, type_name};
+use mach_abi::{Format, Header, type_name};
+use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
@@ -67,6 +68,11 @@ impl<'t> Pairs<'t> {
         let oldest = if open.len() == OPEN_MAX { open.pop_front() } else { None };
         open.push_back(exchange);
         oldest.map(unanswered)
+    }
+
+    /// Whether nothing is open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.served.is_empty() && self.others.is_empty()
     }
 
     /// What is still open: nothing comes any more.
@@ -146,19 +152,23 @@ impl<'t> Pairs<'t> {
     /// The call that this message answers: by the kernel's correlation number what came to its reply port is its reply, whatever its id.
     /// Else a MIG server's reply has the id that follows, and other servers are taken to answer in order.
     fn answered_call(&self, header: Header, event: &Event) -> Option<usize> {
-        let port = received_on(header, event);
-        let waits = |call: &Exchange<'_>| {
-            let request = call.request.as_ref()?;
-            let sent = request.mach_header.filter(|_| request.task == event.task)?;
-            let same_port = Some(sent.local_port as u32) == port;
-            let same_message = event.correlation != 0 && request.correlation == event.correlation;
-            let answers = header.id == sent.id.wrapping_add(REPLY_ID_OFFSET);
-            let died = header.id == MACH_NOTIFY_SEND_ONCE;
-            Some((same_message && (same_port || answers), same_port && (answers || died)))
-        };
-        let position =
-            |test: &dyn Fn((bool, bool)) -> bool| self.calls.iter().position(|call| waits(call).is_some_and(test));
-        position(&|(is_surely, _)| is_surely).or_else(|| position(&|(_, is_likely)| is_likely))
+        self.answered(header, event).map(|(_, place)| place)
+    }
+
+    /// The same, and how it is known.
+    fn answered(&self, header: Header, event: &Event) -> Option<(Sureness, usize)> {
+        let asked = |call: &Exchange<'_>| call.request.as_ref().and_then(Asked::of);
+        [Sureness::Sure, Sureness::Likely].into_iter().find_map(|sureness| {
+            let is_it =
+                |call: &Exchange<'_>| asked(call).is_some_and(|asked| asked.is_answered(header, event, sureness));
+            Some((sureness, self.calls.iter().position(is_it)?))
+        })
+    }
+
+    /// How an event is known as the answer of an open call, and the place of that in the order of all events.
+    pub(crate) fn answer(&self, header: Header, event: &Event) -> Option<(Sureness, u64)> {
+        let (sureness, place) = self.answered(header, event)?;
+        Some((sureness, self.calls.get(place)?.request.as_ref()?.sequence))
     }
 
     /// A record of another kind: a request is received on a control port and sent to an exception port.
@@ -175,6 +185,52 @@ impl<'t> Pairs<'t> {
         match place.and_then(|place| self.others.remove(place)) {
             Some(open) => Step::Closed(answered(Exchange { reply: Some(event), ..open })),
             None => self.orphan(tables, who, event),
+        }
+    }
+}
+
+/// What the answer to a request is known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The kernel's number of the task that asks.
+    pub(crate) task: u32,
+    /// Its name for the port where it expects the answer.
+    pub(crate) reply_port: u32,
+    pub(crate) msgh_id: u32,
+    pub(crate) correlation: u64,
+    /// Its place in the order of all events.
+    pub(crate) sequence: u64,
+}
+
+/// How an answer is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sureness {
+    /// By the kernel's correlation number.
+    Sure,
+    /// By its port and its id.
+    Likely,
+}
+
+impl Asked {
+    fn of(request: &Event) -> Option<Self> {
+        let sent = request.mach_header?;
+        let (reply_port, msgh_id) = (sent.local_port as u32, sent.id);
+        let Event { task, correlation, sequence, .. } = *request;
+        Some(Self { task, reply_port, msgh_id, correlation, sequence })
+    }
+
+    /// Whether this message is the answer.
+    pub(crate) fn is_answered(&self, header: Header, event: &Event, sureness: Sureness) -> bool {
+        if self.task != event.task {
+            return false;
+        }
+        let same_port = || Some(self.reply_port) == received_on(header, event);
+        let has_its_id = header.id == self.msgh_id.wrapping_add(REPLY_ID_OFFSET);
+        match sureness {
+            Sureness::Sure => {
+                event.correlation != 0 && self.correlation == event.correlation && (has_its_id || same_port())
+            }
+            Sureness::Likely => (has_its_id || header.id == MACH_NOTIFY_SEND_ONCE) && same_port(),
         }
     }
 }
@@ -196,7 +252,7 @@ fn answered(mut exchange: Exchange<'_>) -> Exchange<'_> {
     if let (Some(request), Some(reply)) = (&exchange.request, &mut exchange.reply) {
         reply.is_foreign &= request.is_foreign;
     }
-    let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply));
+    let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply.format, &reply.message));
     Exchange { outcome: Outcome::Answered { failed }, ..exchange }
 }
 
@@ -205,11 +261,11 @@ fn unanswered(exchange: Exchange<'_>) -> Exchange<'_> {
 }
 
 /// By MIG's convention a return code comes first, or the reply has none and says that all went well.
-fn has_succeeded(reply: &Event) -> bool {
-    if reply.mach_header.is_some_and(|header| header.id == MACH_NOTIFY_SEND_ONCE) {
+pub(crate) fn has_succeeded(format: Format, reply: &[u8]) -> bool {
+    if Header::read(format, reply).is_some_and(|header| header.id == MACH_NOTIFY_SEND_ONCE) {
         return false;
     }
-    match reply.items().next() {
+    match Items::new(format, reply).next() {
         Some(item) => item.return_code().is_none_or(|code| code == 0),
         None => true,
     }

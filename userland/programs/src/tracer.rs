@@ -118,7 +118,7 @@ pub fn each_record(message: &[u64], mut take: impl FnMut(&Record<'_>) -> Result<
 impl Seen {
     fn of(record: &Record<'_>) -> Self {
         let id = record.message.get(28..32).and_then(|id| id.try_into().ok()).map_or(0, i32::from_le_bytes);
-        Self { direction: record.direction, kind: record.kind, id, header: record.header }
+        Self { direction: record.direction, kind: record.kind, id, header: *record.header }
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use exchanges::exchange::{Exchange, Outcome, Role};
+use exchanges::exchange::{Exchange, Outcome, Role, Tally};
 use mig_defs::table::Tables;
 
 use crate::lines::subject;
@@ -50,6 +50,20 @@ impl Summary {
         figures.calls += u64::from(matches!(exchange.outcome, Outcome::Failed(_)));
         figures.errors += u64::from(exchange.has_failed());
         figures.nanoseconds = figures.nanoseconds.saturating_add(took.unwrap_or(0));
+    }
+
+    /// A step of an exchange of a known routine that is not told otherwise.
+    pub fn counted(&mut self, tally: Tally) {
+        let (Tally::Asked { msgh_id } | Tally::Answered { msgh_id, .. }) = tally;
+        let key = Key { served: false, msgh_id: Some(msgh_id), has_routine: true };
+        let figures = self.routines.entry(key).or_default();
+        match tally {
+            Tally::Asked { .. } => figures.calls += 1,
+            Tally::Answered { failed, nanoseconds, .. } => {
+                figures.errors += u64::from(failed);
+                figures.nanoseconds = figures.nanoseconds.saturating_add(nanoseconds);
+            }
+        }
     }
 
     /// Records were lost: the figures are too low.

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use exchanges::ending::Untraced;
-use exchanges::exchange::{Exchange, Remark};
+use exchanges::exchange::{Exchange, Remark, Tally};
 use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink, UnknownName};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
@@ -47,6 +47,12 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         }
     }
 
+    fn counted(&mut self, tally: Tally) {
+        if let Some(summary) = &mut self.summary {
+            summary.counted(tally);
+        }
+    }
+
     fn given(&mut self, names: &Names, actor: Actor, event: &Event) {
         if let Some(lines) = &mut self.lines {
             lines.given(names, actor, event, self.out);
@@ -73,7 +79,7 @@ impl<'t> Trace<'t> {
         let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
         Ok(Self {
             tables,
-            exchanges: Exchanges::new(tables, selection, command),
+            exchanges: Exchanges::new(tables, selection, command, !has_lines),
             lines: has_lines.then(|| Lines::new(tables, options.style)),
             summary: has_summary.then(Summary::default),
         })

@@ -56,7 +56,7 @@ impl Model {
                 seen.push(Seen {
                     direction,
                     kind,
-                    header,
+                    header: *header,
                     message: record.message.to_vec(),
                     ports: record.ports.to_vec(),
                     came_in,

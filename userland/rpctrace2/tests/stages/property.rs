@@ -45,7 +45,57 @@ fn sample() -> impl Strategy<Value = Sample> {
     )
 }
 
+/// A call or its answer, of one of two tasks with two threads each.
+fn exchange() -> impl Strategy<Value = Vec<Sample>> {
+    let request = (prop_oneof![Just(7000_u32), Just(7001), Just(7005), Just(7008)], 3..6_u64);
+    let fails = prop_oneof![3 => Just(0), 1 => Just(5)];
+    (request, 1..3_u32, 0..2_u32, 0..4_u8, any::<bool>(), fails).prop_map(
+        |((id, reply), task, thread, ends, correlated, fails)| {
+            let of = |sample: Sample| {
+                let sample = sample.task(task).thread(1000 * task + thread);
+                sample.correlation(if correlated { reply } else { 0 })
+            };
+            let port = if id == 7008 { 7 } else { SELF };
+            let asked = of(Sample::sent(Message::request_from(id, port, reply).int(3)));
+            let answered = of(Sample::received(Message::reply(id + 100, reply).int(fails).int(6)));
+            match ends {
+                0 => vec![asked],
+                1 => vec![answered],
+                _ => vec![asked, answered],
+            }
+        },
+    )
+}
+
+/// The text of a trace, after a call that nobody wants to see: answered, or, so that nothing is passed over, not.
+fn text(arguments: &[&str], is_answered: bool, exchanges: &[Vec<Sample>]) -> Vec<String> {
+    let call = Sample::sent(Message::request_from(7007, 10, 99).chars(b"x"));
+    let answer = Sample::received(Message::reply(7107, if is_answered { 99 } else { 98 }).int(0).int(1));
+    let mut all = vec![call, answer];
+    let timed = exchanges.iter().flatten().enumerate();
+    all.extend(timed.map(|(index, sample)| sample.clone().time(1000 * (index as u64 + 1))));
+    lines(arguments, &all)
+}
+
 proptest! {
+    #[test]
+    fn what_is_passed_over_changes_no_line(
+        exchanges in vec(exchange(), 1..30),
+        names in prop_oneof![Just("vm_protect"), Just("none"), Just("!vm_allocate,device_write_inband"), Just("echo,mach_msg"), Just("7108")],
+    ) {
+        let text = |is_answered| text(&["-e", names], is_answered, &exchanges);
+        prop_assert_eq!(text(true), text(false));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_counted(
+        exchanges in vec(exchange(), 1..30),
+        arguments in prop_oneof![Just(&["-c"][..]), Just(&["-c", "-e", "vm_protect,device_write_inband"][..])],
+    ) {
+        let text = |is_answered| text(arguments, is_answered, &exchanges);
+        prop_assert_eq!(text(true), text(false));
+    }
+
     #[test]
     fn any_bytes_make_lines(samples in vec(sample(), 1..40), flags in 0..4_usize) {
         let mut trace = trace([&["-T"][..], &["-vx"], &["-c"], &["-Cs0", "-tt"]][flags]);
