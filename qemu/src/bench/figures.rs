@@ -101,6 +101,37 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     Ok(figures)
 }
 
+/// What [`tool_figures`] calls the program that nobody traces.
+pub const UNTRACED: &str = "tool-untraced";
+
+/// Uses of rpctrace2 that are measured: a word for each, and the options. Lines cost the same whether they go to a file of the host's or
+/// to its terminal.
+pub const USES: [(&str, &[&str]); 3] =
+    [("tool-filtered", &["-e", "trace=none"]), ("tool-counts", &["-c"]), ("tool-lines", &[])];
+
+/// What everybody does for an RPC of a program that rpctrace2 traces: the program, the kernel, rpctrace2, and the console for its lines.
+pub fn tool_figures(results: &Results) -> Result<Vec<Figure>, BenchError> {
+    let mut figures = Vec::new();
+    for (name, case, rpc) in [
+        ("rpctrace2, all filtered out, kernel RPC", USES[0].0, "kernel-rpc"),
+        ("rpctrace2 -c, kernel RPC", USES[1].0, "kernel-rpc"),
+        ("rpctrace2, a line each, kernel RPC", USES[2].0, "kernel-rpc"),
+        ("rpctrace2, all filtered out, task RPC", USES[0].0, "task-rpc"),
+    ] {
+        let (stock, ours) = (results.each(&format!("{UNTRACED}/{rpc}"))?, results.each(&format!("{case}/{rpc}"))?);
+        let value = ours.round();
+        figures.push(Figure {
+            name: name.into(),
+            stock: Some(stock),
+            ours,
+            value,
+            unit: "instructions",
+            counted: EACH,
+        });
+    }
+    Ok(figures)
+}
+
 /// What recording adds to sending one byte, against one copy of it by the kernel (`copyin`, which is what a byte more costs
 /// an untraced sender of small messages).
 fn per_byte(name: &'static str, stock: &Results, ours: &Results, small: u32, large: u32) -> Result<Figure, BenchError> {
@@ -171,6 +202,18 @@ bench traced-10000/kernel-rpc 16800 7
         assert!((value("recording a byte, 4 KiB to 64 KiB") - 1.0).abs() < 0.01);
         assert!((value("kernel RPC, 256 tasks traced") - 1.05).abs() < 1e-9);
         assert_eq!(value("payload text and data"), 10.0);
+    }
+
+    #[test]
+    fn the_tools_figures_are_whole_instructions() {
+        let mut text = String::new();
+        for case in [UNTRACED].into_iter().chain(USES.map(|(case, _)| case)) {
+            text += &format!("bench {case}/kernel-rpc 9011 2\nbench {case}/task-rpc 30000 2\n");
+        }
+        let found = tool_figures(&Results::parse(&text).unwrap()).unwrap();
+        let values: Vec<f64> = found.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [4506.0, 4506.0, 4506.0, 15000.0]);
+        assert!(tool_figures(&Results::parse("").unwrap()).is_err());
     }
 
     #[test]

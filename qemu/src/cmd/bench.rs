@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 
 use anyhow::{Context, Result, bail};
-use qemu::bench::figures::{PayloadSize, figures};
+use qemu::bench::figures::{PayloadSize, UNTRACED, USES, figures, tool_figures};
 use qemu::bench::frames::Stacks;
 use qemu::bench::{Ceilings, Figure, Results, Verdict, ceilings};
 use qemu::fetch::packages::Flavour;
-use qemu::guest::workspace;
+use qemu::guest::{RPCTRACE2, workspace};
 use qemu::instrument;
 use qemu::kernel::KernelElf;
 use qemu::link::Linker;
@@ -23,6 +23,9 @@ use crate::cmd::follow;
 
 /// The guest program that measures.
 const PROGRAM: &str = "bench-rpc";
+
+/// The guest program that rpctrace2 is measured on, and its word for itself untraced.
+const TRACED: [&str; 2] = ["bench-tool", UNTRACED];
 
 /// Steps of the build before the payload's turn.
 const STEPS: u64 = 4;
@@ -62,6 +65,7 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let ours = measure(&Choices { stock: false, ..choices.clone() })?;
     let stock = measure(&Choices { stock: true, ..choices.clone() })?;
     let mut figures = figures(&stock, &ours, linked.size)?;
+    figures.extend(tool_figures(&measure_tool(&Choices { stock: false, ..choices.clone() })?)?);
     figures.extend(linked.stacks()?);
     figures.extend(follow::figures(&followed));
     let file = ceilings_file(choices.flavour);
@@ -80,6 +84,16 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
 /// Boots one kernel and lets it be measured.
 fn measure(choices: &Choices) -> Result<Results> {
     let output = boot(choices, &[PROGRAM.to_owned()])?;
+    Ok(Results::parse(&output)?)
+}
+
+/// Boots the instrumented kernel with each use of rpctrace2.
+fn measure_tool(choices: &Choices) -> Result<Results> {
+    let mut output = boot(choices, &TRACED.map(str::to_owned))?;
+    for (case, options) in USES {
+        let words = [RPCTRACE2].iter().chain(options).chain([&TRACED[0], &case]);
+        output += &boot(choices, &words.map(|word| (*word).to_owned()).collect::<Vec<_>>())?;
+    }
     Ok(Results::parse(&output)?)
 }
 
