@@ -1,5 +1,6 @@
 //! The walk over a message's items by their type descriptors, and what an item is as far as its descriptor tells.
 
+use mach_abi::bytes::read_u32;
 use mach_abi::{Descriptor, Disposition, Format, type_name as tn};
 
 use crate::value::{Array, Element, Units, Value, View, Within};
@@ -106,12 +107,9 @@ impl<'a> Item<'a> {
 
     /// The return code that it is if it comes first in a reply, by MIG's convention.
     pub fn return_code(&self) -> Option<i32> {
-        match self.value(View::Received) {
-            Value::Signed { value, bits: 32 } if u32::from(self.descriptor.name) == tn::INTEGER_32 => {
-                i32::try_from(value).ok()
-            }
-            _ => None,
-        }
+        let Descriptor { name, size, number, inline, .. } = self.descriptor;
+        let is_code = u32::from(name) == tn::INTEGER_32 && (size, number, inline) == (32, 1, true);
+        read_u32(self.data, 0).filter(|_| is_code).map(|code| code as i32)
     }
 }
 

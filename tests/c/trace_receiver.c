@@ -47,6 +47,13 @@ show (trace_header_t header, trace_message_t message, mach_msg_type_number_t siz
   lost += header.dropped & ~TRACE_CHILD_NOT_TRACED;
   say ("record ");
   say_number (header.sequence);
+  if (header.kind == TRACE_TRAP)
+    {
+      say (": trap ");
+      say_number (header.options);
+      say (header.rcv_name != 0 && header.ports == 1 ? " gives a right\n" : " gives nothing\n");
+      return;
+    }
   say (header.kind == TRACE_TASK ? ": task" : header.kind == TRACE_THREAD ? ": thread" : ":");
   say ((header.direction & ~TRACE_ILP32) == TRACE_SEND ? " send" : " receive");
   say (" msgh_id ");

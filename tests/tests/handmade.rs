@@ -54,6 +54,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         "a message that is to look like another's, and replies as they stand in memory",
     ),
     ("userland/programs/src/bin/items.rs", &[Builder, Descriptor], "shows items of every kind without an interface"),
+    ("userland/programs/src/bin/payloads.rs", &[Builder, Send], "one mach_msg with both options, which hands over"),
     ("userland/programs/src/bin/ports.rs", &[Builder], "shows rights in messages without an interface"),
     ("userland/programs/src/bin/soak/player.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/soak/words.rs", &[Descriptor], "random messages without an interface"),

@@ -67,7 +67,8 @@ fn build(out: &Path) -> Result<PathBuf> {
 }
 
 /// What the tracer itself asks of the traced task and its thread (thread_create, thread_get_state, thread_set_state,
-/// thread_resume), then two RPCs of the task's own and its end, whose request has no reply.
+/// thread_resume), then two RPCs of the task's own and its end, whose request has no reply; before each of these the task asks for its own
+/// port (trap 28, `mach_task_self`) and for a reply port (26, `mach_reply_port`).
 const RECORDS: &str = "\
 record 1: task receive msgh_id 2061 size 32 retval 0 thread 0 correlation 1
 record 2: task send msgh_id 2161 size 64 retval 0 thread 0 correlation 1
@@ -77,12 +78,18 @@ record 5: thread receive msgh_id 2018 size 224 retval 0 thread 1 correlation 3
 record 6: thread send msgh_id 2118 size 48 retval 0 thread 1 correlation 3
 record 7: thread receive msgh_id 2063 size 32 retval 0 thread 1 correlation 4
 record 8: thread send msgh_id 2163 size 48 retval 0 thread 1 correlation 4
-record 9: send msgh_id 2021 size 80 retval 0 thread 1 correlation 5
-record 10: receive msgh_id 2121 size 64 retval 0 thread 1 correlation 5
-record 11: send msgh_id 2023 size 64 retval 0 thread 1 correlation 6
-record 12: receive msgh_id 2123 size 48 retval 0 thread 1 correlation 6
-record 13: send msgh_id 2008 size 32 retval 0 thread 1 correlation 7
-no senders left; records 13, lost 0
+record 9: trap 28 gives a right
+record 10: trap 26 gives a right
+record 11: send msgh_id 2021 size 80 retval 0 thread 1 correlation 5
+record 12: receive msgh_id 2121 size 64 retval 0 thread 1 correlation 5
+record 13: trap 28 gives a right
+record 14: trap 26 gives a right
+record 15: send msgh_id 2023 size 64 retval 0 thread 1 correlation 6
+record 16: receive msgh_id 2123 size 48 retval 0 thread 1 correlation 6
+record 17: trap 28 gives a right
+record 18: trap 26 gives a right
+record 19: send msgh_id 2008 size 32 retval 0 thread 1 correlation 7
+no senders left; records 19, lost 0
 ";
 
 #[test]

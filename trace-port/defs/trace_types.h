@@ -22,6 +22,8 @@
 #define TRACE_THREAD		2
 #define TRACE_TASK_EXCEPTION	3
 #define TRACE_THREAD_EXCEPTION	4
+/* A trap that gave the task a right: its number in options, the name in rcv_name. */
+#define TRACE_TRAP		5
 
 typedef struct {
 	uint16_t version;

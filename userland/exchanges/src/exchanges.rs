@@ -264,13 +264,11 @@ impl<'t> Exchanges<'t> {
 
     fn closed(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
         let failed = exchange.has_failed();
-        if !failed {
-            self.names.replied(self.tables, exchange);
-        }
+        let terminated = if failed { None } else { self.names.replied(self.tables, exchange) };
         self.tell(exchange, sink);
         let ended = self.ending.answered(exchange.id, failed);
         self.remark(ended, sink);
-        if let Some(task) = self.names.terminated(exchange) {
+        if let Some(task) = terminated {
             self.end(task, None, sink);
         }
     }

@@ -136,18 +136,24 @@ impl Names {
         }
     }
 
-    /// Learns from a successful answer, before it is told.
-    pub(crate) fn replied(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) {
+    /// Learns from a successful answer, before it is told. The task of this trace that has been ended by it.
+    pub(crate) fn replied(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>) -> Option<TaskIndex> {
         if matches!(exchange.role, Role::Exception { .. }) {
-            return self.recovered(exchange.actor.task, exchange.id);
+            self.recovered(exchange.actor.task, exchange.id);
+            return None;
         }
-        let Some(lesson) = self.lessons.of(exchange) else { return };
-        if lesson == Lesson::ThreadState {
-            return self.learn_state(tables, exchange);
+        match (self.lessons.of(exchange)?, exchange.role) {
+            (Lesson::Terminate, Role::Client) => return self.target(exchange),
+            (Lesson::Terminate, Role::Control { of_thread: false }) => return Some(exchange.actor.task),
+            (Lesson::ThreadState, _) => self.learn_state(tables, exchange),
+            (lesson, Role::Client) => self.answered(tables, exchange, lesson),
+            _ => {}
         }
-        if exchange.role != Role::Client {
-            return;
-        }
+        None
+    }
+
+    /// The same from one to a request of a task's own.
+    fn answered(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>, lesson: Lesson) {
         let (Some(request), Some(reply)) = (exchange.decode_request(tables), exchange.decode_reply(tables)) else {
             return;
         };
@@ -203,18 +209,6 @@ impl Names {
         let pointer = state.fields().find(|member| matches!(member.name, "rip" | "eip")).map(|member| member.value);
         if let (Some(thread @ 1..), Some(Value::Unsigned { value, .. })) = (thread, pointer) {
             self.thread_is_at(thread, value);
-        }
-    }
-
-    /// The task of this trace that an exchange has ended.
-    pub(crate) fn terminated(&self, exchange: &Exchange<'_>) -> Option<TaskIndex> {
-        if exchange.has_failed() || self.lessons.of(exchange) != Some(Lesson::Terminate) {
-            return None;
-        }
-        match exchange.role {
-            Role::Client => self.target(exchange),
-            Role::Control { of_thread: false } => Some(exchange.actor.task),
-            _ => None,
         }
     }
 

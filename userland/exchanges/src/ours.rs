@@ -25,6 +25,10 @@ const OURS: [(Interface, &str, RangeInclusive<u32>); 2] = [
     (Interface::Boot, "boot", 5200..=5299),
 ];
 
+/// Where all these ids are, replies included: most messages have others.
+const FIRST: u32 = TRACE_RECORD_MSGH_ID;
+const LAST: u32 = 5299 + REPLY_ID_OFFSET;
+
 /// Whether a request with this id may be of one of them.
 pub(crate) fn has_id(request: u32) -> bool {
     OURS.iter().any(|(_, _, ids)| ids.contains(&request))
@@ -43,6 +47,9 @@ impl Names {
         let Some(id) = event.mach_header.map(|header| header.id).filter(|_| event.kind == EventKind::Normal) else {
             return false;
         };
+        if id.wrapping_sub(FIRST) > LAST - FIRST {
+            return false;
+        }
         let of = |id: u32| OURS.iter().find(|(_, _, ids)| ids.contains(&id));
         let is_of = |routine: Option<Routine<'_>>, name| routine.is_some_and(|routine| routine.subsystem() == name);
         let Some((interface, name, _)) = of(id) else {

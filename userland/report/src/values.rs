@@ -13,6 +13,7 @@ use mig_defs::dump::Dump;
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
 use mig_defs::value::{Array, Field, PortRight, Struct, Units, Value, View};
+use trace_port::EventKind;
 
 use crate::number::{byte, decimal, hexadecimal};
 use crate::pieces::{constants, disposition_text, is_address, is_text, quoted, time, wait_status};
@@ -295,10 +296,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `ool 0x5000[12 bytes]`
+    /// `ool 0x5000[12 bytes]`, or without the address of memory that is on its way.
     fn out_of_line(&mut self, address: u64, count: u64, units: Units) {
         self.push("ool ");
-        hexadecimal(&mut self.draft.line, address);
+        if self.event.kind == EventKind::Normal {
+            hexadecimal(&mut self.draft.line, address);
+        }
         self.push("[");
         decimal(&mut self.draft.line, count);
         self.push(match units {

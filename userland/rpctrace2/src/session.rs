@@ -248,11 +248,13 @@ impl Session {
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    let message = self.buffer.share(self.message_size());
-                    let task = self.message().get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
+                    let size = self.message_size();
+                    let (words, message) = (self.buffer.whole(), self.buffer.share(size));
+                    let words = words.get(..size.div_ceil(8)).unwrap_or(words);
+                    let task = words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
                     self.tasks.meet(PortName(task), &message);
                     // Every message brings a reference of the task's right.
-                    mach::msg::destroy(self.message());
+                    mach::msg::destroy(words);
                     trace.message(&message, &mut text);
                 }
                 // The words after it are those of the message before.

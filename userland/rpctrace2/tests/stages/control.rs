@@ -28,6 +28,14 @@ fn what_others_send_to_a_control_port_is_shown_with_the_kernels_answer() {
 }
 
 #[test]
+fn memory_on_its_way_to_the_kernel_or_from_it_has_no_address() {
+    let give = Message::request(7009, SELF).port(MOVE_SEND, 8).data(&[]).memory(0, 4096);
+    let found = lines(&[], &[Sample::received(give).kind(EventKind::Task).thread(0)]);
+    let line = "hello[1] (task) <- give(port: self, right: move-send port 8, bytes: <>, memory: ool [4096 bytes])";
+    assert_eq!(found, [line]);
+}
+
+#[test]
 fn what_the_trace_shows_as_its_senders_is_not_shown_again() {
     let task = |sender| {
         let sample = Sample::received(Message::request(7005, SELF).name(10)).kind(EventKind::Task).task(41);
