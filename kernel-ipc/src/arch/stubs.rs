@@ -52,7 +52,9 @@ code!(
     "jne 5f",
     "2:",
     "mov dword ptr [rax + rpctrace2_slot_thread_call], 1",
+    // Until it was watched they meant something else: see rpctrace2_copyinmsg.
     "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
+    "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",
     "test edx, edx",
     "js 6f",
     "3:",

@@ -411,3 +411,18 @@ fn a_draft_shows_what_cancels_its_link() {
     fake.free(kmsg);
     model.assert_ends_clean();
 }
+
+/// While others are traced, what a thread has copied in is kept, in case that its receiver is one of them.
+#[test]
+fn what_a_thread_did_before_its_task_was_traced_hides_nothing_of_its_first_call() {
+    let model = Model::traced(&[CHILD]);
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
+    assert_ne!(model.fake.thread(THREAD).message, 0);
+    // On another processor, so that nobody looks at it now.
+    model.fake.thread(THREAD).runs_elsewhere = true;
+    model.trace(TASK);
+    let mut call = Call::simple();
+    call.arguments.send_size = 1 << 31;
+    assert_eq!(model.call(THREAD, &call), Some(mr::MACH_SEND_NO_BUFFER));
+    assert_eq!(model.only().header.retval.get(), mr::MACH_SEND_NO_BUFFER);
+}

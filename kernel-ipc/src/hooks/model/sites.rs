@@ -48,6 +48,7 @@ impl Model {
         }
         fake.thread(thread).call = 1;
         fake.set_thread_awaited(thread, HalfCorrelation::NONE);
+        fake.set_thread_message(thread, 0);
         let arguments = call.arguments;
         if arguments.send_size >= 1 << 31 && arguments.option & option::MACH_SEND_MSG != 0 {
             let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
