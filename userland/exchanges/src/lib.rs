@@ -6,6 +6,7 @@
 //! **Place in the flow.** A record goes through these stages once, each a module:
 //! ```text
 //! message at the trace port -> [`stray`] what the kernel did not send
+//!                           -> `quiet` is anything to be made of it? most often where not everything is wanted, nothing is
 //!                           -> [`event`] plain values; the message stays a slice of the buffer it was received in
 //!                           -> [`order`] as it happened
 //!                           -> [`pair`] which reply belongs to which request
