@@ -12,14 +12,16 @@ use crate::names::{FIRST, PLAYERS, PORTS, THREADS};
 const LOG: usize = 32;
 /// Words of one thread.
 const SEAT: usize = 2;
-/// The first words: whether the threads are to leave trace ports alone, operations, records received, beats, names given out.
+/// The first words: whether the threads are to leave trace ports alone, operations, records received, beats, names given out, whether
+/// the threads are to rest.
 const OVER: usize = 0;
 const OPERATIONS: usize = 1;
 const RECORDS: usize = 2;
 const BEATS: usize = 3;
 const GIVEN: usize = 4;
+const RESTS: usize = 5;
 /// Then those of the threads, the names, the last operations.
-const SEATS: usize = 5;
+const SEATS: usize = 6;
 const PORT_NAMES: usize = SEATS + SEAT * PLAYERS * THREADS;
 const TASK_NAMES: usize = PORT_NAMES + PORTS;
 const OWN_NAMES: usize = TASK_NAMES + PLAYERS;
@@ -172,6 +174,15 @@ impl Board {
 
     pub(crate) fn beats(self) -> u64 {
         self.0[BEATS].load(Relaxed)
+    }
+
+    /// Whether the players' threads are to sleep.
+    pub(crate) fn rests(self) -> bool {
+        self.0[RESTS].load(Relaxed) != 0
+    }
+
+    pub(crate) fn set_rests(self, rests: bool) {
+        self.0[RESTS].store(rests.into(), Relaxed);
     }
 
     fn seat(self, player: usize, thread: usize) -> &'static [AtomicU64] {

@@ -25,6 +25,8 @@ use crate::words::{ROOM, Words};
 
 /// `exception_raise` of exc.defs.
 const EXCEPTION_RAISE: u32 = 2400;
+/// Milliseconds for which a thread sleeps that is to rest, unless it is to rest on.
+const REST: u32 = 10;
 /// Milliseconds that somebody waits who does not wait for ever.
 const SOON: u64 = 40;
 
@@ -32,7 +34,8 @@ const SOON: u64 = 40;
 #[derive(Clone, Copy)]
 pub(crate) struct Plays {
     pub(crate) without: Without,
-    pub(crate) has_limits: bool,
+    /// Whether there is one processor only.
+    pub(crate) alone: bool,
 }
 
 /// A thread of a player, its own memory, and what it may do.
@@ -41,27 +44,31 @@ pub(crate) struct Player {
     thread: usize,
     board: Board,
     without: Without,
-    /// Whether a receive may have a time limit at which others may just be sending: not with several processors, where that stops
-    /// stock kernels (docs/differences.md).
-    has_limits: bool,
+    /// Whether there is one processor only. With several, what stops stock kernels is left out (docs/differences.md): a receive with a
+    /// time limit at which others may just be sending, and lists of names.
+    alone: bool,
     random: Random,
     /// For data out of line.
     data: Pages,
     /// For exceptions.
     forbidden: Pages,
     reply: PortName,
+    /// A port to which nobody has a right.
+    silence: PortName,
 }
 
 impl Player {
     pub(crate) fn new(player: usize, thread: usize, seed: u64, board: Board, plays: Plays) -> Result<Self> {
         let random = Random::new(seed ^ (player * THREADS + thread) as u64);
         let (data, forbidden) = (Pages::allocate(2 * PAGE_SIZE)?, Pages::allocate(PAGE_SIZE)?);
-        let Plays { without, has_limits } = plays;
-        Ok(Self { player, thread, board, without, has_limits, random, data, forbidden, reply: PortName::NULL })
+        let Plays { without, alone } = plays;
+        let (reply, silence) = (PortName::NULL, PortName::NULL);
+        Ok(Self { player, thread, board, without, alone, random, data, forbidden, reply, silence })
     }
 
     /// Plays; never returns.
     pub(crate) fn run(mut self) {
+        self.silence = trap::mach_reply_port();
         if self.thread == 0 {
             return self.serve();
         }
@@ -74,6 +81,7 @@ impl Player {
             _ => "meddling",
         };
         loop {
+            self.rest();
             match self.thread {
                 _ if self.without.has(word) => trap::thread_switch_depressed(10),
                 1 => self.call(),
@@ -91,6 +99,14 @@ impl Player {
         self.board.act(self.player, self.thread, act, port);
     }
 
+    /// Sleeps for a while if it is time to. Where no message ever comes: a time limit is safe there with several processors.
+    fn rest(&self) {
+        if self.board.rests() {
+            let mut nothing = [0; 8];
+            mach_msg(&mut nothing, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, 64, self.silence, REST, PortName::NULL);
+        }
+    }
+
     fn any_port(&mut self) -> PortName {
         self.board.port(self.random.below(PORTS as u64) as usize)
     }
@@ -103,7 +119,7 @@ impl Player {
     /// The same for a receive.
     fn limit(&mut self) -> u32 {
         let soon = self.soon();
-        if self.has_limits { soon } else { 0 }
+        if self.alone { soon } else { 0 }
     }
 
     /// Receives whatever comes to the player's ports: calls, records, exceptions, and answers.
@@ -111,6 +127,7 @@ impl Player {
         let mut message = Words::new();
         let mut answer = 0;
         loop {
+            self.rest();
             let from = if self.random.percent(85) { SET } else { self.any_port() };
             let mut option = MACH_RCV_MSG | if answer == 0 { 0 } else { MACH_SEND_MSG };
             if self.random.percent(50) {
@@ -122,7 +139,7 @@ impl Player {
             let time = self.limit();
             let result = mach_msg(&mut message.words, option, answer, limit, from, time, PortName::NULL);
             self.board.step(self.player, self.thread);
-            if KernReturn::from_mach_msg(result) == KernReturn::MACH_RCV_TIMED_OUT && !self.has_limits {
+            if KernReturn::from_mach_msg(result) == KernReturn::MACH_RCV_TIMED_OUT && !self.alone {
                 trap::thread_switch_depressed(1 + self.soon());
             }
             answer = if result == 0 { self.answer(&mut message) } else { 0 };
@@ -187,7 +204,7 @@ impl Player {
         let mut how = Disposition::CopySend;
         match self.random.below(40_000) {
             // Seldom, as the kernel prints a line.
-            0 => to = ABSENT,
+            0 if self.random.percent(5) => to = ABSENT,
             1..4000 => to = DEAD,
             4000..8000 => how = Disposition::MakeSend,
             8000..10_000 => to = SET,
@@ -225,7 +242,8 @@ impl Player {
         self.act(Act::AskingTheKernel, name);
         match self.random.below(11) {
             0..3 => drop(mach_port::mach_port_type(this, name)),
-            3 => drop(mach_port::mach_port_names(this)),
+            3 if self.alone => drop(mach_port::mach_port_names(this)),
+            3 => drop(mach_port::mach_port_get_refs(this, name, Right::Send as u32)),
             4 => drop(kernel::task_info(task, 1, &mut [0; 16])),
             5 => drop(kernel::thread_info(thread, 1, &mut [0; 32])),
             6 => {

@@ -1,4 +1,4 @@
-//! The program's own watchdog: if an operation does not end, it says who waits where.
+//! The program's own watchdog: if an operation does not end, it says who waits where. It also makes the players rest.
 
 use mach::port::PortName;
 use mach::println;
@@ -7,7 +7,7 @@ use mach::stubs::{mach as kernel, mach_port};
 use mach_abi::port::MACH_PORT_TYPE_SEND_ONCE;
 
 use programs::left;
-use programs::patience::until_silent;
+use programs::patience::{pause, until_silent};
 
 use crate::board::Board;
 use crate::names::{PLAYERS, PORTS, THREADS};
@@ -16,6 +16,8 @@ use crate::world::{Holder, is_dead, spaces};
 
 /// Seconds in which every operation ends.
 const PATIENCE: u32 = 60;
+/// Milliseconds of each second in which the players rest.
+const REST: u32 = 50;
 /// `THREAD_BASIC_INFO` of thread_info.h, and where state, suspensions and seconds asleep are.
 const THREAD_BASIC_INFO: i32 = 1;
 const RUN_STATE: usize = 11;
@@ -26,10 +28,23 @@ const STATES: [&str; 6] = ["unknown", "running", "stopped", "waiting", "waiting 
 
 /// Looks on until the program ends; ends it if it stands still.
 pub(crate) fn watch(board: Board) {
-    until_silent(PATIENCE, || board.beats());
+    until_silent(PATIENCE, || {
+        rest(board);
+        board.beats()
+    });
     println!("soak: nothing happened for {PATIENCE} s");
     report(board);
     exit(1);
+}
+
+/// Lets those run that the players, who never sleep, leave no processor.
+///
+/// GNU Mach, traced or not, never raises the priority of a thread that has waited for a lock of the kernel's and is to run again
+/// (docs/differences.md): it waits as long as others of a better one compute, and with it whoever ends or suspends its task.
+fn rest(board: Board) {
+    board.set_rests(true);
+    pause(REST);
+    board.set_rests(false);
 }
 
 /// Prints the last operations, and what every thread does and every port holds.

@@ -115,7 +115,7 @@ impl World {
         let seed = self.random.word();
         let mut bodies: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         for index in 0..THREADS {
-            let plays = Plays { without: self.without, has_limits: self.fixed.processors == 1 };
+            let plays = Plays { without: self.without, alone: self.fixed.processors == 1 };
             let part = Player::new(player, index, seed, self.board, plays).doing("vm_allocate")?;
             bodies.push(Box::new(move || part.run()));
         }
@@ -170,9 +170,13 @@ impl World {
     /// Gives a new player rights to all that is there, itself included, and the others rights to it.
     fn introduce(&self, player: usize, new: &NewPlayer) {
         let give = |to: PortName, name: PortName| {
-            // What is dead, on either side, is nobody's loss.
-            if to.is_valid() && name.is_valid() {
-                let _ = mach_port_insert_right(to, name, name, Disposition::CopySend);
+            if !to.is_valid() || !name.is_valid() {
+                return;
+            }
+            // What is dead stays a dead name, as it is in a task that had the right before: the kernel prints a line for every message
+            // to a name of nothing. If the task itself is dead, it is nobody's loss.
+            if mach_port_insert_right(to, name, name, Disposition::CopySend).is_err() {
+                let _ = mach_port_allocate_name(to, Right::DeadName, name);
             }
         };
         (0..PORTS).for_each(|index| give(new.task, self.board.port(index)));
