@@ -12,10 +12,10 @@ use programs::{Mismatch, expect, left, processors};
 /// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow. It has a kmem_slab for each page of
 /// others that it keeps, also for one without objects.
 const KEPT: &[(&str, u64)] =
-    &[("kmem_slab", u64::MAX), ("rdxtree_node", 100), ("pv_entry", 200), ("thread_stack", 100), ("kalloc_64", 20)];
-/// Caches with the port to which exceptions are answered, and the answer: GNU Mach leaves them behind, traced or not, when a
-/// thread ends that has raised exceptions.
-const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096"];
+    &[("kmem_slab", u64::MAX), ("rdxtree_node", 100), ("pv_entry", 200), ("thread_stack", 100)];
+/// Caches with the port to which exceptions are answered, and the answer or, if who was to answer has ended, the notification of 64 bytes that
+/// there will be none: GNU Mach leaves them behind, traced or not, when a thread ends that has raised exceptions.
+const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096", "kalloc_64"];
 /// Tenths of a second that the kernel has to end what was ended.
 const PATIENCE: u32 = 100;
 
