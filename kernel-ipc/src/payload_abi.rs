@@ -457,21 +457,15 @@ pub const HOOKS: &[Hook] = &[
 ];
 
 const fn giving(number: u32, original: &'static str, symbol: &'static str) -> Hook {
-    Hook {
-        symbol,
-        site: Site::Trap { number, original },
-        when: When::Traced { traced: symbol },
-        purpose: "a trap that gives a right: what it gives a traced task",
-    }
+    trap(number, original, symbol, "a trap that gives a right: what it gives a traced task")
 }
 
 const fn emulation(number: u32, original: &'static str, symbol: &'static str) -> Hook {
-    Hook {
-        symbol,
-        site: Site::Trap { number, original },
-        when: When::Traced { traced: symbol },
-        purpose: "a trap that stands in for an RPC: a traced task makes the RPC",
-    }
+    trap(number, original, symbol, "a trap that stands in for an RPC: a traced task makes the RPC")
+}
+
+const fn trap(number: u32, original: &'static str, symbol: &'static str, purpose: &'static str) -> Hook {
+    Hook { symbol, site: Site::Trap { number, original }, when: When::Traced { traced: symbol }, purpose }
 }
 
 const fn calls(target: &'static str, count: usize, symbol: &'static str, purpose: &'static str) -> Hook {

@@ -35,6 +35,19 @@ macro_rules! is_in_call {
     };
 }
 
+// Goes on to the original, unless the current thread's task is traced.
+macro_rules! unless_traced {
+    ($original:literal) => {
+        concat!(
+            "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0\nje ",
+            $original,
+            "\nmov rax, qword ptr [rax + rpctrace2_slot_thread_task]\n",
+            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0\nje ",
+            $original
+        )
+    };
+}
+
 macro_rules! observed {
     ($symbol:literal, $original:literal, $traced:literal) => {
         code!($symbol, current_thread!(), is_in_call!(), concat!("je ", $original), "cld", concat!("jmp ", $traced));
@@ -262,11 +275,7 @@ macro_rules! giving {
         $(code!(
             $symbol,
             current_thread!(),
-            "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
-            concat!("je ", $original),
-            "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
-            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
-            concat!("je ", $original),
+            unless_traced!($original),
             "cld",
             "sub rsp, 8",
             concat!("call ", $original),
@@ -291,11 +300,7 @@ macro_rules! emulation {
         $(code!(
             $symbol,
             current_thread!(),
-            "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
-            concat!("je ", $original),
-            "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
-            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0",
-            concat!("je ", $original),
+            unless_traced!($original),
             "mov eax, 0x10000007",
             "ret"
         );)*
