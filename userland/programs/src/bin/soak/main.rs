@@ -86,7 +86,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         println!("soak: seed {}, round {round}", plan.seed);
         hurt += play(&plan, board, round).inspect_err(|_| watch::report(board))?;
         match &before {
-            Some(before) => settle(plan.fixed.privileged, before, hurt)?,
+            Some(before) => settle(&plan.fixed, before, hurt)?,
             None if round + 1 == plan.first + WARM_UP => {
                 // What is still being ended is not to be had afterwards.
                 pause(SETTLED);
