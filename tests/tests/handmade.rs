@@ -42,6 +42,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/tracer.rs", &[Builder], "messages of a kind that no interface has, for traces of such"),
     ("userland/programs/src/bin/bench-rpc.rs", &[Builder, Send, Descriptor], "little but the kernel is to be measured"),
     ("userland/programs/src/bin/bench-steps.rs", &[Builder, Send], "exact counts of steps that stubs would add to"),
+    (
+        "userland/programs/src/bin/outstanding.rs",
+        &[Builder],
+        "requests whose ids are their numbers, all sent before the first is answered",
+    ),
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
     ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
