@@ -1,9 +1,11 @@
-//! stuck HOST suspended TRIES | starved TIMES [rests] | names SECONDS: three ways in which a kernel for several processors, traced or not, lets a
-//! thread that should run wait for ever (docs/differences.md). It needs `--smp` of at least 3; HOST is `${host-port}`.
+//! stuck HOST suspended TRIES | starved TIMES [rests] | names SECONDS | arrays CALLS: three ways in which a kernel for several processors,
+//! traced or not, lets a thread that should run wait for ever, and one in which it loses memory (docs/differences.md). It needs
+//! `--smp` of at least 3; HOST is `${host-port}`.
 //!
 //! `suspended`: a task ends itself while another task suspends it. `starved`: a thread that had to wait for a lock of the kernel's is
 //! never chosen again as long as others compute; with `rests` all sleep for a moment of every second.
-//! `names`: a thread that asks for its names walks through the entries of another map for ever.
+//! `names`: a thread that asks for its names walks through the entries of another map for ever. `arrays`: the memory that rights out of line are
+//! being written to is freed.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -14,18 +16,18 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use mach::memory::shared_words;
+use mach::memory::{PAGE_SIZE, Pages, shared_words};
 use mach::port::{PortName, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::stubs::{mach as kernel, mach_host, mach_port};
 use mach::sys::msg::mach_msg;
-use mach::sys::trap::{mach_reply_port, task_terminate};
+use mach::sys::trap::{mach_reply_port, task_terminate, vm_deallocate};
 use mach::{println, task_self, thread};
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
 use programs::patience::pause;
 use programs::random::Random;
-use programs::{Doing, Mismatch, processors};
+use programs::{Doing, Mismatch, left, processors};
 
 mach::entry!(main);
 
@@ -50,6 +52,9 @@ const TOGETHER: u64 = 12;
 /// Milliseconds of each second in which all sleep, and for which one does at a time.
 const REST: u32 = 50;
 const SLEEP: u32 = 10;
+/// Bytes among which the kernel finds room for a list of two threads, and the cache of which it makes that.
+const ROOM: u64 = 16 * PAGE_SIZE;
+const ARRAY: &str = "kalloc_32";
 /// Seconds without a step after which a caller gets all processors, and in which it must make one then.
 const SUSPICIOUS: u64 = 8;
 
@@ -60,7 +65,8 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         Some("suspended") => suspended(host, number(3)?),
         Some("starved") => starved(host, number(3)?, arguments.get_str(4) == Some("rests")),
         Some("names") => names(host, number(3)?),
-        _ => Err(Mismatch::new("expected suspended TRIES, starved TIMES or names SECONDS")),
+        Some("arrays") => arrays(host, number(3)?),
+        _ => Err(Mismatch::new("expected suspended TRIES, starved TIMES, names SECONDS or arrays CALLS")),
     }
 }
 
@@ -181,6 +187,48 @@ fn names(host: PortName, seconds: u64) -> Result<(), Mismatch> {
     }
     println!("stuck: all callers returned for {seconds} s");
     tasks.iter().try_for_each(|task| task_terminate(task.name())).doing("task_terminate")
+}
+
+/// A task asks for its threads while another thread of it frees the memory in which the list comes, again and again.
+fn arrays(host: PortName, calls: u64) -> Result<(), Mismatch> {
+    let words = shared_words(3).doing("memory that children share")?;
+    let [place, done, failed] = words else { return Err(Mismatch::new("three words")) };
+    let asks = Box::new(move || {
+        // Where the kernel will find room from now on: nothing else of this task comes and goes.
+        let Ok(room) = Pages::allocate(ROOM) else { return };
+        let address = room.address();
+        drop(room);
+        place.store(address, Relaxed);
+        for _ in 0..calls {
+            match kernel::task_threads(task_self()) {
+                // What it brings may be gone already.
+                Ok(list) => core::mem::forget(list),
+                Err(_) => drop(failed.fetch_add(1, Relaxed)),
+            }
+        }
+        done.store(1, Relaxed);
+        pause(u32::MAX);
+    });
+    let frees = Box::new(move || {
+        while place.load(Relaxed) == 0 {}
+        loop {
+            let _ = vm_deallocate(task_self(), place.load(Relaxed), ROOM);
+        }
+    });
+    let before = left::caches(host)?;
+    let (task, threads) = elsewhere(host, Vec::from([asks as Box<dyn FnOnce() + Send>, frees]))?;
+    threads.iter().try_for_each(|thread| kernel::thread_resume(thread.name())).doing("thread_resume")?;
+    while done.load(Relaxed) == 0 && !is_dead(&task) {
+        pause(100);
+    }
+    task_terminate(task.name()).doing("task_terminate")?;
+    pause(1000 * SUSPICIOUS as u32);
+    let grown = left::objects_of(&left::caches(host)?, ARRAY).saturating_sub(left::objects_of(&before, ARRAY));
+    println!(
+        "stuck: {} of {calls} lists of threads failed; the kernel has {grown} arrays of {ARRAY} more",
+        failed.load(Relaxed)
+    );
+    Ok(())
 }
 
 /// Threads that call the kernel and threads that compute beside them for a while, again and again.

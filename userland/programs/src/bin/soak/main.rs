@@ -43,7 +43,7 @@ use programs::tracer::{Tracer, child};
 use programs::{Doing, Mismatch, processors};
 
 use board::Board;
-use held::{Held, settle};
+use held::{Ended, Held, settle};
 use names::CATCH;
 use operation::{Operation, revive};
 use without::Without;
@@ -81,16 +81,16 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     // The first two are not compared with anything.
     let at_least = plan.first + WARM_UP + 1;
     let mut before = None;
-    let mut hurt = 0;
+    let mut ended = Ended::default();
     while round < at_least || uptime()? < start + plan.seconds {
         println!("soak: seed {}, round {round}", plan.seed);
-        hurt += play(&plan, board, round).inspect_err(|_| watch::report(board))?;
+        ended += play(&plan, board, round).inspect_err(|_| watch::report(board))?;
         match &before {
-            Some(before) => settle(&plan.fixed, before, hurt)?,
+            Some(before) => settle(&plan.fixed, before, ended)?,
             None if round + 1 == plan.first + WARM_UP => {
                 // What is still being ended is not to be had afterwards.
                 pause(SETTLED);
-                (before, hurt) = (Some(Held::now(plan.fixed.privileged)?), 0);
+                (before, ended) = (Some(Held::now(&plan.fixed)?), Ended::default());
             }
             None => {}
         }
@@ -126,8 +126,8 @@ fn plan(arguments: &Arguments) -> Result<Plan, Mismatch> {
     })
 }
 
-/// One round. Returns how many threads have ended that had raised exceptions.
-fn play(plan: &Plan, board: Board, round: u64) -> Result<u64, Mismatch> {
+/// One round. Returns how many have ended in it.
+fn play(plan: &Plan, board: Board, round: u64) -> Result<Ended, Mismatch> {
     let mut random = Random::new(plan.seed ^ round.wrapping_mul(0x9e37_79b9_97f4_a7c5));
     let known = processors::tasks(plan.fixed.privileged)?;
     let without = if round % 2 == 1 {
@@ -148,9 +148,9 @@ fn play(plan: &Plan, board: Board, round: u64) -> Result<u64, Mismatch> {
         Operation::drawn(draw).perform(&mut world)?;
         revive(&mut world)?;
     }
-    let hurt = world.end()?;
+    let ended = world.end()?;
     end_orphans(plan.fixed.privileged, &known)?;
-    Ok(hurt)
+    Ok(ended)
 }
 
 /// As many tasks as ever can be traced.

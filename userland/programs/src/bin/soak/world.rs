@@ -19,6 +19,7 @@ use programs::random::Random;
 use programs::{Doing, Mismatch, processors};
 
 use crate::board::Board;
+use crate::held::Ended;
 use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, SET, THREADS};
 use crate::player::{Player, Plays};
 use crate::without::Without;
@@ -49,8 +50,8 @@ pub(crate) struct World {
     /// How often each task and each thread of it has been suspended.
     pub(crate) suspended: [u32; PLAYERS],
     pub(crate) held: [[u32; THREADS]; PLAYERS],
-    /// Threads that have raised exceptions, and were ended.
-    hurt: u64,
+    /// What was ended.
+    ended: Ended,
 }
 
 /// A player that nobody knows yet, by the names that it will have.
@@ -77,8 +78,15 @@ pub(crate) fn is_dead(name: PortName) -> bool {
 impl World {
     /// Ports and players.
     pub(crate) fn start(fixed: Fixed, board: Board, without: Without, random: Random) -> Result<Self, Mismatch> {
-        let mut world =
-            Self { fixed, board, without, random, suspended: [0; PLAYERS], held: [[0; THREADS]; PLAYERS], hurt: 0 };
+        let mut world = Self {
+            fixed,
+            board,
+            without,
+            random,
+            suspended: [0; PLAYERS],
+            held: [[0; THREADS]; PLAYERS],
+            ended: Ended::default(),
+        };
         board.set_over(false);
         for index in 0..PORTS {
             world.make_port(index)?;
@@ -193,7 +201,7 @@ impl World {
     /// Ends a player, if it has not ended by itself, and forgets it.
     pub(crate) fn end_player(&mut self, player: usize) {
         let _ = task_terminate(self.board.task(player));
-        self.hurt += u64::from(!self.without.has("faults"));
+        self.ended += Ended { players: 1, hurt: u64::from(!self.without.has("faults")) };
         // The kernel may give the names to something else from now on.
         for name in [self.board.task(player), self.board.tick(player)] {
             let _ = mach_port::mach_port_destroy(task_self(), name);
@@ -257,8 +265,8 @@ impl World {
     }
 
     /// Ends all traces by the death of their ports, and makes sure that every thread that is left runs; then ends the players.
-    /// Returns how many of the threads had raised exceptions.
-    pub(crate) fn end(mut self) -> Result<u64, Mismatch> {
+    /// Returns how many have ended in the round.
+    pub(crate) fn end(mut self) -> Result<Ended, Mismatch> {
         self.board.set_over(true);
         for player in 0..PLAYERS {
             for _ in 0..self.suspended[player] {
@@ -284,7 +292,7 @@ impl World {
         }
         self.wait_for_all(&ports)?;
         (0..PLAYERS).for_each(|player| self.end_player(player));
-        Ok(self.hurt)
+        Ok(self.ended)
     }
 
     /// Ends ports that players have.
