@@ -1,7 +1,7 @@
 //! The built-in annotations against what they are about: the places are in the .defs, the numbers and layouts those of the C
 //! headers.
 //!
-//! `GNUMACH_DEFS` (which `cargo qemu test` sets) has both for the kernel; with `HURD_DEFS` (README.md) the Hurd's places and
+//! `GNUMACH_DEFS` (which `cargo qemu test` sets) has both for the kernel; with `HURD_DEFS` (docs/mig.md) the Hurd's places and
 //! those of its numbers that its own headers define are looked at too, with `GNUMACH_DEFS_I386` the layouts of 32-bit kernels. glibc's headers for the Hurd are not to be had.
 #![cfg(feature = "compiler")]
 
@@ -190,7 +190,7 @@ fn structs_of_32_bit_kernels_are_those_of_their_headers() {
 }
 
 #[test]
-#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as README.md says"]
+#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as docs/mig.md says"]
 fn numbers_of_the_hurd_are_those_of_its_header() {
     let Some(hurd) = hurd() else {
         println!("HURD_DEFS is not set: the Hurd's headers are not looked at");

@@ -1,7 +1,7 @@
 //! What occurs in the .defs of the kernel and the Hurd: our own files have each construct, each id its one proper name.
 //!
 //! The real files are not ours to keep. tests/good/constructs.txt says which constructs are in them; with `GNUMACH_DEFS` (which
-//! `cargo qemu test` sets) and `HURD_DEFS` (README.md) the files themselves are read, to check that.
+//! `cargo qemu test` sets) and `HURD_DEFS` (docs/mig.md) the files themselves are read, to check that.
 #![cfg(feature = "compiler")]
 
 mod common;

@@ -5,7 +5,7 @@
 //! out of a reply; the arguments that each server takes out of a request; the reply that it sends. Then messages that are
 //! not what their .defs say: what each makes of them, down to the return code. What differs is only padding, which C leaves
 //! as the stack was (after data that is no multiple of 8 bytes, in the upper half of an inline right, after the NUL of a C
-//! string of fixed size), and what the README names.
+//! string of fixed size), and what docs/mig.md names.
 //!
 //! Needs `GNUMACH_DEFS`, `MIGCOM`, gcc and rustc, as tests/migcom.rs; `GNUMACH_DEFS_ALL` names more versions of the .defs
 //! and makes more hostile messages.

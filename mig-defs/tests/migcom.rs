@@ -195,7 +195,7 @@ fn every_file_is_laid_out_as_migcom_does() {
 
 /// Debian has the Hurd's .defs only in the archive of its ports, which `cargo qemu` does not read: whoever has them says where.
 #[test]
-#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as README.md says"]
+#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as docs/mig.md says"]
 fn every_file_of_the_hurd_is_laid_out_as_migcom_does() {
     let Some(hurd) = std::env::var_os("HURD_DEFS").map(PathBuf::from) else {
         println!("HURD_DEFS is not set: the Hurd's .defs are not compared");

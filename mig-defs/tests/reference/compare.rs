@@ -207,7 +207,7 @@ impl<'a> Stubs<'a> {
         }
         match self.side {
             Side::User => {
-                // C reads on after the bytes of a string without a NUL: see the README.
+                // C reads on after the bytes of a string without a NUL: see docs/mig.md.
                 let reads_on = case.run.hostile && takes_varying_text(self.model, case.routine);
                 compare_calls(case, theirs, ours, reads_on, &mut found);
             }
@@ -343,7 +343,7 @@ fn compare_served(
     compare_replies(case, [reply, our_reply], found);
 }
 
-/// The reply, but for what is meant to differ: see the README.
+/// The reply, but for what is meant to differ: see docs/mig.md.
 fn compare_replies(case: &Case<'_>, replies: [&[u8]; 2], found: &mut Differences) {
     let [mut theirs, ours] = replies.map(|reply| canonical(reply, &case.run.image));
     let code = |reply: &[u8]| reply.get(40..44).map(|code| i32::from_le_bytes(code.try_into().expect("four bytes")));
