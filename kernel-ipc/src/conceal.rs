@@ -4,12 +4,13 @@
 //! left over.
 
 use mach_abi::header::LP64;
-use mach_abi::port::MACH_PORT_DEAD;
+use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::{Format, descriptor, type_name};
 use trace_port::record::{BODY_OFFSET, PORT_NUMBER, Prefix};
 
 use crate::gnumach::objects::COMPLEX;
 use crate::gnumach::{Kernel, MaybePort, Record, Task};
+use crate::identity::Identity;
 use crate::named::{self, Ports};
 use crate::state::State;
 
@@ -76,6 +77,9 @@ pub(crate) fn conceal(
         if is_plain {
             // Without rights and memory it may be anything.
         } else if descriptor & INLINE == 0 {
+            if type_name::is_right(kind) {
+                show_array(kernel, state, task, &mut ports, (record, offset), number as usize);
+            }
             put(kernel, record, offset, 0);
         } else if type_name::is_right(kind) {
             for port in (offset..end).step_by(WORD) {
@@ -96,15 +100,44 @@ pub(crate) fn conceal(
 /// What stands for a port: the task's own name for it, else its number. Which port it is goes to `ports`.
 #[inline(never)]
 pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, ports: &mut Ports, port: MaybePort) -> u64 {
+    let (name, port) = name_of(kernel, state, task, port);
+    if let Some(port) = port {
+        ports.push(kernel, name, 0, port);
+    }
+    name.into()
+}
+
+/// The same without writing it down.
+#[inline(always)]
+fn name_of(kernel: &impl Kernel, state: &State, task: Task, port: MaybePort) -> (u32, Option<Identity>) {
     let Some(port) = port.port() else {
-        return if port == MaybePort::NULL { 0 } else { MACH_PORT_DEAD.into() };
+        return (if port == MaybePort::NULL { MACH_PORT_NULL } else { MACH_PORT_DEAD }, None);
     };
     let name = kernel.own_name(task, port);
-    let Some(identity) = kernel.identity(port, &state.numbers) else { return MACH_PORT_DEAD.into() };
+    let Some(identity) = kernel.identity(port, &state.numbers) else { return (MACH_PORT_DEAD, None) };
     // A name that looks like a number is not shown.
     let shown = if name == 0 || name & PORT_NUMBER != 0 { identity.number.as_name() } else { name };
-    ports.push(kernel, shown, 0, identity);
-    shown.into()
+    (shown, Some(identity))
+}
+
+/// What the rights of an array out of line are, of which the address stands at `offset`, as far as there is room.
+#[inline(never)]
+fn show_array(
+    kernel: &impl Kernel,
+    state: &State,
+    task: Task,
+    ports: &mut Ports,
+    (record, offset): (Record, usize),
+    number: usize,
+) {
+    for index in 0..number {
+        if !ports.has_room() {
+            break;
+        }
+        let right = kernel.shown_right_in_array(record, BODY_OFFSET + offset, index);
+        let (name, port) = name_of(kernel, state, task, right);
+        ports.put(kernel, named::element(name, port));
+    }
 }
 
 fn put(kernel: &impl Kernel, record: Record, offset: usize, value: u64) {

@@ -56,10 +56,11 @@ impl Content {
         Self { source: Some(source), captured, ports: named::room(kernel, source, captured) }
     }
 
-    /// All of a message, as far as a record goes.
+    /// All of a message in transit, as far as a record goes.
     #[inline(always)]
     fn whole(kernel: &impl Kernel, source: Kmsg) -> Self {
-        Self::seen(kernel, source, kernel.msgh_size(source))
+        let captured = (kernel.msgh_size(source) as usize).min(record::MAX_BODY);
+        Self { source: Some(source), captured, ports: named::room_in_transit(kernel, source, captured) }
     }
 
     /// So many bytes, a multiple of 8, that the caller writes, and so many ports.
@@ -225,7 +226,13 @@ pub(crate) fn memory(
 
 /// New memory for a record, with the rights that every message to the trace port has; the right to the port again if there is none.
 #[inline(never)]
-fn fresh(kernel: &impl Kernel, task: Task, right: SendRight, size: usize, ahead: bool) -> Result<OwnedKmsg, SendRight> {
+pub(crate) fn fresh(
+    kernel: &impl Kernel,
+    task: Task,
+    right: SendRight,
+    size: usize,
+    ahead: bool,
+) -> Result<OwnedKmsg, SendRight> {
     match kernel.record_alloc(size, ahead) {
         Some(blank) => Ok(kernel.record_begin(blank, right, kernel.task_send_right(task))),
         None => Err(right),
@@ -285,8 +292,14 @@ pub(crate) fn say_names(
     let Content { captured, ports: room, source } = content;
     let view = View { task, direction, rcv_name, message: source };
     let ports = named::write(kernel, state, view, (record, part as usize, captured), room);
-    named::settle(kernel, record, part as usize, captured, ports);
-    end_at(kernel, record, part, record::part_size(captured, ports));
+    set_ports(kernel, record, (part as usize, captured), ports);
+}
+
+/// The last record of a message, which stands at `part` and has so many message bytes, has so many ports.
+#[inline(always)]
+pub(crate) fn set_ports(kernel: &impl Kernel, record: Record, (part, captured): (usize, usize), ports: usize) {
+    named::settle(kernel, record, part, captured, ports);
+    end_at(kernel, record, part as u32, record::part_size(captured, ports));
 }
 
 /// Writes all of a message's last record, which stands at `part`, but its ports and its outcome.
@@ -360,9 +373,9 @@ pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, w
     }
 }
 
-/// Destroys a message whose records are in another.
+/// Destroys a message whose records are in another, or that has none.
 #[inline(never)]
-fn discard(kernel: &impl Kernel, memory: OwnedKmsg) {
+pub(crate) fn discard(kernel: &impl Kernel, memory: OwnedKmsg) {
     quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(memory));
 }
 

@@ -20,6 +20,8 @@ extern crate std;
 
 #[cfg(target_os = "none")]
 mod arch;
+mod arrays;
+mod aside;
 mod batch;
 mod clock;
 mod conceal;
@@ -39,6 +41,7 @@ pub mod payload_abi;
 mod pending;
 mod received_on;
 mod replies;
+mod room;
 mod stamp;
 mod state;
 mod table;

@@ -3,7 +3,7 @@
 use mach_abi::descriptor;
 use mach_abi::header::{LP64, local};
 use mach_abi::type_name::{self, PROTECTED_PAYLOAD};
-use trace_port::port::{MAX_PORTS, PORT_SET, RECEIVED_ON};
+use trace_port::port::{MAX_PORTS, NOTHING, OUT_OF_LINE, PORT_SET, RECEIVED_ON};
 use trace_port::record::{self, Part};
 use trace_port::{Direction, Port};
 
@@ -17,6 +17,8 @@ use crate::state::State;
 const SMALL: usize = 136;
 /// Bytes of the smallest name.
 const NAME: usize = 4;
+/// Bytes of a port in a record.
+pub(crate) const PORT: usize = size_of::<Port>();
 
 /// Ports that a record of the first `captured` bytes of a message, in the form the task sees or in transit, has room for.
 #[inline(always)]
@@ -40,6 +42,13 @@ fn count(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
         names += item.count;
     }
     names.min(MAX_PORTS)
+}
+
+/// The same of a message in transit, whose arrays out of line are at hand.
+#[inline(never)]
+pub(crate) fn room_in_transit(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
+    let word = |offset| kernel.message_word(message, offset);
+    (count(kernel, message, captured) + count_elements(captured, word)).min(MAX_PORTS)
 }
 
 /// Names in the body of a message: so many, so many bytes from each other.
@@ -81,6 +90,87 @@ impl Items {
     }
 }
 
+/// An array of rights out of line.
+pub(crate) struct Array {
+    /// Where it is.
+    pub(crate) address: u64,
+    /// How many elements it has; never 0.
+    pub(crate) number: usize,
+}
+
+/// Those of a message that have elements.
+pub(crate) struct Arrays {
+    offset: usize,
+    end: usize,
+}
+
+impl Arrays {
+    /// Those of a message of which there are so many bytes.
+    pub(crate) const fn of(captured: usize) -> Self {
+        Self { offset: LP64.end, end: captured }
+    }
+
+    /// The next one; `word` reads the message.
+    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Array> {
+        while self.end.saturating_sub(self.offset) >= conceal::WORD {
+            let descriptor = word(self.offset);
+            let start = self.offset + conceal::WORD;
+            let number = descriptor >> 32;
+            let is_inline = descriptor & conceal::INLINE != 0;
+            // 32 bits by 16 bits cannot overflow.
+            let bytes = if is_inline {
+                (number * ((descriptor & conceal::SIZE) >> 8)).div_ceil(64) * 8
+            } else {
+                conceal::WORD as u64
+            };
+            if bytes > (self.end - start) as u64 {
+                break;
+            }
+            self.offset = start + bytes as usize;
+            let is_array = !is_inline && type_name::is_port(descriptor as u32 & descriptor::NAME);
+            // One that could not be received is nowhere.
+            if is_array && number > 0 && word(start) != 0 {
+                return Some(Array { address: word(start), number: number as usize });
+            }
+        }
+        self.offset = self.end;
+        None
+    }
+}
+
+/// How many elements the arrays of a message in any form have, which `word` reads.
+fn count_elements(captured: usize, word: impl Fn(usize) -> u64) -> usize {
+    let mut arrays = Arrays::of(captured);
+    let mut elements = 0;
+    while let Some(array) = arrays.next(&word)
+        && elements < MAX_PORTS
+    {
+        elements += array.number;
+    }
+    elements
+}
+
+/// A port that a task has a name for.
+#[inline(always)]
+pub(crate) fn port(name: u32, flags: u8, port: Identity) -> Port {
+    Port {
+        name: name.into(),
+        number: port.number.get().into(),
+        kind: port.kind,
+        flags,
+        reserved: [0; 2],
+        object: port.object.into(),
+    }
+}
+
+/// An element with this name, which stands for this port, if that is known.
+pub(crate) fn element(name: u32, port: Option<Identity>) -> Port {
+    match port {
+        Some(port) => self::port(name, OUT_OF_LINE, port),
+        None => Port { name: name.into(), kind: NOTHING, flags: OUT_OF_LINE, ..Port::default() },
+    }
+}
+
 /// Where ports are written in a record.
 pub(crate) struct Ports {
     record: Record,
@@ -101,19 +191,22 @@ impl Ports {
     /// One more.
     #[inline(always)]
     pub(crate) fn push(&mut self, kernel: &impl Kernel, name: u32, flags: u8, port: Identity) {
-        if self.next < self.end {
-            kernel.record_part(self.record, self.next, |place: &mut Port| {
-                *place = Port {
-                    name: name.into(),
-                    number: port.number.get().into(),
-                    kind: port.kind,
-                    flags,
-                    reserved: [0; 2],
-                    object: port.object.into(),
-                }
-            });
-            self.next += size_of::<Port>();
+        self.put(kernel, self::port(name, flags, port));
+    }
+
+    /// The same as it stands in a record.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, kernel: &impl Kernel, port: Port) {
+        if self.has_room() {
+            kernel.record_part(self.record, self.next, |place: &mut Port| *place = port);
+            self.next += PORT;
         }
+    }
+
+    /// Whether there is room for one more.
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.next < self.end
     }
 
     /// What a name stands for, if for anything. On its own, so that what it needs is not in the way of the rest.

@@ -7,7 +7,7 @@
 //! ```text
 //! bits 31..3  the draft, by the lower half of its address, or 0
 //! bit 2       RECEIVED  the receive half has its record, in the draft or in another's message; or needs none
-//! bit 1       FLUSH     drafts of others wait to be queued by this thread
+//! bit 1       FLUSH     drafts of others wait to be queued by this thread, or something is put aside for its call
 //! bit 0       OPEN      the thread is in an observed call
 //! ```
 
@@ -63,7 +63,7 @@ impl OpenCall {
         self.0.has(Self::IS_OPEN)
     }
 
-    /// Whether drafts of others wait.
+    /// Whether drafts of others wait, or something is put aside.
     pub(crate) const fn has_to_flush(&self) -> bool {
         self.0.has(Self::FLUSH)
     }
@@ -91,7 +91,7 @@ impl OpenCall {
         Self(self.0.flags())
     }
 
-    /// The same with drafts of others waiting.
+    /// The same with that.
     pub(crate) const fn flushing(self) -> Self {
         Self(self.0.with(Self::FLUSH))
     }

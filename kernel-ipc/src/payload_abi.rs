@@ -11,7 +11,7 @@ pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 8;
+pub const VERSION: u64 = 9;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -393,6 +393,20 @@ pub const HOOKS: &[Hook] = &[
         Others::Any,
         ("hook_ipc_kmsg_copyout_body", "rpctrace2_ipc_kmsg_copyout_body"),
         "a body that cannot be received: the call returns past the exits",
+    ),
+    inside(
+        "copyin",
+        &["ipc_kmsg_copyin"],
+        Others::Any,
+        ("hook_copyin_name", "rpctrace2_copyin_name"),
+        "a name in an array out of line is read: which port it is",
+    ),
+    inside(
+        "copyout",
+        &["ipc_kmsg_copyout_body"],
+        Others::Any,
+        ("hook_copyout_name", "rpctrace2_copyout_name"),
+        "a name in an array out of line is written: which port it is",
     ),
     inside(
         "ipc_kobject_server",

@@ -7,7 +7,7 @@
 //! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
 //! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
 //! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
-//! kernel. All are taken at spl0 by code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in
+//! kernel. The lock of [`State::aside`] is taken alone. All are taken at spl0 by code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in
 //! the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
 //! of them.
 
@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use spin::mutex::SpinMutex;
 use trace_port::record::{CHILD_NOT_TRACED, add_lost};
 
+use crate::aside::Aside;
 use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
 use crate::identity::Numbers;
 use crate::links::Links;
@@ -68,6 +69,8 @@ pub(crate) struct State {
     pub(crate) links: Links,
     /// Records of senders that handed the processor over.
     pub(crate) pending: Pending,
+    /// What is known of messages that have no record yet.
+    pub(crate) aside: Aside,
 }
 
 impl Default for State {
@@ -169,6 +172,7 @@ impl State {
             numbers: Numbers::new(),
             links: Links::new(),
             pending: Pending::new(),
+            aside: Aside::new(),
         }
     }
 

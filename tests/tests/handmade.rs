@@ -40,6 +40,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         "a record stands in the payload's fixed buffer; trace_defs.rs compares trace.defs",
     ),
     ("userland/programs/src/tracer.rs", &[Builder], "messages of a kind that no interface has, for traces of such"),
+    ("userland/programs/src/bin/arrays.rs", &[Builder], "shows rights out of line without an interface"),
     ("userland/programs/src/bin/bench-rpc.rs", &[Builder, Send, Descriptor], "little but the kernel is to be measured"),
     ("userland/programs/src/bin/bench-steps.rs", &[Builder, Send], "exact counts of steps that stubs would add to"),
     (
@@ -49,6 +50,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ),
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
     ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
+    ("userland/programs/src/bin/elements.rs", &[Builder], "rights out of line, more than any interface has"),
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
     ("userland/programs/src/bin/fidelity/kernel.rs", &[Descriptor], "requests that are nearly sound"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),

@@ -40,6 +40,7 @@ programs! {
     vm: Order::Whole;
     ping: Order::WithinTasks;
     items: Order::Whole;
+    arrays: Order::Whole;
     timeouts: Order::Whole;
     threads: Order::Nothing;
     reply_port: Order::Whole;
@@ -161,8 +162,18 @@ fn device_writes() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn tracers() -> Result<()> {
-    for program in ["trace-port", "backpressure", "chain", "outstanding", "payloads", "leaks", "trace-boot", "intruder"]
-    {
+    let programs = [
+        "trace-port",
+        "backpressure",
+        "chain",
+        "outstanding",
+        "payloads",
+        "elements",
+        "leaks",
+        "trace-boot",
+        "intruder",
+    ];
+    for program in programs {
         let run = qemu(&["--icount", "run", program, "${host-port}"])?;
         assert_eq!(run.status, Some(0), "`{program}`:\n{}{}", run.stdout, run.stderr);
     }

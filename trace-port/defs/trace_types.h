@@ -7,7 +7,7 @@
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
 
-#define TRACE_VERSION		5
+#define TRACE_VERSION		6
 
 /* in dropped: a child of the task is not traced; the rest counts lost records */
 #define TRACE_CHILD_NOT_TRACED	0x80000000u
@@ -62,6 +62,10 @@ typedef struct {
 _Static_assert (sizeof (trace_port_t) == 16, "trace_port_t is 16 bytes on the wire");
 
 #define TRACE_RECEIVED_ON	1
+/* in flags: an element of an array of rights out of line */
+#define TRACE_OUT_OF_LINE	2
+/* in kind: an element of which no more is known than its name */
+#define TRACE_NOTHING		0xfe
 #define TRACE_PORT_SET		0xff
 
 typedef const char *trace_message_t;

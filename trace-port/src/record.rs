@@ -9,7 +9,7 @@
 //!     56     80  RecordHeader
 //!    136      8  type descriptor: n x CHAR, or n padded and 16 x p more
 //!    144      n  the message as the traced task sees it, zero padded to a multiple of 8
-//!           16p  a Port for each name in it
+//!           16p  a Port for each name in it, and for each right in its arrays out of line
 //! ```
 //!
 //! Several records of one task may come in one message: those of a call that the kernel answers at once, and those that a tracer
@@ -37,7 +37,7 @@ use crate::port::{MAX_PORTS, Port};
 use crate::{TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 /// Version of the record that this build writes and reads.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// Set in [`RecordHeader::direction`]: the message is of the 32-bit format.
 pub const ILP32: u8 = 0x80;

@@ -19,8 +19,8 @@ const EXAMPLE: [u8; 200] = [
     0x11, 0x40, 0x00, 0x20,  1, 0, 0, 0,  23, 0, 0, 0, 0, 0, 0, 0,
     // ten inline MACH_MSG_TYPE_INTEGER_64
     0x0b, 0x40, 0x00, 0x20,  10, 0, 0, 0,
-    // version 5, receive, normal; options 0x102
-    5, 0, 1, 0,  0x02, 0x01, 0, 0,
+    // version 6, receive, normal; options 0x102
+    6, 0, 1, 0,  0x02, 0x01, 0, 0,
     // retval MACH_RCV_TOO_LARGE; thread 3
     0x04, 0x40, 0x00, 0x10,  3, 0, 0, 0,
     // sequence 0x1122334455667788
@@ -139,7 +139,7 @@ fn another_version_is_refused_and_both_are_named() {
     let error = Record::parse(&bytes).unwrap_err();
     assert_eq!(error, RecordError::WrongVersion { found: 1 });
     let text = error.to_string();
-    assert!(text.contains("version 1") && text.contains("version 5"), "{text}");
+    assert!(text.contains("version 1") && text.contains("version 6"), "{text}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn errors_say_item_place_expected_and_found() {
         ),
         (
             RecordError::WrongVersion { found: 7 },
-            "trace record has version 7, this reader knows version 5: use the rpctrace2 that came with the kernel's payload",
+            "trace record has version 7, this reader knows version 6: use the rpctrace2 that came with the kernel's payload",
         ),
         (
             RecordError::BadField { field: "direction", found: 9 },

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mach_abi::special_port::TASK_TRACE_PORT;
 
-use crate::emit;
+use crate::{arrays, emit};
 
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
@@ -38,6 +38,7 @@ unsafe extern "C" {
     fn ipc_kobject_server(request: InTransit) -> Option<InTransit>;
     #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
     fn copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32;
+    fn copyin(user: u64, kernel: &mut MaybeUninit<u32>, size: usize) -> i32;
     fn copyout(kernel: usize, user: u64, size: usize) -> i32;
     fn ipc_kmsg_copyout_body(kmsg: Kmsg, space: usize, map: usize) -> u32;
     fn thread_handoff(old: usize, continuation: usize, new: usize) -> u32;
@@ -78,6 +79,32 @@ unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, 
         emit::prepare(&Mach, &STATE);
     }
     copy::copied_out(&Mach, &STATE, kernel.kmsg(), size as u32, failed)
+}
+
+/// Whether it is a name: see [`crate::arrays`].
+const fn is_name(size: usize) -> bool {
+    size == size_of::<u32>()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_traced_copyin_name(user: u64, kernel: &mut MaybeUninit<u32>, size: usize) -> i32 {
+    // SAFETY: the caller's own arguments.
+    let failed = unsafe { copyin(user, kernel, size) };
+    if failed == 0 && is_name(size) {
+        // SAFETY: it has been read.
+        arrays::sent(&Mach, &STATE, user, unsafe { kernel.assume_init() });
+    }
+    failed
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_traced_copyout_name(kernel: &u32, user: u64, size: usize) -> i32 {
+    // SAFETY: the caller's own arguments.
+    let failed = unsafe { copyout(core::ptr::from_ref(kernel).expose_provenance(), user, size) };
+    if failed == 0 && is_name(size) {
+        arrays::received(&Mach, &STATE, user, *kernel);
+    }
+    failed
 }
 
 #[unsafe(no_mangle)]

@@ -138,6 +138,8 @@ code!(
     "jmp rpctrace2_traced_copyinmsg"
 );
 observed!("rpctrace2_copyout", "copyout", "rpctrace2_traced_copyout");
+observed!("rpctrace2_copyin_name", "copyin", "rpctrace2_traced_copyin_name");
+observed!("rpctrace2_copyout_name", "copyout", "rpctrace2_traced_copyout_name");
 observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
 observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
 observed!("rpctrace2_thread_syscall_return", "thread_syscall_return", "rpctrace2_traced_exit");
@@ -256,6 +258,8 @@ macro_rules! jumps {
 
 // The calls of a kernel for several processors: see gnumach::switches.
 jumps! {
+    "hook_copyin_name": "copyin", "rpctrace2_copyin_name";
+    "hook_copyout_name": "copyout", "rpctrace2_copyout_name";
     "hook_copyinmsg": "copyinmsg", "rpctrace2_copyinmsg";
     "hook_copyout": "copyout", "rpctrace2_copyout";
     "hook_copyout_size": "copyout", "rpctrace2_copyout_size";

@@ -213,6 +213,8 @@ pub(crate) struct Fake {
     pub(crate) untraced_reports: RefCell<Vec<u32>>,
     /// How often room for entries was taken.
     pub(crate) rooms: Cell<usize>,
+    /// Arrays of rights out of line in transit, by their addresses.
+    pub(crate) arrays: RefCell<BTreeMap<u64, Vec<usize>>>,
     /// The calls of `redirect`.
     pub(crate) redirected: RefCell<Vec<bool>>,
     current: Cell<usize>,

@@ -264,6 +264,9 @@ pub(crate) trait Records {
     /// A right in the message in transit that a record shows, which its descriptors tell, before it is concealed:
     /// [`conceal`](crate::conceal) alone looks.
     fn shown_right(&self, record: Record, offset: usize) -> MaybePort;
+    /// A right in an array out of line of the message in transit that a record shows, whose address stands at this offset, before
+    /// it is concealed, and which has more than `index` of them.
+    fn shown_right_in_array(&self, record: Record, offset: usize, index: usize) -> MaybePort;
     /// Writes message bytes of a record.
     fn record_write(&self, record: Record, offset: usize, bytes: &[u8]);
     /// Lets `fill` write a part of a record.

@@ -122,6 +122,15 @@ impl Records for Mach {
     }
 
     #[inline(always)]
+    fn shown_right_in_array(&self, record: Record, offset: usize, index: usize) -> MaybePort {
+        let array = self.record_read(record, offset) as *const usize;
+        // SAFETY: a word of a message in transit whose descriptor says that it is the address of an array of rights. In transit such an array
+        // is the kernel's own memory with a word for each right; ipc_kmsg_copyin has made it of a user's, and it lives as long as the
+        // message, which the current thread has. `conceal`, the only caller, asks for no more elements than the descriptor has.
+        unsafe { MaybePort::of(array.add(index).read()) }
+    }
+
+    #[inline(always)]
     fn record_write(&self, record: Record, offset: usize, bytes: &[u8]) {
         // SAFETY: within the record's room: see `Record`. Nobody else knows the kmsg, or its queue is locked.
         unsafe { message(record.kmsg(), offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };

@@ -28,7 +28,7 @@ pub(crate) fn period() -> u32 {
 }
 
 /// How many jumps a kernel for several processors has.
-pub(crate) const JUMPS: usize = 11;
+pub(crate) const JUMPS: usize = 13;
 
 // SAFETY (of every use below): the table that arch::stubs lays out: for each jump where it leads, where it leads while nobody is
 // traced, and where while somebody is.

@@ -4,6 +4,7 @@ use mach_abi::KernReturn;
 use trace_port::Direction;
 
 use super::handoff;
+use crate::arrays;
 use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::{Kernel, Task, Thread, mr};
@@ -35,9 +36,7 @@ pub(crate) fn join(kernel: &impl Kernel, task: Task) {
 #[inline(never)]
 pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
-    if call.has_to_flush() {
-        handoff::flush(kernel, state);
-    }
+    let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if let Some(draft) = call.into_draft() {
         emit::lose(kernel, state, draft);
         state.draft_closed(kernel);
@@ -74,9 +73,7 @@ pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
     let (thread, call) = OpenCall::current(kernel);
     OpenCall::NONE.keep(kernel, thread);
-    if call.has_to_flush() {
-        handoff::flush(kernel, state);
-    }
+    let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if !call.is_open() {
         return;
     }
@@ -93,6 +90,14 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
         // Lost, or the trace has ended.
         kernel.unwatch_untraced(thread);
     }
+}
+
+/// What others have left to be queued, and what was put aside for this call.
+#[cold]
+#[inline(never)]
+fn flush(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
+    handoff::flush(kernel, state);
+    arrays::settle(kernel, state, thread, call)
 }
 
 /// What is left to queue where everything was sent.

@@ -77,6 +77,7 @@ pub const PROTOTYPES: &[Prototype] = &[
     c("clear_wait", NOTHING, &[PTR, I32, I32]),
     c("convert_task_to_port", PTR, &[PTR]),
     c("convert_thread_to_port", PTR, &[PTR]),
+    assembly("copyin", I32, &[PTR, PTR, U64]),
     c("copyinmsg", I32, &[PTR, PTR, U64, U64]),
     assembly("copyout", I32, &[PTR, PTR, U64]),
     c("exception_parse_reply", I32, &[PTR]),

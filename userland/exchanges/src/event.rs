@@ -93,7 +93,12 @@ impl Event {
 
     /// What a name in the message stands for.
     pub fn port(&self, name: u32) -> Option<&Port> {
-        self.ports().iter().find(|port| port.name.get() == name)
+        self.ports().iter().find(|port| port.name.get() == name && port.is_known())
+    }
+
+    /// The rights in its arrays out of line: of all arrays the first so many, in their order.
+    pub fn elements(&self) -> impl Iterator<Item = &Port> {
+        self.ports().iter().filter(|port| port.is_out_of_line())
     }
 
     /// The port that the message was sent to, in the sender's record of it.

@@ -31,10 +31,11 @@ enum Lesson {
     BootExit,
     Terminate,
     ThreadState,
+    TaskThreads,
 }
 
 /// By the name of the routine in the .defs.
-const LESSONS: [(&str, Lesson); 15] = [
+const LESSONS: [(&str, Lesson); 16] = [
     ("task_create", Lesson::TaskCreate),
     ("thread_create", Lesson::ThreadCreate),
     ("task_set_name", Lesson::SetName),
@@ -50,6 +51,7 @@ const LESSONS: [(&str, Lesson); 15] = [
     ("boot_exit", Lesson::BootExit),
     ("task_terminate", Lesson::Terminate),
     ("thread_get_state", Lesson::ThreadState),
+    ("task_threads", Lesson::TaskThreads),
 ];
 
 /// Special ports, as a message has them.
@@ -145,6 +147,10 @@ impl Names {
         match (self.lessons.of(exchange)?, exchange.role) {
             (Lesson::Terminate, Role::Client) => return self.target(exchange),
             (Lesson::Terminate, Role::Control { of_thread: false }) => return Some(exchange.actor.task),
+            (Lesson::TaskThreads, Role::Client) => {
+                self.target(exchange).iter().for_each(|target| self.meet_threads(*target, exchange));
+            }
+            (Lesson::TaskThreads, Role::Control { .. }) => self.meet_threads(exchange.actor.task, exchange),
             (Lesson::ThreadState, _) => self.learn_state(tables, exchange),
             (lesson, Role::Client) => self.answered(tables, exchange, lesson),
             _ => {}
@@ -193,6 +199,13 @@ impl Names {
                 program.iter().for_each(|program| self.learn(&port, What::Program((*program).into())));
             }
             _ => {}
+        }
+    }
+
+    /// The threads of a task, which an answer brings.
+    fn meet_threads(&mut self, task: TaskIndex, exchange: &Exchange<'_>) {
+        for right in exchange.reply.iter().flat_map(Event::elements).filter(|right| right.kind == port::THREAD) {
+            self.meet_thread(task, right.object.get());
         }
     }
 

@@ -69,6 +69,14 @@ impl Message {
         self
     }
 
+    /// Adds rights out of line: so many of these names, which are read when it is sent.
+    #[must_use]
+    pub fn ports_out_of_line(self, names: &[PortName], how: Disposition) -> Self {
+        // The kernel reads them as words of 32 bits.
+        let descriptor = Descriptor { inline: false, ..Descriptor::inline(how as u32, 32, names.len() as u32) };
+        self.item(descriptor, &[names.as_ptr().addr() as u64])
+    }
+
     /// Adds an item of any kind: a descriptor and the words of its data, or of its address. With rights or memory the message is complex.
     #[must_use]
     pub fn item(mut self, descriptor: Descriptor, data: &[u64]) -> Self {

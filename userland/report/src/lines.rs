@@ -199,7 +199,16 @@ impl<'t> Lines<'t> {
     /// A writer of one message of an exchange.
     fn writer<'a>(&'a mut self, names: &'a Names, exchange: &Exchange<'t>, event: &'a Event) -> Writer<'a> {
         let (tables, style, draft) = (self.tables, &self.style, &mut self.draft);
-        Writer { tables, names, style, actor: exchange.actor, event, own_names: exchange.has_own_names(), draft }
+        Writer {
+            tables,
+            names,
+            style,
+            actor: exchange.actor,
+            event,
+            own_names: exchange.has_own_names(),
+            shown: 0,
+            draft,
+        }
     }
 
     /// Begins a line with whose it is.

@@ -53,6 +53,16 @@ pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
         _ => {}
     }
     let Some(port) = seen.event.port(name).or_else(|| seen.ended(name)) else { return plain_name(out, name) };
+    known(out, seen, name, port);
+}
+
+/// Appends what a right in an array out of line is.
+pub(crate) fn element(out: &mut String, seen: Seen<'_>, element: &Port) {
+    let name = element.name.get();
+    if element.is_known() { known(out, seen, name, element) } else { port(out, seen, name) }
+}
+
+fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
     let (known, names) = (seen.names.named(port), seen.names);
     match known {
         Named::Task(task) if task == seen.actor.task => out.push_str("self"),

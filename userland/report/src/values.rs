@@ -77,6 +77,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) event: &'a Event,
     /// Whether plain port names in it are the task's own.
     pub(crate) own_names: bool,
+    /// Elements of its arrays out of line that have been passed.
+    pub(crate) shown: usize,
     /// Where it goes.
     pub(crate) draft: &'a mut Draft,
 }
@@ -286,17 +288,23 @@ impl<'a> Writer<'a> {
                 self.push(if deallocate && self.style.verbose { "dealloc " } else { "" });
                 let count = if units == Units::Bytes { size } else { count.into() };
                 self.out_of_line(address, count, units);
+                self.push("]");
             }
             Value::OutOfLinePorts { address, count, disposition, view, .. } => {
                 self.push(disposition_text(disposition, view, self.style.verbose));
                 self.out_of_line(address, count.into(), Units::Ports);
+                // One that could not be received is nowhere.
+                if address != 0 || self.event.kind != EventKind::Normal {
+                    self.elements(count as usize);
+                }
+                self.push("]");
             }
             // What a later decoder may know.
             other => drop(write!(line, "{other:?}")),
         }
     }
 
-    /// `ool 0x5000[12 bytes]`, or without the address of memory that is on its way.
+    /// `ool 0x5000[12 bytes`, or without the address of memory that is on its way.
     fn out_of_line(&mut self, address: u64, count: u64, units: Units) {
         self.push("ool ");
         if self.event.kind == EventKind::Normal {
@@ -315,7 +323,27 @@ impl<'a> Writer<'a> {
             Units::Ports => " port",
         });
         let is_plural = count != 1 && !matches!(units, Units::Integers(_));
-        self.push(if is_plural { "s]" } else { "]" });
+        self.push(if is_plural { "s" } else { "" });
+    }
+
+    /// What the rights in an array out of line are, of which there are so many; nothing if the kernel says nothing of them.
+    fn elements(&mut self, count: usize) {
+        let (event, mut said) = (self.event, 0);
+        for element in event.elements().skip(self.shown).take(count) {
+            if said < ELEMENTS_MAX || self.style.verbose {
+                self.push(if said > 0 { ", " } else { ": " });
+                let seen = self.seen();
+                ports::element(&mut self.draft.line, seen, element);
+            }
+            said += 1;
+        }
+        self.shown += said;
+        self.push(if said > ELEMENTS_MAX && !self.style.verbose { ", ..." } else { "" });
+        if (1..count).contains(&said) {
+            self.push(", <");
+            decimal(&mut self.draft.line, count - said);
+            self.push(" not captured>");
+        }
     }
 
     fn array(&mut self, array: &Array<'_>) {

@@ -378,6 +378,10 @@ impl Records for Fake {
     fn shown_right(&self, record: Record, offset: usize) -> MaybePort {
         MaybePort::fake(self.record_read(record, offset) as usize)
     }
+    fn shown_right_in_array(&self, record: Record, offset: usize, index: usize) -> MaybePort {
+        let arrays = self.arrays.borrow();
+        MaybePort::fake(arrays[&self.record_read(record, offset)][index])
+    }
     fn record_write(&self, record: Record, offset: usize, bytes: &[u8]) {
         self.write(record.kmsg(), offset, bytes);
     }

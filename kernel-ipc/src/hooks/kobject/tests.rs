@@ -16,6 +16,8 @@ use crate::hooks::model::{Call, HOST, Model, REPLY, REPLY_NAME, REQUEST, SERVICE
 /// The child's name for its own control port, and others' for it.
 const SELF: u32 = 0x2f;
 const CHILDS_PORT: u32 = 0x1f;
+/// Where the array of a request is.
+const ARRAY: u64 = 0xffff_ffff_dead_beef;
 
 /// A traced child; the current task is not traced.
 fn traced_child() -> Model {
@@ -33,6 +35,8 @@ fn words(words: &[u64]) -> Vec<u8> {
 
 /// A request in transit with two rights, memory, an array of rights out of line and an integer.
 fn request(model: &Model) -> InTransit {
+    let rights = [REPLY.address(), 0, usize::MAX, control_port(CHILD).address()];
+    model.fake.arrays.borrow_mut().insert(ARRAY, rights.to_vec());
     InTransit::fake(model.fake.kmsg(&words(&[
         0x8000_0000 | 17 | 18 << 8,
         control_port(CHILD).address() as u64,
@@ -45,7 +49,7 @@ fn request(model: &Model) -> InTransit {
         0x0000_1000_0000_0809,
         0xffff_ffff_dead_beef,
         0x0000_0004_0000_4011,
-        0xffff_ffff_dead_beef,
+        ARRAY,
         0x0000_0001_2000_2002,
         77 | 0xdead_beef << 32,
     ])))
@@ -89,7 +93,11 @@ fn anothers_request_and_the_kernels_reply_are_recorded_without_kernel_pointers()
         seen.ports.iter().map(|port| (port.name.get(), port.number.get(), port.kind, port.object.get())).collect()
     };
     let (reply, right) = ((PORT_NUMBER | 2, 2, 0, 0), (PORT_NUMBER | 3, 3, 0, 0));
-    assert_eq!(said(&asked), [(SELF, 1, trace_port::port::TASK, 1), reply, right]);
+    let nothing = |name: u32| (name, 0, trace_port::port::NOTHING, 0);
+    let own = (SELF, 1, trace_port::port::TASK, 1);
+    assert_eq!(said(&asked), [own, reply, right, reply, nothing(0), nothing(0xffff_ffff), own]);
+    let is_in_array: Vec<bool> = asked.ports.iter().map(trace_port::Port::is_out_of_line).collect();
+    assert_eq!(is_in_array, [false, false, false, true, true, true, true]);
     assert_eq!(said(&answered), [reply]);
     for record in model.fake.records() {
         let pointer = |bytes: &[u8]| bytes[1..] == [0xff; 4] && bytes[0] >= 0x80 && bytes[0] != 0xff;

@@ -166,6 +166,8 @@ pub(crate) struct Sample {
     pub(crate) message: Vec<u8>,
     /// What names in it stand for, where that is not what [`Sample::ports`] makes up.
     known: Vec<Port>,
+    /// What the elements of its arrays are.
+    elements: Vec<Port>,
     /// What the kernel says instead.
     said: Option<Vec<Port>>,
 }
@@ -194,7 +196,7 @@ impl Sample {
             captured_size: (message.len() as u32).into(),
             ..RecordHeader::default()
         };
-        Self { direction, header, message, known: Vec::new(), said: None }
+        Self { direction, header, message, known: Vec::new(), elements: Vec::new(), said: None }
     }
 
     pub(crate) fn sent(message: Message) -> Self {
@@ -229,6 +231,12 @@ impl Sample {
     /// What a name in the message stands for.
     pub(crate) fn knows(mut self, port: Port) -> Self {
         self.known.push(port);
+        self
+    }
+
+    /// The kernel says this of the next elements of its arrays out of line.
+    pub(crate) fn elements(mut self, elements: &[Port]) -> Self {
+        self.elements.extend(elements.iter().map(|port| Port { flags: port::OUT_OF_LINE, ..*port }));
         self
     }
 
@@ -338,7 +346,8 @@ impl Sample {
     /// The message of a trace port in which the kernel sends the record.
     pub(crate) fn wire(&self) -> Vec<u8> {
         let mut bytes = Message::new(MACH_MSGH_BITS_COMPLEX | MOVE_SEND << 8, 0, 9, TRACE_RECORD_MSGH_ID).bytes;
-        let ports = self.ports();
+        let mut ports = self.ports();
+        ports.extend(&self.elements);
         let count = (ports.len() as u32).into();
         let header =
             RecordHeader { version: VERSION.into(), direction: self.direction as u8, ports: count, ..self.header };

@@ -1,6 +1,7 @@
 //! All tests of the stages, from records to text, as one program.
 
 mod allocation;
+mod arrays;
 mod common;
 mod control;
 mod ending;

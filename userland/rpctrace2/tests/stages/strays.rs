@@ -45,7 +45,7 @@ fn each_kind_is_one_remark_where_it_came_and_a_number_at_the_end() {
         "--- at the trace port, not from the kernel: msgh_id 70, 48 bytes: a notification that was not asked for here ---",
         "--- at the trace port, not from the kernel: msgh_id 5000, 48 bytes: trace record: type descriptor of `task` at \
          offset 32: expected 0x120004011, found 0x120002002 ---",
-        "--- at the trace port: msgh_id 5000, 192 bytes: trace record has version 9, this reader knows version 5: use the \
+        "--- at the trace port: msgh_id 5000, 192 bytes: trace record has version 9, this reader knows version 6: use the \
          rpctrace2 that came with the kernel's payload ---",
         PING,
         PING,

@@ -1,0 +1,248 @@
+//! Which ports the rights in arrays out of line are.
+//!
+//! The kernel reads the names in such an array from the sender's memory one by one, and so writes them to the receiver's. Each is looked up
+//! there, on its way: what the kernel takes and gives is exact, what the memory holds before and after is not, because other
+//! threads may change it. Nothing is locked there.
+//!
+//! What is sent goes into the thread's draft, which shows the message already. A received message has none yet: what its arrays hold is put
+//! [`aside`], in memory of a record with the number of the thread, and goes behind the message's record at the end of the call, in
+//! the order of the descriptors. The thread's word says that something waits ([`OpenCall::flushing`]).
+
+use trace_port::port::MAX_PORTS;
+use trace_port::record::{Part, Prefix};
+use trace_port::{Direction, Port};
+
+use crate::aside;
+use crate::draft::Draft;
+use crate::emit;
+use crate::gnumach::{Kernel, Names, OwnedKmsg, Record, Task, Thread};
+use crate::named::{Arrays, PORT, element};
+use crate::observe;
+use crate::open_call::OpenCall;
+use crate::room;
+use crate::state::State;
+
+/// Where the first record of a message stands.
+const FIRST: usize = size_of::<Prefix>();
+/// Bytes of a name in an array.
+const NAME: u64 = 4;
+/// Most places for what is put aside: an element each, and as many beginnings of arrays.
+const MOST: usize = 2 * MAX_PORTS;
+
+/// What matters of a record here.
+#[derive(Clone, Copy)]
+struct Shown {
+    direction: u8,
+    captured: usize,
+    ports: usize,
+    /// Of what is put aside: where the next element is expected.
+    next: u64,
+}
+
+impl Shown {
+    fn of(kernel: &impl Kernel, record: Record, part: usize) -> Self {
+        let mut shown = Self { direction: 0, captured: 0, ports: 0, next: 0 };
+        kernel.record_part(record, part, |Part { header, .. }: &mut Part| {
+            shown = Self {
+                direction: header.direction,
+                captured: header.captured_size.get() as usize,
+                ports: header.ports.get() as usize,
+                next: header.time.get(),
+            };
+        });
+        shown
+    }
+
+    /// Where a port of the record at `part` stands, or would.
+    fn place(self, part: usize, index: usize) -> usize {
+        part + size_of::<Part>() + self.captured.next_multiple_of(8) + index * PORT
+    }
+
+    /// The arrays of its message.
+    fn arrays(self) -> Arrays {
+        Arrays::of(self.captured)
+    }
+}
+
+/// Reads the message of the record at `part`.
+fn word_of(kernel: &impl Kernel, record: Record, part: usize) -> impl Fn(usize) -> u64 {
+    move |offset| kernel.record_read(record, part + size_of::<Part>() + offset)
+}
+
+fn read(kernel: &impl Kernel, record: Record, place: usize) -> Port {
+    let mut found = Port::default();
+    kernel.record_part(record, place, |port: &mut Port| found = *port);
+    found
+}
+
+fn write(kernel: &impl Kernel, record: Record, place: usize, port: Port) {
+    kernel.record_part(record, place, |place: &mut Port| *place = port);
+}
+
+#[inline(never)]
+fn look_up(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> Port {
+    let mut found = None;
+    kernel.with_names(task, &state.numbers, |names| found = names.look_up(name));
+    element(name, found)
+}
+
+/// The current thread sends, and has had a name read from this address, where an array of its message is.
+#[inline(never)]
+pub(crate) fn sent(kernel: &impl Kernel, state: &State, address: u64, name: u32) {
+    let (thread, call) = OpenCall::current(kernel);
+    let task = kernel.thread_task(thread);
+    if call.has_received() || kernel.task_entry(task) == 0 {
+        return;
+    }
+    let (flags, without) = (call.without_draft(), call.without_draft());
+    let Some(draft) = call.into_draft() else { return };
+    // Room for it may be long in coming.
+    without.keep(kernel, thread);
+    let (draft, has_room) = begin_or_go_on(kernel, state, draft, address);
+    if has_room {
+        push(kernel, draft.record(), look_up(kernel, state, task, name));
+    }
+    flags.with_draft(Some(draft)).keep(kernel, thread);
+}
+
+/// Whether the next element of a sent message's arrays may be the one at this address. With the first one there is room for all, so that
+/// none is missing between others.
+fn begin_or_go_on(kernel: &impl Kernel, state: &State, draft: Draft, address: u64) -> (Draft, bool) {
+    let record = draft.record();
+    let shown = Shown::of(kernel, record, FIRST);
+    if shown.ports > 0 && read(kernel, record, shown.place(FIRST, shown.ports - 1)).is_out_of_line() {
+        return (draft, true);
+    }
+    let (mut arrays, word) = (shown.arrays(), word_of(kernel, record, FIRST));
+    let Some(first) = arrays.next(&word).filter(|first| first.address == address) else { return (draft, false) };
+    let mut elements = first.number;
+    while let Some(array) = arrays.next(&word) {
+        elements += array.number;
+    }
+    let elements = elements.min(MAX_PORTS.saturating_sub(shown.ports));
+    room::make(kernel, state, draft, elements)
+}
+
+/// One more port behind a message's only record, if there is room.
+fn push(kernel: &impl Kernel, record: Record, port: Port) {
+    let shown = Shown::of(kernel, record, FIRST);
+    let place = shown.place(FIRST, shown.ports);
+    if shown.ports < MOST && kernel.record_room(record.kmsg()).is_some_and(|room| place + PORT <= room) {
+        write(kernel, record, place, port);
+        emit::set_ports(kernel, record, (FIRST, shown.captured), shown.ports + 1);
+    }
+}
+
+/// The current thread receives, and has had a name written to this address, where an array of its message will be.
+#[inline(never)]
+pub(crate) fn received(kernel: &impl Kernel, state: &State, address: u64, name: u32) {
+    let (thread, call) = OpenCall::current(kernel);
+    let task = kernel.thread_task(thread);
+    // One that could not be sent comes back the same way: what is put aside then is not for its record, which is a sender's.
+    if !call.is_open() || call.has_received() || kernel.task_entry(task) == 0 {
+        return;
+    }
+    let number = observe::thread_number(kernel, state, thread);
+    let before = state.aside.take(kernel, number);
+    let Some(kmsg) = before.or_else(|| aside::begin(kernel, state, task, number)) else { return };
+    OpenCall::of(kernel, thread).flushing().keep(kernel, thread);
+    let kmsg = put_aside(kernel, state, kmsg, address, look_up(kernel, state, task, name));
+    state.aside.put(kernel, kmsg);
+}
+
+/// An element, and before the first of an array, where that begins. After one for which there was no memory, another array begins.
+fn put_aside(kernel: &impl Kernel, state: &State, kmsg: OwnedKmsg, address: u64, port: Port) -> OwnedKmsg {
+    let shown = Shown::of(kernel, kmsg.record(), FIRST);
+    let goes_on = shown.ports > 0 && shown.next == address;
+    let places = if goes_on { 1 } else { 2 };
+    if shown.ports + places > MOST {
+        return kmsg;
+    }
+    let end = shown.place(FIRST, shown.ports + places);
+    let fits = kernel.record_room(kmsg.record().kmsg()).is_some_and(|room| end <= room);
+    // Twice as much at a time.
+    let more = if fits { places } else { places.max(shown.ports) };
+    let (draft, has_room) = room::make(kernel, state, Draft::of(kmsg), more);
+    let record = draft.record();
+    if has_room {
+        if !goes_on {
+            push(kernel, record, beginning(address));
+        }
+        push(kernel, record, port);
+        kernel.record_part(record, FIRST, |part: &mut Part| part.header.time = (address + NAME).into());
+    }
+    draft.into_memory()
+}
+
+/// Where an array begins: no element.
+fn beginning(address: u64) -> Port {
+    Port { name: (address as u32).into(), number: ((address >> 32) as u32).into(), ..Port::default() }
+}
+
+/// The end of the current thread's call: what is put aside goes into its draft, if that shows what was received.
+#[inline(never)]
+pub(crate) fn settle(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
+    let Some(kmsg) = state.aside.take(kernel, kernel.thread_number(thread)) else { return call };
+    let flags = call.without_draft();
+    let draft = call.into_draft().map(|draft| add(kernel, state, draft, kmsg.record()));
+    aside::give_back(kernel, state, kmsg);
+    flags.with_draft(draft)
+}
+
+fn add(kernel: &impl Kernel, state: &State, draft: Draft, aside: Record) -> Draft {
+    let part = kernel.note(draft.record()).part as usize;
+    let shown = Shown::of(kernel, draft.record(), part);
+    if shown.direction != Direction::Receive as u8 {
+        return draft;
+    }
+    let most = MAX_PORTS.saturating_sub(shown.ports);
+    let elements = each(kernel, (draft.record(), part), aside, most, |_, _| {});
+    if elements == 0 {
+        return draft;
+    }
+    let (draft, has_room) = room::make(kernel, state, draft, elements);
+    if has_room {
+        let record = draft.record();
+        let part = kernel.note(record).part as usize;
+        each(kernel, (record, part), aside, most, |index, port| {
+            write(kernel, record, shown.place(part, shown.ports + index), port);
+        });
+        emit::set_ports(kernel, record, (part, shown.captured), shown.ports + elements);
+    }
+    draft
+}
+
+/// Shows the elements of the arrays of a record's message in their order, as far as all before them were put aside, and at most so many.
+/// Returns how many.
+fn each(
+    kernel: &impl Kernel,
+    (record, part): (Record, usize),
+    aside: Record,
+    most: usize,
+    mut show: impl FnMut(usize, Port),
+) -> usize {
+    let kept = Shown::of(kernel, aside, FIRST);
+    let at = |index: usize| (index < kept.ports).then(|| read(kernel, aside, kept.place(FIRST, index)));
+    let (mut arrays, word) = (Shown::of(kernel, record, part).arrays(), word_of(kernel, record, part));
+    let (mut next, mut shown) = (0, 0);
+    while let Some(array) = arrays.next(&word) {
+        let begins = beginning(array.address);
+        // Before it may be what is left of one that could not be received.
+        while let Some(port) = at(next)
+            && port != begins
+        {
+            next += 1;
+        }
+        next += 1;
+        for _ in 0..array.number {
+            let Some(port) = at(next).filter(|port| port.is_out_of_line() && shown < most) else { return shown };
+            show(shown, port);
+            shown += 1;
+            next += 1;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;
