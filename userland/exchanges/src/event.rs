@@ -1,6 +1,7 @@
 //! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
 use bytes::Bytes;
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT};
 use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
@@ -111,6 +112,11 @@ impl Event {
     /// The port that the message was received on, in the receiver's record of it.
     pub fn received_on(&self) -> Option<&Port> {
         self.ports().iter().find(|port| port.is_received_on())
+    }
+
+    /// Whether it has the id of what the kernel tells of a name or a port.
+    pub(crate) fn is_notification(&self) -> bool {
+        self.mach_header.is_some_and(|header| (MACH_NOTIFY_FIRST..=MACH_NOTIFY_DEAD_NAME).contains(&header.id))
     }
 
     /// Whose port names the message has.

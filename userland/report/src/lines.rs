@@ -63,6 +63,7 @@ impl<'t> Lines<'t> {
         let message = event.decode(self.tables);
         self.writer(names, exchange, event).request(message.as_ref());
         self.note_time_out(event);
+        self.note_asker(names, exchange);
         self.note_bytes("message", event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
@@ -199,7 +200,7 @@ impl<'t> Lines<'t> {
     /// A writer of one message of an exchange.
     fn writer<'a>(&'a mut self, names: &'a Names, exchange: &Exchange<'t>, event: &'a Event) -> Writer<'a> {
         let (tables, style, draft) = (self.tables, &self.style, &mut self.draft);
-        Writer { tables, names, style, actor: exchange.actor, event, own_names: exchange.has_own_names(), draft }
+        Writer { tables, names, style, actor: exchange.actor, event, own_names: exchange.has_own_names(event), draft }
     }
 
     /// Begins a line with whose it is.
@@ -235,6 +236,15 @@ impl<'t> Lines<'t> {
         if let Some(milliseconds) = event.time_out_given() {
             self.draft.line.push_str(" <time_out ");
             decimal(&mut self.draft.line, milliseconds);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// Which traced task waits for the answer.
+    fn note_asker(&mut self, names: &Names, exchange: &Exchange<'t>) {
+        if let Some(asker) = exchange.peer.filter(|_| self.style.verbose) {
+            self.draft.line.push_str(" <for ");
+            label(&mut self.draft.line, names.label(asker, 0));
             self.draft.line.push('>');
         }
     }

@@ -148,6 +148,11 @@ impl<'a> Writer<'a> {
         ports::port(&mut self.draft.line, seen, name);
     }
 
+    /// Whether a plain name in the message is the task's own, and the kernel says what it stands for.
+    fn is_known(&self, name: u32) -> bool {
+        !is_name(name) || self.own_names && self.event.port(name).is_some()
+    }
+
     /// Who sees ports here, which lives longer than this writer.
     fn seen(&self) -> Seen<'a> {
         Seen { names: self.names, actor: self.actor, event: self.event, verbose: self.style.verbose }
@@ -393,7 +398,11 @@ impl<'a> Writer<'a> {
                 self.not_captured(", ");
                 return true;
             }
-            self.value(item.value(self.event.view()), None, false);
+            match item.value(self.event.view()) {
+                // There is no argument's name to say that it is one.
+                Value::PortName(name) if !self.is_known(name) => ports::plain_name(&mut self.draft.line, name),
+                value => self.value(value, None, false),
+            }
             if item.is_cut {
                 self.cut();
             }
