@@ -6,7 +6,7 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT};
 use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
 use mig_defs::raw::Items;
-use mig_defs::table::Tables;
+use mig_defs::table::{Routine, Tables};
 use mig_defs::value::View;
 use trace_port::{Direction, EventKind, Port, Record};
 use zerocopy::{FromBytes, IntoBytes};
@@ -158,6 +158,11 @@ impl Event {
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
         self.known(Message::reply(tables, self.format, &self.message, self.view()).ok())
+    }
+
+    /// The message decoded as the request or the reply of a routine.
+    pub(crate) fn decode_as<'a>(&'a self, routine: Routine<'a>, is_reply: bool) -> Option<Message<'a>> {
+        self.known(Message::of((routine, is_reply), self.format, &self.message, self.view()))
     }
 
     /// As one of which the record may hold the beginning only, if it is of the interface that has its id.

@@ -85,12 +85,22 @@ pub struct Exchange<'t> {
 impl<'t> Exchange<'t> {
     /// The request decoded.
     pub fn decode_request<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.request.as_ref()?.decode(tables)
+        let request = self.request.as_ref()?;
+        // A message that expects no answer may have the id of somebody's reply.
+        match self.subject.routine.filter(|routine| routine.reply_id().is_some()) {
+            Some(routine) => request.decode_as(routine, false),
+            None => request.decode(tables),
+        }
     }
 
     /// The answer decoded.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.reply.as_ref()?.decode_reply(tables)
+        let reply = self.reply.as_ref()?;
+        let id = reply.mach_header.map(|header| header.id);
+        match self.subject.routine.filter(|routine| id == routine.reply_id()) {
+            Some(routine) => reply.decode_as(routine, true),
+            None => reply.decode_reply(tables),
+        }
     }
 
     /// The record that came last.

@@ -73,6 +73,11 @@ impl Lessons {
         self.0.contains_key(&request)
     }
 
+    /// Whether nothing but the right in the reply to it tells something: [`Names::brought`].
+    pub(crate) fn has_in_answer(&self, request: u32) -> bool {
+        self.0.get(&request) == Some(&Lesson::BootConsole)
+    }
+
     fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
         self.0.get(&exchange.subject.msgh_id?).copied()
     }
@@ -187,12 +192,20 @@ impl Names {
             (Lesson::DeviceOpen, Some(port)) => {
                 text(&request, "name").iter().for_each(|name| self.learn(&port, What::Device((*name).into())));
             }
-            (Lesson::BootConsole, Some(port)) => self.suggest(&port, What::Device(b"console"[..].into())),
+            (Lesson::BootConsole, Some(port)) => self.brought(&[port]),
             (Lesson::BootSpawn, Some(port)) => {
                 let program = text(&request, "arguments").and_then(|words| words.split(|byte| *byte == 0).next());
                 program.iter().for_each(|program| self.learn(&port, What::Program((*program).into())));
             }
             _ => {}
+        }
+    }
+
+    /// Learns from the ports of a successful answer that brings the console: nothing, almost always.
+    pub(crate) fn brought(&mut self, ports: &[Port]) {
+        let console = ports.iter().find(|port| !port.is_received_on());
+        if let Some(port) = console.filter(|port| !self.knows(port)) {
+            self.suggest(port, What::Device(b"console"[..].into()));
         }
     }
 
