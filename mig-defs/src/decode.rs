@@ -163,6 +163,13 @@ impl<'a> Message<'a> {
         Self::found((format, header), bytes, found, view)
     }
 
+    /// The request or the reply of a routine that is known: what [`Message::new`] looks up. `None` if it is shorter than a header, or if the
+    /// routine's table does not know messages of this format.
+    pub fn of((routine, is_reply): (Routine<'a>, bool), format: Format, bytes: &'a [u8], view: View) -> Option<Self> {
+        let header = Header::read(format, bytes).filter(|_| routine.is_for(format))?;
+        Self::found((format, header), bytes, Some((routine, is_reply)), view).ok()
+    }
+
     fn found(
         (format, header): (Format, Header),
         bytes: &'a [u8],
@@ -344,14 +351,13 @@ impl<'a> Fields<'a> {
     }
 
     fn request_port(&self, item: Item<'a>) -> Field<'a> {
-        let type_name = item.ty().name();
-        Field { name: item.name(), type_name, value: self.request_right(), set: None, form: Form::Plain }
+        Field { name: item.name(), ty: Some(item.ty()), value: self.request_right(), set: None, form: Form::Plain }
     }
 
     /// The next field of a message whose items have no names.
     fn unnamed(&mut self, first: bool) -> Option<Result<Field<'a>, Error<'a>>> {
         self.state = State::Unnamed { first: false };
-        let field = |name, value| Some(Ok(Field { name, type_name: "", value, set: None, form: Form::Plain }));
+        let field = |name, value| Some(Ok(Field { name, ty: None, value, set: None, form: Form::Plain }));
         if first && !self.message.is_reply {
             return field("port", self.request_right());
         }
@@ -377,8 +383,9 @@ impl<'a> Fields<'a> {
     fn item(&mut self, item: Item<'a>, found: raw::Item<'a>) -> Result<Field<'a>, Error<'a>> {
         let raw::Item { descriptor, data, end, is_cut, .. } = found;
         self.is_cut = is_cut;
+        let ty = item.ty();
         let value = match descriptor.inline {
-            true => self.inline(item, descriptor, data)?,
+            true => self.inline((item, ty), descriptor, data)?,
             false => found.value(self.message.view),
         };
         self.offset = end;
@@ -386,12 +393,12 @@ impl<'a> Fields<'a> {
         if item.role() == ItemRole::RetCode && failed && self.offset == self.message.bytes.len() {
             self.state = State::Done;
         }
-        let (name, ty) = (item.name(), item.ty());
+        let name = item.name();
         if let Some((ty, flags)) = self.chosen(item, descriptor) {
             let (value, set, form) = (crate::value::chosen(ty, data, flags), ty.set(), ty.form());
-            return Ok(Field { name, type_name: ty.name(), value, set, form });
+            return Ok(Field { name, ty: Some(ty), value, set, form });
         }
-        Ok(Field { name, type_name: ty.name(), value, set: item.set(), form: item.form() })
+        Ok(Field { name, ty: Some(ty), value, set: item.set_or(ty), form: item.form_or(ty) })
     }
 
     /// What the data of an item mean beyond its own type, if they have the size for it, and the number that says so.
@@ -406,8 +413,12 @@ impl<'a> Fields<'a> {
         Some((ty, number.unwrap_or(ALL_FLAGS)))
     }
 
-    fn inline(&self, item: Item<'a>, descriptor: Descriptor, data: &'a [u8]) -> Result<Value<'a>, Error<'a>> {
-        let ty = item.ty();
+    fn inline(
+        &self,
+        (item, ty): (Item<'a>, Type<'a>),
+        descriptor: Descriptor,
+        data: &'a [u8],
+    ) -> Result<Value<'a>, Error<'a>> {
         let element = ty.element();
         // Of a message that was cut off, the data may be only the beginning.
         let (found, have) = (descriptor.name, descriptor.data_size());

@@ -362,7 +362,7 @@ impl<'a> Tables<'a> {
 
     /// Of a routine of which only the name is known, messages are read by their descriptors, in any format.
     fn of_format(&self, format: Format, section: usize, id: u32) -> Option<Routine<'a>> {
-        self.by_id(section, id).filter(|routine| self.format == format || routine.is_name_only())
+        self.by_id(section, id).filter(|routine| routine.is_for(format))
     }
 
     fn by_id(&self, section: usize, id: u32) -> Option<Routine<'a>> {

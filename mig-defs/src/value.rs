@@ -36,14 +36,21 @@ impl Within {
 pub struct Field<'a> {
     /// Its name in the .defs.
     pub name: &'a str,
-    /// Its type's name in the .defs.
-    pub type_name: &'a str,
+    /// Its type in the .defs; `None` if nothing is known of it but its descriptor.
+    pub ty: Option<Type<'a>>,
     /// Its value.
     pub value: Value<'a>,
     /// What a number in it means, if an annotation says.
     pub set: Option<Set<'a>>,
     /// How the value is best written.
     pub form: Form,
+}
+
+impl<'a> Field<'a> {
+    /// Its type's name in the .defs; empty if that is not known.
+    pub fn type_name(&self) -> &'a str {
+        self.ty.map_or("", |ty| ty.name())
+    }
 }
 
 /// Whether the message is seen by its sender or by its receiver. Port names are those of that task.
@@ -222,9 +229,9 @@ impl<'a> Array<'a> {
         self.count == 0
     }
 
-    /// The elements' type name.
-    pub fn element_type_name(&self) -> &'a str {
-        self.element.ty().map_or("", |ty| ty.name())
+    /// The elements' type in the .defs, if it is known.
+    pub fn element_type(&self) -> Option<Type<'a>> {
+        self.element.ty()
     }
 
     /// What the elements' numbers mean.
@@ -308,7 +315,7 @@ impl<'a> Iterator for Fields<'a> {
         };
         let data = self.data.get(offset..end)?;
         let value = nested(ty, data, self.within.deeper());
-        Some(Field { name, type_name: ty.name(), value, set: ty.set(), form: ty.form() })
+        Some(Field { name, ty: Some(ty), value, set: ty.set(), form: ty.form() })
     }
 }
 

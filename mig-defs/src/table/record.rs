@@ -1,5 +1,7 @@
 //! Views of single records: routines, items, types, members, choices.
 
+use mach_abi::Format;
+
 use super::{
     CASES, CHOICES, Form, ITEMS, ItemRole, LISTS, MAKERS_MAX, MEMBERS, NONE, ROUTINES, Record, STRUCTS, SUBSYSTEMS,
     Set, Tables, TypeKind,
@@ -50,6 +52,11 @@ impl<'a> Routine<'a> {
     /// Whether nothing but its name and ids is known, so that its messages are read by their type descriptors alone.
     pub fn is_name_only(&self) -> bool {
         self.get(10) == 1
+    }
+
+    /// Whether messages of this format can be read as its.
+    pub(crate) fn is_for(&self, format: Format) -> bool {
+        self.tables.format == format || self.is_name_only()
     }
 
     /// The items of its reply, or of its request: the request port first, then the body.
@@ -109,13 +116,23 @@ impl<'a> Item<'a> {
 
     /// What its numbers mean: said for this argument, or else for its type.
     pub fn set(&self) -> Option<Set<'a>> {
-        self.tables.set_at(self.get(3)).or_else(|| self.ty().set())
+        self.set_or(self.ty())
+    }
+
+    /// The same for whoever has its type.
+    pub(crate) fn set_or(&self, ty: Type<'a>) -> Option<Set<'a>> {
+        self.tables.set_at(self.get(3)).or_else(|| ty.set())
     }
 
     /// How its value is best written: said for this argument, or else for its type.
     pub fn form(&self) -> Form {
+        self.form_or(self.ty())
+    }
+
+    /// The same for whoever has its type.
+    pub(crate) fn form_or(&self, ty: Type<'a>) -> Form {
         match Form::from_number(self.get(6)) {
-            None | Some(Form::Plain) => self.ty().form(),
+            None | Some(Form::Plain) => ty.form(),
             Some(form) => form,
         }
     }
@@ -152,6 +169,12 @@ impl<'a> Type<'a> {
     /// Its name.
     pub fn name(&self) -> &'a str {
         self.tables.string(self.get(0))
+    }
+
+    /// Whether its name ends in one of these, without reading it as text.
+    pub fn is_called(&self, ends: &[&str]) -> bool {
+        let name = self.tables.string_bytes(self.get(0) as usize).unwrap_or(&[]);
+        ends.iter().any(|end| name.ends_with(end.as_bytes()))
     }
 
     /// What its values are.

@@ -128,7 +128,7 @@ pub(crate) fn decode_as(format: Format, tables: Tables<'_>, bytes: &[u8], view: 
 
 /// A field as text.
 pub(crate) fn field_text(tables: Tables<'_>, field: &Field<'_>) -> String {
-    let mut text = format!("{}: {} = {}", field.name, field.type_name, value_text(tables, field.value));
+    let mut text = format!("{}: {} = {}", field.name, field.type_name(), value_text(tables, field.value));
     if let (Some(set), Value::Signed { value, .. }) = (field.set, field.value) {
         write!(text, " {}", set.names_of(value as u32).collect::<Vec<_>>().join("|")).expect("writes to a string");
     }

@@ -1,11 +1,12 @@
 //! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
 use bytes::Bytes;
+use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT};
 use mach_abi::{Format, Header, type_name};
 use mig_defs::decode::Message;
 use mig_defs::raw::Items;
-use mig_defs::table::Tables;
+use mig_defs::table::{Routine, Tables};
 use mig_defs::value::View;
 use trace_port::{Direction, EventKind, Port, Record};
 use zerocopy::{FromBytes, IntoBytes};
@@ -118,6 +119,11 @@ impl Event {
         self.ports().iter().find(|port| port.is_received_on())
     }
 
+    /// Whether it has the id of what the kernel tells of a name or a port.
+    pub(crate) fn is_notification(&self) -> bool {
+        self.mach_header.is_some_and(|header| (MACH_NOTIFY_FIRST..=MACH_NOTIFY_DEAD_NAME).contains(&header.id))
+    }
+
     /// Whose port names the message has.
     pub fn view(&self) -> View {
         match (self.kind, self.direction) {
@@ -157,6 +163,11 @@ impl Event {
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
         self.known(Message::reply(tables, self.format, &self.message, self.view()).ok())
+    }
+
+    /// The message decoded as the request or the reply of a routine.
+    pub(crate) fn decode_as<'a>(&'a self, routine: Routine<'a>, is_reply: bool) -> Option<Message<'a>> {
+        self.known(Message::of((routine, is_reply), self.format, &self.message, self.view()))
     }
 
     /// As one of which the record may hold the beginning only, if it is of the interface that has its id.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use mig_defs::decode::Message;
 use mig_defs::table::Tables;
-use trace_port::EventKind;
+use trace_port::{Direction, EventKind, port};
 
 use crate::ending::{Unfinished, Untraced};
 use crate::event::Event;
@@ -70,7 +70,7 @@ pub struct Exchange<'t> {
     pub actor: Actor,
     /// The part it has.
     pub role: Role,
-    /// The task on the other side, if it is traced and known.
+    /// Of what a server is asked: the traced task that the answer goes to, if there is one.
     pub peer: Option<TaskIndex>,
     /// What it is about.
     pub subject: Subject<'t>,
@@ -80,19 +80,27 @@ pub struct Exchange<'t> {
     pub reply: Option<Event>,
     /// How it ended.
     pub outcome: Outcome,
-    /// Records that were lost just before its first one.
-    pub lost_before: u32,
 }
 
 impl<'t> Exchange<'t> {
     /// The request decoded.
     pub fn decode_request<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.request.as_ref()?.decode(tables)
+        let request = self.request.as_ref()?;
+        // A message that expects no answer may have the id of somebody's reply.
+        match self.subject.routine.filter(|routine| routine.reply_id().is_some()) {
+            Some(routine) => request.decode_as(routine, false),
+            None => request.decode(tables),
+        }
     }
 
     /// The answer decoded.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.reply.as_ref()?.decode_reply(tables)
+        let reply = self.reply.as_ref()?;
+        let id = reply.mach_header.map(|header| header.id);
+        match self.subject.routine.filter(|routine| id == routine.reply_id()) {
+            Some(routine) => reply.decode_as(routine, true),
+            None => reply.decode_reply(tables),
+        }
     }
 
     /// The record that came last.
@@ -106,12 +114,19 @@ impl<'t> Exchange<'t> {
         Some(reply.time.saturating_sub(request.time))
     }
 
-    /// Whether the plain port names in it, which nobody has a right by in the message, are the traced task's own: not where it asks something
-    /// of another task.
-    pub fn has_own_names(&self) -> bool {
-        let Some(target) = self.request.as_ref().and_then(Event::remote_port) else { return true };
-        let asks = self.role == Role::Client && target.kind == trace_port::port::TASK;
-        !asks || self.request.as_ref().is_some_and(|request| target.object.get() == request.task)
+    /// Whether the plain port names in a message of it, which nobody has a right by in the message, are the traced task's own: not where it
+    /// asks something of another task, nor in what another task sends, of whose names the kernel says nothing.
+    pub fn has_own_names(&self, event: &Event) -> bool {
+        let is_sent = event.direction == Direction::Send;
+        match self.role {
+            Role::Control { .. } | Role::Exception { .. } => true,
+            Role::Server => is_sent || event.is_notification(),
+            Role::Client | Role::Failed => match self.request.as_ref().and_then(Event::remote_port) {
+                Some(target) if target.kind == port::TASK => target.object.get() == event.task,
+                Some(target) => is_sent || target.kind != port::NONE,
+                None => is_sent,
+            },
+        }
     }
 
     /// Whether it ended with an error.

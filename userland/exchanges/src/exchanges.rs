@@ -128,7 +128,7 @@ impl<'t> Exchanges<'t> {
         {
             return false;
         }
-        match self.quiet.pass(record) {
+        match self.quiet.pass(&mut self.names, record) {
             Passed::No => return false,
             Passed::Silent => {}
             Passed::Counted(tally) => sink.counted(tally),
@@ -228,7 +228,7 @@ impl<'t> Exchanges<'t> {
             }
             return;
         }
-        match self.quiet.take_answer(&self.pairs, &event) {
+        match self.quiet.take_answer(&self.pairs, &mut self.names, &event) {
             Passed::No => {}
             Passed::Silent => return,
             Passed::Counted(tally) => return sink.counted(tally),

@@ -75,6 +75,11 @@ impl Lessons {
         self.0.contains_key(&request)
     }
 
+    /// Whether nothing but the right in the reply to it tells something: [`Names::brought`].
+    pub(crate) fn has_in_answer(&self, request: u32) -> bool {
+        self.0.get(&request) == Some(&Lesson::BootConsole)
+    }
+
     fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
         self.0.get(&exchange.subject.msgh_id?).copied()
     }
@@ -193,7 +198,7 @@ impl Names {
             (Lesson::DeviceOpen, Some(port)) => {
                 text(&request, "name").iter().for_each(|name| self.learn(&port, What::Device((*name).into())));
             }
-            (Lesson::BootConsole, Some(port)) => self.suggest(&port, What::Device(b"console"[..].into())),
+            (Lesson::BootConsole, Some(port)) => self.brought(&[port]),
             (Lesson::BootSpawn, Some(port)) => {
                 let program = text(&request, "arguments").and_then(|words| words.split(|byte| *byte == 0).next());
                 program.iter().for_each(|program| self.learn(&port, What::Program((*program).into())));
@@ -206,6 +211,14 @@ impl Names {
     fn meet_threads(&mut self, task: TaskIndex, exchange: &Exchange<'_>) {
         for right in exchange.reply.iter().flat_map(Event::elements).filter(|right| right.kind == port::THREAD) {
             self.meet_thread(task, right.object.get());
+        }
+    }
+
+    /// Learns from the ports of a successful answer that brings the console: nothing, almost always.
+    pub(crate) fn brought(&mut self, ports: &[Port]) {
+        let console = ports.iter().find(|port| !port.is_received_on());
+        if let Some(port) = console.filter(|port| !self.knows(port)) {
+            self.suggest(port, What::Device(b"console"[..].into()));
         }
     }
 

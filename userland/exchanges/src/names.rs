@@ -248,6 +248,11 @@ impl Names {
         }
     }
 
+    /// Whether something is known of it that some message has told.
+    pub(crate) fn knows(&self, port: &Port) -> bool {
+        self.ports.contains_key(&port.number.get())
+    }
+
     /// The same if nothing is known of it.
     pub(crate) fn suggest(&mut self, port: &Port, what: What) {
         if port.number.get() != 0 {

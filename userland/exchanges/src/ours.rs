@@ -29,9 +29,10 @@ const OURS: [(Interface, &str, RangeInclusive<u32>); 2] = [
 const FIRST: u32 = TRACE_RECORD_MSGH_ID;
 const LAST: u32 = 5299 + REPLY_ID_OFFSET;
 
-/// Whether a request with this id may be of one of them.
-pub(crate) fn has_id(request: u32) -> bool {
-    OURS.iter().any(|(_, _, ids)| ids.contains(&request))
+/// The one that a routine is of.
+pub(crate) fn interface(routine: Routine<'_>) -> Option<Interface> {
+    let of = OURS.iter().find(|(_, _, ids)| ids.contains(&routine.request_id()));
+    of.filter(|(_, name, _)| routine.subsystem() == *name).map(|(interface, ..)| *interface)
 }
 
 impl Names {
@@ -40,6 +41,11 @@ impl Names {
         if port.number.get() != 0 {
             self.ours.insert(port.number.get(), interface);
         }
+    }
+
+    /// Whether messages to this port are.
+    pub(crate) fn is_spoken(&self, port: &Port, interface: Interface) -> bool {
+        self.ours.get(&port.number.get()) == Some(&interface)
     }
 
     /// Whether a message has an id of an interface of ours and is not known to be of it. A reply is known by its request alone.
@@ -63,6 +69,6 @@ impl Names {
             View::Sent => event.remote_port(),
             View::Received => event.received_on(),
         };
-        port.is_none_or(|port| self.ours.get(&port.number.get()) != Some(interface))
+        port.is_none_or(|port| !self.is_spoken(port, *interface))
     }
 }

@@ -95,9 +95,8 @@ impl<'t> Pairs<'t> {
 
     fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Exchange<'t> {
         self.last += 1;
-        let lost_before = request.dropped;
         let (id, request) = (self.last, Some(request));
-        Exchange { id, actor, role, peer: None, subject, request, reply: None, outcome: Outcome::Open, lost_before }
+        Exchange { id, actor, role, peer: None, subject, request, reply: None, outcome: Outcome::Open }
     }
 
     /// An answer whose request was not seen.
@@ -131,7 +130,7 @@ impl<'t> Pairs<'t> {
         if is_reply {
             return self.orphan(tables, (actor, Role::Client), event);
         }
-        let peer = self.meet(actor, event.correlation);
+        let peer = self.asker(event.correlation);
         let reply_right = header.remote_port;
         // The name is used again, so what it stood for before is gone.
         self.served.retain(|served| served.actor.task != actor.task || reply_right_of(served) != Some(reply_right));
@@ -139,14 +138,13 @@ impl<'t> Pairs<'t> {
         if is_name(reply_right) { Step::Opened(exchange) } else { Step::OneWay(exchange) }
     }
 
-    /// Who sent the message that `server` has received: both have the same correlation number.
-    fn meet(&mut self, server: Actor, correlation: u64) -> Option<TaskIndex> {
-        let same = |call: &&mut Exchange<'_>| {
+    /// Who waits for the answer to a message that has been received: its request has the same correlation number, also where another has
+    /// passed it on.
+    fn asker(&self, correlation: u64) -> Option<TaskIndex> {
+        let same = |call: &&Exchange<'_>| {
             correlation != 0 && call.request.as_ref().is_some_and(|request| request.correlation == correlation)
         };
-        let call = self.calls.iter_mut().rev().find(same)?;
-        call.peer = Some(server.task);
-        Some(call.actor.task)
+        self.calls.iter().find(same).map(|call| call.actor.task)
     }
 
     /// The call that this message answers: by the kernel's correlation number what came to its reply port is its reply, whatever its id.
@@ -176,7 +174,11 @@ impl<'t> Pairs<'t> {
         let is_exception = matches!(who.1, Role::Exception { .. });
         if is_exception == (event.direction == Direction::Send) {
             let subject = Subject::of(tables, &event);
-            return Step::Opened(self.make(who, subject, event));
+            // An exception's message has no reply port yet.
+            let expects_reply =
+                is_exception || event.mach_header.is_some_and(|header| is_name(header.local_port as u32));
+            let exchange = self.make(who, subject, event);
+            return if expects_reply { Step::Opened(exchange) } else { Step::OneWay(exchange) };
         }
         let place = self.others.iter().position(|open| {
             let asked = |request: &Event| request.correlation == event.correlation;
@@ -235,11 +237,15 @@ impl Asked {
     }
 }
 
-/// Whether a message answers what a server received.
+/// Whether a message answers what a server received: it goes where the answer is to go and has the id of one, or it has any, and the
+/// kernel links it to the request.
 fn answers(served: &Exchange<'_>, header: Header, event: &Event) -> bool {
     let Some(request) = &served.request else { return false };
     let reply_id = request.mach_header.map(|sent| sent.id.wrapping_add(REPLY_ID_OFFSET));
-    request.task == event.task && reply_right_of(served) == Some(header.remote_port) && reply_id == Some(header.id)
+    let is_linked = event.correlation != 0 && event.correlation == request.correlation;
+    request.task == event.task
+        && reply_right_of(served) == Some(header.remote_port)
+        && (reply_id == Some(header.id) || is_linked)
 }
 
 /// The server's name of the right to answer.

@@ -13,7 +13,8 @@ use zerocopy::byteorder::little_endian::U64;
 use crate::event::Event;
 use crate::exchange::Tally;
 use crate::lessons::Lessons;
-use crate::ours;
+use crate::names::Names;
+use crate::ours::{self, Interface};
 use crate::pair::{Asked, Pairs, Sureness, has_succeeded, is_name};
 use crate::select::{Selection, Subject};
 
@@ -43,6 +44,10 @@ struct Id {
     what: What,
     /// Its exchange is counted.
     is_counted: bool,
+    /// It is of this interface of ours where it goes to a port of that.
+    ours: Option<Interface>,
+    /// The answer brings the console.
+    brings: bool,
 }
 
 /// What a `msgh_id` is of.
@@ -62,6 +67,7 @@ enum What {
 /// What is looked at of the header of a message in the 64-bit format.
 #[derive(Clone, Copy, Debug)]
 struct Head {
+    remote_port: u32,
     local_port: u32,
     id: u32,
 }
@@ -70,7 +76,9 @@ impl Head {
     #[inline]
     fn of(message: &[u8]) -> Option<Self> {
         let words: &[U64; LP64.end / size_of::<U64>()] = FromBytes::ref_from_bytes(message.get(..LP64.end)?).ok()?;
-        Some(Self { local_port: words[word::LOCAL_PORT].get() as u32, id: (words[word::ID].get() >> 32) as u32 })
+        let port = |place: usize| words[place].get() as u32;
+        let id = (words[word::ID].get() >> 32) as u32;
+        Some(Self { remote_port: port(word::REMOTE_PORT), local_port: port(word::LOCAL_PORT), id })
     }
 }
 
@@ -91,7 +99,8 @@ impl Quiet {
         let mut quiet = Self::default();
         for routine in tables.routines() {
             let asked = routine.request_id();
-            if lessons.has(asked) || ours::has_id(asked) {
+            let brings = lessons.has_in_answer(asked);
+            if lessons.has(asked) && !brings {
                 continue;
             }
             let mut set = |id, routine, what| {
@@ -100,7 +109,7 @@ impl Quiet {
                 if id < IDS && (counts_only || !is_counted) {
                     let room = quiet.ids.len().max(id as usize + 1);
                     quiet.ids.resize(room, Id::default());
-                    quiet.ids[id as usize] = Id { what, is_counted };
+                    quiet.ids[id as usize] = Id { what, is_counted, ours: ours::interface(routine), brings };
                 }
             };
             // An id may have several names, of which messages are called by the first.
@@ -119,7 +128,7 @@ impl Quiet {
     /// Passes over a record, before which nothing else is open, if it can. One of a thread that has not been met, or with another reply port,
     /// tells at least that.
     #[inline]
-    pub(crate) fn pass(&mut self, record: &Record<'_>) -> Passed {
+    pub(crate) fn pass(&mut self, names: &mut Names, record: &Record<'_>) -> Passed {
         let header = &record.header;
         if record.kind != EventKind::Normal
             || record.format != Format::Lp64
@@ -134,13 +143,21 @@ impl Quiet {
             return Passed::No;
         }
         let expects_reply = is_name(message.local_port);
+        if let Some(interface) = id.ours.filter(|_| id.what != What::Reply) {
+            // Somebody else's may have the same id.
+            let target = record.ports.iter().find(|port| port.name.get() == message.remote_port);
+            let is_ours = target.is_some_and(|port| names.is_spoken(port, interface));
+            if !is_ours || record.direction != Direction::Send {
+                return Passed::No;
+            }
+        }
         match (record.direction, id.what) {
             (Direction::Send, What::Request) if expects_reply => self.ask(record, message, id),
             (Direction::Send, What::Request | What::OneWay) if !expects_reply => Self::tell_of_request(message, id),
-            (Direction::Receive, What::Reply) => self.answer(record, message, id),
+            (Direction::Receive, What::Reply) => self.answer(names, record, message, id),
             // What a server receives, or an answer with another id than usual; what a server answers.
             (Direction::Receive, _) if !id.is_counted && self.asked.is_empty() => Passed::Silent,
-            (Direction::Send, What::Reply) if !id.is_counted => Passed::Silent,
+            (Direction::Send, What::Reply) if !id.is_counted && id.ours.is_none() => Passed::Silent,
             _ => Passed::No,
         }
     }
@@ -165,7 +182,7 @@ impl Quiet {
     }
 
     /// The answer to the only request that waits for one.
-    fn answer(&mut self, record: &Record<'_>, message: Head, id: Id) -> Passed {
+    fn answer(&mut self, names: &mut Names, record: &Record<'_>, message: Head, id: Id) -> Passed {
         let Some((asked, time)) = self.asked.front().filter(|_| self.asked.len() == 1) else { return Passed::No };
         if asked.task != record.header.task.get()
             || asked.reply_port != message.local_port
@@ -173,9 +190,13 @@ impl Quiet {
         {
             return Passed::No;
         }
+        let has_failed = || !has_succeeded(record.format, record.message);
+        if id.brings && !has_failed() {
+            names.brought(record.ports);
+        }
         let tally = || Tally::Answered {
             msgh_id: asked.msgh_id,
-            failed: !has_succeeded(record.format, record.message),
+            failed: has_failed(),
             nanoseconds: record.header.time.get().saturating_sub(*time),
         };
         let passed = if id.is_counted { Passed::Counted(tally()) } else { Passed::Silent };
@@ -200,7 +221,7 @@ impl Quiet {
     }
 
     /// Takes an event that answers a request that was passed over.
-    pub(crate) fn take_answer(&mut self, pairs: &Pairs<'_>, event: &Event) -> Passed {
+    pub(crate) fn take_answer(&mut self, pairs: &Pairs<'_>, names: &mut Names, event: &Event) -> Passed {
         if self.asked.is_empty() || event.direction != Direction::Receive || event.retval != 0 {
             return Passed::No;
         }
@@ -215,10 +236,14 @@ impl Quiet {
             return Passed::No;
         }
         let Some((asked, time)) = self.asked.remove(place) else { return Passed::No };
-        if !self.ids.get(asked.msgh_id as usize).is_some_and(|id| id.is_counted) {
+        let id = self.ids.get(asked.msgh_id as usize).copied().unwrap_or_default();
+        let failed = !has_succeeded(event.format, &event.message);
+        if id.brings && !failed {
+            names.brought(event.ports());
+        }
+        if !id.is_counted {
             return Passed::Silent;
         }
-        let failed = !has_succeeded(event.format, &event.message);
         Passed::Counted(Tally::Answered {
             msgh_id: asked.msgh_id,
             failed,

@@ -102,6 +102,12 @@ impl Selection {
         self.wants(|expression| expression.names_it(subject))
     }
 
+    /// Whether nothing is, whatever comes.
+    pub fn is_empty(&self) -> bool {
+        let mut names = self.expressions.iter().filter(|expression| !expression.negated).flat_map(|one| &one.names);
+        names.next().is_some_and(|first| first == "none") && names.all(|name| name == "none")
+    }
+
     /// Whether a trap that gives a right is.
     pub(crate) fn has_trap(&self, number: u32) -> bool {
         let called = trap::giving(number);

@@ -142,6 +142,28 @@ pub fn destroy(message: &[u64]) {
     destroy_body(message);
 }
 
+/// The name of the only right that a received message has brought, if all else in it are data: a send right that comes first in its body.
+/// The reference is the caller's to give back.
+pub fn only_right(message: &[u64]) -> Option<PortName> {
+    let size = (message.first()? >> 32) as usize;
+    let words = message.get(..size / size_of::<u64>())?;
+    let [right, name] = *words.get(word::BODY..)?.first_chunk()?;
+    let is_right =
+        words[word::BITS] & COMPLEX != 0 && right == Descriptor::inline(type_name::PORT_SEND, 64, 1).to_word();
+    if !is_right || header::remote(words[word::BITS] as u32) != 0 {
+        return None;
+    }
+    let mut rest = words.get(word::BODY + 2..)?;
+    while let [descriptor, data @ ..] = rest {
+        let descriptor = Descriptor::from_word(*descriptor);
+        if descriptor.is_port() || !descriptor.inline {
+            return None;
+        }
+        rest = data.get(descriptor.data_size().div_ceil(size_of::<u64>() as u64) as usize..)?;
+    }
+    Some(PortName(name as u32))
+}
+
 /// Gives back the rights and the memory in the body of a received message that nobody is going to look at. The rights in
 /// its header stay as they are. What only looks like a right, because the kernel has not looked at it, is left alone.
 pub fn destroy_body(message: &[u64]) {

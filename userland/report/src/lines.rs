@@ -24,6 +24,8 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub struct Lines<'t> {
     tables: Tables<'t>,
+    /// What the return code 0 is called.
+    success: Option<&'t str>,
     style: Style,
     /// The number of the exchange whose request waits for its reply at the end of the output, and when it began.
     held: Option<(u64, u64)>,
@@ -36,7 +38,7 @@ pub struct Lines<'t> {
 impl<'t> Lines<'t> {
     /// Lines in this style.
     pub fn new(tables: Tables<'t>, style: Style) -> Self {
-        Self { tables, style, held: None, draft: Draft::default(), before: None }
+        Self { tables, success: tables.error_name(0), style, held: None, draft: Draft::default(), before: None }
     }
 
     /// Whether a request is held back.
@@ -60,9 +62,10 @@ impl<'t> Lines<'t> {
             Role::Exception { .. } => "-> ",
         };
         self.draft.line.push_str(before);
-        let message = event.decode(self.tables);
+        let message = exchange.decode_request(self.tables);
         self.writer(names, exchange, event).request(message.as_ref());
         self.note_time_out(event);
+        self.note_asker(names, exchange);
         self.note_bytes("message", event);
         match exchange.role {
             Role::Client => self.held = Some((exchange.id, event.time)),
@@ -145,7 +148,7 @@ impl<'t> Lines<'t> {
     /// The return code, the out arguments, the duration.
     fn result(&mut self, names: &Names, exchange: &Exchange<'t>, reply: &Event) {
         let request = exchange.decode_request(self.tables);
-        let message = reply.decode_reply(self.tables);
+        let message = exchange.decode_reply(self.tables);
         let mut writer = self.writer(names, exchange, reply);
         match (message, &request) {
             (Some(message), Some(request)) => writer.reply(&message.to_request(request)),
@@ -199,16 +202,8 @@ impl<'t> Lines<'t> {
     /// A writer of one message of an exchange.
     fn writer<'a>(&'a mut self, names: &'a Names, exchange: &Exchange<'t>, event: &'a Event) -> Writer<'a> {
         let (tables, style, draft) = (self.tables, &self.style, &mut self.draft);
-        Writer {
-            tables,
-            names,
-            style,
-            actor: exchange.actor,
-            event,
-            own_names: exchange.has_own_names(),
-            shown: 0,
-            draft,
-        }
+        let (success, own_names) = (self.success, exchange.has_own_names(event));
+        Writer { tables, names, style, actor: exchange.actor, event, success, own_names, shown: 0, draft }
     }
 
     /// Begins a line with whose it is.
@@ -244,6 +239,15 @@ impl<'t> Lines<'t> {
         if let Some(milliseconds) = event.time_out_given() {
             self.draft.line.push_str(" <time_out ");
             decimal(&mut self.draft.line, milliseconds);
+            self.draft.line.push('>');
+        }
+    }
+
+    /// Which traced task waits for the answer.
+    fn note_asker(&mut self, names: &Names, exchange: &Exchange<'t>) {
+        if let Some(asker) = exchange.peer.filter(|_| self.style.verbose) {
+            self.draft.line.push_str(" <for ");
+            label(&mut self.draft.line, names.label(asker, 0));
             self.draft.line.push('>');
         }
     }

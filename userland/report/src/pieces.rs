@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use mach_abi::{Disposition, type_name};
-use mig_defs::table::{Form, Set};
+use mig_defs::table::{Form, Set, Type};
 use mig_defs::value::{Struct, Value, View, WaitStatus};
 
 use crate::number::{byte, decimal, hexadecimal, padded};
@@ -34,8 +34,8 @@ pub(crate) fn quoted(out: &mut String, text: &[u8]) {
     out.push('"');
 }
 
-pub(crate) fn is_address(type_name: &str) -> bool {
-    ["address_t", "offset_t", "uintptr_t", "pointer_t"].iter().any(|end| type_name.ends_with(end))
+pub(crate) fn is_address(ty: Type<'_>) -> bool {
+    ty.is_called(&["address_t", "offset_t", "uintptr_t", "pointer_t"])
 }
 
 /// Appends what a number means.

@@ -6,8 +6,8 @@ use exchanges::names::{Kind, Label, Named, Names, What};
 use exchanges::{Actor, Event, TaskIndex};
 use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_PORT_DELETED};
 use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
-use trace_port::Port;
 use trace_port::record::PORT_NUMBER;
+use trace_port::{EventKind, Port};
 
 use crate::number::decimal;
 use crate::pieces::{plain, quoted};
@@ -52,7 +52,7 @@ pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
         MACH_PORT_DEAD => return out.push_str("MACH_PORT_DEAD"),
         _ => {}
     }
-    let Some(port) = seen.event.port(name).or_else(|| seen.ended(name)) else { return plain_name(out, name) };
+    let Some(port) = seen.event.port(name).or_else(|| seen.ended(name)) else { return unknown(out, seen, name) };
     known(out, seen, name, port);
 }
 
@@ -92,8 +92,17 @@ fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
     }
 }
 
+/// Appends what the kernel says nothing of: what stands for a right in a message in transit may be a port's number instead of a name.
+fn unknown(out: &mut String, seen: Seen<'_>, name: u32) {
+    match seen.event.kind {
+        EventKind::Normal | EventKind::Trap => plain_name(out, name),
+        _ if name & PORT_NUMBER == 0 => plain_name(out, name),
+        _ => numbered(out, kind_text(Kind::Port), name & !PORT_NUMBER),
+    }
+}
+
 /// Appends a name of which nothing else is known.
-fn plain_name(out: &mut String, name: u32) {
+pub(crate) fn plain_name(out: &mut String, name: u32) {
     numbered(out, "name", name);
 }
 

@@ -8,7 +8,7 @@ use exchanges::event::Event;
 use exchanges::names::Names;
 use exchanges::pair::{is_name, received_on};
 use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
-use mig_defs::decode::Message;
+use mig_defs::decode::{Error, Fields, Message};
 use mig_defs::dump::Dump;
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
@@ -75,6 +75,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) actor: Actor,
     /// The message.
     pub(crate) event: &'a Event,
+    /// What the return code 0 is called, which almost every reply has.
+    pub(crate) success: Option<&'a str>,
     /// Whether plain port names in it are the task's own.
     pub(crate) own_names: bool,
     /// Elements of its arrays out of line that have been passed.
@@ -93,7 +95,7 @@ impl<'a> Writer<'a> {
         let Some(message) = message else { return self.unknown() };
         self.push(message.routine().name());
         self.push("(");
-        self.fields(message, 0);
+        self.fields(message);
         self.push(")");
     }
 
@@ -102,30 +104,30 @@ impl<'a> Writer<'a> {
         let mut fields = message.fields();
         let code = match fields.next() {
             Some(Ok(Field { value: Value::KernReturn(code), .. })) => code,
-            Some(Ok(_)) | None => {
-                self.push(message.routine().name());
-                self.push("(");
-                self.fields(message, 0);
-                return self.push(")");
-            }
+            Some(Ok(_)) | None => return self.request(Some(message)),
             Some(Err(error)) => return self.error(message, error),
         };
         self.code(code);
         // What comes with a failure is not set.
-        if code == 0 && fields.next().is_some() {
+        if code == 0
+            && let Some(first) = fields.next()
+        {
             self.push(" {");
-            self.fields(message, 1);
+            self.listed(message, Some(first), fields);
             self.push("}");
         }
     }
 
-    fn error(&mut self, message: &Message<'_>, error: mig_defs::decode::Error<'_>) {
+    fn error(&mut self, message: &Message<'_>, error: Error<'_>) {
         let _ = write!(self.draft.line, "<{error}>");
         self.draft.dump(self.style, message.rest(error.offset), error.offset);
     }
 
     /// A return code by name.
     pub(crate) fn code(&mut self, code: i32) {
+        if let Some(success) = self.success.filter(|_| code == 0) {
+            return self.push(success);
+        }
         if let Some(name) = self.tables.error_name(code) {
             return self.push(name);
         }
@@ -150,6 +152,11 @@ impl<'a> Writer<'a> {
         ports::port(&mut self.draft.line, seen, name);
     }
 
+    /// Whether a plain name in the message is the task's own, and the kernel says what it stands for.
+    fn is_known(&self, name: u32) -> bool {
+        !is_name(name) || self.own_names && self.event.port(name).is_some()
+    }
+
     /// Who sees ports here, which lives longer than this writer.
     fn seen(&self) -> Seen<'a> {
         Seen { names: self.names, actor: self.actor, event: self.event, verbose: self.style.verbose }
@@ -168,17 +175,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn fields(&mut self, message: &Message<'_>, skip: usize) {
+    fn fields(&mut self, message: &Message<'_>) {
         let mut fields = message.fields();
-        fields.by_ref().take(skip).for_each(drop);
-        let mut separator = "";
-        while let Some(field) = fields.next() {
+        let first = fields.next();
+        self.listed(message, first, fields);
+    }
+
+    /// A field and those after it.
+    fn listed<'m>(
+        &mut self,
+        message: &Message<'m>,
+        first: Option<Result<Field<'m>, Error<'m>>>,
+        mut fields: Fields<'m>,
+    ) {
+        let (mut separator, mut next) = ("", first);
+        while let Some(field) = next {
             self.push(separator);
             let is_first = core::mem::replace(&mut separator, ", ").is_empty();
             let field = match field {
                 Ok(field) => field,
                 Err(error) => {
                     self.error(message, error);
+                    next = fields.next();
                     continue;
                 }
             };
@@ -190,6 +208,7 @@ impl<'a> Writer<'a> {
             if fields.is_cut() {
                 self.cut();
             }
+            next = fields.next();
         }
         self.not_captured(separator);
     }
@@ -221,7 +240,7 @@ impl<'a> Writer<'a> {
     }
 
     fn field(&mut self, field: &Field<'_>) {
-        let is_hex = || field.form == Form::Hexadecimal || is_address(field.type_name);
+        let is_hex = || field.form == Form::Hexadecimal || field.ty.is_some_and(is_address);
         match (field.value, field.form) {
             (Value::Text(path), Form::Path) => quoted(&mut self.draft.line, path),
             (Value::Struct(members), form) => self.members(&members, form),
@@ -231,7 +250,8 @@ impl<'a> Writer<'a> {
             (Value::Signed { value, .. }, _) if field.set.is_none() && !is_hex() => {
                 decimal(&mut self.draft.line, value);
             }
-            (value, _) => self.value(value, field.set, is_hex()),
+            (value @ (Value::Signed { .. } | Value::Unsigned { .. }), _) => self.value(value, field.set, is_hex()),
+            (value, _) => self.value(value, field.set, false),
         }
     }
 
@@ -354,8 +374,8 @@ impl<'a> Writer<'a> {
                 self.push("...");
                 break;
             }
-            let (type_name, set, form) = (array.element_type_name(), array.set(), array.form());
-            self.field(&Field { name: "", type_name, value, set, form });
+            let (ty, set, form) = (array.element_type(), array.set(), array.form());
+            self.field(&Field { name: "", ty, value, set, form });
         }
         self.push("]");
     }
@@ -421,7 +441,11 @@ impl<'a> Writer<'a> {
                 self.not_captured(", ");
                 return true;
             }
-            self.value(item.value(self.event.view()), None, false);
+            match item.value(self.event.view()) {
+                // There is no argument's name to say that it is one.
+                Value::PortName(name) if !self.is_known(name) => ports::plain_name(&mut self.draft.line, name),
+                value => self.value(value, None, false),
+            }
             if item.is_cut {
                 self.cut();
             }

@@ -16,7 +16,7 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, println, stubs, task_self};
+use mach::{console, print, println, stubs, task_self, thread};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -114,6 +114,10 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
     let mut trace = Trace::new(tables, &options, program)?;
+    if !trace.is_live() {
+        // The command goes on until the queue is full, and its records come several in a message. Without it they come one by one.
+        let _ = thread::step_back();
+    }
     Session::start(&command)?.follow(&mut trace)
 }
 
@@ -253,8 +257,11 @@ impl Session {
                     let words = words.get(..size.div_ceil(8)).unwrap_or(words);
                     let task = words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
                     self.tasks.meet(PortName(task), &message);
-                    // Every message brings a reference of the task's right.
-                    mach::msg::destroy(words);
+                    // Every message brings a reference of the task's right; others may bring anything.
+                    match mach::msg::only_right(words) {
+                        Some(right) => self.tasks.give_back(right),
+                        None => mach::msg::destroy(words),
+                    }
                     trace.message(&message, &mut text);
                 }
                 // The words after it are those of the message before.

@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mach::error::Result;
-use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::port::{Disposition, PortName, ReceiveRight, Right, SendRight};
 use mach::{stubs, task_self};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
 use trace_port::Records;
 
+/// Most references that are owed: the kernel counts up to 65,535.
+const OWED_MAX: u32 = 1000;
 /// Room for any reply of a notify.defs server.
 const REPLY_MAX: usize = 128;
 
@@ -20,6 +22,8 @@ pub(crate) struct Tasks {
     last: PortName,
     /// Those that are there, and the kernel's number of each.
     alive: Vec<(SendRight, u32)>,
+    /// References of a right that are still to be given back, and its name.
+    owed: (PortName, u32),
     /// Numbers of those that were gone when a record of theirs was received. Others may still be in the queue.
     gone: Vec<u32>,
 }
@@ -27,7 +31,8 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// None yet.
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { news: ReceiveRight::allocate()?, last: PortName::NULL, alive: Vec::new(), gone: Vec::new() })
+        let (last, owed) = (PortName::NULL, (PortName::NULL, 0));
+        Ok(Self { news: ReceiveRight::allocate()?, last, alive: Vec::new(), owed, gone: Vec::new() })
     }
 
     /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's.
@@ -46,6 +51,27 @@ impl Tasks {
             self.last = task;
         }
         // Without one there was no room for the right: the end will not be told.
+    }
+
+    /// Gives back a reference of a task's right that a message has brought: many at once, as each takes a call.
+    pub(crate) fn give_back(&mut self, task: PortName) {
+        let (name, references) = self.owed;
+        if name != task || references == OWED_MAX {
+            self.settle();
+            self.owed = (task, 0);
+        }
+        self.owed.1 += 1;
+    }
+
+    /// Gives back what is owed. While it is, the name cannot stand for another right.
+    fn settle(&mut self) {
+        let (name, references) = core::mem::take(&mut self.owed);
+        if name.is_valid() && references > 0 {
+            let all = -(references as i32);
+            // The right to a task that has ended is a dead name.
+            let _ = stubs::mach_port::mach_port_mod_refs(task_self(), name, Right::Send as u32, all)
+                .or_else(|_| stubs::mach_port::mach_port_mod_refs(task_self(), name, Right::DeadName as u32, all));
+        }
     }
 
     /// Asks to be told of the end of a task, at once if it is over. The answer keeps the name.
@@ -67,6 +93,9 @@ impl Tasks {
         stubs::notify_server::demux(&mut news, message, &mut reply);
         // It brings a reference of the dead name.
         let dead = SendRight::from_name(news.0?);
+        if self.owed.0 == dead.name() {
+            self.settle();
+        }
         let place = self.alive.iter().position(|(right, _)| right.name() == dead.name())?;
         if self.last == dead.name() {
             self.last = PortName::NULL;

@@ -19,6 +19,7 @@ pub struct Trace<'t> {
     exchanges: Exchanges<'t>,
     lines: Option<Lines<'t>>,
     summary: Option<Summary>,
+    is_live: bool,
 }
 
 /// Where exchanges go: lines are appended to `out`.
@@ -79,10 +80,16 @@ impl<'t> Trace<'t> {
         let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
         Ok(Self {
             tables,
+            is_live: has_lines && !selection.is_empty(),
             exchanges: Exchanges::new(tables, selection, command, !has_lines),
             lines: has_lines.then(|| Lines::new(tables, options.style)),
             summary: has_summary.then(Summary::default),
         })
+    }
+
+    /// Whether its lines are to stand where they belong in the command's own output: not where it makes a table alone, or nothing.
+    pub fn is_live(&self) -> bool {
+        self.is_live
     }
 
     /// The stages, and where they lead.

@@ -51,3 +51,13 @@ fn what_the_trace_shows_as_its_senders_is_not_shown_again() {
         ]
     );
 }
+
+/// Nothing waits for an answer to it afterwards, which would keep records from being passed over.
+#[test]
+fn what_others_send_to_a_control_port_may_expect_no_answer() {
+    let told = Sample::received(Message::request_from(7002, SELF, 0).string("other")).kind(EventKind::Task).thread(0);
+    let found = lines(&["-C"], &[told]);
+    assert_eq!(found[0], "hello[1] (task) <- task_set_name(task: self, name: \"other\")");
+    let row = found.iter().find(|row| row.ends_with(" task_set_name")).expect("a row");
+    assert_eq!(row.split_whitespace().nth(3), Some("1"), "{row}");
+}

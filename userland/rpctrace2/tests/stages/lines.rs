@@ -114,6 +114,19 @@ fn a_reply_with_another_id_is_linked_by_the_kernel_and_said_to_have_it() {
 }
 
 #[test]
+fn a_server_may_answer_with_another_id() {
+    let hear = |correlation| Sample::received(Message::incoming(7008, 7, 9).int(5)).correlation(correlation);
+    let say = |correlation| Sample::sent(Message::answer(7008, 9).int(0)).correlation(correlation);
+    let found = lines(&[], &[hear(5), say(5)]);
+    assert_eq!(
+        found,
+        ["hello[1] <- echo(port: port 7, value: 5)", "hello[1] -> echo reply = KERN_SUCCESS <msgh_id 7008, not 7108>",]
+    );
+    // Nothing links them: it may be anything.
+    assert_eq!(lines(&[], &[hear(0), say(0)])[1], "hello[1] echo(port: port 9, value: 0) = MACH_MSG_SUCCESS");
+}
+
+#[test]
 fn client_and_server_are_both_traced() {
     let client = |sample: Sample| sample.task(40);
     let server = |sample: Sample| sample.task(41);

@@ -2,7 +2,8 @@
 
 use crate::common::*;
 use crate::lines::vm_allocate;
-use trace_port::port;
+use trace_port::record::PORT_NUMBER;
+use trace_port::{EventKind, port};
 
 #[test]
 fn ports_are_called_what_they_are() {
@@ -208,4 +209,53 @@ fn traps_that_give_rights_are_lines_where_nothing_is_to_be_abbreviated() {
     assert_eq!(lines(&["-v", "-e", "trace=mach_host_self"], &samples), all[2..3]);
     assert_eq!(lines(&["-v", "-e", "trace=!mach_reply_port"], &samples), [all[0], all[2]]);
     assert!(lines(&["-v", "-e", "trace=mach_msg"], &samples).is_empty());
+}
+
+#[test]
+fn plain_names_that_another_task_sends_are_nothing_in_the_receivers() {
+    // The kernel looks them up in the receiver's names, where they happen to stand for something.
+    let release = |request: Message| request.name(10).name(11);
+    let found = lines(
+        &[],
+        &[
+            Sample::received(release(Message::incoming(2997, 3, 9))),
+            // What a server says of its own names, or hears from the kernel about its own, it knows.
+            Sample::sent(Message::answer(3097, 9).int(0).name(10)),
+            Sample::received(Message::incoming(72, 3, 0).name(10)),
+            // A reply of a server that is no kernel.
+            Sample::sent(Message::request(2996, 7)),
+            Sample::received(Message::reply(3096, REPLY).int(0).name(10)),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "hello[1] <- msgh_id 2997(on port 3, 64 bytes: name 10, name 11)",
+            "hello[1] -> msgh_id 2997 reply = KERN_SUCCESS {port 10}",
+            "hello[1] <- msgh_id 72(on port 3, 48 bytes: port 10)",
+            "hello[1] msgh_id 2996(to port 7, 32 bytes) = KERN_SUCCESS {name 10}",
+        ]
+    );
+}
+
+#[test]
+fn a_number_that_stands_for_a_right_in_transit_is_no_name() {
+    let number = u64::from(PORT_NUMBER | 12);
+    let reply = Sample::sent(Message::reply(7112, REPLY).int(0).port(MOVE_SEND, number)).without_ports();
+    let request = Sample::received(Message::request(7012, SELF).int(4)).correlation(5);
+    let found =
+        lines(&[], &[request.kind(EventKind::Task).thread(0), reply.kind(EventKind::Task).thread(0).correlation(5)]);
+    assert_eq!(
+        found[1],
+        "hello[1] (task) -> task_get_special_port reply = KERN_SUCCESS {special_port: move-send port 12}"
+    );
+}
+
+#[test]
+fn a_server_says_whom_its_answer_goes_to_where_nothing_is_abbreviated() {
+    let ask = || Sample::sent(Message::request(7008, 7).int(3)).correlation(5);
+    let hear = || Sample::received(Message::incoming(7008, 3, 9).int(3)).task(41).correlation(5).knows(port(3, 7));
+    let found = lines(&["-v"], &[ask(), hear()]);
+    assert_eq!(found[1], "[2] <- echo(port: port 7 (name 3), value: 3) <for hello[1]>");
+    assert_eq!(lines(&[], &[ask(), hear()])[1], "[2] <- echo(port: port 7, value: 3)");
 }

@@ -61,3 +61,18 @@ fn records_come_to_a_trace_port() {
         ["hello[1] <- trace_record(trace_port: port 8, value: 7)", "hello[1] <- msgh_id 5000(on port 9, 48 bytes: 7)"]
     );
 }
+
+#[test]
+fn calls_of_the_boot_server_that_nobody_wants_to_see_tell_what_they_bring() {
+    let write = || Sample::sent(Message::request(7007, 9).chars(b"hi"));
+    let quiet = [&bootstrap(5)[..], &console(5), &console(5), &[write()]].concat();
+    let found = lines(&["-e", "device_write_inband"], &quiet);
+    assert_eq!(found, ["hello[1] device_write_inband(device: device \"console\", data: \"hi\") = ?"]);
+    // Those of other ports tell nothing.
+    let other = [&bootstrap(5)[..], &console(6), &console(6), &[write()]].concat();
+    let found = lines(&["-e", "device_write_inband"], &other);
+    assert_eq!(found, ["hello[1] device_write_inband(device: port 9, data: \"hi\") = ?"]);
+    let found = lines(&["-c"], &[bootstrap(5), console(5), console(6), console(5)].concat());
+    let count = |name: &str| found.iter().find(|row| row.ends_with(name)).and_then(|row| row.split_whitespace().nth(3));
+    assert_eq!((count(" boot_console"), count(" msgh_id 5205")), (Some("2"), Some("1")), "{found:?}");
+}
