@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::cache::Cache;
+use crate::fetch;
 use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
-use crate::fetch::{self, programs};
+use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
 use crate::link::Linker;
@@ -49,6 +50,8 @@ pub struct Choices {
     pub timeout: Option<Duration>,
     /// Interfaces.
     pub interfaces: Interfaces,
+    /// What may be installed.
+    pub consent: Consent,
 }
 
 /// What the traces are decoded with.
@@ -96,7 +99,7 @@ const STEPS: u64 = 7;
 pub fn prepare(choices: &Choices) -> Result<Prepared> {
     let mut progress = Progress::new(STEPS);
     progress.step("looking for QEMU");
-    let qemu = programs::qemu(&progress)?;
+    let qemu = programs::qemu(choices.consent, &progress)?;
     let built = build(&mut progress)?;
     let tables = tables(&choices.interfaces, &built)?;
     progress.step("building the guest's programs");
