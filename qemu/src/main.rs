@@ -8,6 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use qemu::archive::ProgramError;
+use qemu::vm::Failure;
 
 fn main() -> ExitCode {
     match cli::run() {
@@ -15,6 +16,9 @@ fn main() -> ExitCode {
         Err(error) => {
             if is_broken_pipe(&error) {
                 return ExitCode::from(BROKEN_PIPE);
+            }
+            if matches!(error.downcast_ref(), Some(Failure::Interrupted)) {
+                return ExitCode::from(INTERRUPTED);
             }
             eprintln!("error: {}", describe(&error));
             ExitCode::from(if is_not_found(&error) { NOT_FOUND } else { cli::FAILURE })
@@ -35,6 +39,9 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 
 /// What a program has that a closed pipe ended: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
+
+/// The same after a Ctrl-C: 128 and SIGINT.
+const INTERRUPTED: u8 = 130;
 
 /// `cargo qemu … | head` is no failure worth a word.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
