@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, elf};
-use protocol::archive::{PROGRAMS, SHELL};
-
-use crate::guest::RPCTRACE2;
+use protocol::archive::HOST_NAME;
 
 /// Why a host file cannot be a program of the archive.
 #[derive(Debug, thiserror::Error)]
@@ -31,18 +29,7 @@ pub enum ProgramError {
         /// What it is.
         found: String,
     },
-    /// The boot archive cannot have it under its name.
-    #[error("program {}: expected {expected}; a link of another name to it will do", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-        /// What the name should be.
-        expected: String,
-    },
 }
-
-/// Most bytes of a member's name in a ustar archive without a prefix.
-const MEMBER: usize = 100;
 
 /// What goes into an archive.
 #[derive(Clone, Debug, Default)]
@@ -80,28 +67,15 @@ impl Archive {
     }
 }
 
-/// Reads a program of the host, refusing what GNU Mach cannot start without a dynamic linker.
+/// Reads a program of the host, refusing what GNU Mach cannot start without a dynamic linker. Answers how an argument vector names it,
+/// and its bytes; it can be called anything.
 pub fn host_program(path: &Path) -> Result<(String, Vec<u8>), ProgramError> {
     let contents = fs::read(path).map_err(|source| ProgramError::Io { path: path.to_owned(), source })?;
     if let Some(found) = unfit(&contents) {
         return Err(ProgramError::Wrong { path: path.to_owned(), found });
     }
-    let name = path.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned();
-    match unfit_name(&name) {
-        Some(expected) => Err(ProgramError::Name { path: path.to_owned(), expected }),
-        None => Ok((name, contents)),
-    }
-}
-
-/// What a program's name should be instead, if it cannot be what it is.
-fn unfit_name(name: &str) -> Option<String> {
-    let most = MEMBER - PROGRAMS.len();
-    if name.len() > most {
-        return Some(format!("a name of at most {most} bytes, found {}", name.len()));
-    }
-    // They would take the places of what runs and traces the program.
-    let ours = [RPCTRACE2, SHELL].contains(&name);
-    ours.then(|| format!("another name than that of the boot archive's own {name}"))
+    let name = path.file_name().unwrap_or(OsStr::new("program")).to_string_lossy();
+    Ok((format!("{HOST_NAME}{name}"), contents))
 }
 
 /// What is wrong with a program, if anything is.
@@ -158,11 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_archive_cannot_have_or_has_itself_are_refused() {
-        assert_eq!(unfit_name(&"n".repeat(91)), None);
-        assert_eq!(unfit_name(&"n".repeat(92)).unwrap(), "a name of at most 91 bytes, found 92");
-        assert_eq!(unfit_name("rpctrace2").unwrap(), "another name than that of the boot archive's own rpctrace2");
-        assert!(unfit_name("shell").is_some() && unfit_name("hello").is_none());
+    fn a_program_of_the_host_can_be_called_anything() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["n".repeat(200), "rpctrace2".into(), "shell".into(), "-x".into(), "a b".into()] {
+            let path = place.path().join(&name);
+            fs::write(&path, program(elf::EM_X86_64, elf::PT_LOAD)).unwrap();
+            assert_eq!(host_program(&path).unwrap().0, format!("./{name}"));
+        }
     }
 
     #[test]

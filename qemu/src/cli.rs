@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qemu::fetch::packages::{Flavour, SUITE};
+use qemu::fetch::programs::Consent;
 use qemu::setup::{Choices, Interfaces};
 
 use crate::cmd;
@@ -62,6 +63,9 @@ pub(crate) struct Options {
     /// Let guest time follow the instructions executed: every run is the same.
     #[arg(long)]
     icount: bool,
+    /// Install what is missing with apt, if this is root, without asking. Nothing is ever removed.
+    #[arg(long)]
+    yes: bool,
     /// Stop the machine after this time; not for the shell.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -150,6 +154,9 @@ enum Verb {
     Soak(Soak),
     /// Set everything up, check the guest packages and run all tests.
     Test {
+        /// Only tests whose names have one of these words in them.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
         /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp;
         /// pseudo-random calls, traced against untraced: 20 seeds of 100,000 on the default kernel and on both of these.
         #[arg(long)]
@@ -205,6 +212,11 @@ impl Options {
         self.stock
     }
 
+    /// What may be installed.
+    pub(crate) const fn consent(&self) -> Consent {
+        if self.yes { Consent::Yes } else { Consent::Ask }
+    }
+
     /// What the library wants to know.
     pub(crate) fn choices(&self) -> Choices {
         Choices {
@@ -219,13 +231,21 @@ impl Options {
             icount: self.icount,
             timeout: Some(Duration::from_secs(self.timeout)),
             interfaces: Interfaces::default(),
+            consent: self.consent(),
         }
     }
 }
 
 /// Does what the command line says and returns the exit status.
 pub(crate) fn run() -> Result<u8> {
-    let Cli { options, verb } = Cli::parse();
+    let Cli { options, verb } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // To whoever asked for help, or to standard error; a closed one cannot be told.
+            let _ = error.print();
+            return Ok(if error.use_stderr() { FAILURE } else { 0 });
+        }
+    };
     match verb {
         Verb::Run { command } => cmd::run::run(&options, &command),
         Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
@@ -237,7 +257,7 @@ pub(crate) fn run() -> Result<u8> {
         }
         Verb::Soak(soak) => cmd::soak::run(&options.for_soak(&soak), &soak),
         Verb::Bench { profile } => cmd::bench::run(&options, profile),
-        Verb::Test { all, arguments } => cmd::test::run(all, &arguments),
+        Verb::Test { names, all, arguments } => cmd::test::run(all, options.consent(), &[names, arguments].concat()),
     }
 }
 
@@ -280,6 +300,16 @@ mod tests {
         for wrong in [&["--suite", "../x"][..], &["--suite", ""], &["--kernel", "k", "--suite", "sid"], &["--smp", "0"]]
         {
             assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn tests_are_chosen_by_name() {
+        for line in [&["qemu", "test", "hurd"][..], &["qemu", "test", "--", "hurd"]] {
+            let Verb::Test { names, arguments, .. } = Cli::try_parse_from(line).unwrap().verb else {
+                panic!("{line:?}")
+            };
+            assert_eq!([names, arguments].concat(), ["hurd"]);
         }
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, fetched};
-use crate::fetch::programs::{QEMU, find, how_to_install_qemu};
+use crate::fetch::programs::{MKRESCUE, QEMU, find, how_to_install_grub, how_to_install_qemu, missing_grub};
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
 
@@ -46,7 +46,8 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("kernel", package(cache, KERNEL)),
         finding("interfaces", package(cache, DEV)),
         finding("mig", package(cache, MIG)),
-        finding("qemu", program(QEMU, &format!("{} (done by the first run as root)", how_to_install_qemu()))),
+        finding("qemu", program(QEMU, &format!("{} (or --yes, as root)", how_to_install_qemu()))),
+        finding("grub", grub(&missing_grub())),
     ]
 }
 
@@ -95,6 +96,14 @@ fn program(name: &str, how: &str) -> State {
     State::Found(format!("{}, {}", path.display(), text.lines().next().unwrap_or("unknown version").trim()))
 }
 
+/// Only disk images need it.
+fn grub(missing: &[&str]) -> State {
+    match missing {
+        [] => program(MKRESCUE, ""),
+        _ => State::Later(format!("for `cargo qemu image`, lacks {}: {}", missing.join(", "), how_to_install_grub())),
+    }
+}
+
 fn keyring_state() -> State {
     match keyring() {
         Some(path) => State::Found(path.display().to_string()),
@@ -123,5 +132,11 @@ mod tests {
         }
         assert!(matches!(state("rustc"), Some(State::Found(_))));
         assert_eq!(table(&findings).lines().count(), findings.len());
+    }
+
+    #[test]
+    fn what_makes_disk_images_is_no_need_of_every_run() {
+        let State::Later(text) = grub(&["xorriso", "mformat"]) else { panic!("expected later") };
+        assert!(text.contains("lacks xorriso, mformat: ") && text.contains(" grub-pc-bin mtools "), "{text}");
     }
 }

@@ -35,8 +35,7 @@ pub struct Userland {
     pub programs: Vec<Program>,
 }
 
-/// What the archive calls the Mach binary of rpctrace2.
-pub const RPCTRACE2: &str = "rpctrace2";
+pub use protocol::archive::RPCTRACE2;
 
 /// The workspace this tool was built from.
 pub fn workspace() -> PathBuf {

@@ -7,6 +7,9 @@ mod cmd;
 use std::io;
 use std::process::ExitCode;
 
+use qemu::archive::ProgramError;
+use qemu::vm::Failure;
+
 fn main() -> ExitCode {
     match cli::run() {
         Ok(status) => ExitCode::from(status),
@@ -14,8 +17,11 @@ fn main() -> ExitCode {
             if is_broken_pipe(&error) {
                 return ExitCode::from(BROKEN_PIPE);
             }
+            if matches!(error.downcast_ref(), Some(Failure::Interrupted)) {
+                return ExitCode::from(INTERRUPTED);
+            }
             eprintln!("error: {}", describe(&error));
-            ExitCode::from(if error.is::<cmd::UnknownProgram>() { NOT_FOUND } else { cli::FAILURE })
+            ExitCode::from(if is_not_found(&error) { NOT_FOUND } else { cli::FAILURE })
         }
     }
 }
@@ -23,8 +29,19 @@ fn main() -> ExitCode {
 /// What a shell answers for a command that is not there.
 const NOT_FOUND: u8 = 127;
 
+/// The program that was to run is not there.
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let no_file = error.downcast_ref().is_some_and(
+        |error: &ProgramError| matches!(error, ProgramError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound),
+    );
+    no_file || error.is::<cmd::UnknownProgram>()
+}
+
 /// What a program has that a closed pipe ended: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
+
+/// The same after a Ctrl-C: 128 and SIGINT.
+const INTERRUPTED: u8 = 130;
 
 /// `cargo qemu … | head` is no failure worth a word.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -57,6 +74,13 @@ mod tests {
             describe(&inner.context("cannot read x: no such file").context("starting")),
             "starting: cannot read x: no such file"
         );
+    }
+
+    #[test]
+    fn a_program_that_is_no_file_is_not_found_and_one_that_cannot_run_is_refused() {
+        let not_found = |path: &str| is_not_found(&qemu::archive::host_program(path.as_ref()).unwrap_err().into());
+        assert!(not_found("/no/such/program"));
+        assert!(!not_found("/") && !not_found("src/main.rs"));
     }
 
     #[test]

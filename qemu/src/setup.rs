@@ -1,19 +1,21 @@
 //! Brings everything a run needs together, each part made only if it is missing or stale.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use protocol::archive::{COMMAND, INTERFACES, join_arguments};
+use protocol::archive::{COMMAND, HOST_PROGRAM, INTERFACES, join_arguments};
+use protocol::channel::{KEY_LENGTH, Key};
 use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::cache::Cache;
+use crate::fetch;
 use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
-use crate::fetch::{self, programs};
+use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
 use crate::link::Linker;
@@ -22,7 +24,7 @@ use crate::plan::sha256;
 use crate::stubs::{self, Generated};
 use crate::toolchain::Toolchain;
 use crate::ui::Progress;
-use crate::vm::{Limits, Machine, command};
+use crate::vm::{Interrupt, Limits, Machine, command};
 
 /// What the user chose about the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Choices {
     pub timeout: Option<Duration>,
     /// Interfaces.
     pub interfaces: Interfaces,
+    /// What may be installed.
+    pub consent: Consent,
 }
 
 /// What the traces are decoded with.
@@ -96,7 +100,7 @@ const STEPS: u64 = 7;
 pub fn prepare(choices: &Choices) -> Result<Prepared> {
     let mut progress = Progress::new(STEPS);
     progress.step("looking for QEMU");
-    let qemu = programs::qemu(&progress)?;
+    let qemu = programs::qemu(choices.consent, &progress)?;
     let built = build(&mut progress)?;
     let tables = tables(&choices.interfaces, &built)?;
     progress.step("building the guest's programs");
@@ -117,10 +121,25 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         processors: choices.processors,
         kvm: choices.kvm,
         icount: choices.icount,
+        key: random_key().context("reading /dev/urandom")?,
         ..Machine::plain(qemu, choices.memory)
     };
-    let limits = Limits { time: choices.timeout };
+    let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
     Ok(Prepared { machine, limits, kernel, userland, tables })
+}
+
+/// A key for the console's marks that no program knows.
+fn random_key() -> io::Result<Key> {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut source = fs::File::open("/dev/urandom")?;
+    loop {
+        let mut key = [0; KEY_LENGTH];
+        source.read_exact(&mut key)?;
+        // Some have to be drawn again: they begin like another mark.
+        if let Some(key) = Key::new(&key.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()])) {
+            return Ok(key);
+        }
+    }
 }
 
 /// The decode tables of a run.
@@ -213,15 +232,16 @@ impl Prepared {
         self.userland.programs.iter().map(|program| program.name.as_str())
     }
 
-    /// The directory QEMU runs in: kernel, boot server, and an archive with `extra` programs that runs `arguments`.
-    pub fn boot_directory(&self, arguments: &[String], extra: Vec<(String, Vec<u8>)>) -> Result<TempDir> {
+    /// The directory QEMU runs in: kernel, boot server, and an archive with the user's own program, if there is one, that runs
+    /// `arguments`.
+    pub fn boot_directory(&self, arguments: &[String], own: Option<Vec<u8>>) -> Result<TempDir> {
         let mut archive = Archive::default();
         let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
         for program in &self.userland.programs {
             archive.add_program(&program.name, read(&program.path)?);
         }
-        for (name, contents) in extra {
-            archive.add_program(&name, contents);
+        if let Some(contents) = own {
+            archive.add(HOST_PROGRAM, contents);
         }
         archive.add(INTERFACES, self.tables.clone());
         archive.add(COMMAND, join_arguments(arguments).map_err(|error| anyhow::anyhow!("{error}"))?);

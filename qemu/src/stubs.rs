@@ -20,7 +20,7 @@ enum Side {
 }
 
 /// Stub file, `.defs` file, side; userland/mach/src/stubs.rs and userland/programs include them under these names.
-const STUBS: [(&str, &str, Side); 13] = [
+const STUBS: [(&str, &str, Side); 15] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
@@ -28,6 +28,8 @@ const STUBS: [(&str, &str, Side); 13] = [
     ("mach4.rs", "mach/mach4.defs", Side::User),
     ("mach_debug.rs", "mach_debug/mach_debug.defs", Side::User),
     ("device.rs", "device/device.defs", Side::User),
+    ("device_request.rs", "device/device_request.defs", Side::User),
+    ("device_reply_server.rs", "device/device_reply.defs", Side::Server),
     ("boot.rs", BOOT_DEFS, Side::User),
     ("boot_server.rs", BOOT_DEFS, Side::Server),
     ("exc_server.rs", "mach/exc.defs", Side::Server),

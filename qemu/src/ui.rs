@@ -52,6 +52,14 @@ impl Progress {
             Shown::Lines(_) => eprintln!("{what}"),
         }
     }
+
+    /// Asks or tells something while no bar is in the way.
+    pub fn suspend<T>(&self, ask: impl FnOnce() -> T) -> T {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(ask),
+            Shown::Lines(_) => ask(),
+        }
+    }
 }
 
 impl Drop for Progress {

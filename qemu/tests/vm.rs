@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use qemu::vm::{Failure, Input, Limits, Machine, Outcome, Sinks, run};
+use qemu::vm::{Failure, Input, Interrupt, Limits, Machine, Outcome, Sinks, run};
 
 /// What a run gave: its result, the programs' output, the trace, the kernel's chatter.
 struct Played {
@@ -21,7 +21,7 @@ fn play(script: &str, limit: Duration) -> Played {
     let machine = Machine::plain(file, 64);
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
     let mut sinks = Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel };
-    let limits = Limits { time: Some(limit) };
+    let limits = Limits { time: Some(limit), interrupt: Interrupt::EndsAll };
     let result = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {});
     Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
 }
@@ -32,7 +32,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn the_exit_line_is_the_outcome_and_the_machine_is_ended() {
     let begin = Instant::now();
     let played = play(r"printf 'boot\r\n\001xready\r\n\001chi\r\n\001tcall\r\n\001c\001xexit 7\r\n'", LONG);
-    assert_eq!(played.result.unwrap(), Outcome { status: 7 });
+    assert_eq!(played.result.unwrap(), Outcome { status: 7, restarted: false });
     assert_eq!(played.text, ["hi\n", "call\n", "boot\n"].map(str::to_owned));
     assert!(begin.elapsed() < LONG);
 }
@@ -57,6 +57,22 @@ fn a_machine_that_dies_early_is_an_error_with_what_it_said() {
 }
 
 #[test]
+fn a_program_that_restarts_the_machine_ends_it_and_a_triple_fault_is_a_failure() {
+    let ready = r"printf '\001xready\r\n\001cbye\r\n'";
+    let outcome = play(&format!("echo CPU Reset > resets.log; {ready}"), LONG).result.unwrap();
+    assert_eq!(outcome, Outcome { status: 0, restarted: true });
+    for script in [
+        format!("echo Triple fault > resets.log; {ready}"),
+        format!("{ready}; echo 'terminating on signal 15' >&2"),
+        format!("{ready}; exit 1"),
+        r"printf 'boot\r\n'".to_owned(),
+    ] {
+        let error = play(&script, LONG).result.unwrap_err();
+        assert!(matches!(error, Failure::Died { .. }), "{script}: {error}");
+    }
+}
+
+#[test]
 fn the_time_limit_ends_the_machine() {
     let begin = Instant::now();
     let error = play(r"printf 'boot\r\n'; exec sleep 60", Duration::from_millis(300)).result.unwrap_err();
@@ -70,6 +86,13 @@ fn a_missing_qemu_is_an_error_not_a_panic() {
     let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
     let mut sinks = Sinks { console: &mut nothing.0, trace: Some(&mut nothing.1), kernel: &mut nothing.2 };
     let directory = tempfile::tempdir().unwrap();
-    let result = run(&machine, directory.path(), Input::None, Limits { time: Some(LONG) }, &mut sinks, || {});
+    let result = run(
+        &machine,
+        directory.path(),
+        Input::None,
+        Limits { time: Some(LONG), interrupt: Interrupt::EndsAll },
+        &mut sinks,
+        || {},
+    );
     assert!(result.is_err());
 }

@@ -1,5 +1,6 @@
 //! Runs the host tool in a clean environment and collects everything a user would see.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -23,20 +24,40 @@ pub struct Run {
 /// # Errors
 /// If the variable is not set or the binary cannot be started.
 pub fn qemu(arguments: &[&str]) -> Result<Run> {
-    let binary = PathBuf::from(setting("RPCTRACE2_QEMU")?);
-    let options = options();
-    let output = Command::new(&binary)
-        .args(options.split_whitespace())
-        // The kernels of 2026 measure their timers at boot by waiting, for minutes if every instruction takes a nanosecond.
-        .args(arguments.iter().filter(|&&argument| options.is_empty() || argument != "--icount"))
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting `{}`", binary.display()))?;
+    let output = command(arguments)?.output().context("starting the host tool")?;
     Ok(Run {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         status: output.status.code(),
     })
+}
+
+/// Does the same with standard output and standard error in one place, as on a terminal; answers what came there, without the lines that
+/// say what is being prepared, and the exit status.
+///
+/// # Errors
+/// If the variable is not set or the binary cannot be started.
+pub fn qemu_on_one_screen(arguments: &[&str]) -> Result<(String, Option<i32>)> {
+    let (mut screen, writer) = std::io::pipe()?;
+    let mut command = command(arguments)?;
+    let mut tool = command.stdout(writer.try_clone()?).stderr(writer).spawn().context("starting the host tool")?;
+    // With it the last writer of ours goes.
+    drop(command);
+    let mut shown = Vec::new();
+    screen.read_to_end(&mut shown)?;
+    let shown = String::from_utf8_lossy(&shown);
+    let shown = shown.split_inclusive('\n').filter(|line| !line.starts_with('[')).collect();
+    Ok((shown, tool.wait()?.code()))
+}
+
+fn command(arguments: &[&str]) -> Result<Command> {
+    let options = options();
+    let mut command = Command::new(PathBuf::from(setting("RPCTRACE2_QEMU")?));
+    command.args(options.split_whitespace());
+    // The kernels of 2026 measure their timers at boot by waiting, for minutes if every instruction takes a nanosecond.
+    command.args(arguments.iter().filter(|&&argument| options.is_empty() || argument != "--icount"));
+    command.stdin(Stdio::null());
+    Ok(command)
 }
 
 /// The options that choose another kernel or machine than the first; of the first, none.

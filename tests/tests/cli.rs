@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
-use tests::guest::{Run, qemu, setting};
+use tests::guest::{Run, qemu, qemu_on_one_screen, setting};
 
 /// Gives a symbol another name of the same length, in the symbol table and wherever else the kernel names it.
 fn rename(kernel: &mut [u8], symbol: &str) {
@@ -56,8 +56,8 @@ fn the_readme_shows_what_a_user_sees() -> Result<()> {
     let after = readme.lines().skip_while(|line| *line != "    $ cargo qemu rpctrace2 hello").skip(1);
     let shown: Vec<&str> = after.map_while(|line| line.strip_prefix("    ")).collect();
     assert!(shown.len() > 5, "the trace in README.md: {shown:#?}");
-    let run = qemu(&["--icount", "rpctrace2", "hello"])?;
-    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), shown, "{}", run.stderr);
+    let (screen, _) = qemu_on_one_screen(&["--icount", "rpctrace2", "hello"])?;
+    assert_eq!(screen.lines().collect::<Vec<_>>(), shown);
     Ok(())
 }
 
@@ -81,8 +81,8 @@ fn a_stock_kernel_gives_one_clear_line() -> Result<()> {
     let program = qemu(&["--stock", "run", "trace-port"])?;
     assert_eq!((one_line(&program.stdout), program.status), ("trace-port: this kernel has no trace port", Some(3)));
     let tracer = qemu(&["--stock", "rpctrace2", "hello"])?;
-    assert!(one_line(&tracer.stdout).contains("this kernel has no trace port"), "{}", tracer.stdout);
-    assert!(tracer.stdout.contains("cargo qemu instrument"), "{}", tracer.stdout);
+    assert!(tracer.stderr.contains("rpctrace2: this kernel has no trace port"), "{}", tracer.stderr);
+    assert!(tracer.stderr.contains("cargo qemu instrument") && tracer.stdout.is_empty(), "{}", tracer.stderr);
     assert_eq!(tracer.status, Some(125));
     Ok(())
 }
@@ -92,8 +92,8 @@ fn a_stock_kernel_gives_one_clear_line() -> Result<()> {
 fn a_kernel_file_given_by_path_is_instrumented_and_traces() -> Result<()> {
     let kernel = setting("RPCTRACE2_KERNEL")?;
     let run = qemu(&["--kernel", &kernel, "rpctrace2", "hello"])?;
-    assert!(run.stdout.contains("data: \"hello, world\\n\") = KERN_SUCCESS {bytes_written: 13}"), "{}", run.stdout);
-    assert_eq!(run.status, Some(0));
+    assert!(run.stderr.contains("data: \"hello, world\\n\") = KERN_SUCCESS {bytes_written: 13}"), "{}", run.stderr);
+    assert_eq!((run.stdout.as_str(), run.status), ("hello, world\n", Some(0)), "the trace is not among the output");
     Ok(())
 }
 

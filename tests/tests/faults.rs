@@ -48,7 +48,7 @@ fn a_loss_is_a_line_of_the_trace() -> Result<()> {
         let line = ["--icount", "--payload-feature", "faults", "rpctrace2", "faults", "ask", kind, "4"];
         let run = qemu(&line)?;
         assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
-        assert_eq!(run.stdout.matches(line_of_trace).count(), 1, "kind {kind}:\n{}", run.stdout);
+        assert_eq!(run.stderr.matches(line_of_trace).count(), 1, "kind {kind}:\n{}", run.stderr);
         let report = format!("rpctrace2: {lost} trace records dropped since boot");
         assert!(run.stdout.contains(&report), "kind {kind}:\n{}", run.stdout);
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tests::golden;
-use tests::guest::{all, qemu};
+use tests::guest::{all, qemu, qemu_on_one_screen};
 use tests::normalise::{self, Order};
 
 fn golden_file(program: &str) -> PathBuf {
@@ -105,16 +105,16 @@ fn halves() -> Result<()> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
     let apart = qemu(&["--icount", "rpctrace2", "-o", &file, "halves"])?;
-    let together = qemu(&["--icount", "rpctrace2", "halves"])?;
-    for run in [&apart, &together] {
-        assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
-        let text = run.stdout.replace('\n', "");
-        assert!(text.contains("abc") && text.contains("<kernel"), "{}", run.stdout);
+    let (together, status) = qemu_on_one_screen(&["--icount", "rpctrace2", "halves"])?;
+    for (shown, status) in [(&apart.stdout, apart.status), (&together, status)] {
+        assert_eq!(status, Some(0), "{shown}{}", apart.stderr);
+        let text = shown.replace('\n', "");
+        assert!(text.contains("abc") && text.contains("<kernel"), "{shown}");
     }
     let trace = std::fs::read_to_string(out.path())?;
     let is_traced = |line: &&str| line.starts_with("halves[1] ") || line.starts_with("+++ ");
-    let found: Vec<&str> = together.stdout.split('\n').filter(is_traced).collect();
-    assert_eq!(found, trace.lines().collect::<Vec<_>>(), "{}", together.stdout);
+    let found: Vec<&str> = together.split('\n').filter(is_traced).collect();
+    assert_eq!(found, trace.lines().collect::<Vec<_>>(), "{together}");
     assert!(found.len() > 15, "{trace}");
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use qemu::cache::Cache;
 use qemu::fetch::packages::{Flavour, MOVING_SUITE, fetch_kernel, kernel_file};
+use qemu::fetch::programs::Consent;
 use qemu::instrument::read_kernel;
 use qemu::kernel::KernelElf;
 use qemu::setup::{self, Choices, Interfaces};
@@ -47,6 +48,7 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
     let wait = kernel.symbol(WAIT, "this test").ok().with_context(|| format!("the kernel has no {WAIT}"))?;
     let inside = wait.address..wait.address + wait.size;
     let choices = Choices {
+        consent: Consent::Ask,
         kernel: Some(file),
         suite: MOVING_SUITE.to_owned(),
         flavour: Flavour::Smp,
@@ -60,7 +62,7 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
         interfaces: Interfaces::default(),
     };
     let prepared = setup::prepare(&choices)?;
-    let directory = prepared.boot_directory(&["hello".to_owned()], Vec::new())?;
+    let directory = prepared.boot_directory(&["hello".to_owned()], None)?;
     let mut console = Vec::new();
     let follower = |place: &Path| wait_for_ever(place, inside.start);
     let (outcome, stuck) =

@@ -100,7 +100,7 @@ fn measure_tool(choices: &Choices) -> Result<Results> {
 /// Boots a machine that runs `arguments`; returns what they print.
 fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     let prepared = setup::prepare(choices)?;
-    let directory = prepared.boot_directory(arguments, Vec::new())?;
+    let directory = prepared.boot_directory(arguments, None)?;
     let (mut console, mut trace, mut kernel) = (Vec::new(), io::sink(), io::sink());
     let mut sinks = Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel };
     let outcome = vm::run(&prepared.machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ())?;

@@ -4,10 +4,12 @@ use anyhow::{Context, Result};
 use qemu::cache::Cache;
 use qemu::doctor::{self, State};
 
+use crate::cli::FAILURE;
+
 pub(crate) fn run() -> Result<u8> {
     let cache = Cache::open().context("opening the cache")?;
     let findings = doctor::examine(&cache);
     print!("{}", doctor::table(&findings));
     let missing = findings.iter().any(|finding| matches!(finding.state, State::Missing(_)));
-    Ok(u8::from(missing))
+    Ok(if missing { FAILURE } else { 0 })
 }

@@ -11,7 +11,7 @@ use qemu::ui::Progress;
 use qemu::vm::{self, Input, Machine, Sinks};
 
 use crate::cli::Options;
-use crate::cmd::{refuse_unknown, shell_status, take_host_program};
+use crate::cmd::{refuse_unknown, take_host_program, told};
 
 pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
     if options.is_stock() {
@@ -22,12 +22,12 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
         arguments.push(protocol::archive::SHELL.to_owned());
     }
     let program = take_host_program(&mut arguments[0])?;
-    let mkrescue = programs::mkrescue(&Progress::new(1))?;
+    let mkrescue = programs::mkrescue(options.consent(), &Progress::new(1))?;
     let prepared = setup::prepare(&options.choices())?;
     if program.is_none() {
         refuse_unknown(&prepared, &arguments[0])?;
     }
-    let directory = prepared.boot_directory(&arguments, program.into_iter().collect())?;
+    let directory = prepared.boot_directory(&arguments, program)?;
     let first = if multiboot2 { Protocol::Two } else { Protocol::One };
     image::write(output, &prepared.elf64(), directory.path(), first, &mkrescue)?;
     eprintln!("written  {}", output.display());
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
     let mut sinks =
         Sinks { console: &mut console, trace: None, kernel: if options.verbose { &mut chatter } else { &mut nothing } };
-    let input = if command.is_empty() { Input::Stdin } else { Input::None };
+    let input = if command.is_empty() { Input::Keys } else { Input::None };
     let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
-    Ok(shell_status(outcome.status))
+    Ok(told(outcome))
 }

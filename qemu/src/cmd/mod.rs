@@ -18,21 +18,21 @@ use anyhow::Result;
 use qemu::archive::host_program;
 use qemu::fetch::packages::Flavour;
 use qemu::setup::{self, Choices, Prepared};
-use qemu::vm::{self, Input, Sinks};
+use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Sinks};
 
 use crate::cli::Options;
 
-/// A program for the archive that comes from the host: its name there and its contents.
-type HostProgram = Option<(String, Vec<u8>)>;
+/// The bytes of a program that comes from the host.
+type HostProgram = Option<Vec<u8>>;
 
-/// If `word` is the path of a host file, reads it and replaces `word` by the program's name in the archive.
+/// If `word` is the path of a host file, reads it and replaces `word` by what starts it.
 fn take_host_program(word: &mut String) -> Result<HostProgram> {
     if !word.contains('/') {
         return Ok(None);
     }
     let (name, contents) = host_program(Path::new(word.as_str()))?;
-    name.clone_into(word);
-    Ok(Some((name, contents)))
+    *word = name;
+    Ok(Some(contents))
 }
 
 /// Boots a machine that runs `arguments`, of which `named` is a program, with the trace going to `trace`, and returns the exit
@@ -43,7 +43,7 @@ fn boot(
     arguments: &[String],
     named: Option<usize>,
     program: HostProgram,
-    input: Input,
+    (input, interrupt): (Input, Interrupt),
     trace: Option<&mut dyn Write>,
 ) -> Result<u8> {
     if let Some(remark) = unused_processors(choices) {
@@ -53,7 +53,7 @@ fn boot(
     if let Some(named) = named.and_then(|named| arguments.get(named)).filter(|_| program.is_none()) {
         refuse_unknown(&prepared, named)?;
     }
-    let directory = prepared.boot_directory(arguments, program.into_iter().collect())?;
+    let directory = prepared.boot_directory(arguments, program)?;
     let place = directory.path().to_owned();
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
     let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };
@@ -62,8 +62,19 @@ fn boot(
     let mut sinks = Sinks { console: &mut console, trace, kernel };
     // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop(directory);
-    let outcome = vm::run(&prepared.machine, &place, input, prepared.limits, &mut sinks, started)?;
-    Ok(shell_status(outcome.status))
+    let limits = Limits { interrupt, ..prepared.limits };
+    // Every run with counted instructions is the same, whatever is typed meanwhile.
+    let input = if choices.icount { Input::None } else { input };
+    let outcome = vm::run(&prepared.machine, &place, input, limits, &mut sinks, started)?;
+    Ok(told(outcome))
+}
+
+/// The exit status, and what is to be said of it.
+fn told(outcome: Outcome) -> u8 {
+    if outcome.restarted {
+        eprintln!("the program restarted the machine");
+    }
+    shell_status(outcome.status)
 }
 
 /// What a shell can be told of a program's exit status: all of it, or 255 and a line.

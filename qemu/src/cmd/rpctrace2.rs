@@ -1,13 +1,15 @@
 //! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use qemu::guest::RPCTRACE2;
 use qemu::setup::{Choices, Interfaces};
-use qemu::vm::Input;
+use qemu::vm::{Input, Interrupt};
 
 use crate::cli::Options;
 use crate::cmd::{boot, take_host_program};
@@ -40,13 +42,27 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => None,
     };
-    let trace = file.as_mut().map(|file| file as &mut dyn Write);
+    let mut stderr = io::stderr();
+    let trace = match &mut file {
+        Some(file) => Some(file as &mut dyn Write),
+        // Where both go to the same place, the trace is put between whole lines of the program's output.
+        None => (!is_same_place(io::stdout().as_fd(), stderr.as_fd())).then_some(&mut stderr as &mut dyn Write),
+    };
     let arguments: Vec<String> = std::iter::once(RPCTRACE2.to_owned()).chain(words.guest).collect();
     let named = words.program.map(|program| program + 1);
     let interfaces =
         Interfaces { directories: words.interfaces, nostdinc: words.nostdinc, host_program: program.is_some() };
     let choices = Choices { interfaces, ..options.choices() };
-    boot(options, &choices, &arguments, named, program, Input::None, trace)
+    boot(options, &choices, &arguments, named, program, (Input::Lines, Interrupt::EndsTrace), trace)
+}
+
+/// Whether two descriptors lead to the same file, terminal or pipe. Of what cannot be asked nothing is known.
+fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let place = |descriptor: BorrowedFd<'_>| {
+        let metadata = File::from(descriptor.try_clone_to_owned().ok()?).metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    place(one).is_some_and(|one| Some(one) == place(other))
 }
 
 /// Finds the program, and takes out what is about files, which the guest does not have: `-o FILE`, `-I DIR`,
@@ -104,6 +120,14 @@ mod tests {
             assert_eq!(found.guest, ["-f", "hello", "-o", "y"]);
             assert_eq!(found.program, Some(1));
         }
+    }
+
+    #[test]
+    fn two_descriptors_of_one_file_are_one_place() {
+        let [one, other] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+        let again = one.try_clone().unwrap();
+        assert!(is_same_place(one.as_fd(), again.as_fd()));
+        assert!(!is_same_place(one.as_fd(), other.as_fd()));
     }
 
     #[test]

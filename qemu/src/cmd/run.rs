@@ -1,7 +1,7 @@
 //! `cargo qemu run PROGRAM [ARGUMENTS]`: a program, untraced.
 
 use anyhow::Result;
-use qemu::vm::Input;
+use qemu::vm::{Input, Interrupt};
 
 use crate::cli::Options;
 use crate::cmd::{boot, take_host_program};
@@ -12,5 +12,5 @@ pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
         Some(first) => take_host_program(first)?,
         None => None,
     };
-    boot(options, &options.choices(), &arguments, Some(0), program, Input::None, None)
+    boot(options, &options.choices(), &arguments, Some(0), program, (Input::Lines, Interrupt::EndsAll), None)
 }

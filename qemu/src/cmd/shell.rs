@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use qemu::setup::Choices;
-use qemu::vm::Input;
+use qemu::vm::{Input, Interrupt};
 
 use crate::cli::Options;
 use crate::cmd::boot;
@@ -10,5 +10,5 @@ use crate::cmd::boot;
 pub(crate) fn run(options: &Options) -> Result<u8> {
     // Whoever types decides how long it takes.
     let choices = Choices { timeout: None, ..options.choices() };
-    boot(options, &choices, &[protocol::archive::SHELL.to_owned()], None, None, Input::Stdin, None)
+    boot(options, &choices, &[protocol::archive::SHELL.to_owned()], None, None, (Input::Keys, Interrupt::EndsAll), None)
 }

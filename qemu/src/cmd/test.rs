@@ -2,15 +2,16 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, absolute};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use qemu::cache::Cache;
+use qemu::fetch::fetch;
 use qemu::fetch::packages::{
     Flavour, MIG, MOVING_SUITE, defs_directory, fetch_defs, fetch_kernel, fetch_mig32, migcom,
 };
-use qemu::fetch::{fetch, programs};
+use qemu::fetch::programs::{self, Consent};
 use qemu::guest::workspace;
 use qemu::instrument;
 use qemu::setup;
@@ -18,6 +19,9 @@ use qemu::toolchain::cargo;
 use qemu::ui::Progress;
 
 use crate::cli::FAILURE;
+
+/// Where the user has the Hurd's .defs files.
+const HURD_DEFS: &str = "HURD_DEFS";
 
 /// Steps before the first test.
 const STEPS: u64 = 8;
@@ -45,12 +49,12 @@ const FUZZ_RUNS: [(&str, &str); 3] =
 /// Suites with other versions of the interfaces: 2022, and the newest.
 const OTHER_DEFS: [&str; 2] = ["bookworm", MOVING_SUITE];
 
-pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
+pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u8> {
     // Taken now: building the tests may replace the file of the running program.
     let this = env::current_exe()?;
     let mut progress = Progress::new(STEPS);
     progress.step("looking for QEMU");
-    programs::qemu(&progress)?;
+    programs::qemu(consent, &progress)?;
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;
@@ -65,13 +69,7 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
     instrument::write(&kernel, &instrument::read_kernel(&built.stock_kernel)?)?;
     drop(progress);
 
-    let mut failed = Vec::new();
-    if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
-        run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
-    } else {
-        eprintln!("cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)");
-    }
-    let variables = [
+    let mut variables = vec![
         ("GNUMACH_DEFS", built.defs.clone().into_os_string()),
         ("MIGCOM", migcom(mig).into_os_string()),
         ("RPCTRACE2_KERNEL", kernel.into_os_string()),
@@ -79,6 +77,13 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         ("RPCTRACE2_QEMU", this.clone().into_os_string()),
         ("RPCTRACE2_ALL", if all { "1" } else { "0" }.into()),
     ];
+    variables.extend(hurd_defs()?);
+    let mut failed = Vec::new();
+    if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
+    } else {
+        eprintln!("cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)");
+    }
     for (name, packages) in [
         ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),
         ("tests of the boot server's logic", &["-p", "bootstrap", "--lib"]),
@@ -96,7 +101,7 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
     }
     if all {
         interfaces(&cache, &built.defs, &variables, &mut failed)?;
-        fuzz(&built.target.join("fuzz"), &variables, &mut failed)?;
+        fuzz(consent, &built.target.join("fuzz"), &variables, &mut failed)?;
     }
     for (name, flavour, options, tests) in if all { NEWEST } else { &[] } {
         let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
@@ -111,6 +116,12 @@ pub(crate) fn run(all: bool, arguments: &[String]) -> Result<u8> {
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// The variable with the Hurd's .defs files, if it is set; tests run in the folders of their packages, and so would look for them there.
+fn hurd_defs() -> Result<Option<(&'static str, OsString)>> {
+    let place = env::var_os(HURD_DEFS).filter(|place| !place.is_empty());
+    Ok(place.map(absolute).transpose()?.map(|place| (HURD_DEFS, place.into_os_string())))
 }
 
 /// Compares the interfaces of every version with the real MIG, numbers and layouts with the headers, and what decodes with what encodes.
@@ -134,13 +145,13 @@ fn interfaces(
 }
 
 /// Runs each fuzz target for a bounded time on inputs that are the same in every run: first without libFuzzer, then with it.
-fn fuzz(place: &Path, variables: &[(&str, OsString)], failed: &mut Vec<&'static str>) -> Result<()> {
+fn fuzz(consent: Consent, place: &Path, variables: &[(&str, OsString)], failed: &mut Vec<&'static str>) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "-p", "mig-defs", "--features", "compiler", "--test", "fuzz", "--", "--include-ignored"]);
     command.current_dir(workspace()).envs(variables.iter().cloned());
     command.env("MIG_DEFS_SEEDS", place.join("seeds")).env("MIG_DEFS_MUTATIONS", "5000");
     run_step("the fuzz targets without libFuzzer", &mut command, failed)?;
-    programs::cxx(&Progress::new(1))?;
+    programs::cxx(consent, &Progress::new(1))?;
     for (target, runs) in FUZZ_RUNS {
         let mut command = cargo();
         command.args(["run", "--quiet", "--release", "--bin", target, "--target-dir"]).arg(place).arg("--");

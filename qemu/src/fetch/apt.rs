@@ -44,12 +44,15 @@ impl AptRoot {
     /// Fetches the lists of packages.
     pub fn update(&self) -> Result<(), FetchError> {
         // Without this option a list that cannot be fetched is only a warning.
-        run(self.apt("apt-get").args(["-o", "APT::Update::Error-Mode=any", "update"])).map(drop)
+        let mut command = self.apt("apt-get");
+        run_apt(command.args(["-o", "APT::Update::Error-Mode=any", "update"]), &self.fetching("the package lists"))
+            .map(drop)
     }
 
     /// Versions of a package, newest first.
     pub fn versions(&self, package: &str) -> Result<Vec<String>, FetchError> {
-        let output = run(self.apt("apt-cache").args(["madison", package]))?;
+        let output =
+            run_apt(self.apt("apt-cache").args(["madison", package]), &format!("apt-cache madison {package}"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect())
     }
@@ -58,11 +61,18 @@ impl AptRoot {
     pub fn download(&self, package: &str, version: &str, directory: &Path) -> Result<PathBuf, FetchError> {
         let mut command = self.apt("apt-get");
         command.arg("download").arg(format!("{package}={version}")).current_dir(directory);
-        run(&mut command)?;
+        run_apt(&mut command, &self.fetching(&format!("{package} {version}")))?;
         let file = fs::read_dir(directory)?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
         file.ok_or_else(|| io::Error::other(format!("apt-get download {package} left no .deb file")).into())
+    }
+
+    fn fetching(&self, what: &str) -> String {
+        // The sources.list is ours, and was written by `create`.
+        let sources = fs::read_to_string(self.root.join("sources.list")).unwrap_or_default();
+        let mirror = sources.split_whitespace().find(|word| word.contains("://")).unwrap_or("the mirror");
+        format!("cannot fetch {what} from {mirror}")
     }
 
     fn apt(&self, program: &str) -> Command {
@@ -117,6 +127,38 @@ fn choose(targets: &str) -> Option<String> {
         .map(|(uri, _)| uri.to_owned())
 }
 
+/// Runs apt; when it fails, `what` could not be done, for the reason that is somewhere in what apt wrote.
+pub fn run_apt(command: &mut Command, what: &str) -> Result<Output, FetchError> {
+    run(command).map_err(|error| match error {
+        FetchError::Command { status, output, .. } => {
+            let reason = reason(&output).unwrap_or(status);
+            FetchError::Apt { what: what.to_owned(), reason }
+        }
+        other => other,
+    })
+}
+
+/// What apt writes if a host cannot be reached.
+const UNREACHABLE: [&str; 7] = [
+    "Temporary failure resolving",
+    "Could not resolve",
+    "Could not connect",
+    "Cannot initiate the connection",
+    "Unable to connect",
+    "Network is unreachable",
+    "Connection timed out",
+];
+
+/// The one line of what apt wrote that says why it failed; `None` if none does.
+fn reason(output: &str) -> Option<String> {
+    let unreachable = output.lines().find_map(|line| {
+        let at = UNREACHABLE.iter().filter_map(|words| line.find(words)).min()?;
+        Some(format!("no network ({})", line[at..].trim()))
+    });
+    let errors = || output.lines().find_map(|line| line.strip_prefix("E: "));
+    unreachable.or_else(|| errors().map(|line| line.trim().to_owned()))
+}
+
 /// Runs a command and takes its output into the error when it fails.
 pub fn run(command: &mut Command) -> Result<Output, FetchError> {
     let shown = || format!("{command:?}").replace('"', "");
@@ -140,7 +182,19 @@ pub fn run(command: &mut Command) -> Result<Output, FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use super::choose;
+    use super::{choose, reason};
+
+    #[test]
+    fn a_long_failure_becomes_its_reason() {
+        let away = "Ign:1 http://deb.debian.org/debian trixie InRelease\nErr:1 http://deb.debian.org/debian trixie \
+                    InRelease\n  Temporary failure resolving 'deb.debian.org'\nE: Failed to fetch \
+                    http://deb.debian.org/debian/dists/trixie/InRelease  Temporary failure resolving \
+                    'deb.debian.org'\nE: Some index files failed to download.\n";
+        assert_eq!(reason(away).unwrap(), "no network (Temporary failure resolving 'deb.debian.org')");
+        let held = "W: old\nE: Packages need to be removed but remove is disabled.\n";
+        assert_eq!(reason(held).unwrap(), "Packages need to be removed but remove is disabled.");
+        assert_eq!(reason("Killed\n"), None);
+    }
 
     #[test]
     fn the_main_archive_is_chosen() {

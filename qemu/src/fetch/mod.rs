@@ -28,6 +28,14 @@ pub enum FetchError {
         /// What it wrote.
         output: String,
     },
+    /// apt failed.
+    #[error("{what}: {reason}")]
+    Apt {
+        /// What was asked of it.
+        what: String,
+        /// Why it could not, in one line.
+        reason: String,
+    },
     /// A version that is not there.
     #[error("package {package}: expected a version {wanted}, found {found}")]
     Version {
@@ -41,6 +49,14 @@ pub enum FetchError {
     /// A program that is missing, with the line that installs it.
     #[error("{program} is missing; install it with: {install}")]
     Missing {
+        /// The program.
+        program: String,
+        /// How to get it.
+        install: String,
+    },
+    /// A program that is missing and that is not to be installed.
+    #[error("{program} is missing and is not installed without a yes; to install it: {install}")]
+    NotAllowed {
         /// The program.
         program: String,
         /// How to get it.

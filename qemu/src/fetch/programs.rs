@@ -1,11 +1,12 @@
-//! Programs of the host: finds QEMU, installs it where that is possible.
+//! Programs of the host: finds QEMU and others, installs them where that is possible and wanted.
 
 use std::env;
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fetch::FetchError;
-use crate::fetch::apt::run;
+use crate::fetch::apt::{run, run_apt};
 use crate::ui::Progress;
 
 /// The QEMU that runs the guest.
@@ -13,14 +14,30 @@ pub const QEMU: &str = "qemu-system-x86_64";
 
 const QEMU_PACKAGES: [&str; 1] = ["qemu-system-x86"];
 
-/// How to get it.
+/// What may be installed on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// What a person at the terminal says yes to; where nobody can be asked, what is needed.
+    #[default]
+    Ask,
+    /// What is needed.
+    Yes,
+}
+
+/// How to get QEMU.
 pub fn how_to_install_qemu() -> String {
     how_to_install(&QEMU_PACKAGES)
 }
 
-/// The one line for root, which also works where the package lists are missing or old.
+/// How to get what makes disk images.
+pub fn how_to_install_grub() -> String {
+    how_to_install(&GRUB_PACKAGES)
+}
+
+/// The one line for root, which also works where the package lists are missing or old. It removes nothing.
 fn how_to_install(packages: &[&str]) -> String {
-    format!("sudo sh -c 'apt-get update && apt-get install --no-install-recommends {}'", packages.join(" "))
+    let packages = packages.join(" ");
+    format!("sudo sh -c 'apt-get update && apt-get install --no-remove --no-install-recommends {packages}'")
 }
 
 /// A program in `PATH`.
@@ -29,55 +46,140 @@ pub fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
-/// QEMU, installed with apt if this is root.
-pub fn qemu(progress: &Progress) -> Result<PathBuf, FetchError> {
-    program(QEMU, &QEMU_PACKAGES, progress)
+/// QEMU, installed with apt if this is root and that is wanted.
+pub fn qemu(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    program(QEMU, "it runs the machine", &QEMU_PACKAGES, consent, progress)
 }
 
-/// The C++ compiler, which libFuzzer is built with, installed with apt if this is root.
-pub fn cxx(progress: &Progress) -> Result<PathBuf, FetchError> {
-    program("c++", &["g++"], progress)
+/// The C++ compiler, which libFuzzer is built with, installed with apt if this is root and that is wanted.
+pub fn cxx(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    program("c++", "libFuzzer is built with it", &["g++"], consent, progress)
 }
 
-/// What makes a bootable disk image, installed with apt if this is root.
-pub fn mkrescue(progress: &Progress) -> Result<PathBuf, FetchError> {
-    // Each package of GRUB_PACKAGES is needed; the programs and the directory stand for one each.
-    let complete = |found: PathBuf| {
-        let rest = find("xorriso").is_some() && find("mformat").is_some() && Path::new(GRUB_MODULES).is_dir();
-        rest.then_some(found)
-    };
-    match find(MKRESCUE).and_then(complete) {
-        Some(found) => Ok(found),
-        None => install(MKRESCUE, &GRUB_PACKAGES, progress),
+/// What makes a bootable disk image, installed with apt if this is root and that is wanted.
+pub fn mkrescue(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    match (find(MKRESCUE), missing_grub().is_empty()) {
+        (Some(found), true) => Ok(found),
+        _ => install(MKRESCUE, "it makes disk images", &GRUB_PACKAGES, consent, progress),
     }
 }
 
-const MKRESCUE: &str = "grub-mkrescue";
+/// What of the parts that make a disk image is not here.
+pub fn missing_grub() -> Vec<&'static str> {
+    // Each package of GRUB_PACKAGES is needed; the programs and the directory stand for one each.
+    let programs = [MKRESCUE, "xorriso", "mformat"].into_iter().filter(|name| find(name).is_none());
+    programs.chain((!Path::new(GRUB_MODULES).is_dir()).then_some(GRUB_MODULES)).collect()
+}
+
+/// The program that makes disk images.
+pub const MKRESCUE: &str = "grub-mkrescue";
 const GRUB_PACKAGES: [&str; 4] = ["grub-common", "grub-pc-bin", "mtools", "xorriso"];
 const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
 
-fn program(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf, FetchError> {
-    find(name).map_or_else(|| install(name, packages, progress), Ok)
+fn program(
+    name: &str,
+    why: &str,
+    packages: &[&str],
+    consent: Consent,
+    progress: &Progress,
+) -> Result<PathBuf, FetchError> {
+    find(name).map_or_else(|| install(name, why, packages, consent, progress), Ok)
 }
 
-fn install(name: &str, packages: &[&str], progress: &Progress) -> Result<PathBuf, FetchError> {
+fn install(
+    name: &str,
+    why: &str,
+    packages: &[&str],
+    consent: Consent,
+    progress: &Progress,
+) -> Result<PathBuf, FetchError> {
     let missing = || FetchError::Missing { program: name.to_owned(), install: how_to_install(packages) };
     if !is_root() || find("apt-get").is_none() {
         return Err(missing());
     }
-    progress.note(&format!("installing {name} (apt-get install {})", packages.join(" ")));
-    let apt = |arguments: &[&str]| {
-        run(Command::new("apt-get").args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    let simulated = match simulate(packages) {
+        Ok(simulated) => simulated,
+        // A machine whose lists are missing or old needs an update first; one that has them does not.
+        Err(_) => {
+            progress.note("reading the package lists of this machine's Debian (apt-get update)");
+            apt_get(&["update"])?;
+            simulate(packages)?
+        }
     };
-    let install = [&["install", "--no-install-recommends"], packages].concat();
-    // A machine whose lists are missing or old needs an update first; one that has them does not.
-    if apt(&install).is_err() {
-        apt(&["update"])?;
-        apt(&install)?;
+    let new = new_packages(&simulated);
+    let what = format!("{name} is missing; {why}. To be installed: {}", enumerated(&new));
+    if !progress.suspend(|| may_install(consent, &what)) {
+        return Err(FetchError::NotAllowed { program: name.to_owned(), install: how_to_install(packages) });
     }
+    progress.note(&format!("installing {name}"));
+    apt_get(&[&["install", "-y", "--no-remove", "--no-install-recommends"], packages].concat())?;
     find(name).ok_or_else(missing)
+}
+
+/// What `apt-get install` would do; it refuses to remove anything.
+fn simulate(packages: &[&str]) -> Result<String, FetchError> {
+    apt_get(&[&["install", "-s", "--no-remove", "--no-install-recommends"], packages].concat())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<String, FetchError> {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
+    let output = run_apt(&mut command, &format!("apt-get {}", arguments.join(" ")))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The packages that a simulated `apt-get install` would install or replace.
+fn new_packages(simulated: &str) -> Vec<&str> {
+    let lines = simulated.lines().filter_map(|line| line.strip_prefix("Inst "));
+    lines.filter_map(|rest| rest.split_whitespace().next()).collect()
+}
+
+fn enumerated(packages: &[&str]) -> String {
+    let names = packages.join(" ");
+    if packages.len() == 1 { format!("the package {names}") } else { format!("{} packages: {names}", packages.len()) }
+}
+
+/// Says what is to be installed, and whether that is wanted.
+fn may_install(consent: Consent, what: &str) -> bool {
+    eprintln!("{what}");
+    let nobody_to_ask = || !io::stdin().is_terminal() || !io::stderr().is_terminal();
+    if consent == Consent::Yes || nobody_to_ask() {
+        return true;
+    }
+    eprint!("Install? [y/N] ");
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    // What cannot be read is no yes.
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && is_yes(&answer)
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
 }
 
 fn is_root() -> bool {
     run(Command::new("id").arg("-u")).is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_would_install_is_told_and_nothing_is_removed() {
+        let simulated = "Reading package lists...\nThe following NEW packages will be installed:\n  libslirp0 \
+                         qemu-system-x86\nInst libslirp0 (4.8.0-1 Debian:13 [amd64])\nInst qemu-system-x86 (1:10 \
+                         Debian:13 [amd64])\nConf libslirp0 (4.8.0-1)\n";
+        assert_eq!(new_packages(simulated), ["libslirp0", "qemu-system-x86"]);
+        assert_eq!(enumerated(&new_packages(simulated)), "2 packages: libslirp0 qemu-system-x86");
+        assert_eq!(enumerated(&["xorriso"]), "the package xorriso");
+        assert!(how_to_install_qemu().contains(" install --no-remove --no-install-recommends qemu-system-x86'"));
+    }
+
+    #[test]
+    fn only_yes_is_yes() {
+        assert!(["y", "Y\n", "yes\n", " YES \n"].iter().all(|answer| is_yes(answer)));
+        assert!(["", "\n", "n\n", "no\n", "yo\n"].iter().all(|answer| !is_yes(answer)));
+    }
 }

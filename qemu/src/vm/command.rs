@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::vm::{gdb, pit};
+use protocol::channel::Key;
+
+use crate::vm::{gdb, line, pit};
 
 /// Names of the boot files in the directory QEMU runs in: its `-initrd` syntax gives spaces and commas a meaning, so the
 /// files have names without.
@@ -12,6 +14,9 @@ pub const KERNEL: &str = "kernel.elf32";
 pub const BOOTSTRAP: &str = "bootstrap";
 /// The boot archive.
 pub const ARCHIVE: &str = "archive.tar";
+
+/// What QEMU writes of the processors' resets, in the directory it runs in.
+pub(super) const RESETS: &str = "resets.log";
 
 /// A virtual machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Machine {
     pub icount: bool,
     /// Boot this disk image through the BIOS and not the files in the directory.
     pub disc: Option<PathBuf>,
+    /// What stands in the console's marks; with one, a second serial line leads to the boot server.
+    pub key: Key,
     /// Wait for a debugger at the socket [`gdb::SOCKET`] in the directory before the first instruction.
     pub debugged: bool,
 }
@@ -35,7 +42,7 @@ pub struct Machine {
 impl Machine {
     /// A machine with one emulated processor and so many MiB of memory, and nothing else out of the ordinary.
     pub const fn plain(qemu: PathBuf, memory: u32) -> Self {
-        Self { qemu, memory, processors: 1, kvm: false, icount: false, disc: None, debugged: false }
+        Self { qemu, memory, processors: 1, kvm: false, icount: false, disc: None, key: Key::NONE, debugged: false }
     }
 
     /// Whether its kernel may need help with the interval timer, see [`pit`].
@@ -43,11 +50,21 @@ impl Machine {
         self.processors > 1
     }
 
+    /// Whether the boot server can be told something while programs run: it is told the key in a boot script of ours.
+    pub(super) fn has_line(&self) -> bool {
+        self.key != Key::NONE && self.disc.is_none()
+    }
+
+    /// The key that the boot server is told.
+    pub(super) fn key(&self) -> Key {
+        if self.disc.is_none() { self.key } else { Key::NONE }
+    }
+
     /// QEMU's arguments, to be run in the directory with the boot files.
     pub fn arguments(&self) -> Vec<OsString> {
         let memory = self.memory.to_string();
         let processors = self.processors.to_string();
-        let modules = modules();
+        let modules = modules(&self.key);
         let fixed: &[&str] = &[
             // /dev/kvm may exist and still hang, so emulation is the default.
             "-accel",
@@ -64,17 +81,23 @@ impl Machine {
             "none",
             "-serial",
             "stdio",
-            // The guest's reboot ends the machine.
+            // The guest's reboot ends the machine; whether it was one or a triple fault stands in this file.
             "-no-reboot",
+            "-d",
+            "cpu_reset",
+            "-D",
+            RESETS,
         ];
         let files: &[&str] = &["-kernel", KERNEL, "-append", "console=com0", "-initrd", &modules];
         let socket = format!("unix:{},server=on,wait=off", gdb::SOCKET);
         let debugger: &[&str] = if self.debugged { &["-S", "-gdb", &socket] } else { &[] };
         let monitor = format!("unix:{},server=on,wait=off", pit::SOCKET);
         let monitor: &[&str] = if self.needs_pit() { &["-monitor", &monitor] } else { &[] };
+        let line = format!("unix:{},server=on,wait=off", line::SOCKET);
+        let line: &[&str] = if self.has_line() { &["-serial", &line] } else { &[] };
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
         let mut arguments: Vec<OsString> =
-            fixed.iter().chain(icount).chain(debugger).chain(monitor).map(OsString::from).collect();
+            fixed.iter().chain(line).chain(icount).chain(debugger).chain(monitor).map(OsString::from).collect();
         match &self.disc {
             Some(image) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
             None => arguments.extend(files.iter().map(OsString::from)),
@@ -84,9 +107,15 @@ impl Machine {
 }
 
 /// The multiboot modules with their boot-script lines: the archive becomes `rd0` before the boot server starts.
-fn modules() -> String {
-    [ARCHIVE, BOOTSTRAP].map(|file| format!("{file} {}", module_arguments(file))).join(",")
+fn modules(key: &Key) -> String {
+    let modules = [ARCHIVE, BOOTSTRAP].map(|file| format!("{file} {}", module_arguments(file))).join(",");
+    // The boot server's, which comes last.
+    let key = String::from_utf8_lossy(key.bytes());
+    if key.is_empty() { modules } else { modules.replace(PORTS, &format!("{PORTS} {key}")) }
 }
+
+/// The boot server's first two arguments.
+const PORTS: &str = "${host-port} ${device-port}";
 
 /// What follows a module's name on its boot-script line.
 pub fn module_arguments(file: &str) -> &'static str {
@@ -131,8 +160,23 @@ mod tests {
     #[test]
     fn the_ram_disk_exists_before_the_boot_server_starts() {
         assert_eq!(
-            modules(),
+            modules(&Key::NONE),
             "archive.tar $(ramdisk-create),bootstrap ${host-port} ${device-port} $(task-create) $(task-resume)"
         );
+        let keyed = modules(&Key::new(b"a1b2d").unwrap());
+        assert!(
+            keyed.ends_with(",bootstrap ${host-port} ${device-port} a1b2d $(task-create) $(task-resume)"),
+            "{keyed}"
+        );
+    }
+
+    #[test]
+    fn a_second_line_leads_to_a_boot_server_that_is_told_the_key() {
+        let machine = Machine { key: Key::new(b"a1b2d").unwrap(), ..machine() };
+        assert_eq!(machine.arguments().iter().filter(|word| *word == "-serial").count(), 2);
+        // GRUB's menu is not ours to write into.
+        let disc = Machine { disc: Some("/t/a.iso".into()), ..machine };
+        assert_eq!(disc.arguments().iter().filter(|word| *word == "-serial").count(), 1);
+        assert_eq!(disc.key(), Key::NONE);
     }
 }

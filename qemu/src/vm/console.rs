@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-use protocol::channel::{Channel, Demultiplexer};
+use protocol::channel::{Channel, Demultiplexer, Key};
 use protocol::control::{self, Control};
 
 /// Lines of the console that an error shows.
@@ -16,7 +16,7 @@ const DEBUGGER_MARKS: [&str; 4] = ["panic", "Debugger invoked", "trap, eip", "St
 pub struct Sinks<'a> {
     /// The programs' own output.
     pub console: &'a mut dyn Write,
-    /// Trace text; `None` if it goes where the programs' own output goes. There each line of it is whole and begins a line.
+    /// Trace text, in whole lines; `None` if it goes where the programs' own output goes. There each line of it begins a line.
     pub trace: Option<&'a mut dyn Write>,
     /// Kernel chatter.
     pub kernel: &'a mut dyn Write,
@@ -27,6 +27,8 @@ pub struct Sinks<'a> {
 pub enum Notice {
     /// The boot server is up.
     Ready,
+    /// The boot server has answered that it is there.
+    Here,
     /// The command ended.
     Exit(i32),
     /// The kernel waits in its debugger; the text says why.
@@ -45,13 +47,18 @@ pub struct Console {
     line: String,
     tail: VecDeque<String>,
     cause: Option<String>,
-    /// The beginning of a line of the trace, which waits for its end before it goes among the programs' output.
+    /// The beginning of a line of the trace, which waits for its end.
     trace: Vec<u8>,
     /// The programs' output has ended in the middle of a line.
     is_within_line: bool,
 }
 
 impl Console {
+    /// The console of a machine whose marks have this key.
+    pub fn new(key: Key) -> Self {
+        Self { demultiplexer: Demultiplexer::new(key), ..Self::default() }
+    }
+
     /// Takes what QEMU wrote.
     pub fn feed(&mut self, input: &[u8], sinks: &mut Sinks<'_>) -> io::Result<Vec<Notice>> {
         let input = self.without_kernel_returns(input);
@@ -62,15 +69,14 @@ impl Console {
         });
         let mut notices = Vec::new();
         for (channel, bytes) in output {
-            match (channel, &mut sinks.trace) {
-                (Channel::Kernel, _) => write(sinks.kernel, &bytes)?,
-                (Channel::Console, _) => {
+            match channel {
+                Channel::Kernel => write(sinks.kernel, &bytes)?,
+                Channel::Console => {
                     self.is_within_line = bytes.last() != Some(&b'\n');
                     write(sinks.console, &bytes)?;
                 }
-                (Channel::Trace, Some(trace)) => write(*trace, &bytes)?,
-                (Channel::Trace, None) => self.trace_bytes(&bytes, sinks.console)?,
-                (Channel::Control, _) => {
+                Channel::Trace => self.trace_bytes(&bytes, sinks)?,
+                Channel::Control => {
                     self.control_bytes(&bytes, &mut notices);
                     continue;
                 }
@@ -87,16 +93,19 @@ impl Console {
         Ok(notices)
     }
 
-    /// Puts whole lines of the trace among the programs' output.
-    fn trace_bytes(&mut self, bytes: &[u8], console: &mut dyn Write) -> io::Result<()> {
+    /// Puts whole lines of the trace where it goes.
+    fn trace_bytes(&mut self, bytes: &[u8], sinks: &mut Sinks<'_>) -> io::Result<()> {
         self.trace.extend(bytes);
         let Some(end) = self.trace.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+        let lines: Vec<u8> = self.trace.drain(..=end).collect();
+        if let Some(trace) = &mut sinks.trace {
+            return write(*trace, &lines);
+        }
         // Wherever the cursor is: what ends in a return, a backspace or an escape sequence is no line either.
         if std::mem::take(&mut self.is_within_line) {
-            console.write_all(b"\n")?;
+            sinks.console.write_all(b"\n")?;
         }
-        let lines: Vec<u8> = self.trace.drain(..=end).collect();
-        write(console, &lines)
+        write(sinks.console, &lines)
     }
 
     /// The last lines of the console.
@@ -127,6 +136,7 @@ impl Console {
             let line = std::mem::take(&mut self.control);
             notices.push(match control::parse(&line) {
                 Ok(Control::Ready) => Notice::Ready,
+                Ok(Control::Here) => Notice::Here,
                 Ok(Control::Exit(status)) => Notice::Exit(status),
                 Err(error) => Notice::Nonsense(error.to_string()),
             });
@@ -199,6 +209,22 @@ mod tests {
                 assert_eq!(text, expected, "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_gets_whole_lines_only() {
+        let mut console = Console::default();
+        let (_, text) = feed(&mut console, b"\x01t1 call\r\n2 ca");
+        assert_eq!(text[1], "1 call\n");
+        assert_eq!(feed(&mut console, b"\x01cout\x01tll\r\n3").1, ["out", "2 call\n", ""].map(str::to_owned));
+    }
+
+    #[test]
+    fn the_text_of_a_program_is_no_word_of_the_boot_servers() {
+        let mut console = Console::new(Key::new(b"a1b2d").unwrap());
+        let (notices, text) = feed(&mut console, b"\x01a1b2dxready\n\x01cmine\x01xexit 0\n\x01tforged\n");
+        assert_eq!(notices, [Notice::Ready]);
+        assert_eq!(text, ["mine\x01xexit 0\n\x01tforged\n", "", ""].map(str::to_owned));
     }
 
     #[test]

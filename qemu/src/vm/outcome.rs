@@ -5,8 +5,10 @@ use std::time::Duration;
 /// The command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its exit status.
+    /// Its exit status; 0 if it restarted the machine.
     pub status: i32,
+    /// It restarted the machine (`host_reboot`), which nobody can do without the host control port.
+    pub restarted: bool,
 }
 
 /// Why a run has no exit status. Each shows the end of the console.
@@ -30,6 +32,9 @@ pub enum Failure {
         /// The end of the console.
         tail: String,
     },
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
     /// The time limit.
     #[error("no end after {} seconds, QEMU was stopped; a longer limit: --timeout SECONDS\n{tail}", limit.as_secs())]
     TimedOut {

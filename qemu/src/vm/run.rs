@@ -1,14 +1,21 @@
 //! Starts QEMU, feeds the console, and ends with the command's exit status or one clear failure.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::vm::command::Machine;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+
+use crate::vm::command::{Machine, RESETS};
 use crate::vm::console::{Console, Notice, Sinks};
+use crate::vm::input::{self, Input};
+use crate::vm::line::{self, Line};
 use crate::vm::outcome::{Failure, Outcome};
 use crate::vm::pit::{self, Pit};
 use crate::vm::socket;
@@ -16,13 +23,17 @@ use crate::vm::socket;
 /// How long QEMU may take to end by itself after the command's end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// What the guest reads from its console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Nothing.
-    None,
-    /// This process's standard input.
-    Stdin,
+/// How long a machine on the host's own processor may say nothing at first.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What Ctrl-C does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interrupt {
+    /// What it does to any program: it ends this one, and QEMU.
+    #[default]
+    EndsAll,
+    /// The first is passed on to rpctrace2, whose trace ends with all that belongs to an end; the second ends the machine.
+    EndsTrace,
 }
 
 /// Bounds of a run.
@@ -30,6 +41,8 @@ pub enum Input {
 pub struct Limits {
     /// Stop QEMU after this time.
     pub time: Option<Duration>,
+    /// What Ctrl-C does.
+    pub interrupt: Interrupt,
 }
 
 /// QEMU, which never outlives this value.
@@ -43,6 +56,33 @@ impl Drop for Qemu {
     }
 }
 
+/// What happens while the machine runs.
+enum Event {
+    /// QEMU wrote this.
+    Output(Vec<u8>),
+    /// QEMU writes nothing any more.
+    End,
+    /// Somebody wants an end.
+    Interrupt,
+}
+
+/// A machine that runs.
+struct Running {
+    qemu: Qemu,
+    events: Receiver<Event>,
+    errors: Receiver<Event>,
+    console: Console,
+    /// The guest's input, until somebody can read it.
+    input: Option<ChildStdin>,
+    line: Option<Line>,
+    /// As long as the kernel starts.
+    pit: Option<Pit>,
+    is_ready: bool,
+    deadline: Option<Instant>,
+    /// When a remark on the machine's silence is due.
+    silent: Option<Instant>,
+}
+
 /// Runs `machine` with the boot files in `directory`; `started` is called once QEMU has read them.
 pub fn run(
     machine: &Machine,
@@ -52,92 +92,206 @@ pub fn run(
     sinks: &mut Sinks<'_>,
     started: impl FnOnce(),
 ) -> Result<Outcome, Failure> {
-    let io_error = |what: &str| {
-        let what = what.to_owned();
-        move |source| Failure::Io { what, source }
-    };
-    let terminal = input == Input::Stdin && io::stdin().is_terminal();
-    let mut qemu = Qemu(
-        command(machine, directory)
-            .stdin(match (input, terminal) {
-                // QEMU puts the terminal into raw mode and keeps its signals: Ctrl-C ends it in an orderly way.
-                (Input::Stdin, true) => Stdio::inherit(),
-                (Input::Stdin, false) => Stdio::piped(),
-                (Input::None, _) => Stdio::null(),
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(io_error(&format!("start {}", machine.qemu.display())))?,
-    );
-    let output = read_in_background(qemu.0.stdout.take());
-    let errors = read_in_background(qemu.0.stderr.take());
-    let mut forward = qemu.0.stdin.take();
-    let deadline = limits.time.map(|limit| Instant::now() + limit);
-    let mut console = Console::default();
+    let mut running = Running::start(machine, directory, input, limits)?;
     let mut started = Some(started);
-    // As long as the kernel starts.
-    let mut pit = if machine.needs_pit() { connect_pit(&mut qemu, directory)? } else { None };
+    let mut resets = None;
     loop {
-        let bytes = match next(&output, deadline, &mut pit) {
-            Ok(bytes) => bytes,
-            Err(RecvTimeoutError::Timeout) => {
-                let limit = limits.time.unwrap_or_default();
-                return Err(Failure::TimedOut { limit, tail: console.tail() });
+        let bytes = match running.next() {
+            Ok(Event::Output(bytes)) => bytes,
+            Ok(Event::Interrupt) => {
+                running.interrupt()?;
+                continue;
             }
-            Err(RecvTimeoutError::Disconnected) => return Err(died(&mut qemu, &errors, &console)),
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return running.ended(machine, resets),
+            Err(RecvTimeoutError::Timeout) => {
+                running.overdue(limits)?;
+                continue;
+            }
         };
         if let Some(started) = started.take() {
+            // The directory may be gone from now on. QEMU has made the file, or makes none.
+            resets = File::open(directory.join(RESETS)).ok();
             started();
         }
-        for notice in console.feed(&bytes, sinks).map_err(io_error("write the console's output"))? {
-            match notice {
-                // Input that comes earlier would be lost in the loader and the kernel's start.
-                Notice::Ready => {
-                    pit = None;
-                    if let Some(guest) = forward.take() {
-                        forward_stdin(guest);
+        let written = |source| Failure::Io { what: "write the console's output".to_owned(), source };
+        for notice in running.console.feed(&bytes, sinks).map_err(written)? {
+            if let Some(outcome) = running.notice(notice)? {
+                return Ok(outcome);
+            }
+        }
+    }
+}
+
+impl Running {
+    fn start(machine: &Machine, directory: &Path, input: Input, limits: Limits) -> Result<Self, Failure> {
+        let mut command = command(machine, directory);
+        if limits.interrupt == Interrupt::EndsTrace {
+            // A terminal's Ctrl-C goes to all of a group.
+            command.process_group(0);
+        }
+        let child = command.stdin(input.of_qemu()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let what = || format!("start {}", machine.qemu.display());
+        let mut qemu = Qemu(child.map_err(|source| Failure::Io { what: what(), source })?);
+        let (sender, events) = mpsc::channel();
+        let (errors_sender, errors) = mpsc::channel();
+        read_in_background(qemu.0.stdout.take(), sender.clone());
+        read_in_background(qemu.0.stderr.take(), errors_sender);
+        if limits.interrupt == Interrupt::EndsTrace {
+            hear_interrupts(sender).map_err(|source| Failure::Io { what: "hear of Ctrl-C".to_owned(), source })?;
+        }
+        let line = if machine.has_line() { connect(&mut qemu, directory, line::SOCKET)?.map(Line::new) } else { None };
+        let pit = if machine.needs_pit() { connect(&mut qemu, directory, pit::SOCKET)?.map(Pit::new) } else { None };
+        Ok(Self {
+            input: qemu.0.stdin.take(),
+            qemu,
+            events,
+            errors,
+            console: Console::new(machine.key()),
+            line,
+            pit,
+            is_ready: false,
+            deadline: limits.time.map(|limit| Instant::now() + limit),
+            silent: machine.kvm.then(|| Instant::now() + SILENCE),
+        })
+    }
+
+    /// What happens next; a time-out means that something is due.
+    fn next(&mut self) -> Result<Event, RecvTimeoutError> {
+        loop {
+            let suspicion = self.line.as_ref().and_then(Line::deadline);
+            let due = [self.deadline, suspicion, self.silent].into_iter().flatten().min();
+            let left = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
+            let event = match &mut self.pit {
+                None => self.events.recv_timeout(left),
+                Some(monitor) => match self.events.recv_timeout(left.min(pit::SILENCE)) {
+                    Err(RecvTimeoutError::Timeout) if left > pit::SILENCE => {
+                        // Fails only if QEMU is gone, which is seen when its output ends.
+                        if monitor.end_count().is_err() {
+                            self.pit = None;
+                        }
+                        continue;
                     }
-                }
-                Notice::Exit(status) => {
-                    finish(&mut qemu, &output);
-                    return Ok(Outcome { status });
-                }
-                Notice::Debugger(cause) => return Err(Failure::Kernel { cause, tail: console.tail() }),
-                Notice::Nonsense(why) => return Err(Failure::Control { why, tail: console.tail() }),
+                    other => other,
+                },
+            };
+            if matches!(event, Ok(Event::Output(_))) {
+                self.silent = None;
             }
+            return event;
         }
+    }
+
+    /// Something is due: a remark, or the end of the run.
+    fn overdue(&mut self, limits: Limits) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.silent.take_if(|silent| *silent <= now).is_some() {
+            eprintln!(
+                "KVM: the machine has said nothing for {} seconds; without --kvm it is emulated",
+                SILENCE.as_secs()
+            );
+        }
+        if let Some(cause) = self.line.as_mut().and_then(Line::stopped) {
+            return Err(Failure::Kernel { cause, tail: self.console.tail() });
+        }
+        match self.deadline {
+            Some(deadline) if deadline <= now => {
+                Err(Failure::TimedOut { limit: limits.time.unwrap_or_default(), tail: self.console.tail() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Acts on what the console brought; the outcome, if it was the end.
+    fn notice(&mut self, notice: Notice) -> Result<Option<Outcome>, Failure> {
+        match notice {
+            // Input that comes earlier would be lost in the loader and the kernel's start.
+            Notice::Ready => {
+                self.pit = None;
+                self.is_ready = true;
+                if let Some(guest) = self.input.take() {
+                    input::forward(guest);
+                }
+            }
+            Notice::Here => {
+                if let Some(line) = &mut self.line {
+                    line.is_there();
+                }
+            }
+            Notice::Exit(status) => {
+                self.finish();
+                return Ok(Some(Outcome { status, restarted: false }));
+            }
+            Notice::Debugger(cause) => {
+                // While no program runs, and where nobody can be asked, the console has to be believed.
+                let asked = self.line.as_mut().filter(|_| self.is_ready).map(|line| line.suspect(cause.clone()));
+                if !matches!(asked, Some(Ok(()))) {
+                    return Err(Failure::Kernel { cause, tail: self.console.tail() });
+                }
+            }
+            Notice::Nonsense(why) => return Err(Failure::Control { why, tail: self.console.tail() }),
+        }
+        Ok(None)
+    }
+
+    /// Passes the first Ctrl-C on to who can make something of it.
+    fn interrupt(&mut self) -> Result<(), Failure> {
+        let passed_on = self.is_ready && self.line.as_mut().is_some_and(Line::interrupt);
+        if !passed_on {
+            return Err(Failure::Interrupted);
+        }
+        eprintln!("the trace ends; once more ends the machine");
+        Ok(())
+    }
+
+    /// Lets the guest's reboot end QEMU, so that the terminal is restored.
+    fn finish(&mut self) {
+        let deadline = Instant::now() + SHUTDOWN;
+        let next = || self.events.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        while let Ok(Event::Output(_) | Event::Interrupt) = next() {}
+        if let Ok(None) = self.qemu.0.try_wait() {
+            let _ = self.qemu.0.kill();
+        }
+    }
+
+    /// QEMU has ended before the command did: a program has restarted the machine, or it is a failure.
+    fn ended(mut self, machine: &Machine, resets: Option<File>) -> Result<Outcome, Failure> {
+        let status = self.qemu.0.wait();
+        let text: Vec<u8> = self
+            .errors
+            .iter()
+            .flat_map(|event| if let Event::Output(bytes) = event { bytes } else { vec![] })
+            .collect();
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim();
+        // With KVM a triple fault looks like a restart.
+        let is_restart = self.is_ready
+            && !machine.kvm
+            && text.is_empty()
+            && status.as_ref().is_ok_and(ExitStatus::success)
+            && !resets.is_some_and(has_triple_fault);
+        if is_restart {
+            return Ok(Outcome { status: 0, restarted: true });
+        }
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let stderr = if text.is_empty() { String::new() } else { format!(": {text}") };
+        Err(Failure::Died { status, stderr, tail: self.console.tail() })
     }
 }
 
-/// `None` if QEMU is gone already, which is seen when its output ends.
-fn connect_pit(qemu: &mut Qemu, directory: &Path) -> Result<Option<Pit>, Failure> {
+/// Whether QEMU's words on the processors' resets have a triple fault among them. What cannot be read has none.
+fn has_triple_fault(mut resets: File) -> bool {
+    let mut text = Vec::new();
+    let _ = resets.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).contains("Triple fault")
+}
+
+/// Connects to a socket of QEMU's. `None` if it is gone already, which is seen when its output ends.
+fn connect(qemu: &mut Qemu, directory: &Path, name: &str) -> Result<Option<std::os::unix::net::UnixStream>, Failure> {
     let mut runs = || matches!(qemu.0.try_wait(), Ok(None));
-    match socket::connect(&directory.join(pit::SOCKET), &mut runs) {
-        Ok(monitor) => Ok(Some(Pit::new(monitor))),
-        Err(source) if runs() => Err(Failure::Io { what: format!("reach QEMU's {}", pit::SOCKET), source }),
+    match socket::connect(&directory.join(name), &mut runs) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(source) if runs() => Err(Failure::Io { what: format!("reach QEMU's {name}"), source }),
         Err(_) => Ok(None),
-    }
-}
-
-/// What QEMU writes next. While there is a `pit`, a silent kernel gets help.
-fn next(
-    output: &Receiver<Vec<u8>>,
-    deadline: Option<Instant>,
-    pit: &mut Option<Pit>,
-) -> Result<Vec<u8>, RecvTimeoutError> {
-    loop {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let Some(monitor) = pit else { return output.recv_timeout(left) };
-        match output.recv_timeout(left.min(pit::SILENCE)) {
-            Err(RecvTimeoutError::Timeout) if left > pit::SILENCE => {
-                // Fails only if QEMU is gone, which is seen when its output ends.
-                if monitor.end_count().is_err() {
-                    *pit = None;
-                }
-            }
-            other => return other,
-        }
     }
 }
 
@@ -155,54 +309,23 @@ fn command(machine: &Machine, directory: &Path) -> Command {
     command
 }
 
-fn read_in_background(source: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    if let Some(mut source) = source {
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = source.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    receiver
-}
-
-/// Control-D, the end of a terminal's input.
-const END: u8 = 0x04;
-
-/// Gives the guest what comes, and the end of it: on a line of its own, where a prompt takes it for one.
-fn forward_stdin(mut guest: ChildStdin) {
+fn read_in_background(source: Option<impl Read + Send + 'static>, sender: Sender<Event>) {
+    let Some(mut source) = source else { return };
     thread::spawn(move || {
-        let mut buffer = [0; 256];
-        let mut last = b'\n';
-        while let Ok(count @ 1..) = io::stdin().read(&mut buffer) {
-            if guest.write_all(&buffer[..count]).and_then(|()| guest.flush()).is_err() {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = source.read(&mut buffer) {
+            if sender.send(Event::Output(buffer[..count].to_vec())).is_err() {
                 return;
             }
-            last = buffer[count - 1];
         }
-        let end: &[u8] = if last == b'\n' { &[END] } else { &[b'\n', END] };
-        // Fails only if the guest is gone.
-        let _ = guest.write_all(end).and_then(|()| guest.flush());
+        // Fails only if nobody waits for it.
+        let _ = sender.send(Event::End);
     });
 }
 
-/// Lets the guest's reboot end QEMU, so that the terminal is restored; the channel closes when QEMU is gone.
-fn finish(qemu: &mut Qemu, output: &Receiver<Vec<u8>>) {
-    let deadline = Instant::now() + SHUTDOWN;
-    while output.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
-    if let Ok(None) = qemu.0.try_wait() {
-        let _ = qemu.0.kill();
-    }
-}
-
-fn died(qemu: &mut Qemu, errors: &Receiver<Vec<u8>>, console: &Console) -> Failure {
-    let status = qemu.0.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-    let text: Vec<u8> = errors.iter().flatten().collect();
-    let text = String::from_utf8_lossy(&text);
-    let stderr = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
-    Failure::Died { status, stderr, tail: console.tail() }
+/// From now on Ctrl-C does not end this process, but is an event.
+fn hear_interrupts(sender: Sender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT])?;
+    thread::spawn(move || signals.forever().try_for_each(|_| sender.send(Event::Interrupt)));
+    Ok(())
 }

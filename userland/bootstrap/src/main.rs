@@ -1,8 +1,9 @@
 //! The boot server: reads the boot archive, starts its command, serves boot.defs until that ends, then reboots.
 //!
 //! The kernel starts it from a boot module with the names of the host control port and the device master port as its
-//! arguments. What it says while it comes up is kernel chatter to the host tool; from the mark that [`run`] writes right
-//! before the command starts, the console belongs to the programs.
+//! arguments, and from a host tool with the key of the console's switch marks, which says that a second serial line leads to it. What
+//! it says while it comes up is kernel chatter to the host tool; from the mark behind the word that it is ready, right before the command
+//! starts, the console belongs to the programs.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@ extern crate alloc;
 mod boot_archive;
 mod crash;
 mod devices;
+mod line;
 mod load;
 mod serve;
 
@@ -24,7 +26,7 @@ use mach::rt::arguments::Arguments;
 use mach::rt::exit::on_exit;
 use mach::{console, println, stubs};
 use protocol::archive::{COMMAND, split_arguments};
-use protocol::channel::Channel;
+use protocol::channel::{Channel, Key};
 use protocol::control::Control;
 
 use boot_archive::BootArchive;
@@ -41,6 +43,7 @@ fn main(arguments: Arguments) -> Result<i32, String> {
     let host = privileges.host.name();
     let device = devices::open_console(privileges.device.name())?;
     console::set_device(device);
+    console::set_key(privileges.key);
     // Also a panic brings the system down in order, with its status.
     on_exit(move |status| shut_down(host, status));
     println!("bootstrap: up");
@@ -62,7 +65,7 @@ fn shut_down(host: PortName, status: i32) {
     }
 }
 
-/// The two rights that the boot script passed by name.
+/// The two rights that the boot script passed by name, and the key.
 fn privileges(arguments: &Arguments) -> Result<Privileges, String> {
     let right = |index: usize, what: &str| {
         let text = arguments.get_str(index);
@@ -70,7 +73,12 @@ fn privileges(arguments: &Arguments) -> Result<Privileges, String> {
             .map(|name| SendRight::from_name(PortName(name)))
             .ok_or_else(|| format!("argument {index}: expected the name of the {what} port, found {text:?}"))
     };
-    Ok(Privileges { host: right(1, "host control")?, device: right(2, "device master")? })
+    let (host, device) = (right(1, "host control")?, right(2, "device master")?);
+    let key = match arguments.get_str(3) {
+        Some(text) => Key::new(text.as_bytes()).ok_or("argument 3: expected a key of the console's marks")?,
+        None => Key::NONE,
+    };
+    Ok(Privileges { host, device, key })
 }
 
 /// Starts the archive's command and serves until it has ended.
@@ -81,14 +89,13 @@ fn run(privileges: &Privileges) -> Result<i32, String> {
         archive.member(COMMAND).ok_or_else(|| format!("boot archive: expected a member {COMMAND}, found none"))?;
     let command = split_arguments(command).map_err(|error| format!("{COMMAND}: {error}"))?;
     let mut server = Server::new(&archive, privileges).map_err(|error| format!("port set: {error}"))?;
-    tell(Control::Ready);
     // From here on the console is the programs'.
-    console::write(&Channel::Console.switch()).map_err(|error| format!("console: {error}"))?;
+    tell(Control::Ready);
     server.run(&command)
 }
 
 /// A line for the host tool.
-fn tell(line: Control) {
+pub(crate) fn tell(line: Control) {
     // A console that fails cannot be told about.
     let _ = console::write_on(Channel::Control, format!("{line}\n").as_bytes());
 }

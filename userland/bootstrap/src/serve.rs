@@ -21,13 +21,17 @@ use mach::{println, stubs, task_self};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
-use protocol::archive::{PROGRAMS, split_arguments};
+use protocol::archive::{HOST_NAME, HOST_PROGRAM, PROGRAMS, RPCTRACE2, split_arguments};
+use protocol::channel::Key;
+use protocol::control::{ARE_YOU_THERE, Control, INTERRUPT};
 use protocol::tasks::{State, Task};
 use protocol::{ARGUMENTS_MAX, CRASH_STATUS, SPAWN_SUSPENDED};
 
 use crate::boot_archive::BootArchive;
 use crate::crash::Crash;
+use crate::line::{self, Line};
 use crate::load::NewTask;
+use crate::tell;
 
 /// `TASK_BASIC_INFO` of task_info.h, whose first integer is the suspend count.
 const TASK_BASIC_INFO: i32 = 1;
@@ -50,12 +54,16 @@ pub(crate) struct Privileges {
     pub(crate) host: SendRight,
     /// The device master port.
     pub(crate) device: SendRight,
+    /// What stands in the console's switch marks; there is none if no host tool reads the console.
+    pub(crate) key: Key,
 }
 
 /// A program that was started and whose task is still there.
 struct Program {
     id: u32,
     name: String,
+    /// It is the archive's own rpctrace2.
+    is_tracer: bool,
     task: SendRight,
     port: ReceiveRight,
     exit_port: Option<SendOnceRight>,
@@ -69,12 +77,36 @@ pub(crate) struct Server<'a> {
     ports: PortSet,
     programs: Vec<Program>,
     last_id: u32,
+    /// Where the host tool is heard, if there is one.
+    line: Option<Line>,
+    /// Who is told that the trace is to end.
+    interrupt: Option<SendOnceRight>,
+    /// The host tool has said so.
+    is_interrupted: bool,
 }
 
 impl<'a> Server<'a> {
     /// A server that has started nothing yet.
     pub(crate) fn new(archive: &'a BootArchive, privileges: &'a Privileges) -> Result<Self> {
-        Ok(Self { archive, privileges, ports: PortSet::allocate()?, programs: Vec::new(), last_id: 0 })
+        let ports = PortSet::allocate()?;
+        let line = match privileges.key == Key::NONE {
+            true => None,
+            false => Some(Line::open(privileges.device.name())?),
+        };
+        if let Some(line) = &line {
+            ports.add(&line.replies)?;
+            line.ask()?;
+        }
+        Ok(Self {
+            archive,
+            privileges,
+            ports,
+            programs: Vec::new(),
+            last_id: 0,
+            line,
+            interrupt: None,
+            is_interrupted: false,
+        })
     }
 
     /// Starts the command and serves until it has ended; returns its exit status.
@@ -104,6 +136,12 @@ impl Server<'_> {
     fn serve(&mut self, request: &[u64]) -> Option<(u32, i32)> {
         let mut reply = vec![0u64; REPLY_SIZE / 8];
         let caller = PortName(request[2] as u32);
+        if self.line.as_ref().is_some_and(|line| line.replies.name() == caller) {
+            line::answer(request, &mut reply, |byte| self.heard(byte));
+            // A line that fails is not listened to any more.
+            self.line.take_if(|line| line.ask().is_err());
+            return None;
+        }
         let index = self.programs.iter().position(|program| program.port.name() == caller)?;
         let mut call = Call { server: self, index, ended: None };
         let served = stubs::boot_server::demux(&mut call, request, &mut reply)
@@ -119,6 +157,39 @@ impl Server<'_> {
         ended
     }
 
+    /// The host tool has said something.
+    fn heard(&mut self, byte: u8) {
+        match byte {
+            ARE_YOU_THERE => tell(Control::Here),
+            INTERRUPT => {
+                self.is_interrupted = true;
+                self.tell_tracer();
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the tracer if its trace is to end, now or when it is there.
+    fn tell_tracer(&mut self) {
+        if self.is_interrupted
+            && let Some(interrupt) = self.interrupt.take()
+        {
+            self.is_interrupted = false;
+            // Whoever asked to be told may be gone.
+            let _ = stubs::boot::boot_interrupted(interrupt);
+        }
+    }
+
+    /// The file of a program, its member in the archive, and what it is called: the user's own program can be called anything.
+    fn program_file(&self, called: &str) -> core::result::Result<(&'static [u8], String, String), String> {
+        let (member, name) = match called.strip_prefix(HOST_NAME) {
+            Some(name) => (String::from(HOST_PROGRAM), name),
+            None => (format!("{PROGRAMS}{called}"), called),
+        };
+        let file = self.archive.member(&member).ok_or_else(|| format!("{called}: no such program"))?;
+        Ok((file, member, name.into()))
+    }
+
     /// Starts a program; returns its id.
     fn spawn(
         &mut self,
@@ -127,9 +198,13 @@ impl Server<'_> {
         suspended: bool,
         exit_port: Option<SendOnceRight>,
     ) -> core::result::Result<u32, String> {
-        let name = arguments.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
-        let member = format!("{PROGRAMS}{name}");
-        let file = self.archive.member(&member).ok_or_else(|| format!("{name}: no such program"))?;
+        let called = arguments.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();
+        let (file, member, name) = self.program_file(&called)?;
+        let is_tracer = member.strip_prefix(PROGRAMS) == Some(RPCTRACE2);
+        let mut arguments = arguments.to_vec();
+        if let Some(first) = arguments.first_mut() {
+            *first = name.as_bytes();
+        }
         let image = Image::parse(file).map_err(|error| format!("{member}: {error}"))?;
         let kernel = |what: &'static str| {
             let name = name.clone();
@@ -137,7 +212,7 @@ impl Server<'_> {
         };
 
         let task = NewTask::create(&name, parent).map_err(kernel("task_create"))?;
-        let arguments = substitute(arguments, |privilege| self.insert(task.name(), privilege))
+        let arguments = substitute(&arguments, |privilege| self.insert(task.name(), privilege))
             .map_err(kernel("inserting a privileged right"))?;
         let port = self.adopt(task.name()).map_err(kernel("its ports"))?;
         if suspended {
@@ -147,7 +222,7 @@ impl Server<'_> {
 
         self.last_id += 1;
         let task = task.finished();
-        self.programs.push(Program { id: self.last_id, name, task, port, exit_port, status: None });
+        self.programs.push(Program { id: self.last_id, name, is_tracer, task, port, exit_port, status: None });
         Ok(self.last_id)
     }
 
@@ -254,6 +329,15 @@ impl stubs::boot_server::Server for Call<'_, '_> {
 
     fn boot_console(&mut self, _bootstrap: PortName) -> Result<PortName> {
         mach::console::device_name()
+    }
+
+    fn boot_tracer(&mut self, _bootstrap: PortName, interrupt: SendOnceRight) -> Result<impl AsRef<[u8]>> {
+        if !self.program().is_tracer {
+            return Err(KernReturn::KERN_NO_ACCESS);
+        }
+        self.server.interrupt = Some(interrupt);
+        self.server.tell_tracer();
+        Ok(self.server.privileges.key.bytes().to_vec())
     }
 
     fn boot_directory(&mut self, _bootstrap: PortName) -> Result<OutOfLine> {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::special_port::TASK_BOOTSTRAP_PORT;
+use protocol::channel::Key;
 use protocol::{SPAWN_SUSPENDED, tasks};
 use spin::Once;
 
@@ -16,6 +17,8 @@ use crate::{stubs, task_self};
 
 /// Room for any message that comes to an exit port.
 pub const EXITED_MAX: usize = 128;
+/// Room for any key.
+const KEY_MAX: usize = 16;
 /// Room for any reply of a boot.defs server.
 const REPLY_MAX: usize = 128;
 
@@ -88,6 +91,14 @@ pub fn directory() -> Result<Vec<String>> {
 pub fn tasks() -> Result<Vec<tasks::Task>> {
     let text = stubs::boot::boot_list(bootstrap()?)?;
     tasks::parse(text.as_slice()).map_err(|_| KernReturn::MIG_TYPE_ERROR)
+}
+
+/// For rpctrace2: what stands in the console's switch marks of this run. One message comes to `interrupt` when the user wants the trace
+/// to end.
+pub fn tracer(interrupt: &ReceiveRight) -> Result<Key> {
+    let mut key = [0; KEY_MAX];
+    let length = stubs::boot::boot_tracer(bootstrap()?, interrupt.name(), &mut key)? as usize;
+    Ok(key.get(..length).and_then(Key::new).unwrap_or(Key::NONE))
 }
 
 /// Tells the boot server the exit status; the boot server itself has nobody to tell.

@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Write};
 
-use protocol::channel::Channel;
+use protocol::channel::{Channel, Key, SWITCH_LENGTH};
 use spin::Once;
 
 use crate::error::{KernReturn, Result};
@@ -21,6 +21,18 @@ pub const INBAND_MAX: usize = 128;
 const OUT_OF_LINE_MAX: usize = 1024;
 
 static DEVICE: Once<Option<SendRight>> = Once::new();
+
+static KEY: Once<Key> = Once::new();
+
+/// Tells the runtime what stands in this run's switch marks: to write on other channels than the programs' own takes the boot server or
+/// rpctrace2.
+pub fn set_key(key: Key) {
+    KEY.call_once(|| key);
+}
+
+fn key() -> Key {
+    KEY.get().copied().unwrap_or(Key::NONE)
+}
 
 /// Tells the runtime which device the console is. Only the boot server has to: everyone else asks it.
 pub fn set_device(device: SendRight) {
@@ -56,7 +68,7 @@ pub fn write(bytes: &[u8]) -> Result<()> {
 /// Writes `bytes` on another channel than the programs' own: every device message switches to the channel and back, so
 /// that another task's output cannot end up in it.
 pub fn write_on(channel: Channel, bytes: &[u8]) -> Result<()> {
-    let marks = 2 * protocol::channel::SWITCH_LENGTH;
+    let marks = 2 * SWITCH_LENGTH;
     if bytes.len() + marks <= INBAND_MAX {
         return write_wrapped(channel, bytes);
     }
@@ -72,9 +84,9 @@ pub fn write_on(channel: Channel, bytes: &[u8]) -> Result<()> {
         let written = stubs::device::device_write(device.name(), 0, 0, &pages.as_slice()[..total])? as usize;
         // A write cut short may have lost the switch back, and whatever text was not taken comes again.
         if written < total {
-            write(&channel_switch(Channel::Console))?;
+            write(Channel::Console.switch(&key()).bytes())?;
         }
-        let taken = written.saturating_sub(protocol::channel::SWITCH_LENGTH).min(text);
+        let taken = written.saturating_sub(channel.switch(&key()).bytes().len()).min(text);
         rest = rest.get(taken..).filter(|_| taken > 0).ok_or(KernReturn::D_IO_ERROR)?;
     }
     Ok(())
@@ -89,15 +101,14 @@ fn write_wrapped(channel: Channel, bytes: &[u8]) -> Result<()> {
 
 /// Puts the switch to `channel`, `text` and the switch back into `buffer`; returns how many bytes that is.
 fn fill(buffer: &mut [u8], channel: Channel, text: &[u8]) -> usize {
-    let mark = protocol::channel::SWITCH_LENGTH;
-    buffer[..mark].copy_from_slice(&channel_switch(channel));
-    buffer[mark..mark + text.len()].copy_from_slice(text);
-    buffer[mark + text.len()..2 * mark + text.len()].copy_from_slice(&channel_switch(Channel::Console));
-    2 * mark + text.len()
-}
-
-fn channel_switch(channel: Channel) -> [u8; protocol::channel::SWITCH_LENGTH] {
-    channel.switch()
+    let key = key();
+    let (there, back) = (channel.switch(&key), Channel::Console.switch(&key));
+    let mut used = 0;
+    for part in [there.bytes(), text, back.bytes()] {
+        buffer[used..used + part.len()].copy_from_slice(part);
+        used += part.len();
+    }
+    used
 }
 
 /// Text for the kernel's own console, a short NUL-terminated piece at a time.

@@ -31,6 +31,10 @@ generated! {
     mach_debug => "mach_debug.rs";
     /// device.defs: devices.
     device => "device.rs";
+    /// device_request.defs: devices, for whoever does not wait for the answer.
+    device_request => "device_request.rs";
+    /// device_reply.defs, the side of whoever gets those answers.
+    device_reply_server => "device_reply_server.rs";
     /// boot.defs: our own boot server, as its clients call it.
     boot => "boot.rs";
     /// boot.defs, the server's side.

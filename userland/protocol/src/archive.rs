@@ -17,6 +17,15 @@ pub const COMMAND: &str = "etc/command";
 /// The member with the compiled decode tables.
 pub const INTERFACES: &str = "etc/interfaces.mdt";
 
+/// The member with a program of the user's, which can have any name: it is started as [`HOST_NAME`] and its name.
+pub const HOST_PROGRAM: &str = "etc/program";
+
+/// What stands before the name of the user's program in an argument vector that starts it.
+pub const HOST_NAME: &str = "./";
+
+/// The program that traces others.
+pub const RPCTRACE2: &str = "rpctrace2";
+
 /// The program that is an interactive prompt.
 pub const SHELL: &str = "shell";
 

@@ -5,6 +5,7 @@
 //! its last record. It comes to a port of its own, to which the kernel alone has a right: whoever else gets one to the trace port
 //! can send what looks like a notification, but not there.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,7 +17,7 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, println, stubs, task_self, thread};
+use mach::{console, print, stubs, task_self, thread};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -25,7 +26,7 @@ use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::{Format, Header};
 use mig_defs::table::{TableError, Tables};
-use protocol::archive::{self, INTERFACES};
+use protocol::archive::{self, HOST_NAME, INTERFACES};
 use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
@@ -41,6 +42,9 @@ use crate::trace::Trace;
 const NOT_FOUND: i32 = 127;
 /// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
 const CANNOT_TRACE: i32 = 125;
+
+/// Exit status after an interrupt, as shells have it: 128 and SIGINT.
+const INTERRUPTED: i32 = 130;
 
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
 /// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
@@ -92,13 +96,16 @@ pub fn main(arguments: Arguments) -> i32 {
     match run(arguments) {
         Ok(status) => status,
         Err(failure) => {
-            println!("rpctrace2: {failure}");
+            // A console that fails cannot be told about.
+            let _ = console::write_on(Channel::Trace, format!("rpctrace2: {failure}\n").as_bytes());
             failure.status()
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<i32, Failure> {
+    let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
+    console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
     let mut words = Vec::new();
     for index in 1..arguments.len() {
         words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
@@ -113,12 +120,13 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
+    let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
     if !trace.is_live() {
         // The command goes on until the queue is full, and its records come several in a message. Without it they come one by one.
         let _ = thread::step_back();
     }
-    Session::start(&command)?.follow(&mut trace)
+    Session::start(&command, interrupt)?.follow(&mut trace)
 }
 
 /// A running command and the ports it is heard through.
@@ -129,6 +137,8 @@ struct Session {
     exit: ReceiveRight,
     /// Hears from the kernel that nobody can send to the trace port any more.
     no_senders: ReceiveRight,
+    /// Hears that the user wants the trace to end.
+    interrupt: ReceiveRight,
     /// Those whose records have come.
     tasks: Tasks,
     /// Kept to end the command if it cannot be traced to its end.
@@ -150,6 +160,8 @@ enum Message {
     Ended(u32),
     /// The command has ended, with this status.
     Exited(i32),
+    /// The user wants the trace to end.
+    Interrupted,
     Other,
     /// The same, and what it brought has been taken.
     Taken,
@@ -176,13 +188,13 @@ impl End {
 }
 
 impl Session {
-    fn start(command: &[String]) -> Result<Self, Failure> {
+    fn start(command: &[String], interrupt: ReceiveRight) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let tasks = doing("mach_port_allocate", Tasks::new())?;
-        for member in [&trace, &exit, &no_senders, &tasks.news] {
+        for member in [&trace, &exit, &no_senders, &interrupt, &tasks.news] {
             doing("mach_port_move_member", ports.add(member))?;
         }
         // The more records fit, the less often a traced thread waits.
@@ -197,7 +209,7 @@ impl Session {
             KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
             error => Failure::Kernel { what: "boot_spawn", error },
         })?;
-        let session = Self { ports, trace, exit, no_senders, tasks, task, buffer: Buffer::default() };
+        let session = Self { ports, trace, exit, no_senders, interrupt, tasks, task, buffer: Buffer::default() };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -270,6 +282,12 @@ impl Session {
                 Some(Message::Ended(task)) => trace.ended(task, &mut text),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
+                Some(Message::Interrupted) => {
+                    end.status = Some(INTERRUPTED);
+                    end.exit_shown = true;
+                    trace.interrupted(&mut text);
+                    break;
+                }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if is_due => self.tell(&mut end, trace, &mut text),
@@ -383,6 +401,8 @@ impl Session {
             let message = self.buffer.whole();
             let ended = self.tasks.ended(message.get(..self.message_size().div_ceil(8)).unwrap_or(message));
             ended.map_or(Message::Taken, Message::Ended)
+        } else if port == self.interrupt.name() {
+            Message::Interrupted
         } else if port == self.exit.name() {
             boot::exit_status(self.message()).map_or(Message::Other, Message::Exited)
         } else {

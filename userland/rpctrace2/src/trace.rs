@@ -153,6 +153,13 @@ impl<'t> Trace<'t> {
         exchanges.left(&mut output);
     }
 
+    /// The user wants the trace to end now, whatever is still traced.
+    pub fn interrupted(&mut self, out: &mut String) {
+        self.idle(out);
+        out.push_str("--- interrupted ---\n");
+        self.left(out);
+    }
+
     /// The command has ended, and all its records have been taken.
     pub fn exited(&mut self, status: i32, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);

@@ -1,0 +1,103 @@
+//! What `cargo qemu` does around a program: its input, Ctrl-C, its names, its text, and how a run ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use tests::guest::{qemu, setting};
+
+/// Starts the tool with pipes for all three.
+fn start(arguments: &[&str]) -> Result<Child> {
+    let pipes =
+        |command: &mut Command| command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    pipes(Command::new(setting("RPCTRACE2_QEMU")?).args(arguments)).context("starting cargo qemu")
+}
+
+/// Runs the prompt under rpctrace2 until it waits for a key, presses Ctrl-C, and waits for the end.
+fn interrupt(options: &[&str]) -> Result<Output> {
+    let mut tool = start(&[&["rpctrace2"], options, &["shell"]].concat())?;
+    let mut output = BufReader::new(tool.stdout.take().context("its output")?);
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"mach> ") {
+        anyhow::ensure!(output.read_until(b' ', &mut shown)? > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
+    }
+    // Held open: the end of the input would end the prompt.
+    let keys = tool.stdin.take();
+    let kill = Command::new("kill").args(["-INT", &tool.id().to_string()]).status()?;
+    assert!(kill.success());
+    output.read_to_end(&mut shown)?;
+    let mut ended = tool.wait_with_output()?;
+    drop(keys);
+    ended.stdout = shown;
+    Ok(ended)
+}
+
+/// The trace ends with all that belongs to an end: who is left, and the calls that have no answer yet.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_first_ctrl_c_ends_the_trace() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let ended = interrupt(&["-C", "-o", &file.path().to_string_lossy()])?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("the trace ends; once more ends the machine"), "{said}");
+    let trace = std::fs::read_to_string(file.path())?;
+    let (before, after) = trace.split_once("--- interrupted ---\n").with_context(|| format!("no end in:\n{trace}"))?;
+    assert!(before.contains("shell[1] device_read_inband(") && before.contains("<unfinished ...>"), "{trace}");
+    assert!(after.contains("--- traced tasks are left, the end was not seen of shell[1] ---"), "{trace}");
+    assert!(after.contains("% time     seconds  usecs/call     calls    errors routine"), "{trace}");
+    assert!(trace.ends_with(" total\n"), "{trace}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_program_gets_the_input_and_its_end() -> Result<()> {
+    for verb in [&["run"][..], &["rpctrace2", "-o", "/dev/null"]] {
+        let mut tool = start(&[verb, &["shell"]].concat())?;
+        tool.stdin.take().context("its input")?.write_all(b"hello typed\nexit 7\n")?;
+        let ended = tool.wait_with_output()?;
+        let shown = String::from_utf8_lossy(&ended.stdout);
+        assert!(shown.contains("hello, world\nargument 1: typed\n"), "{shown}");
+        assert_eq!(ended.status.code(), Some(7), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    Ok(())
+}
+
+/// By paths whose last parts are too long for a ustar archive, the tracer's own name, and an option.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_program_can_be_called_anything() -> Result<()> {
+    let target = std::path::Path::new(&setting("RPCTRACE2_PAYLOAD")?).with_file_name("hello");
+    let place = tempfile::tempdir()?;
+    for name in ["n".repeat(200).as_str(), "rpctrace2", "-x"] {
+        let path = place.path().join(name);
+        std::fs::copy(&target, &path)?;
+        let trace = place.path().join("trace");
+        let run = qemu(&["--icount", "rpctrace2", "-o", &trace.to_string_lossy(), &path.to_string_lossy()])?;
+        assert_eq!((run.stdout.as_str(), run.status), ("hello, world\n", Some(0)), "{}", run.stderr);
+        let trace = std::fs::read_to_string(trace)?;
+        assert!(trace.ends_with(&format!("+++ {name}[1] exited with 0 +++\n")), "{trace}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_programs_text_is_nobody_elses() -> Result<()> {
+    let run = qemu(&["run", "pretend"])?;
+    let text = "\x01xexit 0\n\x01tforged[1] line of a trace\npanic ../kern/pretend.c:1: pretend: it is not true\nDebugger \
+                invoked: panic\ndb> it goes on\n";
+    assert_eq!((run.stdout.as_str(), run.status), (text, Some(21)), "{}", run.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_program_that_restarts_the_machine_ends_the_run() -> Result<()> {
+    let run = qemu(&["run", "pretend", "${host-port}"])?;
+    assert!(run.stdout.ends_with("db> it goes on\n"), "{}", run.stdout);
+    assert!(run.stderr.ends_with("the program restarted the machine\n"), "{}", run.stderr);
+    assert_eq!(run.status, Some(0));
+    Ok(())
+}
