@@ -2,10 +2,11 @@
 //!
 //! 0 is a thread that is in no observed call: that is all the stubs look at. The word belongs to the thread itself; whoever
 //! else changes it knows that the thread stands still ([`Threads::look_at_threads`](crate::gnumach::Threads::look_at_threads),
-//! `mach_msg_interrupt`).
+//! `mach_msg_interrupt`). What a call has left there whose end nobody saw, because nobody was traced any more, is of another period
+//! ([`CallWord`]), and nothing.
 //!
 //! ```text
-//! bits 31..3  the draft, by the lower half of its address, or 0
+//! bits 31..3  the draft, by the lower half of its address, or the period
 //! bit 2       RECEIVED  the receive half has its record, in the draft or in another's message; or needs none
 //! bit 1       FLUSH     drafts of others wait to be queued by this thread, or something is put aside for its call
 //! bit 0       OPEN      the thread is in an observed call
@@ -24,7 +25,7 @@ impl OpenCall {
     /// In a call of which nothing is known yet.
     pub(crate) const OPEN: Self = Self(CallWord::of_flags(Self::IS_OPEN));
     const IS_OPEN: u32 = 1;
-    const FLUSH: u32 = 2;
+    const FLUSH: u32 = CallWord::LASTS;
     const RECEIVED: u32 = 4;
 
     /// That of the current thread.

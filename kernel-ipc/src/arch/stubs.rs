@@ -64,7 +64,9 @@ code!(
     is_in_call!(),
     "jne 5f",
     "2:",
-    "mov dword ptr [rax + rpctrace2_slot_thread_call], 1",
+    // An open call of this period.
+    "mov r11d, dword ptr [rip + rpctrace2_period]",
+    "mov dword ptr [rax + rpctrace2_slot_thread_call], r11d",
     // Until it was watched they meant something else: see rpctrace2_copyinmsg.
     "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
     "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",

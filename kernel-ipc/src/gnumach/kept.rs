@@ -5,7 +5,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::{OwnedKmsg, Records};
 
 /// What a thread keeps of its call in a hole of its struct: an owned kmsg, by the lower half of its address, or none, and flags in the
-/// lowest bits. [`Records::record_alloc`] sees to it that the half tells the whole and leaves room for the flags.
+/// lowest bits. [`Records::record_alloc`] sees to it that the half tells the whole, leaves room for the flags, and has its highest bit set.
+///
+/// Where there is no kmsg the bits between are those of the period: each time the path is led through the payload again, one begins.
+/// Flags of an earlier period say nothing, as nobody has seen what came after them: on another processor a thread may be anywhere,
+/// so that nobody can clear them for it. While there is a kmsg, the path is led through the payload, and the flags are right.
 ///
 /// There is one for each thread. Who takes the kmsg out of it keeps another one for the thread.
 #[must_use]
@@ -15,20 +19,39 @@ pub(crate) struct CallWord(u32);
 impl CallWord {
     /// The bits that flags may have.
     const FLAGS: u32 = 7;
+    /// Set where there is a kmsg.
+    const IS_KMSG: u32 = 1 << 31;
+    /// The flag that outlives its period.
+    pub(crate) const LASTS: u32 = 2;
+    /// What the first period is, before which there is none, and the next one after a period: odd, as the stub of `mach_msg_trap` writes
+    /// it as a word with the lowest flag.
+    pub(crate) const fn next_period(period: u32) -> u32 {
+        period.wrapping_add(Self::FLAGS + 1) & !Self::IS_KMSG | 1
+    }
 
     /// Flags alone.
     pub(crate) const fn of_flags(flags: u32) -> Self {
         Self(flags & Self::FLAGS)
     }
 
-    /// What a thread's hole holds.
+    /// What a thread's hole holds in this period.
     ///
     /// # Safety
-    /// It is what another of these was kept as, or flags alone.
-    #[cfg(target_os = "none")]
+    /// It is what another of these was kept as, or a period.
     #[inline(always)]
-    pub(crate) const unsafe fn of(word: u32) -> Self {
-        Self(word)
+    pub(crate) const unsafe fn of(word: u32, period: u32) -> Self {
+        let of_this_period = (word ^ period) & !Self::FLAGS == 0;
+        if word & Self::IS_KMSG != 0 {
+            Self(word)
+        } else {
+            Self(word & if of_this_period { Self::FLAGS } else { Self::LASTS })
+        }
+    }
+
+    /// For the hole, in this period; 0 is nothing at any time.
+    #[inline(always)]
+    pub(crate) const fn kept(&self, period: u32) -> u32 {
+        if self.has_kmsg() || self.0 == 0 { self.0 } else { self.0 | period & !Self::FLAGS }
     }
 
     /// What a fake thread's holds.
@@ -37,8 +60,8 @@ impl CallWord {
         Self(word)
     }
 
-    /// For the hole.
-    #[inline(always)]
+    /// As it is while it is looked at.
+    #[cfg(test)]
     pub(crate) const fn word(&self) -> u32 {
         self.0
     }

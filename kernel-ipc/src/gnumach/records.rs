@@ -11,6 +11,7 @@ use super::members::{KMSG_HEADER, RECORD_LINK, RECORD_NUMBERS, RECORD_SIZE, RECO
 use super::objects::prefix;
 use super::{Blank, Key, Kmsg, MaybePort, Note, OwnedKmsg, Port, Record, Records, SendRight, queue};
 use crate::numbers::TaskNumber;
+use crate::payload_abi::KERNEL_BASE;
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only what is owned, or makes memory, asks for nothing else.
@@ -38,7 +39,8 @@ impl Records for Mach {
         record.store(RECORD_LINK, 0);
         // SAFETY: it is nobody else's.
         let blank = unsafe { Blank::own(record.kmsg()) };
-        if address == (address as i32) as usize & !7 {
+        // The kernel's addresses have a lower half that tells the whole, its highest bit set.
+        if address >= KERNEL_BASE as usize && address.is_multiple_of(8) {
             return Some(blank);
         }
         ipc_kmsg_free(blank);

@@ -8,7 +8,7 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::slots;
+use super::{CallWord, slots};
 use crate::payload_abi::{SWITCH_WORDS, SWITCHES, SwitchWord};
 
 /// Filled by the instrumenter before boot.
@@ -17,11 +17,11 @@ use crate::payload_abi::{SWITCH_WORDS, SWITCHES, SwitchWord};
 static rpctrace2_switches: [[AtomicU32; SWITCH_WORDS]; SWITCHES] =
     [const { [const { AtomicU32::new(0) }; SWITCH_WORDS] }; SWITCHES];
 
-/// How often it has been led through the payload.
+/// What tells the times apart at which it has been led through the payload: see [`CallWord`]. The stubs read it, too.
 #[unsafe(no_mangle)]
 static rpctrace2_period: AtomicU32 = AtomicU32::new(0);
 
-/// The same.
+/// That of now, or of the last time; 0 before the first.
 #[inline(always)]
 pub(crate) fn period() -> u32 {
     rpctrace2_period.load(Relaxed)
@@ -52,7 +52,8 @@ const CR0_WP: u64 = 1 << 16;
 #[inline(never)]
 pub(super) fn redirect(is_traced: bool) {
     if is_traced {
-        rpctrace2_period.fetch_add(1, Relaxed);
+        // Under the table's lock: nobody else does so at the same time.
+        rpctrace2_period.store(CallWord::next_period(period()), Relaxed);
     }
     if slots::has_locks() {
         lead(is_traced);

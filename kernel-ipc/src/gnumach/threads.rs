@@ -11,7 +11,7 @@ use super::members::{
     THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_MESSAGE, THREAD_NEXT, THREAD_NOTIFY, THREAD_NUMBER, THREAD_PCB,
     THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
 };
-use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads};
+use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads, switches};
 use crate::identity::Numbers;
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 
@@ -90,13 +90,13 @@ impl Threads for Mach {
 
     #[inline(always)]
     fn thread_call(&self, thread: Thread) -> CallWord {
-        // SAFETY: `set_thread_call` writes what the hole holds, and the stub of `mach_msg_trap`, flags alone.
-        unsafe { CallWord::of(thread.load(THREAD_CALL)) }
+        // SAFETY: `set_thread_call` writes what the hole holds, and the stub of `mach_msg_trap`, a period.
+        unsafe { CallWord::of(thread.load(THREAD_CALL), switches::period()) }
     }
 
     #[inline(always)]
     fn set_thread_call(&self, thread: Thread, call: CallWord) {
-        thread.store(THREAD_CALL, call.word());
+        thread.store(THREAD_CALL, call.kept(switches::period()));
     }
 
     #[inline(always)]

@@ -18,7 +18,10 @@ const COPIED: i32 = 0;
 pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
     // The trace may have ended within the call, and another have begun, which sees the next one.
-    if call.is_open() && kernel.task_entry(kernel.thread_task(thread)) != 0 {
+    if !call.is_open() {
+        // Of an earlier period: the stubs need not lead here again.
+        call.keep(kernel, thread);
+    } else if kernel.task_entry(kernel.thread_task(thread)) != 0 {
         send(kernel, state, (thread, call), kmsg);
     }
     COPIED

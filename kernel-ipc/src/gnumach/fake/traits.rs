@@ -23,10 +23,11 @@ impl Threads for Fake {
         self.thread(thread).number
     }
     fn thread_call(&self, thread: Thread) -> CallWord {
-        CallWord::fake(self.thread(thread).call)
+        // SAFETY: the word is what `set_thread_call` wrote, or the model's stub, a period.
+        unsafe { CallWord::of(self.thread(thread).call, self.period()) }
     }
     fn set_thread_call(&self, thread: Thread, call: CallWord) {
-        self.thread(thread).call = call.word();
+        self.thread(thread).call = call.kept(self.period());
     }
     fn thread_message(&self, thread: Thread) -> u32 {
         self.thread(thread).message

@@ -8,8 +8,9 @@ use trace_port::record::{MAX_BATCH, MAX_BODY, part_size, wire_size};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD, TRACE};
 use crate::gnumach::{Port, mr, option};
 use crate::hooks::model::{
-    Call, HOST, Model, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE_NAME, Steps, TO_HOST, TO_SERVICE, message,
+    Call, HOST, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE_NAME, Steps, TO_HOST, TO_SERVICE, message,
 };
+use crate::open_call::OpenCall;
 
 /// A traced server for which a message of 48 bytes waits.
 fn server() -> Model {
@@ -217,5 +218,27 @@ fn a_tracers_receipt_of_a_record_is_no_event() {
     }
     model.fake.free(task);
     assert!(model.fake.port(HOST).queue.is_empty());
+    model.assert_ends_clean();
+}
+
+/// On another processor a thread may be anywhere when a trace begins, so that nobody can forget its last call for it.
+#[test]
+fn what_a_call_of_an_earlier_trace_has_left_is_no_call_of_the_next_one() {
+    let model = Model::traced(&[TASK]);
+    assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), None);
+    model.untrace(TASK);
+    model.notify(REPLY, 72, 40);
+    assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS, "nobody sees its end");
+    model.script(|steps| steps.send = mr::MACH_SEND_TIMED_OUT);
+    model.at(Moment::Send, |model| {
+        model.fake.thread(THREAD).runs_elsewhere = true;
+        model.trace(TASK);
+    });
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_SEND_TIMED_OUT));
+    assert_eq!(model.outcomes(), [], "the message that comes back is none that it receives");
+    assert!(!OpenCall::of(&model.fake, THREAD).has_draft(), "and nothing is kept of it");
+    model.script(|steps| steps.send = mr::MACH_MSG_SUCCESS);
+    assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
+    assert_eq!((model.outcomes(), model.state.lost()), (std::vec![(Send, 0)], 0));
     model.assert_ends_clean();
 }

@@ -46,7 +46,7 @@ impl Model {
         if fake.thread(thread).call != 0 {
             call::begin_again(fake, &self.state);
         }
-        fake.thread(thread).call = 1;
+        fake.thread(thread).call = fake.period();
         fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         fake.set_thread_message(thread, 0);
         let arguments = call.arguments;
@@ -397,9 +397,10 @@ impl Model {
         }
         assert_eq!(self.fake.references.get(), 0, "references");
         assert!(!self.fake.is_redirected(), "no open call has anything to say");
-        for (&address, fake) in self.fake.threads.borrow().iter() {
-            let call = OpenCall::from_word(fake.call);
-            assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {fake:?}");
+        let threads: Vec<usize> = self.fake.threads.borrow().keys().copied().collect();
+        for address in threads {
+            let call = OpenCall::of(&self.fake, Thread::fake(address));
+            assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {call:?}");
         }
     }
 }
