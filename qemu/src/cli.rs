@@ -231,6 +231,7 @@ impl Options {
             icount: self.icount,
             timeout: Some(Duration::from_secs(self.timeout)),
             interfaces: Interfaces::default(),
+            environment: Vec::new(),
             consent: self.consent(),
         }
     }

@@ -34,6 +34,16 @@ pub(crate) fn quoted(out: &mut String, text: &[u8]) {
     out.push('"');
 }
 
+/// Appends text in quotation marks, every byte of it in hexadecimal.
+pub(crate) fn quoted_in_hexadecimal(out: &mut String, text: &[u8]) {
+    out.push('"');
+    for &letter in text {
+        out.push_str("\\x");
+        byte(out, letter);
+    }
+    out.push('"');
+}
+
 pub(crate) fn is_address(type_name: &str) -> bool {
     ["address_t", "offset_t", "uintptr_t", "pointer_t"].iter().any(|end| type_name.ends_with(end))
 }

@@ -1,16 +1,19 @@
 //! One trace: what the stages of `exchanges` make of it, into what `report` writes.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use exchanges::ending::Untraced;
-use exchanges::exchange::{Exchange, Remark, Tally};
-use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink, UnknownName};
+use exchanges::exchange::{Exchange, Remark, Role, Tally};
+use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
 use trace_port::{Record, RecordError};
 
-use crate::options::{Options, Report};
+use crate::options::filter::{FilterError, expand, no_patterns};
+use crate::options::near::Suggestion;
+use crate::options::{Options, Report, Status};
 
 /// A trace of one command and its children, and its text.
 #[derive(Debug)]
@@ -18,12 +21,15 @@ pub struct Trace<'t> {
     tables: Tables<'t>,
     exchanges: Exchanges<'t>,
     lines: Option<Lines<'t>>,
+    /// Which ends of exchanges have lines.
+    status: Status,
     summary: Option<Summary>,
 }
 
 /// Where exchanges go: lines are appended to `out`.
 struct Output<'a, 't> {
     lines: Option<&'a mut Lines<'t>>,
+    status: Status,
     summary: Option<&'a mut Summary>,
     out: &'a mut String,
 }
@@ -33,7 +39,8 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(summary) = &mut self.summary {
             summary.opened(exchange);
         }
-        if let Some(lines) = &mut self.lines {
+        // Before its end it is not known whether it has a line.
+        if let Some(lines) = self.lines.as_mut().filter(|_| self.status == Status::ALL) {
             lines.opened(names, exchange, self.out);
         }
     }
@@ -42,7 +49,10 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(summary) = &mut self.summary {
             summary.closed(exchange);
         }
-        if let Some(lines) = &mut self.lines {
+        if let Some(lines) = self.lines.as_mut().filter(|_| self.status.has(exchange.outcome)) {
+            if self.status != Status::ALL && exchange.role != Role::Failed {
+                lines.opened(names, exchange, self.out);
+            }
             lines.closed(names, exchange, self.out);
         }
     }
@@ -74,20 +84,23 @@ impl<'t> Trace<'t> {
     ///
     /// # Errors
     /// If an option names something the tables do not have.
-    pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, UnknownName> {
-        let selection = Selection::new(&options.expressions, tables)?;
+    pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, FilterError> {
+        let expressions = options.expressions.iter().map(|expression| expand(expression, tables, &no_patterns));
+        let selection = Selection::new(&expressions.collect::<Result<Vec<_>, _>>()?, tables)
+            .map_err(|unknown| FilterError::UnknownName { name: unknown.0, near: Suggestion::none() })?;
         let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
         Ok(Self {
             tables,
             exchanges: Exchanges::new(tables, selection, command, !has_lines),
             lines: has_lines.then(|| Lines::new(tables, options.style)),
+            status: options.status,
             summary: has_summary.then(Summary::default),
         })
     }
 
     /// The stages, and where they lead.
     fn parts<'a>(&'a mut self, out: &'a mut String) -> (&'a mut Exchanges<'t>, Output<'a, 't>) {
-        let output = Output { lines: self.lines.as_mut(), summary: self.summary.as_mut(), out };
+        let output = Output { lines: self.lines.as_mut(), status: self.status, summary: self.summary.as_mut(), out };
         (&mut self.exchanges, output)
     }
 

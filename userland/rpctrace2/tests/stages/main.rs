@@ -13,3 +13,4 @@ mod options;
 mod ours;
 mod property;
 mod strays;
+mod words;
