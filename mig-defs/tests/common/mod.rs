@@ -192,9 +192,20 @@ pub(crate) fn check_golden(path: &Path, found: &str) {
     let different = expected.lines().zip(found.lines()).position(|(expected, found)| expected != found);
     if let Some(line) = different {
         let (expected, found) = (expected.lines().nth(line), found.lines().nth(line));
-        panic!("{}:{}: expected {expected:?}, found {found:?}; BLESS=1 if that is meant", path.display(), line + 1);
+        panic!(
+            "{}:{}: expected {expected:?}, found {found:?}; if that is meant: BLESS=1 cargo test -p mig-defs --features compiler --test {}",
+            path.display(),
+            line + 1,
+            env!("CARGO_CRATE_NAME")
+        );
     }
-    assert_eq!(expected, found, "{}: lengths differ; BLESS=1 if that is meant", path.display());
+    assert_eq!(
+        expected,
+        found,
+        "{}: lengths differ; if that is meant: BLESS=1 cargo test -p mig-defs --features compiler --test {}",
+        path.display(),
+        env!("CARGO_CRATE_NAME")
+    );
 }
 
 /// Every .defs file below a directory, without following links.
