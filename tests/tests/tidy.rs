@@ -58,7 +58,7 @@ const ABI_WORDS: &[&str] = &[
     "MIG_",
 ];
 
-/// The same of fields of a message, of which a small number is the place; others are values of interfaces.
+/// What the fields of a message begin with, of which a small number is the place; others are values of interfaces.
 const ABI_FIELDS: &[&str] = &["msgh_", "msgt_"];
 
 const MAX_FILE_LINES: usize = 500;
@@ -160,6 +160,18 @@ fn every_file_says_first_what_it_is_for() {
         .map(|(name, _)| format!("{name}: does not begin with a `//!` sentence"))
         .collect();
     report(problems);
+}
+
+#[test]
+fn documentation_stands_alone() {
+    let leans = |line: &str| ["/// The same", "//! The same"].iter().any(|start| line.trim_start().starts_with(start));
+    let problems = |(name, text): &(String, String)| {
+        let lines = text.lines().enumerate().filter(|(_, line)| leans(line));
+        lines
+            .map(|(at, _)| format!("{name}:{}: documentation that leans on what is above it", at + 1))
+            .collect::<Vec<_>>()
+    };
+    report(sources().iter().flat_map(problems).collect());
 }
 
 #[test]

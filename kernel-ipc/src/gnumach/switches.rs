@@ -21,7 +21,7 @@ static rpctrace2_switches: [[AtomicU32; SWITCH_WORDS]; SWITCHES] =
 #[unsafe(no_mangle)]
 static rpctrace2_period: AtomicU32 = AtomicU32::new(0);
 
-/// The same.
+/// The value of `rpctrace2_period`.
 #[inline(always)]
 pub(crate) fn period() -> u32 {
     rpctrace2_period.load(Relaxed)

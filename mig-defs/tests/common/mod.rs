@@ -21,7 +21,7 @@ pub(crate) fn compile_text(text: &str) -> Compilation {
     compile_for(Format::Lp64, text)
 }
 
-/// The same for messages of this format.
+/// Compiles for messages of this format.
 pub(crate) fn compile_for(format: Format, text: &str) -> Compilation {
     let path = PathBuf::from("test.defs");
     let files = Memory(BTreeMap::from([(path.clone(), text.to_string())]));
@@ -41,7 +41,7 @@ pub(crate) fn tables(texts: &[&str]) -> Vec<u8> {
     tables_for(Format::Lp64, texts)
 }
 
-/// The same for messages of this format.
+/// Tables for messages of this format.
 pub(crate) fn tables_for(format: Format, texts: &[&str]) -> Vec<u8> {
     let models: Vec<Model> = texts
         .iter()

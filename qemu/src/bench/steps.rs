@@ -12,7 +12,7 @@ use crate::kernel::{Debug, Layouts};
 use crate::payload_abi::{KERNEL_BASE, Need, SlotSpec};
 use crate::vm::gdb::{Debugger, Registers};
 
-/// Symbol in the program, called with the number of a part and [`MAGIC`]; 0 ends the part (mach::sys::mark).
+/// Symbol in the program, called with the number of a part and `MAGIC`; 0 ends the part (mach::sys::mark).
 pub const MARK: &str = "rpctrace2_mark";
 /// Tells that function from what other programs have at its address.
 const MAGIC: u64 = u64::from_le_bytes(*b"rpc2mark");

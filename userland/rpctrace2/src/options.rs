@@ -10,13 +10,15 @@ use exchanges::exchange::Outcome;
 use report::Style;
 use thiserror::Error;
 
+pub mod absent;
 pub mod filter;
 pub mod near;
 pub mod table;
 pub mod text;
 
+use absent::ABSENT;
 use near::Suggestion;
-use table::{ABSENT, Action, Place, Row, TABLE};
+use table::{Action, Place, Row, TABLE};
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -151,9 +151,9 @@ struct Session {
 enum Message {
     /// For the trace: a message to the trace port.
     Trace,
-    /// The same, but larger than any record; its `msgh_id` and `msgh_size`.
+    /// A message to the trace port that is larger than any record; its `msgh_id` and `msgh_size`.
     TooLarge(u32, u32),
-    /// The same, but nothing except its header has come.
+    /// A message to the trace port of which nothing but the header has come.
     Header,
     /// No traced task is left, and no record of one.
     NoSenders,
@@ -164,7 +164,7 @@ enum Message {
     /// The user wants the trace to end.
     Interrupted,
     Other,
-    /// The same, and what it brought has been taken.
+    /// Something else, and what it brought has been taken.
     Taken,
 }
 

@@ -110,7 +110,7 @@ impl<'t> Trace<'t> {
         exchanges.message(message, &mut output);
     }
 
-    /// The same of a message that was too large to be received; this is what its header said.
+    /// Takes note of a message that was too large to be received; this is what its header said.
     pub fn too_large(&mut self, id: u32, size: u32, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.too_large(id, size, &mut output);

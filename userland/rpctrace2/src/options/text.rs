@@ -4,8 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::absent::ABSENT;
 use super::filter::CLASSES;
-use super::table::{ABSENT, Action, Place, Row, TABLE};
+use super::table::{Action, Place, Row, TABLE};
 
 /// Where the texts of the help begin, and end.
 const COLUMN: usize = 34;

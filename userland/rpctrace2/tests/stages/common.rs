@@ -60,7 +60,7 @@ impl Message {
         Self::new(COPY_SEND | MAKE_SEND_ONCE << 8, to, REPLY, id)
     }
 
-    /// The same with another reply port; 0 for none.
+    /// A request with another reply port; 0 for none.
     pub(crate) fn request_from(id: u32, to: u64, reply: u64) -> Self {
         let how = if reply == 0 { 0 } else { MAKE_SEND_ONCE };
         Self::new(COPY_SEND | how << 8, to, reply, id)
