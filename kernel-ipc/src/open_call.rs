@@ -91,7 +91,7 @@ impl OpenCall {
         Self(self.0.flags())
     }
 
-    /// This call with drafts of others waiting.
+    /// The same with drafts of others waiting.
     pub(crate) const fn flushing(self) -> Self {
         Self(self.0.with(Self::FLUSH))
     }

@@ -163,18 +163,6 @@ fn every_file_says_first_what_it_is_for() {
 }
 
 #[test]
-fn documentation_stands_alone() {
-    let leans = |line: &str| ["/// The same", "//! The same"].iter().any(|start| line.trim_start().starts_with(start));
-    let problems = |(name, text): &(String, String)| {
-        let lines = text.lines().enumerate().filter(|(_, line)| leans(line));
-        lines
-            .map(|(at, _)| format!("{name}:{}: documentation that leans on what is above it", at + 1))
-            .collect::<Vec<_>>()
-    };
-    report(sources().iter().flat_map(problems).collect());
-}
-
-#[test]
 fn every_library_has_the_five_parts_in_its_header() {
     let mut problems = Vec::new();
     for (name, text) in sources().iter().filter(|(name, _)| name.ends_with("/src/lib.rs")) {

@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::vm::{Failure, Input, Limits, Machine, Outcome, Paint, Sinks, run};
 
-/// Runs `machine` with the boot files in `directory` as [`run()`] does, with `follow` beside it, which has to connect a
+/// Runs `machine` with the boot files in `directory` as [`run`](super::run()) does, with `follow` beside it, which has to connect a
 /// [`Debugger`](crate::vm::gdb::Debugger) for the machine to start. Only what the programs print is kept, in `console`.
 pub fn run_followed<T: Send>(
     machine: &Machine,

@@ -248,7 +248,7 @@ impl Names {
         }
     }
 
-    /// What is said about a port holds if nothing is known of it.
+    /// The same if nothing is known of it.
     pub(crate) fn suggest(&mut self, port: &Port, what: What) {
         if port.number.get() != 0 {
             self.ports.entry(port.number.get()).or_insert(what);

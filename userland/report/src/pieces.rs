@@ -27,13 +27,6 @@ pub(crate) fn plain(out: &mut String, text: &[u8]) {
     }
 }
 
-/// Appends text in quotation marks, escaped.
-pub(crate) fn quoted(out: &mut String, text: &[u8]) {
-    out.push('"');
-    plain(out, text);
-    out.push('"');
-}
-
 /// Appends text in quotation marks, every byte of it in hexadecimal.
 pub(crate) fn quoted_in_hexadecimal(out: &mut String, text: &[u8]) {
     out.push('"');
@@ -41,6 +34,13 @@ pub(crate) fn quoted_in_hexadecimal(out: &mut String, text: &[u8]) {
         out.push_str("\\x");
         byte(out, letter);
     }
+    out.push('"');
+}
+
+/// Appends text in quotation marks, escaped.
+pub(crate) fn quoted(out: &mut String, text: &[u8]) {
+    out.push('"');
+    plain(out, text);
     out.push('"');
 }
 

@@ -20,16 +20,20 @@ use crate::options::{Options, Report, Status};
 pub struct Trace<'t> {
     tables: Tables<'t>,
     exchanges: Exchanges<'t>,
-    lines: Option<Lines<'t>>,
-    /// Which ends of exchanges have lines.
-    status: Status,
+    lines: Option<Shown<'t>>,
     summary: Option<Summary>,
+}
+
+/// Lines, and which ends of exchanges have some.
+#[derive(Debug)]
+struct Shown<'t> {
+    lines: Lines<'t>,
+    status: Status,
 }
 
 /// Where exchanges go: lines are appended to `out`.
 struct Output<'a, 't> {
-    lines: Option<&'a mut Lines<'t>>,
-    status: Status,
+    lines: Option<&'a mut Shown<'t>>,
     summary: Option<&'a mut Summary>,
     out: &'a mut String,
 }
@@ -40,8 +44,8 @@ impl<'t> Sink<'t> for Output<'_, 't> {
             summary.opened(exchange);
         }
         // Before its end it is not known whether it has a line.
-        if let Some(lines) = self.lines.as_mut().filter(|_| self.status == Status::ALL) {
-            lines.opened(names, exchange, self.out);
+        if let Some(shown) = self.lines.as_mut().filter(|shown| shown.status == Status::ALL) {
+            shown.lines.opened(names, exchange, self.out);
         }
     }
 
@@ -49,8 +53,8 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(summary) = &mut self.summary {
             summary.closed(exchange);
         }
-        if let Some(lines) = self.lines.as_mut().filter(|_| self.status.has(exchange.outcome)) {
-            if self.status != Status::ALL && exchange.role != Role::Failed {
+        if let Some(Shown { lines, status }) = self.lines.as_mut().filter(|shown| shown.status.has(exchange.outcome)) {
+            if *status != Status::ALL && exchange.role != Role::Failed {
                 lines.opened(names, exchange, self.out);
             }
             lines.closed(names, exchange, self.out);
@@ -64,7 +68,7 @@ impl<'t> Sink<'t> for Output<'_, 't> {
     }
 
     fn given(&mut self, names: &Names, actor: Actor, event: &Event) {
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.given(names, actor, event, self.out);
         }
     }
@@ -73,7 +77,7 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let (Some(summary), Remark::Lost(records)) = (&mut self.summary, remark) {
             summary.lost(*records);
         }
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.remark(names, time, remark, self.out);
         }
     }
@@ -92,15 +96,14 @@ impl<'t> Trace<'t> {
         Ok(Self {
             tables,
             exchanges: Exchanges::new(tables, selection, command, !has_lines),
-            lines: has_lines.then(|| Lines::new(tables, options.style)),
-            status: options.status,
+            lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
             summary: has_summary.then(Summary::default),
         })
     }
 
     /// The stages, and where they lead.
     fn parts<'a>(&'a mut self, out: &'a mut String) -> (&'a mut Exchanges<'t>, Output<'a, 't>) {
-        let output = Output { lines: self.lines.as_mut(), status: self.status, summary: self.summary.as_mut(), out };
+        let output = Output { lines: self.lines.as_mut(), summary: self.summary.as_mut(), out };
         (&mut self.exchanges, output)
     }
 
@@ -135,14 +138,14 @@ impl<'t> Trace<'t> {
 
     /// Whether something is held back that [`Trace::idle`] would print.
     pub fn is_waiting(&self) -> bool {
-        self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(Lines::is_waiting)
+        self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(|shown| shown.lines.is_waiting())
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
     pub fn idle(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.interrupt(out);
         }
     }
