@@ -19,13 +19,13 @@ use crate::state::{State, Target, Way};
 /// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
 const QUEUE_CAP: u32 = 64;
 
-/// The same in the middle of a call, where no thread has more than one such record before it waits at its exit.
+/// Messages that may be queued beyond it in the middle of a call, where no thread has more than one such record before it waits at its exit.
 const CALLS_CAP: u32 = 4096;
 
 /// What stands for the message that a thread has copied in while it queues a record: no kmsg has such an address.
 const EMITS: u32 = 1;
 
-/// The same while it waits for its tracer.
+/// What stands for that message while the thread waits for its tracer.
 const WAITS: u32 = 2;
 
 /// How long a thread waits before it looks whether its trace has ended, or has come to be received by its own task: the first may
@@ -117,7 +117,7 @@ pub(crate) fn draft(kernel: &impl Kernel, state: &State, event: &Event, content:
     draft_of(kernel, state, observe::current_task(kernel), event, content)
 }
 
-/// The same of any task, which the caller keeps alive.
+/// A draft of any task, which the caller keeps alive.
 #[inline(never)]
 pub(crate) fn draft_of(
     kernel: &impl Kernel,
@@ -131,7 +131,7 @@ pub(crate) fn draft_of(
     draft_for(kernel, state, target, event, content)
 }
 
-/// The same of a message in transit.
+/// A draft of a message in transit.
 #[inline(never)]
 pub(crate) fn draft_transit(
     kernel: &impl Kernel,
@@ -143,7 +143,7 @@ pub(crate) fn draft_transit(
     draft(kernel, state, event, content).map(|draft| Unconcealed { draft, ports: content.ports })
 }
 
-/// The same for any traced task.
+/// A draft of a message in transit, for any traced task.
 #[inline(never)]
 pub(crate) fn draft_transit_for(
     kernel: &impl Kernel,
@@ -358,7 +358,7 @@ pub(crate) fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wai
     queue_at_exit(kernel, state, draft, wait);
 }
 
-/// The same for the path of every call.
+/// Queues a message as [`queue`] does, on the path of every call.
 #[inline(always)]
 pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
     let record = draft.record();

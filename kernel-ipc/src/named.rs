@@ -217,7 +217,7 @@ impl Ports {
         }
     }
 
-    /// The same of the port with a protected payload that a message came to.
+    /// Says which port with a protected payload it was that a message came to.
     #[cold]
     #[inline(never)]
     fn say_receiver(&mut self, kernel: &impl Kernel, names: &impl Names, view: View) {

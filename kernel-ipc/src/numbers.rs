@@ -45,7 +45,7 @@ number! {
 }
 
 impl Correlation {
-    /// The same, or `other` if there is none.
+    /// This number, or `other` if there is none.
     #[inline(always)]
     pub(crate) const fn or(self, other: Self) -> Self {
         if self.is_none() { other } else { self }

@@ -45,7 +45,7 @@ impl Moment {
         Self { sequence, time }
     }
 
-    /// The same where it need not be quick.
+    /// The moment, where it need not be quick.
     #[inline(never)]
     pub(crate) fn now_apart(kernel: &impl Kernel, state: &State) -> Self {
         Self::now(kernel, state)
@@ -60,7 +60,7 @@ impl Event {
         Self { caller: Some(thread), ..Self::other(direction, EventKind::Normal, number, Moment::now(kernel, state)) }
     }
 
-    /// The same where it need not be quick.
+    /// The event of a call, where it need not be quick.
     #[inline(never)]
     pub(crate) fn of_call_apart(kernel: &impl Kernel, state: &State, thread: Thread, direction: Direction) -> Self {
         Self::of_call(kernel, state, thread, direction)

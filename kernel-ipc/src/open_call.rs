@@ -86,7 +86,7 @@ impl OpenCall {
         self.0.into_kmsg().map(Draft::of)
     }
 
-    /// The same without it.
+    /// This call without its draft.
     #[inline(always)]
     pub(crate) const fn without_draft(&self) -> Self {
         Self(self.0.flags())
@@ -97,17 +97,17 @@ impl OpenCall {
         Self(self.0.with(Self::FLUSH))
     }
 
-    /// The same without.
+    /// This call without such drafts.
     pub(crate) const fn without_flush(self) -> Self {
         Self(self.0.without(Self::FLUSH))
     }
 
-    /// The same with the receive half recorded.
+    /// This call with the receive half recorded.
     pub(crate) const fn received(self) -> Self {
         Self(self.0.with(Self::RECEIVED))
     }
 
-    /// The same, which has no draft, with this one, if there is one.
+    /// This call, which has no draft, with this one, if there is one.
     #[inline(always)]
     pub(crate) fn with_draft(self, draft: Option<Draft>) -> Self {
         Self(self.0.with_kmsg(draft.map(Draft::into_memory)))

@@ -32,7 +32,7 @@ pub(crate) fn read(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlati
     }
 }
 
-/// The same, once.
+/// The number in a message, which is there once.
 #[inline(always)]
 pub(crate) fn take(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> Correlation {
     let correlation = read(kernel, state, kmsg);

@@ -268,7 +268,7 @@ impl State {
         self.take(kernel, &mut self.table.lock(), task)
     }
 
-    /// The same if `may_end` agrees.
+    /// Ends the trace of a task if `may_end` agrees.
     ///
     /// # Errors
     /// [`Refusal::Kept`].
@@ -350,7 +350,7 @@ impl State {
         })
     }
 
-    /// The same with a right, where it need not be quick.
+    /// Where records of a task go, with a right, where it need not be quick.
     #[inline(never)]
     pub(crate) fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target<SendRight>> {
         self.find(kernel, task, |entry| kernel.ipc_port_copy_send(entry.port()))

@@ -134,7 +134,7 @@ impl<'a> Items<'a> {
         Self { format, message, whole: message.len(), offset: format.header().end.min(message.len()) }
     }
 
-    /// The same of a message that had so many bytes before it was cut off.
+    /// The items of a message that had so many bytes before it was cut off.
     #[must_use]
     pub fn cut_from(self, whole: usize) -> Self {
         Self { whole, ..self }

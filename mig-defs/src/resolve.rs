@@ -40,7 +40,7 @@ struct Resolver<'a> {
     /// Names of types whose declaration was wrong: using them is not a second error.
     broken: BTreeSet<Rc<str>>,
     routine_names: BTreeMap<Rc<str>, Span>,
-    /// The same with the prefix that their stubs have.
+    /// Names of routines with the prefix that their stubs have.
     user_names: BTreeMap<String, Span>,
     next_number: u32,
     user_prefix: String,

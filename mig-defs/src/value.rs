@@ -324,12 +324,12 @@ pub(crate) fn value<'a>(ty: Type<'a>, data: &'a [u8]) -> Value<'a> {
     nested(ty, data, Within::default())
 }
 
-/// The same of a type that was chosen by a number, which may also say what is in it.
+/// The value of `data` by a type that was chosen by a number, which may also say what is in it.
 pub(crate) fn chosen<'a>(ty: Type<'a>, data: &'a [u8], flags: u32) -> Value<'a> {
     nested(ty, data, Within { flags, ..Within::default() })
 }
 
-/// The same within arrays and structs. A reader follows them by calling itself, so what is deeper than [`MAX_DEPTH`], which
+/// The value of `data` within arrays and structs. A reader follows them by calling itself, so what is deeper than [`MAX_DEPTH`], which
 /// only a table of another's making has, is bytes to it.
 fn nested<'a>(ty: Type<'a>, data: &'a [u8], within: Within) -> Value<'a> {
     let bits = (data.len() * 8).min(64) as u8;

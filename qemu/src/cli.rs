@@ -16,7 +16,7 @@ pub(crate) const FAILURE: u8 = 125;
 
 /// Memory of the machine in MiB, unless something else is asked for.
 const MEMORY: u32 = 512;
-/// The same with several processors: GNU Mach takes the descriptor tables of all but the first from pages below its boot heap
+/// Memory of a machine with several processors: GNU Mach takes the descriptor tables of all but the first from pages below its boot heap
 /// that are free to everybody else (docs/differences.md), which are used late if there are many.
 const MEMORY_SMP: u32 = 2048;
 
@@ -202,7 +202,7 @@ impl Options {
         words
     }
 
-    /// The same with as many processors as `soak` says, if it does.
+    /// These options with as many processors as `soak` says, if it does.
     fn for_soak(&self, soak: &Soak) -> Self {
         Self { smp: soak.processors.unwrap_or(self.smp), ..self.clone() }
     }
@@ -231,6 +231,7 @@ impl Options {
             icount: self.icount,
             timeout: Some(Duration::from_secs(self.timeout)),
             interfaces: Interfaces::default(),
+            environment: Vec::new(),
             consent: self.consent(),
         }
     }

@@ -40,7 +40,7 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 /// What a program has that a closed pipe ended: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
-/// The same after a Ctrl-C: 128 and SIGINT.
+/// What a program has that Ctrl-C ended: 128 and SIGINT.
 const INTERRUPTED: u8 = 130;
 
 /// `cargo qemu … | head` is no failure worth a word.

@@ -7,7 +7,7 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use protocol::archive::{COMMAND, HOST_PROGRAM, INTERFACES, join_arguments};
+use protocol::archive::{COMMAND, ENVIRONMENT, HOST_PROGRAM, INTERFACES, join_arguments};
 use protocol::channel::{KEY_LENGTH, Key};
 use tempfile::TempDir;
 
@@ -51,6 +51,8 @@ pub struct Choices {
     pub timeout: Option<Duration>,
     /// Interfaces.
     pub interfaces: Interfaces,
+    /// The environment of the programs, `NAME=VALUE` each.
+    pub environment: Vec<String>,
     /// What may be installed.
     pub consent: Consent,
 }
@@ -75,6 +77,7 @@ pub struct Prepared {
     pub limits: Limits,
     kernel: PathBuf,
     userland: Userland,
+    environment: Vec<String>,
     tables: Vec<u8>,
 }
 
@@ -125,7 +128,8 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
         ..Machine::plain(qemu, choices.memory)
     };
     let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
-    Ok(Prepared { machine, limits, kernel, userland, tables })
+    let environment = choices.environment.clone();
+    Ok(Prepared { machine, limits, kernel, userland, environment, tables })
 }
 
 /// A key for the console's marks that no program knows.
@@ -222,6 +226,11 @@ impl Prepared {
         self.kernel.with_extension("")
     }
 
+    /// What the traces are decoded with.
+    pub fn tables(&self) -> &[u8] {
+        &self.tables
+    }
+
     /// The file of a program of the archive.
     pub fn program(&self, name: &str) -> Option<&Path> {
         self.userland.programs.iter().find(|program| program.name == name).map(|program| program.path.as_path())
@@ -242,6 +251,10 @@ impl Prepared {
         }
         if let Some(contents) = own {
             archive.add(HOST_PROGRAM, contents);
+        }
+        if !self.environment.is_empty() {
+            let environment = join_arguments(&self.environment).map_err(|error| anyhow::anyhow!("-E: {error}"))?;
+            archive.add(ENVIRONMENT, environment);
         }
         archive.add(INTERFACES, self.tables.clone());
         archive.add(COMMAND, join_arguments(arguments).map_err(|error| anyhow::anyhow!("{error}"))?);

@@ -49,6 +49,7 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
     let inside = wait.address..wait.address + wait.size;
     let choices = Choices {
         consent: Consent::Ask,
+        environment: Vec::new(),
         kernel: Some(file),
         suite: MOVING_SUITE.to_owned(),
         flavour: Flavour::Smp,

@@ -9,7 +9,7 @@ use mach_abi::{code, descriptor, notify, option, port, special_port, trap, type_
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 
-/// Which of our packages each of our packages may depend on (architecture.md, section 2).
+/// Which of our packages each of our packages may depend on (docs/architecture.md).
 const ARROWS: &[(&str, &[&str])] = &[
     ("mach-abi", &[]),
     ("trace-port", &["mach-abi"]),
@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
     ("rpctrace2", &["exchanges", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"]),
     ("programs", &["mach", "mach-abi", "protocol", "trace-port"]),
-    ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol"]),
+    ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),
     ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
 ];
 
@@ -58,7 +58,7 @@ const ABI_WORDS: &[&str] = &[
     "MIG_",
 ];
 
-/// The same of fields of a message, of which a small number is the place; others are values of interfaces.
+/// What the fields of a message begin with, of which a small number is the place; others are values of interfaces.
 const ABI_FIELDS: &[&str] = &["msgh_", "msgt_"];
 
 const MAX_FILE_LINES: usize = 500;

@@ -68,7 +68,7 @@ fn object(port: Port) -> Option<Object> {
     }
 }
 
-/// The same of a thread. Not with its port locked: the port of a thread is locked inside its task ([`watch`], under `watch_task`).
+/// Whose control port it is, of a thread. Not with its port locked: the port of a thread is locked inside its task ([`watch`], under `watch_task`).
 fn of_thread(port: Port, thread: Reference<Thread>) -> Option<(Reference<Task>, Option<Reference<Thread>>)> {
     let task = Mach.thread_task(thread.get());
     if !is_wanted(port, task) {

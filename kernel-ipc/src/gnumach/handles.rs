@@ -168,7 +168,7 @@ impl Kmsg {
         (self.address() + slot(Slot::kmsg_header)) as u32
     }
 
-    /// The same of the fake kernel's.
+    /// The low half of the message's address in the fake kernel.
     #[cfg(not(target_os = "none"))]
     pub(crate) const fn message_half(self) -> u32 {
         self.address() as u32

@@ -255,7 +255,7 @@ pub(crate) trait Records {
     fn set_note(&self, record: Record, note: Note);
     /// Leads a record that is not queued on to another, in a list of the payload's. When it is queued it must lead to none.
     fn set_link(&self, record: Record, link: Option<OwnedKmsg>);
-    /// The same; gives back where it has led.
+    /// Leads a record on to another, and gives back where it has led.
     fn swap_link(&self, record: Record, link: Option<OwnedKmsg>) -> Option<OwnedKmsg>;
     /// Sets a record's `msgh_size` and `msgh_id`.
     fn set_message(&self, record: Record, size: u32, id: u32);

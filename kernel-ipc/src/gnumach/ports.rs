@@ -31,7 +31,7 @@ pub(super) fn identify(port: Port, numbers: &Numbers) -> Option<Identity> {
     identify_locked(port, numbers)
 }
 
-/// The same of one that is locked.
+/// The identity of a port that is locked.
 #[inline(always)]
 fn identify_locked(port: Port, numbers: &Numbers) -> Option<Identity> {
     let bits = port.load(PORT_IO_BITS);

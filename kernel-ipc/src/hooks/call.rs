@@ -64,7 +64,7 @@ pub(crate) fn finish(kernel: &impl Kernel, state: &State, result: u32) {
     end(kernel, state, result, Wait::AtExit);
 }
 
-/// The same where the call will be over without a site that sees it.
+/// The current thread's call will be over, with `result`, without a site that sees it.
 pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
     end(kernel, state, result, Wait::InCall);
 }
@@ -190,7 +190,7 @@ pub(crate) fn extend(
     open(kernel, state, event, content)
 }
 
-/// The same where it need not be quick.
+/// Adds an event without content to a request's draft as [`extend`] does, where it need not be quick.
 #[cold]
 #[inline(never)]
 pub(crate) fn extend_apart(

@@ -107,13 +107,13 @@ impl Call {
         Self::send(message(SIMPLE, TO_SERVICE, 0, 7000, 40))
     }
 
-    /// The same with more options.
+    /// This call with more options.
     pub(crate) fn with(mut self, option: u32) -> Self {
         self.arguments.option |= option;
         self
     }
 
-    /// The same with a notify port.
+    /// This call with a notify port.
     pub(crate) fn notifying(self, notify: u32) -> Self {
         Self { notify, ..self }
     }
@@ -214,7 +214,7 @@ impl Model {
         model
     }
 
-    /// The same with these tasks traced.
+    /// A model with these tasks traced.
     pub(crate) fn traced(tasks: &[Task]) -> Self {
         let model = Self::new();
         tasks.iter().for_each(|&task| model.trace(task));

@@ -296,7 +296,7 @@ impl<'a> Builder<'a> {
         self.ty_at(model, id, "")
     }
 
-    /// The same for the struct member at `place`, of which more may be known than of its type.
+    /// The record of the type of the struct member at `place`, of which more may be known than of its type.
     fn ty_at(&mut self, model: &Model, id: TypeId, place: &str) -> u32 {
         let (kind, a, b, size) = self.kind_of(model, id);
         let Annotations { uses, forms, .. } = self.annotations;

@@ -21,7 +21,7 @@ pub(crate) fn compile_text(text: &str) -> Compilation {
     compile_for(Format::Lp64, text)
 }
 
-/// The same for messages of this format.
+/// Compiles for messages of this format.
 pub(crate) fn compile_for(format: Format, text: &str) -> Compilation {
     let path = PathBuf::from("test.defs");
     let files = Memory(BTreeMap::from([(path.clone(), text.to_string())]));
@@ -41,7 +41,7 @@ pub(crate) fn tables(texts: &[&str]) -> Vec<u8> {
     tables_for(Format::Lp64, texts)
 }
 
-/// The same for messages of this format.
+/// Tables for messages of this format.
 pub(crate) fn tables_for(format: Format, texts: &[&str]) -> Vec<u8> {
     let models: Vec<Model> = texts
         .iter()
@@ -192,9 +192,20 @@ pub(crate) fn check_golden(path: &Path, found: &str) {
     let different = expected.lines().zip(found.lines()).position(|(expected, found)| expected != found);
     if let Some(line) = different {
         let (expected, found) = (expected.lines().nth(line), found.lines().nth(line));
-        panic!("{}:{}: expected {expected:?}, found {found:?}; BLESS=1 if that is meant", path.display(), line + 1);
+        panic!(
+            "{}:{}: expected {expected:?}, found {found:?}; if that is meant: BLESS=1 cargo test -p mig-defs --features compiler --test {}",
+            path.display(),
+            line + 1,
+            env!("CARGO_CRATE_NAME")
+        );
     }
-    assert_eq!(expected, found, "{}: lengths differ; BLESS=1 if that is meant", path.display());
+    assert_eq!(
+        expected,
+        found,
+        "{}: lengths differ; if that is meant: BLESS=1 cargo test -p mig-defs --features compiler --test {}",
+        path.display(),
+        env!("CARGO_CRATE_NAME")
+    );
 }
 
 /// Every .defs file below a directory, without following links.

@@ -299,7 +299,7 @@ fn takes_varying_text(model: &Model, routine: &Routine) -> bool {
     })
 }
 
-/// The same call in C and in Rust: request, `mach_msg`, return code and, on success, results.
+/// One call in C and in Rust: request, `mach_msg`, return code and, on success, results.
 fn compare_calls(case: &Case<'_>, theirs: &[Vec<u8>], ours: &[Vec<u8>], reads_on: bool, found: &mut Differences) {
     if theirs.len() != ours.len() {
         let why = format!("{} blocks of migcom, {} of ours", theirs.len(), ours.len());
@@ -318,7 +318,7 @@ fn compare_calls(case: &Case<'_>, theirs: &[Vec<u8>], ours: &[Vec<u8>], reads_on
     }
 }
 
-/// The same request served in C and in Rust: arguments, whether it was served, reply.
+/// One request served in C and in Rust: arguments, whether it was served, reply.
 fn compare_served(
     case: &Case<'_>,
     parameters: &[Parameter],

@@ -77,7 +77,7 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
 /// A MIG for one message format, and the .defs to run it on.
 pub(crate) struct Mig {
     pub(crate) include: PathBuf,
-    /// The same format for our compiler.
+    /// The format, for our compiler.
     pub(crate) options: Options,
     /// The C preprocessor's option for the machine.
     machine: &'static str,

@@ -16,7 +16,7 @@ use qemu::link::Linker;
 use qemu::plan;
 use qemu::setup::{self, Choices};
 use qemu::ui::Progress;
-use qemu::vm::{self, Input, Sinks};
+use qemu::vm::{self, Input, Paint, Sinks};
 
 use crate::cli::{FAILURE, Options};
 use crate::cmd::follow;
@@ -102,7 +102,8 @@ fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     let prepared = setup::prepare(choices)?;
     let directory = prepared.boot_directory(arguments, None)?;
     let (mut console, mut trace, mut kernel) = (Vec::new(), io::sink(), io::sink());
-    let mut sinks = Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel };
+    let mut sinks =
+        Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
     let outcome = vm::run(&prepared.machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ())?;
     let text = String::from_utf8_lossy(&console).into_owned();
     if outcome.status != 0 {

@@ -8,16 +8,16 @@ use qemu::fetch::programs;
 use qemu::image::{self, Protocol};
 use qemu::setup;
 use qemu::ui::Progress;
-use qemu::vm::{self, Input, Machine, Sinks};
+use qemu::vm::{self, Input, Machine, Paint, Sinks};
 
 use crate::cli::Options;
-use crate::cmd::{refuse_unknown, take_host_program, told};
+use crate::cmd::{refuse_unknown, spelled_out, take_host_program, told};
 
 pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
     if options.is_stock() {
         bail!("an image is made of an instrumented kernel: leave --stock out");
     }
-    let mut arguments = command.to_vec();
+    let mut arguments: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
     if arguments.is_empty() {
         arguments.push(protocol::archive::SHELL.to_owned());
     }
@@ -37,8 +37,8 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     let disc = output.canonicalize().with_context(|| format!("reading {}", output.display()))?;
     let machine = Machine { disc: Some(disc), ..prepared.machine };
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
-    let mut sinks =
-        Sinks { console: &mut console, trace: None, kernel: if options.verbose { &mut chatter } else { &mut nothing } };
+    let kernel: &mut dyn io::Write = if options.verbose { &mut chatter } else { &mut nothing };
+    let mut sinks = Sinks { console: &mut console, trace: None, kernel, paint: Paint::default() };
     let input = if command.is_empty() { Input::Keys } else { Input::None };
     let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
     Ok(told(outcome))

@@ -15,10 +15,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
 use qemu::fetch::packages::Flavour;
 use qemu::setup::{self, Choices, Prepared};
-use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Sinks};
+use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};
 
 use crate::cli::Options;
 
@@ -35,36 +36,67 @@ fn take_host_program(word: &mut String) -> Result<HostProgram> {
     Ok(Some(contents))
 }
 
-/// Boots a machine that runs `arguments`, of which `named` is a program, with the trace going to `trace`, and returns the exit
-/// status.
-fn boot(
-    options: &Options,
-    choices: &Choices,
-    arguments: &[String],
-    named: Option<usize>,
+/// Other spellings of the variables for privileged rights, which shells leave alone where nobody thinks of quotation marks.
+fn spelled_out(argument: &str) -> String {
+    [HOST_PORT_ARGUMENT, DEVICE_PORT_ARGUMENT].into_iter().fold(argument.to_owned(), |text, variable| {
+        let other = variable.trim_start_matches('$');
+        // Put back what was spelled with it already.
+        text.replace(other, variable).replace(&format!("${variable}"), variable)
+    })
+}
+
+/// What a machine runs, and how it is attended.
+struct Launch<'a> {
+    /// What is run. Asked for when everything is there and nothing has been booted.
+    arguments: &'a dyn Fn(&Prepared) -> Result<Vec<String>>,
+    /// A program that has to be in the archive.
+    named: Option<&'a str>,
+    /// The user's own program.
     program: HostProgram,
-    (input, interrupt): (Input, Interrupt),
-    trace: Option<&mut dyn Write>,
-) -> Result<u8> {
+    input: Input,
+    interrupt: Interrupt,
+    /// Where the trace goes; `None` if it goes among the program's output.
+    trace: Option<&'a mut dyn Write>,
+    paint: Paint,
+}
+
+impl<'a> Launch<'a> {
+    /// With no input and no trace.
+    fn of(arguments: &'a dyn Fn(&Prepared) -> Result<Vec<String>>) -> Self {
+        Self {
+            arguments,
+            named: None,
+            program: None,
+            input: Input::None,
+            interrupt: Interrupt::EndsAll,
+            trace: None,
+            paint: Paint::default(),
+        }
+    }
+}
+
+/// Boots a machine and returns the exit status of what it runs.
+fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> {
     if let Some(remark) = unused_processors(choices) {
         eprintln!("{remark}");
     }
     let prepared = setup::prepare(choices)?;
-    if let Some(named) = named.and_then(|named| arguments.get(named)).filter(|_| program.is_none()) {
+    if let Some(named) = launch.named.filter(|_| launch.program.is_none()) {
         refuse_unknown(&prepared, named)?;
     }
-    let directory = prepared.boot_directory(arguments, program)?;
+    let arguments = (launch.arguments)(&prepared)?;
+    let directory = prepared.boot_directory(&arguments, launch.program)?;
     let place = directory.path().to_owned();
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
     let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };
     // Borrowed anew, for no longer than the others.
-    let trace = trace.map(|trace| trace as &mut dyn Write);
-    let mut sinks = Sinks { console: &mut console, trace, kernel };
+    let trace = launch.trace.map(|trace| trace as &mut dyn Write);
+    let mut sinks = Sinks { console: &mut console, trace, kernel, paint: launch.paint };
     // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop(directory);
-    let limits = Limits { interrupt, ..prepared.limits };
+    let limits = Limits { interrupt: launch.interrupt, ..prepared.limits };
     // Every run with counted instructions is the same, whatever is typed meanwhile.
-    let input = if choices.icount { Input::None } else { input };
+    let input = if choices.icount { Input::None } else { launch.input };
     let outcome = vm::run(&prepared.machine, &place, input, limits, &mut sinks, started)?;
     Ok(told(outcome))
 }
@@ -127,6 +159,19 @@ fn unused_processors(choices: &Choices) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::soak_of;
+
+    #[test]
+    fn variables_survive_a_shell_in_another_spelling() {
+        for (written, expected) in [
+            ("{host-port}", "${host-port}"),
+            ("${host-port}", "${host-port}"),
+            ("h={host-port},d=${device-port}", "h=${host-port},d=${device-port}"),
+            ("{device-port}${host-port}", "${device-port}${host-port}"),
+            ("{port}", "{port}"),
+        ] {
+            assert_eq!(spelled_out(written), expected);
+        }
+    }
 
     #[test]
     fn no_failure_becomes_a_success() {

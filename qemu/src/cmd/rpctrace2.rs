@@ -1,59 +1,179 @@
-//! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced.
+//! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced. Its options are read here, before anything boots.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
+use mig_defs::table::Tables;
 use qemu::guest::RPCTRACE2;
-use qemu::setup::{Choices, Interfaces};
-use qemu::vm::{Input, Interrupt};
+use qemu::setup::{Choices, Interfaces, Prepared};
+use qemu::vm::{Input, Interrupt, Paint};
+use rpctrace2::options::filter::{Matcher, expand};
+use rpctrace2::options::table::Place;
+use rpctrace2::options::{self, Color, Host, Output, Request};
+use tempfile::TempDir;
 
-use crate::cli::Options;
-use crate::cmd::{boot, take_host_program};
+use crate::cli;
+use crate::cmd::{Launch, boot, spelled_out, take_host_program};
 
-/// Options of rpctrace2 that take the next word as their value.
-const WITH_VALUE: [&str; 6] = ["-E", "-e", "-o", "-p", "-s", "-S"];
-
-/// The words of the command line, told apart.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Words {
-    /// rpctrace2's arguments in the guest.
-    guest: Vec<String>,
-    /// Which of them is the program.
-    program: Option<usize>,
-    /// The host file for the trace.
-    output: Option<PathBuf>,
-    /// Directories of the host with more interfaces.
-    interfaces: Vec<PathBuf>,
-    /// Do without the built-in interfaces.
-    nostdinc: bool,
+pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
+    let (mut options, command) = match options::parse(words.iter().map(String::as_str), Place::Host)? {
+        Request::Help => return print(&options::text::help()),
+        Request::Version => return print(&options::text::version()),
+        Request::Trace { options, command } => (options, command),
+    };
+    let mut command: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
+    let program = match command.first_mut() {
+        Some(first) => take_host_program(first)?,
+        None => None,
+    };
+    let host = std::mem::take(&mut options.host);
+    let lists = rpc_lists(&host.rpc_lists)?;
+    let choices = Choices {
+        interfaces: Interfaces {
+            directories: directories(&host, lists.as_ref()),
+            nostdinc: host.nostdinc,
+            host_program: program.is_some(),
+        },
+        environment: environment(&host.environment),
+        ..machine.choices()
+    };
+    let mut sink = Sink::open(&host.output, host.append)?;
+    let paint = Paint { color: is_colored(&host), column: host.column };
+    let arguments = |prepared: &Prepared| {
+        let mut options = options.clone();
+        for expression in &mut options.expressions {
+            *expression = expand(expression, Tables::parse(prepared.tables())?, &compile)?;
+        }
+        let mut arguments = vec![RPCTRACE2.to_owned()];
+        arguments.extend(options::guest_words(&options));
+        // What follows is not read as options, and variables are for the program's task, not for rpctrace2's: the boot server takes the
+        // escape away.
+        arguments.push("--".to_owned());
+        arguments.extend(command.iter().map(|argument| argument.replace("${", "$${")));
+        Ok(arguments)
+    };
+    let launch = Launch {
+        named: command.first().map(String::as_str),
+        program,
+        input: Input::Lines,
+        interrupt: Interrupt::EndsTrace,
+        trace: sink.writer(),
+        paint,
+        ..Launch::of(&arguments)
+    };
+    let status = boot(machine, &choices, launch);
+    sink.close()?;
+    status
 }
 
-pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
-    let mut words = split(command);
-    let program = match words.program {
-        Some(index) => take_host_program(&mut words.guest[index])?,
-        None => None,
+fn print(text: &str) -> Result<u8> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+/// A regular expression for the names of routines.
+fn compile(pattern: &str) -> Result<Matcher, String> {
+    let regex = regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
+    Ok(Box::new(move |name: &str| regex.is_match(name)))
+}
+
+/// The files of `-i` in a directory, where each has a name by which it is known as a list; none if there are none.
+fn rpc_lists(files: &[String]) -> Result<Option<TempDir>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let place = tempfile::tempdir()?;
+    for (index, file) in files.iter().enumerate() {
+        fs::copy(file, place.path().join(format!("{index}.msgids"))).with_context(|| format!("cannot read {file}"))?;
+    }
+    Ok(Some(place))
+}
+
+fn directories(host: &Host, lists: Option<&TempDir>) -> Vec<PathBuf> {
+    let lists = lists.map(|lists| lists.path().to_owned());
+    lists.into_iter().chain(host.directories.iter().map(PathBuf::from)).collect()
+}
+
+/// The environment that is left when all has been put in and taken out.
+fn environment(changes: &[String]) -> Vec<String> {
+    let mut variables: Vec<String> = Vec::new();
+    for change in changes {
+        let name = change.split('=').next().unwrap_or(change);
+        variables.retain(|variable| variable.split('=').next() != Some(name));
+        variables.extend(change.contains('=').then(|| change.clone()));
+    }
+    variables
+}
+
+fn is_colored(host: &Host) -> bool {
+    let is_terminal = match host.output {
+        Output::Error => io::stderr().is_terminal(),
+        Output::Standard => io::stdout().is_terminal(),
+        Output::File(_) | Output::Command(_) => false,
     };
-    let mut file = match &words.output {
-        Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
-        None => None,
-    };
-    let mut stderr = io::stderr();
-    let trace = match &mut file {
-        Some(file) => Some(file as &mut dyn Write),
-        // Where both go to the same place, the trace is put between whole lines of the program's output.
-        None => (!is_same_place(io::stdout().as_fd(), stderr.as_fd())).then_some(&mut stderr as &mut dyn Write),
-    };
-    let arguments: Vec<String> = std::iter::once(RPCTRACE2.to_owned()).chain(words.guest).collect();
-    let named = words.program.map(|program| program + 1);
-    let interfaces =
-        Interfaces { directories: words.interfaces, nostdinc: words.nostdinc, host_program: program.is_some() };
-    let choices = Choices { interfaces, ..options.choices() };
-    boot(options, &choices, &arguments, named, program, (Input::Lines, Interrupt::EndsTrace), trace)
+    // https://no-color.org
+    let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    match host.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => is_terminal && is_wanted,
+    }
+}
+
+/// Where the trace goes.
+enum Sink {
+    /// Where the program's output goes: the trace is put between whole lines of it.
+    Output,
+    Error(io::Stderr),
+    File(File),
+    Command(Child),
+}
+
+impl Sink {
+    fn open(output: &Output, append: bool) -> Result<Self> {
+        Ok(match output {
+            Output::Standard => Self::Output,
+            Output::Error if is_same_place(io::stdout().as_fd(), io::stderr().as_fd()) => Self::Output,
+            Output::Error => Self::Error(io::stderr()),
+            Output::File(path) => Self::File(open_file(Path::new(path), append)?),
+            // Apart from this process, so that a Ctrl-C leaves it to read the end.
+            Output::Command(command) => {
+                let mut shell = Command::new("sh");
+                let child = shell.args(["-c", command]).stdin(Stdio::piped()).process_group(0).spawn();
+                Self::Command(child.with_context(|| format!("cannot start {command}"))?)
+            }
+        })
+    }
+
+    fn writer(&mut self) -> Option<&mut dyn Write> {
+        match self {
+            Self::Output => None,
+            Self::Error(stderr) => Some(stderr),
+            Self::File(file) => Some(file),
+            Self::Command(child) => child.stdin.as_mut().map(|stdin| stdin as &mut dyn Write),
+        }
+    }
+
+    /// Waits until a command has read everything.
+    fn close(self) -> Result<()> {
+        if let Self::Command(mut child) = self {
+            drop(child.stdin.take());
+            child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+fn open_file(path: &Path, append: bool) -> Result<File> {
+    let mut how = File::options();
+    how.create(true).write(true).append(append).truncate(!append);
+    how.open(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Whether two descriptors lead to the same file, terminal or pipe. Of what cannot be asked nothing is known.
@@ -65,62 +185,9 @@ fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     place(one).is_some_and(|one| Some(one) == place(other))
 }
 
-/// Finds the program, and takes out what is about files, which the guest does not have: `-o FILE`, `-I DIR`,
-/// `--nostdinc`.
-fn split(command: &[String]) -> Words {
-    let mut words = Words::default();
-    let mut rest = command.iter();
-    while let Some(word) = rest.next() {
-        if !word.starts_with('-') || word == "--" {
-            let after_mark = usize::from(word == "--");
-            words.program = Some(words.guest.len() + after_mark);
-            words.guest.push(word.clone());
-            // Variables are for the program's task, not for rpctrace2's: the boot server takes the escape away.
-            words.guest.extend(rest.map(|argument| argument.replace("${", "$${")));
-            words.program = words.program.filter(|&program| program < words.guest.len());
-            return words;
-        }
-        let mut value_of = |option: &str| {
-            let value = word.strip_prefix(option)?;
-            Some(if value.is_empty() { rest.next().map(PathBuf::from) } else { Some(PathBuf::from(value)) })
-        };
-        if let Some(value) = value_of("-o") {
-            words.output = value;
-            continue;
-        }
-        if let Some(value) = value_of("-I") {
-            words.interfaces.extend(value);
-            continue;
-        }
-        if word == "--nostdinc" {
-            words.nostdinc = true;
-            continue;
-        }
-        words.guest.push(word.clone());
-        if WITH_VALUE.contains(&word.as_str()) {
-            words.guest.extend(rest.next().cloned());
-        }
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(command: &[&str]) -> Words {
-        split(&command.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn the_trace_file_stays_on_the_host() {
-        for command in [&["-f", "-o", "/t/x", "hello", "-o", "y"][..], &["-f", "-o/t/x", "hello", "-o", "y"]] {
-            let found = words(command);
-            assert_eq!(found.output, Some(PathBuf::from("/t/x")));
-            assert_eq!(found.guest, ["-f", "hello", "-o", "y"]);
-            assert_eq!(found.program, Some(1));
-        }
-    }
 
     #[test]
     fn two_descriptors_of_one_file_are_one_place() {
@@ -131,24 +198,48 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_left_for_the_programs_own_task() {
-        assert_eq!(words(&["-f", "hello", "${host-port}"]).guest, ["-f", "hello", "$${host-port}"]);
+    fn the_trace_goes_where_it_is_to_go() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("trace");
+        let name = path.to_str().unwrap().to_owned();
+        let write = |output: &Output, append: bool, text: &str| {
+            let mut sink = Sink::open(output, append).unwrap();
+            sink.writer().unwrap().write_all(text.as_bytes()).unwrap();
+            sink.close().unwrap();
+            fs::read_to_string(&path).unwrap()
+        };
+        let file = Output::File(name.clone());
+        assert_eq!(write(&file, false, "one\n"), "one\n");
+        assert_eq!(write(&file, true, "two\n"), "one\ntwo\n");
+        assert_eq!(write(&file, false, "three\n"), "three\n");
+        assert_eq!(write(&Output::Command(format!("tr a-z A-Z >{name}")), false, "four\n"), "FOUR\n");
+        assert!(Sink::open(&Output::Standard, false).unwrap().writer().is_none());
+        assert!(Sink::open(&Output::File("/no/such/place".into()), false).is_err());
     }
 
     #[test]
-    fn directories_of_interfaces_stay_on_the_host() {
-        let found = words(&["-I", "/a", "-f", "-I/b", "--nostdinc", "hello", "-I", "c"]);
-        assert_eq!(found.interfaces, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert!(found.nostdinc);
-        assert_eq!(found.guest, ["-f", "hello", "-I", "c"]);
+    fn variables_are_put_in_and_taken_out() {
+        let changes = ["A=1", "B=2", "A=3", "B", "C", "D="].map(String::from);
+        assert_eq!(environment(&changes), ["A=3", "D="]);
+        assert_eq!(environment(&[]), [""; 0]);
     }
 
     #[test]
-    fn an_options_value_is_not_the_program() {
-        assert_eq!(words(&["-s", "32", "/bin/x"]).program, Some(2));
-        assert_eq!(words(&["-e", "vm_map", "-f", "ping"]).program, Some(3));
-        assert_eq!(words(&["--", "-odd"]).program, Some(1));
-        assert_eq!(words(&["--help"]).program, None);
-        assert_eq!(words(&[]).program, None);
+    fn a_list_of_routines_is_a_file() {
+        let place = tempfile::tempdir().unwrap();
+        let list = place.path().join("any name");
+        fs::write(&list, "mine 6400 second 1 6401 0\n").unwrap();
+        let copies = rpc_lists(&[list.to_str().unwrap().to_owned()]).unwrap().unwrap();
+        let host = Host { directories: vec!["/a".into()], ..Host::default() };
+        assert_eq!(directories(&host, Some(&copies)), [copies.path().to_owned(), "/a".into()]);
+        let tables = mig_defs::interfaces::with_directories(&[copies.path().to_owned()], &[], &[]).unwrap();
+        assert!(Tables::parse(&tables).unwrap().routines().any(|routine| routine.name() == "second"));
+        assert!(rpc_lists(&["/no/such/file".into()]).is_err() && rpc_lists(&[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn expressions_have_regular_expressions() {
+        let matcher = compile("^vm_.*cate$").unwrap();
+        assert!(matcher("vm_allocate") && !matcher("vm_map") && compile("(").is_err());
     }
 }

@@ -1,16 +1,20 @@
 //! `cargo qemu run PROGRAM [ARGUMENTS]`: a program, untraced.
 
 use anyhow::Result;
-use qemu::vm::{Input, Interrupt};
+use qemu::setup::Prepared;
+use qemu::vm::Input;
 
 use crate::cli::Options;
-use crate::cmd::{boot, take_host_program};
+use crate::cmd::{Launch, boot, spelled_out, take_host_program};
 
 pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
-    let mut arguments = command.to_vec();
+    let mut arguments: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
     let program = match arguments.first_mut() {
         Some(first) => take_host_program(first)?,
         None => None,
     };
-    boot(options, &options.choices(), &arguments, Some(0), program, (Input::Lines, Interrupt::EndsAll), None)
+    let all = |_: &Prepared| Ok(arguments.clone());
+    let launch =
+        Launch { named: arguments.first().map(String::as_str), program, input: Input::Lines, ..Launch::of(&all) };
+    boot(options, &options.choices(), launch)
 }

@@ -1,14 +1,16 @@
 //! `cargo qemu shell`: the boot server's prompt on this terminal.
 
 use anyhow::Result;
-use qemu::setup::Choices;
-use qemu::vm::{Input, Interrupt};
+use protocol::archive::SHELL;
+use qemu::setup::{Choices, Prepared};
+use qemu::vm::Input;
 
 use crate::cli::Options;
-use crate::cmd::boot;
+use crate::cmd::{Launch, boot};
 
 pub(crate) fn run(options: &Options) -> Result<u8> {
     // Whoever types decides how long it takes.
     let choices = Choices { timeout: None, ..options.choices() };
-    boot(options, &choices, &[protocol::archive::SHELL.to_owned()], None, None, (Input::Keys, Interrupt::EndsAll), None)
+    let arguments = |_: &Prepared| Ok(vec![SHELL.to_owned()]);
+    boot(options, &choices, Launch { input: Input::Keys, ..Launch::of(&arguments) })
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use qemu::setup::Choices;
-use qemu::vm::{Input, Interrupt};
 
 use crate::cli::{Options, Soak};
-use crate::cmd::boot;
+use crate::cmd::{Launch, boot};
 
 /// The guest program.
 const PROGRAM: &str = "soak";
@@ -20,7 +19,7 @@ pub(crate) fn run(options: &Options, soak: &Soak) -> Result<u8> {
     let mut command = vec![PROGRAM.to_owned(), "${host-port}".to_owned(), "${device-port}".to_owned()];
     command.extend([soak.seed, seconds, soak.first_round].map(|number| number.to_string()));
     command.extend(soak.without.iter().map(|word| format!("-{word}")));
-    let status = boot(options, &choices, &command, Some(0), None, (Input::None, Interrupt::EndsAll), None)?;
+    let status = boot(options, &choices, Launch::of(&|_| Ok(command.clone())))?;
     if status != 0 {
         eprintln!("soak failed. To repeat it from its first round on: cargo qemu {}", repeat(options, soak));
         eprintln!("what it does in a round follows from seed and round; `--first-round N` begins later");

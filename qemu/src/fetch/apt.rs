@@ -36,7 +36,7 @@ impl AptRoot {
         Ok(Self { root, architecture: AMD64 })
     }
 
-    /// The same for packages of another architecture; for a cache that holds no others.
+    /// This root for packages of another architecture; for a cache that holds no others.
     pub fn of_architecture(self, architecture: &'static str) -> Self {
         Self { architecture, ..self }
     }

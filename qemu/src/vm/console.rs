@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use protocol::channel::{Channel, Demultiplexer, Key};
 use protocol::control::{self, Control};
 
+use crate::vm::paint::Paint;
+
 /// Lines of the console that an error shows.
 const TAIL_LINES: usize = 30;
 
@@ -20,6 +22,8 @@ pub struct Sinks<'a> {
     pub trace: Option<&'a mut dyn Write>,
     /// Kernel chatter.
     pub kernel: &'a mut dyn Write,
+    /// How the lines of the trace are changed.
+    pub paint: Paint,
 }
 
 /// Something the caller has to act on.
@@ -97,7 +101,7 @@ impl Console {
     fn trace_bytes(&mut self, bytes: &[u8], sinks: &mut Sinks<'_>) -> io::Result<()> {
         self.trace.extend(bytes);
         let Some(end) = self.trace.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
-        let lines: Vec<u8> = self.trace.drain(..=end).collect();
+        let lines = sinks.paint.apply(self.trace.drain(..=end).collect());
         if let Some(trace) = &mut sinks.trace {
             return write(*trace, &lines);
         }
@@ -176,7 +180,8 @@ mod tests {
 
     fn feed(console: &mut Console, input: &[u8]) -> (Vec<Notice>, [String; 3]) {
         let (mut programs, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sinks = Sinks { console: &mut programs, trace: Some(&mut trace), kernel: &mut kernel };
+        let mut sinks =
+            Sinks { console: &mut programs, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
         let notices = console.feed(input, &mut sinks).unwrap();
         (notices, [programs, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()))
     }
@@ -198,7 +203,8 @@ mod tests {
                 let (head, tail) = input.as_bytes().split_at(cut);
                 let (mut console, mut output, mut kernel) = (Console::default(), Vec::new(), Vec::new());
                 for input in [head, tail] {
-                    let mut sinks = Sinks { console: &mut output, trace: None, kernel: &mut kernel };
+                    let mut sinks =
+                        Sinks { console: &mut output, trace: None, kernel: &mut kernel, paint: Paint::default() };
                     console.feed(input, &mut sinks).unwrap();
                 }
                 let text = String::from_utf8(output).unwrap();

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
-use crate::vm::{Failure, Input, Limits, Machine, Outcome, Sinks, run};
+use crate::vm::{Failure, Input, Limits, Machine, Outcome, Paint, Sinks, run};
 
 /// Runs `machine` with the boot files in `directory` as [`run`](super::run()) does, with `follow` beside it, which has to connect a
 /// [`Debugger`](crate::vm::gdb::Debugger) for the machine to start. Only what the programs print is kept, in `console`.
@@ -18,7 +18,7 @@ pub fn run_followed<T: Send>(
 ) -> (Result<Outcome, Failure>, T) {
     let machine = Machine { debugged: true, ..machine.clone() };
     let (mut trace, mut kernel) = (io::sink(), io::sink());
-    let mut sinks = Sinks { console, trace: Some(&mut trace), kernel: &mut kernel };
+    let mut sinks = Sinks { console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
     thread::scope(|scope| {
         let follower = scope.spawn(|| follow(directory));
         let outcome = run(&machine, directory, Input::None, limits, &mut sinks, || ());

@@ -29,7 +29,7 @@ macro_rules! return_values {
         pub mod mr {
             use super::KernReturn;
 
-            /// The same number as `KERN_SUCCESS`.
+            /// Has the number of `KERN_SUCCESS`.
             pub const MACH_MSG_SUCCESS: u32 = 0;
             $(
                 #[doc = concat!("[`KernReturn::", stringify!($name), "`]")]

@@ -23,7 +23,7 @@ impl Disposition {
         }
     }
 
-    /// The same in a message as it is received: what the receiver now has.
+    /// Its name in a message as it is received: what the receiver now has.
     pub fn received_name(self) -> &'static str {
         match u32::from(self.0) {
             type_name::PORT_RECEIVE => "PORT_RECEIVE",

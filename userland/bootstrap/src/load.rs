@@ -47,14 +47,19 @@ impl NewTask {
     }
 
     /// Maps the program, builds its stack and starts its first thread, which runs once the task is not suspended.
-    pub(crate) fn start(&self, image: &Image<'_>, arguments: &[Vec<u8>]) -> core::result::Result<(), String> {
+    pub(crate) fn start(
+        &self,
+        image: &Image<'_>,
+        arguments: &[Vec<u8>],
+        environment: &[Vec<u8>],
+    ) -> core::result::Result<(), String> {
         let place = |what: &'static str| move |error: KernReturn| format!("{what}: {error}");
         reserve_null_pages(self.name()).map_err(place("reserving the first pages"))?;
         for segment in &image.segments {
             self.map(segment)
                 .map_err(|error| format!("mapping {:#x} bytes at {:#x}: {error}", segment.size, segment.start))?;
         }
-        let pointer = self.write_stack(arguments)?;
+        let pointer = self.write_stack(arguments, environment)?;
         let thread = stubs::mach::thread_create(self.name()).map_err(place("thread_create"))?;
         let state = ThreadState { rsp: pointer, rip: image.entry, ..ThreadState::default() };
         stubs::mach::thread_set_state(thread.name(), I386_THREAD_STATE, &state.words())
@@ -72,8 +77,8 @@ impl NewTask {
     }
 
     /// The stack at the end of the space, where GNU Mach's own loader puts it; returns the stack pointer.
-    fn write_stack(&self, arguments: &[Vec<u8>]) -> core::result::Result<u64, String> {
-        let stack = stack::build(SPACE_END, arguments, &[]);
+    fn write_stack(&self, arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> core::result::Result<u64, String> {
+        let stack = stack::build(SPACE_END, arguments, environment);
         let used = SPACE_END - (stack.pointer & !(PAGE_SIZE - 1));
         if used > STACK_SIZE / 2 {
             return Err(format!("arguments: expected at most {} bytes on the stack, found {used}", STACK_SIZE / 2));

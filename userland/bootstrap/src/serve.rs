@@ -21,7 +21,7 @@ use mach::{println, stubs, task_self};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
-use protocol::archive::{HOST_NAME, HOST_PROGRAM, PROGRAMS, RPCTRACE2, split_arguments};
+use protocol::archive::{ENVIRONMENT, HOST_NAME, HOST_PROGRAM, PROGRAMS, RPCTRACE2, split_arguments};
 use protocol::channel::Key;
 use protocol::control::{ARE_YOU_THERE, Control, INTERRUPT};
 use protocol::tasks::{State, Task};
@@ -218,12 +218,19 @@ impl Server<'_> {
         if suspended {
             trap::task_suspend(task.name()).map_err(kernel("task_suspend"))?;
         }
-        task.start(&image, &arguments).map_err(|error| format!("{name}: {error}"))?;
+        task.start(&image, &arguments, &self.environment(is_tracer)).map_err(|error| format!("{name}: {error}"))?;
 
         self.last_id += 1;
         let task = task.finished();
         self.programs.push(Program { id: self.last_id, name, is_tracer, task, port, exit_port, status: None });
         Ok(self.last_id)
+    }
+
+    /// What a program finds in its environment; the tracer is none of those that it is meant for.
+    fn environment(&self, is_tracer: bool) -> Vec<Vec<u8>> {
+        let member = self.archive.member(ENVIRONMENT).filter(|_| !is_tracer);
+        let variables = member.and_then(|member| split_arguments(member).ok()).unwrap_or_default();
+        variables.into_iter().map(<[u8]>::to_vec).collect()
     }
 
     /// Puts a copy of a privileged right into a task, under the first free name.

@@ -85,7 +85,7 @@ impl<'t> Exchanges<'t> {
         }
     }
 
-    /// The same of a message that was too large to be received; this is what its header said.
+    /// Takes note of a message that was too large to be received; this is what its header said.
     pub fn too_large(&mut self, id: u32, size: u32, sink: &mut impl Sink<'t>) {
         let stray = self.strays.take_too_large(id, size).map(Remark::Stray);
         self.remark(stray, sink);

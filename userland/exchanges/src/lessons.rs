@@ -101,7 +101,7 @@ impl Names {
         }
     }
 
-    /// The same from one of a task's own.
+    /// Learns from a request of a task's own.
     fn asked(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>, event: &Event) {
         if let Some(reply) = event.reply_port().filter(|reply| reply.kind == port::NONE) {
             self.suggest(reply, What::ReplyPort(exchange.actor.task));
@@ -163,7 +163,7 @@ impl Names {
         None
     }
 
-    /// The same from one to a request of a task's own.
+    /// Learns from an answer to a request of a task's own.
     fn answered(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>, lesson: Lesson) {
         let (Some(request), Some(reply)) = (exchange.decode_request(tables), exchange.decode_reply(tables)) else {
             return;

@@ -153,7 +153,7 @@ impl<'t> Pairs<'t> {
         self.answered(header, event).map(|(_, place)| place)
     }
 
-    /// The same, and how it is known.
+    /// The call that a message answers, and how that is known.
     fn answered(&self, header: Header, event: &Event) -> Option<(Sureness, usize)> {
         let asked = |call: &Exchange<'_>| call.request.as_ref().and_then(Asked::of);
         [Sureness::Sure, Sureness::Likely].into_iter().find_map(|sureness| {

@@ -211,7 +211,7 @@ impl Received {
         Self::receive_with(port.name(), 0, limit, timeout).map_err(|(error, _)| error)
     }
 
-    /// The same with further options and any name. Also on failure the header that the kernel left in the buffer is
+    /// Waits for a message as [`Received::receive`] does, with further options and on any name. Also on failure the header that the kernel left in the buffer is
     /// returned, because that is where `MACH_RCV_TOO_LARGE` says how large the message is.
     pub fn receive_with(
         name: PortName,

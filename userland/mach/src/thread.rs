@@ -53,7 +53,7 @@ pub fn fork(body: impl FnOnce() + Send + 'static) -> Result<Child> {
     Ok(Child { task, thread })
 }
 
-/// The same with a second thread; its control port comes with the child.
+/// Forks as [`fork`] does, with a second thread; its control port comes with the child.
 pub fn fork_two(
     first: impl FnOnce() + Send + 'static,
     second: impl FnOnce() + Send + 'static,
@@ -64,7 +64,7 @@ pub fn fork_two(
     Ok((Child { task, thread }, other))
 }
 
-/// The same with one thread for each of `bodies`; their control ports come with the task's.
+/// Forks as [`fork`] does, with one thread for each of `bodies`; their control ports come with the task's.
 pub fn fork_all(bodies: Vec<Box<dyn FnOnce() + Send>>) -> Result<(SendRight, Vec<SendRight>)> {
     let prepared = bodies.into_iter().map(Prepared::new).collect::<Result<Vec<_>>>()?;
     let task = SendRight::from_name(crate::sys::trap::task_create(task_self(), true)?);

@@ -14,6 +14,9 @@ pub const PROGRAMS: &str = "programs/";
 /// The member that says what to run: an argument vector as [`join_arguments`] writes it.
 pub const COMMAND: &str = "etc/command";
 
+/// The member with the environment of programs, as [`join_arguments`] writes it; without one it is empty.
+pub const ENVIRONMENT: &str = "etc/environment";
+
 /// The member with the compiled decode tables.
 pub const INTERFACES: &str = "etc/interfaces.mdt";
 
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_what_the_brief_says() {
+    fn each_argument_ends_with_a_nul() {
         assert_eq!(join_arguments(["rpctrace2", "hello"]).unwrap(), b"rpctrace2\0hello\0");
     }
 

@@ -46,5 +46,5 @@ mod values;
 
 pub use lines::Lines;
 pub use remarks::strays;
-pub use style::{Stamp, Style};
+pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;

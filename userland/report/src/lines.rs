@@ -254,7 +254,7 @@ impl<'t> Lines<'t> {
 
     /// The bytes of a message, of which a line may have two.
     fn note_bytes(&mut self, what: &str, event: &Event) {
-        if self.style.hex {
+        if self.style.dump {
             self.draft.dump_all(what, event);
         }
     }

@@ -27,6 +27,16 @@ pub(crate) fn plain(out: &mut String, text: &[u8]) {
     }
 }
 
+/// Appends text in quotation marks, every byte of it in hexadecimal.
+pub(crate) fn quoted_in_hexadecimal(out: &mut String, text: &[u8]) {
+    out.push('"');
+    for &letter in text {
+        out.push_str("\\x");
+        byte(out, letter);
+    }
+    out.push('"');
+}
+
 /// Appends text in quotation marks, escaped.
 pub(crate) fn quoted(out: &mut String, text: &[u8]) {
     out.push('"');

@@ -16,6 +16,30 @@ pub enum Stamp {
     Relative,
 }
 
+/// How strings are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strings {
+    /// What is not printable ASCII is escaped.
+    #[default]
+    Escaped,
+    /// A string with other bytes than ASCII text has is all in hexadecimal.
+    OtherHexadecimal,
+    /// All strings are in hexadecimal.
+    Hexadecimal,
+}
+
+impl Strings {
+    /// Whether this string is written in hexadecimal.
+    pub(crate) fn are_hexadecimal(self, text: &[u8]) -> bool {
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        match self {
+            Self::Escaped => false,
+            Self::OtherHexadecimal => !text.iter().all(is_text),
+            Self::Hexadecimal => true,
+        }
+    }
+}
+
 /// What lines look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -26,7 +50,9 @@ pub struct Style {
     /// How long each RPC took.
     pub durations: bool,
     /// The bytes of each message below its line.
-    pub hex: bool,
+    pub dump: bool,
+    /// How strings are written.
+    pub strings: Strings,
     /// Nothing is abbreviated.
     pub verbose: bool,
     /// No lines about exits.
@@ -35,6 +61,14 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { string_size: 80, stamp: Stamp::None, durations: false, hex: false, verbose: false, quiet: false }
+        Self {
+            string_size: 80,
+            stamp: Stamp::None,
+            durations: false,
+            dump: false,
+            strings: Strings::Escaped,
+            verbose: false,
+            quiet: false,
+        }
     }
 }

@@ -16,7 +16,9 @@ use mig_defs::value::{Array, Field, PortRight, Struct, Units, Value, View};
 use trace_port::EventKind;
 
 use crate::number::{byte, decimal, hexadecimal};
-use crate::pieces::{constants, disposition_text, is_address, is_text, quoted, time, wait_status};
+use crate::pieces::{
+    constants, disposition_text, is_address, is_text, quoted, quoted_in_hexadecimal, time, wait_status,
+};
 use crate::ports::{self, Seen};
 use crate::style::Style;
 
@@ -42,14 +44,14 @@ impl Draft {
     /// Puts the bytes of a message from `offset` on below the line, which speaks of them.
     fn dump(&mut self, style: &Style, bytes: &[u8], offset: usize) {
         // All of it stands there then.
-        if style.hex || bytes.is_empty() {
+        if style.dump || bytes.is_empty() {
             return;
         }
         let shown = if style.verbose { bytes.len() } else { bytes.len().min(PART_MAX) };
         // Writing to a String cannot fail.
         let _ = write!(self.below, "{}", Dump { bytes: &bytes[..shown], offset });
         if shown < bytes.len() {
-            let _ = writeln!(self.below, " | {} more bytes (-v, -x)", bytes.len() - shown);
+            let _ = writeln!(self.below, " | {} more bytes (-v, --dump-messages)", bytes.len() - shown);
         }
     }
 
@@ -242,7 +244,7 @@ impl<'a> Writer<'a> {
     fn field(&mut self, field: &Field<'_>) {
         let is_hex = || field.form == Form::Hexadecimal || field.ty.is_some_and(is_address);
         match (field.value, field.form) {
-            (Value::Text(path), Form::Path) => quoted(&mut self.draft.line, path),
+            (Value::Text(path), Form::Path) => self.quoted(path),
             (Value::Struct(members), form) => self.members(&members, form),
             (Value::Signed { value, .. }, Form::WaitStatus) => {
                 wait_status(&mut self.draft.line, value as u32, self.tables.set("signal"));
@@ -397,8 +399,15 @@ impl<'a> Writer<'a> {
 
     fn text(&mut self, text: &[u8]) {
         let (shown, cut) = self.shown(text);
-        quoted(&mut self.draft.line, shown);
+        self.quoted(shown);
         self.push(cut);
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        match self.style.strings.are_hexadecimal(text) {
+            true => quoted_in_hexadecimal(&mut self.draft.line, text),
+            false => quoted(&mut self.draft.line, text),
+        }
     }
 
     /// Data of no particular kind; text is often sent as such.

@@ -1,10 +1,24 @@
-//! The command line of rpctrace2: strace's habits, in a table.
+//! The command line of rpctrace2: strace's habits and rpctrace's, in one table.
+//!
+//! [`parse`] is used twice: by the host tool before anything boots, so that a mistake costs no machine, and by rpctrace2 in the guest,
+//! which is given what [`guest_words`] makes of the same options and knows nothing of the host's files.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use report::{Stamp, Style};
+use exchanges::exchange::Outcome;
+use report::Style;
 use thiserror::Error;
+
+pub mod absent;
+pub mod filter;
+pub mod near;
+pub mod table;
+pub mod text;
+
+use absent::ABSENT;
+use near::Suggestion;
+use table::{Action, Place, Row, TABLE};
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,22 +32,110 @@ pub enum Report {
     Both,
 }
 
+/// Which ends of calls are printed: `-z`, `-Z`, `-e status=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Answered without an error, or sent without an answer to come.
+    pub successful: bool,
+    /// Answered with an error, or `mach_msg` failed.
+    pub failed: bool,
+    /// Not answered.
+    pub unfinished: bool,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: Self = Self { successful: true, failed: true, unfinished: true };
+    /// None of them.
+    pub(crate) const NONE: Self = Self { successful: false, failed: false, unfinished: false };
+}
+
+impl Status {
+    /// Whether an exchange that has ended so is one of these.
+    pub(crate) const fn has(self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::OneWay | Outcome::Answered { failed: false } => self.successful,
+            Outcome::Answered { failed: true } | Outcome::Failed(_) => self.failed,
+            Outcome::Open | Outcome::Unanswered => self.unfinished,
+        }
+    }
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// `-o`: where the trace goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Standard error.
+    #[default]
+    Error,
+    /// `-o -`: standard output.
+    Standard,
+    /// `-o FILE`.
+    File(String),
+    /// `-o '|COMMAND'`: the standard input of a command of the host's shell.
+    Command(String),
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// What only the host tool can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// `-o`.
+    pub output: Output,
+    /// `-A`.
+    pub append: bool,
+    /// `-I`, in the order given.
+    pub directories: Vec<String>,
+    /// `-i`, in the order given.
+    pub rpc_lists: Vec<String>,
+    /// `--nostdinc`.
+    pub nostdinc: bool,
+    /// `-E`, in the order given.
+    pub environment: Vec<String>,
+    /// `--color`.
+    pub color: Color,
+    /// `-a`: the column that results are moved to; 0 is none.
+    pub column: usize,
+}
+
 /// What the options say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `-s`, `-t`, `-r`, `-T`, `-x`, `-v`, `-q`.
+    /// `-s`, `-t`, `-r`, `-T`, `-x`, `--dump-messages`, `-v`, `-q`.
     pub style: Style,
     /// `-c`, `-C`.
     pub report: Report,
     /// `-e trace=`, one for each.
     pub expressions: Vec<String>,
+    /// `-z`, `-Z`, `-e status=`.
+    pub status: Status,
+    /// The host tool's.
+    pub host: Host,
 }
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// `-h`: print [`help`].
+    /// `-h`: print [`text::help`].
     Help,
+    /// `-V`: print [`text::version`].
+    Version,
     /// Trace a command.
     Trace {
         /// How.
@@ -47,155 +149,161 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OptionsError {
     /// No such option.
-    #[error("unknown option `-{0}`; `rpctrace2 -h` lists the options")]
-    Unknown(String),
+    #[error("unknown option `{name}`{near}; `rpctrace2 -h` lists the options")]
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// What may be meant.
+        near: Suggestion,
+    },
+    /// An option of another tracer that this one has not.
+    #[error("option `{name}` of {whose}: {why}")]
+    Absent {
+        /// As it was written.
+        name: String,
+        /// Which tracer has it.
+        whose: &'static str,
+        /// Why this one has not, or what it has instead.
+        why: &'static str,
+    },
     /// The option's value is not there.
-    #[error("option `-{0}` needs a value: {1}")]
-    MissingValue(char, &'static str),
+    #[error("option `{0}` needs a value: {1}")]
+    MissingValue(String, &'static str),
+    /// The option takes none.
+    #[error("option `{0}` takes no value")]
+    NoValue(String),
     /// The option's value is none.
-    #[error("option `-{option}`: expected {expected}, found `{found}`")]
+    #[error("option `{option}`: expected {expected}, found `{found}`{near}")]
     BadValue {
         /// The option.
-        option: char,
+        option: &'static str,
         /// What it takes.
         expected: &'static str,
         /// What it was given.
         found: String,
+        /// What may be meant.
+        near: Suggestion,
     },
-    /// `-o`, `-I`.
-    #[error("option `-{0}`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it")]
-    NoFiles(char),
+    /// An option that only the host tool can follow.
+    #[error("option `{0}`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it")]
+    NotHere(String),
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
 }
 
-/// What an option takes and does.
-enum Action {
-    Set(fn(&mut Options)),
-    Value(&'static str, fn(&mut Options, String) -> Result<(), OptionsError>),
-    Help,
-}
-
-struct Row {
-    letter: char,
-    action: Action,
-    help: &'static str,
-}
-
-const fn set(letter: char, action: fn(&mut Options), help: &'static str) -> Row {
-    Row { letter, action: Action::Set(action), help }
-}
-
-const TABLE: &[Row] = &[
-    Row {
-        letter: 's',
-        action: Action::Value("SIZE", set_string_size),
-        help: "print at most SIZE bytes of a string (80)",
-    },
-    set('t', set_stamp, "time of day before each line; -tt with microseconds; -ttt seconds since the epoch"),
-    set('r', |options| options.style.stamp = Stamp::Relative, "time since the line before"),
-    set('T', |options| options.style.durations = true, "how long each RPC took"),
-    set('c', |options| options.report = Report::Summary, "count, errors and time by routine instead of lines"),
-    set('C', |options| options.report = Report::Both, "the same after the lines"),
-    Row {
-        letter: 'e',
-        action: Action::Value("trace=NAME[,NAME]...", add_expression),
-        help: "only these routines, subsystems or msgh_ids; mach_msg: failed calls; !NAME...: all but these",
-    },
-    set('x', |options| options.style.hex = true, "the bytes of each message"),
-    set(
-        'v',
-        |options| options.style.verbose = true,
-        "abbreviate nothing; names of ports, traps that give rights, options of failed mach_msg calls",
-    ),
-    set('q', |options| options.style.quiet = true, "no lines about exits"),
-    set('f', |_| (), "accepted: children are always followed"),
-    Row {
-        letter: 'o',
-        action: Action::Value("FILE", |_, _| Err(OptionsError::NoFiles('o'))),
-        help: "write the trace to FILE (taken by `cargo qemu rpctrace2`)",
-    },
-    Row {
-        letter: 'I',
-        action: Action::Value("DIR", |_, _| Err(OptionsError::NoFiles('I'))),
-        help: "decode with .defs, .msgids, .mdt of DIR too; --nostdinc: with these alone (taken likewise)",
-    },
-    Row { letter: 'h', action: Action::Help, help: "this text" },
-];
-
-fn set_stamp(options: &mut Options) {
-    options.style.stamp = match options.style.stamp {
-        Stamp::None | Stamp::Relative => Stamp::Day,
-        Stamp::Day => Stamp::DayMicroseconds,
-        Stamp::DayMicroseconds | Stamp::Epoch => Stamp::Epoch,
-    };
-}
-
-fn set_string_size(options: &mut Options, value: String) -> Result<(), OptionsError> {
-    let error = |found| OptionsError::BadValue { option: 's', expected: "a number of bytes", found };
-    options.style.string_size = value.parse().map_err(|_| error(value))?;
-    Ok(())
-}
-
-fn add_expression(options: &mut Options, value: String) -> Result<(), OptionsError> {
-    let names = value.strip_prefix("trace=").unwrap_or(&value);
-    if names.contains('=') || names.is_empty() {
-        return Err(OptionsError::BadValue { option: 'e', expected: "trace=NAME[,NAME]...", found: value });
-    }
-    options.expressions.push(names.to_string());
-    Ok(())
-}
-
-/// Reads the arguments after the program's own name.
+/// Reads the arguments after the program's own name, where the options of this place and of [`Place::Everywhere`] are known.
 ///
 /// # Errors
 /// The first [`OptionsError`].
-pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Request, OptionsError> {
+pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, place: Place) -> Result<Request, OptionsError> {
     let mut options = Options::default();
     let mut command: Vec<String> = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
-        let letters = match argument {
+        let asked = match argument {
             "--" => break,
-            "--help" => return Ok(Request::Help),
-            _ => match argument.strip_prefix('-') {
-                Some("") | None => {
+            _ => match (argument.strip_prefix("--"), argument.strip_prefix('-')) {
+                (Some(long), _) => read_long(argument, long, &mut arguments, &mut options, place)?,
+                (None, Some("") | None) => {
                     command.push(argument.to_string());
                     break;
                 }
-                Some(long) if long.starts_with('-') => return Err(OptionsError::Unknown(long.to_string())),
-                Some(letters) => letters,
+                (None, Some(letters)) => read_letters(letters, &mut arguments, &mut options, place)?,
             },
         };
-        for (at, letter) in letters.char_indices() {
-            let row = TABLE.iter().find(|row| row.letter == letter);
-            match &row.ok_or_else(|| OptionsError::Unknown(letter.to_string()))?.action {
-                Action::Help => return Ok(Request::Help),
-                Action::Set(set) => set(&mut options),
-                Action::Value(what, set) => {
-                    let rest = &letters[at + letter.len_utf8()..];
-                    let value = if rest.is_empty() { arguments.next() } else { Some(rest) };
-                    set(&mut options, value.ok_or(OptionsError::MissingValue(letter, what))?.to_string())?;
-                    break;
-                }
-            }
+        if let Some(request) = asked {
+            return Ok(request);
         }
     }
     command.extend(arguments.map(ToString::to_string));
     if command.is_empty() { Err(OptionsError::NoCommand) } else { Ok(Request::Trace { options, command }) }
 }
 
-/// The text of `-h`.
-pub fn help() -> String {
-    let mut text = String::from(
-        "rpctrace2 [OPTION]... COMMAND [ARGUMENT]...\nRuns COMMAND and prints every Mach message that it and its children \
-         send and receive.\n\n",
-    );
-    for row in TABLE {
-        let value = if let Action::Value(what, _) = row.action { what } else { "" };
-        text += &alloc::format!("  -{} {value:<21} {}\n", row.letter, row.help);
+/// Reads `--NAME` or `--NAME=VALUE`.
+fn read_long<'a>(
+    argument: &str,
+    long: &'a str,
+    arguments: &mut impl Iterator<Item = &'a str>,
+    options: &mut Options,
+    place: Place,
+) -> Result<Option<Request>, OptionsError> {
+    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+    let written = argument.split('=').next().unwrap_or(argument);
+    let row = TABLE.iter().find(|row| row.longs.contains(&name)).ok_or_else(|| unknown(written))?;
+    refuse_elsewhere(row, written, place)?;
+    match (&row.action, value) {
+        (Action::Set(_) | Action::Help | Action::Version, Some(_)) => Err(OptionsError::NoValue(written.to_string())),
+        (Action::Value(what, set), value) => {
+            let value = value.or_else(|| arguments.next());
+            set(options, value.ok_or_else(|| OptionsError::MissingValue(written.to_string(), what))?)?;
+            Ok(None)
+        }
+        (Action::Optional(_, set), value) => set(options, value).map(|()| None),
+        (action, None) => Ok(simple(action, options)),
     }
-    text += "\nThe exit status is COMMAND's; 127 if it is not found, 125 if it cannot be traced.\n";
-    text
+}
+
+/// Reads `-LETTERS`, or `-LETTERSVALUE`, or `-LETTERS VALUE`.
+fn read_letters<'a>(
+    letters: &'a str,
+    arguments: &mut impl Iterator<Item = &'a str>,
+    options: &mut Options,
+    place: Place,
+) -> Result<Option<Request>, OptionsError> {
+    for (at, letter) in letters.char_indices() {
+        let written = || alloc::format!("-{letter}");
+        let row = TABLE.iter().find(|row| row.letter == Some(letter)).ok_or_else(|| unknown(&written()))?;
+        refuse_elsewhere(row, &written(), place)?;
+        let rest = &letters[at + letter.len_utf8()..];
+        match &row.action {
+            Action::Value(what, set) => {
+                let value = if rest.is_empty() { arguments.next() } else { Some(rest) };
+                set(options, value.ok_or_else(|| OptionsError::MissingValue(written(), what))?)?;
+                return Ok(None);
+            }
+            Action::Optional(_, set) => set(options, None)?,
+            action => {
+                if let Some(request) = simple(action, options) {
+                    return Ok(Some(request));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// An option without a value.
+fn simple(action: &Action, options: &mut Options) -> Option<Request> {
+    match action {
+        Action::Help => return Some(Request::Help),
+        Action::Version => return Some(Request::Version),
+        Action::Set(set) => set(options),
+        Action::Value(..) | Action::Optional(..) => {}
+    }
+    None
+}
+
+fn refuse_elsewhere(row: &Row, written: &str, place: Place) -> Result<(), OptionsError> {
+    let is_here = row.place == Place::Everywhere || row.place == place;
+    if is_here { Ok(()) } else { Err(OptionsError::NotHere(written.to_string())) }
+}
+
+/// What to say of an option that is not in the table.
+fn unknown(written: &str) -> OptionsError {
+    if let Some(absent) = ABSENT.iter().find(|absent| absent.names.contains(&written)) {
+        return OptionsError::Absent { name: written.to_string(), whose: absent.whose, why: absent.why };
+    }
+    let longs = TABLE.iter().flat_map(|row| row.longs.iter().copied());
+    let near = match written.strip_prefix("--") {
+        Some(long) => Suggestion::of(long, longs, "--"),
+        // A long option with one hyphen is a usual slip.
+        None => Suggestion::none(),
+    };
+    OptionsError::Unknown { name: written.to_string(), near }
+}
+
+/// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
+pub fn guest_words(options: &Options) -> Vec<String> {
+    TABLE.iter().filter(|row| row.place == Place::Everywhere).flat_map(|row| (row.words)(options)).collect()
 }

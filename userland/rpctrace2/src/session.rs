@@ -9,7 +9,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use exchanges::UnknownName;
 use exchanges::ending::Untraced;
 use mach::boot;
 use mach::error::KernReturn;
@@ -34,7 +33,9 @@ use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
-use crate::options::{self, OptionsError, Request};
+use crate::options::filter::FilterError;
+use crate::options::table::Place;
+use crate::options::{self, OptionsError, Request, text};
 use crate::tasks::Tasks;
 use crate::trace::Trace;
 
@@ -58,7 +59,7 @@ enum Failure {
     #[error(transparent)]
     Options(#[from] OptionsError),
     #[error(transparent)]
-    UnknownName(#[from] UnknownName),
+    Filter(#[from] FilterError),
     #[error("argument {0} is not UTF-8")]
     NotUtf8(usize),
     #[error("argument {index} holds a NUL byte at offset {offset}")]
@@ -110,10 +111,14 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     for index in 1..arguments.len() {
         words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
     }
-    let (options, command) = match options::parse(words)? {
+    let (options, command) = match options::parse(words, Place::Guest)? {
         Request::Trace { options, command } => (options, command),
         Request::Help => {
-            print!("{}", options::help());
+            print!("{}", text::help());
+            return Ok(0);
+        }
+        Request::Version => {
+            print!("{}", text::version());
             return Ok(0);
         }
     };
@@ -150,9 +155,9 @@ struct Session {
 enum Message {
     /// For the trace: a message to the trace port.
     Trace,
-    /// The same, but larger than any record; its `msgh_id` and `msgh_size`.
+    /// A message to the trace port that is larger than any record; its `msgh_id` and `msgh_size`.
     TooLarge(u32, u32),
-    /// The same, but nothing except its header has come.
+    /// A message to the trace port of which nothing but the header has come.
     Header,
     /// No traced task is left, and no record of one.
     NoSenders,
@@ -163,7 +168,7 @@ enum Message {
     /// The user wants the trace to end.
     Interrupted,
     Other,
-    /// The same, and what it brought has been taken.
+    /// Something else, and what it brought has been taken.
     Taken,
 }
 

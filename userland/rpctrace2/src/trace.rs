@@ -1,30 +1,40 @@
 //! One trace: what the stages of `exchanges` make of it, into what `report` writes.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use exchanges::ending::Untraced;
-use exchanges::exchange::{Exchange, Remark, Tally};
-use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink, UnknownName};
+use exchanges::exchange::{Exchange, Remark, Role, Tally};
+use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
 use trace_port::{Record, RecordError};
 
-use crate::options::{Options, Report};
+use crate::options::filter::{FilterError, expand, no_patterns};
+use crate::options::near::Suggestion;
+use crate::options::{Options, Report, Status};
 
 /// A trace of one command and its children, and its text.
 #[derive(Debug)]
 pub struct Trace<'t> {
     tables: Tables<'t>,
     exchanges: Exchanges<'t>,
-    lines: Option<Lines<'t>>,
+    lines: Option<Shown<'t>>,
     summary: Option<Summary>,
     is_live: bool,
 }
 
+/// Lines, and which ends of exchanges have some.
+#[derive(Debug)]
+struct Shown<'t> {
+    lines: Lines<'t>,
+    status: Status,
+}
+
 /// Where exchanges go: lines are appended to `out`.
 struct Output<'a, 't> {
-    lines: Option<&'a mut Lines<'t>>,
+    lines: Option<&'a mut Shown<'t>>,
     summary: Option<&'a mut Summary>,
     out: &'a mut String,
 }
@@ -34,8 +44,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(summary) = &mut self.summary {
             summary.opened(exchange);
         }
-        if let Some(lines) = &mut self.lines {
-            lines.opened(names, exchange, self.out);
+        // Before its end it is not known whether it has a line.
+        if let Some(shown) = self.lines.as_mut().filter(|shown| shown.status == Status::ALL) {
+            shown.lines.opened(names, exchange, self.out);
         }
     }
 
@@ -43,7 +54,10 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(summary) = &mut self.summary {
             summary.closed(exchange);
         }
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, status }) = self.lines.as_mut().filter(|shown| shown.status.has(exchange.outcome)) {
+            if *status != Status::ALL && exchange.role != Role::Failed {
+                lines.opened(names, exchange, self.out);
+            }
             lines.closed(names, exchange, self.out);
         }
     }
@@ -55,7 +69,7 @@ impl<'t> Sink<'t> for Output<'_, 't> {
     }
 
     fn given(&mut self, names: &Names, actor: Actor, event: &Event) {
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.given(names, actor, event, self.out);
         }
     }
@@ -64,7 +78,7 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let (Some(summary), Remark::Lost(records)) = (&mut self.summary, remark) {
             summary.lost(*records);
         }
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.remark(names, time, remark, self.out);
         }
     }
@@ -75,14 +89,16 @@ impl<'t> Trace<'t> {
     ///
     /// # Errors
     /// If an option names something the tables do not have.
-    pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, UnknownName> {
-        let selection = Selection::new(&options.expressions, tables)?;
+    pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, FilterError> {
+        let expressions = options.expressions.iter().map(|expression| expand(expression, tables, &no_patterns));
+        let selection = Selection::new(&expressions.collect::<Result<Vec<_>, _>>()?, tables)
+            .map_err(|unknown| FilterError::UnknownName { name: unknown.0, near: Suggestion::none() })?;
         let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
         Ok(Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
             exchanges: Exchanges::new(tables, selection, command, !has_lines),
-            lines: has_lines.then(|| Lines::new(tables, options.style)),
+            lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
             summary: has_summary.then(Summary::default),
         })
     }
@@ -104,7 +120,7 @@ impl<'t> Trace<'t> {
         exchanges.message(message, &mut output);
     }
 
-    /// The same of a message that was too large to be received; this is what its header said.
+    /// Takes note of a message that was too large to be received; this is what its header said.
     pub fn too_large(&mut self, id: u32, size: u32, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.too_large(id, size, &mut output);
@@ -129,14 +145,14 @@ impl<'t> Trace<'t> {
 
     /// Whether something is held back that [`Trace::idle`] would print.
     pub fn is_waiting(&self) -> bool {
-        self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(Lines::is_waiting)
+        self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(|shown| shown.lines.is_waiting())
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
     pub fn idle(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
-        if let Some(lines) = &mut self.lines {
+        if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.interrupt(out);
         }
     }

@@ -58,7 +58,7 @@ impl Kernel {
         Self::with(false)
     }
 
-    /// The same for several processors.
+    /// A kernel for several processors in which everything is found.
     pub fn several_processors() -> Self {
         let mut kernel = Self::with(true);
         kernel.symbol_mut("percpu_array").size *= 8;

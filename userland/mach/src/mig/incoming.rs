@@ -90,7 +90,7 @@ impl<'a> Incoming<'a> {
         Ok(bytes)
     }
 
-    /// The same of an item of varying size: it has to leave room for the least of what follows.
+    /// The inline data of the next item, whose size varies: it has to leave room for the least of what follows.
     fn varying(&mut self, found: Type) -> Result<&'a [u8]> {
         self.take_up(found.bytes())?;
         self.inline(found)
@@ -152,7 +152,7 @@ impl<'a> Incoming<'a> {
         self.take_text(ty, N).map(buffer)
     }
 
-    /// The same of a C string that takes up a buffer of fixed size.
+    /// Takes a C string of at most `N` bytes that takes up a buffer of fixed size in the message.
     pub fn take_fixed_buffer<const N: usize>(&mut self, ty: Type) -> Result<[u8; N]> {
         self.take_fixed_text(ty).map(buffer)
     }
@@ -305,7 +305,7 @@ impl<T: Item> Received<'_, T> {
         Array { bytes: self.as_bytes(), element: PhantomData }
     }
 
-    /// The same without the message.
+    /// The array without the message that brought it.
     pub fn into_owned(self) -> Received<'static, T> {
         match self {
             Self::Inline(array) => Received::Copied(array.bytes.to_vec()),

@@ -14,7 +14,7 @@ pub trait Item: Copy {
     /// Reads it from the first [`Self::SIZE`] bytes of `from`.
     fn read(from: &[u8]) -> Self;
 
-    /// The same bytes as they stand in a message, where that is what they are in memory.
+    /// The bytes of these items as they stand in a message, where that is what they are in memory.
     fn bytes_of(_: &[Self]) -> Option<&[u8]> {
         None
     }

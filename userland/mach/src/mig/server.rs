@@ -85,7 +85,7 @@ impl<'a> Call<'a> {
         Ok(request)
     }
 
-    /// The same of a request whose success is not answered.
+    /// The request's items, if it has one of these sizes, where success is not answered.
     pub fn one_way(&mut self, sizes: RangeInclusive<u32>, complexity: Complexity) -> Result<Incoming<'a>> {
         self.one_way = true;
         self.request(sizes, complexity)

@@ -59,17 +59,17 @@ impl Type {
         Self(self.0 | DEALLOCATE)
     }
 
-    /// The same inline, where nothing can be given away.
+    /// This type inline, where nothing can be given away.
     pub(super) const fn inline(self) -> Self {
         Self((self.0 | INLINE) & !DEALLOCATE)
     }
 
-    /// The same of another kind of right.
+    /// This type with another kind of right.
     pub(super) const fn kind(self, name: u8) -> Self {
         Self(self.0 & !NAME | name as u64)
     }
 
-    /// The same with as many basic items as `bytes` bytes are.
+    /// This type with as many basic items as `bytes` bytes are.
     pub(super) fn of_bytes(self, bytes: usize) -> Self {
         self.times((bytes as u64 * 8).checked_div(self.bits()).unwrap_or(0) as u32)
     }

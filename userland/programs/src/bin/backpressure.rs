@@ -65,12 +65,12 @@ impl Sender {
         Self::start_with(|task| tracer.trace(task))
     }
 
-    /// The same, traced by `trace`.
+    /// A child that sends numbers, traced by `trace`.
     fn start_with(trace: impl FnOnce(PortName) -> Result<(), KernReturn>) -> Result<Self, Mismatch> {
         Self::start_with_body(send_numbers, trace)
     }
 
-    /// The same with a child that runs `body`.
+    /// A child, traced by `trace`, that runs `body`.
     fn start_with_body(body: fn(), trace: impl FnOnce(PortName) -> Result<(), KernReturn>) -> Result<Self, Mismatch> {
         let data = ReceiveRight::allocate().doing("mach_port_allocate")?;
         data.set_queue_limit(16).doing("mach_port_set_qlimit")?;

@@ -65,7 +65,7 @@ const PRACTICE: u32 = u32::MAX;
 const SYNC: i32 = 6600;
 /// A client asks for an RPC on its control port.
 const ASK: i32 = 6601;
-/// The same for practice.
+/// A client asks for an RPC on its control port, for practice.
 const PRACTISE: i32 = 6603;
 /// A client asks for the end of its trace.
 const STOP: i32 = 6604;

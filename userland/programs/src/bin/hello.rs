@@ -1,4 +1,4 @@
-//! hello: writes one line to the console, and its arguments, if it has any, on further lines.
+//! hello: writes one line to the console, and its arguments and its environment, if it has any, on further lines.
 //!
 //! Its trace must show how a program comes by its console (`task_get_special_port`, `boot_console`), one
 //! `device_write_inband` for each line, and its end (`boot_exit`, `task_terminate`).
@@ -15,5 +15,8 @@ fn main(arguments: Arguments) {
     println!("hello, world");
     for (index, argument) in arguments.iter().enumerate().skip(1) {
         println!("argument {index}: {}", argument.escape_ascii());
+    }
+    for variable in arguments.environment() {
+        println!("environment: {}", variable.escape_ascii());
     }
 }

@@ -14,6 +14,7 @@ use mig_defs::raw::Items;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
+use rpctrace2::options::table::Place;
 use rpctrace2::{Options, Request, Trace, options};
 use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
 use trace_port::{Direction, EventKind, Port, Record, RecordHeader, TRACE_RECORD_MSGH_ID, port};
@@ -59,7 +60,7 @@ impl Message {
         Self::new(COPY_SEND | MAKE_SEND_ONCE << 8, to, REPLY, id)
     }
 
-    /// The same with another reply port; 0 for none.
+    /// A request with another reply port; 0 for none.
     pub(crate) fn request_from(id: u32, to: u64, reply: u64) -> Self {
         let how = if reply == 0 { 0 } else { MAKE_SEND_ONCE };
         Self::new(COPY_SEND | how << 8, to, reply, id)
@@ -376,7 +377,7 @@ pub(crate) fn set_sequence(wire: &mut [u8], sequence: u64) {
 
 /// A trace of `hello` with these arguments before the command.
 pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
-    let options = match options::parse(arguments.iter().copied().chain(["hello"])) {
+    let options = match options::parse(arguments.iter().copied().chain(["hello"]), Place::Guest) {
         Ok(Request::Trace { options, .. }) => options,
         other => panic!("expected options, found {other:?}"),
     };

@@ -469,9 +469,9 @@ fn what_does_not_conform_is_dumped_below_its_line() {
     let long = || [Sample::sent(wrong(&[b'x'; 200])), answer(Message::reply(7108, REPLY).int(5))];
     let found = lines(&[], &long());
     assert_eq!(found.len(), 10, "{found:?}");
-    assert_eq!(found[9], " | 80 more bytes (-v, -x)");
+    assert_eq!(found[9], " | 80 more bytes (-v, --dump-messages)");
     assert_eq!(lines(&["-v"], &long()).len(), 14);
-    let found = lines(&["-x"], &long());
+    let found = lines(&["--dump-messages"], &long());
     assert_eq!(found.iter().filter(|line| line.starts_with(" | 00020 ")).count(), 2, "{found:?}");
     assert_eq!(found.iter().filter(|line| line.starts_with(" | 00000 ")).count(), 2, "{found:?}");
 }

@@ -14,3 +14,4 @@ mod options;
 mod ours;
 mod property;
 mod strays;
+mod words;

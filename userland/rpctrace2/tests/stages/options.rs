@@ -1,79 +1,9 @@
-//! The command line: what each option does to the output, and how mistakes are answered.
+//! The command line: what each option does to the output.
 
 use crate::common::*;
-use exchanges::UnknownName;
-use report::{Stamp, Style};
-use rpctrace2::options::{Report, help, parse};
-use rpctrace2::{Options, Request, Trace};
+use report::Style;
+use rpctrace2::Options;
 use trace_port::Direction;
-
-fn refusal(arguments: &[&str]) -> String {
-    parse(arguments.iter().copied()).expect_err("must be refused").to_string()
-}
-
-fn accepted(arguments: &[&str]) -> (Options, Vec<String>) {
-    match parse(arguments.iter().copied()) {
-        Ok(Request::Trace { options, command }) => (options, command),
-        other => panic!("expected a command to trace, found {other:?}"),
-    }
-}
-
-#[test]
-fn mistakes_are_named() {
-    for (arguments, expected) in [
-        (&["-z", "hello"][..], "unknown option `-z`; `rpctrace2 -h` lists the options"),
-        (&["--frob", "hello"], "unknown option `--frob`; `rpctrace2 -h` lists the options"),
-        (&["-s"], "option `-s` needs a value: SIZE"),
-        (&["-e"], "option `-e` needs a value: trace=NAME[,NAME]..."),
-        (&["-s", "x", "hello"], "option `-s`: expected a number of bytes, found `x`"),
-        (&["-s-1", "hello"], "option `-s`: expected a number of bytes, found `-1`"),
-        (&["-e", "signal=x", "hello"], "option `-e`: expected trace=NAME[,NAME]..., found `signal=x`"),
-        (&["-e", "trace=", "hello"], "option `-e`: expected trace=NAME[,NAME]..., found `trace=`"),
-        (
-            &["-o", "f", "hello"],
-            "option `-o`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it",
-        ),
-        (&[], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
-        (&["-t", "--"], "no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
-    ] {
-        assert_eq!(refusal(arguments), expected, "{arguments:?}");
-    }
-}
-
-#[test]
-fn options_end_at_the_command() {
-    let (options, command) = accepted(&["-vTs5", "-e", "vm_protect", "-fq", "hello", "-x", "--", "-s"]);
-    assert_eq!(command, ["hello", "-x", "--", "-s"]);
-    let expected = Options {
-        style: Style { string_size: 5, durations: true, verbose: true, quiet: true, ..Style::default() },
-        expressions: vec!["vm_protect".to_string()],
-        ..Options::default()
-    };
-    assert_eq!(options, expected);
-    assert_eq!(accepted(&["-C", "--", "-t"]).1, ["-t"]);
-    assert_eq!(accepted(&["-"]).1, ["-"]);
-    for (argument, stamp) in [
-        ("-t", Stamp::Day),
-        ("-tt", Stamp::DayMicroseconds),
-        ("-ttt", Stamp::Epoch),
-        ("-tttt", Stamp::Epoch),
-        ("-tr", Stamp::Relative),
-    ] {
-        assert_eq!(accepted(&[argument, "hello"]).0.style.stamp, stamp, "{argument}");
-    }
-    assert_eq!(accepted(&["-c", "hello"]).0.report, Report::Summary);
-}
-
-#[test]
-fn help_lists_every_option() {
-    assert_eq!(parse(["-h"]), Ok(Request::Help));
-    assert_eq!(parse(["-t", "--help", "hello"]), Ok(Request::Help));
-    let text = help();
-    for letter in "strTcCexvqfoIh".chars() {
-        assert!(text.contains(&format!("\n  -{letter} ")), "-{letter} is not in:\n{text}");
-    }
-    assert!(text.lines().all(|line| line.len() <= 120), "{text}");
-}
 
 /// An RPC from `time` that takes `took`, its request with the sequence number `from`.
 fn protect(from: u64, time: u64, took: u64, code: i32) -> [Sample; 2] {
@@ -137,10 +67,42 @@ fn expressions_select_lines() {
     assert_eq!(lines(&["-e", "trace=sample", "-e", "trace=!task_set_name"], &mixed()), rpcs);
     assert_eq!(lines(&["-e", "none"], &mixed()), [""; 0]);
     assert_eq!(lines(&["-e", "all"], &mixed()), lines(&[], &mixed()));
-    let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
-    let refused = Trace::new(sample_tables(), &options, "hello").expect_err("must be refused");
-    assert_eq!(refused, UnknownName("vm_protekt".to_string()));
-    assert_eq!(refused.to_string(), "option `-e`: no routine, subsystem or msgh_id is called `vm_protekt`");
+}
+
+/// Which calls have lines, and that these are whole: what another call's end would come between has waited.
+#[test]
+fn only_calls_with_a_status_are_shown() {
+    let all = lines(&[], &mixed());
+    let ends = |words: &[&str]| {
+        all.iter().filter(|line| words.iter().any(|word| line.ends_with(word))).cloned().collect::<Vec<_>>()
+    };
+    let protect = "hello[1] vm_protect(task: self, new_protection: VM_PROT_READ) = KERN_SUCCESS".to_string();
+    let name = "hello[1] task_set_name(task: self, name: \"hello\") = MACH_MSG_SUCCESS".to_string();
+    assert_eq!(lines(&["-z"], &mixed()), [name.clone(), protect.clone()]);
+    assert_eq!(lines(&["-e", "status=successful"], &mixed()), [name, protect]);
+    let failed = ends(&["KERN_FAILURE", "MACH_RCV_TIMED_OUT"]);
+    assert_eq!(failed.len(), 2);
+    assert_eq!(lines(&["-Z"], &mixed()), failed);
+    assert_eq!(lines(&["-e", "status=none"], &mixed()), [""; 0]);
+    let open = [protect_request()];
+    assert_eq!(lines(&["-e", "status=unfinished"], &open), lines(&[], &open));
+    assert_eq!(lines(&["-zZ"], &open), [""; 0]);
+}
+
+fn protect_request() -> Sample {
+    protect(1, 0, 0, 0)[0].clone()
+}
+
+#[test]
+fn strings_in_hexadecimal() {
+    let line = |arguments: &[&str], text: &str| {
+        lines(arguments, &[Sample::sent(Message::request_from(7002, SELF, 0).string(text))]).concat()
+    };
+    let name = |text: &str| format!("hello[1] task_set_name(task: self, name: \"{text}\") = MACH_MSG_SUCCESS");
+    assert_eq!(line(&["-x"], "a b\n"), name("a b\\n"));
+    assert_eq!(line(&["-x"], "a\u{1}"), name("\\x61\\x01"));
+    assert_eq!(line(&["-xx"], "ab"), name("\\x61\\x62"));
+    assert_eq!(line(&[], "a\u{1}"), name("a\\x01"));
 }
 
 #[test]
@@ -190,8 +152,8 @@ fn serving_is_counted_and_timed_apart() {
 }
 
 #[test]
-fn hex_shows_both_messages() {
-    let found = lines(&["-x"], &protect(1, 0, 0, 0));
+fn a_dump_shows_both_messages() {
+    let found = lines(&["--dump-messages"], &protect(1, 0, 0, 0));
     assert_eq!(
         found,
         [

@@ -27,7 +27,7 @@ enum Item {
     Right,
     /// An address and a size that may be read, or not.
     Readable,
-    /// The same in the supply, so that it may be written.
+    /// An address and a size in the supply, so that it may be written.
     Writable,
     /// A region of its own.
     Fresh,

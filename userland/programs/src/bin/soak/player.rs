@@ -116,7 +116,7 @@ impl Player {
         self.random.below(SOON) as u32
     }
 
-    /// The same for a receive.
+    /// Milliseconds for a receive.
     fn limit(&mut self) -> u32 {
         let soon = self.soon();
         if self.alone { soon } else { 0 }

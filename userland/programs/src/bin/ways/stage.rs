@@ -291,7 +291,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The same of the other thread.
+    /// The records received since the last time are these of the other thread.
     pub(crate) fn expect_records_of_other(&mut self, expected: &[Own]) -> Result<(), Mismatch> {
         self.drain()?;
         expect("records of the other thread", expected, &self.records[OTHER])?;
@@ -318,7 +318,7 @@ impl Stage {
         }
     }
 
-    /// The same where the exception of one step was given up once it was raised. The thread writes again; whether it raises another one
+    /// All has come, where the exception of one step was given up once it was raised. The thread writes again; whether it raises another one
     /// depends on who is first, the thread or who lets it write. Returns how many more there were.
     pub(crate) fn expect_all_came_but_one_answer(&mut self) -> Result<u64, Mismatch> {
         self.settle()?;

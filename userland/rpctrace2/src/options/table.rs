@@ -1,0 +1,445 @@
+//! The options: every one a row, from which the parser, the help, the manual page, docs/options.md and the tests follow.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use report::{Stamp, Strings};
+
+use super::near::Suggestion;
+use super::{Color, Options, OptionsError, Output, Report, Status};
+
+/// Where an option is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// By rpctrace2 itself.
+    Everywhere,
+    /// By the host tool alone, which has files and a terminal.
+    Host,
+    /// In the guest; no row has it.
+    Guest,
+}
+
+/// What an option takes and does.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// Takes no value.
+    Set(fn(&mut Options)),
+    /// Takes a value, which is called so.
+    Value(&'static str, for<'a> fn(&mut Options, &'a str) -> Result<(), OptionsError>),
+    /// Takes a value after `=` if one likes.
+    Optional(&'static str, for<'a> fn(&mut Options, Option<&'a str>) -> Result<(), OptionsError>),
+    /// Prints the help.
+    Help,
+    /// Prints the version.
+    Version,
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// `-s`.
+    pub letter: Option<char>,
+    /// `--string-limit`, without the hyphens.
+    pub longs: &'static [&'static str],
+    /// What it does.
+    pub action: Action,
+    /// Where.
+    pub place: Place,
+    /// What it says to the user.
+    pub help: &'static str,
+    /// What strace, rpctrace and fidlcat have for it.
+    pub others: [&'static str; 3],
+    /// The test that shows it.
+    pub test: &'static str,
+    /// The words that say the same, none if it is as nobody had said anything.
+    pub words: fn(&Options) -> Vec<String>,
+}
+
+const SAME: &str = "the same";
+
+/// One word if something is so.
+fn word_if(is_so: bool, word: &str) -> Vec<String> {
+    if is_so { vec![word.to_string()] } else { Vec::new() }
+}
+
+fn nothing(_: &Options) -> Vec<String> {
+    Vec::new()
+}
+
+/// All options, in the order in which the help lists them.
+pub const TABLE: &[Row] = &[
+    Row {
+        letter: Some('e'),
+        longs: &["expr"],
+        action: Action::Value("[trace=]SET or status=SET", add_expression),
+        place: Place::Everywhere,
+        help: "trace=: only these routines, subsystems, msgh_ids, /regular expressions, %classes; mach_msg: failed calls; \
+               !SET: all but these; ?NAME: if it is known. status=: successful, failed, unfinished",
+        others: [SAME, "none", "--messages, --exclude-messages"],
+        test: "expressions_select_lines",
+        words: |options| options.expressions.iter().flat_map(|text| ["-e".into(), format!("trace={text}")]).collect(),
+    },
+    Row {
+        letter: Some('z'),
+        longs: &["successful-only"],
+        action: Action::Set(|options| options.status = Status { successful: true, ..Status::NONE }),
+        place: Place::Everywhere,
+        help: "only calls that succeed",
+        others: [SAME, "none", "none"],
+        test: "only_calls_with_a_status_are_shown",
+        words: status_words,
+    },
+    Row {
+        letter: Some('Z'),
+        longs: &["failed-only"],
+        action: Action::Set(|options| options.status = Status { failed: true, ..Status::NONE }),
+        place: Place::Everywhere,
+        help: "only calls that fail",
+        others: [SAME, "none", "none"],
+        test: "only_calls_with_a_status_are_shown",
+        words: nothing,
+    },
+    Row {
+        letter: Some('f'),
+        longs: &["follow-forks"],
+        action: Action::Set(|_| ()),
+        place: Place::Everywhere,
+        help: "accepted: children are always followed",
+        others: ["children are followed only with it", "none: always", "none: always"],
+        test: "options_end_at_the_command",
+        words: nothing,
+    },
+    Row {
+        letter: Some('c'),
+        longs: &["summary-only"],
+        action: Action::Set(|options| options.report = Report::Summary),
+        place: Place::Everywhere,
+        help: "count, errors and time by routine instead of lines",
+        others: [SAME, "none", "--with=top"],
+        test: "the_summary_counts_by_routine",
+        words: |options| word_if(options.report == Report::Summary, "-c"),
+    },
+    Row {
+        letter: Some('C'),
+        longs: &["summary"],
+        action: Action::Set(|options| options.report = Report::Both),
+        place: Place::Everywhere,
+        help: "the same after the lines",
+        others: [SAME, "none", "--with=top"],
+        test: "the_summary_counts_by_routine",
+        words: |options| word_if(options.report == Report::Both, "-C"),
+    },
+    Row {
+        letter: Some('o'),
+        longs: &["output"],
+        action: Action::Value("FILE", set_output),
+        place: Place::Host,
+        help: "write the trace to FILE, to standard output if it is -, to a command if it begins with |",
+        others: ["FILE, |COMMAND, !COMMAND", "FILE", "--to"],
+        test: "the_trace_goes_where_it_is_to_go",
+        words: nothing,
+    },
+    Row {
+        letter: Some('A'),
+        longs: &["output-append-mode"],
+        action: Action::Set(|options| options.host.append = true),
+        place: Place::Host,
+        help: "append to the FILE of -o",
+        others: [SAME, "none", "none"],
+        test: "the_trace_goes_where_it_is_to_go",
+        words: nothing,
+    },
+    Row {
+        letter: Some('s'),
+        longs: &["string-limit"],
+        action: Action::Value("SIZE", set_string_size),
+        place: Place::Everywhere,
+        help: "print at most SIZE bytes of a string (80)",
+        others: ["the same (32)", SAME, "none"],
+        test: "mistakes_are_named",
+        words: |options| match options.style.string_size {
+            size if size == report::Style::default().string_size => Vec::new(),
+            size => vec!["-s".into(), size.to_string()],
+        },
+    },
+    Row {
+        letter: Some('x'),
+        longs: &["strings-in-hex"],
+        action: Action::Optional("WHEN", set_strings),
+        place: Place::Everywhere,
+        help: "strings with other than ASCII in hexadecimal; -xx all strings. WHEN is non-ascii or all",
+        others: [SAME, "none", "none"],
+        test: "strings_in_hexadecimal",
+        words: |options| match options.style.strings {
+            Strings::Escaped => Vec::new(),
+            Strings::OtherHexadecimal => word_if(true, "-x"),
+            Strings::Hexadecimal => word_if(true, "-xx"),
+        },
+    },
+    Row {
+        letter: None,
+        longs: &["dump-messages"],
+        action: Action::Set(|options| options.style.dump = true),
+        place: Place::Everywhere,
+        help: "the bytes of each message",
+        others: ["-e read=, -e write=", "none", SAME],
+        test: "a_dump_shows_both_messages",
+        words: |options| word_if(options.style.dump, "--dump-messages"),
+    },
+    Row {
+        letter: Some('v'),
+        longs: &["no-abbrev"],
+        action: Action::Set(|options| options.style.verbose = true),
+        place: Place::Everywhere,
+        help: "abbreviate nothing; names of ports, traps that give rights, options of failed mach_msg calls",
+        others: [SAME, "none", "none"],
+        test: "verbose_abbreviates_nothing",
+        words: |options| word_if(options.style.verbose, "-v"),
+    },
+    Row {
+        letter: Some('q'),
+        longs: &["quiet", "silent"],
+        action: Action::Set(|options| options.style.quiet = true),
+        place: Place::Everywhere,
+        help: "no lines about exits",
+        others: ["no lines about attaching; exits with -qq", "none", "none"],
+        test: "the_exit_is_a_line_unless_quiet",
+        words: |options| word_if(options.style.quiet, "-q"),
+    },
+    Row {
+        letter: Some('t'),
+        longs: &["absolute-timestamps"],
+        action: Action::Set(add_stamp),
+        place: Place::Everywhere,
+        help: "time of day (UTC) before each line; -tt with microseconds; -ttt seconds since the epoch",
+        others: ["the same, in local time", SAME, "none"],
+        test: "times_stand_before_lines",
+        words: |options| match options.style.stamp {
+            Stamp::None | Stamp::Relative => Vec::new(),
+            Stamp::Day => word_if(true, "-t"),
+            Stamp::DayMicroseconds => word_if(true, "-tt"),
+            Stamp::Epoch => word_if(true, "-ttt"),
+        },
+    },
+    Row {
+        letter: Some('r'),
+        longs: &["relative-timestamps"],
+        action: Action::Set(|options| options.style.stamp = Stamp::Relative),
+        place: Place::Everywhere,
+        help: "time since the line before",
+        others: [SAME, "none", "none"],
+        test: "times_stand_before_lines",
+        words: |options| word_if(options.style.stamp == Stamp::Relative, "-r"),
+    },
+    Row {
+        letter: Some('T'),
+        longs: &["syscall-times"],
+        action: Action::Set(|options| options.style.durations = true),
+        place: Place::Everywhere,
+        help: "how long each RPC took",
+        others: [SAME, "none", "none"],
+        test: "durations_stand_behind_results",
+        words: |options| word_if(options.style.durations, "-T"),
+    },
+    Row {
+        letter: Some('a'),
+        longs: &["columns"],
+        action: Action::Value("COLUMN", set_column),
+        place: Place::Host,
+        help: "move results to this column (0: leave them where they are)",
+        others: ["the same (40)", "none", "none: its --columns is the width of lines"],
+        test: "results_stand_in_a_column",
+        words: nothing,
+    },
+    Row {
+        letter: None,
+        longs: &["color"],
+        action: Action::Optional("WHEN", set_color),
+        place: Place::Host,
+        help: "colors on a terminal; WHEN is auto, always or never",
+        others: [SAME, "none", "none: on a terminal"],
+        test: "colors_add_nothing_but_colors",
+        words: nothing,
+    },
+    Row {
+        letter: Some('I'),
+        longs: &[],
+        action: Action::Value("DIR", |options, value| {
+            options.host.directories.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Host,
+        help: "decode with .defs, .msgids, .annotations, .mdt of DIR too; the last DIR wins",
+        others: ["none: it says what Ctrl-C does", "the same, .msgids alone", "--fidl-ir-path"],
+        test: "messages_decode_with_definitions_of_the_user",
+        words: nothing,
+    },
+    Row {
+        letter: Some('i'),
+        longs: &["rpc-list"],
+        action: Action::Value("FILE", |options, value| {
+            options.host.rpc_lists.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Host,
+        help: "names of routines from FILE too, as `mig -list` writes them (.msgids)",
+        others: ["none: it prints the instruction pointer", SAME, "--fidl-ir-path"],
+        test: "a_list_of_routines_is_a_file",
+        words: nothing,
+    },
+    Row {
+        letter: None,
+        longs: &["nostdinc"],
+        action: Action::Set(|options| options.host.nostdinc = true),
+        place: Place::Host,
+        help: "decode with -I and -i alone",
+        others: ["none", SAME, "none"],
+        test: "the_hosts_options_stay_there",
+        words: nothing,
+    },
+    Row {
+        letter: Some('E'),
+        longs: &["env"],
+        action: Action::Value("VAR[=VALUE]", |options, value| {
+            options.host.environment.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Host,
+        help: "put VAR=VALUE into the command's environment, which is empty otherwise; VAR alone takes it out",
+        others: [SAME, SAME, "none"],
+        test: "variables_are_put_in_and_taken_out",
+        words: nothing,
+    },
+    Row {
+        letter: Some('V'),
+        longs: &["version"],
+        action: Action::Version,
+        place: Place::Everywhere,
+        help: "the version",
+        others: [SAME, SAME, "not looked at"],
+        test: "help_lists_every_option",
+        words: nothing,
+    },
+    Row {
+        letter: Some('h'),
+        longs: &["help"],
+        action: Action::Help,
+        place: Place::Everywhere,
+        help: "this text",
+        others: [SAME, "--help", "not looked at"],
+        test: "help_lists_every_option",
+        words: nothing,
+    },
+];
+
+fn status_words(options: &Options) -> Vec<String> {
+    let Status { successful, failed, unfinished } = options.status;
+    if options.status == Status::ALL {
+        return Vec::new();
+    }
+    let named = [(successful, "successful"), (failed, "failed"), (unfinished, "unfinished")];
+    let names: Vec<&str> = named.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| name).collect();
+    let names = if names.is_empty() { "none".to_string() } else { names.join(",") };
+    vec!["-e".into(), format!("status={names}")]
+}
+
+fn bad_value(option: &'static str, expected: &'static str, found: &str) -> OptionsError {
+    OptionsError::BadValue { option, expected, found: found.to_string(), near: Suggestion::none() }
+}
+
+fn add_stamp(options: &mut Options) {
+    options.style.stamp = match options.style.stamp {
+        Stamp::None | Stamp::Relative => Stamp::Day,
+        Stamp::Day => Stamp::DayMicroseconds,
+        Stamp::DayMicroseconds | Stamp::Epoch => Stamp::Epoch,
+    };
+}
+
+fn set_string_size(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.style.string_size = value.parse().map_err(|_| bad_value("-s", "a number of bytes", value))?;
+    Ok(())
+}
+
+fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.host.column = value.parse().map_err(|_| bad_value("-a", "a column", value))?;
+    Ok(())
+}
+
+fn set_strings(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
+    options.style.strings = match (value, options.style.strings) {
+        (None, Strings::Escaped) | (Some("non-ascii"), _) => Strings::OtherHexadecimal,
+        (None, _) | (Some("all"), _) => Strings::Hexadecimal,
+        (Some(found), _) => return Err(bad_value("--strings-in-hex", "non-ascii or all", found)),
+    };
+    Ok(())
+}
+
+fn set_color(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
+    options.host.color = match value {
+        None | Some("always") => Color::Always,
+        Some("auto") => Color::Auto,
+        Some("never") => Color::Never,
+        Some(found) => return Err(bad_value("--color", "auto, always or never", found)),
+    };
+    Ok(())
+}
+
+fn set_output(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.host.output = match value.strip_prefix('|') {
+        Some(command) => Output::Command(command.to_string()),
+        None if value == "-" => Output::Standard,
+        None if value.is_empty() => return Err(bad_value("-o", "a file, - or |COMMAND", value)),
+        None => Output::File(value.to_string()),
+    };
+    Ok(())
+}
+
+/// What may stand before `=` in `-e`.
+const KINDS: [&str; 2] = ["trace", "status"];
+
+fn add_expression(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    const EXPECTED: &str = "trace=SET or status=SET";
+    let error = |near| OptionsError::BadValue { option: "-e", expected: EXPECTED, found: value.to_string(), near };
+    let (kind, set) = match value.split_once('=') {
+        // A regular expression can have one.
+        Some(_) if value.trim_start_matches('!').starts_with('/') => ("trace", value),
+        Some((kind, set)) => (kind, set),
+        None => ("trace", value),
+    };
+    match kind {
+        _ if set.trim_start_matches('!').is_empty() => Err(error(Suggestion::none())),
+        "trace" | "t" => {
+            options.expressions.push(set.to_string());
+            Ok(())
+        }
+        "status" => set_status(options, set),
+        other => Err(error(Suggestion::of(other, KINDS, ""))),
+    }
+}
+
+fn set_status(options: &mut Options, set: &str) -> Result<(), OptionsError> {
+    let (negated, names) = set.strip_prefix('!').map_or((false, set), |names| (true, names));
+    let mut status = if negated { Status::ALL } else { Status::NONE };
+    for name in names.split(',') {
+        match name {
+            "successful" => status.successful = !negated,
+            "failed" => status.failed = !negated,
+            "unfinished" => status.unfinished = !negated,
+            "all" => status = if negated { Status::NONE } else { Status::ALL },
+            "none" => {}
+            other => {
+                let known = ["successful", "failed", "unfinished", "all", "none"];
+                return Err(OptionsError::BadValue {
+                    option: "-e status=",
+                    expected: "successful, failed, unfinished",
+                    found: other.to_string(),
+                    near: Suggestion::of(other, known, ""),
+                });
+            }
+        }
+    }
+    options.status = status;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What the table of options says to people: the help, the manual page, and docs/options.md.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::absent::ABSENT;
+use super::filter::CLASSES;
+use super::table::{Action, Place, Row, TABLE};
+
+/// Where the texts of the help begin, and end.
+const COLUMN: usize = 34;
+const WIDTH: usize = 100;
+
+/// The text of `-h`.
+pub fn help() -> String {
+    let mut text = String::from(
+        "rpctrace2 [OPTION]... COMMAND [ARGUMENT]...\nRuns COMMAND and prints every Mach message that it and its children \
+         send and receive,\nto standard error unless -o says otherwise.\n\n",
+    );
+    for row in TABLE {
+        let names = format!("  {}", names(row));
+        text += &format!("{names:<COLUMN$}");
+        let mut column = COLUMN.max(names.len());
+        if column > COLUMN - 1 && names.len() >= COLUMN {
+            text += &format!("\n{:COLUMN$}", "");
+            column = COLUMN;
+        }
+        for word in row.help.split(' ') {
+            if column + word.len() + 1 > WIDTH {
+                text += &format!("\n{:COLUMN$}", "");
+                column = COLUMN;
+            }
+            let space = if column == COLUMN { "" } else { " " };
+            text += space;
+            text += word;
+            column += word.len() + space.len();
+        }
+        text.push('\n');
+    }
+    text += "\nThe exit status is COMMAND's; 127 if it is not found, 125 if it cannot be traced, 130 after Ctrl-C.\n";
+    text
+}
+
+/// The text of `-V`.
+pub fn version() -> String {
+    format!("rpctrace2 {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// `-s, --string-limit SIZE`, as the help has it.
+fn names(row: &Row) -> String {
+    let letter = row.letter.map(|letter| format!("-{letter}"));
+    let longs = row.longs.iter().map(|long| format!("--{long}"));
+    let mut text = letter.into_iter().chain(longs).collect::<Vec<_>>().join(", ");
+    match row.action {
+        // The sets of -e do not fit there.
+        Action::Value(what, _) => text += &format!(" {}", what.split(' ').next().unwrap_or(what)),
+        Action::Optional(what, _) => text += &format!("[={what}]"),
+        Action::Set(_) | Action::Help | Action::Version => {}
+    }
+    text
+}
+
+/// docs/options.md.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# The options of rpctrace2\n\nMade of the table in userland/rpctrace2/src/options/table.rs, as `rpctrace2 -h` and \
+         docs/rpctrace2.1 are; a test compares them. \"Host\": `cargo qemu rpctrace2` follows it; rpctrace2 in the guest \
+         has no files and no terminal.\n\n| option | what it does | host | strace | rpctrace | fidlcat | test |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in TABLE {
+        let names = names(row).replace('|', "\\|");
+        let host = if row.place == Place::Host { "yes" } else { "" };
+        let [strace, rpctrace, fidlcat] = row.others;
+        let help = row.help.replace('|', "\\|");
+        text += &format!("| `{names}` | {help} | {host} | {strace} | {rpctrace} | {fidlcat} | `{}` |\n", row.test);
+    }
+    text += "\n## Classes of -e\n\nRoutines of all interfaces that are known, by the beginnings of their names.\n\n\
+             | class | routines that begin with |\n|---|---|\n";
+    for (class, beginnings) in CLASSES {
+        let beginnings = beginnings.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        text += &format!("| `{class}` | {beginnings} |\n");
+    }
+    text += "\n## Options of others that are not here\n\nEach is refused with the same words, before anything boots.\n\n\
+             | option | of | why not, or what else |\n|---|---|---|\n";
+    for absent in ABSENT {
+        let names = absent.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        text += &format!("| {names} | {} | {} |\n", absent.whose, absent.why);
+    }
+    text
+}
+
+/// docs/rpctrace2.1.
+pub fn manual() -> String {
+    let escape = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    let mut text = String::from(
+        ".\\\" Made of userland/rpctrace2/src/options/table.rs; a test compares them.\n.TH RPCTRACE2 1\n.SH NAME\n\
+         rpctrace2 \\- print the Mach messages of a command\n.SH SYNOPSIS\n.B rpctrace2\n[\\fIOPTION\\fR]...\n\
+         \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n.SH DESCRIPTION\nRuns \\fICOMMAND\\fR and prints every Mach message that it \
+         and its children send and receive, to standard error unless \\fB\\-o\\fR says otherwise.\n.SH OPTIONS\n",
+    );
+    for row in TABLE {
+        text += &format!(".TP\n.B {}\n{}\n", escape(&names(row)), escape(row.help));
+    }
+    text += ".SH EXIT STATUS\nThat of \\fICOMMAND\\fR; 127 if it is not found, 125 if it cannot be traced, 130 after \
+             Ctrl\\-C.\n";
+    text.to_string()
+}
