@@ -8,7 +8,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use exchanges::UnknownName;
 use exchanges::ending::Untraced;
 use mach::boot;
 use mach::error::KernReturn;
@@ -16,7 +15,7 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, println, stubs, task_self, thread};
+use mach::{console, print, println, stubs, task_self};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -34,8 +33,9 @@ use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
 use crate::options::{self, OptionsError, Request};
+use crate::pace::Pace;
 use crate::tasks::Tasks;
-use crate::trace::Trace;
+use crate::trace::{Trace, UnknownName};
 
 /// Exit status when the command is not in the boot archive, as in shells.
 const NOT_FOUND: i32 = 127;
@@ -114,10 +114,6 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let tables = Tables::parse(file.as_slice())?;
     let program = command.first().map_or("", String::as_str);
     let mut trace = Trace::new(tables, &options, program)?;
-    if !trace.is_live() {
-        // The command goes on until the queue is full, and its records come several in a message. Without it they come one by one.
-        let _ = thread::step_back();
-    }
     Session::start(&command)?.follow(&mut trace)
 }
 
@@ -245,6 +241,7 @@ impl Session {
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
         let mut end = End::default();
+        let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.untraced || end.status.is_none() {
             let is_due = end.is_due() || self.tasks.has_gone();
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
@@ -261,6 +258,9 @@ impl Session {
                     match mach::msg::only_right(words) {
                         Some(right) => self.tasks.give_back(right),
                         None => mach::msg::destroy(words),
+                    }
+                    if let Some(pace) = &mut pace {
+                        pace.take(size);
                     }
                     trace.message(&message, &mut text);
                 }

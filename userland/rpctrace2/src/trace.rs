@@ -5,12 +5,18 @@ use alloc::string::String;
 use bytes::Bytes;
 use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark, Tally};
-use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink, UnknownName};
+use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
+use thiserror::Error;
 use trace_port::{Record, RecordError};
 
 use crate::options::{Options, Report};
+
+/// A name in `-e` that is neither routine nor subsystem.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("option `-e`: no routine, subsystem or msgh_id is called `{0}`")]
+pub struct UnknownName(pub String);
 
 /// A trace of one command and its children, and its text.
 #[derive(Debug)]
@@ -76,7 +82,7 @@ impl<'t> Trace<'t> {
     /// # Errors
     /// If an option names something the tables do not have.
     pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, UnknownName> {
-        let selection = Selection::new(&options.expressions, tables)?;
+        let selection = Selection::new(&options.expressions, tables).map_err(|unknown| UnknownName(unknown.0))?;
         let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
         Ok(Self {
             tables,

@@ -1,9 +1,9 @@
 //! The command line: what each option does to the output, and how mistakes are answered.
 
 use crate::common::*;
-use exchanges::UnknownName;
 use report::{Stamp, Style};
 use rpctrace2::options::{Report, help, parse};
+use rpctrace2::trace::UnknownName;
 use rpctrace2::{Options, Request, Trace};
 use trace_port::Direction;
 
