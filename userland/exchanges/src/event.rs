@@ -8,8 +8,12 @@ use mig_defs::decode::Message;
 use mig_defs::raw::Items;
 use mig_defs::table::{Routine, Tables};
 use mig_defs::value::View;
+use trace_port::record::carried;
 use trace_port::{Direction, EventKind, Port, Record};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
+
+/// What a record's message is padded to a multiple of.
+const WORD: usize = Format::Lp64.word();
 
 /// One message that a task sent or received, or tried to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +52,14 @@ pub struct Event {
     pub sender: u32,
     /// The format of the message.
     pub format: Format,
-    /// The message as the task sees it.
-    pub message: Bytes,
     /// Its header, if there is a whole one.
     pub mach_header: Option<Header>,
     /// It has an id of an interface of ours, and is not known to be of it.
     pub(crate) is_foreign: bool,
-    /// What the names in it stand for: [`Event::ports`].
-    ports: Bytes,
+    /// The message and, after what pads it to whole words, [`Event::ports`].
+    bytes: Bytes,
+    /// Bytes of the message.
+    captured: usize,
 }
 
 impl Event {
@@ -82,14 +86,31 @@ impl Event {
             format: record.format,
             is_foreign: false,
             mach_header: Header::read(record.format, record.message),
-            message: buffer.slice_ref(record.message),
-            ports: buffer.slice_ref(record.ports.as_bytes()),
+            bytes: Self::part(record, buffer),
+            captured: record.message.len(),
         }
+    }
+
+    /// One slice of the buffer for the message and what stands behind it: a second one would cost as much again.
+    fn part(record: &Record<'_>, buffer: &Bytes) -> Bytes {
+        let start = (record.message.as_ptr() as usize).wrapping_sub(buffer.as_ptr() as usize);
+        let end = start.checked_add(carried(record.message.len(), record.ports.len()));
+        match end.filter(|end| *end <= buffer.len()) {
+            Some(end) => buffer.slice(start..end),
+            // Of another buffer, or none.
+            None => Bytes::new(),
+        }
+    }
+
+    /// The message as the task sees it.
+    pub fn message(&self) -> &[u8] {
+        self.bytes.get(..self.captured).unwrap_or(&self.bytes)
     }
 
     /// What the names in the message stand for.
     pub fn ports(&self) -> &[Port] {
-        <[Port]>::ref_from_bytes(&self.ports).unwrap_or(&[])
+        let ports = self.bytes.get(self.captured.next_multiple_of(WORD)..).unwrap_or(&[]);
+        <[Port]>::ref_from_bytes(ports).unwrap_or(&[])
     }
 
     /// What a name in the message stands for.
@@ -147,27 +168,27 @@ impl Event {
 
     /// Bytes of the message that the record does not hold.
     pub fn not_captured(&self) -> usize {
-        (self.message_size as usize).saturating_sub(self.message.len())
+        (self.message_size as usize).saturating_sub(self.captured)
     }
 
     /// The items of the message by their descriptors.
     pub fn items(&self) -> Items<'_> {
-        Items::new(self.format, &self.message).cut_from(self.message_size as usize)
+        Items::new(self.format, self.message()).cut_from(self.message_size as usize)
     }
 
     /// The message decoded as a request or, if no request has its id, as a reply.
     pub fn decode<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.known(Message::new(tables, self.format, &self.message, self.view()).ok())
+        self.known(Message::new(tables, self.format, self.message(), self.view()).ok())
     }
 
     /// The message decoded as a reply.
     pub fn decode_reply<'a>(&'a self, tables: Tables<'a>) -> Option<Message<'a>> {
-        self.known(Message::reply(tables, self.format, &self.message, self.view()).ok())
+        self.known(Message::reply(tables, self.format, self.message(), self.view()).ok())
     }
 
     /// The message decoded as the request or the reply of a routine.
     pub(crate) fn decode_as<'a>(&'a self, routine: Routine<'a>, is_reply: bool) -> Option<Message<'a>> {
-        self.known(Message::of((routine, is_reply), self.format, &self.message, self.view()))
+        self.known(Message::of((routine, is_reply), self.format, self.message(), self.view()))
     }
 
     /// As one of which the record may hold the beginning only, if it is of the interface that has its id.

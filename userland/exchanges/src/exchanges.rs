@@ -240,9 +240,10 @@ impl<'t> Exchanges<'t> {
                     self.tell(&given_up, sink);
                 }
             }
-            Step::OneWay(exchange) => {
+            Step::OneWay(mut exchange) => {
                 self.opened(&exchange, sink);
-                self.tell(&Exchange { outcome: Outcome::OneWay, ..exchange }, sink);
+                exchange.outcome = Outcome::OneWay;
+                self.tell(&exchange, sink);
             }
             Step::Closed(exchange) => self.closed(&exchange, sink),
             Step::Failed(exchange) => self.tell(&exchange, sink),

@@ -102,15 +102,18 @@ impl<'t> Pairs<'t> {
     /// An answer whose request was not seen.
     fn orphan(&mut self, tables: Tables<'t>, who: (Actor, Role), reply: Event) -> Step<'t> {
         let subject = Subject::of_reply(tables, &reply);
-        let exchange = self.make(who, subject, reply);
-        let exchange = Exchange { reply: exchange.request, request: None, ..exchange };
-        Step::Closed(answered(exchange))
+        self.last += 1;
+        let (id, (actor, role)) = (self.last, who);
+        let outcome = Outcome::Open;
+        let exchange = Exchange { id, actor, role, peer: None, subject, request: None, reply: None, outcome };
+        Step::Closed(answered(exchange, reply))
     }
 
     fn sent(&mut self, tables: Tables<'t>, (header, event): (Header, Event), actor: Actor) -> Step<'t> {
         let place = self.served.iter().position(|served| answers(served, header, &event));
-        if let Some(served) = place.and_then(|place| self.served.remove(place)) {
-            return Step::Closed(answered(Exchange { actor, reply: Some(event), ..served }));
+        if let Some(mut served) = place.and_then(|place| self.served.remove(place)) {
+            served.actor = actor;
+            return Step::Closed(answered(served, event));
         }
         let (subject, is_reply) = Subject::look(tables, &event);
         if is_reply {
@@ -123,8 +126,9 @@ impl<'t> Pairs<'t> {
     }
 
     fn received(&mut self, tables: Tables<'t>, (header, event): (Header, Event), actor: Actor) -> Step<'t> {
-        if let Some(call) = self.answered_call(header, &event).and_then(|place| self.calls.remove(place)) {
-            return Step::Closed(answered(Exchange { actor, reply: Some(event), ..call }));
+        if let Some(mut call) = self.answered_call(header, &event).and_then(|place| self.calls.remove(place)) {
+            call.actor = actor;
+            return Step::Closed(answered(call, event));
         }
         let (subject, is_reply) = Subject::look(tables, &event);
         if is_reply {
@@ -185,7 +189,7 @@ impl<'t> Pairs<'t> {
             event.correlation != 0 && open.role == who.1 && open.request.as_ref().is_some_and(asked)
         });
         match place.and_then(|place| self.others.remove(place)) {
-            Some(open) => Step::Closed(answered(Exchange { reply: Some(event), ..open })),
+            Some(open) => Step::Closed(answered(open, event)),
             None => self.orphan(tables, who, event),
         }
     }
@@ -254,16 +258,18 @@ fn reply_right_of(served: &Exchange<'_>) -> Option<u32> {
 }
 
 /// With its answer.
-fn answered(mut exchange: Exchange<'_>) -> Exchange<'_> {
-    if let (Some(request), Some(reply)) = (&exchange.request, &mut exchange.reply) {
+fn answered(mut exchange: Exchange<'_>, mut reply: Event) -> Exchange<'_> {
+    if let Some(request) = &exchange.request {
         reply.is_foreign &= request.is_foreign;
     }
-    let failed = exchange.reply.as_ref().is_none_or(|reply| !has_succeeded(reply.format, &reply.message));
-    Exchange { outcome: Outcome::Answered { failed }, ..exchange }
+    exchange.outcome = Outcome::Answered { failed: !has_succeeded(reply.format, reply.message()) };
+    exchange.reply = Some(reply);
+    exchange
 }
 
-fn unanswered(exchange: Exchange<'_>) -> Exchange<'_> {
-    Exchange { outcome: Outcome::Unanswered, ..exchange }
+fn unanswered(mut exchange: Exchange<'_>) -> Exchange<'_> {
+    exchange.outcome = Outcome::Unanswered;
+    exchange
 }
 
 /// By MIG's convention a return code comes first, or the reply has none and says that all went well.

@@ -237,7 +237,7 @@ impl Quiet {
         }
         let Some((asked, time)) = self.asked.remove(place) else { return Passed::No };
         let id = self.ids.get(asked.msgh_id as usize).copied().unwrap_or_default();
-        let failed = !has_succeeded(event.format, &event.message);
+        let failed = !has_succeeded(event.format, event.message());
         if id.brings && !failed {
             names.brought(event.ports());
         }

@@ -6,13 +6,11 @@ use alloc::vec::Vec;
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::trap;
 use mig_defs::table::{Routine, Tables};
-use thiserror::Error;
 
 use crate::event::Event;
 
 /// A name that is neither routine nor subsystem.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("option `-e`: no routine, subsystem or msgh_id is called `{0}`")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownName(pub String);
 
 /// One `-e trace=` expression.

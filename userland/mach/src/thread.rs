@@ -36,9 +36,18 @@ const STEPS_BACK: i32 = 2;
 /// Lowers the calling thread's priority a little, for a tracer: what it traces goes on when there is a record to receive, so that
 /// it finds several when it runs. One that never sleeps loses its advantage within a second.
 pub fn step_back() -> Result<()> {
+    step(STEPS_BACK)
+}
+
+/// Takes [`step_back`] back.
+pub fn step_forward() -> Result<()> {
+    step(-STEPS_BACK)
+}
+
+fn step(by: i32) -> Result<()> {
     let mut info = [0; THREAD_SCHED_INFO_COUNT];
     stubs::mach::thread_info(thread_self(), THREAD_SCHED_INFO, &mut info)?;
-    stubs::mach_host::thread_priority(thread_self(), info[BASE_PRIORITY] + STEPS_BACK, false)
+    stubs::mach_host::thread_priority(thread_self(), info[BASE_PRIORITY] + by, false)
 }
 
 /// A task with a copy of this task's memory and one thread that will run `body` there, suspended.

@@ -57,12 +57,12 @@ impl Draft {
 
     /// Puts all bytes of a message below the line, under `what` it is.
     pub(crate) fn dump_all(&mut self, what: &str, event: &Event) {
-        let captured = event.message.len();
+        let captured = event.message().len();
         let _ = match event.not_captured() {
             0 => writeln!(self.below, " | {what}, {captured} bytes"),
             more => writeln!(self.below, " | {what}, {captured} bytes; {more} more are not in the trace"),
         };
-        let _ = write!(self.below, "{}", Dump::of(&event.message));
+        let _ = write!(self.below, "{}", Dump::of(event.message()));
     }
 }
 
@@ -502,7 +502,7 @@ impl<'a> Writer<'a> {
     /// Of a failed `mach_msg`: what the message was, if there is more of it than a header.
     pub(crate) fn failed_message(&mut self, message: Option<&Message<'_>>) {
         let event = self.event;
-        if event.message.len() > event.format.header().end
+        if event.message().len() > event.format.header().end
             || (event.view() == View::Sent && event.mach_header.is_some())
         {
             self.push(" ");

@@ -22,6 +22,8 @@ extern crate alloc;
 mod buffer;
 pub mod options;
 #[cfg(feature = "mach-task")]
+mod pace;
+#[cfg(feature = "mach-task")]
 pub mod session;
 #[cfg(feature = "mach-task")]
 mod tasks;

@@ -16,7 +16,7 @@ use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, stubs, task_self, thread};
+use mach::{console, print, stubs, task_self};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -36,6 +36,7 @@ use crate::buffer::Buffer;
 use crate::options::filter::FilterError;
 use crate::options::table::Place;
 use crate::options::{self, OptionsError, Request, text};
+use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
 
@@ -127,10 +128,6 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let program = command.first().map_or("", String::as_str);
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
-    if !trace.is_live() {
-        // The command goes on until the queue is full, and its records come several in a message. Without it they come one by one.
-        let _ = thread::step_back();
-    }
     Session::start(&command, interrupt)?.follow(&mut trace)
 }
 
@@ -262,6 +259,7 @@ impl Session {
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
         let mut end = End::default();
+        let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.untraced || end.status.is_none() {
             let is_due = end.is_due() || self.tasks.has_gone();
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
@@ -278,6 +276,9 @@ impl Session {
                     match mach::msg::only_right(words) {
                         Some(right) => self.tasks.give_back(right),
                         None => mach::msg::destroy(words),
+                    }
+                    if let Some(pace) = &mut pace {
+                        pace.take(size);
                     }
                     trace.message(&message, &mut text);
                 }

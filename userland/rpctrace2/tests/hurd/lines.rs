@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mach_abi::Format;
+use mach_abi::option::MACH_RCV_TIMEOUT;
+use mach_abi::{Format, KernReturn};
 use mig_defs::annotations::Annotations;
 use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
@@ -101,12 +102,7 @@ fn requests_of_a_hurd_are_called_by_their_ids() {
 fn calls_of_a_hurd_that_failed_are_told_with_their_codes() {
     let (_, tables) = kernel();
     for file in FILES {
-        let named = |code: u32| match code {
-            0x1000_4002 => "MACH_RCV_INVALID_NAME",
-            0x1000_4003 => "MACH_RCV_TIMED_OUT",
-            0x1000_4005 => "MACH_RCV_INTERRUPTED",
-            code => panic!("{code:#x}"),
-        };
+        let named = |code: u32| KernReturn::from_mach_msg(code).name().expect("a code of mach_msg");
         let records = file.records();
         let failed = records.iter().filter(|old| old.header.retval.get() != 0);
         let expected = failed.map(|old| {
@@ -115,9 +111,8 @@ fn calls_of_a_hurd_that_failed_are_told_with_their_codes() {
                 u32::MAX => "MACH_PORT_DEAD".to_string(),
                 name => format!("name {name}"),
             };
-            // MACH_RCV_TIMEOUT in its options.
-            let wait = old.header.options.get() & 0x100 != 0;
-            let wait = if wait { format!(", time_out: {}", old.header.time_out) } else { String::new() };
+            let waits = old.header.options.get() & MACH_RCV_TIMEOUT != 0;
+            let wait = if waits { format!(", time_out: {}", old.header.time_out) } else { String::new() };
             format!("mach_msg(receive, {port}{wait}) = {}", named(old.header.retval.get()))
         });
         let lines = text(&tables, &file);
