@@ -101,3 +101,14 @@ fn a_program_that_restarts_the_machine_ends_the_run() -> Result<()> {
     assert_eq!(run.status, Some(0));
     Ok(())
 }
+
+/// Nobody answers then, so that it is told from the text of a program.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_kernel_that_stops_ends_the_run() -> Result<()> {
+    let run = qemu(&["run", "pretend", "${host-port}", "4096"])?;
+    assert!(run.stdout.contains("db> it goes on\n"), "{}", run.stdout);
+    assert_eq!(run.status, Some(125), "{}", run.stderr);
+    assert!(run.stderr.contains("error: the kernel stopped: "), "{}", run.stderr);
+    Ok(())
+}

@@ -1,7 +1,8 @@
-//! pretend [HOST_PORT]: prints what a stopped kernel, the boot server and rpctrace2 print, and goes on; with a port it then restarts the
-//! machine.
+//! pretend [HOST_PORT [OPTIONS]]: prints what a stopped kernel, the boot server and rpctrace2 print, and goes on; with a port it then
+//! calls `host_reboot` with these options: none restarts the machine, 4096 (`RB_DEBUGGER`) stops the kernel in its debugger.
 //!
-//! The host tool must show it as this program's text, and end with this program's status, or without a failure after the restart.
+//! The host tool must show it as this program's text, and end with this program's status, without a failure after the restart, and with
+//! one where the kernel has stopped.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -32,7 +33,8 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
     expect_error("waiting", KernReturn::MACH_RCV_TIMED_OUT, found)?;
     println!("it goes on");
     if let Some(host) = arguments.get_str(1).and_then(|text| text.parse().ok()) {
-        stubs::mach_host::host_reboot(PortName(host), 0).doing("host_reboot")?;
+        let options = arguments.get_str(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+        stubs::mach_host::host_reboot(PortName(host), options).doing("host_reboot")?;
     }
     Ok(STATUS)
 }
