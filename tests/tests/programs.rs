@@ -162,7 +162,9 @@ fn device_writes() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn tracers() -> Result<()> {
-    for program in ["trace-port", "backpressure", "chain", "payloads", "elements", "leaks", "trace-boot", "intruder"] {
+    for program in
+        ["trace-port", "backpressure", "chain", "payloads", "elements", "untold", "leaks", "trace-boot", "intruder"]
+    {
         let run = qemu(&["--icount", "run", program, "${host-port}"])?;
         assert_eq!(run.status, Some(0), "`{program}`:\n{}{}", run.stdout, run.stderr);
     }
