@@ -11,12 +11,13 @@
 use trace_port::port::MAX_PORTS;
 use trace_port::record::{Part, Prefix};
 use trace_port::{Direction, Port};
+use zerocopy::byteorder::little_endian::U32;
 
 use crate::aside;
 use crate::draft::Draft;
 use crate::emit;
-use crate::gnumach::{Kernel, Names, OwnedKmsg, Record, Task, Thread};
-use crate::named::{Arrays, PORT, element};
+use crate::gnumach::{Kernel, OwnedKmsg, Record, Thread};
+use crate::named::{self, Arrays, PORT};
 use crate::observe;
 use crate::open_call::OpenCall;
 use crate::room;
@@ -40,6 +41,7 @@ struct Shown {
 }
 
 impl Shown {
+    #[inline(never)]
     fn of(kernel: &impl Kernel, record: Record, part: usize) -> Self {
         let mut shown = Self { direction: 0, captured: 0, ports: 0, next: 0 };
         kernel.record_part(record, part, |Part { header, .. }: &mut Part| {
@@ -69,21 +71,16 @@ fn word_of(kernel: &impl Kernel, record: Record, part: usize) -> impl Fn(usize) 
     move |offset| kernel.record_read(record, part + size_of::<Part>() + offset)
 }
 
+#[inline(never)]
 fn read(kernel: &impl Kernel, record: Record, place: usize) -> Port {
     let mut found = Port::default();
     kernel.record_part(record, place, |port: &mut Port| found = *port);
     found
 }
 
+#[inline(never)]
 fn write(kernel: &impl Kernel, record: Record, place: usize, port: Port) {
     kernel.record_part(record, place, |place: &mut Port| *place = port);
-}
-
-#[inline(never)]
-fn look_up(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> Port {
-    let mut found = None;
-    kernel.with_names(task, &state.numbers, |names| found = names.look_up(name));
-    element(name, found)
 }
 
 /// The current thread sends, and has had a name read from this address, where an array of its message is.
@@ -99,8 +96,8 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, address: u64, name: u32)
     // Room for it may be long in coming.
     without.keep(kernel, thread);
     let (draft, has_room) = begin_or_go_on(kernel, state, draft, address);
-    if has_room {
-        push(kernel, draft.record(), look_up(kernel, state, task, name));
+    if has_room && let Some(place) = push(kernel, draft.record(), MAX_PORTS) {
+        named::say_element(kernel, state, task, (draft.record(), place), name);
     }
     flags.with_draft(Some(draft)).keep(kernel, thread);
 }
@@ -123,14 +120,16 @@ fn begin_or_go_on(kernel: &impl Kernel, state: &State, draft: Draft, address: u6
     room::make(kernel, state, draft, elements)
 }
 
-/// One more port behind a message's only record, if there is room.
-fn push(kernel: &impl Kernel, record: Record, port: Port) {
+/// One more port behind a message's only record, if it has not so many and there is room: says where it goes.
+#[inline(never)]
+fn push(kernel: &impl Kernel, record: Record, most: usize) -> Option<usize> {
     let shown = Shown::of(kernel, record, FIRST);
     let place = shown.place(FIRST, shown.ports);
-    if shown.ports < MOST && kernel.record_room(record.kmsg()).is_some_and(|room| place + PORT <= room) {
-        write(kernel, record, place, port);
+    let has_room = shown.ports < most && kernel.record_room(record.kmsg()).is_some_and(|room| place + PORT <= room);
+    if has_room {
         emit::set_ports(kernel, record, (FIRST, shown.captured), shown.ports + 1);
     }
+    has_room.then_some(place)
 }
 
 /// The current thread receives, and has had a name written to this address, where an array of its message will be.
@@ -146,33 +145,42 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, address: u64, name: 
     let before = state.aside.take(kernel, number);
     let Some(kmsg) = before.or_else(|| aside::begin(kernel, state, task, number)) else { return };
     OpenCall::of(kernel, thread).flushing().keep(kernel, thread);
-    let kmsg = put_aside(kernel, state, kmsg, address, look_up(kernel, state, task, name));
+    let (kmsg, place) = put_aside(kernel, state, kmsg, address);
+    if let Some(place) = place {
+        named::say_element(kernel, state, task, (kmsg.record(), place), name);
+    }
     state.aside.put(kernel, kmsg);
 }
 
-/// An element, and before the first of an array, where that begins. After one for which there was no memory, another array begins.
-fn put_aside(kernel: &impl Kernel, state: &State, kmsg: OwnedKmsg, address: u64, port: Port) -> OwnedKmsg {
+/// Where an element goes; before the first of an array stands where that begins. After one for which there was no memory, another array
+/// begins.
+fn put_aside(kernel: &impl Kernel, state: &State, kmsg: OwnedKmsg, address: u64) -> (OwnedKmsg, Option<usize>) {
     let shown = Shown::of(kernel, kmsg.record(), FIRST);
     let goes_on = shown.ports > 0 && shown.next == address;
     let places = if goes_on { 1 } else { 2 };
     if shown.ports + places > MOST {
-        return kmsg;
+        return (kmsg, None);
     }
     let end = shown.place(FIRST, shown.ports + places);
     let fits = kernel.record_room(kmsg.record().kmsg()).is_some_and(|room| end <= room);
     // Twice as much at a time.
     let more = if fits { places } else { places.max(shown.ports) };
     let (draft, has_room) = room::make(kernel, state, Draft::of(kmsg), more);
-    let record = draft.record();
-    if has_room {
-        if !goes_on {
-            push(kernel, record, beginning(address));
-        }
-        push(kernel, record, port);
-        kernel.record_part(record, FIRST, |part: &mut Part| part.header.time = (address + NAME).into());
+    let kmsg = draft.into_memory();
+    if !has_room {
+        return (kmsg, None);
     }
-    draft.into_memory()
+    let record = kmsg.record();
+    if !goes_on && let Some(place) = push(kernel, record, MOST) {
+        write(kernel, record, place, beginning(address));
+    }
+    kernel.record_part(record, FIRST, |part: &mut Part| part.header.time = (address + NAME).into());
+    let place = push(kernel, record, MOST);
+    (kmsg, place)
 }
+
+/// No element.
+const END: Port = Port { name: U32::ZERO, number: U32::ZERO, kind: 0, flags: 0, reserved: [0; 2], object: U32::ZERO };
 
 /// Where an array begins: no element.
 fn beginning(address: u64) -> Port {
@@ -196,7 +204,7 @@ fn add(kernel: &impl Kernel, state: &State, draft: Draft, aside: Record) -> Draf
         return draft;
     }
     let most = MAX_PORTS.saturating_sub(shown.ports);
-    let elements = each(kernel, (draft.record(), part), aside, most, |_, _| {});
+    let elements = copy(kernel, (draft.record(), part), aside, most, false);
     if elements == 0 {
         return draft;
     }
@@ -204,44 +212,40 @@ fn add(kernel: &impl Kernel, state: &State, draft: Draft, aside: Record) -> Draf
     if has_room {
         let record = draft.record();
         let part = kernel.note(record).part as usize;
-        each(kernel, (record, part), aside, most, |index, port| {
-            write(kernel, record, shown.place(part, shown.ports + index), port);
-        });
+        copy(kernel, (record, part), aside, most, true);
         emit::set_ports(kernel, record, (part, shown.captured), shown.ports + elements);
     }
     draft
 }
 
-/// Shows the elements of the arrays of a record's message in their order, as far as all before them were put aside, and at most so many.
-/// Returns how many.
-fn each(
-    kernel: &impl Kernel,
-    (record, part): (Record, usize),
-    aside: Record,
-    most: usize,
-    mut show: impl FnMut(usize, Port),
-) -> usize {
-    let kept = Shown::of(kernel, aside, FIRST);
-    let at = |index: usize| (index < kept.ports).then(|| read(kernel, aside, kept.place(FIRST, index)));
-    let (mut arrays, word) = (Shown::of(kernel, record, part).arrays(), word_of(kernel, record, part));
-    let (mut next, mut shown) = (0, 0);
-    while let Some(array) = arrays.next(&word) {
+/// How many elements of the arrays of a record's message were put aside, in their order, as far as all before them were, and at most so
+/// many. Writes them behind the record, if there is room.
+#[inline(never)]
+fn copy(kernel: &impl Kernel, (record, part): (Record, usize), aside: Record, most: usize, has_room: bool) -> usize {
+    let (shown, kept) = (Shown::of(kernel, record, part), Shown::of(kernel, aside, FIRST));
+    let at = |index: usize| if index < kept.ports { read(kernel, aside, kept.place(FIRST, index)) } else { END };
+    let mut arrays = shown.arrays();
+    let (mut next, mut copied) = (0, 0);
+    while let Some(array) = arrays.next(word_of(kernel, record, part)) {
         let begins = beginning(array.address);
         // Before it may be what is left of one that could not be received.
-        while let Some(port) = at(next)
-            && port != begins
-        {
+        while next < kept.ports && at(next) != begins {
             next += 1;
         }
         next += 1;
         for _ in 0..array.number {
-            let Some(port) = at(next).filter(|port| port.is_out_of_line() && shown < most) else { return shown };
-            show(shown, port);
-            shown += 1;
+            let port = at(next);
+            if !port.is_out_of_line() || copied == most {
+                return copied;
+            }
+            if has_room {
+                write(kernel, record, shown.place(part, shown.ports + copied), port);
+            }
+            copied += 1;
             next += 1;
         }
     }
-    shown
+    copied
 }
 
 #[cfg(test)]

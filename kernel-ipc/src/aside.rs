@@ -1,5 +1,7 @@
 //! What is known of a message before it has a record, in memory of a record that lacks a message.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use spin::mutex::SpinMutex;
 use trace_port::RecordHeader;
 use trace_port::TRACE_RECORD_MSGH_ID;
@@ -15,24 +17,35 @@ const FIRST: usize = size_of::<Prefix>();
 
 /// A list by the links of the kmsgs. A thread has at most one there.
 #[derive(Debug, Default)]
-pub(crate) struct Aside(SpinMutex<Option<OwnedKmsg>>);
+pub(crate) struct Aside {
+    first: SpinMutex<Option<OwnedKmsg>>,
+    count: AtomicU32,
+}
 
 impl Aside {
     /// Nothing.
     pub(crate) const fn new() -> Self {
-        Self(SpinMutex::new(None))
+        Self { first: SpinMutex::new(None), count: AtomicU32::new(0) }
+    }
+
+    /// Whether nothing is there. What a thread has put there itself it sees.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
     }
 
     /// Puts down what is of the thread that [`begin`] was told.
     pub(crate) fn put(&self, kernel: &impl Kernel, kmsg: OwnedKmsg) {
-        let mut first = self.0.lock();
+        let mut first = self.first.lock();
+        self.count.fetch_add(1, Relaxed);
         kernel.set_link(kmsg.record(), first.take());
         *first = Some(kmsg);
     }
 
     /// Takes out what is of this thread.
+    #[inline(never)]
     pub(crate) fn take(&self, kernel: &impl Kernel, thread: ThreadNumber) -> Option<OwnedKmsg> {
-        let mut first = self.0.lock();
+        let mut first = self.first.lock();
         let (mut found, mut others) = (None, None);
         while let Some(kmsg) = first.take() {
             *first = kernel.swap_link(kmsg.record(), None);
@@ -44,6 +57,7 @@ impl Aside {
             }
         }
         *first = others;
+        self.count.fetch_sub(u32::from(found.is_some()), Relaxed);
         found
     }
 }
@@ -74,10 +88,13 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: Thr
     };
     let record = kmsg.record();
     kernel.set_note(record, Note { key: target.key, part: FIRST as u32, lost: state.lost() });
-    kernel.set_message(record, record::wire_size(0, 0) as u32, TRACE_RECORD_MSGH_ID);
     kernel.record_part(record, FIRST, |part: &mut Part| {
+        part.header_type = record::HEADER_TYPE.into();
         part.header = RecordHeader { thread: thread.get().into(), ..RecordHeader::default() };
+        part.body_type = record::body_type(0).into();
     });
+    // Only now: when it is destroyed, the kernel looks for rights behind every descriptor of the message.
+    kernel.set_message(record, record::wire_size(0, 0) as u32, TRACE_RECORD_MSGH_ID);
     Some(kmsg)
 }
 

@@ -6,11 +6,11 @@
 use mach_abi::header::LP64;
 use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::{Format, descriptor, type_name};
+use trace_port::port::OUT_OF_LINE;
 use trace_port::record::{BODY_OFFSET, PORT_NUMBER, Prefix};
 
 use crate::gnumach::objects::COMPLEX;
 use crate::gnumach::{Kernel, MaybePort, Record, Task};
-use crate::identity::Identity;
 use crate::named::{self, Ports};
 use crate::state::State;
 
@@ -50,7 +50,7 @@ pub(crate) fn conceal(
     }
     let shown = |ports: &mut Ports, offset: usize| {
         let port = kernel.shown_right(record, BODY_OFFSET + offset);
-        put(kernel, record, offset, show(kernel, state, task, ports, port));
+        put(kernel, record, offset, show(kernel, state, task, ports, port, 0));
     };
     shown(&mut ports, LP64.remote_port);
     shown(&mut ports, LP64.local_port);
@@ -97,27 +97,35 @@ pub(crate) fn conceal(
     ports.count()
 }
 
-/// What stands for a port: the task's own name for it, else its number. Which port it is goes to `ports`.
+/// What stands for a port: the task's own name for it, else its number. Which port it is goes to `ports`; of an element of an array, as the
+/// flags say, also that it is none.
 #[inline(never)]
-pub(crate) fn show(kernel: &impl Kernel, state: &State, task: Task, ports: &mut Ports, port: MaybePort) -> u64 {
-    let (name, port) = name_of(kernel, state, task, port);
-    if let Some(port) = port {
-        ports.push(kernel, name, 0, port);
+pub(crate) fn show(
+    kernel: &impl Kernel,
+    state: &State,
+    task: Task,
+    ports: &mut Ports,
+    port: MaybePort,
+    flags: u8,
+) -> u64 {
+    let name = match port.port() {
+        None if port == MaybePort::NULL => MACH_PORT_NULL,
+        None => MACH_PORT_DEAD,
+        Some(port) => {
+            let name = kernel.own_name(task, port);
+            if let Some(identity) = kernel.identity(port, &state.numbers) {
+                // A name that looks like a number is not shown.
+                let shown = if name == 0 || name & PORT_NUMBER != 0 { identity.number.as_name() } else { name };
+                ports.push(kernel, shown, flags, identity);
+                return shown.into();
+            }
+            MACH_PORT_DEAD
+        }
+    };
+    if flags & OUT_OF_LINE != 0 {
+        ports.put(kernel, named::nothing(name));
     }
     name.into()
-}
-
-/// The same without writing it down.
-#[inline(always)]
-fn name_of(kernel: &impl Kernel, state: &State, task: Task, port: MaybePort) -> (u32, Option<Identity>) {
-    let Some(port) = port.port() else {
-        return (if port == MaybePort::NULL { MACH_PORT_NULL } else { MACH_PORT_DEAD }, None);
-    };
-    let name = kernel.own_name(task, port);
-    let Some(identity) = kernel.identity(port, &state.numbers) else { return (MACH_PORT_DEAD, None) };
-    // A name that looks like a number is not shown.
-    let shown = if name == 0 || name & PORT_NUMBER != 0 { identity.number.as_name() } else { name };
-    (shown, Some(identity))
 }
 
 /// What the rights of an array out of line are, of which the address stands at `offset`, as far as there is room.
@@ -135,8 +143,7 @@ fn show_array(
             break;
         }
         let right = kernel.shown_right_in_array(record, BODY_OFFSET + offset, index);
-        let (name, port) = name_of(kernel, state, task, right);
-        ports.put(kernel, named::element(name, port));
+        show(kernel, state, task, ports, right, OUT_OF_LINE);
     }
 }
 

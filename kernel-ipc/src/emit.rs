@@ -11,6 +11,7 @@ use crate::batch;
 use crate::conceal::{self, Author};
 use crate::draft::Draft;
 use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task, Thread, mr, option};
+use crate::lost;
 use crate::named::{self, View};
 use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
@@ -170,7 +171,7 @@ fn draft_for(
         Way::Right(right) => match fresh(kernel, target.task, right, size, false) {
             Ok(memory) => memory,
             Err(right) => {
-                no_memory(kernel, state, target.key, right, target.dropped);
+                lost::no_memory(kernel, state, target.key, right, target.dropped);
                 return None;
             }
         },
@@ -221,7 +222,7 @@ pub(crate) fn memory(
 ) -> Option<OwnedKmsg> {
     let size = FIRST as usize + Content::whole(kernel, message.kmsg()).most();
     let memory = fresh(kernel, task, right, size, false);
-    memory.map_err(|right| no_memory(kernel, state, key, right, 0)).ok()
+    memory.map_err(|right| lost::no_memory(kernel, state, key, right, 0)).ok()
 }
 
 /// New memory for a record, with the rights that every message to the trace port has; the right to the port again if there is none.
@@ -237,13 +238,6 @@ pub(crate) fn fresh(
         Some(blank) => Ok(kernel.record_begin(blank, right, kernel.task_send_right(task))),
         None => Err(right),
     }
-}
-
-#[cold]
-#[inline(never)]
-fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, carried: u32) {
-    kernel.ipc_port_release_send(right);
-    drop_records(kernel, state, key, carried, 1);
 }
 
 /// Whether another record fits into the message.
@@ -407,6 +401,10 @@ pub(crate) fn is_waiting(kernel: &impl Kernel, thread: Thread) -> bool {
 }
 
 /// Does something that may make the kernel send messages of its own, marked as no event.
+pub(crate) fn silently<T>(kernel: &impl Kernel, work: impl FnOnce() -> T) -> T {
+    quietly(kernel, EMITS, work)
+}
+
 fn quietly<T>(kernel: &impl Kernel, mark: u32, work: impl FnOnce() -> T) -> T {
     let thread = kernel.current_thread();
     let before = kernel.thread_message(thread);
@@ -477,32 +475,9 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
 
 fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)>, queued: bool) {
     match result {
-        Err((_, memory)) => lose(kernel, state, Draft::of(memory)),
+        Err((_, memory)) => lost::lose(kernel, state, Draft::of(memory)),
         Ok(()) if queued => kernel.uncount_sent(observe::current_task(kernel)),
         Ok(()) => {}
-    }
-}
-
-/// Counts the records of a message that could not be queued, and those they were to tell of.
-#[cold]
-#[inline(never)]
-pub(crate) fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
-    let record = draft.record();
-    let Note { key, part, .. } = kernel.note(record);
-    let records = if part == FIRST { 1 } else { 2 };
-    let mut carried = 0;
-    kernel.record_part(record, FIRST as usize, |first: &mut Part| carried = first.header.dropped.get());
-    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(draft.into_memory()));
-    drop_records(kernel, state, key, carried, records);
-}
-
-#[cold]
-#[inline(never)]
-fn drop_records(kernel: &impl Kernel, state: &State, key: Key, carried: u32, records: u32) {
-    let total = state.add_dropped(key, carried, records);
-    // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
-    if total.leading_zeros() != total.wrapping_sub(records).leading_zeros() {
-        kernel.report_dropped(total);
     }
 }
 

@@ -33,6 +33,7 @@ mod gnumach;
 mod hooks;
 mod identity;
 mod links;
+mod lost;
 mod named;
 mod numbers;
 mod observe;

@@ -163,12 +163,9 @@ pub(crate) fn port(name: u32, flags: u8, port: Identity) -> Port {
     }
 }
 
-/// An element with this name, which stands for this port, if that is known.
-pub(crate) fn element(name: u32, port: Option<Identity>) -> Port {
-    match port {
-        Some(port) => self::port(name, OUT_OF_LINE, port),
-        None => Port { name: name.into(), kind: NOTHING, flags: OUT_OF_LINE, ..Port::default() },
-    }
+/// An element of an array with this name, which stands for nothing known.
+pub(crate) fn nothing(name: u32) -> Port {
+    Port { name: name.into(), kind: NOTHING, flags: OUT_OF_LINE, ..Port::default() }
 }
 
 /// Where ports are written in a record.
@@ -181,6 +178,12 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
+    /// One, at this place.
+    #[inline(always)]
+    const fn one_at(record: Record, place: usize) -> Self {
+        Self { record, next: place, end: place + PORT, first: place }
+    }
+
     /// Behind the message of the record at `part`, which has so many bytes; there is room for so many ports.
     #[inline(always)]
     pub(crate) fn behind(record: Record, part: usize, captured: usize, room: usize) -> Self {
@@ -232,6 +235,22 @@ impl Ports {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         (self.next - self.first) / size_of::<Port>()
+    }
+}
+
+/// What an element of an array with this name is, at this place in a record.
+#[inline(never)]
+pub(crate) fn say_element(
+    kernel: &impl Kernel,
+    state: &State,
+    task: Task,
+    (record, place): (Record, usize),
+    name: u32,
+) {
+    let mut ports = Ports::one_at(record, place);
+    kernel.with_names(task, &state.numbers, |names| ports.say(kernel, &names, name, OUT_OF_LINE));
+    if ports.count() == 0 {
+        ports.put(kernel, nothing(name));
     }
 }
 

@@ -116,10 +116,19 @@ pub(crate) enum Way {
 pub(crate) struct Released {
     right: Option<SendRight>,
     spare: Option<OwnedKmsg>,
+    /// What records called the task, and what no record has told of.
+    number: TaskNumber,
+    dropped: u32,
 }
 
 impl Released {
-    const NOTHING: Self = Self { right: None, spare: None };
+    const NOTHING: Self = Self { right: None, spare: None, number: TaskNumber::NONE, dropped: 0 };
+
+    /// Takes out what was lost, with the right to the port to be told, if anything was.
+    pub(crate) fn untold(&mut self) -> Option<(SendRight, TaskNumber, u32)> {
+        let right = if self.dropped == 0 { None } else { self.right.take() };
+        right.map(|right| (right, self.number, core::mem::take(&mut self.dropped)))
+    }
 
     /// Whether there was no entry.
     pub(crate) fn is_nothing(&self) -> bool {
@@ -219,9 +228,9 @@ impl State {
                 if !may_replace(entry.port()) {
                     return Err((Refusal::Kept, right));
                 }
-                let old = Released { spare: take_spare(kernel, entry), right: Some(entry.set_port(right)) };
-                *entry.dropped() = 0;
-                return Ok(old);
+                let (spare, number) = (take_spare(kernel, entry), entry.number());
+                let dropped = core::mem::take(entry.dropped());
+                return Ok(Released { spare, right: Some(entry.set_port(right)), number, dropped });
             }
             if let Some(chunk) = more.take()
                 && !table.grow(chunk)
@@ -288,11 +297,9 @@ impl State {
     #[inline(never)]
     fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Released {
         let place = place(kernel, task);
-        if table.find(place, task).is_none() {
-            return Released::NOTHING;
-        }
-        let Some((right, spare)) = table.remove(place) else { return Released::NOTHING };
-        let released = Released { right: Some(right), spare };
+        let Some(number) = table.find(place, task).map(|entry| entry.number()) else { return Released::NOTHING };
+        let Some((right, spare, dropped)) = table.remove(place) else { return Released::NOTHING };
+        let released = Released { right: Some(right), spare, number, dropped };
         kernel.set_task_entry(task, 0);
         kernel.set_task_number(task, TaskNumber::NONE);
         self.traced.fetch_sub(1, Relaxed);
@@ -436,13 +443,16 @@ impl State {
     }
 
     /// Counts lost records of a trace, and `carried` ones that another record was to tell of; returns how many were lost in all
-    /// since boot.
-    pub(crate) fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> u32 {
-        if let Some(entry) = self.table.lock().of(key) {
+    /// since boot, and whether the trace goes on, so that there is somebody to tell of these.
+    pub(crate) fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> (u32, bool) {
+        let mut table = self.table.lock();
+        let entry = table.of(key);
+        let goes_on = entry.is_some();
+        if let Some(entry) = entry {
             let dropped = entry.dropped();
             *dropped = add_lost(add_lost(*dropped, carried), lost);
         }
-        self.dropped.fetch_add(lost, Relaxed).wrapping_add(lost)
+        (self.dropped.fetch_add(lost, Relaxed).wrapping_add(lost), goes_on)
     }
 
     /// A child of a traced task is not traced: its parent's next record says so. Returns how many there were since boot.

@@ -147,13 +147,13 @@ impl Table {
         Ok(place)
     }
 
-    /// Makes an entry's place free; gives back what was there.
-    pub(crate) fn remove(&mut self, place: u32) -> Option<(SendRight, Option<OwnedKmsg>)> {
+    /// Makes an entry's place free; gives back what was there, and what was lost.
+    pub(crate) fn remove(&mut self, place: u32) -> Option<(SendRight, Option<OwnedKmsg>, u32)> {
         let free = self.free;
         let found = self.at(place).filter(|found| matches!(found, Place::Taken(_)))?;
         let Place::Taken(entry) = core::mem::replace(found, Place::Free(free)) else { return None };
         self.free = place;
-        Some((entry.right, entry.spare))
+        Some((entry.right, entry.spare, entry.dropped))
     }
 
     /// The entry that a task keeps the place of, if it is the task's.
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(table.find(places[4], Task::fake(0x5000)).unwrap().number(), number(5));
         assert!(table.find(places[4], Task::fake(0x6000)).is_none(), "of another task");
         let key = Key { entry: places[4], number: number(5) };
-        assert_eq!(table.remove(places[4]), Some((right(), None)));
+        assert_eq!(table.remove(places[4]), Some((right(), None, 0)));
         assert!(table.of(key).is_none() && !table.is_full());
         assert_eq!(table.add(Task::fake(0x5000), right(), number(66)), Ok(places[4]));
         assert!(table.of(key).is_none(), "the place is another trace's now");

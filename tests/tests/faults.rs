@@ -55,6 +55,20 @@ fn a_loss_is_a_line_of_the_trace() -> Result<()> {
     Ok(())
 }
 
+/// The record of the call in which a task ends itself is lost: nothing of the task follows, and it is told all the same, before the end.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_loss_after_the_last_record_is_told_before_the_end() -> Result<()> {
+    for (nth, before) in [("3", "faults[1] task_terminate(target_task: self) = ?\n"), ("4", "")] {
+        let line = ["--icount", "--payload-feature", "faults", "rpctrace2", "faults", "end", QUEUEING, nth];
+        let run = qemu(&line)?;
+        assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+        let end = format!("--- 1 record lost ---\n{before}+++ faults[1] exited with 0 +++\n");
+        assert!(run.stdout.ends_with(&end), "expected {end:?} at the end of:\n{}", run.stdout);
+    }
+    Ok(())
+}
+
 macro_rules! sweeps {
     ($($name:ident: $kind:ident, $last:literal, $program:literal;)*) => {$(
         #[test]

@@ -169,6 +169,7 @@ fn tracers() -> Result<()> {
         "outstanding",
         "payloads",
         "elements",
+        "untold",
         "leaks",
         "trace-boot",
         "intruder",

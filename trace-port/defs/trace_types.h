@@ -24,6 +24,8 @@
 #define TRACE_THREAD_EXCEPTION	4
 /* A trap that gave the task a right: its number in options, the name in rcv_name. */
 #define TRACE_TRAP		5
+/* No message: records were lost after the last one of a trace that has ended; dropped says how many. */
+#define TRACE_LOST		6
 
 typedef struct {
 	uint16_t version;

@@ -39,6 +39,10 @@ pub enum EventKind {
     /// The trap's number is in [`RecordHeader::options`](crate::RecordHeader::options), the name that it returned in
     /// [`RecordHeader::rcv_name`](crate::RecordHeader::rcv_name).
     Trap = 5,
+    /// No message: records were lost after the last one of a trace, which has ended, as that of a task that ends does. How many is in
+    /// [`RecordHeader::dropped`](crate::RecordHeader::dropped). With it may come [`MACH_PORT_NULL`](mach_abi::port::MACH_PORT_NULL) in place of
+    /// the right to the task.
+    Lost = 6,
 }
 
 impl EventKind {
@@ -51,6 +55,7 @@ impl EventKind {
             3 => Some(Self::TaskException),
             4 => Some(Self::ThreadException),
             5 => Some(Self::Trap),
+            6 => Some(Self::Lost),
             _ => None,
         }
     }

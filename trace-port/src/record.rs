@@ -14,7 +14,7 @@
 //!
 //! Several records of one task may come in one message: those of a call that the kernel answers at once, and those that a tracer
 //! finds when it has not received for a while. It then is a `trace_records` with msgh_id 5001, in which all after the task's right
-//! is one array of bytes. The first record's header has the array's descriptor before it, each further one a word without meaning:
+//! is one array of bytes. Tasks that were dying when their records were made have no right there, and may share one. The first record's header has the array's descriptor before it, each further one a word without meaning:
 //!
 //! ```text
 //!     48      8  type descriptor: n x CHAR, all that follows
@@ -240,7 +240,7 @@ pub const fn direction_of(direction: Direction, format: Format) -> u8 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Name, in the reader's own space, of the send right to the traced task that came with the record; all ones if the task
-    /// died meanwhile.
+    /// died meanwhile, 0 if it was dying when the record was made.
     pub task: u32,
     /// What the kernel says about the message.
     pub header: &'a RecordHeader,

@@ -263,6 +263,9 @@ unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hook_ipc_task_terminate(task: Task) {
+    if ARMED.load(Relaxed) {
+        lifecycle::terminates(&Mach, &STATE, task);
+    }
     // SAFETY: the caller's own argument.
     unsafe { ipc_task_terminate(task) };
     if ARMED.load(Relaxed) {

@@ -8,7 +8,7 @@ use trace_port::record::MAX_BATCH;
 
 use super::*;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD, TRACE, control_port};
-use crate::gnumach::mr;
+use crate::gnumach::{Task, mr};
 use crate::hooks::model::seen::Seen;
 use crate::hooks::model::{
     Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, SERVICE, SERVICE_NAME, SIMPLE, TO_SERVICE, message,
@@ -99,6 +99,21 @@ fn an_array_may_have_more_rights_than_the_record_has_room_for_at_first() {
         assert_eq!(names(&record), expected, "{number} rights: the first ones");
         model.assert_ends_clean();
     }
+}
+
+/// The memory for it may be left from something larger.
+#[test]
+fn a_record_never_has_more_ports_than_a_reader_takes() {
+    let model = server(&array(2000, 0x5000));
+    model.at(Moment::CopyOut, writes(vec![(0x5000, vec![OWN; 2000])]));
+    assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), Some(mr::MACH_MSG_SUCCESS));
+    model.at(Moment::Send, reads(0x5000, vec![OWN; 2000]));
+    model.fake.task(CHILD).names.insert(TO_SERVICE, SERVICE.address());
+    let call = Call::send(with_body(SIMPLE, TO_SERVICE, &array(2000, 0x5000)));
+    assert_eq!(model.call(CHILDS_THREAD, &call), Some(mr::MACH_MSG_SUCCESS));
+    let [received, sent] = model.seen_exactly();
+    assert_eq!((received.ports.len(), sent.ports.len()), (MAX_PORTS, MAX_PORTS));
+    model.assert_ends_clean();
 }
 
 #[test]

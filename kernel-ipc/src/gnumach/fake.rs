@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 
-use trace_port::record::TASK_OFFSET;
+use trace_port::record::{HEADER_TYPE, HEADER_TYPE_OFFSET, RECORDS_TYPE, TASK_OFFSET};
 
 use super::*;
 
@@ -391,8 +391,15 @@ impl Fake {
     fn release_rights_of_record(&self, bytes: &[u8]) {
         let word = |offset: usize| u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap());
         let size = (word(0) >> 32) as usize;
+        if size > HEADER_TYPE_OFFSET {
+            // The kernel walks over all items: without a descriptor it would take anything for rights and memory.
+            let found = word(HEADER_TYPE_OFFSET);
+            assert!(found == HEADER_TYPE || found as u32 == RECORDS_TYPE as u32, "{found:#x} is no descriptor");
+        }
         for offset in [8, TASK_OFFSET].into_iter().filter(|&offset| offset == 8 || offset + 8 <= size) {
-            self.release(word(offset) as usize);
+            if word(offset) != 0 {
+                self.release(word(offset) as usize);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ unsafe extern "C" {
 
 impl Records for Mach {
     #[cfg_attr(not(feature = "faults"), expect(unused_variables, reason = "faults strike where something is lost"))]
+    #[inline(always)]
     fn record_alloc(&self, size: usize, ahead: bool) -> Option<Blank> {
         #[cfg(feature = "faults")]
         if ahead && faulty::refuses_ahead() {
@@ -125,11 +126,13 @@ impl Records for Mach {
 
     #[inline(always)]
     fn shown_right_in_array(&self, record: Record, offset: usize, index: usize) -> MaybePort {
-        let array = self.record_read(record, offset) as *const usize;
-        // SAFETY: a word of a message in transit whose descriptor says that it is the address of an array of rights. In transit such an array
-        // is the kernel's own memory with a word for each right; ipc_kmsg_copyin has made it of a user's, and it lives as long as the
-        // message, which the current thread has. `conceal`, the only caller, asks for no more elements than the descriptor has.
-        unsafe { MaybePort::of(array.add(index).read()) }
+        let place = self.record_read(record, offset) as usize + index * size_of::<usize>();
+        // SAFETY: the word at `offset`, of a message in transit, its descriptor says to be the address of an array of rights. In transit such
+        // an array is the kernel's own memory with a word for each right; ipc_kmsg_copyin has made it of a user's, and it lives as long as
+        // the message, which the current thread has. `conceal`, the only caller, asks for no more elements than the descriptor has.
+        let word = unsafe { (place as *const usize).read() };
+        // SAFETY: that word of a message which has a right to the port.
+        unsafe { MaybePort::of(word) }
     }
 
     #[inline(always)]

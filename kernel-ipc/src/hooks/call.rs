@@ -8,6 +8,7 @@ use crate::arrays;
 use crate::draft::Draft;
 use crate::emit::{self, Content, Wait};
 use crate::gnumach::{Kernel, Task, Thread, mr};
+use crate::lost;
 use crate::numbers::HalfCorrelation;
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
@@ -38,7 +39,7 @@ pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if let Some(draft) = call.into_draft() {
-        emit::lose(kernel, state, draft);
+        lost::lose(kernel, state, draft);
         state.draft_closed(kernel);
     }
     kernel.set_thread_message(thread, 0);
@@ -93,11 +94,10 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
 }
 
 /// What others have left to be queued, and what was put aside for this call.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn flush(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
     handoff::flush(kernel, state);
-    arrays::settle(kernel, state, thread, call)
+    if state.aside.is_empty() { call } else { arrays::settle(kernel, state, thread, call) }
 }
 
 /// What is left to queue where everything was sent.

@@ -77,7 +77,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) ->
     let mut ports = Ports::behind(record, size_of::<Prefix>(), 8 * WORDS, PORTS);
     let task = observe::current_task(kernel);
     let word = |index: usize, value: u64| kernel.record_write(record, BODY_OFFSET + 8 * index, &value.to_le_bytes());
-    let mut port = |index: usize, port: MaybePort| word(index, conceal::show(kernel, state, task, &mut ports, port));
+    let mut port = |index: usize, port: MaybePort| word(index, conceal::show(kernel, state, task, &mut ports, port, 0));
     word(0, u64::from(COMPLEX | bits(PORT_SEND, PORT_SEND_ONCE)) | (8 * WORDS as u64) << 32);
     port(1, raised.port);
     // The reply port may not exist yet.

@@ -1,6 +1,8 @@
-//! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task.
+//! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task,
+//! and what it has lost by then is told.
 
 use crate::gnumach::{Kernel, Task, Thread};
+use crate::lost;
 use crate::numbers::TaskNumber;
 use crate::state::{State, TracePort};
 
@@ -39,10 +41,31 @@ pub(crate) fn thread_created(kernel: &impl Kernel, thread: Thread) {
     }
 }
 
+/// Before `ipc_task_terminate`, which tells others of the task's end: what was lost goes before that news.
+pub(crate) fn terminates(kernel: &impl Kernel, state: &State, task: Task) {
+    if kernel.task_entry(task) != 0 {
+        tell_of_lost(kernel, state, task);
+    }
+}
+
+#[inline(never)]
+fn tell_of_lost(kernel: &impl Kernel, state: &State, task: Task) {
+    let Some(key) = state.key(kernel, task) else { return };
+    let dropped = state.take_dropped(key);
+    if dropped == 0 {
+        return;
+    }
+    match state.send_right(kernel, task) {
+        TracePort::Live(right) => lost::tell(kernel, state, right, (key.number, dropped)),
+        TracePort::None => {}
+        TracePort::Dead(released) => released.release(kernel),
+    }
+}
+
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
 pub(crate) fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
-    state.remove(kernel, task).release(kernel);
+    lost::release(kernel, state, state.remove(kernel, task));
 }
 
 #[cfg(test)]

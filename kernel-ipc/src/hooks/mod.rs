@@ -13,6 +13,7 @@
 //! ------                              ----                         ----------
 //! mach_msg_trap                    T  (stub)        call opens     the arguments (they stay in the pcb), notify
 //!   copyinmsg                      T  copy::copied_in              the message as sent: DRAFT, stamp in the kmsg, reply expected
+//!   copyin                         T  arrays::sent                 a name in an array out of line, for the draft
 //!   |
 //!   +- another task's port, its receiver sleeps:
 //!   |    thread_handoff            T  handoff::hand_off  LOCKED    sent; the draft is left, nothing else is done
@@ -29,6 +30,7 @@
 //!   +- cannot be sent: ipc_kmsg_put's copyout gives it back        the same kmsg as was copied in: no receive
 //!   |
 //!   (sleeps in mach_msg_continue or mach_msg_receive_continue; mach_msg_interrupt may end that: call::interrupted, in another thread)
+//!   copyout                        T  arrays::received             a name in an array out of line: put aside
 //!   copyout                        T  copy::copied_out             the reply: into the request's draft if that is still here
 //!   ipc_kmsg_copyout_body fails    T  copy::body_failed            the call ends here, nobody waits
 //! thread_syscall_return, or return T  call::finish                 the result: drafts settled, QUEUED: T WAITS
@@ -46,6 +48,7 @@
 //! | `copyinmsg` | ipc/copy_user.c | [`copy`] |
 //! | `copyout` | x86_64/locore.S | [`copy`] |
 //! | `ipc_kmsg_copyout_body` | ipc/ipc_kmsg.c | [`copy`] |
+//! | `copyin` in `ipc_kmsg_copyin`, `copyout` in `ipc_kmsg_copyout_body` | x86_64/locore.S | none: [`arrays`](crate::arrays) |
 //! | `ipc_mqueue_receive` | ipc/ipc_mqueue.c | none: [`received_on`](crate::received_on) |
 //! | `thread_handoff` | kern/ipc_sched.c | [`handoff`] |
 //! | `ipc_kobject_server` | kern/ipc_kobject.c | [`kobject`] |

@@ -6,6 +6,7 @@
 use super::call;
 use crate::emit;
 use crate::gnumach::{Kernel, MaybePort, Port, SendRight, Task, mr};
+use crate::lost;
 use crate::observe;
 use crate::state::{Refusal, Released, State, TracePort};
 
@@ -51,7 +52,7 @@ pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, right: Option
     }
     let Some(right) = right else {
         return match state.remove_if(kernel, task, |old| is_callers(kernel, old)) {
-            Ok(old) => replaced(kernel, task, old),
+            Ok(old) => replaced(kernel, state, task, old),
             Err(refusal) => code(refusal),
         };
     };
@@ -75,15 +76,15 @@ pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, right: Option
         kernel.watch_task(task);
         call::join(kernel, task);
     }
-    replaced(kernel, task, old)
+    replaced(kernel, state, task, old)
 }
 
 /// A trace has ended, or goes to another port: who waits for the tracer that was goes on.
 #[inline(never)]
-fn replaced(kernel: &impl Kernel, task: Task, old: Released) -> u32 {
+fn replaced(kernel: &impl Kernel, state: &State, task: Task, old: Released) -> u32 {
     if !old.is_nothing() {
         kernel.interrupt_threads(task, |thread| emit::is_waiting(kernel, thread));
-        old.release(kernel);
+        lost::release(kernel, state, old);
     }
     mr::MACH_MSG_SUCCESS
 }

@@ -76,9 +76,9 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     assert_eq!(state.send_right(&fake, TASK), TracePort::None);
     assert!(state.remove(&fake, TASK).is_nothing());
     // Losses of the old one are counted in all, but told by nobody.
-    assert_eq!(state.add_dropped(old, 2, 1), 1);
+    assert_eq!(state.add_dropped(old, 2, 1), (1, false));
     assert_eq!((state.take_dropped(old), state.take_dropped(new)), (0, 0));
-    assert_eq!(state.add_dropped(new, 2, 1), 2);
+    assert_eq!(state.add_dropped(new, 2, 1), (2, true));
     assert_eq!((state.take_dropped(new), state.take_dropped(new), state.lost()), (3, 0, 2));
     // And there is no spare for it.
     let kmsg = fake.kmsg(&[0; 64]);
@@ -125,7 +125,7 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     assert!(matches!(small.way, Way::Memory(memory) if memory == owned()));
     assert!(!State::has_spare(&fake, TASK));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
-    let old = Released { right: Some(SendRight::fake(TRACE)), spare: Some(owned()) };
+    let old = Released { right: Some(SendRight::fake(TRACE)), spare: Some(owned()), number: key.number, dropped: 0 };
     assert_eq!(set(&fake, &state, TASK), Ok(old), "it ends with the port");
     assert!(!State::has_spare(&fake, TASK));
 }

@@ -222,6 +222,10 @@ impl<'t> Exchanges<'t> {
         event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
         self.remark(child, sink);
+        if event.kind == EventKind::Lost {
+            // All that it tells has been told.
+            return;
+        }
         if event.kind == EventKind::Trap {
             if self.selection.has_trap(event.options) {
                 sink.given(&self.names, actor, &event);

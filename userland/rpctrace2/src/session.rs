@@ -158,7 +158,7 @@ enum Message {
     Header,
     /// No traced task is left, and no record of one.
     NoSenders,
-    /// The task with this number of the kernel's is gone, and no record of it comes after this.
+    /// The task with this number of the kernel's is gone.
     Ended(u32),
     /// The command has ended, with this status.
     Exited(i32),
@@ -285,7 +285,8 @@ impl Session {
                 // The words after it are those of the message before.
                 Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
-                Some(Message::Ended(task)) => trace.ended(task, &mut text),
+                // The record of the call in which it ended itself may be right behind.
+                Some(Message::Ended(task)) => self.tasks.bury(task),
                 Some(Message::Exited(status)) => end.status = Some(status),
                 Some(Message::NoSenders) => end.untraced = true,
                 Some(Message::Interrupted) => {

@@ -24,7 +24,7 @@ pub(crate) struct Tasks {
     alive: Vec<(SendRight, u32)>,
     /// References of a right that are still to be given back, and its name.
     owed: (PortName, u32),
-    /// Numbers of those that were gone when a record of theirs was received. Others may still be in the queue.
+    /// Numbers of those that have ended. Records of theirs may still be in the queue.
     gone: Vec<u32>,
 }
 
@@ -41,12 +41,16 @@ impl Tasks {
             self.last = task;
             return;
         }
-        // All records of a message are of one task. What is no record may bring any right.
-        let Some(Ok(record)) = Records::parse(message).ok().and_then(|mut records| records.next()) else { return };
+        // What is no record may bring any right.
+        let Ok(mut records) = Records::parse(message) else { return };
+        if !task.is_valid() {
+            // Of tasks that are gone several may share a message.
+            self.gone.extend(records.filter_map(|record| Some(record.ok()?.header.task.get())));
+            return;
+        }
+        let Some(Ok(record)) = records.next() else { return };
         let number = record.header.task.get();
-        if task == PortName::DEAD {
-            self.gone.push(number);
-        } else if let Ok(right) = self.ask(task) {
+        if let Ok(right) = self.ask(task) {
             self.alive.push((right, number));
             self.last = task;
         }
@@ -101,6 +105,11 @@ impl Tasks {
             self.last = PortName::NULL;
         }
         Some(self.alive.swap_remove(place).1)
+    }
+
+    /// The task with this number has ended: its records are in the queue.
+    pub(crate) fn bury(&mut self, number: u32) {
+        self.gone.push(number);
     }
 
     /// Whether [`Tasks::gone`] has some.

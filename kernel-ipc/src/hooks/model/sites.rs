@@ -389,6 +389,8 @@ impl Model {
         let traced: Vec<usize> =
             self.fake.tasks.borrow().iter().filter_map(|(&task, fake)| (fake.entry != 0).then_some(task)).collect();
         traced.into_iter().for_each(|task| self.untrace(Task::fake(task)));
+        // What was lost last is told now.
+        self.fake.receive_records();
         let queued: usize = self.fake.ports.borrow().values().map(|port| port.queue.len()).sum();
         assert_eq!(self.fake.kmsgs.borrow().len(), queued, "live kmsgs");
         for (&address, port) in self.fake.ports.borrow().iter() {

@@ -1,7 +1,7 @@
 //! The ends of tasks: what each line says, and that it says no more than is known.
 
 use rpctrace2::Trace;
-use trace_port::EventKind;
+use trace_port::{Direction, EventKind};
 
 use crate::common::*;
 
@@ -145,6 +145,21 @@ fn an_end_is_told_after_the_records_that_come_late() {
     assert_eq!(out, "");
     ping().sequence(2).feed(&mut trace, &mut out);
     assert_eq!(out, "+++ [2] ended +++\n");
+}
+
+#[test]
+fn what_a_task_lost_last_is_told_before_its_end() {
+    let lost = Sample::failed(Direction::Send, 0).kind(EventKind::Lost).thread(0).dropped(3);
+    let mut trace = trace(&["-e", "none"]);
+    let mut out = String::new();
+    Sample::sent(Message::request_from(7014, 2, 0)).sequence(1).feed(&mut trace, &mut out);
+    // The news of the end may come before it, and with it a record of an earlier event.
+    lost.sequence(6).feed(&mut trace, &mut out);
+    trace.ended(40, &mut out);
+    assert_eq!(out, "", "a record may still come");
+    Sample::sent(Message::request_from(7021, SELF, 0)).sequence(5).feed(&mut trace, &mut out);
+    trace.exited(0, &mut out);
+    assert_eq!(out, "--- 3 records lost ---\n+++ hello[1] exited with 0 +++\n");
 }
 
 #[test]
