@@ -35,6 +35,7 @@
 
 extern crate alloc;
 
+mod draft;
 pub mod lines;
 mod number;
 mod pieces;

@@ -12,11 +12,12 @@ use mach_abi::trap;
 use mig_defs::table::Tables;
 use trace_port::Direction;
 
+use crate::draft::Draft;
 use crate::number::{decimal, padded};
 use crate::ports::{self, Seen, label};
 use crate::remarks;
 use crate::style::{Stamp, Style};
-use crate::values::{Draft, Writer};
+use crate::values::Writer;
 
 const SECOND: u64 = 1_000_000_000;
 

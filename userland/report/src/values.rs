@@ -1,6 +1,5 @@
 //! Messages and values to text: what each looks like in a line.
 
-use alloc::string::String;
 use core::fmt::Write;
 
 use exchanges::Actor;
@@ -9,12 +8,12 @@ use exchanges::names::Names;
 use exchanges::pair::{is_name, received_on};
 use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
 use mig_defs::decode::{Error, Fields, Message};
-use mig_defs::dump::Dump;
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
 use mig_defs::value::{Array, Field, PortRight, Struct, Units, Value, View};
 use trace_port::EventKind;
 
+use crate::draft::Draft;
 use crate::number::{byte, decimal, hexadecimal};
 use crate::pieces::{
     constants, disposition_text, is_address, is_text, quoted, quoted_in_hexadecimal, time, wait_status,
@@ -24,47 +23,6 @@ use crate::style::Style;
 
 /// Most array elements, and items of a message that cannot be decoded, that are printed without `-v`.
 const ELEMENTS_MAX: usize = 32;
-/// Bytes below a line of a message that does not conform, without `-v`.
-const PART_MAX: usize = 128;
-
-/// A line without its end, and what stands below it.
-#[derive(Debug, Default)]
-pub(crate) struct Draft {
-    pub(crate) line: String,
-    /// Whole lines.
-    pub(crate) below: String,
-}
-
-impl Draft {
-    pub(crate) fn clear(&mut self) {
-        self.line.clear();
-        self.below.clear();
-    }
-
-    /// Puts the bytes of a message from `offset` on below the line, which speaks of them.
-    fn dump(&mut self, style: &Style, bytes: &[u8], offset: usize) {
-        // All of it stands there then.
-        if style.dump || bytes.is_empty() {
-            return;
-        }
-        let shown = if style.verbose { bytes.len() } else { bytes.len().min(PART_MAX) };
-        // Writing to a String cannot fail.
-        let _ = write!(self.below, "{}", Dump { bytes: &bytes[..shown], offset });
-        if shown < bytes.len() {
-            let _ = writeln!(self.below, " | {} more bytes (-v, --dump-messages)", bytes.len() - shown);
-        }
-    }
-
-    /// Puts all bytes of a message below the line, under `what` it is.
-    pub(crate) fn dump_all(&mut self, what: &str, event: &Event) {
-        let captured = event.message().len();
-        let _ = match event.not_captured() {
-            0 => writeln!(self.below, " | {what}, {captured} bytes"),
-            more => writeln!(self.below, " | {what}, {captured} bytes; {more} more are not in the trace"),
-        };
-        let _ = write!(self.below, "{}", Dump::of(event.message()));
-    }
-}
 
 /// Writes the messages of one task's thread.
 pub(crate) struct Writer<'a> {
