@@ -91,7 +91,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, address: u64, name: u32)
     if call.has_received() || kernel.task_entry(task) == 0 {
         return;
     }
-    let (flags, without) = (call.without_draft(), call.without_draft());
+    let (flags, without) = (call.without_draft(kernel), call.without_draft(kernel));
     let Some(draft) = call.into_draft() else { return };
     // Room for it may be long in coming.
     without.keep(kernel, thread);
@@ -138,7 +138,7 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, address: u64, name: 
     let (thread, call) = OpenCall::current(kernel);
     let task = kernel.thread_task(thread);
     // One that could not be sent comes back the same way: what is put aside then is not for its record, which is a sender's.
-    if !call.is_open() || call.has_received() || kernel.task_entry(task) == 0 {
+    if !call.is_open(kernel) || call.has_received() || kernel.task_entry(task) == 0 {
         return;
     }
     let number = observe::thread_number(kernel, state, thread);
@@ -191,7 +191,7 @@ fn beginning(address: u64) -> Port {
 #[inline(never)]
 pub(crate) fn settle(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
     let Some(kmsg) = state.aside.take(kernel, kernel.thread_number(thread)) else { return call };
-    let flags = call.without_draft();
+    let flags = call.without_draft(kernel);
     let draft = call.into_draft().map(|draft| add(kernel, state, draft, kmsg.record()));
     aside::give_back(kernel, state, kmsg);
     flags.with_draft(draft)

@@ -21,12 +21,15 @@ pub(crate) struct OpenCall(CallWord);
 
 impl OpenCall {
     /// In no observed call.
-    pub(crate) const NONE: Self = Self(CallWord::of_flags(0));
-    /// In a call of which nothing is known yet.
-    pub(crate) const OPEN: Self = Self(CallWord::of_flags(Self::IS_OPEN));
+    pub(crate) const NONE: Self = Self(CallWord::NOTHING);
     const IS_OPEN: u32 = 1;
-    const FLUSH: u32 = CallWord::LASTS;
+    const FLUSH: u32 = 2;
     const RECEIVED: u32 = 4;
+
+    /// In a call of which nothing is known yet.
+    pub(crate) fn open(kernel: &impl Kernel) -> Self {
+        Self(CallWord::of_flags(Self::IS_OPEN, kernel.period()))
+    }
 
     /// That of the current thread.
     #[inline(always)]
@@ -60,8 +63,14 @@ impl OpenCall {
     }
 
     /// Whether the thread is in an observed call.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.0.has(Self::IS_OPEN)
+    #[inline(always)]
+    pub(crate) fn is_open(&self, kernel: &impl Kernel) -> bool {
+        self.0.has(Self::IS_OPEN) && self.0.is_of(kernel.period())
+    }
+
+    /// The same, which is no open call, without what a call of an earlier period has left.
+    pub(crate) fn forgotten(&self, kernel: &impl Kernel) -> Self {
+        Self(CallWord::of_flags(if self.has_to_flush() { Self::FLUSH } else { 0 }, kernel.period()))
     }
 
     /// Whether drafts of others wait, or something is put aside.
@@ -88,8 +97,8 @@ impl OpenCall {
 
     /// This call without its draft.
     #[inline(always)]
-    pub(crate) const fn without_draft(&self) -> Self {
-        Self(self.0.flags())
+    pub(crate) fn without_draft(&self, kernel: &impl Kernel) -> Self {
+        Self(self.0.flags(kernel.period()))
     }
 
     /// The same with that.
@@ -98,8 +107,8 @@ impl OpenCall {
     }
 
     /// This call without such drafts.
-    pub(crate) const fn without_flush(self) -> Self {
-        Self(self.0.without(Self::FLUSH))
+    pub(crate) fn without_flush(self, kernel: &impl Kernel) -> Self {
+        Self(self.0.without(Self::FLUSH, kernel.period()))
     }
 
     /// This call with the receive half recorded.

@@ -151,7 +151,7 @@ unsafe extern "C" fn rpctrace2_dequeued(message: InTransit) {
 #[inline(always)]
 unsafe fn copied_in() -> Option<InTransit> {
     let (thread, call) = OpenCall::current(&Mach);
-    let is_known = call.is_open() || Mach.thread_awaited(thread).get() == switches::period();
+    let is_known = call.is_open(&Mach) || Mach.thread_awaited(thread).get() == Mach.period();
     let half = NonZeroU32::new(Mach.thread_message(thread)).filter(|_| is_known)?;
     // SAFETY: what the stub of copyinmsg has kept; the message lives, the caller says.
     let message = unsafe { MessageOfKmsg::of_half(half) };
@@ -197,7 +197,7 @@ unsafe extern "C" fn rpctrace2_mach_msg_interrupt(thread: Thread) -> u32 {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
-    if host != 0 && OpenCall::current(&Mach).1.is_open() {
+    if host != 0 && OpenCall::current(&Mach).1.is_open(&Mach) {
         call::sent(&Mach, &STATE);
     }
     // SAFETY: the caller's own arguments.

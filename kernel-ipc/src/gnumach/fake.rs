@@ -344,12 +344,6 @@ impl Fake {
         self.redirected.borrow().last().copied().unwrap_or(false)
     }
 
-    /// What tells apart how often `redirect` was called with `true`.
-    pub(crate) fn period(&self) -> u32 {
-        let times = self.redirected.borrow().iter().filter(|&&is_traced| is_traced).count();
-        (0..times).fold(0, |period, _| CallWord::next_period(period))
-    }
-
     /// The bytes of all messages to tracers, in the order in which they were queued.
     pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         let bytes = |queued: &Queued| match &queued.received {

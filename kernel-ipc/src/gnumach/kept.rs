@@ -21,37 +21,30 @@ impl CallWord {
     const FLAGS: u32 = 7;
     /// Set where there is a kmsg.
     const IS_KMSG: u32 = 1 << 31;
-    /// The flag that outlives its period.
-    pub(crate) const LASTS: u32 = 2;
+
     /// What the first period is, before which there is none, and the next one after a period: odd, as the stub of `mach_msg_trap` writes
     /// it as a word with the lowest flag.
     pub(crate) const fn next_period(period: u32) -> u32 {
         period.wrapping_add(Self::FLAGS + 1) & !Self::IS_KMSG | 1
     }
 
-    /// Flags alone.
-    pub(crate) const fn of_flags(flags: u32) -> Self {
-        Self(flags & Self::FLAGS)
+    /// Nothing.
+    pub(crate) const NOTHING: Self = Self(0);
+
+    /// Flags alone, of this period.
+    #[inline(always)]
+    pub(crate) const fn of_flags(flags: u32, period: u32) -> Self {
+        Self(if flags == 0 { 0 } else { flags & Self::FLAGS | period & !Self::FLAGS })
     }
 
-    /// What a thread's hole holds in this period.
+    /// What a thread's hole holds.
     ///
     /// # Safety
     /// It is what another of these was kept as, or a period.
+    #[cfg(target_os = "none")]
     #[inline(always)]
-    pub(crate) const unsafe fn of(word: u32, period: u32) -> Self {
-        let of_this_period = (word ^ period) & !Self::FLAGS == 0;
-        if word & Self::IS_KMSG != 0 {
-            Self(word)
-        } else {
-            Self(word & if of_this_period { Self::FLAGS } else { Self::LASTS })
-        }
-    }
-
-    /// For the hole, in this period; 0 is nothing at any time.
-    #[inline(always)]
-    pub(crate) const fn kept(&self, period: u32) -> u32 {
-        if self.has_kmsg() || self.0 == 0 { self.0 } else { self.0 | period & !Self::FLAGS }
+    pub(crate) const unsafe fn of(word: u32) -> Self {
+        Self(word)
     }
 
     /// What a fake thread's holds.
@@ -60,10 +53,16 @@ impl CallWord {
         Self(word)
     }
 
-    /// As it is while it is looked at.
-    #[cfg(test)]
+    /// For the hole; 0 is nothing.
+    #[inline(always)]
     pub(crate) const fn word(&self) -> u32 {
         self.0
+    }
+
+    /// Whether its flags say something in this period.
+    #[inline(always)]
+    pub(crate) const fn is_of(&self, period: u32) -> bool {
+        self.has_kmsg() || (self.0 ^ period) & !Self::FLAGS == 0
     }
 
     /// Whether a flag is set.
@@ -72,34 +71,35 @@ impl CallWord {
         self.0 & flag & Self::FLAGS != 0
     }
 
-    /// This word with a flag.
+    /// The same with a flag.
     #[inline(always)]
     pub(crate) const fn with(self, flag: u32) -> Self {
         Self(self.0 | flag & Self::FLAGS)
     }
 
-    /// This word without a flag.
+    /// The same without a flag, of what is left in this period.
     #[inline(always)]
-    pub(crate) const fn without(self, flag: u32) -> Self {
-        Self(self.0 & !(flag & Self::FLAGS))
+    pub(crate) const fn without(self, flag: u32, period: u32) -> Self {
+        let left = Self(self.0 & !(flag & Self::FLAGS));
+        if left.has_kmsg() { left } else { left.flags(period) }
     }
 
-    /// The flags alone.
+    /// The flags alone, of this period.
     #[inline(always)]
-    pub(crate) const fn flags(&self) -> Self {
-        Self(self.0 & Self::FLAGS)
+    pub(crate) const fn flags(&self, period: u32) -> Self {
+        Self::of_flags(self.0 & Self::FLAGS, period)
     }
 
     /// Whether there is a kmsg.
     #[inline(always)]
     pub(crate) const fn has_kmsg(&self) -> bool {
-        self.0 & !Self::FLAGS != 0
+        self.0 & Self::IS_KMSG != 0
     }
 
     /// Takes it out.
     #[inline(always)]
     pub(crate) fn into_kmsg(self) -> Option<OwnedKmsg> {
-        let half = self.0 & !Self::FLAGS;
+        let half = if self.has_kmsg() { self.0 & !Self::FLAGS } else { 0 };
         // SAFETY: the half is that of a kmsg which the word owned, and the kernel's addresses are those that the sign extends.
         unsafe { OwnedKmsg::own(half.cast_signed() as isize as usize) }
     }
@@ -107,7 +107,10 @@ impl CallWord {
     /// The flags with a kmsg, if there is one.
     #[inline(always)]
     pub(crate) fn with_kmsg(self, kmsg: Option<OwnedKmsg>) -> Self {
-        Self(self.0 & Self::FLAGS | kmsg.map_or(0, |kmsg| kmsg.into_address() as u32))
+        match kmsg {
+            Some(kmsg) => Self(self.0 & Self::FLAGS | kmsg.into_address() as u32),
+            None => self,
+        }
     }
 }
 

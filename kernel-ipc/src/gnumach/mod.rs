@@ -103,6 +103,8 @@ pub(crate) trait Threads {
     fn thread_call(&self, thread: Thread) -> CallWord;
     /// Sets it.
     fn set_thread_call(&self, thread: Thread, call: CallWord);
+    /// What tells apart the times at which the path was led through the payload: see [`CallWord`].
+    fn period(&self) -> u32;
     /// [`Kmsg::message_half`] of what the thread has copied in and not sent yet, or of what it is to receive: see
     /// [`received_on`](crate::received_on); or 0.
     fn thread_message(&self, thread: Thread) -> u32;

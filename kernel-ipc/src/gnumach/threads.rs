@@ -91,12 +91,17 @@ impl Threads for Mach {
     #[inline(always)]
     fn thread_call(&self, thread: Thread) -> CallWord {
         // SAFETY: `set_thread_call` writes what the hole holds, and the stub of `mach_msg_trap`, a period.
-        unsafe { CallWord::of(thread.load(THREAD_CALL), switches::period()) }
+        unsafe { CallWord::of(thread.load(THREAD_CALL)) }
+    }
+
+    #[inline(always)]
+    fn period(&self) -> u32 {
+        switches::period()
     }
 
     #[inline(always)]
     fn set_thread_call(&self, thread: Thread, call: CallWord) {
-        thread.store(THREAD_CALL, call.kept(switches::period()));
+        thread.store(THREAD_CALL, call.word());
     }
 
     #[inline(always)]

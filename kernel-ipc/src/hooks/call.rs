@@ -22,7 +22,7 @@ pub(crate) fn join(kernel: &impl Kernel, task: Task) {
         let call = OpenCall::of(kernel, thread);
         // One with a draft has been in a call of an earlier trace all the time.
         if !call.has_draft() {
-            let joined = if receives { OpenCall::OPEN } else { OpenCall::NONE };
+            let joined = if receives { OpenCall::open(kernel) } else { OpenCall::NONE };
             // What others left for it, traced or not, it still has to queue.
             (if call.has_to_flush() { joined.flushing() } else { joined }).keep(kernel, thread);
             kernel.set_thread_message(thread, 0);
@@ -50,7 +50,7 @@ pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
 pub(crate) fn sent(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     kernel.set_thread_message(thread, 0);
-    let without = call.without_draft();
+    let without = call.without_draft(kernel);
     if !call.has_received()
         && let Some(draft) = call.into_draft()
     {
@@ -75,7 +75,7 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
     let (thread, call) = OpenCall::current(kernel);
     OpenCall::NONE.keep(kernel, thread);
     let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
-    if !call.is_open() {
+    if !call.is_open(kernel) {
         return;
     }
     let last = if result == mr::MACH_MSG_SUCCESS || KernReturn::from_mach_msg(result).is_of_receive() {
@@ -208,7 +208,7 @@ pub(crate) fn extend_apart(
 pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     let call = OpenCall::of(kernel, thread);
     OpenCall::NONE.keep(kernel, thread);
-    if !call.is_open() {
+    if !call.is_open(kernel) {
         return;
     }
     if !kernel.thread_awaited(thread).is_none() {

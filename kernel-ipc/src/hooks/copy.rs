@@ -18,9 +18,9 @@ const COPIED: i32 = 0;
 pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
     // The trace may have ended within the call, and another have begun, which sees the next one.
-    if !call.is_open() {
+    if !call.is_open(kernel) {
         // Of an earlier period: the stubs need not lead here again.
-        call.keep(kernel, thread);
+        call.forgotten(kernel).keep(kernel, thread);
     } else if kernel.task_entry(kernel.thread_task(thread)) != 0 {
         send(kernel, state, (thread, call), kmsg);
     }
@@ -35,7 +35,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kernel, kmsg, message_size));
-    call.without_draft().with_draft(draft).keep(kernel, thread);
+    call.without_draft(kernel).with_draft(draft).keep(kernel, thread);
 }
 
 /// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is
@@ -45,7 +45,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 #[inline(never)]
 pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
     let (thread, call) = OpenCall::current(kernel);
-    if call.is_open() && !call.has_received() && kernel.thread_message(thread) != kmsg.message_half() {
+    if call.is_open(kernel) && !call.has_received() && kernel.thread_message(thread) != kmsg.message_half() {
         receive(kernel, state, (thread, call), kmsg, size);
     }
     answer
@@ -61,7 +61,7 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let correlation = replies::received(kernel, state, thread, kmsg);
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
-    let received = call.without_draft().received();
+    let received = call.without_draft(kernel).received();
     let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kernel, kmsg, size));
     kernel.set_thread_message(thread, 0);
     received.with_draft(draft).keep(kernel, thread);
@@ -75,9 +75,9 @@ fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
 #[inline(never)]
 pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
     let (thread, call) = OpenCall::current(kernel);
-    if call.is_open() {
+    if call.is_open(kernel) {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
-        let received = call.without_draft().received();
+        let received = call.without_draft(kernel).received();
         let draft = call::extend_apart(kernel, state, call.into_draft(), &event);
         received.with_draft(draft).keep(kernel, thread);
     }

@@ -22,7 +22,7 @@ pub(crate) fn hand_off(
 ) -> bool {
     let (sender, before) = OpenCall::current(kernel);
     let word = kernel.thread_message(sender);
-    before.without_draft().keep(kernel, sender);
+    before.without_draft(kernel).keep(kernel, sender);
     kernel.set_thread_message(sender, 0);
     if !switch() {
         before.keep(kernel, sender);
@@ -30,7 +30,7 @@ pub(crate) fn hand_off(
         return false;
     }
     let (receiver, call) = OpenCall::current(kernel);
-    if call.is_open()
+    if call.is_open(kernel)
         && let Some(message) = message
     {
         received_on::handed_over(kernel, state, message);

@@ -1,74 +1,81 @@
 //! The word: what one part of it says, no other one changes.
 
 use super::*;
-use crate::gnumach::{Kmsg, OwnedKmsg};
+use crate::gnumach::fake::Fake;
+use crate::gnumach::{Kmsg, OwnedKmsg, Threads};
+
+/// A kernel whose path has been led through the payload so often.
+fn kernel(times: usize) -> Fake {
+    let fake = Fake::new();
+    (0..times).for_each(|_| fake.redirect(true));
+    fake
+}
 
 #[test]
 fn a_thread_that_does_nothing_has_nothing() {
+    let kernel = kernel(1);
     for call in [OpenCall::NONE, OpenCall::from_word(0), OpenCall::default()] {
         assert!(call.word() == 0 && !call.has_draft());
-        assert!(!call.is_open() && !call.has_to_flush() && !call.has_received());
+        assert!(!call.is_open(&kernel) && !call.has_to_flush() && !call.has_received());
+        assert_eq!(call.without_draft(&kernel).word(), 0);
         assert_eq!(call.into_draft(), None);
     }
 }
 
 #[test]
 fn what_the_stubs_write_is_an_open_call() {
-    let period = CallWord::next_period(0);
-    // SAFETY: a period.
-    let call = OpenCall(unsafe { CallWord::of(period, period) });
-    assert_eq!(call, OpenCall::OPEN);
-    assert!(call.is_open() && !call.has_to_flush() && !call.has_received() && !call.has_draft());
+    let kernel = kernel(3);
+    let call = OpenCall::from_word(kernel.period());
+    assert_eq!(call, OpenCall::open(&kernel));
+    assert!(call.is_open(&kernel) && !call.has_to_flush() && !call.has_received() && !call.has_draft());
 }
 
 #[test]
 fn flags_and_draft_keep_out_of_each_others_way() {
+    let kernel = &kernel(2);
     for address in [0xffff_ffff_8000_0000, 0xffff_ffff_9000_0008, 0xffff_ffff_ffff_fff8] {
         let draft = || Some(Draft::of(OwnedKmsg::fake(Kmsg::fake(address))));
         assert!(draft().is_some());
-        let calls = [OpenCall::NONE, OpenCall::OPEN, OpenCall::OPEN.flushing(), OpenCall::OPEN.received().flushing()];
-        for call in calls {
-            let word = call.without_draft().with_draft(draft()).word();
+        let open = || OpenCall::open(kernel);
+        for call in [open(), open().flushing(), open().received().flushing()] {
+            let word = call.without_draft(kernel).with_draft(draft()).word();
             let with = || OpenCall::from_word(word);
             assert!(with().has_draft());
             assert_eq!(with().into_draft(), draft(), "{address:#x}");
-            let flags = |call: &OpenCall| (call.is_open(), call.has_to_flush(), call.has_received());
+            let flags = |call: &OpenCall| (call.is_open(kernel), call.has_to_flush(), call.has_received());
             assert_eq!(flags(&with()), flags(&call));
-            assert_eq!(with().without_draft(), call);
-            assert_eq!(with().flushing().without_flush().into_draft(), draft());
-            assert!(with().flushing().has_to_flush() && !with().without_flush().has_to_flush());
+            assert_eq!(with().without_draft(kernel), call);
+            assert_eq!(with().flushing().without_flush(kernel).into_draft(), draft());
+            assert!(with().flushing().has_to_flush() && !with().without_flush(kernel).has_to_flush());
             assert!(with().received().has_received());
         }
     }
+    assert_eq!(OpenCall::NONE.flushing().without_flush(kernel), OpenCall::NONE, "what the stubs look at");
 }
 
 #[test]
 fn flags_say_something_in_their_own_period_only() {
-    let periods = [CallWord::next_period(0), CallWord::next_period(CallWord::next_period(0)), 0x7fff_fff9];
-    assert_eq!(CallWord::next_period(0x7fff_fff9), 1);
-    for (index, &period) in periods.iter().enumerate() {
-        let in_period = |word: u32, period: u32| {
-            // SAFETY: the words of this test have no kmsg.
-            OpenCall(unsafe { CallWord::of(word, period) })
-        };
-        let later = periods[(index + 1) % periods.len()];
-        for call in [OpenCall::NONE, OpenCall::OPEN, OpenCall::OPEN.received(), OpenCall::NONE.flushing()] {
-            let word = call.0.kept(period);
-            assert_eq!(word == 0, call == OpenCall::NONE, "what the stubs look at");
-            let then = in_period(word, later);
-            assert!(!then.is_open() && !then.has_received() && !then.has_draft());
-            assert_eq!(then.has_to_flush(), call.has_to_flush(), "somebody still waits for that");
-            assert_eq!(in_period(word, period), call);
-        }
+    let (kernel, later) = (kernel(1), kernel(2));
+    for call in [OpenCall::open(&kernel), OpenCall::open(&kernel).received()] {
+        assert!(call.is_open(&kernel) && !call.is_open(&later));
+        assert_eq!(call.forgotten(&later), OpenCall::NONE);
     }
+    let flushing = OpenCall::open(&kernel).flushing().forgotten(&later);
+    assert!(flushing.has_to_flush() && !flushing.is_open(&later), "somebody still waits for that");
+}
+
+#[test]
+fn periods_differ_and_are_no_drafts() {
+    assert_eq!(CallWord::next_period(0x7fff_fff9), 1, "the last one before they begin again");
+    let periods: std::vec::Vec<u32> = (0..5).map(|times| kernel(times).period()).collect();
+    assert_eq!(periods, [0, 9, 17, 25, 33]);
 }
 
 #[test]
 fn a_draft_is_right_in_any_period() {
     let draft = || Some(Draft::of(OwnedKmsg::fake(Kmsg::fake(0xffff_ffff_9000_0008))));
-    let word = OpenCall::OPEN.with_draft(draft()).0.kept(9);
-    // SAFETY: what was kept, once.
-    let then = OpenCall(unsafe { CallWord::of(word, 17) });
-    assert!(then.is_open());
-    assert_eq!(then.into_draft(), draft());
+    let call = OpenCall::open(&kernel(1)).with_draft(draft());
+    assert!(call.is_open(&kernel(2)));
+    assert!(call.without_draft(&kernel(2)).is_open(&kernel(2)));
+    assert_eq!(call.into_draft(), draft());
 }

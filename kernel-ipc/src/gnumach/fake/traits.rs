@@ -23,11 +23,14 @@ impl Threads for Fake {
         self.thread(thread).number
     }
     fn thread_call(&self, thread: Thread) -> CallWord {
-        // SAFETY: the word is what `set_thread_call` wrote, or the model's stub, a period.
-        unsafe { CallWord::of(self.thread(thread).call, self.period()) }
+        CallWord::fake(self.thread(thread).call)
+    }
+    fn period(&self) -> u32 {
+        let times = self.redirected.borrow().iter().filter(|&&is_traced| is_traced).count();
+        (0..times).fold(0, |period, _| CallWord::next_period(period))
     }
     fn set_thread_call(&self, thread: Thread, call: CallWord) {
-        self.thread(thread).call = call.kept(self.period());
+        self.thread(thread).call = call.word();
     }
     fn thread_message(&self, thread: Thread) -> u32 {
         self.thread(thread).message

@@ -195,7 +195,7 @@ fn sleeping_receivers_are_joined_when_the_trace_begins() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);
-    assert_eq!(OpenCall::of(&model.fake, THREAD), OpenCall::OPEN);
+    assert_eq!(OpenCall::of(&model.fake, THREAD), OpenCall::open(&model.fake));
     assert_eq!(model.fake.thread(second).call, 0, "it will be in a call with its next");
     model.notify(REPLY, 72, 40);
     assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
@@ -360,11 +360,11 @@ fn who_has_others_records_to_queue_still_does_when_its_own_trace_begins() {
 fn a_call_whose_end_nobody_saw_is_lost_and_counted() {
     let model = Model::traced(&[TASK]);
     let (fake, state) = (&model.fake, &model.state);
-    OpenCall::OPEN.keep(fake, THREAD);
+    OpenCall::open(fake).keep(fake, THREAD);
     let event = Event::of_call(fake, state, THREAD, Send);
     let draft = call::open(fake, state, &event, Content::NOTHING);
     assert!(draft.is_some());
-    OpenCall::OPEN.with_draft(draft).keep(fake, THREAD);
+    OpenCall::open(fake).with_draft(draft).keep(fake, THREAD);
     assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(state.lost(), 1);
     let record = model.only();

@@ -124,7 +124,7 @@ fn a_hand_off_that_is_refused_leaves_the_sender_in_its_call() {
     assert_eq!(model.call(THREAD, &Call::of_service()), None);
     assert_eq!(told(&model), [(1, Send, 1)], "queued where the call goes on to receive");
     assert_eq!(model.fake.thread_message(THREAD), 0);
-    assert_eq!(OpenCall::of(&model.fake, THREAD), OpenCall::OPEN);
+    assert_eq!(OpenCall::of(&model.fake, THREAD), OpenCall::open(&model.fake));
     assert_eq!(model.resume(CHILDS_THREAD), mr::MACH_MSG_SUCCESS);
     assert_eq!(told(&model), [(1, Send, 1), (2, Receive, 1)]);
     model.interrupt(THREAD);

@@ -108,13 +108,13 @@ fn a_first_trace_joins_who_sleeps_and_forgets_what_is_over() {
     assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 100)), None);
     for thread in [THREAD, idle] {
         // Left by a call of an earlier trace, when the path was led past the payload.
-        OpenCall::OPEN.received().keep(&model.fake, thread);
+        OpenCall::open(&model.fake).received().keep(&model.fake, thread);
         let mut fake = model.fake.thread(thread);
         (fake.message, fake.awaited) = (0x9000_0008, HalfCorrelation::new(3));
     }
     model.fake.run(CHILDS_THREAD);
     model.trace(TASK);
-    for (thread, call) in [(THREAD, OpenCall::OPEN), (idle, OpenCall::NONE)] {
+    for (thread, call) in [(THREAD, OpenCall::open(&model.fake)), (idle, OpenCall::NONE)] {
         assert_eq!(OpenCall::of(&model.fake, thread), call);
         let fake = model.fake.thread(thread);
         assert_eq!((fake.message, fake.awaited.get()), (0, 0));
