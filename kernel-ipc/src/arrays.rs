@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which ports the rights in arrays out of line are.
 //!
 //! The kernel reads the names in such an array from the sender's memory one by one, and so writes them to the receiver's. Each is looked up

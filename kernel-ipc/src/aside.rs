@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What is known of a message before it has a record, in memory of a record that lacks a message.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};

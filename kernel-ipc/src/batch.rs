@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Several records in one message: what the tracer has not received yet takes further records of the same task.
 //!
 //! While the tracer keeps up, its queue is empty and every record is a message at once. When it is behind, the next records

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The time of a record, from the kernel's clock, its ticks and the processor's cycle counter. Pure arithmetic.
 //!
 //! Records are told the time of the kernel's clock, but in a trace time never goes back, whatever that clock does:

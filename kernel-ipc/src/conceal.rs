@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A message in its in-transit form made fit to leave the kernel: rights become names or numbers, memory becomes nothing.
 //!
 //! Works on the copy in the record, in place. Past what cannot be understood everything is cleared, so that no pointer is ever

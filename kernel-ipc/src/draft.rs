@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A record that is not queued yet.
 
 use crate::gnumach::{OwnedKmsg, Record};

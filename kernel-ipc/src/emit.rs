@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! From an event to a record in the trace port's queue: the only writer of trace records.
 //!
 //! A record lives in kalloc'ed memory from its first byte, and so does what is remembered about it until it is queued: almost

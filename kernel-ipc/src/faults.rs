@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Faults on demand, in test builds only (feature `faults`): the Nth allocation of a record fails, the Nth queueing of a
 //! record is interrupted, the Nth message of a traced task cannot be copied in.
 //!

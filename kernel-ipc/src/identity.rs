@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which port a port is: a number that is the same in all tasks, kept in a hole of its struct.
 //!
 //! It is given when the port is first shown, and taken away when the port is destroyed, while anything is traced: another port may come

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The payload that is added to a stock GNU Mach kernel binary.
 //!
 //! **What.** Hooks on the kernel's message path that copy every message of a traced task to its trace port.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What connects the exception that a thread is in with its answer. For messages and replies see [`crate::stamp`] and
 //! [`crate::replies`].
 //!

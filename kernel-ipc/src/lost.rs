@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records that are lost: counted, and told of by the next one of their trace.
 //!
 //! Where none can follow, because the trace has ended, one of their own tells. It has no message, and goes beyond the port's limit, so

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the names in a recorded message stand for, written behind the message: [`trace_port::Port`].
 
 use mach_abi::descriptor;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The numbers by which records tell tasks, threads, ports and messages: each its own type, so that none is taken for another.
 
 use trace_port::record::PORT_NUMBER;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! From kernel objects to the plain values of a record: nothing past this point sees a kernel pointer.
 
 use mach_abi::Format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The `mach_msg` that a thread is in, as one word in a hole of its struct.
 //!
 //! 0 is a thread that is in no observed call: that is all the stubs look at. The word belongs to the thread itself; whoever

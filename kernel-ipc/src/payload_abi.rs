@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the payload needs from a kernel and which places it wants redirected: the contract with `qemu::plan`.
 //!
 //! The payload is a static library. The instrumenter links it at the page after the kernel's `_end` with the kernel's

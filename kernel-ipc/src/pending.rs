@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records of senders that handed the processor to their receiver, until it queues them.
 //!
 //! At the hand-off ports and queues are locked, so that nothing can be queued there. The receiver runs on in the same call, on

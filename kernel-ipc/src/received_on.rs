@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which port a message came to, where what its receiver gets does not say: a protected payload stands in the place of the name.
 //!
 //! It is looked up while the message is still in transit: where it is taken out of a queue, or handed over, which every receive of a

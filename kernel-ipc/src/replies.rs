@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which request a reply answers.
 //!
 //! The correlation number of a request goes with its reply right. Where the request and the receipt of its reply are one `mach_msg`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Room behind the last record of a message that is not queued, where more is to be said than was known when its memory was taken.
 
 use trace_port::TRACE_RECORD_MSGH_ID;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a traced sender leaves in a message for a traced receiver: the correlation number, in the last two words of the kmsg's memory.
 //!
 //! The kernel gives a user's message twice the room it needs (`IKM_EXPAND_FACTOR`), and neither writes nor shows the rest, so the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the payload knows: which tasks are traced and where to, and the numbers it gives out.
 //!
 //! Lock order on kernels for several processors. Kernel code holds no lock when it calls a hook, but for `thread_handoff`, where only

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The entries of all traced tasks: engine 0, set by `task_set_special_port`.
 //!
 //! Room is taken from the kernel chunk by chunk as traces come, and kept. Looking an entry up, and finding room for one, take the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How quick the compiler and the decoder are: every .defs file of gnumach-dev, also through the real MIG; captured messages.
 //!
 //! `cargo bench -p mig-defs --features bench`. Needs what `cargo qemu test` fetched: `GNUMACH_DEFS` and `MIGCOM` name it, or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Annotation files: what numbers, integer arrays and strings mean, which .defs do not say. The format is in
 //! annotations/README.md.
 

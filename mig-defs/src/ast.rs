@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The syntax tree: mirrors the grammar, keeps spans, resolves nothing.
 
 use std::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Model and layout to output: Rust stubs, decode tables.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The front end in one call: a .defs file to its model, with the diagnostics and sources to explain it.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Diagnostics: the numbered catalogue, and how one is shown with its source line.
 
 use std::format;

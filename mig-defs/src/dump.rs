@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Bytes as rows of sixteen: where, in hexadecimal, as text; for messages that do not conform.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Fields to message bytes: the inverse of decode, for tests and for replaying a decoded message.
 
 use mach_abi::header::MACH_MSGH_BITS_COMPLEX;

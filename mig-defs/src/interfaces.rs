@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Directories of interfaces, read at run time into one table file: .defs, .msgids, .annotations and compiled .mdt.
 
 use std::format;

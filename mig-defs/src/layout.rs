@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Wire layout: message ids, items in their order, offsets, sizes, type descriptors.
 
 use std::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Preprocessing tokens to MIG tokens: keywords in any case, message type names, numbers.
 
 use std::format;

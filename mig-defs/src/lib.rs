@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A MIG compiler and message decoder for GNU Mach.
 //!
 //! **What.** With the feature `compiler` (std): reads .defs files and writes Rust stubs and binary decode tables. Without

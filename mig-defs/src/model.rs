@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The resolved subsystem: what every routine and type is, with all of MIG's defaults applied.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The part of the C preprocessor that .defs use: includes, macros, conditionals, comments.
 //!
 //! Of an included C header (`.h`) only the directives count: .defs take macros from one, and what else stands in it is C, which a C compiler

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The walk over a message's items by their type descriptors, and what an item is as far as its descriptor tells.
 
 use mach_abi::bytes::read_u32;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Syntax tree to model: applies MIG's defaults and makes every semantic check.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Models and layouts as text a person can read.
 
 use std::format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The .defs files of one compilation: their text, and spans that point into it.
 
 use std::collections::BTreeMap;

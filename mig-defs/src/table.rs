@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Decode tables: one binary file that holds every routine and type a decoder needs, checked once when it is opened.
 //!
 //! A file is one table or several one after another (`cat mine.mdt interfaces.mdt`): a message is looked up in the first

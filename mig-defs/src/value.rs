@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a decoder delivers: fields with values, arrays and structs read only when asked.
 
 use mach_abi::Disposition;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The decoder allocates nothing: counted over every message of the captures.
 #![cfg(feature = "compiler")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Annotations: flavors, registers, codes and times in messages, and that each place they name is in the .defs.
 #![cfg(feature = "compiler")]
 

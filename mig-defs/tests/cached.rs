@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command without files and -I: it finds the interfaces that `cargo qemu` has fetched.
 #![cfg(feature = "compiler")]
 

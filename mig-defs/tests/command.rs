@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command: every verb, what it prints and with which status it ends.
 #![cfg(feature = "compiler")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Goldens: good/ files and what every stage makes of them, bad/ files and the diagnostics they give.
 //!
 //! `BLESS=1` rewrites the goldens; the differences are then reviewed like code.

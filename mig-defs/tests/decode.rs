@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! From .defs text through tables to decoded fields, and every way a message can be cut or wrong.
 #![cfg(feature = "compiler")]
 

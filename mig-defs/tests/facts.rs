@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The built-in annotations against what they are about: the places are in the .defs, the numbers and layouts those of the C
 //! headers.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The fuzz targets without libFuzzer: over every seed, every prefix and every changed byte of the captured messages, and
 //! seeded mutations of all of them.
 //!

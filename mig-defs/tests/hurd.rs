@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What occurs in the .defs of the kernel and the Hurd: our own files have each construct, each id its one proper name.
 //!
 //! The real files are not ours to keep. tests/good/constructs.txt says which constructs are in them; with `GNUMACH_DEFS` (which

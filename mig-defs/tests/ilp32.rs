@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages of 32-bit kernels, written byte by byte as mach/message.h lays them out for i386, and what they decode to: the fields are
 //! those of the same messages of 64-bit kernels.
 #![cfg(feature = "compiler")]

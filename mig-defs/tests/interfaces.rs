@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Directories of interfaces at run time: what wins, what only names things, what is refused and how it is said.
 #![cfg(feature = "compiler")]
 

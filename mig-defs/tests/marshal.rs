@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Whole messages against Debian's MIG: its C stubs and our Rust stubs are compiled and run on the same values.
 //!
 //! For every routine and the values that proptest makes for its arguments, reduced to the simplest where something differs: the

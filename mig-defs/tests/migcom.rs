@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Differential test against Debian's MIG: the same routines, ids, sizes and type descriptors for every .defs file.
 //!
 //! Needs `GNUMACH_DEFS`, the include directory of a gnumach-dev package, `MIGCOM`, the migcom program of mig-x86-64-gnu,

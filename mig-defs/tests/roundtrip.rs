@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Property: a message made of any values of a routine's types decodes, and encodes to the same bytes again, in both formats, with
 //! every item where layout.rs says.
 #![cfg(feature = "compiler")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The boot archive: programs, the command, the decode tables, as a ustar file.
 
 use std::collections::BTreeMap;

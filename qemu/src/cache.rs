@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The one directory outside of the repository that this tool writes to.
 
 use std::env;

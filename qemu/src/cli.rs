@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command line: options, verbs, and which function does what.
 
 use std::path::PathBuf;

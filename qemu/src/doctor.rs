@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a machine has of everything this tool needs, without changing anything.
 
 use std::process::Command;

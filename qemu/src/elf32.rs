@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Wraps the loadable segments of an ELF64 kernel into an ELF32 file, the only kind QEMU's `-kernel` takes for multiboot.
 
 use crate::error::InstrumentError;

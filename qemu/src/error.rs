@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Why a kernel is refused: one error per run, with everything that was missing in it.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Builds what runs in the guest: the payload library, the boot server, rpctrace2, the programs.
 
 use std::env;

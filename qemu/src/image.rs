@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A disk image with GRUB, a kernel and the boot archive: boots on a PC's BIOS, QEMU's or a real one.
 
 use std::fs;

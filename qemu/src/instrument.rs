@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! From a stock kernel file to the instrumented pair: read, plan, rewrite, verify, write.
 
 use std::ffi::OsString;

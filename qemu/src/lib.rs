@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The host side: everything between a clean machine and a traced program on a booted GNU Mach.
 //!
 //! **What.** Fetches Debian's stock kernel, instruments its binary with the payload, builds the guest programs, boots

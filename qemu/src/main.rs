@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu`: hands the command line to one function per verb and ends with the guest's exit status.
 #![forbid(unsafe_code)]
 

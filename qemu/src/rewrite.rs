@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Plan and bytes in, ELF64 out: applies patches, adds the payload's segment; decides nothing.
 
 use crate::error::InstrumentError;

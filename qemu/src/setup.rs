@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Brings everything a run needs together, each part made only if it is missing or stale.
 
 use std::fs;

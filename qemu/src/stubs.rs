@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Generates the guest's RPC stubs and decode tables from the fetched `.defs` files and our own.
 
 use std::fs;

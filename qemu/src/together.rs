@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Writes several files so that either all of them appear or none does.
 
 use std::io;

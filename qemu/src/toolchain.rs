@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The Rust toolchain in use, and a `core` and `alloc` for the guest's target: found, added by rustup, or built once.
 
 use std::env;

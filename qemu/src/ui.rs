@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the user sees while things are prepared: a progress bar on a terminal, a plain line for what takes long elsewhere.
 
 use std::io::{self, IsTerminal};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Re-reads the written kernels with a parser that had no part in writing them, and compares them with the plan.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A stock kernel's file with damages: each is refused, or planned exactly as the whole one.
 
 #[expect(unreachable_pub, reason = "a module of this crate alone")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How a run ends, with a shell script in QEMU's place that plays each case.
 
 use std::fs;

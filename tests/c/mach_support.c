@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Entry, traps and MIG support of the C test programs. */
 #include "mach_support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The little a freestanding C program needs to be a Mach task. */
 #ifndef MACH_SUPPORT_H
 #define MACH_SUPPORT_H

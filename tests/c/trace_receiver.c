@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A tracer in C: receives trace records with the server stub that the stock MIG makes of trace.defs.
  *

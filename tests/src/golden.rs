@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Compares text with a file and shows where they differ; `BLESS=1` writes the file instead.
 
 use std::fs;

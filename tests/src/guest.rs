@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs the host tool in a clean environment and collects everything a user would see.
 
 use std::io::Read;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! End-to-end tests: programs run in a real GNU Mach under QEMU, and what the user sees of them.
 //!
 //! **What.** Runs `cargo qemu`'s own binary as a user would, normalises what it prints and compares it with goldens.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Makes two traces of one program comparable: port names are renumbered by first appearance, and lines whose order Mach
 //! does not promise are put into one.
 

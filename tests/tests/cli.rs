@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a user meets besides a good trace: stock kernels, kernels by path, wrong names, crashes, the prompt.
 
 use std::io::Write;

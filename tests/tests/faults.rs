@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Fault injection: a traced program runs again and again, each time with another record or message that fails.
 //!
 //! The payload of these boots is built with its feature `faults`; the program `faults` counts what comes and compares.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A traced program cannot tell: pseudo-random `mach_msg` calls have the same results and the same effects traced and untraced.
 //!
 //! What is excluded, and why, is in docs/differences.md.

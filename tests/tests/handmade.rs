@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Who builds Mach messages by hand: nobody but the runtime under the generated stubs and the files named here, each with the reason
 //! why no stub does it.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a traced program, and one with every privilege, cannot do to a trace; and what the trace says of those who try.
 
 use anyhow::{Context, Result};

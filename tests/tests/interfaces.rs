@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu rpctrace2 -I DIR`: interfaces that nobody built in, from a directory of the user's.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What `cargo qemu` does around a program: its input, Ctrl-C, its names, its text, and how a run ends.
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! rpctrace2's options as a user gives them: mistakes before anything boots, and some of everything in one run.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Every program of userland/programs: the same with and without tracing, and its trace as its golden says.
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Kernels for several processors: that a start which QEMU's interval timer would stop for ever goes on. With `--all`, as their
 //! kernels are not fetched otherwise.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The architecture as tests: who may depend on whom, where unsafe and repr(C) may stand, how long files and functions get.
 
 use std::fs;
@@ -154,10 +155,12 @@ fn every_file_says_first_what_it_is_for() {
     let problems = sources()
         .into_iter()
         .filter(|(_, text)| {
-            let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-            !first.starts_with("//! ") || first.len() < 20
+            let mut lines = text.lines();
+            let licence = lines.next() == Some("// SPDX-License-Identifier: GPL-2.0-or-later");
+            let first = lines.next().unwrap_or("");
+            !licence || !first.starts_with("//! ") || first.len() < 20
         })
-        .map(|(name, _)| format!("{name}: does not begin with a `//!` sentence"))
+        .map(|(name, _)| format!("{name}: does not begin with its licence and a `//!` sentence"))
         .collect();
     report(problems);
 }

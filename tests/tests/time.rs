@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The time of records, while the kernel's clock is set to and fro: it never goes back, and follows as kernel-ipc/src/clock.rs says.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! trace.defs goes through Debian's own MIG, and a C program receives records with the server stub it makes.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What kind of exchange a record describes: direction and type of the RFC's header.
 
 /// Whether the traced task sent or received the message.

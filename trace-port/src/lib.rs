@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The trace port: what the kernel copies out about one message, and how a reader takes it apart.
 //!
 //! **What.** The wire format of a trace record, the kinds of event, and the pure logic both ends share.

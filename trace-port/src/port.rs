@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the names in a recorded message stand for: a port by a number that is the same in all tasks, and what the kernel knows of it.
 
 use zerocopy::byteorder::little_endian::U32;

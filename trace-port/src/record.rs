@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The trace record: a Mach message, `trace_record` of trace.defs, written by the kernel and read by a tracer.
 //!
 //! ```text

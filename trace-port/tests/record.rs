@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The record's bytes, as a table; and that nothing but a whole record of this version is accepted.
 
 use mach_abi::Format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where the kernel enters the payload: the hook symbols of `payload_abi::HOOKS`, and nothing else.
 //!
 //! A function that is given an address, as a handle or not, is unsafe to call. Only the kernel does, at the places of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where the kernel enters the payload in the middle of a message's path: assembly, because a stub that finds nothing to do must leave
 //! every register and stack argument in place, and cost next to nothing.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Names that the kernel reads from arrays out of line and writes there, and what records say of them.
 
 use std::vec;

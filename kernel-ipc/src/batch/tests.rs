@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A tracer that is behind: records that go into the messages that wait for it.
 
 use std::vec::Vec;

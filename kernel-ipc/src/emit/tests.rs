@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records on their way into the queue: who waits, what is lost, and that losses are told.
 
 use std::boxed::Box;

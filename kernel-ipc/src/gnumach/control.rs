@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Control ports of tasks and threads: which are watched, and whom a request on one is for.
 //!
 //! A port that may be a traced task's has a mark, which is all that the stub of `ipc_kobject_server` looks at, and so has a thread for the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Copies memory as the kernel's own `copyin` and `copyout` do.
 
 use core::arch::asm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A GNU Mach for host unit tests: tasks, threads, ports and messages, with books kept on every kmsg and right.
 //!
 //! It panics on what would corrupt the real kernel: a kmsg used after it was consumed, a right released twice, a byte written beyond

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The kernel's functions as the payload of a test build calls them: they fail when a test has asked for it.
 //!
 //! `messages`, `records` and `kernel` declare them under these names where the feature `faults` is on, so that no line of the payload itself differs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Handles to the kernel's structs, and what is owned of them.
 //!
 //! Who makes a handle answers for it, once: that there is such a struct, and that it lives as long as the handle or a copy of it is used.

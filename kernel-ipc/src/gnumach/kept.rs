@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Owned kmsgs where they are kept as plain words: in a hole of struct thread, and in a list.
 
 use core::sync::atomic::{AtomicUsize, Ordering};

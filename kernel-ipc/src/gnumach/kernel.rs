@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The running kernel as a whole.
 
 use core::ffi::c_char;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The kernel's simple locks, which are there on kernels for several processors only.
 
 use core::marker::PhantomData;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The running kernel. What it does is beside this, a file for each trait, by the members of its structs that are in `members`.
 //!
 //! Every function here is called from a hook at spl0, on a kernel without kernel preemption, with nothing locked but the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Members of the kernel's structs, and what they hold: the one place where a struct, a slot and a type are put together.
 //!
 //! The compiler looks whether the slot is one of that struct and of the kind that is needed, so that a hole or a bit-field has nothing to

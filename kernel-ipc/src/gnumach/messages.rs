@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages of the running kernel.
 
 use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach};

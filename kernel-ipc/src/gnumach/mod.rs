@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! GNU Mach as the hooks see it: handles to its structs and the operations the payload uses.
 //!
 //! The hooks are written against [`Kernel`]. The running kernel implements it, a file

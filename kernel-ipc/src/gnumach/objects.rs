@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Kernel objects behind ports, and the numbers of rights in messages.
 
 pub(crate) use mach_abi::header::{MACH_MSGH_BITS_COMPLEX as COMPLEX, local as local_type, remote as remote_type};

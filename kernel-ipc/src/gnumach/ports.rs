@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Ports of the running kernel.
 
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The messages that wait in a port's queue, and which of them are the payload's.
 
 use core::num::NonZeroUsize;

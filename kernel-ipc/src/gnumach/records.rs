@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages to trace ports on the running kernel, before they are sent.
 
 use trace_port::record::Prefix;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The facts about the kernel that the instrumenter filled in: as a table, and as parts of instructions.
 
 use core::ffi::c_char;

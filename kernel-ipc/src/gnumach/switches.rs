@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Leads the kernel's message path through the payload, or past it, while it runs.
 //!
 //! The instrumenter leaves the places alone in the kernel's file and lists them here with both values. On a kernel for one

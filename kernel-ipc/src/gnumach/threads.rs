@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Threads of the running kernel.
 
 use core::arch::asm;

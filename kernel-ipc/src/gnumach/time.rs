@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The time of a record: reads the kernel's clock, its count of ticks and the processor's cycle counter for [`Clock`].
 //!
 //! The clock is read where user programs read it, from the page of the device "time", as it was at the last tick. The kernel's own

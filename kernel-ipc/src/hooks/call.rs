@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A traced thread's `mach_msg` from its begin to its end: `mach_msg_trap`, `thread_syscall_return`, `mach_msg_interrupt`.
 
 use mach_abi::KernReturn;

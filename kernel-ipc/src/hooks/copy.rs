@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where messages cross the border of the kernel: `copyinmsg`, `copyout`, and `ipc_kmsg_copyout_body` where it fails.
 
 use trace_port::Direction;

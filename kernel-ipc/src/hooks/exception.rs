@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `exception_raise` and `exception_parse_reply`: the exceptions of a traced task's threads, and what became of them.
 //!
 //! The kernel makes the request only after this, and not at all where it hands over to the server's thread directly. So the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `thread_handoff`: the sender sleeps, and the thread that received its message goes on in its place.
 //!
 //! The ports and queues are locked, so that nothing may be queued, allocated or waited for here: the sender's record, complete now,

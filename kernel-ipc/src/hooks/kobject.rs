@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `ipc_kobject_server`: what others say to a traced task's control ports, and the kernel's answers.
 //!
 //! The kernel's reply carries the correlation number of the request it answers. A request that the traced task sends itself

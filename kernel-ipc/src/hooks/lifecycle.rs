@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task,
 //! and what it has lost by then is told.
 

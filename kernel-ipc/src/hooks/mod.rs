@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The hooks, one file per moment of the kernel.
 //!
 //! A traced task runs the kernel's own `mach_msg_trap` and its continuations. The payload looks on where these call others: where the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The kernel's own `mach_msg`, for tests: each way through it, with the hooks called where the instrumenter puts them.
 //!
 //! What the kernel decides, scripted by [`Steps`], is as in ipc/mach_msg.c. The sites, with the looks of their stubs, are in `sites`; what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `TASK_TRACE_PORT` in `task_get_special_port` and `task_set_special_port`, and who may use it.
 //!
 //! A trace belongs to the task that receives from its port. Nobody else gets a right to the port, so that nobody else can send

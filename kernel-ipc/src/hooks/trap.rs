@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_reply_port`, `mach_thread_self`, `mach_task_self` and `mach_host_self`: the traps that give the task a right without a message.
 
 use trace_port::{Direction, EventKind};

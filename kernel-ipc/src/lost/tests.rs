@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records that are lost with nothing after them.
 
 use std::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Names in messages, and what is said of them.
 
 use std::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The word: what one part of it says, no other one changes.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The prototypes of every function of the kernel that is hooked or called, and what the variables hold that are read.
 //!
 //! The instrumenter compares them with the kernel's DWARF: the payload's own declarations cannot be checked by a compiler.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What every trap of the kernel is to a trace: the whole of `mach_trap_table`, as it is in the kernels of 2025 and 2026.
 
 use mach_abi::trap;

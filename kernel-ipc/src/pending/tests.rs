@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The list of records that senders have left.
 
 use std::vec::Vec;

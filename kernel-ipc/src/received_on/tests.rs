@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Ports with protected payloads, alone and in a set, and all the ways in which a message gets there.
 
 use std::vec::Vec;

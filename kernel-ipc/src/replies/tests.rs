@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Requests and their replies, between tasks of which one, some or all are traced.
 
 use std::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Who can leave a number in a message, and for whom.
 
 use std::vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The table of traces, the numbers that are given out, and when the kernel is left alone again.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The compiler, from text to tables: diagnostics, never a panic.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The decoder: fields or an error for any bytes.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The reader of decode tables: refused, or safe to decode with.
 #![no_main]
 

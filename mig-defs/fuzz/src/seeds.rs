@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the fuzz targets start from: this package's .defs files, their tables, and messages of real programs.
 
 use std::fs;

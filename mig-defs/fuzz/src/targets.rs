@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What each fuzz target does with its input; tests/mutations.rs runs the same functions over the corpus without libFuzzer.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What things of a .defs file are called in Rust.
 //!
 //! As in the file, unless the name has another meaning in Rust or in generated code; then it ends in `_`. Names that differ in the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Rights in stubs of both sides: their owning types, and what the runtime calls what happens to them.
 
 use proc_macro2::TokenStream;

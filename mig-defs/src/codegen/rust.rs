@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the user and the server generator share: Rust types of arguments, structs, names, documentation.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Model to server stubs: a trait with one method per routine, and `demux`, which calls it.
 //!
 //! Arguments are as the user stubs return them (rights owned, arrays borrowed from the request), results as the user

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Generated code as a person writes it: short names and `use` lines in place of full paths.
 //!
 //! The generators name what is in the runtime crate by the path `@::module::Name`. Here this becomes `Name`, with a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Models to the binary decode tables of `table.rs`.
 
 use std::collections::BTreeMap;

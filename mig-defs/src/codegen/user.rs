@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Model to user stubs: one typed function per routine.
 //!
 //! | in the .defs | in Rust |

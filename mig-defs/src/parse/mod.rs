@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Recursive-descent parser for the MIG grammar, in the order of MIG's own `parser.y`.
 
 use std::format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Routines and their arguments.
 
 use std::vec::Vec;

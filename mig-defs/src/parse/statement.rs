@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Parses statements, with recovery after a syntax error.
 
 use std::format;

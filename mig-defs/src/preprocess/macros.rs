@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Macro definitions and their expansion.
 
 use core::cell::Cell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Characters to preprocessing tokens, one list per logical line.
 
 use std::format;

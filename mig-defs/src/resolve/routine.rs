@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Routines: arguments, their defaults and what MIG demands of them.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The one complete check of decode tables when they are opened, in time proportional to their size: every record and every
 //! string is looked at a fixed number of times, whatever refers to it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Tests with tables made to cost much: what checking them, and decoding with them, costs in records read.
 
 extern crate std;

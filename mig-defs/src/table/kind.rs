@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the numbers for kinds, roles and forms in a table mean.
 
 /// What a type's values are, and what the fields `a` and `b` of its record say.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Views of single records: routines, items, types, members, choices.
 
 use mach_abi::Format;

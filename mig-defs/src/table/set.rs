@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the numbers of a type mean: views of sets and of the names in them.
 
 use super::{SETS, Tables, VALUES};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Helpers of the integration tests: compile text, build messages, print fields.
 #![allow(dead_code, clippy::allow_attributes, reason = "not every test file uses every helper")]
 

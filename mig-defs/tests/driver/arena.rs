@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The Rust driver's side of tests/reference/driver.rs: takes the same cases as the C driver, gives the stubs the values in
 //! them, and writes the same blocks. Compiled by tests/reference/rust.rs with the stubs it is for.
 

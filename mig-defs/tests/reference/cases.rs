@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Cases for the drivers: values for every parameter of a stub, and the messages that belong to them.
 
 use mach_abi::Descriptor;

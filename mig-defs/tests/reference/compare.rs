@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs migcom's stubs and ours on the same cases and compares what they do.
 
 use std::collections::BTreeMap;

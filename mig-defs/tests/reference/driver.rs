@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A C program around migcom's stubs: calls each user stub, or answers in each server procedure, with values that come on
 //! its standard input, and writes what the stub made of them to its standard output.
 

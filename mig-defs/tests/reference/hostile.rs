@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages that are not what their .defs say: what a stub may get from somebody who means no good.
 
 use mach_abi::header::{LP64, MACH_MSGH_BITS_COMPLEX};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Debian's MIG as a reference: finds .defs files, runs gcc and migcom on them, takes their C apart.
 #![allow(dead_code, clippy::allow_attributes, reason = "not every test file uses every helper")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The arguments of calls as proptest makes them: how a call that fails becomes the simplest one that does, and how it is told.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A Rust program around our own stubs that does what the C driver (driver.rs) does around migcom's: the generated user
 //! stubs and servers of all files of a version, compiled by rustc with warnings as errors and run on the same cases.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Values for every item of a message, as they stand in the message and as they stand in a C program's memory.
 
 use mach_abi::{Descriptor, type_name as tn};

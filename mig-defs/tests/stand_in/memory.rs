@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `memory` of the runtime: regions that are counted, and an address space of what the test put somewhere.
 
 use std::cell::{Cell, RefCell};

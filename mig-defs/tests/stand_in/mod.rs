@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Stand-ins for what the guest's runtime has below its stubs: rights that log their release, a `mach_msg` that is a
 //! function of the test.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `port` of the runtime: rights that log their release.
 
 use mach_abi::type_name as tn;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages that cannot be made or sent: every right and every piece of memory that they took over is given back once.
 
 use crate::error::KernReturn;

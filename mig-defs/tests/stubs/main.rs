@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Generated stubs against each other: the user's request, as a kernel would deliver it, into the server's `demux` and back.
 //!
 //! The goldens of good/ are compiled here, with the guest's own stub runtime on top of stand-ins for ports and `mach_msg`,

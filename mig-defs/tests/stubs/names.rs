@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Names that mean something else in Rust or would fall together there: the stubs compile, and everything arrives where it should.
 
 use crate::port::{Disposition, PortName};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The checked-in ceilings (qemu/bench-ceilings*.json): a figure above its ceiling fails the bench; one well below names the
 //! line that lowers it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! From the measurements of both kernels to the figures that have a ceiling.
 
 use std::borrow::Cow;

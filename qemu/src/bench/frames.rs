@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How deep the kernel stack gets, read off the machine code: what a hook adds to the way to each kernel function it calls.
 //!
 //! For every function of the kernel that the payload calls, the deepest way there from the hook is compared with the deepest

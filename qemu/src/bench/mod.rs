@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What `cargo qemu bench` works with: the guest's lines, the figures made of them, the ceilings they must stay below.
 
 pub mod ceilings;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The lines of the guest's measuring programs: `bench NAME TOTAL COUNT`.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Follows what the guest program bench-steps marks, instruction by instruction: what runs in the kernel, and how deep its
 //! stacks get. The machine takes no interrupts meanwhile, so that the same comes out at every run.
 

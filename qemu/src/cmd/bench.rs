@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu bench`: stock and instrumented kernel side by side, in retired instructions, against the ceilings.
 
 use std::collections::BTreeMap;

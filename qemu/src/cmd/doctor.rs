@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu doctor`: the table of what is here and what is missing.
 
 use anyhow::{Context, Result};

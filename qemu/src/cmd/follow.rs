@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The part of `cargo qemu bench` that follows both kernels step by step: measured stack depths, and `--profile`.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu image -o FILE.iso [PROGRAM]`: a GRUB disk image with the instrumented kernel.
 
 use std::io;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu instrument KERNEL[.gz] [-o OUT]`: prints the plan, writes the instrumented kernel.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! One file per verb: takes the parsed options, calls the library, prints.
 
 pub(crate) mod bench;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced. Its options are read here, before anything boots.
 
 use std::fs::{self, File};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu run PROGRAM [ARGUMENTS]`: a program, untraced.
 
 use anyhow::Result;

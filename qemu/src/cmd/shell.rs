@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu shell`: the boot server's prompt on this terminal.
 
 use anyhow::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu soak`: everything at once that can happen to traces, for as long as one likes.
 
 use std::time::Duration;

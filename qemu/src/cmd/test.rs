@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu test`: sets everything up, lints the guest packages on their target, runs every test.
 
 use std::env;

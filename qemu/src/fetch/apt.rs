@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A private apt root: Debian packages without touching the system, without root, with apt's own signature checks.
 
 use std::fs;

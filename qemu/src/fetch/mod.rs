@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Gets what comes from Debian: the stock kernel, its interface files, QEMU. Once with the network, then from the cache.
 
 pub mod apt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Debian packages, unpacked in the cache, with a note which version they are.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Programs of the host: finds QEMU and others, installs them where that is possible and wanted.
 
 use std::env;

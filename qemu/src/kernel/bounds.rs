@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where a function begins and ends.
 
 use std::ops::Range;

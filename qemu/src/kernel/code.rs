@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The kernel's machine code, function by function.
 
 use crate::kernel::elf::KernelElf;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A kernel's DWARF, opened once: its units, and the questions that are asked of single entries.
 
 use std::cell::Cell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Struct layouts from a kernel's DWARF: members by path, through anonymous unions and structs, and the holes between.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Reads a kernel's ELF64 file into plain data: segments, sections, symbols; refuses what is not a GNU Mach kernel.
 
 use std::collections::HashMap;

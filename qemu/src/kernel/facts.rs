@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The answers to everything the payload asks of a kernel (`payload_abi::SLOTS`), as plain data with their evidence.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Holds what an ELF file says of its segments against what it says of its sections: a loader goes by the first, we read the second.
 
 use object::read::elf::{ElfFile64, SectionHeader};

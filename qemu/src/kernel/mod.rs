@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Everything that is read from a kernel file: its ELF structure, its DWARF, and the facts the payload asks for.
 
 pub mod bounds;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Everything in a kernel's file that leads to one of a few addresses: calls, jumps, addresses in instructions and in data.
 //!
 //! Found byte by byte, so that nothing depends on where functions begin; only where bytes match is anything decoded.

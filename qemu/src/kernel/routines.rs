@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a kernel's DWARF says of functions and variables: where they are, their prototypes, where they are called and inlined.
 
 use std::collections::{HashMap, HashSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The payload's static library: what its roots reach, and which symbols of the kernel that needs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};

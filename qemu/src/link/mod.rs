@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Links the payload library against one kernel with the toolchain's own lld.
 
 mod archive;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which direct calls in the kernel's text a hook takes over.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Finds the places that lead to the payload: trap-table entries with `traps`, `call rel32` sites with `calls`.
 
 use crate::error::Miss;

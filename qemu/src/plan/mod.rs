@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What will be changed in a kernel, decided completely before a byte is written: plain data that prints itself.
 
 mod calls;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where the payload goes, and how the kernel is told that its pages are taken.
 
 use iced_x86::{Code, Decoder, DecoderOptions};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the symbol table says of functions and variables, held against the DWARF: one of the two may be damaged.
 
 use std::collections::BTreeSet;

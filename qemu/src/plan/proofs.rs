@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the plan takes for granted about a kernel, checked one by one: everything that is not so is a miss.
 
 use std::collections::{BTreeSet, HashSet};

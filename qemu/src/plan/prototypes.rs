@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Compares what the payload takes for the kernel's functions and variables with what the kernel's DWARF says of them.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Refuses a kernel in which a hooked function is reached past the places that are redirected.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

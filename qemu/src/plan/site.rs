@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A place in the stock kernel that a hook takes over, and the ways to lead it to the payload.
 
 use std::path::Path;

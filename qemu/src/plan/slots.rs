@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Writes the answers into the slot table of a linked payload, after checking that the table is the one expected.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The places that the payload redirects itself, and the table in it that says which these are.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! That a new thread is a whole copy of `thread_template`: the payload keeps its numbers in holes of the struct, which are 0 in it.
 
 use iced_x86::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The kernel's trap table: the entries that are redirected, and that nothing in it is unknown.
 
 use crate::error::Miss;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Takes the console apart: programs' output and trace to their sinks, control lines and kernel trouble to the caller.
 
 use std::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs a machine that somebody follows through QEMU's gdb stub.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU's gdb stub, as far as following a program needs it: one breakpoint, single steps, registers.
 
 use std::io::{self, BufReader, Read, Write};

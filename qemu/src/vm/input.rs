@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the guest reads from its console: this process's standard input, once somebody in the guest can read it.
 
 use std::io::{self, IsTerminal, Read, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The serial line by which the boot server is told something while programs run.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs one virtual machine: its command line as data, its console taken apart, and what came of it.
 
 pub mod command;

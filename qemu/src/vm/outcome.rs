@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What came of a run: the program's exit status, or the one reason why there is none.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a terminal adds to the lines of a trace: colors, and results that stand in one column.
 
 /// How lines are changed before they are shown.

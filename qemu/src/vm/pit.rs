@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Frees a kernel that waits for ever for channel 2 of QEMU's interval timer.
 //!
 //! GNU Mach's `pit_udelay` starts the channel in mode 1 and waits until its output is high, as real hardware has it once the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Starts QEMU, feeds the console, and ends with the command's exit status or one clear failure.
 
 use std::fs::File;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Connects to a socket that QEMU makes when it starts.
 
 use std::io;

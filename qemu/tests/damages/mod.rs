@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Damages of a kernel file: flipped bits anywhere, and changes where a reader would trip over them.
 
 use std::ops::Range;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Files that are no kernels, and outputs that may not be written.
 
 use std::fs::{self, File};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A complete synthetic kernel is instrumented; every way of damaging it gives one clear error.
 
 mod files;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Every way past the places that are redirected is refused.
 
 use crate::synthetic::Kernel;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the payload takes for granted is compared with the kernel: prototypes, places, traps, the template of threads, headers.
 
 use qemu::payload_abi::{PROTOTYPES, Value};

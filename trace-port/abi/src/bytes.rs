@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Little-endian numbers in bytes that may end before them.
 
 /// The `u32` at `at`.

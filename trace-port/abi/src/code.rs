@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel, MIG and devices answer: mach/kern_return.h, mach/message.h, mach/mig_errors.h, device/device_types.h.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg_type_t` and `mach_msg_type_long_t` of mach/message.h: what stands before each item of a message.
 //!
 //! ```text

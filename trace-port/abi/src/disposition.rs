@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a message does with a port right, by its names.
 
 use crate::type_name;

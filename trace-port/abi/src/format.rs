@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The two message formats of mach/message.h.
 
 use crate::bytes::{read_u32, read_u64};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg_header_t` of mach/message.h, and what MIG's conventions add to it.
 
 use crate::Format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The numbers of GNU Mach's interface, each written once: where a message has what, in both formats, and what its codes mean.
 //!
 //! **What.** A module for each header of GNU Mach: the header and the type descriptors of a message in the format of 64-bit and of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `msgh_id` of notifications: mach/notify.h.
 
 numbers! {

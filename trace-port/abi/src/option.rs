@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg_option_t` of mach/message.h: the bits of the `option` argument of `mach_msg`.
 
 numbers! {

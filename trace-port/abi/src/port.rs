@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Port names, rights and types of rights: mach/port.h.
 
 numbers! {

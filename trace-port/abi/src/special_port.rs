@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Special ports: mach/task_special_ports.h, mach/thread_special_ports.h, and the trace port.
 
 numbers! {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Trap numbers: mach/syscall_sw.h. They are negative, as they are called; `mach_trap_table` has the trap at the positive number.
 
 numbers! {

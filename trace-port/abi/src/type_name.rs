@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg_type_name_t` of mach/message.h: what the elements of an item are. The names lack `MACH_MSG_TYPE_`.
 
 numbers! {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Every number is the one of GNU Mach's own headers, and of return values, options and notifications none is missing.
 //!
 //! Needs `GNUMACH_DEFS`, the include directory of a gnumach-dev package, as `cargo qemu test` sets it; `GNUMACH_DEFS_ALL` names more

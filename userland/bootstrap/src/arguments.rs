@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Replacing `${host-port}` and `${device-port}` in a program's arguments, as GNU Mach's boot scripts do.
 
 use alloc::string::ToString;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The boot archive in memory: members by name.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A crash in one line: what the kernel's exception message says, in words.
 
 use alloc::format;

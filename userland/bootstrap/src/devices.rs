@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The devices the boot server uses itself: the console and the ram disk.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A static ELF64 program as pages to be mapped.
 
 use alloc::string::{String, ToString};

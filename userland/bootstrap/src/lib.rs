@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the boot server works out before it asks the kernel for anything: how a program lies in memory, its first stack,
 //! its arguments.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the host tool says while programs run: a byte each on a serial line of its own, so that the console stays the programs'.
 
 use mach::error::{KernReturn, Result};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Carrying a plan out: a new task with a program's pages, its first stack and its first thread.
 
 use alloc::format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The boot server: reads the boot archive, starts its command, serves boot.defs until that ends, then reboots.
 //!
 //! The kernel starts it from a boot module with the names of the host control port and the device master port as its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The server's loop: every program it started calls on a port of its own, all of them in one port set.
 //!
 //! A program's port is its bootstrap port and its exception port, and the port to which the kernel says that its task is

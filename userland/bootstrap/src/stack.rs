@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A program's first stack: argc, argv, envp and the strings, as the System V ABI and GNU Mach's own loader have them.
 
 use alloc::vec::Vec;

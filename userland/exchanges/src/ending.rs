@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Tasks that are traced no longer although they go on: who asked for it, as far as the trace shows.
 
 use alloc::vec::Vec;

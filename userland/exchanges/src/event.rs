@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
 use bytes::Bytes;

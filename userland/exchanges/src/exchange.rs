@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the stages make: exchanges, and remarks about the trace itself.
 
 use alloc::vec::Vec;

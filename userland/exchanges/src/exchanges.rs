@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The stages in a row: messages of the trace port in, exchanges out.
 
 use alloc::vec::Vec;

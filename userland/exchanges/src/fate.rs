@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How tasks end, as far as the records tell: what they said of it, and what exception they did not survive.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What some messages tell about tasks and ports beyond what the kernel says of each.
 
 use alloc::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Trace records to exchanges: who asked whom for what, and what came of it.
 //!
 //! **What.** An [`Exchange`] is a request with its reply, a message that expects none, or a `mach_msg` that failed. There is no text in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What tasks, threads and ports are.
 //!
 //! The records say which port each name in a message stands for, by a number that is the same in all tasks, and what the kernel knows of

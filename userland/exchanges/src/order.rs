@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records into the order of their events: a record is sent after its event, so another thread's can arrive before it.
 
 use alloc::collections::BTreeMap;

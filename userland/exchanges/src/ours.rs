@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Interfaces of this project's own: somebody else's messages may have the same ids, so only messages of the right ports are of them.
 
 use core::ops::RangeInclusive;

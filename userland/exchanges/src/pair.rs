@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which reply belongs to which request.
 
 use alloc::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records of which nothing is made: of a message that tells nothing about tasks and ports, and that is not selected, or only to be counted.
 
 use alloc::collections::VecDeque;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which messages the user wants to see: `-e trace=...`.
 
 use alloc::string::{String, ToString};

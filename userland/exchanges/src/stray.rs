@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages at the trace port that are not what the kernel sends: one remark where each kind came first, and a count at the end.
 //!
 //! Whoever gets a send right to the trace port can write what it likes. That must neither end the trace nor bury it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The boot server as a program sees it through its bootstrap port.
 
 use alloc::string::String;

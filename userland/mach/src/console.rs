@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The console: `print!` and `println!`, writing on a channel, reading a line.
 //!
 //! The console is the device the boot server hands out; without a boot server, text goes to the kernel's own console

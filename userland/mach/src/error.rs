@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel and servers answer.
 
 pub use mach_abi::KernReturn;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The Mach runtime of our user space: entry, traps, rights as owning types, allocator, console.
 //!
 //! **What.** What a Rust program needs to run as a GNU Mach task without any C library: `_start`, a heap, a console,

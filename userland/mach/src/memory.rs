@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Memory by the page: what a message brought out of line, and pages of our own.
 
 use core::sync::atomic::AtomicU64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages built and taken apart by hand: for a program whose message has no MIG definition, such as a demonstration of
 //! what `mach_msg` does. RPCs do not come through here.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Port names and the rights behind them, as types that give their right back when they are dropped.
 //!
 //! A name alone ([`PortName`]) is a number and owns nothing. [`SendRight`], [`SendOnceRight`], [`ReceiveRight`] and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Threads: another flow of control in this task, or the first one of a task that inherited our memory.
 
 use alloc::boxed::Box;

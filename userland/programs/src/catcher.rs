@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A server of exceptions that lets its clients write where they must not.
 
 use mach::error::{KernReturn, Result};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel and a task hold, for programs that check that nothing is left behind.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the programs to trace share: checking a result, and saying what was expected when it differs.
 //!
 //! **What.** One program per file in `src/bin`, each one behaviour, whose header says what its trace must show.

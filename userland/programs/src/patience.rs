@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Waiting, for a while or for something that does not come.
 
 use mach::port::PortName;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The stubs of defs/ping.defs, generated like all others.
 
 /// The client's side.

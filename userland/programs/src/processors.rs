@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Processor sets: a kernel for several processors keeps all but the first in a set of their own.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Pseudo-random numbers (SplitMix64).
 
 /// A generator; the same seed gives the same numbers.

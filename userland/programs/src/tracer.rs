@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A trace port and what comes to it, for programs that are tracers of their own.
 
 use alloc::collections::VecDeque;

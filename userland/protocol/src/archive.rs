@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The boot archive: which members it has, and the argument vector in `etc/command`.
 //!
 //! The archive is a ustar file that the kernel makes into a ram disk; the boot server reads it as the device

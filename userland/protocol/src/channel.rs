@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Console channels: one serial line carries several streams, told apart by switch marks.
 //!
 //! A mark is the byte [`MARK`], a [`Key`] and a channel's letter; every byte after it belongs to that channel, until the next mark.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Control lines: what the boot server tells the host tool, one line each on [`crate::channel::Channel::Control`].
 
 use core::fmt;

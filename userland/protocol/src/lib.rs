@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the boot server, the programs and the host agree on: archive members, console channels, control lines, boot.defs.
 //!
 //! **What.** Constants, and small formats with one function that writes and one that reads each. The MIG interface of

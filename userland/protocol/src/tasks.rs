@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The task list that `boot_list` answers: one line a task, `ID STATE NAME`.
 
 use alloc::string::String;

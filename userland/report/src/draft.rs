@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A line while it is written: its text, and what is to stand below it.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Exchanges to lines: one for a request with its reply if nothing comes between, `<unfinished ...>` and `<... resumed>` otherwise.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Numbers to text: most of a trace is numbers, and `core::fmt` costs several times as much.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Small pieces of text: escaped strings, names of numbers, times, what happens to a right.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Tasks and ports to text.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Remarks about the trace itself to text.
 
 use alloc::string::String;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How a report is written, as its reader wants it.
 
 /// How a time is shown before each line.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How often each routine was called, how often it failed, how long it took.
 
 use alloc::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages and values to text: what each looks like in a line.
 
 use core::fmt::Write;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How quick records become text on this machine, on one core: `cargo bench -p rpctrace2`.
 //!
 //! The records are those of a program that asks the kernel and a server, writes, and fails now and then.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Where messages are received: memory that is used again as soon as nobody has a part of what was in it.
 
 use alloc::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! rpctrace2: prints every Mach message of a command and its children, decoded with MIG definitions.
 //!
 //! **What.** The command line, the sources of records, and what strings the stages together.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command line of rpctrace2: strace's habits and rpctrace's, in one table.
 //!
 //! [`parse`] is used twice: by the host tool before anything boots, so that a mistake costs no machine, and by rpctrace2 in the guest,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! When the tracer lets what it traces run first, so that several records come in one message: where no line is to stand among the command's
 //! own output.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The live source: starts the command with a trace port and prints what arrives there until all traced tasks are gone.
 //!
 //! The kernel holds a send right to the trace port for every traced task and for every record in its queue, and we hold

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The traced tasks, by the rights to them that their records bring: the kernel says when one of them ends.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! One trace: what the stages of `exchanges` make of it, into what `report` writes.
 
 use alloc::string::String;

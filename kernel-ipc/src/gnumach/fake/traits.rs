@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the hooks call, answered by the fake kernel.
 
 use std::vec;

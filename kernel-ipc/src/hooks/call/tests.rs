@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Calls that send, receive, or end early, and what of them is recorded: see also those of `copy` and `handoff`.
 
 use std::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages that are copied out, whole, in part or twice, and the records of their two halves.
 
 use std::vec::Vec;

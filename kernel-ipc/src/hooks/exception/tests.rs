@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Exceptions of a traced task's threads, and messages that look like exceptions.
 
 use trace_port::record::PORT_NUMBER;

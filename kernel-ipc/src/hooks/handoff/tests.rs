@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A sender that hands the processor to its receiver, of which one or both are traced.
 
 use std::vec::Vec;

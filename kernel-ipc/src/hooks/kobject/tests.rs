@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What others ask of a traced task by its control ports.
 
 use std::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Children, and entries that end with their task.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What a tracer sees.
 
 use std::vec::Vec;

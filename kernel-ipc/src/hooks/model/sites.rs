@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The sites: the stubs of `arch`, and behind them what each kernel function does.
 
 use std::vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A trace port is set, read, replaced and taken away.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Traps of a traced task that give rights.
 
 use trace_port::{Direction, EventKind, port};

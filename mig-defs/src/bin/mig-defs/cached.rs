@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The interfaces that `cargo qemu` has fetched, for whoever names none.
 //!
 //! Where they are is for qemu/src/cache.rs and qemu/src/fetch/packages.rs to say; that they are found here is tested where both

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Command line of the MIG compiler: check, list, table, dump, show, explain, gen.
 
 use std::fmt::Write as _;

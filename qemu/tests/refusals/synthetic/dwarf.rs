@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The synthetic kernel's DWARF: a struct for every fact the payload asks for.
 
 use gimli::write::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A small kernel made from nothing: an ELF64 executable with symbols and DWARF that has whatever the payload asks for.
 //!
 //! Tests take [`Kernel::complete`], damage it, and look at what the tool says.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A payload library whose hooks only go on to the original.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the synthetic kernel's DWARF says of functions and variables.
 
 use std::collections::BTreeMap;

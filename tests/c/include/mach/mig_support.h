@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What stubs made by the stock MIG expect of a C library; mach_support.c defines it. */
 #ifndef MIG_SUPPORT_H
 #define MIG_SUPPORT_H

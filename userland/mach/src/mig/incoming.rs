@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A received message being taken apart: a user's reply or a server's request.
 
 use alloc::vec::Vec;

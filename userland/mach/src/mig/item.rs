@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Values that stand in a message as they are: integers, names, and structs and arrays of them.
 
 use crate::error::KernReturn;

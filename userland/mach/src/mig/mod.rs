@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What every generated stub needs to build a request and read a reply.
 //!
 //! A stub knows its descriptors and sizes; this module moves values, rights and memory in and out of message words and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A message being built: a user's request or a server's reply.
 
 use alloc::vec::Vec;

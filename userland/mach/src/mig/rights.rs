@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Rights whose kind only the message says, and arrays of rights out of line.
 
 use mach_abi::type_name;

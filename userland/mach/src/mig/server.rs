@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A server's side: the frame around every generated `serve` function.
 
 use core::ops::RangeInclusive;

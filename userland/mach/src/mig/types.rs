@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Type descriptors: what stands before every item of a message.
 
 use mach_abi::{Descriptor, descriptor, type_name};

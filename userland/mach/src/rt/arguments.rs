@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The program's arguments and environment, as the loader left them on the stack.
 
 use core::ffi::{CStr, c_char};

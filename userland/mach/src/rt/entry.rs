@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `_start`, and the macro that tells it which function is `main`.
 
 use core::arch::global_asm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The end of a program: its exit status goes to the boot server, then the task ends itself.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The heap: talc over regions from `vm_allocate`, which it asks for as it grows.
 
 use core::alloc::Layout;

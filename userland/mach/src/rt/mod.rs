@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What happens before `main`, in order, and after it.
 //!
 //! 1. [`entry`]: `_start` takes the stack pointer that the loader left, aligns the stack, and calls `start`.

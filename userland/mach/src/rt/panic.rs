@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A panic: one line on the console, exit status 101.
 
 use core::panic::PanicInfo;

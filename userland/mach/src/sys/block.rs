@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The per-thread block: what the runtime remembers for each thread, found through the `fs` base.
 //!
 //! `fs` is set with the trap `thread_set_self_state`, not by RPC, so that starting a thread leaves no message in a trace.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The processor's time stamp counter, which under QEMU's `-icount shift=0,sleep=off` counts retired instructions.
 
 use core::arch::asm;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! A place where the host's debugger stops: `cargo qemu bench` follows, instruction by instruction, what runs between two of them.
 
 /// Tells a breakpoint here from the same address in another program.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Slices over memory that the kernel gave to this task, and the few words copied into it before Rust runs there.
 
 use core::slice;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The edge to the kernel: mach traps, `mach_msg`, the per-thread block, memory the kernel gave us.
 //!
 //! Everything here is safe to call. A trap or message may ask the kernel to change this task's own address space; as with

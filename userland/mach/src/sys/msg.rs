@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg` over a buffer of 64-bit words, which is how a message is aligned.
 
 use mach_abi::header::LP64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How a thread of ours begins and ends: its stack, its block, the registers it starts with.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The mach traps: `syscall` with the negative trap number in `rax`, as GNU Mach's syscall_sw.h numbers them.
 //!
 //! Several traps do the work of an RPC. For a traced task they answer `MACH_SEND_INTERRUPTED` and the wrapper falls back to

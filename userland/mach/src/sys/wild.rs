@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! `mach_msg` with any arguments at all, for programs that test the kernel: sizes and addresses that lie.
 
 use super::trap;

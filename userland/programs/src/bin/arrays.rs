@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! arrays: sends and receives rights in arrays out of line.
 //!
 //! Its trace must show which ports they are, those that nothing else was heard of included: a thread that never ran, threads of another

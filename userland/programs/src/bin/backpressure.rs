@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! backpressure: full trace queues, trace ports that die or move, tasks that would trace themselves or each other.
 //!
 //! A tracer of its own; run it untraced. Each line it prints is one thing that was shown: nobody but the traced thread waits

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! bench-rpc: what `cargo qemu bench` measures, run under `-icount`, where the time stamp counter counts instructions.
 //!
 //! Each line `bench NAME TOTAL COUNT` says that COUNT calls took TOTAL instructions: the least of many batches, because a

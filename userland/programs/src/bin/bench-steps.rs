@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! bench-steps: what `cargo qemu bench` follows instruction by instruction, to see how deep the kernel's stacks get.
 //!
 //! Each line `step NUMBER NAME` names a part, which lies between `mark(NUMBER)` and `mark(0)`. In each part a traced task

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! bench-tool CASE: what an RPC costs when a tool like rpctrace2 traces this program; run under `-icount`, where the time stamp counter
 //! counts instructions.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! catch: writes to a page it may not write to, catches the exception in another thread, and goes on.
 //!
 //! Its trace must show both kinds of exception: thread-exception, which the server refuses, then task-exception for the same

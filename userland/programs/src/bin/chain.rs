@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! chain: follows one RPC across three tasks by its correlation number.
 //!
 //! A client asks a server, which passes the request on, reply right included, to a third task, where one thread receives it and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! clock HOST [RECORDS]: the times of records while somebody sets the clock.
 //!
 //! A tracer of four children, which do on as many processors what makes records quickest. In the order of their sequence numbers the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! crash: writes to address 0 and is ended by the boot server, which reports it.
 //!
 //! Its trace must show the exception as the kernel raised it on the task's exception port, with type task-exception, and no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! device-writes PORT: writes to the console device by the traps that stand in for `device_write`.
 //!
 //! Untraced the kernel takes the bytes from the traps; traced, the traps answer `MACH_SEND_INTERRUPTED`, and the trace shows the RPCs that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! drain PROGRAM [ARGUMENTS]: runs a program traced, throws its records away and says how many there were.
 //!
 //! What it costs to be traced without what it costs to decode a trace, for programs that run long. Its exit status is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! elements: each right in an array out of line has the number of its port, the same in the records of all tasks.
 //!
 //! This program traces a client and a server. The client sends the server one message with two arrays, once when the server waits for it and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! faults KIND FROM TO PROGRAM [ARGUMENTS]: runs a traced program again and again, and each time another event of it fails.
 //! faults ask KIND N: asks for one fault and makes some calls, for a tracer that is there already.
 //! faults end KIND N: asks for one and ends, so that it may strike the last record of all.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! forger HOST WORD: sends to the trace port of its own tracer what only the kernel should.
 //!
 //! Run it traced. It asks for its trace port, which is refused to all but the tracer; then it makes itself a send right by the task

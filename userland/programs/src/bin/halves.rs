@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! halves: writes lines without their ends, ends that move the cursor, and pieces through the kernel, and waits after each, so that its
 //! tracer writes.
 //!

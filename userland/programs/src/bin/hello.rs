@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! hello: writes one line to the console, and its arguments and its environment, if it has any, on further lines.
 //!
 //! Its trace must show how a program comes by its console (`task_get_special_port`, `boot_console`), one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! intruder: what another task can and cannot do to a trace that is not its own.
 //!
 //! A tracer of its own; run it untraced. Each step stopped the kernel, hid messages or let something out before.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! items: sends itself messages that no interface knows, with an item of every kind, and two that are larger than a record.
 //!
 //! Its trace must show rights as rights and numbers as numbers, however many stand in an item, all bytes of characters, and of what is out

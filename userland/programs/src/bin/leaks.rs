@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! leaks HOST_PORT: 10,000 children of a traced task, then as many traced tasks as there may be: nothing is left behind.
 //!
 //! A tracer of its own; run it untraced. What could be left is a right to the trace port (the no-senders notification tells),

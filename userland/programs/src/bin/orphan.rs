@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! orphan: leaves a task behind that has no thread and will never end, and exits with 3, as a fork that fails half way does.
 //!
 //! Its trace must end all the same, after saying which task is left.

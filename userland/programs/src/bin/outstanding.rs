@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! outstanding: a thousand requests wait for their answers at the same time, and no answer is taken for another's.
 //!
 //! A client sends a thousand requests, each with a reply port of its own, to a server that keeps them all. Then the server answers

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! payloads: the port that a message was received on is said where a protected payload hides it, alone or in a port set.
 //!
 //! A server, as all servers of the Hurd do, gives its ports payloads and receives from a set of them. This program traces it, and for the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! ping: makes a child task with a copy of its memory; parent and child call each other.
 //!
 //! Its trace must show `task_create` with inherited memory, a thread started in the child, rights inserted into the child's

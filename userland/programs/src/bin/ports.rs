@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! ports: allocates ports, moves a receive right and makes send rights through messages, and lets ports die.
 //!
 //! Its trace must show receive rights allocated and given back (`mach_port_allocate`, `mach_port_mod_refs`), messages that

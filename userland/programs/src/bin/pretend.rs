@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! pretend [HOST_PORT [OPTIONS]]: prints what a stopped kernel, the boot server and rpctrace2 print, and goes on; with a port it then
 //! calls `host_reboot` with these options: none restarts the machine, 4096 (`RB_DEBUGGER`) stops the kernel in its debugger.
 //!

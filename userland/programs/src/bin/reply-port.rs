@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! reply-port: an RPC whose request the kernel refuses leaves nothing that a later one could take for its reply.
 //!
 //! The reply right of a request with a bad right in its body is made and destroyed, which is a message to the reply port. Its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! shell: an interactive prompt on the console: `help`, `ps`, the names of programs, `exit`.
 //!
 //! Its trace must show `device_read_inband` waiting for keys, `boot_spawn` for each program and the `boot_exited` that

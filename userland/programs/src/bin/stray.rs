@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! stray: writes through a pointer that is none, first in a child made as fork does, then itself; the boot server ends both.
 //!
 //! Its trace must show each exception with the name of its code, where the thread was, and the end of both tasks, by the numbers of the

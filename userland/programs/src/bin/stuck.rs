@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! stuck HOST suspended TRIES | starved TIMES [rests] | names SECONDS | arrays CALLS: three ways in which a kernel for several processors,
 //! traced or not, lets a thread that should run wait for ever, and one in which it loses memory (docs/differences.md). It needs
 //! `--smp` of at least 3; HOST is `${host-port}`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! threads: four threads send to one port at once.
 //!
 //! Its trace must show four threads made (`thread_create`, `thread_set_state`, `thread_resume`), each with its own number on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! timeouts: everything `mach_msg` refuses, one after the other: timeouts, messages that are too large, names and data that
 //! are not valid.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! toggle: one thread switches the tracing of a child on and off while another exchanges messages with it.
 //!
 //! With the host's privileged port as argument (`${host-port}`) and a kernel for several processors, the child runs on another

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! trace-boot HOST_PORT: traces the boot server, which takes part in everybody's start, console and end.
 //!
 //! A tracer of its own; run it untraced. While its tracer receives, the boot server goes on as before; while its tracer does

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! trace-port: sets a trace port for a child task by RPC, reads it back, and takes it away again.
 //!
 //! Run untraced it is a tracer of its own: records of the child's messages come while the trace port is set and stop when it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! untold: records that a task loses after its last one are told to its trace port, to the last of them.
 //!
 //! A tracer of its own; run it untraced. It does not receive while it asks so much of a traced task that records are lost, and then ends the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! vm: allocates, maps, protects, reads, writes and gives back memory, and sends memory out of line.
 //!
 //! Its trace must show `vm_allocate`, `vm_map`, `vm_protect`, `vm_read` and `vm_write` with out-of-line data, the failures

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! rpctrace2 as a program on Mach: `rpctrace2 [OPTION]... COMMAND [ARGUMENT]...`, started by the boot server.
 #![no_std]
 #![no_main]

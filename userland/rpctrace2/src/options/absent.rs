@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Options of other tracers that this one has not, and why: each is refused with these words.
 
 /// An option of another tracer that this one has not.

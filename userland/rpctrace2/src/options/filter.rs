@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What `-e trace=` selects, before the selection itself: patterns, classes and names that need not be there become names and msgh_ids.
 
 use alloc::boxed::Box;

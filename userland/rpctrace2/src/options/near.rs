@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The word that may be meant by one that nobody knows.
 
 use alloc::string::{String, ToString};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The options: every one a row, from which the parser, the help, the manual page, docs/options.md and the tests follow.
 
 use alloc::format;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the table of options says to people: the help, the manual page, and docs/options.md.
 
 use alloc::format;

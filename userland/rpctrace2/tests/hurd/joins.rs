@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Which records make an exchange, beside the kernel's numbers in the records themselves. No interface is needed for it.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The lines, with the kernel's interfaces: each kind beside the bytes of the records it is made of, read here without the decoder.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What this project's payload recorded on a real Hurd (data/README.md), as exchanges and as text: not one line of it may be wrong.
 //! docs/hurd-lines.md says of each kind of line how it is known.
 

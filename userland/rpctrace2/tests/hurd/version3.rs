@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records of version 3, as a payload of this project wrote them on a real Hurd, to those of today.
 
 use bytes::Bytes;

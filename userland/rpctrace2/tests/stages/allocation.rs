@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! How often the stages ask for memory.
 
 use crate::common::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Rights in arrays out of line: what the kernel says of them, and how much of it.
 
 use trace_port::{Port, port};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records for tests: messages put together item by item as mach/message.h lays them out, and tables of sample.defs.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records of the other kinds: messages on control ports and exception ports.
 
 use trace_port::EventKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Tasks that go on untraced: the trace says so, and who asked for it.
 
 use crate::common::*;

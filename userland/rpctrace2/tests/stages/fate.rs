@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The ends of tasks: what each line says, and that it says no more than is known.
 
 use rpctrace2::Trace;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages that no .defs knows, by their descriptors; and those of which the record holds only the beginning.
 
 use mach_abi::type_name::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records in, exact lines out: RPCs, failures, servers, losses, names.
 
 use crate::common::*;

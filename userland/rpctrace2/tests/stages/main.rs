@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! All tests of the stages, from records to text, as one program.
 
 mod allocation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records of a program that asks the kernel and a server, writes, and fails now and then.
 
 use bytes::Bytes;

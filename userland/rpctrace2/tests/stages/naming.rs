@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Records in, names out: what ports, tasks and threads are called.
 
 use crate::common::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command line: what each option does to the output.
 
 use crate::common::*;

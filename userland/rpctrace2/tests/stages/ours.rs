@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages with the ids of this project's own interfaces: only those of the right ports are of them.
 
 use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_TRACE_PORT};

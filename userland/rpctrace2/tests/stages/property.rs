@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Whatever bytes come, a trace goes on: no panic, and only printable text.
 
 use crate::common::*;

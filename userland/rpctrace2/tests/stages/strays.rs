@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages at the trace port that are no records: one remark of each kind, and the trace goes on.
 
 use crate::common::*;

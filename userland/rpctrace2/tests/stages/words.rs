@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The command line as words: what is taken, what is refused and how, and the texts that are made of the table.
 
 use std::path::Path;

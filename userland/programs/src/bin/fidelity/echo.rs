@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The other threads: servers that answer, with options of their own, so that calls sleep and wake each other.
 //!
 //! They share their ports with nobody, and the calling thread goes on only after they have dealt with the message; so the order

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The hash of what was seen (FNV-1a over 64-bit words).
 
 /// A running hash.

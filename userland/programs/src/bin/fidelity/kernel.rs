@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Requests to the kernel: sound ones, and some that are nearly so.
 
 use mach::error::Result;

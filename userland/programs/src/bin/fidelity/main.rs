@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! fidelity SEED COUNT [FROM TO]: pseudo-random `mach_msg` calls, each one's result and the state afterwards in a hash.
 //!
 //! What it prints must be the same traced and untraced, for every seed: the hash after each 1000 calls, and with FROM and TO

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages that are nearly right: headers and bodies drawn from everything that `mach_msg` knows, and some things it does not.
 
 use mach::error::Result;

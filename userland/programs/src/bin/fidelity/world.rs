@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The ports that the calls play with, and what can be seen of their state.
 
 use alloc::vec::Vec;

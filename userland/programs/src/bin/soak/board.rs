@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Words that the program shares with the tasks that it makes: the names of what is in play, and what every thread does.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

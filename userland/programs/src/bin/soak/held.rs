@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the program and the kernel hold, before and after: nothing may be left of a round.
 
 use alloc::format;

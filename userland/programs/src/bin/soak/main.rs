@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! soak HOST DEVICE SEED SECONDS FIRST_ROUND [-WORD...]: everything at once that can happen to traces, for a while; nothing may be left.
 //!
 //! Run it untraced. HOST and DEVICE are the names of the host's privileged port and of the master device port (`${host-port}`,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What is in play, and the names by which everybody, the program included, knows the same things.
 
 use mach::port::PortName;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the program does to the players and their ports, one thing at a time. Each is told whole by one random number.
 //!
 //! Tasks do not change their processors while they run: GNU Mach for several processors, traced or not, then leaves threads waiting

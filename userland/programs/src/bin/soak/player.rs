@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What the threads of a player do: each one thing again and again, in random variations, until its task is ended.
 //!
 //! Whatever the kernel answers is right here. Nothing uses the heap: a thread may be ended anywhere.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The program's own watchdog: if an operation does not end, it says who waits where. It also makes the players rest.
 
 use mach::port::PortName;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! What is left out, to find out what a failure needs.
 
 use programs::Mismatch;

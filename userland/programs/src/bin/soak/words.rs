@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages of random content, built where they are sent: a player's thread may be ended anywhere, and must not hold a lock of the
 //! heap then.
 

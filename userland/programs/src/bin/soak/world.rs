@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The players of one round: how they come, what they have, and how everything ends.
 
 use alloc::boxed::Box;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! Words that the program shares with the task it traces, so that each knows of the other without a message; and what the task's
 //! threads do.
 

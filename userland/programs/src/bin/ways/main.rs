@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! ways HOST_PORT: every way out of a full queue, for a thread whose message, exception or call of the kernel is done but for its record.
 //!
 //! A tracer of its own; run it untraced. For each of the three situations and the eight ways a new task is traced to a queue that

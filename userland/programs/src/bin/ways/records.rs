@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The records of the task's own threads, and which there should be.
 
 use alloc::vec::Vec;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The traced task of one combination, its full queue, and all that the program can see of it.
 
 use alloc::format;

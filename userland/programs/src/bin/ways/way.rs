@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 //! The eight ways out, and what is right after each.
 
 use alloc::vec::Vec;
