@@ -107,7 +107,9 @@ fn the_places_of_the_built_in_annotations_exist() {
     for (place, index) in &annotations.choice_uses {
         let Some(by) = &annotations.choices[*index].by else { continue };
         let routine = place.split('.').next().expect("a routine");
-        assert!(makers[routine].contains(by), "{place} is chosen by {by}, which is not in the request");
+        // Of a routine of the Hurd, without its files, nothing is known.
+        let is_there = makers.get(routine).is_none_or(|makers| makers.contains(by));
+        assert!(is_there, "{place} is chosen by {by}, which is not in the request");
     }
 }
 
