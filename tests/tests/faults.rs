@@ -65,7 +65,7 @@ fn a_loss_after_the_last_record_is_told_before_the_end() -> Result<()> {
         let run = qemu(&line)?;
         assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
         let end = format!("--- 1 record lost ---\n{before}+++ faults[1] exited with 0 +++\n");
-        assert!(run.stdout.ends_with(&end), "expected {end:?} at the end of:\n{}", run.stdout);
+        assert!(run.stderr.ends_with(&end), "expected {end:?} at the end of:\n{}", run.stderr);
     }
     Ok(())
 }
