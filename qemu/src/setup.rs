@@ -19,6 +19,7 @@ use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
 use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
+use crate::kernel::elf::KernelElf;
 use crate::link::Linker;
 use crate::payload_abi;
 use crate::plan::sha256;
@@ -76,6 +77,8 @@ pub struct Prepared {
     pub machine: Machine,
     /// Bounds of its run.
     pub limits: Limits,
+    /// How many processors the kernel does not use, if that can be told.
+    pub unused_processors: u32,
     kernel: PathBuf,
     userland: Userland,
     environment: Vec<String>,
@@ -130,7 +133,18 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     };
     let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
     let environment = choices.environment.clone();
-    Ok(Prepared { machine, limits, kernel, userland, environment, tables })
+    let unused_processors = unused_processors(stock, choices.processors)?;
+    Ok(Prepared { machine, limits, unused_processors, kernel, userland, environment, tables })
+}
+
+fn unused_processors(stock: &Path, processors: u32) -> Result<u32> {
+    if processors == 1 {
+        return Ok(0);
+    }
+    // What is no kernel is refused by who needs more of it.
+    let kernel = KernelElf::parse(instrument::read_kernel(stock)?);
+    let for_several = kernel.ok().and_then(|kernel| kernel.is_for_several()).unwrap_or(true);
+    Ok(if for_several { 0 } else { processors - 1 })
 }
 
 /// A key for the console's marks that no program knows.

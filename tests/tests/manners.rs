@@ -113,3 +113,13 @@ fn a_kernel_that_stops_ends_the_run() -> Result<()> {
     assert!(run.stderr.contains("error: the kernel stopped: "), "{}", run.stderr);
     Ok(())
 }
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn processors_that_a_kernel_of_ones_own_does_not_use_are_said_to() -> Result<()> {
+    let kernel = setting("RPCTRACE2_KERNEL")?;
+    let run = qemu(&["--kernel", &kernel, "--smp", "2", "run", "hello"])?;
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("the kernel is for one processor: 1 of 2 stay unused"), "{}", run.stderr);
+    Ok(())
+}

@@ -145,6 +145,11 @@ impl KernelElf {
         Ok(first)
     }
 
+    /// Whether this is a kernel for several processors, which has code that the others start with; not to be told without symbols.
+    pub fn is_for_several(&self) -> Option<bool> {
+        (!self.by_name.is_empty()).then(|| self.by_name.contains_key("apboot"))
+    }
+
     /// Whether another object file can link to `name`.
     pub fn exports(&self, name: &str) -> bool {
         self.by_name.get(name).into_iter().flatten().any(|&index| self.symbols[index].global)
