@@ -45,6 +45,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         ..machine.choices()
     };
     let mut sink = Sink::open(&host.output, host.append)?;
+    let is_apart = sink.is_apart();
     let paint = Paint { color: is_colored(&host), column: host.column };
     let arguments = |prepared: &Prepared| {
         let mut options = options.clone();
@@ -52,6 +53,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
             *expression = expand(expression, Tables::parse(prepared.tables())?, &compile)?;
         }
         let mut arguments = vec![RPCTRACE2.to_owned()];
+        arguments.extend(is_apart.then(|| options::APART.to_owned()));
         arguments.extend(options::guest_words(&options));
         // What follows is not read as options, and variables are for the program's task, not for rpctrace2's: the boot server takes the
         // escape away.
@@ -152,6 +154,15 @@ impl Sink {
         })
     }
 
+    /// Whether nobody sees the trace beside the program's output: a terminal or a pipe may be both.
+    fn is_apart(&self) -> bool {
+        match self {
+            Self::Output | Self::Error(_) => false,
+            Self::File(file) => file.metadata().is_ok_and(|metadata| metadata.is_file()),
+            Self::Command(_) => true,
+        }
+    }
+
     fn writer(&mut self) -> Option<&mut dyn Write> {
         match self {
             Self::Output => None,
@@ -205,6 +216,7 @@ mod tests {
         let name = path.to_str().unwrap().to_owned();
         let write = |output: &Output, append: bool, text: &str| {
             let mut sink = Sink::open(output, append).unwrap();
+            assert!(sink.is_apart());
             sink.writer().unwrap().write_all(text.as_bytes()).unwrap();
             sink.close().unwrap();
             fs::read_to_string(&path).unwrap()
@@ -214,7 +226,9 @@ mod tests {
         assert_eq!(write(&file, true, "two\n"), "one\ntwo\n");
         assert_eq!(write(&file, false, "three\n"), "three\n");
         assert_eq!(write(&Output::Command(format!("tr a-z A-Z >{name}")), false, "four\n"), "FOUR\n");
-        assert!(Sink::open(&Output::Standard, false).unwrap().writer().is_none());
+        let mut standard = Sink::open(&Output::Standard, false).unwrap();
+        assert!(standard.writer().is_none() && !standard.is_apart());
+        assert!(!Sink::open(&Output::File("/dev/null".into()), true).unwrap().is_apart(), "no file of lines");
         assert!(Sink::open(&Output::File("/no/such/place".into()), false).is_err());
     }
 

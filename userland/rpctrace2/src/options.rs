@@ -304,6 +304,9 @@ fn unknown(written: &str) -> OptionsError {
     OptionsError::Unknown { name: written.to_string(), near }
 }
 
+/// What the host says before all options where the lines do not stand among the command's own output: they may come late then.
+pub const APART: &str = "--apart";
+
 /// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
 pub fn guest_words(options: &Options) -> Vec<String> {
     TABLE.iter().filter(|row| row.place == Place::Everywhere).flat_map(|row| (row.words)(options)).collect()

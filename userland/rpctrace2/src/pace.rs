@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! When the tracer lets what it traces run first, so that several records come in one message: where no line is to stand among the command's
-//! own output.
+//! own output, as with `-c`, or with `-o` and a file.
 //!
 //! A program that calls the kernel fills messages as long as it runs, also beside a tracer of its priority; one that steps back would be
 //! interrupted at each message that it takes from a full queue. A program that blocks in its calls lets such a tracer run after each, so

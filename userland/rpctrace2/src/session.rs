@@ -113,6 +113,10 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     for index in 1..arguments.len() {
         words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
     }
+    let is_apart = words.first() == Some(&options::APART);
+    if is_apart {
+        words.remove(0);
+    }
     let (options, command) = match options::parse(words, Place::Guest)? {
         Request::Trace { options, command } => (options, command),
         Request::Help => {
@@ -129,6 +133,9 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     let program = command.first().map_or("", String::as_str);
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
+    if is_apart {
+        trace.set_apart();
+    }
     Session::start(&command, interrupt)?.follow(&mut trace)
 }
 

@@ -104,6 +104,11 @@ impl<'t> Trace<'t> {
         })
     }
 
+    /// Its lines stand apart from the command's own output.
+    pub fn set_apart(&mut self) {
+        self.is_live = false;
+    }
+
     /// Whether its lines are to stand where they belong in the command's own output: not where it makes a table alone, or nothing.
     pub fn is_live(&self) -> bool {
         self.is_live
