@@ -16,9 +16,7 @@ use crate::{arrays, emit};
 
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
-use crate::gnumach::{
-    InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, switches, time,
-};
+use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, time};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::received_on;
