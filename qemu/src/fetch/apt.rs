@@ -187,11 +187,11 @@ mod tests {
 
     #[test]
     fn a_long_failure_becomes_its_reason() {
-        let away = "Ign:1 http://deb.debian.org/debian trixie InRelease\nErr:1 http://deb.debian.org/debian trixie \
-                    InRelease\n  Temporary failure resolving 'deb.debian.org'\nE: Failed to fetch \
-                    http://deb.debian.org/debian/dists/trixie/InRelease  Temporary failure resolving \
-                    'deb.debian.org'\nE: Some index files failed to download.\n";
-        assert_eq!(reason(away).unwrap(), "no network (Temporary failure resolving 'deb.debian.org')");
+        let away = "Ign:1 http://mirror.example/debian trixie InRelease\nErr:1 http://mirror.example/debian trixie \
+                    InRelease\n  Temporary failure resolving 'mirror.example'\nE: Failed to fetch \
+                    http://mirror.example/debian/dists/trixie/InRelease  Temporary failure resolving \
+                    'mirror.example'\nE: Some index files failed to download.\n";
+        assert_eq!(reason(away).unwrap(), "no network (Temporary failure resolving 'mirror.example')");
         let held = "W: old\nE: Packages need to be removed but remove is disabled.\n";
         assert_eq!(reason(held).unwrap(), "Packages need to be removed but remove is disabled.");
         assert_eq!(reason("Killed\n"), None);
