@@ -70,8 +70,8 @@ impl OpenCall {
     }
 
     /// The same, which is no open call, without what a call of an earlier period has left.
-    pub(crate) fn forgotten(&self, kernel: &impl Kernel) -> Self {
-        Self(CallWord::of_flags(if self.has_to_flush() { Self::FLUSH } else { 0 }, kernel.period()))
+    pub(crate) const fn forgotten(&self) -> Self {
+        if self.has_to_flush() { Self::NONE.flushing() } else { Self::NONE }
     }
 
     /// Whether drafts of others wait, or something is put aside.
@@ -108,8 +108,8 @@ impl OpenCall {
     }
 
     /// This call without such drafts.
-    pub(crate) fn without_flush(self, kernel: &impl Kernel) -> Self {
-        Self(self.0.without(Self::FLUSH, kernel.period()))
+    pub(crate) const fn without_flush(self) -> Self {
+        Self(self.0.without(Self::FLUSH))
     }
 
     /// This call with the receive half recorded.

@@ -78,17 +78,17 @@ impl CallWord {
         Self(self.0 | flag & Self::FLAGS)
     }
 
-    /// The same without a flag, of what is left in this period.
+    /// The same without a flag.
     #[inline(always)]
-    pub(crate) const fn without(self, flag: u32, period: u32) -> Self {
-        let left = Self(self.0 & !(flag & Self::FLAGS));
-        if left.has_kmsg() { left } else { left.flags(period) }
+    pub(crate) const fn without(self, flag: u32) -> Self {
+        let left = self.0 & !(flag & Self::FLAGS);
+        Self(if left & (Self::FLAGS | Self::IS_KMSG) == 0 { 0 } else { left })
     }
 
-    /// The flags alone, of this period.
+    /// The flags alone: of this period if there was a kmsg, else of theirs.
     #[inline(always)]
     pub(crate) const fn flags(&self, period: u32) -> Self {
-        Self::of_flags(self.0 & Self::FLAGS, period)
+        if self.has_kmsg() { Self::of_flags(self.0 & Self::FLAGS, period) } else { Self(self.0) }
     }
 
     /// Whether there is a kmsg.

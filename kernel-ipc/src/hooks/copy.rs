@@ -21,7 +21,7 @@ pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 
     // The trace may have ended within the call, and another have begun, which sees the next one.
     if !call.is_open(kernel) {
         // Of an earlier period: the stubs need not lead here again.
-        call.forgotten(kernel).keep(kernel, thread);
+        call.forgotten().keep(kernel, thread);
     } else if kernel.task_entry(kernel.thread_task(thread)) != 0 {
         send(kernel, state, (thread, call), kmsg);
     }

@@ -102,7 +102,7 @@ fn show(kernel: &impl Kernel, state: &State, record: Record, raised: &Raised) ->
 pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: InTransit, parse: impl FnOnce() -> u32) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     if call.has_to_flush() {
-        call.without_flush(kernel).keep(kernel, thread);
+        call.without_flush().keep(kernel, thread);
         handoff::flush(kernel, state);
     }
     if !state.any_traced() {

@@ -46,12 +46,12 @@ fn flags_and_draft_keep_out_of_each_others_way() {
             let flags = |call: &OpenCall| (call.is_open(kernel), call.has_to_flush(), call.has_received());
             assert_eq!(flags(&with()), flags(&call));
             assert_eq!(with().without_draft(kernel), call);
-            assert_eq!(with().flushing().without_flush(kernel).into_draft(), draft());
-            assert!(with().flushing().has_to_flush() && !with().without_flush(kernel).has_to_flush());
+            assert_eq!(with().flushing().without_flush().into_draft(), draft());
+            assert!(with().flushing().has_to_flush() && !with().without_flush().has_to_flush());
             assert!(with().received().has_received());
         }
     }
-    assert_eq!(OpenCall::NONE.flushing().without_flush(kernel), OpenCall::NONE, "what the stubs look at");
+    assert_eq!(OpenCall::NONE.flushing().without_flush(), OpenCall::NONE, "what the stubs look at");
 }
 
 #[test]
@@ -59,9 +59,11 @@ fn flags_say_something_in_their_own_period_only() {
     let (kernel, later) = (kernel(1), kernel(2));
     for call in [OpenCall::open(&kernel), OpenCall::open(&kernel).received()] {
         assert!(call.is_open(&kernel) && !call.is_open(&later));
-        assert_eq!(call.forgotten(&later), OpenCall::NONE);
+        assert_eq!(call.forgotten(), OpenCall::NONE);
+        assert!(!call.without_draft(&later).is_open(&later), "a hand-off does not make it one of this period");
+        assert!(!call.flushing().without_flush().is_open(&later));
     }
-    let flushing = OpenCall::open(&kernel).flushing().forgotten(&later);
+    let flushing = OpenCall::open(&kernel).flushing().forgotten();
     assert!(flushing.has_to_flush() && !flushing.is_open(&later), "somebody still waits for that");
 }
 
