@@ -10,12 +10,12 @@
 //! the order of the descriptors. The thread's word says that something waits ([`OpenCall::flushing`]).
 
 use trace_port::port::MAX_PORTS;
-use trace_port::record::{Part, Prefix};
+use trace_port::record::Part;
 use trace_port::{Direction, Port};
 use zerocopy::byteorder::little_endian::U32;
 
 use crate::aside;
-use crate::draft::Draft;
+use crate::draft::{Draft, FIRST};
 use crate::emit;
 use crate::gnumach::{Kernel, OwnedKmsg, Record, Thread};
 use crate::named::{self, Arrays, PORT};
@@ -24,8 +24,6 @@ use crate::open_call::OpenCall;
 use crate::room;
 use crate::state::State;
 
-/// Where the first record of a message stands.
-const FIRST: usize = size_of::<Prefix>();
 /// Bytes of a name in an array.
 const NAME: u64 = 4;
 /// Most places for what is put aside: an element each, and as many beginnings of arrays.

@@ -6,15 +6,13 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use spin::mutex::SpinMutex;
 use trace_port::RecordHeader;
 use trace_port::TRACE_RECORD_MSGH_ID;
-use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+use trace_port::record::{self, MAX_BATCH, Part};
 
+use crate::draft::FIRST;
 use crate::emit;
 use crate::gnumach::{Kernel, Note, OwnedKmsg, Task};
 use crate::numbers::ThreadNumber;
 use crate::state::{State, Way};
-
-/// Where the first record of a message stands.
-const FIRST: usize = size_of::<Prefix>();
 
 /// A list by the links of the kmsgs. A thread has at most one there.
 #[derive(Debug, Default)]

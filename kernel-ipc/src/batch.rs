@@ -12,13 +12,11 @@
 
 use mach_abi::header::LP64;
 use trace_port::TRACE_RECORDS_MSGH_ID;
-use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+use trace_port::record::{self, MAX_BATCH, Part};
 
+use crate::draft::FIRST;
 use crate::gnumach::objects::RECORD_BITS;
 use crate::gnumach::{Kernel, Record};
-
-/// Where the records of a message begin.
-const FIRST: usize = size_of::<Prefix>();
 
 /// Puts a finished message's records behind those of the same task that wait in its trace port's queue. `false` if the last
 /// message with such has no room for them, or there is none; the message is the caller's in either case.

@@ -8,15 +8,13 @@ use mach_abi::header::LP64;
 use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::{Format, descriptor, type_name};
 use trace_port::port::OUT_OF_LINE;
-use trace_port::record::{BODY_OFFSET, PORT_NUMBER, Prefix};
+use trace_port::record::{BODY_OFFSET, PORT_NUMBER};
 
+use crate::draft::FIRST;
 use crate::gnumach::objects::COMPLEX;
 use crate::gnumach::{Kernel, MaybePort, Record, Task};
 use crate::named::{self, Ports};
 use crate::state::State;
-
-/// Where the only record of a message stands.
-const FIRST: usize = size_of::<Prefix>();
 
 /// The inline bit.
 pub(crate) const INLINE: u64 = descriptor::INLINE as u64;

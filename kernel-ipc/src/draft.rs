@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A record that is not queued yet.
 
+use trace_port::record::HEADER_TYPE_OFFSET;
+
 use crate::gnumach::{OwnedKmsg, Record};
+
+/// Where the first record of a message stands.
+pub(crate) const FIRST: usize = HEADER_TYPE_OFFSET;
 
 /// A message for the trace port that lacks only the outcome. What it shows is copied and the rights are taken when the event
 /// happens, because the call may end the task.

@@ -5,7 +5,7 @@
 //! nothing of it is on the kernel's 4 KiB stack while the traced call goes on. Functions are kept out of line for the same
 //! reason: their frames are gone by then.
 
-use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+use trace_port::record::{self, MAX_BATCH, Part};
 use trace_port::{Direction, TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
 use crate::batch;
@@ -35,7 +35,7 @@ const WAITS: u32 = 2;
 const LOOK_AGAIN: u32 = 200;
 
 /// Where the first record of a message stands.
-const FIRST: u32 = size_of::<Prefix>() as u32;
+const FIRST: u32 = crate::draft::FIRST as u32;
 
 /// What a record shows.
 #[derive(Clone, Copy, Debug)]

@@ -4,18 +4,15 @@
 //! Where none can follow, because the trace has ended, one of their own tells. It has no message, and goes beyond the port's limit, so
 //! that it comes although the port is full, which is why others were lost. Nobody waits for it.
 
-use trace_port::record::{self, Part, Prefix};
+use trace_port::record::{self, Part};
 use trace_port::{Direction, EventKind, TRACE_RECORD_MSGH_ID};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, FIRST};
 use crate::emit;
 use crate::gnumach::{Kernel, Key, Note, SendRight, option};
 use crate::numbers::{TaskNumber, ThreadNumber};
 use crate::observe::{self, Event, Moment};
 use crate::state::{Released, State};
-
-/// Where the first record of a message stands.
-const FIRST: usize = size_of::<Prefix>();
 
 /// Messages that may wait in the port when one more such record is queued.
 pub(crate) const CAP: u32 = 4096;

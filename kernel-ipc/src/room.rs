@@ -2,7 +2,7 @@
 //! Room behind the last record of a message that is not queued, where more is to be said than was known when its memory was taken.
 
 use trace_port::TRACE_RECORD_MSGH_ID;
-use trace_port::record::{self, MAX_BATCH, Part, Prefix};
+use trace_port::record::{self, MAX_BATCH, Part};
 
 use crate::draft::Draft;
 use crate::emit::{self, Wait};
@@ -12,7 +12,7 @@ use crate::observe;
 use crate::state::State;
 
 /// Where the first record of a message stands.
-const FIRST: u32 = size_of::<Prefix>() as u32;
+const FIRST: u32 = crate::draft::FIRST as u32;
 
 /// Room for so many ports more. Of two records in one message the first goes its own way if both have no room then. `false` if there is no
 /// memory, or nobody to tell.

@@ -80,7 +80,7 @@ fn two_records_that_share_a_message_go_behind_others_together() {
 #[test]
 fn a_message_is_filled_to_its_end_and_not_beyond() {
     let model = behind();
-    let fit = (MAX_BATCH - size_of::<Prefix>()) / part_size(40, 1);
+    let fit = (MAX_BATCH - FIRST) / part_size(40, 1);
     for _ in 0..=fit {
         send(&model, 40);
     }
