@@ -90,7 +90,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, address: u64, name: u32)
     if call.has_received() || kernel.task_entry(task) == 0 {
         return;
     }
-    let (flags, without) = (call.without_draft(kernel), call.without_draft(kernel));
+    let (flags, without) = (call.bare(), call.without_draft(kernel));
     let Some(draft) = call.into_draft() else { return };
     // Room for it may be long in coming.
     without.keep(kernel, thread);
@@ -98,7 +98,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, address: u64, name: u32)
     if has_room && let Some(place) = push(kernel, draft.record(), MAX_PORTS) {
         named::say_element(kernel, state, task, (draft.record(), place), name);
     }
-    flags.with_draft(Some(draft)).keep(kernel, thread);
+    flags.with_draft(kernel, Some(draft)).keep(kernel, thread);
 }
 
 /// Whether the next element of a sent message's arrays may be the one at this address. With the first one there is room for all, so that
@@ -190,10 +190,10 @@ fn beginning(address: u64) -> Port {
 #[inline(never)]
 pub(crate) fn settle(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
     let Some(kmsg) = state.aside.take(kernel, kernel.thread_number(thread)) else { return call };
-    let flags = call.without_draft(kernel);
+    let flags = call.bare();
     let draft = call.into_draft().map(|draft| add(kernel, state, draft, kmsg.record()));
     aside::give_back(kernel, state, kmsg);
-    flags.with_draft(draft)
+    flags.with_draft(kernel, draft)
 }
 
 fn add(kernel: &impl Kernel, state: &State, draft: Draft, aside: Record) -> Draft {

@@ -96,6 +96,12 @@ impl OpenCall {
         self.0.into_kmsg().map(Draft::of)
     }
 
+    /// An open call's flags, for [`OpenCall::with_draft`].
+    #[inline(always)]
+    pub(crate) const fn bare(&self) -> Self {
+        Self(self.0.bare())
+    }
+
     /// This call without its draft.
     #[inline(always)]
     pub(crate) fn without_draft(&self, kernel: &impl Kernel) -> Self {
@@ -119,8 +125,8 @@ impl OpenCall {
 
     /// This call, which has no draft, with this one, if there is one.
     #[inline(always)]
-    pub(crate) fn with_draft(self, draft: Option<Draft>) -> Self {
-        Self(self.0.with_kmsg(draft.map(Draft::into_memory)))
+    pub(crate) fn with_draft(self, kernel: &impl Kernel, draft: Option<Draft>) -> Self {
+        Self(self.0.with_kmsg(draft.map(Draft::into_memory), || kernel.period()))
     }
 }
 

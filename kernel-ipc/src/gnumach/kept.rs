@@ -105,12 +105,18 @@ impl CallWord {
         unsafe { OwnedKmsg::own(half.cast_signed() as isize as usize) }
     }
 
-    /// The flags with a kmsg, if there is one.
+    /// The flags for [`CallWord::with_kmsg`], which alone says of when they are.
     #[inline(always)]
-    pub(crate) fn with_kmsg(self, kmsg: Option<OwnedKmsg>) -> Self {
+    pub(crate) const fn bare(&self) -> Self {
+        Self(self.0 & Self::FLAGS)
+    }
+
+    /// The flags with a kmsg, or of this period if there is none.
+    #[inline(always)]
+    pub(crate) fn with_kmsg(self, kmsg: Option<OwnedKmsg>, period: impl FnOnce() -> u32) -> Self {
         match kmsg {
             Some(kmsg) => Self(self.0 & Self::FLAGS | kmsg.into_address() as u32),
-            None => self,
+            None => Self::of_flags(self.0 & Self::FLAGS, period()),
         }
     }
 }

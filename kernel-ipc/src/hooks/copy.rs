@@ -36,7 +36,7 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kernel, kmsg, message_size));
-    call.without_draft(kernel).with_draft(draft).keep(kernel, thread);
+    call.bare().with_draft(kernel, draft).keep(kernel, thread);
 }
 
 /// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is
@@ -62,10 +62,10 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let correlation = replies::received(kernel, state, thread, kmsg);
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
-    let received = call.without_draft(kernel).received();
+    let received = call.bare().received();
     let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kernel, kmsg, size));
     kernel.set_thread_message(thread, 0);
-    received.with_draft(draft).keep(kernel, thread);
+    received.with_draft(kernel, draft).keep(kernel, thread);
 }
 
 fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
@@ -78,9 +78,9 @@ pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size:
     let (thread, call) = OpenCall::current(kernel);
     if call.is_open(kernel) {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
-        let received = call.without_draft(kernel).received();
+        let received = call.bare().received();
         let draft = call::extend_apart(kernel, state, call.into_draft(), &event);
-        received.with_draft(draft).keep(kernel, thread);
+        received.with_draft(kernel, draft).keep(kernel, thread);
     }
 }
 

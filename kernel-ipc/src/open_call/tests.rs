@@ -39,7 +39,7 @@ fn flags_and_draft_keep_out_of_each_others_way() {
         assert!(draft().is_some());
         let open = || OpenCall::open(kernel);
         for call in [open(), open().flushing(), open().received().flushing()] {
-            let word = call.without_draft(kernel).with_draft(draft()).word();
+            let word = call.bare().with_draft(kernel, draft()).word();
             let with = || OpenCall::from_word(word);
             assert!(with().has_draft());
             assert_eq!(with().into_draft(), draft(), "{address:#x}");
@@ -77,7 +77,7 @@ fn periods_differ_and_are_no_drafts() {
 #[test]
 fn a_draft_is_right_in_any_period() {
     let draft = || Some(Draft::of(OwnedKmsg::fake(Kmsg::fake(0xffff_ffff_9000_0008))));
-    let call = OpenCall::open(&kernel(1)).with_draft(draft());
+    let call = OpenCall::open(&kernel(1)).with_draft(&kernel(1), draft());
     assert!(call.is_open(&kernel(2)));
     assert!(call.without_draft(&kernel(2)).is_open(&kernel(2)));
     assert_eq!(call.into_draft(), draft());

@@ -365,7 +365,7 @@ fn a_call_whose_end_nobody_saw_is_lost_and_counted() {
     let event = Event::of_call(fake, state, THREAD, Send);
     let draft = call::open(fake, state, &event, Content::NOTHING);
     assert!(draft.is_some());
-    OpenCall::open(fake).with_draft(draft).keep(fake, THREAD);
+    OpenCall::open(fake).with_draft(fake, draft).keep(fake, THREAD);
     assert_eq!(model.call(THREAD, &Call::simple()), Some(mr::MACH_MSG_SUCCESS));
     assert_eq!(state.lost(), 1);
     let record = model.only();
