@@ -11,8 +11,8 @@ pub enum Order {
     Whole,
     /// That of each task's own lines.
     WithinTasks,
-    /// None: threads of one task send and receive at once.
-    Nothing,
+    /// That of each thread's own lines, but for what it receives, which has that of each kind of message: threads of one task run at once.
+    WithinThreads,
 }
 
 /// Normalises a trace as far as `order` allows. Register contents are left out: they say where the compiler put a function.
@@ -20,21 +20,16 @@ pub fn trace(text: &str, order: Order) -> String {
     let text = &without_registers(text);
     let mut lines = match order {
         Order::Whole => return ports(text),
-        Order::WithinTasks | Order::Nothing => joined(text),
+        Order::WithinTasks | Order::WithinThreads => joined(text),
     };
     match order {
         Order::Whole => {}
-        Order::WithinTasks => lines.sort_by_key(|line| task(line)),
-        Order::Nothing => {
-            for line in &mut lines {
-                *line = without_thread(line);
-            }
-            lines.sort();
-        }
+        Order::WithinTasks => lines.sort_by_key(|line| thread(line).0),
+        Order::WithinThreads => lines.sort_by_cached_key(|line| (thread(line), received(line).map(str::to_owned))),
     }
     let mut text = lines.join("\n");
     text.push('\n');
-    if order == Order::Nothing { text } else { ports(&text) }
+    ports(&text)
 }
 
 /// The lines of a trace with the two parts of every interrupted call made one again, where its first part stands. A call
@@ -44,12 +39,13 @@ fn joined(text: &str) -> Vec<String> {
     const RESUMED: &str = " resumed> ";
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        let resumed = line.split_once(" <... ").and_then(|(tag, rest)| {
+        let resumed = line.split_once(" <... ").and_then(|(_, rest)| {
             let (routine, outcome) = rest.split_once(RESUMED)?;
-            Some((format!("{} {routine}(", without_thread(tag)), outcome))
+            Some((format!(" {routine}("), outcome))
         });
-        let begun = resumed.as_ref().and_then(|(start, _)| {
-            lines.iter().position(|line| without_thread(line).starts_with(start) && line.ends_with(UNFINISHED))
+        let begun = resumed.as_ref().and_then(|(call, _)| {
+            let begins = |other: &str| tag(other).is_some_and(|tag| other[tag.len()..].starts_with(call));
+            lines.iter().position(|other| thread(other) == thread(line) && begins(other) && other.ends_with(UNFINISHED))
         });
         match (begun, resumed) {
             (Some(at), Some((_, outcome))) => {
@@ -73,18 +69,16 @@ fn tag(line: &str) -> Option<&str> {
     (line.find('[')? < end && !line[..end].contains(' ')).then(|| &line[..=end])
 }
 
-/// The number of the task whose line it is; lines of no task go last.
-fn task(line: &str) -> u32 {
-    let number = tag(line).and_then(|tag| tag.split_once('[')).map(|(_, number)| number.trim_end_matches(']'));
-    let number = number.map(|number| number.split_once('/').map_or(number, |(task, _)| task));
-    number.and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
+/// The numbers of the task and the thread whose line it is; the first thread has none while it is alone. Lines of no task go last.
+fn thread(line: &str) -> (u32, u32) {
+    let numbers = tag(line).and_then(|tag| tag.split_once('[')).map(|(_, numbers)| numbers.trim_end_matches(']'));
+    let (task, thread) = numbers.map_or(("", "1"), |numbers| numbers.split_once('/').unwrap_or((numbers, "1")));
+    (task.parse().unwrap_or(u32::MAX), thread.parse().unwrap_or(u32::MAX))
 }
 
-fn without_thread(line: &str) -> String {
-    match tag(line).and_then(|tag| Some((tag.split_once('/')?.0, tag.len()))) {
-        Some((task, end)) => format!("{task}]{}", &line[end..]),
-        None => line.to_owned(),
-    }
+/// What a thread receives, where the line is of that.
+fn received(line: &str) -> Option<&str> {
+    line.split_once("] <- ").and_then(|(_, message)| message.split('(').next())
 }
 
 /// Empties the brackets or braces after every `new_state: ` and `old_state: `, and takes away where a crashed thread was.
@@ -157,13 +151,19 @@ a[1/2] end() <unfinished ...>
         assert_eq!(trace(INTERLEAVED, Order::WithinTasks), expected);
     }
 
+    /// Threads run in any order, but each does things in its own, and so does who sends to a port.
     #[test]
-    fn lines_of_threads_that_run_at_once_have_no_order() {
-        let other: Vec<&str> = INTERLEAVED.lines().collect();
-        let other = [other[2], other[0], other[3], other[1], other[4], other[5]].join("\n").replace("/2]", "/3]");
-        assert_eq!(trace(INTERLEAVED, Order::Nothing), trace(&other, Order::Nothing));
-        let lost = INTERLEAVED.replace("b[2] y() = 0\n", "");
-        assert_ne!(trace(INTERLEAVED, Order::Nothing), trace(&lost, Order::Nothing));
+    fn threads_keep_their_own_order_and_so_do_messages_of_a_kind() {
+        let received = "a[1/1] <- m(to: port 7, 0)\na[1/1] <- m(to: port 7, 1)\na[1/1] <- n(to: port 7, 0)\n";
+        let text = INTERLEAVED.replace("a[1/2] end", &format!("{received}a[1/2] end"));
+        let lines: Vec<&str> = text.lines().collect();
+        let shuffled = |places: [usize; 9]| trace(&places.map(|at| lines[at]).join("\n"), Order::WithinThreads);
+        let expected = shuffled([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(shuffled([1, 2, 0, 6, 4, 3, 5, 7, 8]), expected);
+        assert_ne!(shuffled([0, 1, 2, 3, 5, 4, 6, 7, 8]), expected, "messages of a kind");
+        assert_ne!(shuffled([0, 1, 7, 3, 4, 5, 6, 2, 8]), expected, "calls of a thread");
+        let lost = text.replace("b[2] y() = 0\n", "");
+        assert_ne!(trace(&lost, Order::WithinThreads), expected);
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn a_loss_is_a_line_of_the_trace() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn a_loss_after_the_last_record_is_told_before_the_end() -> Result<()> {
-    for (nth, before) in [("3", "faults[1] task_terminate(target_task: self) = ?\n"), ("4", "")] {
+    for (nth, before) in [("3", "faults[1] task_terminate() = ?\n"), ("4", "")] {
         let line = ["--icount", "--payload-feature", "faults", "rpctrace2", "faults", "end", QUEUEING, nth];
         let run = qemu(&line)?;
         assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);

@@ -8,7 +8,8 @@ use tests::guest::{Run, qemu};
 fn forge(word: &str) -> Result<(Run, String)> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let run = qemu(&["rpctrace2", "-o", &file, "forger", "${host-port}", word]).context(word.to_owned())?;
+    let run =
+        qemu(&["rpctrace2", "-X", "raw", "-o", &file, "forger", "${host-port}", word]).context(word.to_owned())?;
     assert_eq!(run.status, Some(0), "{word}: {}{}", run.stdout, run.stderr);
     let trace = std::fs::read_to_string(out.path())?;
     // The trace goes on to the program's end.

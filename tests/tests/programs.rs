@@ -17,7 +17,7 @@ fn check(program: &str, order: Order) -> Result<()> {
     let untraced = qemu(&["--icount", "run", program]).context("untraced")?;
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let traced = qemu(&["--icount", "rpctrace2", "-o", &file, program]).context("traced")?;
+    let traced = qemu(&["--icount", "rpctrace2", "-X", "raw", "-o", &file, program]).context("traced")?;
     assert_eq!(traced.stdout, untraced.stdout, "output of `{program}` with and without tracing");
     assert_eq!(traced.status, untraced.status, "exit status of `{program}` with and without tracing");
     assert_eq!(untraced.status, Some(0), "`{program}` itself:\n{}{}", untraced.stdout, untraced.stderr);
@@ -43,7 +43,7 @@ programs! {
     items: Order::Whole;
     arrays: Order::Whole;
     timeouts: Order::Whole;
-    threads: Order::Nothing;
+    threads: Order::WithinThreads;
     reply_port: Order::Whole;
 }
 
@@ -54,7 +54,7 @@ fn crash() -> Result<()> {
     const REPORT: &str = "crash: killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x";
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    for run in [&["--icount", "run", "crash"][..], &["--icount", "rpctrace2", "-o", &file, "crash"]] {
+    for run in [&["--icount", "run", "crash"][..], &["--icount", "rpctrace2", "-X", "raw", "-o", &file, "crash"]] {
         let run = qemu(run)?;
         assert!(run.stdout.contains(REPORT), "expected {REPORT:?}, found {:?}", run.stdout);
         assert_eq!(run.status, Some(129), "128 and the exception's number:\n{}", run.stderr);
@@ -72,7 +72,7 @@ fn stray() -> Result<()> {
     const REPORT: &str = "stray: killed by EXC_BAD_INSTRUCTION (EXC_I386_GPFLT, rip 0x";
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    for run in [&["--icount", "run", "stray"][..], &["--icount", "rpctrace2", "-o", &file, "stray"]] {
+    for run in [&["--icount", "run", "stray"][..], &["--icount", "rpctrace2", "-X", "raw", "-o", &file, "stray"]] {
         let run = qemu(run)?;
         assert!(run.stdout.contains(REPORT), "expected {REPORT:?}, found {:?}", run.stdout);
         assert!(run.stdout.contains("stray: a task that it made was killed by EXC_"), "{}", run.stdout);
@@ -88,7 +88,7 @@ fn stray() -> Result<()> {
 fn orphan() -> Result<()> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    for run in [&["run", "orphan"][..], &["rpctrace2", "-o", &file, "orphan"]] {
+    for run in [&["run", "orphan"][..], &["rpctrace2", "-X", "raw", "-o", &file, "orphan"]] {
         let run = qemu(run)?;
         assert_eq!(run.status, Some(3), "{}{}", run.stdout, run.stderr);
     }
@@ -105,8 +105,8 @@ fn orphan() -> Result<()> {
 fn halves() -> Result<()> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let apart = qemu(&["--icount", "rpctrace2", "-o", &file, "halves"])?;
-    let (together, status) = qemu_on_one_screen(&["--icount", "rpctrace2", "halves"])?;
+    let apart = qemu(&["--icount", "rpctrace2", "-X", "raw", "-o", &file, "halves"])?;
+    let (together, status) = qemu_on_one_screen(&["--icount", "rpctrace2", "-X", "raw", "halves"])?;
     for (shown, status) in [(&apart.stdout, apart.status), (&together, status)] {
         assert_eq!(status, Some(0), "{shown}{}", apart.stderr);
         let text = shown.replace('\n', "");
@@ -126,7 +126,7 @@ fn halves() -> Result<()> {
 fn catch() -> Result<()> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let run = qemu(&["--icount", "rpctrace2", "-o", &file, "catch"])?;
+    let run = qemu(&["--icount", "rpctrace2", "-X", "raw", "-o", &file, "catch"])?;
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
     let trace = std::fs::read_to_string(out.path())?;
     for expected in [
@@ -137,7 +137,7 @@ fn catch() -> Result<()> {
     ] {
         assert!(trace.contains(expected), "expected {expected:?} in:\n{trace}");
     }
-    golden::compare(&golden_file("catch"), &normalise::trace(&trace, Order::Nothing))
+    golden::compare(&golden_file("catch"), &normalise::trace(&trace, Order::WithinThreads))
 }
 
 /// Writes by trap are shown as the RPCs that they become. Untraced they crash a stock kernel (docs/differences.md).
@@ -146,7 +146,7 @@ fn catch() -> Result<()> {
 fn device_writes() -> Result<()> {
     let out = tempfile::NamedTempFile::new()?;
     let file = out.path().to_string_lossy().into_owned();
-    let run = qemu(&["--icount", "rpctrace2", "-o", &file, "device-writes", "${device-port}"])?;
+    let run = qemu(&["--icount", "rpctrace2", "-X", "raw", "-o", &file, "device-writes", "${device-port}"])?;
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
     let trace = std::fs::read_to_string(out.path())?;
     for text in ["by trap 40\\r\\n", "by ", "trap 39\\r\\n"] {

@@ -18,7 +18,7 @@ const OWN: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
 /// What results that are no errors begin with.
-const GOOD: [&str; 4] = ["KERN_SUCCESS", "MACH_MSG_SUCCESS", "?", "0x0"];
+const GOOD: [&str; 5] = ["0", "sent", "?", "KERN_SUCCESS", "MACH_MSG_SUCCESS"];
 
 impl Paint {
     /// The lines, changed; they are whole.
@@ -47,11 +47,8 @@ impl Paint {
             let length = who.len() + call.len();
             text += &" ".repeat(self.column.saturating_sub(length));
             text += " = ";
-            text += &if GOOD.iter().any(|good| answer.starts_with(good)) {
-                answer.to_owned()
-            } else {
-                color(ERROR, answer)
-            };
+            let is_good = answer.split(' ').next().is_some_and(|word| GOOD.contains(&word));
+            text += &if is_good { answer.to_owned() } else { color(ERROR, answer) };
         }
         text + end
     }

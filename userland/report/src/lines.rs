@@ -14,6 +14,7 @@ use mig_defs::table::Tables;
 use trace_port::Direction;
 
 use crate::draft::Draft;
+use crate::fold::Fold;
 use crate::number::{decimal, padded};
 use crate::ports::{self, Seen, label};
 use crate::remarks;
@@ -22,7 +23,11 @@ use crate::values::Writer;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Writes lines, and holds back at most one request.
+/// What success is where its name is not repeated, and a message that was sent and expects no answer.
+const SUCCESS: &str = "0";
+const SENT: &str = "sent";
+
+/// Writes lines, and holds back at most one request and what may be folded with it.
 #[derive(Debug)]
 pub struct Lines<'t> {
     tables: Tables<'t>,
@@ -33,6 +38,10 @@ pub struct Lines<'t> {
     held: Option<(u64, u64)>,
     /// Its line, or the one that is being written.
     draft: Draft,
+    /// Where the arguments in it begin.
+    arguments: usize,
+    /// The line before, which may grow.
+    fold: Option<Fold>,
     /// Time of the line before.
     before: Option<u64>,
 }
@@ -40,22 +49,28 @@ pub struct Lines<'t> {
 impl<'t> Lines<'t> {
     /// Lines in this style.
     pub fn new(tables: Tables<'t>, style: Style) -> Self {
-        Self { tables, success: tables.error_name(0), style, held: None, draft: Draft::default(), before: None }
+        let success = if style.repeats() { tables.error_name(0) } else { Some(SUCCESS) };
+        let draft = Draft::default();
+        Self { tables, success, style, held: None, draft, arguments: 0, fold: None, before: None }
     }
 
-    /// Whether a request is held back.
+    /// Whether something is held back.
     pub fn is_waiting(&self) -> bool {
-        self.held.is_some()
+        self.held.is_some() || self.fold.is_some()
     }
 
     /// Something else is to be written, or nothing comes for now: the held request as unfinished.
     pub fn interrupt(&mut self, out: &mut String) {
-        self.give_up(" <unfinished ...>", out);
+        self.give_up(out);
+        self.unfold(out);
     }
 
     /// A request was seen.
     pub fn opened(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
-        self.interrupt(out);
+        self.give_up(out);
+        if !self.fold.as_ref().is_some_and(|fold| fold.continues(exchange)) {
+            self.unfold(out);
+        }
         let Some(event) = &exchange.request else { return };
         self.begin(names, exchange);
         let before = match exchange.role {
@@ -65,6 +80,7 @@ impl<'t> Lines<'t> {
         };
         self.draft.line.push_str(before);
         let message = exchange.decode_request(self.tables);
+        self.arguments = self.draft.line.len() + message.as_ref().map_or(0, |message| message.routine().name().len());
         self.writer(names, exchange, event).request(message.as_ref());
         self.note_time_out(event);
         self.note_asker(names, exchange);
@@ -116,7 +132,10 @@ impl<'t> Lines<'t> {
     fn returned(&mut self, names: &Names, exchange: &Exchange<'t>, outcome: Outcome, out: &mut String) {
         let is_held = self.held.take_if(|held| held.0 == exchange.id);
         match (outcome, &exchange.reply) {
-            (Outcome::OneWay, _) => self.draft.line.push_str(" = MACH_MSG_SUCCESS"),
+            (Outcome::OneWay, _) => {
+                self.draft.line.push_str(" = ");
+                self.draft.line.push_str(if self.style.repeats() { "MACH_MSG_SUCCESS" } else { SENT });
+            }
             (Outcome::Answered { .. }, Some(reply)) => {
                 if is_held.is_none() {
                     self.interrupt(out);
@@ -125,14 +144,43 @@ impl<'t> Lines<'t> {
                     subject(&mut self.draft.line, exchange.subject);
                     self.draft.line.push_str(" resumed>");
                 }
+                let end = self.draft.line.len();
                 self.draft.line.push_str(" = ");
                 self.result(names, exchange, reply);
+                if is_held.is_some() && self.may_fold(exchange, end) {
+                    return self.fold(exchange, end, out);
+                }
             }
             _ if is_held.is_some() => self.draft.line.push_str(" = ?"),
             _ => return,
         }
         let time = is_held.map(|held| held.1).or_else(|| exchange.last().map(|event| event.time));
         self.end(time.unwrap_or(0), out);
+    }
+
+    /// Whether the line, whose arguments end there, says nothing but that a call like others has succeeded.
+    fn may_fold(&self, exchange: &Exchange<'t>, end: usize) -> bool {
+        let result = self.draft.line.get(end..).and_then(|result| result.strip_prefix(" = "));
+        self.style.folds() && result == Some(SUCCESS) && self.draft.below.is_empty() && Fold::takes(exchange)
+    }
+
+    /// Makes the line, whose arguments end there, a part of the one before, or one that may grow.
+    fn fold(&mut self, exchange: &Exchange<'t>, end: usize, out: &mut String) {
+        if let Some(fold) = self.fold.as_mut().filter(|fold| fold.continues(exchange)) {
+            return fold.grow(self.draft.line.get(self.arguments..end).unwrap_or_default());
+        }
+        self.unfold(out);
+        self.fold = self.draft.line.get(..end).map(|line| Fold::new(exchange, line));
+    }
+
+    /// Writes the line that might have grown.
+    fn unfold(&mut self, out: &mut String) {
+        if let Some(fold) = self.fold.take() {
+            out.push_str(fold.line());
+            out.push_str(" = ");
+            out.push_str(SUCCESS);
+            out.push('\n');
+        }
     }
 
     /// Somebody's request has been answered.
@@ -261,15 +309,16 @@ impl<'t> Lines<'t> {
         }
     }
 
-    fn give_up(&mut self, text: &str, out: &mut String) {
+    fn give_up(&mut self, out: &mut String) {
         if let Some((_, time)) = self.held.take() {
-            self.draft.line.push_str(text);
+            self.draft.line.push_str(" <unfinished ...>");
             self.end(time, out);
         }
     }
 
     /// Ends the line, which began at this time.
     fn end(&mut self, time: u64, out: &mut String) {
+        self.unfold(out);
         self.stamp(time, out);
         out.push_str(&self.draft.line);
         out.push('\n');

@@ -63,6 +63,15 @@ pub(crate) fn element(out: &mut String, seen: Seen<'_>, element: &Port) {
     if element.is_known() { known(out, seen, name, element) } else { port(out, seen, name) }
 }
 
+/// Whether it is the port of who sees it: of the task, or of the thread.
+pub(crate) fn is_own(seen: Seen<'_>, port: &Port) -> bool {
+    match seen.names.named(port) {
+        Named::Task(task) => task == seen.actor.task,
+        Named::Thread(..) => port.object.get() == seen.actor.thread,
+        _ => false,
+    }
+}
+
 fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
     let (known, names) = (seen.names.named(port), seen.names);
     match known {

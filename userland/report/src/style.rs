@@ -56,8 +56,22 @@ pub struct Style {
     pub strings: Strings,
     /// Nothing is abbreviated.
     pub verbose: bool,
+    /// What repeats itself in most lines stands in each: the caller's own port, the name of success, each call of a run.
+    pub raw: bool,
     /// No lines about exits.
     pub quiet: bool,
+}
+
+impl Style {
+    /// Whether lines say what repeats itself.
+    pub(crate) fn repeats(&self) -> bool {
+        self.raw || self.verbose
+    }
+
+    /// Whether a run of calls may be one line, which has one time and one duration.
+    pub(crate) fn folds(&self) -> bool {
+        !self.repeats() && !self.durations && !self.dump && self.stamp == Stamp::None
+    }
 }
 
 impl Default for Style {
@@ -69,6 +83,7 @@ impl Default for Style {
             dump: false,
             strings: Strings::Escaped,
             verbose: false,
+            raw: false,
             quiet: false,
         }
     }

@@ -136,6 +136,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Whether the request goes to the caller's own task or thread.
+    fn asks_itself(&self) -> bool {
+        let port = self.event.mach_header.and_then(|header| self.event.port(header.remote_port));
+        self.event.view() == View::Sent && port.is_some_and(|port| ports::is_own(self.seen(), port))
+    }
+
     fn fields(&mut self, message: &Message<'_>) {
         let mut fields = message.fields();
         let first = fields.next();
@@ -150,9 +156,16 @@ impl<'a> Writer<'a> {
         mut fields: Fields<'m>,
     ) {
         let (mut separator, mut next) = ("", first);
+        if !message.is_reply() && matches!(next, Some(Ok(Field { value: Value::Port(_), .. }))) {
+            if self.style.repeats() || !self.asks_itself() {
+                self.named(next.and_then(Result::ok).map_or("", |field| field.name));
+                self.request_port();
+                separator = ", ";
+            }
+            next = fields.next();
+        }
         while let Some(field) = next {
-            self.push(separator);
-            let is_first = core::mem::replace(&mut separator, ", ").is_empty();
+            self.push(core::mem::replace(&mut separator, ", "));
             let field = match field {
                 Ok(field) => field,
                 Err(error) => {
@@ -162,10 +175,7 @@ impl<'a> Writer<'a> {
                 }
             };
             self.named(field.name);
-            match field.value {
-                Value::Port(_) if is_first && !message.is_reply() => self.request_port(),
-                _ => self.field(&field),
-            }
+            self.field(&field);
             if fields.is_cut() {
                 self.cut();
             }

@@ -35,7 +35,7 @@ fn quickest(arguments: &[&str]) -> (Duration, usize) {
     let mut records = 0;
     for _ in 0..ROUNDS {
         let messages: Vec<_> = mixture::messages(TIMES).collect();
-        let mut trace = common::trace(arguments);
+        let mut trace = common::usual_trace(arguments);
         let mut out = String::new();
         let start = Instant::now();
         for message in &messages {

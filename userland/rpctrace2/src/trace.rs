@@ -192,6 +192,9 @@ impl<'t> Trace<'t> {
     pub fn finish(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.finish(&mut output);
+        if let Some(shown) = &mut self.lines {
+            shown.lines.interrupt(out);
+        }
         if let Some(summary) = &self.summary {
             summary.write(self.tables, out);
         }

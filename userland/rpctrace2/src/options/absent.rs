@@ -47,7 +47,6 @@ pub const ABSENT: &[Absent] = &[
         why: "not there: neither users nor paths are Mach's",
     },
     Absent { names: &["--inject", "--fault"], whose: "strace", why: "not there: the trace port only looks" },
-    Absent { names: &["-X"], whose: "strace", why: "not there yet: there is one form of constants, their names" },
     Absent {
         names: &["-d", "--debug"],
         whose: "strace",

@@ -200,6 +200,17 @@ pub const TABLE: &[Row] = &[
         words: |options| word_if(options.style.verbose, "-v"),
     },
     Row {
+        letter: Some('X'),
+        longs: &["form"],
+        action: Action::Value("FORM", set_form),
+        place: Place::Everywhere,
+        help: "raw: in each line what is otherwise left out, as with -v: the caller's own port, KERN_SUCCESS; calls that give back \
+               rights, a line each. abbrev: as usual",
+        others: ["how constants are written", "none", "none"],
+        test: "the_raw_form_repeats_what_is_usually_left_out",
+        words: |options| word_if(options.style.raw, "-Xraw"),
+    },
+    Row {
         letter: Some('q'),
         longs: &["quiet", "silent"],
         action: Action::Set(|options| options.style.quiet = true),
@@ -373,6 +384,15 @@ fn set_strings(options: &mut Options, value: Option<&str>) -> Result<(), Options
         (None, Strings::Escaped) | (Some("non-ascii"), _) => Strings::OtherHexadecimal,
         (None, _) | (Some("all"), _) => Strings::Hexadecimal,
         (Some(found), _) => return Err(bad_value("--strings-in-hex", "non-ascii or all", found)),
+    };
+    Ok(())
+}
+
+fn set_form(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.style.raw = match value {
+        "raw" => true,
+        "abbrev" => false,
+        found => return Err(bad_value("-X", "raw or abbrev", found)),
     };
     Ok(())
 }

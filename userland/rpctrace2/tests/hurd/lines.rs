@@ -13,6 +13,7 @@ use mig_defs::diag::Diagnostics;
 use mig_defs::interfaces::with_directories;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
+use report::Style;
 use rpctrace2::{Options, Trace};
 use trace_port::{Direction, EventKind};
 
@@ -41,7 +42,8 @@ fn kernel() -> (PathBuf, Vec<u8>) {
 
 fn text(tables: &[u8], file: &File) -> Vec<String> {
     let tables = Tables::parse(tables).expect("the compiler's own tables are sound");
-    let mut trace = Trace::new(tables, &Options::default(), file.name).expect("nothing is selected");
+    let options = Options { style: Style { raw: true, ..Style::default() }, ..Options::default() };
+    let mut trace = Trace::new(tables, &options, file.name).expect("nothing is selected");
     let mut out = String::new();
     for record in file.records() {
         trace.message(&record.to_today(), &mut out);

@@ -11,7 +11,7 @@ const MOST: f64 = 3.0;
 fn a_record_becomes_text_with_few_allocations() {
     for arguments in [&[][..], &["-c"], &["-e", "none"]] {
         let messages: Vec<_> = mixture::messages(100).collect();
-        let mut trace = trace(arguments);
+        let mut trace = usual_trace(arguments);
         let mut out = String::with_capacity(1 << 20);
         let counted = allocation_counter::measure(|| {
             messages.iter().for_each(|message| trace.message(message, &mut out));

@@ -376,8 +376,13 @@ pub(crate) fn set_sequence(wire: &mut [u8], sequence: u64) {
     wire[place..place + 8].copy_from_slice(&sequence.to_le_bytes());
 }
 
-/// A trace of `hello` with these arguments before the command.
+/// A trace of `hello` with these arguments before the command, in the form that leaves nothing out.
 pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
+    usual_trace(&[&["-Xraw"], arguments].concat())
+}
+
+/// The same in the form in which users see it.
+pub(crate) fn usual_trace(arguments: &[&str]) -> Trace<'static> {
     let options = match options::parse(arguments.iter().copied().chain(["hello"]), Place::Guest) {
         Ok(Request::Trace { options, .. }) => options,
         other => panic!("expected options, found {other:?}"),
@@ -391,7 +396,15 @@ pub(crate) fn start(options: Options) -> Trace<'static> {
 
 /// The lines of a whole trace. Records without a sequence number get the next one.
 pub(crate) fn lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
-    let mut trace = trace(arguments);
+    lines_of(trace(arguments), samples)
+}
+
+/// The same in the form in which users see it.
+pub(crate) fn usual_lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
+    lines_of(usual_trace(arguments), samples)
+}
+
+fn lines_of(mut trace: Trace<'static>, samples: &[Sample]) -> Vec<String> {
     let mut out = String::new();
     for (index, sample) in samples.iter().enumerate() {
         let numbered = match sample.header.sequence.get() {

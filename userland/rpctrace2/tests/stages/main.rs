@@ -15,4 +15,5 @@ mod options;
 mod ours;
 mod property;
 mod strays;
+mod usual;
 mod words;

@@ -98,8 +98,8 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_make_lines(samples in vec(sample(), 1..40), flags in 0..4_usize) {
-        let mut trace = trace([&["-T"][..], &["-vx"], &["-c"], &["-Cs0", "-tt"]][flags]);
+    fn any_bytes_make_lines(samples in vec(sample(), 1..40), flags in 0..5_usize) {
+        let mut trace = usual_trace([&["-T"][..], &["-vx"], &["-c"], &["-Cs0", "-tt"], &[]][flags]);
         let mut out = String::new();
         for sample in &samples {
             sample.feed(&mut trace, &mut out);
