@@ -196,7 +196,7 @@ impl Toolchain {
         }
         progress.note(&format!("fetching the source of the Rust {} library (45 MB, once)", self.version));
         let apt = AptRoot::create(cache, &SOURCE_SUITES)?;
-        apt.update()?;
+        apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
         let versions = apt.versions("rust-src")?;
         let version = matching(&versions, &self.version).ok_or_else(|| FetchError::Version {
             package: "rust-src".to_owned(),

@@ -42,12 +42,28 @@ impl AptRoot {
         Self { architecture, ..self }
     }
 
-    /// Fetches the lists of packages.
-    pub fn update(&self) -> Result<(), FetchError> {
-        // Without this option a list that cannot be fetched is only a warning.
+    /// Fetches the lists of packages. A mirror that has stopped following its suite serves lists that say they are out of date: they are
+    /// taken, as they are signed, and `tell` gets a line about it.
+    pub fn update(&self, tell: impl FnOnce(&str)) -> Result<(), FetchError> {
+        match self.fetch_lists(true) {
+            Err(FetchError::Apt { what, reason }) => match expired(&reason) {
+                Some(since) => {
+                    let what = what.trim_start_matches("cannot fetch ");
+                    tell(&format!("{what} are {since} out of date, as they say themselves; their signature is good"));
+                    self.fetch_lists(false)
+                }
+                None => Err(FetchError::Apt { what, reason }),
+            },
+            other => other,
+        }
+    }
+
+    fn fetch_lists(&self, are_checked_for_age: bool) -> Result<(), FetchError> {
         let mut command = self.apt("apt-get");
-        run_apt(command.args(["-o", "APT::Update::Error-Mode=any", "update"]), &self.fetching("the package lists"))
-            .map(drop)
+        // Without this option a list that cannot be fetched is only a warning.
+        command.args(["-o", "APT::Update::Error-Mode=any"]);
+        command.args(["-o", &format!("Acquire::Check-Valid-Until={are_checked_for_age}")]);
+        run_apt(command.arg("update"), &self.fetching("the package lists")).map(drop)
     }
 
     /// Versions of a package, newest first.
@@ -160,6 +176,12 @@ fn reason(output: &str) -> Option<String> {
     unreachable.or_else(|| errors().map(|line| line.trim().to_owned()))
 }
 
+/// For how long lists are out of date, where that is why apt refused them.
+fn expired(reason: &str) -> Option<&str> {
+    let (_, since) = reason.split_once(" is expired (invalid since ")?;
+    since.split_once(')').map(|(since, _)| since)
+}
+
 /// Runs a command and takes its output into the error when it fails.
 pub fn run(command: &mut Command) -> Result<Output, FetchError> {
     let shown = || format!("{command:?}").replace('"', "");
@@ -183,7 +205,7 @@ pub fn run(command: &mut Command) -> Result<Output, FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{choose, reason};
+    use super::{choose, expired, reason};
 
     #[test]
     fn a_long_failure_becomes_its_reason() {
@@ -195,6 +217,10 @@ mod tests {
         let held = "W: old\nE: Packages need to be removed but remove is disabled.\n";
         assert_eq!(reason(held).unwrap(), "Packages need to be removed but remove is disabled.");
         assert_eq!(reason("Killed\n"), None);
+        let old = "E: Release file for http://mirror.example/debian/dists/sid/InRelease is expired (invalid since 20d 5h \
+                   42min 58s). Updates for this repository will not be applied.\n";
+        assert_eq!(reason(old).as_deref().and_then(expired), Some("20d 5h 42min 58s"));
+        assert_eq!(expired(&reason(held).unwrap()), None);
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn fetch_from(
     if names.iter().any(|name| fetched(cache, name).is_none()) {
         progress.note(&format!("fetching the package lists of Debian {suite}"));
         let apt = AptRoot::create(cache, &[suite])?.of_architecture(architecture);
-        apt.update()?;
+        apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
         for name in names.iter().filter(|name| fetched(cache, name).is_none()) {
             let versions = apt.versions(name)?;
             let version = versions.first().ok_or_else(|| FetchError::Version {
