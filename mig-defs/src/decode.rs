@@ -395,6 +395,9 @@ impl<'a> Fields<'a> {
             self.state = State::Done;
         }
         let name = item.name();
+        if matches!(value, Value::KernReturn(_) | Value::Port(_)) {
+            return Ok(Field { name, ty: Some(ty), value, set: None, form: Form::Plain });
+        }
         if let Some((ty, flags)) = self.chosen(item, descriptor) {
             let (value, set, form) = (crate::value::chosen(ty, data, flags), ty.set(), ty.form());
             return Ok(Field { name, ty: Some(ty), value, set, form });

@@ -7,7 +7,7 @@
 //! ```text
 //! offset  bytes  item
 //!      0      8  magic "MACHMDT\n"
-//!      8      4  version, 3
+//!      8      4  version, 4
 //!     12      4  bytes of a word in the message format: 8 (64-bit kernels) or 4; of a table of names alone either
 //!     16      4  size of this table; a multiple of 4
 //!     20      4  0
@@ -17,7 +17,7 @@
 //! and the sections follow in the order of [`SECTIONS`], each record a fixed number of `u32`:
 //!
 //! ```text
-//! strings    1/4  bytes: each string is a byte 0xff, its length in a byte, at most 254, and its UTF-8; records count bytes here
+//! strings    1/4  bytes: each string is a byte 0, its length in a byte, at most 127, and its UTF-8 without a 0; records count bytes here
 //! types      7    name, kind, a, b, bytes of a value, set, form   (kinds and what a and b mean: [`TypeKind`])
 //! members    4    name, type, offset in the struct, flags (0: always there; else there if the number that chose has one of them)
 //! items      8    name, type, role, set, descriptor sent (low word), descriptor received (low word), form, choice
@@ -48,7 +48,7 @@
 //! **Versions.** A reader knows exactly one version and refuses every other ([`TableError::WrongVersion`], with both
 //! numbers); tables are quick to compile again, so there is no conversion. The version grows with any change to the above,
 //! also with a new kind, role or form. 3: strings are marked, structs and lists have records of their own, members have flags,
-//! lists an other case, and there are wait statuses.
+//! lists an other case, and there are wait statuses. 4: all strings together are UTF-8, which is checked once.
 
 use mach_abi::Format;
 use thiserror::Error;
@@ -69,17 +69,17 @@ pub use set::{Names, Set};
 /// First bytes of a table file.
 pub const MAGIC: [u8; 8] = *b"MACHMDT\n";
 /// The version this build writes and reads.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// "No set".
 pub const NONE: u32 = u32::MAX;
 /// Names in a set of flags: they are gone through one by one.
 pub const FLAGS_MAX: u32 = 128;
 /// Items of a request, from its first, that a choice can go by: they are gone through for each choice.
 pub const MAKERS_MAX: usize = 64;
-/// What a string starts with: no byte of UTF-8, and no length.
-pub const STRING_MARK: u8 = 0xff;
-/// Bytes of a string.
-pub const STRING_MAX: usize = 254;
+/// What a string starts with, and does not have in it.
+pub const STRING_MARK: u8 = 0;
+/// Bytes of a string: a length is a byte of UTF-8, too.
+pub const STRING_MAX: usize = 127;
 /// Bytes before the first section.
 pub const PREFIX: usize = 24 + 8 * SECTIONS.len();
 
@@ -163,10 +163,10 @@ pub enum TableError {
 /// Decode tables, checked: no lookup in them can fail or panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
-    /// One table.
+    /// One table, and those after it.
     bytes: &'a [u8],
-    /// Those after it.
-    rest: &'a [u8],
+    /// Its strings, of the first table: reading a string out of them costs less than checking it again.
+    strings: Option<&'a str>,
     /// The format whose messages it describes.
     format: Format,
 }
@@ -236,15 +236,17 @@ impl<'a> Tables<'a> {
         while let Some(tables) = next {
             tables.check_directory()?;
             tables.check()?;
-            next = match tables.rest {
+            next = match tables.rest() {
                 [] => None,
                 rest => Some(Self::split(rest)?),
             };
         }
-        Ok(first)
+        let (offset, count) = first.directory(STRINGS);
+        let strings = bytes.get(offset..offset + count).and_then(|strings| core::str::from_utf8(strings).ok());
+        Ok(Self { strings, ..first })
     }
 
-    /// Checks the head of the first table and takes the others off.
+    /// Checks the head of the first table.
     fn split(bytes: &'a [u8]) -> Result<Self, TableError> {
         let word = |item, offset| {
             read_u32(bytes, offset).ok_or(TableError::Truncated {
@@ -264,21 +266,29 @@ impl<'a> Tables<'a> {
         let found = word("word size", 12)?;
         let format = Format::of_word(found).ok_or(TableError::WrongWord { found })?;
         let size = (word("file size", 16)? as usize).max(PREFIX);
-        let (bytes, rest) = bytes.split_at_checked(size).ok_or(TableError::Truncated {
-            item: "the table",
-            offset: 0,
-            need: size,
-            have: bytes.len(),
-        })?;
-        Ok(Self { bytes, rest, format })
+        if size > bytes.len() {
+            return Err(TableError::Truncated { item: "the table", offset: 0, need: size, have: bytes.len() });
+        }
+        Ok(Self { bytes, strings: None, format })
+    }
+
+    /// Bytes of this table.
+    fn size(&self) -> usize {
+        (read_u32(self.bytes, 16).unwrap_or(0) as usize).max(PREFIX)
+    }
+
+    /// The bytes of the tables after it.
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.size()..).unwrap_or(&[])
     }
 
     fn check_directory(&self) -> Result<(), TableError> {
+        let size = self.size();
         for (index, (item, words)) in SECTIONS.into_iter().enumerate() {
             let (offset, count) = self.directory(index);
             let need = count.saturating_mul((words * 4).max(1));
-            if offset.checked_add(need).is_none_or(|end| end > self.bytes.len()) {
-                let have = self.bytes.len().saturating_sub(offset);
+            if offset.checked_add(need).is_none_or(|end| end > size) {
+                let have = size.saturating_sub(offset);
                 return Err(TableError::Truncated { item, offset, need, have });
             }
         }
@@ -287,7 +297,9 @@ impl<'a> Tables<'a> {
 
     /// Offset and number of records of a section.
     fn directory(&self, section: usize) -> (usize, usize) {
-        let word = |offset| read_u32(self.bytes, offset).unwrap_or(0) as usize;
+        // One comparison for both words.
+        let prefix = self.bytes.first_chunk::<PREFIX>().unwrap_or(&[0; PREFIX]);
+        let word = |offset| read_u32(prefix, offset).unwrap_or(0) as usize;
         (word(24 + section * 8), word(28 + section * 8))
     }
 
@@ -299,7 +311,8 @@ impl<'a> Tables<'a> {
 
     /// The tables that follow in the file.
     fn next(&self) -> Option<Self> {
-        if self.rest.is_empty() { None } else { Self::split(self.rest).ok() }
+        let rest = self.rest();
+        if rest.is_empty() { None } else { Self::split(rest).ok() }
     }
 
     /// This table and those after it.
@@ -315,6 +328,11 @@ impl<'a> Tables<'a> {
     }
 
     fn string(&self, offset: u32) -> &'a str {
+        if let Some(strings) = self.strings {
+            let start = offset as usize + 2;
+            let length = strings.as_bytes().get(start - 1).map_or(0, |length| usize::from(*length));
+            return strings.get(start..start + length).unwrap_or("");
+        }
         let text = self.string_bytes(offset as usize).and_then(|bytes| core::str::from_utf8(bytes).ok());
         text.unwrap_or("")
     }

@@ -348,7 +348,7 @@ fn another_version_is_refused_by_name() {
     bytes[8] = 2;
     let error = Tables::parse(&bytes).expect_err("another version");
     assert_eq!(error, TableError::WrongVersion { found: 2 });
-    let text = "decode tables: expected version 3, found 2; compile the .defs again (`mig-defs table`)";
+    let text = "decode tables: expected version 4, found 2; compile the .defs again (`mig-defs table`)";
     assert_eq!(error.to_string(), text);
     bytes[0] = b'X';
     assert_eq!(Tables::parse(&bytes).err(), Some(TableError::NotTables));

@@ -132,7 +132,7 @@ fn what_cannot_be_used_is_refused_with_its_place() {
     old[8] = 1;
     let text = refusal("old", &[("old.mdt", &old)]);
     assert_eq!(text, format!("DIR/old.mdt: {}", TableError::WrongVersion { found: 1 }));
-    assert!(text.contains("expected version 3, found 1"), "{text}");
+    assert!(text.contains("expected version 4, found 1"), "{text}");
     let text = refusal("set", &[("x.annotations", b"enum x: y\n\tz\n")]);
     assert!(text.starts_with("DIR/x.annotations:2:2: error[MD0060]"), "{text}");
     assert!(refusal("none", &[("README", b"")]).starts_with("DIR: no .defs"));

@@ -128,7 +128,8 @@ impl<'a> Builder<'a> {
             return *offset;
         }
         let offset = self.strings.len() as u32;
-        // Names are far shorter; one that is not is cut at a character.
+        // Names are far shorter; one that is not is cut at a character. None has a 0 in it.
+        let text = text.split(char::from(STRING_MARK)).next().unwrap_or_default();
         let mut length = text.len().min(STRING_MAX);
         while !text.is_char_boundary(length) {
             length -= 1;

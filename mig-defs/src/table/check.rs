@@ -4,7 +4,7 @@
 
 use super::{
     CASES, CHOICES, ERRORS, FLAGS_MAX, Form, ITEMS, ItemRole, LISTS, MEMBERS, NONE, REPLIES, REQUESTS, ROUTINES,
-    SECTIONS, SETS, STRINGS, STRUCTS, SUBSYSTEMS, TYPES, TableError, Tables, TypeKind, VALUES,
+    SECTIONS, SETS, STRING_MARK, STRINGS, STRUCTS, SUBSYSTEMS, TYPES, TableError, Tables, TypeKind, VALUES,
 };
 
 impl Tables<'_> {
@@ -63,7 +63,8 @@ impl Tables<'_> {
     fn check_strings(&self) -> Result<(), TableError> {
         let mut at = 0;
         while at < self.section(STRINGS).count {
-            let text = self.string_bytes(at).filter(|text| core::str::from_utf8(text).is_ok());
+            let is_sound = |text: &&[u8]| core::str::from_utf8(text).is_ok() && !text.contains(&STRING_MARK);
+            let text = self.string_bytes(at).filter(is_sound);
             let text = text.ok_or(TableError::BadRecord { section: "strings", index: at, field: 0 })?;
             at += 2 + text.len();
         }

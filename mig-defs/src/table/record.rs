@@ -60,6 +60,11 @@ impl<'a> Routine<'a> {
         self.tables.format == format || self.is_name_only()
     }
 
+    /// Whether what some data of its reply mean is said by its request, as by a flavor.
+    pub fn reply_goes_by_request(&self) -> bool {
+        self.items(true).any(|item| item.choice().is_some())
+    }
+
     /// The items of its reply, or of its request: the request port first, then the body.
     pub fn items(&self, of_reply: bool) -> Items<'a> {
         let first = if of_reply { 6 } else { 4 };

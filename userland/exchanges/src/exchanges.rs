@@ -293,7 +293,7 @@ impl<'t> Exchanges<'t> {
 
     /// A request that is to set the trace port of a task of this trace ends that task's trace.
     fn note_ending(&mut self, exchange: &Exchange<'t>) {
-        if exchange.subject.routine.is_none_or(|routine| routine.name() != "task_set_special_port") {
+        if !self.names.lessons.is_special_port_set(exchange) {
             return;
         }
         if !exchange.decode_request(self.tables).as_ref().is_some_and(lessons::sets_trace_port) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What some messages tell about tasks and ports beyond what the kernel says of each.
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use mach_abi::port::MACH_PORT_RIGHT_RECEIVE;
 use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
@@ -61,28 +61,40 @@ const BOOTSTRAP_PORT: i64 = TASK_BOOTSTRAP_PORT as i64;
 
 /// The routines that tell something, by the `msgh_id` of their requests.
 #[derive(Debug, Default)]
-pub(crate) struct Lessons(BTreeMap<u32, Lesson>);
+pub(crate) struct Lessons(Vec<(u32, Lesson)>);
 
 impl Lessons {
     /// Those that the tables have.
     pub(crate) fn new(tables: Tables<'_>) -> Self {
         let known = |name: &str| LESSONS.iter().find(|lesson| lesson.0 == name).map(|lesson| lesson.1);
         let found = tables.routines().filter_map(|routine| Some((routine.request_id(), known(routine.name())?)));
-        Self(found.collect())
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|lesson| lesson.0);
+        Self(found)
     }
 
     /// Whether a request with this id, or its reply, may tell something.
     pub(crate) fn has(&self, request: u32) -> bool {
-        self.0.contains_key(&request)
+        self.get(request).is_some()
     }
 
     /// Whether nothing but the right in the reply to it tells something: [`Names::brought`].
     pub(crate) fn has_in_answer(&self, request: u32) -> bool {
-        self.0.get(&request) == Some(&Lesson::BootConsole)
+        self.get(request) == Some(Lesson::BootConsole)
+    }
+
+    /// Whether it sets a special port of a task.
+    pub(crate) fn is_special_port_set(&self, exchange: &Exchange<'_>) -> bool {
+        self.of(exchange) == Some(Lesson::SetSpecialPort)
     }
 
     fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
-        self.0.get(&exchange.subject.msgh_id?).copied()
+        self.get(exchange.subject.msgh_id?)
+    }
+
+    fn get(&self, request: u32) -> Option<Lesson> {
+        let place = self.0.binary_search_by_key(&request, |lesson| lesson.0).ok()?;
+        Some(self.0[place].1)
     }
 }
 

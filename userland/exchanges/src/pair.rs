@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Which reply belongs to which request.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
@@ -14,7 +14,7 @@ use trace_port::Direction;
 use crate::event::Event;
 use crate::exchange::{Actor, Exchange, Outcome, Role};
 use crate::names::TaskIndex;
-use crate::select::Subject;
+use crate::select::{Looked, Subject};
 
 /// Open exchanges of each role that are remembered; the oldest is given up, and its answer, if it comes, is an orphan.
 const OPEN_MAX: usize = 4096;
@@ -23,23 +23,24 @@ const OPEN_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Step<'t> {
     /// A request, whose answer is to come. It comes back by [`Pairs::keep`].
-    Opened(Exchange<'t>),
+    Opened(Box<Exchange<'t>>),
     /// A message that expects no answer.
-    OneWay(Exchange<'t>),
+    OneWay(Box<Exchange<'t>>),
     /// An answer, with its request if that was seen.
-    Closed(Exchange<'t>),
+    Closed(Box<Exchange<'t>>),
     /// A `mach_msg` that failed.
-    Failed(Exchange<'t>),
+    Failed(Box<Exchange<'t>>),
 }
 
-/// Remembers what is open.
+/// Remembers what is open. An exchange stays where it is made: it is large, and passes through several hands.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs<'t> {
     last: u64,
-    calls: VecDeque<Exchange<'t>>,
-    served: VecDeque<Exchange<'t>>,
+    calls: VecDeque<Box<Exchange<'t>>>,
+    served: VecDeque<Box<Exchange<'t>>>,
     /// What others exchange with the kernel about a task.
-    others: VecDeque<Exchange<'t>>,
+    others: VecDeque<Box<Exchange<'t>>>,
+    looked: Looked<'t>,
 }
 
 impl<'t> Pairs<'t> {
@@ -51,7 +52,9 @@ impl<'t> Pairs<'t> {
         let Some(header) = event.mach_header.filter(|_| event.retval == 0) else {
             let subject = Subject { failed: true, ..Subject::of(tables, &event) };
             let outcome = Outcome::Failed(event.retval);
-            return Step::Failed(Exchange { outcome, ..self.make((actor, Role::Failed), subject, event) });
+            let mut exchange = self.make((actor, Role::Failed), subject, event);
+            exchange.outcome = outcome;
+            return Step::Failed(exchange);
         };
         match event.direction {
             Direction::Send => self.sent(tables, (header, event), actor),
@@ -60,7 +63,7 @@ impl<'t> Pairs<'t> {
     }
 
     /// Remembers an exchange that was opened. Returns one that is given up for it.
-    pub(crate) fn keep(&mut self, exchange: Exchange<'t>) -> Option<Exchange<'t>> {
+    pub(crate) fn keep(&mut self, exchange: Box<Exchange<'t>>) -> Option<Box<Exchange<'t>>> {
         let open = match exchange.role {
             Role::Client => &mut self.calls,
             Role::Server => &mut self.served,
@@ -77,27 +80,28 @@ impl<'t> Pairs<'t> {
     }
 
     /// What is still open: nothing comes any more.
-    pub(crate) fn end(&mut self) -> impl Iterator<Item = Exchange<'t>> + use<'t> {
+    pub(crate) fn end(&mut self) -> impl Iterator<Item = Box<Exchange<'t>>> + use<'t> {
         let Self { calls, served, others, .. } = core::mem::take(self);
         calls.into_iter().chain(served).chain(others).map(unanswered)
     }
 
     /// What a task that has ended leaves open. What others ask the kernel about it may still be answered.
-    pub(crate) fn end_of(&mut self, task: TaskIndex) -> Vec<Exchange<'t>> {
-        let mut left = Vec::new();
+    pub(crate) fn end_of(&mut self, task: TaskIndex) -> VecDeque<Box<Exchange<'t>>> {
+        let mut left = VecDeque::new();
+        let is_its = |open: &Exchange<'_>| open.actor.task == task && !matches!(open.role, Role::Control { .. });
         for open in [&mut self.calls, &mut self.served, &mut self.others] {
-            let is_its = |open: &Exchange<'_>| open.actor.task == task && !matches!(open.role, Role::Control { .. });
-            let (ended, rest) = core::mem::take(open).into_iter().partition::<VecDeque<_>, _>(is_its);
+            let all = core::mem::take(open).into_iter();
+            let (ended, rest) = all.partition::<VecDeque<_>, _>(|open| is_its(open));
             *open = rest;
             left.extend(ended.into_iter().map(unanswered));
         }
         left
     }
 
-    fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Exchange<'t> {
+    fn make(&mut self, (actor, role): (Actor, Role), subject: Subject<'t>, request: Event) -> Box<Exchange<'t>> {
         self.last += 1;
         let (id, request) = (self.last, Some(request));
-        Exchange { id, actor, role, peer: None, subject, request, reply: None, outcome: Outcome::Open }
+        Box::new(Exchange { id, actor, role, peer: None, subject, request, reply: None, outcome: Outcome::Open })
     }
 
     /// An answer whose request was not seen.
@@ -107,7 +111,7 @@ impl<'t> Pairs<'t> {
         let (id, (actor, role)) = (self.last, who);
         let outcome = Outcome::Open;
         let exchange = Exchange { id, actor, role, peer: None, subject, request: None, reply: None, outcome };
-        Step::Closed(answered(exchange, reply))
+        Step::Closed(answered(Box::new(exchange), reply))
     }
 
     fn sent(&mut self, tables: Tables<'t>, (header, event): (Header, Event), actor: Actor) -> Step<'t> {
@@ -116,7 +120,7 @@ impl<'t> Pairs<'t> {
             served.actor = actor;
             return Step::Closed(answered(served, event));
         }
-        let (subject, is_reply) = Subject::look(tables, &event);
+        let (subject, is_reply) = self.looked.look(tables, &event);
         if is_reply {
             return self.orphan(tables, (actor, Role::Server), event);
         }
@@ -131,7 +135,7 @@ impl<'t> Pairs<'t> {
             call.actor = actor;
             return Step::Closed(answered(call, event));
         }
-        let (subject, is_reply) = Subject::look(tables, &event);
+        let (subject, is_reply) = self.looked.look(tables, &event);
         if is_reply {
             return self.orphan(tables, (actor, Role::Client), event);
         }
@@ -139,17 +143,18 @@ impl<'t> Pairs<'t> {
         let reply_right = header.remote_port;
         // The name is used again, so what it stood for before is gone.
         self.served.retain(|served| served.actor.task != actor.task || reply_right_of(served) != Some(reply_right));
-        let exchange = Exchange { peer, ..self.make((actor, Role::Server), subject, event) };
+        let mut exchange = self.make((actor, Role::Server), subject, event);
+        exchange.peer = peer;
         if is_name(reply_right) { Step::Opened(exchange) } else { Step::OneWay(exchange) }
     }
 
     /// Who waits for the answer to a message that has been received: its request has the same correlation number, also where another has
     /// passed it on.
     fn asker(&self, correlation: u64) -> Option<TaskIndex> {
-        let same = |call: &&Exchange<'_>| {
+        let same = |call: &Exchange<'_>| {
             correlation != 0 && call.request.as_ref().is_some_and(|request| request.correlation == correlation)
         };
-        self.calls.iter().find(same).map(|call| call.actor.task)
+        self.calls.iter().find(|call| same(call)).map(|call| call.actor.task)
     }
 
     /// The call that this message answers: by the kernel's correlation number what came to its reply port is its reply, whatever its id.
@@ -164,7 +169,7 @@ impl<'t> Pairs<'t> {
         [Sureness::Sure, Sureness::Likely].into_iter().find_map(|sureness| {
             let is_it =
                 |call: &Exchange<'_>| asked(call).is_some_and(|asked| asked.is_answered(header, event, sureness));
-            Some((sureness, self.calls.iter().position(is_it)?))
+            Some((sureness, self.calls.iter().position(|call| is_it(call))?))
         })
     }
 
@@ -259,7 +264,7 @@ fn reply_right_of(served: &Exchange<'_>) -> Option<u32> {
 }
 
 /// With its answer.
-fn answered(mut exchange: Exchange<'_>, mut reply: Event) -> Exchange<'_> {
+fn answered(mut exchange: Box<Exchange<'_>>, mut reply: Event) -> Box<Exchange<'_>> {
     if let Some(request) = &exchange.request {
         reply.is_foreign &= request.is_foreign;
     }
@@ -268,7 +273,7 @@ fn answered(mut exchange: Exchange<'_>, mut reply: Event) -> Exchange<'_> {
     exchange
 }
 
-fn unanswered(mut exchange: Exchange<'_>) -> Exchange<'_> {
+fn unanswered(mut exchange: Box<Exchange<'_>>) -> Box<Exchange<'_>> {
     exchange.outcome = Outcome::Unanswered;
     exchange
 }

@@ -18,7 +18,15 @@ pub struct UnknownName(pub String);
 #[derive(Debug)]
 struct Expression {
     negated: bool,
-    names: Vec<String>,
+    names: Vec<Wanted>,
+}
+
+/// A name in an expression.
+#[derive(Debug)]
+struct Wanted {
+    name: String,
+    /// The `msgh_id` that it is.
+    id: Option<u32>,
 }
 
 /// What is to be printed.
@@ -73,6 +81,29 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// Places of [`Looked`].
+const PLACES: usize = 16;
+
+/// What messages are about, by their ids, as it was looked up before.
+#[derive(Debug, Default)]
+pub(crate) struct Looked<'t>([Option<(u32, Subject<'t>, bool)>; PLACES]);
+
+impl<'t> Looked<'t> {
+    /// As [`Subject::look`].
+    pub(crate) fn look(&mut self, tables: Tables<'t>, event: &Event) -> (Subject<'t>, bool) {
+        let Some(header) = event.mach_header.filter(|_| !event.is_foreign) else { return Subject::look(tables, event) };
+        let place = &mut self.0[header.id as usize % PLACES];
+        if let Some((id, subject, is_reply)) = *place
+            && id == header.id
+        {
+            return (subject, is_reply);
+        }
+        let (subject, is_reply) = Subject::look(tables, event);
+        *place = Some((header.id, subject, is_reply));
+        (subject, is_reply)
+    }
+}
+
 impl Selection {
     /// Reads the expressions: names separated by commas, the first may have `!` before it.
     ///
@@ -87,10 +118,12 @@ impl Selection {
         };
         let read = |text: &String| {
             let (negated, text) = text.strip_prefix('!').map_or((false, text.as_str()), |rest| (true, rest));
-            let names: Vec<String> = text.split(',').map(ToString::to_string).collect();
-            match names.iter().find(|name| !known(name)) {
-                Some(name) => Err(UnknownName(name.clone())),
-                None => Ok(Expression { negated, names }),
+            match text.split(',').find(|name| !known(name)) {
+                Some(name) => Err(UnknownName(name.to_string())),
+                None => {
+                    let wanted = |name: &str| Wanted { name: name.to_string(), id: name.parse().ok() };
+                    Ok(Expression { negated, names: text.split(',').map(wanted).collect() })
+                }
             }
         };
         Ok(Self { expressions: expressions.iter().map(read).collect::<Result<_, _>>()? })
@@ -104,13 +137,15 @@ impl Selection {
     /// Whether nothing is, whatever comes.
     pub fn is_empty(&self) -> bool {
         let mut names = self.expressions.iter().filter(|expression| !expression.negated).flat_map(|one| &one.names);
-        names.next().is_some_and(|first| first == "none") && names.all(|name| name == "none")
+        names.next().is_some_and(|first| first.name == "none") && names.all(|wanted| wanted.name == "none")
     }
 
     /// Whether a trap that gives a right is.
     pub(crate) fn has_trap(&self, number: u32) -> bool {
         let called = trap::giving(number);
-        self.wants(|expression| expression.names.iter().any(|name| name == "all" || Some(name.as_str()) == called))
+        self.wants(|expression| {
+            expression.names.iter().any(|Wanted { name, .. }| name == "all" || Some(name.as_str()) == called)
+        })
     }
 
     fn wants(&self, names_it: impl Fn(&Expression) -> bool) -> bool {
@@ -122,13 +157,13 @@ impl Selection {
 
 impl Expression {
     fn names_it(&self, subject: Subject<'_>) -> bool {
-        self.names.iter().any(|name| match name.as_str() {
+        self.names.iter().any(|Wanted { name, id }| match name.as_str() {
             "all" => true,
             "none" => false,
             "mach_msg" if subject.failed => true,
             name => {
                 subject.routine.is_some_and(|routine| routine.name() == name || routine.subsystem() == name)
-                    || (subject.msgh_id.is_some() && subject.msgh_id == name.parse().ok())
+                    || (id.is_some() && subject.msgh_id == *id)
             }
         })
     }

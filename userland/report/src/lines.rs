@@ -16,7 +16,7 @@ use trace_port::Direction;
 use crate::draft::Draft;
 use crate::fold::Fold;
 use crate::number::{decimal, padded};
-use crate::ports::{self, Seen, label};
+use crate::ports::{self, LastLabel, Seen, label};
 use crate::remarks;
 use crate::style::{Stamp, Style};
 use crate::values::Writer;
@@ -38,8 +38,10 @@ pub struct Lines<'t> {
     held: Option<(u64, u64)>,
     /// Its line, or the one that is being written.
     draft: Draft,
-    /// Where the arguments in it begin.
-    arguments: usize,
+    /// What the line before begins with.
+    label: LastLabel,
+    /// Where the routine's name in it begins, before its arguments.
+    call: usize,
     /// The line before, which may grow.
     fold: Option<Fold>,
     /// Time of the line before.
@@ -51,7 +53,17 @@ impl<'t> Lines<'t> {
     pub fn new(tables: Tables<'t>, style: Style) -> Self {
         let success = if style.repeats() { tables.error_name(0) } else { Some(SUCCESS) };
         let draft = Draft::default();
-        Self { tables, success, style, held: None, draft, arguments: 0, fold: None, before: None }
+        Self {
+            tables,
+            success,
+            style,
+            held: None,
+            draft,
+            label: LastLabel::default(),
+            call: 0,
+            fold: None,
+            before: None,
+        }
     }
 
     /// Whether something is held back.
@@ -80,7 +92,7 @@ impl<'t> Lines<'t> {
         };
         self.draft.line.push_str(before);
         let message = exchange.decode_request(self.tables);
-        self.arguments = self.draft.line.len() + message.as_ref().map_or(0, |message| message.routine().name().len());
+        self.call = self.draft.line.len();
         self.writer(names, exchange, event).request(message.as_ref());
         self.note_time_out(event);
         self.note_asker(names, exchange);
@@ -167,7 +179,8 @@ impl<'t> Lines<'t> {
     /// Makes the line, whose arguments end there, a part of the one before, or one that may grow.
     fn fold(&mut self, exchange: &Exchange<'t>, end: usize, out: &mut String) {
         if let Some(fold) = self.fold.as_mut().filter(|fold| fold.continues(exchange)) {
-            return fold.grow(self.draft.line.get(self.arguments..end).unwrap_or_default());
+            let call = self.draft.line.get(self.call..end).unwrap_or_default();
+            return fold.grow(call.find('(').and_then(|at| call.get(at..)).unwrap_or(call));
         }
         self.unfold(out);
         self.fold = self.draft.line.get(..end).map(|line| Fold::new(exchange, line));
@@ -197,7 +210,8 @@ impl<'t> Lines<'t> {
 
     /// The return code, the out arguments, the duration.
     fn result(&mut self, names: &Names, exchange: &Exchange<'t>, reply: &Event) {
-        let request = exchange.decode_request(self.tables);
+        let goes_by_request = exchange.subject.routine.is_some_and(|routine| routine.reply_goes_by_request());
+        let request = if goes_by_request { exchange.decode_request(self.tables) } else { None };
         let message = exchange.decode_reply(self.tables);
         let mut writer = self.writer(names, exchange, reply);
         match (message, &request) {
@@ -260,7 +274,7 @@ impl<'t> Lines<'t> {
     fn begin(&mut self, names: &Names, exchange: &Exchange<'t>) {
         self.draft.clear();
         let line = &mut self.draft.line;
-        label(line, names.label(exchange.actor.task, exchange.actor.thread));
+        line.push_str(self.label.of(names.label(exchange.actor.task, exchange.actor.thread)));
         line.push_str(match exchange.role {
             Role::Client | Role::Server | Role::Failed => " ",
             Role::Control { of_thread: false } => " (task) ",

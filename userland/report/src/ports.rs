@@ -2,6 +2,7 @@
 //! Tasks and ports to text.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use exchanges::names::{Kind, Label, Named, Names, What};
 use exchanges::{Actor, Event, TaskIndex};
@@ -23,6 +24,29 @@ pub(crate) fn label(out: &mut String, Label { name, task, thread }: Label<'_>) {
         decimal(out, thread);
     }
     out.push(']');
+}
+
+/// A label and its text: lines of one thread often follow one another.
+#[derive(Debug, Default)]
+pub(crate) struct LastLabel {
+    name: Vec<u8>,
+    task: usize,
+    thread: Option<usize>,
+    text: String,
+}
+
+impl LastLabel {
+    /// The text of a label.
+    pub(crate) fn of(&mut self, new: Label<'_>) -> &str {
+        if self.task != new.task || self.thread != new.thread || self.name != new.name {
+            self.text.clear();
+            label(&mut self.text, new);
+            (self.task, self.thread) = (new.task, new.thread);
+            self.name.clear();
+            self.name.extend_from_slice(new.name);
+        }
+        &self.text
+    }
 }
 
 /// Who sees a port: a thread, in a message.
