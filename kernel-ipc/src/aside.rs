@@ -67,7 +67,7 @@ fn whose(kernel: &impl Kernel, kmsg: &OwnedKmsg) -> ThreadNumber {
     ThreadNumber::new(thread)
 }
 
-/// The same with nothing yet, for a thread of a traced task; nothing if there is no memory.
+/// A record of nothing yet, for a thread of a traced task; `None` if there is no memory.
 #[inline(never)]
 pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: ThreadNumber) -> Option<OwnedKmsg> {
     let target = state.target(kernel, task, true)?;

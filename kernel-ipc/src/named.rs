@@ -45,7 +45,7 @@ fn count(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
     names.min(MAX_PORTS)
 }
 
-/// The same of a message in transit, whose arrays out of line are at hand.
+/// Room for the ports of a message in transit: the names in it, and the rights in its arrays out of line, which are at hand.
 #[inline(never)]
 pub(crate) fn room_in_transit(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
     let word = |offset| kernel.message_word(message, offset);
@@ -198,7 +198,7 @@ impl Ports {
         self.put(kernel, self::port(name, flags, port));
     }
 
-    /// The same as it stands in a record.
+    /// One more port, as it stands in a record.
     #[inline(always)]
     pub(crate) fn put(&mut self, kernel: &impl Kernel, port: Port) {
         if self.has_room() {

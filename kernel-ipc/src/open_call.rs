@@ -69,7 +69,7 @@ impl OpenCall {
         self.0.has(Self::IS_OPEN) && self.0.is_of(kernel.period())
     }
 
-    /// The same, which is no open call, without what a call of an earlier period has left.
+    /// This word, which is no open call, without what a call of an earlier period has left.
     pub(crate) const fn forgotten(&self) -> Self {
         if self.has_to_flush() { Self::NONE.flushing() } else { Self::NONE }
     }
@@ -108,7 +108,7 @@ impl OpenCall {
         Self(self.0.flags(kernel.period()))
     }
 
-    /// The same with that.
+    /// This word with the flag that the thread has to flush.
     pub(crate) const fn flushing(self) -> Self {
         Self(self.0.with(Self::FLUSH))
     }

@@ -33,7 +33,7 @@ pub fn qemu(arguments: &[&str]) -> Result<Run> {
     })
 }
 
-/// Does the same with standard output and standard error in one place, as on a terminal; answers what came there, without the lines that
+/// Runs the binary behind `cargo qemu` with standard output and standard error in one place, as on a terminal; answers what came there, without the lines that
 /// say what is being prepared, and the exit status.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! What `cargo qemu` does around a program: its input, Ctrl-C, its names, its text, and how a run ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result};
@@ -24,8 +25,7 @@ fn interrupt(options: &[&str]) -> Result<Output> {
     }
     // Held open: the end of the input would end the prompt.
     let keys = tool.stdin.take();
-    let kill = Command::new("kill").args(["-INT", &tool.id().to_string()]).status()?;
-    assert!(kill.success());
+    signal("INT", tool.id())?;
     output.read_to_end(&mut shown)?;
     let mut ended = tool.wait_with_output()?;
     drop(keys);
@@ -49,6 +49,70 @@ fn the_first_ctrl_c_ends_the_trace() -> Result<()> {
     assert!(after.contains("% time     seconds  usecs/call     calls    errors routine"), "{trace}");
     assert!(trace.ends_with(" total\n"), "{trace}");
     Ok(())
+}
+
+/// Sends a signal to a process.
+fn signal(name: &str, process: u32) -> Result<()> {
+    let kill = Command::new("kill").args([format!("-{name}"), process.to_string()]).status()?;
+    anyhow::ensure!(kill.success(), "no process {process}");
+    Ok(())
+}
+
+/// Reads lines until one of them has these words.
+fn read_until(lines: &mut impl BufRead, words: &str) -> Result<()> {
+    let mut line = String::new();
+    while !line.contains(words) {
+        line.clear();
+        anyhow::ensure!(lines.read_line(&mut line)? > 0, "no line with {words:?}");
+    }
+    Ok(())
+}
+
+/// QEMU is stopped before the first Ctrl-C, so that nobody in the guest can follow that.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_second_ctrl_c_ends_the_machine() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let mut tool = start(&["rpctrace2", "-o", &file.path().to_string_lossy(), "shell"])?;
+    let mut output = BufReader::new(tool.stdout.take().context("its output")?);
+    let mut errors = BufReader::new(tool.stderr.take().context("its errors")?);
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"mach> ") {
+        anyhow::ensure!(output.read_until(b' ', &mut shown)? > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
+    }
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", tool.id()))?;
+    let machine = children.split_whitespace().next().context("QEMU is its child")?.parse()?;
+    signal("STOP", machine)?;
+    signal("INT", tool.id())?;
+    read_until(&mut errors, "the trace ends; once more ends the machine")?;
+    signal("INT", tool.id())?;
+    assert_eq!(tool.wait()?.code(), Some(130));
+    assert!(!std::path::Path::new(&format!("/proc/{machine}")).exists(), "QEMU goes on");
+    let trace = std::fs::read_to_string(file.path())?;
+    assert!(trace.contains("shell[1] ") && trace.ends_with('\n'), "{trace}");
+    Ok(())
+}
+
+/// KVM may be there and hang. So does a machine that a script in QEMU's place starts, emulated and stopped.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_machine_that_says_nothing_with_kvm_is_said_to() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let script = place.path().join("qemu-system-x86_64");
+    let path = std::env::var("PATH")?;
+    let words = "for word; do shift; [ \"$word\" = kvm ] && word=tcg; set -- \"$@\" \"$word\"; done";
+    std::fs::write(&script, format!("#!/bin/sh\nPATH='{path}'\n{words}\nexec qemu-system-x86_64 \"$@\" -S\n"))?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    let path = format!("{}:{path}", place.path().display());
+    let mut command = Command::new(setting("RPCTRACE2_QEMU")?);
+    command.args(["--kvm", "run", "hello"]).env("PATH", path).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut tool = command.stderr(Stdio::piped()).spawn()?;
+    let mut errors = BufReader::new(tool.stderr.take().context("its errors")?);
+    let said =
+        read_until(&mut errors, "KVM: the machine has said nothing for 10 seconds; without --kvm it is emulated");
+    signal("INT", tool.id())?;
+    tool.wait()?;
+    said
 }
 
 #[test]

@@ -104,6 +104,26 @@ fn report(problems: Vec<String>) {
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
+/// Who reads one of them in an editor does not see the one before.
+#[test]
+fn doc_comments_stand_alone() {
+    let leans = |line: &str| {
+        let text = line.trim_start().strip_prefix("///").unwrap_or("").trim_start();
+        ["The same", "Does the same", "Ditto", "Same "].iter().any(|start| text.starts_with(start))
+    };
+    let mut problems = Vec::new();
+    for (name, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let is_first = index == 0 || !lines[index - 1].trim_start().starts_with("///");
+            if is_first && leans(line) {
+                problems.push(format!("{name}:{}: {}", index + 1, line.trim()));
+            }
+        }
+    }
+    report(problems);
+}
+
 #[test]
 fn packages_depend_only_on_those_below_them() {
     let output = Command::new(env!("CARGO"))

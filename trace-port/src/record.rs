@@ -130,7 +130,7 @@ pub struct RecordHeader {
     pub thread: U32,
     /// Place of the event in the order of all traced events of the system, from 1.
     pub sequence: U64,
-    /// Same number in the sender's and the receiver's record of one message, in those of a request and its reply, and in those
+    /// A number that is the same in the sender's and the receiver's record of one message, in those of a request and its reply, and in those
     /// of a request passed on with the reply right of another; 0 if there was no traced sender.
     pub correlation: U64,
     /// When it happened: nanoseconds since 1970 by the kernel's clock, which keeps UTC if the machine's clock does. It never

@@ -72,13 +72,13 @@ impl CallWord {
         self.0 & flag & Self::FLAGS != 0
     }
 
-    /// The same with a flag.
+    /// This word with a flag set.
     #[inline(always)]
     pub(crate) const fn with(self, flag: u32) -> Self {
         Self(self.0 | flag & Self::FLAGS)
     }
 
-    /// The same without a flag.
+    /// This word without a flag.
     #[inline(always)]
     pub(crate) const fn without(self, flag: u32) -> Self {
         let left = self.0 & !(flag & Self::FLAGS);

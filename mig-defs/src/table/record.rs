@@ -125,7 +125,7 @@ impl<'a> Item<'a> {
         self.set_or(self.ty())
     }
 
-    /// The same for whoever has its type.
+    /// What its numbers mean, for whoever has its type already: [`Item::set`].
     pub(crate) fn set_or(&self, ty: Type<'a>) -> Option<Set<'a>> {
         self.tables.set_at(self.get(3)).or_else(|| ty.set())
     }
@@ -135,7 +135,7 @@ impl<'a> Item<'a> {
         self.form_or(self.ty())
     }
 
-    /// The same for whoever has its type.
+    /// How its value is best written, for whoever has its type already: [`Item::form`].
     pub(crate) fn form_or(&self, ty: Type<'a>) -> Form {
         match Form::from_number(self.get(6)) {
             None | Some(Form::Plain) => ty.form(),

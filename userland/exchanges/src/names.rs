@@ -254,7 +254,7 @@ impl Names {
         self.ports.contains_key(&port.number.get())
     }
 
-    /// The same if nothing is known of it.
+    /// Takes note of what a port is if nothing is known of it.
     pub(crate) fn suggest(&mut self, port: &Port, what: What) {
         if port.number.get() != 0 {
             self.ports.entry(port.number.get()).or_insert(what);

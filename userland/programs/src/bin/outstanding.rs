@@ -33,7 +33,7 @@ mach::entry!(main);
 const MANY: usize = 1000;
 /// No common divisor with [`MANY`], so that steps of so many reach every request.
 const SERVERS_STEP: usize = 617;
-/// The same for the client.
+/// Steps of the client: no common divisor with [`MANY`], and other places than the servers'.
 const CLIENTS_STEP: usize = 389;
 /// Of so many requests one is not answered.
 const UNANSWERED: usize = 10;

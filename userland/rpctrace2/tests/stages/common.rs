@@ -381,7 +381,7 @@ pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
     usual_trace(&[&["-Xraw"], arguments].concat())
 }
 
-/// The same in the form in which users see it.
+/// A trace of `hello` with these arguments before the command, in the form in which users see it.
 pub(crate) fn usual_trace(arguments: &[&str]) -> Trace<'static> {
     let options = match options::parse(arguments.iter().copied().chain(["hello"]), Place::Guest) {
         Ok(Request::Trace { options, .. }) => options,
@@ -399,7 +399,7 @@ pub(crate) fn lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
     lines_of(trace(arguments), samples)
 }
 
-/// The same in the form in which users see it.
+/// The lines of a whole trace in the form in which users see it.
 pub(crate) fn usual_lines(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
     lines_of(usual_trace(arguments), samples)
 }
