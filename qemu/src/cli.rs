@@ -171,7 +171,7 @@ enum Verb {
 /// `cargo qemu soak`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Soak {
-    /// How long.
+    /// How long, by the guest's clock, which on a busy host may go faster than the host's.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1440))]
     pub(crate) minutes: u32,
     /// Processors, as the option before the verb.
