@@ -34,7 +34,7 @@ const OF_THE_HURD: [&str; 6] = [
     "startup_reboot.reboot_code",
 ];
 /// Numbers that are in headers of the kernel's source alone, or nowhere but with us.
-const NOT_INSTALLED: [&str; 6] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_PORT", "VM_SYNC_", "DEV_GET_"];
+const NOT_INSTALLED: [&str; 7] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_PORT", "VM_SYNC_", "DEV_GET_", "FP_"];
 /// Structs that C has as arrays.
 const NO_STRUCTS: [&str; 2] = ["dev_size", "dev_records"];
 /// Headers that only the kernel can include.
@@ -163,6 +163,41 @@ fn headers(include: &Path, names: &[&str]) -> Vec<String> {
     found.sort();
     found.insert(0, "mach/mach_types.h".to_string());
     found
+}
+
+/// Flavors without a struct of their own, and why.
+const NO_STRUCT: [(&str, &str); 8] = [
+    ("HOST_PROCESSOR_SLOTS", "an integer for each processor"),
+    ("NET_ADDRESS", "the bytes of an address, in words"),
+    ("NET_DSTADDR", "the bytes of an address, in words"),
+    ("TTY_STOP", "no data"),
+    ("TTY_START", "no data"),
+    ("TTY_SET_BREAK", "no data"),
+    ("TTY_CLEAR_BREAK", "no data"),
+    ("TTY_SET_TRANSLATION", "no data"),
+];
+
+/// A flavor that is named has its data named, too.
+#[test]
+fn every_flavor_has_its_struct() {
+    for format in [Format::Lp64, Format::Ilp32] {
+        let (_, annotations) = builtin(format, "gnumach.txt");
+        let mut seen = 0;
+        for (place, index) in &annotations.choice_uses {
+            let choice = &annotations.choices[*index];
+            let Some(by) = choice.by.as_deref().filter(|by| *by == "flavor") else { continue };
+            let routine = place.split('.').next().expect("a routine");
+            let set = annotations.uses.get(&format!("{routine}.{by}")).or_else(|| annotations.uses.get("dev_flavor_t"));
+            let set = &annotations.sets[*set.expect("flavors with names")];
+            for (number, name) in &set.values {
+                let excused = NO_STRUCT.iter().any(|(other, _)| other == name);
+                let known = choice.cases.iter().any(|case| case.0 == *number);
+                assert!(known || excused, "{place}: flavor {name} has no struct");
+                seen += 1;
+            }
+        }
+        assert!(seen > 30, "only {seen} flavors");
+    }
 }
 
 #[test]
