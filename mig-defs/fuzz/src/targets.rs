@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What each fuzz target does with its input; tests/mutations.rs runs the same functions over the corpus without libFuzzer.
+//! What each fuzz target does with its input; mig-defs/tests/fuzz.rs runs the same functions over the corpus without libFuzzer.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
