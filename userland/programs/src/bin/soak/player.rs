@@ -45,8 +45,8 @@ pub(crate) struct Player {
     thread: usize,
     board: Board,
     without: Without,
-    /// Whether there is one processor only. With several, what stops stock kernels is left out (docs/differences.md): a receive with a
-    /// time limit at which others may just be sending, and lists of names.
+    /// Whether there is one processor only. With several, what stops stock kernels is left out (docs/differences.md): a time limit
+    /// at which others may just be waking the thread, and lists of names.
     alone: bool,
     random: Random,
     /// For data out of line.
@@ -100,9 +100,12 @@ impl Player {
         self.board.act(self.player, self.thread, act, port);
     }
 
-    /// Sleeps for a while if it is time to. Where no message ever comes: a time limit is safe there with several processors.
+    /// Leaves the processor for a while if it is time to. With several, who sleeps for a time must not be woken by others, as every player may
+    /// be at any time (docs/differences.md): there everybody else runs first, for as long.
     fn rest(&self) {
-        if self.board.rests() {
+        if self.board.rests() && !self.alone {
+            trap::thread_switch_depressed(REST);
+        } else if self.board.rests() {
             let mut nothing = [0; 8];
             mach_msg(&mut nothing, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, 64, self.silence, REST, PortName::NULL);
         }
@@ -223,7 +226,8 @@ impl Player {
             _ => MACH_SEND_MSG | MACH_SEND_TIMEOUT,
         };
         self.act(Act::Sending, to);
-        let (size, time, notify) = (message.size(), self.random.below(3) as u32, self.reply);
+        let time = self.random.below(3) as u32;
+        let (size, time, notify) = (message.size(), if self.alone { time } else { 0 }, self.reply);
         let result = mach_msg(&mut message.words, option, size, 0, PortName::NULL, time, notify);
         if matches!(
             KernReturn::from_mach_msg(result),
