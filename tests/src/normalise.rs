@@ -45,7 +45,9 @@ fn joined(text: &str) -> Vec<String> {
         });
         let begun = resumed.as_ref().and_then(|(call, _)| {
             let begins = |other: &str| tag(other).is_some_and(|tag| other[tag.len()..].starts_with(call));
-            lines.iter().position(|other| thread(other) == thread(line) && begins(other) && other.ends_with(UNFINISHED))
+            let is_it = |other: &String| thread(other) == thread(line) && begins(other) && other.ends_with(UNFINISHED);
+            // A thread waits for the last of several: those before it are never answered.
+            lines.iter().rposition(is_it)
         });
         match (begun, resumed) {
             (Some(at), Some((_, outcome))) => {

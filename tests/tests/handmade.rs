@@ -52,6 +52,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
     ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
     ("userland/programs/src/bin/elements.rs", &[Builder], "rights out of line, more than any interface has"),
+    (
+        "userland/programs/src/bin/echo.rs",
+        &[Builder, Descriptor],
+        "messages without an interface, some of which say wrongly whether they hold rights",
+    ),
     ("userland/programs/src/bin/fidelity/echo.rs", &[Send], "servers of random messages"),
     ("userland/programs/src/bin/fidelity/kernel.rs", &[Descriptor], "requests that are nearly sound"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),
@@ -64,6 +69,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/items.rs", &[Builder, Descriptor], "shows items of every kind without an interface"),
     ("userland/programs/src/bin/payloads.rs", &[Builder, Send], "one mach_msg with both options, which hands over"),
     ("userland/programs/src/bin/ports.rs", &[Builder], "shows rights in messages without an interface"),
+    (
+        "userland/programs/src/bin/refill.rs",
+        &[Send],
+        "one mach_msg answers an exception and waits for the next, as mach_msg_server does",
+    ),
     ("userland/programs/src/bin/soak/player.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/soak/words.rs", &[Descriptor], "random messages without an interface"),
     ("userland/programs/src/bin/soak/operation.rs", &[Builder], "random messages without an interface"),

@@ -45,6 +45,8 @@ programs! {
     timeouts: Order::Whole;
     threads: Order::WithinThreads;
     reply_port: Order::Whole;
+    echo: Order::WithinThreads;
+    refill: Order::WithinThreads;
 }
 
 /// The kernel raises an exception, the boot server reports it and ends the task, traced or not.

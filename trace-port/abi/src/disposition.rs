@@ -24,6 +24,15 @@ impl Disposition {
         }
     }
 
+    /// The right that the receiver of a message has that was sent with it.
+    pub const fn received(self) -> Self {
+        Self(match self.0 as u32 {
+            type_name::COPY_SEND | type_name::MAKE_SEND => type_name::PORT_SEND as u8,
+            type_name::MAKE_SEND_ONCE => type_name::PORT_SEND_ONCE as u8,
+            _ => self.0,
+        })
+    }
+
     /// Its name in a message as it is received: what the receiver now has.
     pub fn received_name(self) -> &'static str {
         match u32::from(self.0) {

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::MACH_NOTIFY_SEND_ONCE;
-use mach_abi::{Format, Header, type_name};
+use mach_abi::{Disposition, Format, Header, type_name};
 use mig_defs::raw::Items;
 use mig_defs::table::Tables;
 use trace_port::Direction;
@@ -206,6 +206,9 @@ impl<'t> Pairs<'t> {
 pub(crate) struct Asked {
     /// The kernel's number of the task that asks.
     pub(crate) task: u32,
+    /// Its name for the port where it sends the request to, and the right by which it does.
+    pub(crate) port: u32,
+    pub(crate) right: Disposition,
     /// Its name for the port where it expects the answer.
     pub(crate) reply_port: u32,
     pub(crate) msgh_id: u32,
@@ -226,9 +229,10 @@ pub(crate) enum Sureness {
 impl Asked {
     fn of(request: &Event) -> Option<Self> {
         let sent = request.mach_header?;
-        let (reply_port, msgh_id) = (sent.local_port as u32, sent.id);
+        let (port, reply_port, msgh_id) = (sent.remote_port, sent.local_port as u32, sent.id);
+        let right = Disposition(sent.remote_disposition());
         let Event { task, correlation, sequence, .. } = *request;
-        Some(Self { task, reply_port, msgh_id, correlation, sequence })
+        Some(Self { task, port, right, reply_port, msgh_id, correlation, sequence })
     }
 
     /// Whether this message is the answer.
@@ -236,11 +240,21 @@ impl Asked {
         if self.task != event.task {
             return false;
         }
-        let same_port = || Some(self.reply_port) == received_on(header, event);
+        let port = || received_on(header, event);
+        let same_port = || Some(self.reply_port) == port();
+        // Who expects the answer where it sends the request to receives both there. The request has the id and brings the right to answer.
+        let is_request = || {
+            let right = header.local_disposition();
+            header.id == self.msgh_id
+                && is_name(header.remote_port)
+                && Some(self.port) == port()
+                && (u32::from(right) == type_name::PROTECTED_PAYLOAD || Disposition(right) == self.right.received())
+        };
         let has_its_id = header.id == self.msgh_id.wrapping_add(REPLY_ID_OFFSET);
         match sureness {
             Sureness::Sure => {
-                event.correlation != 0 && self.correlation == event.correlation && (has_its_id || same_port())
+                let is_linked = event.correlation != 0 && self.correlation == event.correlation;
+                is_linked && (has_its_id || same_port() && !is_request())
             }
             Sureness::Likely => (has_its_id || header.id == MACH_NOTIFY_SEND_ONCE) && same_port(),
         }

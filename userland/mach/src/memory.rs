@@ -109,6 +109,13 @@ impl Pages {
         Ok(Self { address, size })
     }
 
+    /// At least `size` bytes from `address` on, which is the start of a page; `KERN_NO_SPACE` where anything is already.
+    pub fn allocate_at(address: u64, size: u64) -> Result<Self> {
+        let size = page_ceiling(size.max(1)).ok_or(crate::error::KernReturn::KERN_NO_SPACE)?;
+        let address = sys::trap::vm_allocate(task_self(), address, size, false)?;
+        Ok(Self { address, size })
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         sys::memory::kernel_given(self.address, self.size)

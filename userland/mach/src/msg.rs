@@ -9,7 +9,7 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG, MACH_SEND_
 use mach_abi::{Descriptor, header, type_name};
 
 use crate::error::KernReturn;
-use crate::mig::{COMPLEX, Incoming};
+use crate::mig::{COMPLEX, Incoming, MOVE_SEND, OutOfLinePorts};
 use crate::port::{Disposition, PortName, ReceiveRight, SendOnceRight, SendRight};
 use crate::sys::msg::mach_msg;
 
@@ -93,6 +93,25 @@ impl Message {
         self.words[word::BITS] |= COMPLEX;
     }
 
+    /// Says that it may hold rights or memory, though no item of it does.
+    #[must_use]
+    pub fn said_complex(mut self) -> Self {
+        self.complex();
+        self
+    }
+
+    /// Says that it holds neither rights nor memory, whatever its items are: the kernel then looks at none of them.
+    #[must_use]
+    pub fn said_simple(mut self) -> Self {
+        self.words[word::BITS] &= !COMPLEX;
+        self
+    }
+
+    /// The words after the header.
+    pub fn body(&self) -> &[u64] {
+        &self.words[word::BODY..]
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u32 {
         size_of_val(&self.words[..]) as u32
@@ -113,6 +132,23 @@ impl Message {
             self.release_copies(words);
         }
         answer
+    }
+
+    /// Sends it as [`Message::send`] does, but with no size in its header: `mach_msg` is told the size anyway.
+    pub fn send_without_size(&self) -> KernReturn {
+        let mut words = self.words.clone();
+        let none = PortName::NULL;
+        KernReturn::from_mach_msg(mach_msg(&mut words, MACH_SEND_MSG, self.size(), 0, none, 0, none))
+    }
+
+    /// Sends it and waits for a message on `port` that is at most `limit` bytes long, both with one call of `mach_msg`.
+    pub fn exchange(&self, port: &ReceiveRight, limit: u32) -> Result<Received, KernReturn> {
+        let mut words = self.words.clone();
+        words[word::BITS] |= u64::from(self.size()) << 32;
+        words.resize(words.len().max(limit.div_ceil(8) as usize), 0);
+        let option = MACH_SEND_MSG | MACH_RCV_MSG;
+        let answer = mach_msg(&mut words, option, self.size(), limit, port.name(), 0, PortName::NULL);
+        KernReturn::from_mach_msg(answer).into_result().map(|()| Received { words })
     }
 
     /// Releases what a message that came back holds beyond what it was built with.
@@ -256,11 +292,32 @@ impl Received {
         PortName(self.words[word::LOCAL_PORT] as u32)
     }
 
+    /// The words after the header.
+    pub fn body(&self) -> &[u64] {
+        let end = (self.size() as usize / 8).min(self.words.len());
+        self.words.get(word::BODY..end).unwrap_or_default()
+    }
+
+    /// Sends it to whoever waits for an answer to it, as it is: with its id, its items and what the header says of both ports, though it
+    /// names no port for an answer any more.
+    pub fn send_back(mut self) -> KernReturn {
+        self.words[word::LOCAL_PORT] = 0;
+        let (size, none) = (self.size(), PortName::NULL);
+        KernReturn::from_mach_msg(mach_msg(&mut self.words, MACH_SEND_MSG, size, 0, none, 0, none))
+    }
+
+    /// Takes send rights that came out of line, as the message's only item.
+    pub fn into_ports_out_of_line(self) -> Result<OutOfLinePorts, KernReturn> {
+        if self.words[word::BITS] & COMPLEX == 0 {
+            return Err(KernReturn::MIG_TYPE_ERROR);
+        }
+        Incoming::new(&self.words, KernReturn::MIG_TYPE_ERROR).take_far_rights(MOVE_SEND.out_of_line())
+    }
+
     /// The items of the body; an array of rights is one item for each. Ends early where the body does not hold what its
     /// descriptors say.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
-        let end = (self.size() as usize / 8).min(self.words.len());
-        let mut rest = self.words.get(word::BODY..end).unwrap_or_default();
+        let mut rest = self.body();
         let mut ports: Option<(&[u64], Disposition)> = None;
         core::iter::from_fn(move || {
             loop {

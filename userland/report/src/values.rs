@@ -8,6 +8,7 @@ use exchanges::event::Event;
 use exchanges::names::Names;
 use exchanges::pair::{is_name, received_on};
 use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
+use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
 use mig_defs::decode::{Error, Fields, Message};
 use mig_defs::raw::Items;
 use mig_defs::table::{Form, Set, Tables};
@@ -412,13 +413,17 @@ impl<'a> Writer<'a> {
 
     /// What is left of a message, item by item, with `separator` before the first. Whether there was anything.
     fn items(&mut self, mut items: Items<'_>, mut separator: &'static str) -> bool {
+        let is_complex = self.event.mach_header.is_none_or(|header| header.bits & MACH_MSGH_BITS_COMPLEX != 0);
+        // In a message that is not complex the kernel looks at no item: what is said to be rights or memory are data like others.
+        let (mut says_wrongly, mut is_shortened) = (false, false);
         for (index, item) in items.by_ref().enumerate() {
             self.push(core::mem::replace(&mut separator, ", "));
             if index == ELEMENTS_MAX && !self.style.verbose {
                 self.push("...");
-                self.not_captured(", ");
-                return true;
+                is_shortened = true;
+                break;
             }
+            says_wrongly |= !is_complex && (item.descriptor.is_port() || !item.descriptor.inline);
             match item.value(self.event.view()) {
                 // There is no argument's name to say that it is one.
                 Value::PortName(name) if !self.is_known(name) => ports::plain_name(&mut self.draft.line, name),
@@ -428,9 +433,12 @@ impl<'a> Writer<'a> {
                 self.cut();
             }
         }
-        if !items.rest().is_empty() {
+        if !is_shortened && !items.rest().is_empty() {
             self.push(core::mem::replace(&mut separator, ", "));
             self.bytes(items.rest());
+        }
+        if says_wrongly {
+            self.push(", <not complex>");
         }
         if self.event.not_captured() > 0 {
             self.not_captured(core::mem::replace(&mut separator, ", "));

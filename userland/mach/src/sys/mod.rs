@@ -8,6 +8,7 @@
 
 pub mod block;
 pub mod clock;
+pub mod interrupt;
 pub mod mark;
 pub mod memory;
 pub mod msg;

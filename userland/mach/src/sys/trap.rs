@@ -8,6 +8,7 @@ use core::arch::asm;
 
 use mach_abi::trap;
 
+use super::thread::{I386_THREAD_STATE, I386_THREAD_STATE_COUNT};
 use crate::error::{KernReturn, Result};
 use crate::port::{Disposition, PortName, Right};
 use crate::stubs;
@@ -146,6 +147,18 @@ pub(super) fn thread_set_self_state(flavor: i32, state: &[u64]) -> Result<()> {
     let value =
         unsafe { trap6(trap::THREAD_SET_SELF_STATE, [flavor as u64, state.as_ptr() as u64, count as u64, 0, 0, 0]) };
     KernReturn(value as i32).into_result()
+}
+
+/// `thread_set_self_state` with the general registers: the thread goes on with these. Comes back only if the kernel refuses them.
+///
+/// # Safety
+/// The registers are those of a place where this thread may go on: they stood there when it was interrupted, and what it had on its
+/// stack then is still there.
+pub(super) unsafe fn thread_go_on(state: &[u32; I386_THREAD_STATE_COUNT]) -> KernReturn {
+    let args = [I386_THREAD_STATE as u64, state.as_ptr() as u64, state.len() as u64, 0, 0, 0];
+    // SAFETY: the kernel reads the array, as many words as it has; the caller answers for where the thread goes on. All registers come
+    // from the array then, those that `syscall` loses included: the kernel returns from this trap as from an interrupt.
+    KernReturn(unsafe { trap6(trap::THREAD_SET_SELF_STATE, args) } as i32)
 }
 
 /// `device_write_request`: bytes to a device, without waiting for an answer.

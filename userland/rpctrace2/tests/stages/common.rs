@@ -83,9 +83,24 @@ impl Message {
     }
 
     pub(crate) fn item(mut self, name: u32, bits: u16, count: usize, data: &[u8]) -> Self {
+        if type_name::is_port(name) {
+            self.set_complex(true);
+        }
         self.bytes.extend(Descriptor::inline(name, bits, count as u32).to_word().to_le_bytes());
         self.bytes.extend(data);
         self.pad()
+    }
+
+    fn set_complex(&mut self, is_complex: bool) {
+        let bits: &mut [u8; 4] = self.bytes.first_chunk_mut().expect("a header");
+        let other = u32::from_le_bytes(*bits) & !MACH_MSGH_BITS_COMPLEX;
+        *bits = (other | if is_complex { MACH_MSGH_BITS_COMPLEX } else { 0 }).to_le_bytes();
+    }
+
+    /// With a header that says that no item holds rights or memory.
+    pub(crate) fn said_simple(mut self) -> Self {
+        self.set_complex(false);
+        self
     }
 
     fn pad(mut self) -> Self {
@@ -146,6 +161,7 @@ impl Message {
 
     /// Elements out of line.
     pub(crate) fn out_of_line(mut self, name: u32, bits: u16, count: u32, address: u64) -> Self {
+        self.set_complex(true);
         let descriptor = Descriptor { inline: false, ..Descriptor::inline(name, bits, count) };
         self.bytes.extend(descriptor.to_word().to_le_bytes());
         self.bytes.extend(address.to_le_bytes());

@@ -79,6 +79,19 @@ fn what_is_out_of_line_is_counted_and_says_what_it_is() {
 }
 
 #[test]
+fn rights_and_memory_of_a_message_that_is_not_complex_are_said_to_be_none() {
+    let rights = items(|message| message.out_of_line(MOVE_SEND, 32, 3, 0x5000).said_simple());
+    assert_eq!(rights, "move-send ool 0x5000[3 ports], <not complex>");
+    let memory = items(|message| message.out_of_line(CHAR, 8, 0, 0).chars(b"a").said_simple());
+    assert_eq!(memory, "ool 0x0[0 chars], \"a\", <not complex>");
+    let right = items(|message| message.item(MAKE_SEND, 64, 1, &words(&[8])).said_simple());
+    assert_eq!(right, "make-send port 8, <not complex>");
+    let many = |message: Message| (0..40).fold(message.port(COPY_SEND, 8), Message::int).said_simple();
+    assert!(items(many).ends_with("30, ..., <not complex>"), "{}", items(many));
+    assert_eq!(items(|message| message.int(5).said_simple()), "5");
+}
+
+#[test]
 fn a_message_of_many_items_is_shortened_without_v() {
     let many = || Sample::sent((0..40).fold(Message::request_from(2999, 7, 0), Message::int));
     let found = lines(&[], &[many()]).concat();

@@ -115,6 +115,25 @@ fn a_reply_with_another_id_is_linked_by_the_kernel_and_said_to_have_it() {
 }
 
 #[test]
+fn a_request_to_the_port_where_its_answer_is_expected_is_not_its_own_answer() {
+    let ask = || Sample::sent(Message::request_from(2999, 7, 7).int(1)).correlation(5);
+    let hear = || Sample::received(Message::incoming(2999, 7, 9).int(1)).correlation(5);
+    let said = [
+        "hello[1] msgh_id 2999(to port 7, 48 bytes: 1) <unfinished ...>",
+        "hello[1] <- msgh_id 2999(on reply port, 48 bytes: 1)",
+    ];
+    assert_eq!(lines(&[], &[ask(), hear()]), said);
+    // Sent back as it came, it comes by the send-once right, and is.
+    let answer = Sample::sent(Message::answer(2999, 9).int(0)).correlation(5);
+    let found = lines(&[], &[ask(), hear(), answer, Sample::received(Message::reply(2999, 7).int(0)).correlation(5)]);
+    let end = [
+        "hello[1] -> msgh_id 2999 reply = KERN_SUCCESS <msgh_id 2999, not 3099>",
+        "hello[1] <... msgh_id 2999 resumed> = KERN_SUCCESS <msgh_id 2999, not 3099>",
+    ];
+    assert_eq!(found, [said, end].concat());
+}
+
+#[test]
 fn a_server_may_answer_with_another_id() {
     let hear = |correlation| Sample::received(Message::incoming(7008, 7, 9).int(5)).correlation(correlation);
     let say = |correlation| Sample::sent(Message::answer(7008, 9).int(0)).correlation(correlation);
