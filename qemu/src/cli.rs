@@ -40,6 +40,12 @@ pub(crate) struct Options {
     /// A stock GNU Mach kernel file (.gz or not) instead of Debian's.
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
+    /// The -dbg kernel of the same version, for a kernel without symbols (default: Debian's that is fetched anyway).
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    dbg: Option<PathBuf>,
+    /// Debian's kernel as people boot it, without symbols; names come from its -dbg kernel.
+    #[arg(long, conflicts_with = "kernel")]
+    production: bool,
     /// The Debian suite the kernel comes from.
     #[arg(long, default_value = SUITE, conflicts_with = "kernel", value_parser = suite)]
     suite: String,
@@ -122,8 +128,11 @@ enum Verb {
     Shell,
     /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
     Instrument {
-        /// A stock GNU Mach kernel with symbols and DWARF, .gz or not.
+        /// A stock GNU Mach kernel with symbols and DWARF, .gz or not; with --dbg one without.
         kernel: PathBuf,
+        /// The -dbg kernel of the same version, for a kernel without symbols.
+        #[arg(long, value_name = "FILE")]
+        dbg: Option<PathBuf>,
         /// The file to write (default: KERNEL.trace without .gz, in the current directory).
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -192,7 +201,9 @@ impl Options {
     /// The options that choose kernel and machine, as words.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self.kernel.iter().map(|file| format!("--kernel {}", file.display())).collect();
+        words.extend(self.dbg.iter().map(|file| format!("--dbg {}", file.display())));
         let mut add = |wanted: bool, word: &str| words.extend(wanted.then(|| word.to_owned()));
+        add(self.production, "--production");
         add(self.suite != SUITE, &format!("--suite {}", self.suite));
         add(self.flavour == KernelFlavour::Smp, "--flavour smp");
         add(self.smp != 1, &format!("--smp {}", self.smp));
@@ -222,6 +233,8 @@ impl Options {
     pub(crate) fn choices(&self) -> Choices {
         Choices {
             kernel: self.kernel.clone(),
+            dbg: self.dbg.clone(),
+            production: self.production,
             suite: self.suite.clone(),
             flavour: self.flavour.into(),
             processors: self.smp,
@@ -252,7 +265,7 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Run { command } => cmd::run::run(&options, &command),
         Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
         Verb::Shell => cmd::shell::run(&options),
-        Verb::Instrument { kernel, output } => cmd::instrument::run(&kernel, output),
+        Verb::Instrument { kernel, dbg, output } => cmd::instrument::run(&kernel, dbg.as_deref(), output),
         Verb::Doctor => cmd::doctor::run(),
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)

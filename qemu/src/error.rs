@@ -40,10 +40,18 @@ pub enum InstrumentError {
         missing: String,
     },
     /// A kernel without the tables that say where things are.
-    #[error("stripped kernel: no {what}; use the kernel of a -dbg package such as {DBG_PACKAGE}")]
+    #[error(
+        "stripped kernel: no {what}; use the kernel of a -dbg package such as {DBG_PACKAGE}, or name it with --dbg beside this one"
+    )]
     Stripped {
         /// The table that is missing.
         what: &'static str,
+    },
+    /// A stripped kernel and one with names that is not alike.
+    #[error("the stripped kernel is not like the one with names: {why}")]
+    Unlike {
+        /// In what.
+        why: String,
     },
     /// The output of an earlier run.
     #[error("already instrumented: the file holds a slot table of this tool; give the stock kernel instead")]

@@ -13,6 +13,7 @@ use crate::error::InstrumentError;
 use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
 use crate::plan::{Plan, Planned};
+use crate::stripped::Naming;
 use crate::{elf32, plan, rewrite, together, verify};
 
 /// First bytes of a gzip file.
@@ -81,11 +82,32 @@ fn read_all(from: impl Read, path: &Path) -> Result<Vec<u8>, InstrumentError> {
     }
 }
 
+/// Reads a kernel; one without symbols by the `-dbg` kernel of its version, with what speaks for each of its names.
+pub fn open(path: &Path, dbg: Option<&Path>) -> Result<(KernelElf, Option<Naming>), InstrumentError> {
+    let bytes = read_kernel(path)?;
+    match (KernelElf::parse(bytes.clone()), dbg) {
+        (Err(InstrumentError::Stripped { .. }), Some(dbg)) => {
+            let (kernel, naming) = KernelElf::parse_stripped(bytes, &KernelElf::parse(read_kernel(dbg)?)?)?;
+            Ok((kernel, Some(naming)))
+        }
+        (kernel, _) => Ok((kernel?, None)),
+    }
+}
+
 /// Instruments the kernel `bytes` with the payload library and writes the outputs.
 pub fn instrument(bytes: Vec<u8>, payload: &Path, linker: &Linker, outputs: &Outputs) -> Result<Plan, InstrumentError> {
-    let kernel = KernelElf::parse(bytes)?;
-    let planned = plan::plan(&kernel, payload, linker)?;
-    let (large, small) = render(&kernel, &planned)?;
+    instrument_kernel(&KernelElf::parse(bytes)?, payload, linker, outputs)
+}
+
+/// Instruments a kernel with the payload library and writes the outputs.
+pub fn instrument_kernel(
+    kernel: &KernelElf,
+    payload: &Path,
+    linker: &Linker,
+    outputs: &Outputs,
+) -> Result<Plan, InstrumentError> {
+    let planned = plan::plan(kernel, payload, linker)?;
+    let (large, small) = render(kernel, &planned)?;
     verify::verify(kernel.bytes(), &large, &small, &planned)?;
     let layout = planned.plan.to_string();
     // Where the first one is, the other two are.

@@ -29,6 +29,7 @@ pub mod link;
 pub mod plan;
 pub mod rewrite;
 pub mod setup;
+pub mod stripped;
 pub mod stubs;
 mod together;
 pub mod toolchain;

@@ -19,7 +19,6 @@ use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
 use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
-use crate::kernel::elf::KernelElf;
 use crate::link::Linker;
 use crate::payload_abi;
 use crate::plan::sha256;
@@ -33,6 +32,10 @@ use crate::vm::{Interrupt, Limits, Machine, command};
 pub struct Choices {
     /// A kernel file instead of Debian's.
     pub kernel: Option<PathBuf>,
+    /// The kernel that has the names of one without symbols.
+    pub dbg: Option<PathBuf>,
+    /// Debian's kernel as people boot it, without symbols.
+    pub production: bool,
     /// The Debian suite of the kernel.
     pub suite: String,
     /// Which of its kernels.
@@ -112,7 +115,7 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     let tables = tables(&choices.interfaces, &built)?;
     progress.step("building the guest's programs");
     let userland = built.builder.userland()?;
-    let stock = &chosen_kernel(choices, &built, &progress)?;
+    let (stock, dbg) = &kernels(choices, &built, &progress)?;
     let kernel = if choices.stock {
         progress.step("wrapping the stock kernel for QEMU");
         stock_kernel(stock, &built.target)?
@@ -122,7 +125,7 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
             Some(feature) => built.builder.payload_with(feature)?,
             None => built.builder.payload()?,
         };
-        instrumented_kernel(stock, &payload, &built.target)?
+        instrumented_kernel(stock, dbg, &payload, &built.target)?
     };
     let machine = Machine {
         processors: choices.processors,
@@ -133,17 +136,17 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     };
     let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
     let environment = choices.environment.clone();
-    let unused_processors = unused_processors(stock, choices.processors)?;
+    let unused_processors = unused_processors(stock, dbg, choices.processors)?;
     Ok(Prepared { machine, limits, unused_processors, kernel, userland, environment, tables })
 }
 
-fn unused_processors(stock: &Path, processors: u32) -> Result<u32> {
+fn unused_processors(stock: &Path, dbg: &Path, processors: u32) -> Result<u32> {
     if processors == 1 {
         return Ok(0);
     }
     // What is no kernel is refused by who needs more of it.
-    let kernel = KernelElf::parse(instrument::read_kernel(stock)?);
-    let for_several = kernel.ok().and_then(|kernel| kernel.is_for_several()).unwrap_or(true);
+    let kernel = instrument::open(stock, Some(dbg)).ok();
+    let for_several = kernel.and_then(|(kernel, _)| kernel.is_for_several()).unwrap_or(true);
     Ok(if for_several { 0 } else { processors - 1 })
 }
 
@@ -172,6 +175,18 @@ fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
         builtin.extend(read(&built.generated.demonstrations)?);
     }
     Ok(mig_defs::interfaces::with_directories(&interfaces.directories, from_ref(&built.defs), &builtin)?)
+}
+
+/// The kernel file that is booted, and the one with the names, should that have none.
+fn kernels(choices: &Choices, built: &Built, progress: &Progress) -> Result<(PathBuf, PathBuf)> {
+    let chosen = chosen_kernel(choices, built, progress)?;
+    if !choices.production {
+        let dbg = choices.dbg.as_ref().unwrap_or(&built.stock_kernel).clone();
+        return Ok((chosen, dbg));
+    }
+    let cache = Cache::open().context("opening the cache")?;
+    let package = packages::fetch_production(&cache, &choices.suite, choices.flavour, progress)?;
+    Ok((packages::kernel_file(&package), chosen))
 }
 
 /// The kernel file the user named, or Debian's, fetched if it is not the default one.
@@ -204,16 +219,20 @@ pub fn build(progress: &mut Progress) -> Result<Built> {
     Ok(Built { defs, stock_kernel: packages::kernel_file(kernel), target, builder, generated })
 }
 
-/// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload.
-fn instrumented_kernel(stock: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
+/// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload. If it has no symbols, those of `dbg` are
+/// found in it.
+fn instrumented_kernel(stock: &Path, dbg: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
     let bytes = instrument::read_kernel(stock)?;
     let library = fs::read(payload).with_context(|| format!("reading {}", payload.display()))?;
-    let key = sha256(format!("{} {} {}", sha256(&bytes), sha256(&library), tool_state()).as_bytes());
+    let names = fs::read(dbg).with_context(|| format!("reading {}", dbg.display()))?;
+    let key = [sha256(&bytes), sha256(&names), sha256(&library), tool_state()].join(" ");
+    let key = sha256(key.as_bytes());
     let kernels = Cache::at(target);
     let directory = kernels.directory(&format!("kernels/{}", &key[..16]), |place| -> Result<()> {
         let outputs = Outputs::beside(&place.join("kernel"));
-        instrument::instrument(bytes, payload, &Linker::find()?, &outputs)
-            .with_context(|| format!("instrumenting {}", stock.display()))?;
+        let what = || format!("instrumenting {}", stock.display());
+        let (kernel, _) = instrument::open(stock, Some(dbg)).with_context(what)?;
+        instrument::instrument_kernel(&kernel, payload, &Linker::find()?, &outputs).with_context(what)?;
         Ok(())
     })?;
     Ok(Outputs::beside(&directory.join("kernel")).elf32)

@@ -98,6 +98,24 @@ fn a_kernel_file_given_by_path_is_instrumented_and_traces() -> Result<()> {
     Ok(())
 }
 
+/// The kernel that people boot: what it lacks is found by its `-dbg` kernel, and says why.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_kernel_without_symbols_traces() -> Result<()> {
+    for (program, status, end) in [
+        ("hello", 0, "+++ hello[1] exited with 0 +++"),
+        ("ping", 0, "+++ ping[1] exited with 0 +++"),
+        ("threads", 0, "+++ threads[1] exited with 0 +++"),
+        ("catch", 0, "+++ catch[1] exited with 0 +++"),
+        ("crash", 129, "+++ crash[1] killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x"),
+    ] {
+        let run = qemu(&["--production", "--icount", "rpctrace2", program])?;
+        assert_eq!(run.status, Some(status), "{program}:\n{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.lines().last().is_some_and(|last| last.starts_with(end)), "{program}:\n{}", run.stderr);
+    }
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn an_instrumented_kernel_is_written_and_not_instrumented_twice() -> Result<()> {

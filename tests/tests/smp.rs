@@ -52,6 +52,8 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
         consent: Consent::Ask,
         environment: Vec::new(),
         kernel: Some(file),
+        dbg: None,
+        production: false,
         suite: MOVING_SUITE.to_owned(),
         flavour: Flavour::Smp,
         processors: 2,

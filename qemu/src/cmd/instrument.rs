@@ -13,21 +13,25 @@ use qemu::ui::Progress;
 /// Steps of the build before the kernel's turn.
 const STEPS: u64 = 4;
 
-pub(crate) fn run(kernel: &Path, output: Option<PathBuf>) -> Result<u8> {
-    let output = output.unwrap_or_else(|| default_output(kernel));
+pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>) -> Result<u8> {
+    let output = output.unwrap_or_else(|| default_output(path));
     let outputs = Outputs::beside(&output);
-    outputs.keep(kernel)?;
+    outputs.keep(path)?;
     // A file that cannot be instrumented is refused before anything is fetched or built for it.
-    let bytes = instrument::read_kernel(kernel)?;
-    qemu::kernel::KernelElf::parse(bytes.clone()).with_context(|| kernel.display().to_string())?;
+    let (kernel, naming) = instrument::open(path, dbg).with_context(|| path.display().to_string())?;
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     progress.step("building the payload");
     let payload = built.builder.payload()?;
     drop(progress);
-    let plan = instrument::instrument(bytes, &payload, &Linker::find()?, &outputs)
-        .with_context(|| kernel.display().to_string())?;
+    let plan = instrument::instrument_kernel(&kernel, &payload, &Linker::find()?, &outputs)
+        .with_context(|| path.display().to_string())?;
     let mut out = io::stdout().lock();
+    if let Some(naming) = naming {
+        for (name, found) in naming.evidence.iter().filter(|(name, _)| kernel.was_asked(name)) {
+            writeln!(out, "name     {found} {name}")?;
+        }
+    }
     write!(out, "{plan}")?;
     for path in [&outputs.elf64, &outputs.elf32, &outputs.layout] {
         writeln!(out, "written  {}", path.display())?;

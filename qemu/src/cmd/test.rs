@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use qemu::cache::Cache;
 use qemu::fetch::fetch;
 use qemu::fetch::packages::{
-    Flavour, MIG, MOVING_SUITE, defs_directory, fetch_defs, fetch_kernel, fetch_mig32, migcom,
+    Flavour, MIG, MOVING_SUITE, PRODUCTION, defs_directory, fetch_defs, fetch_kernel, fetch_mig32, migcom,
 };
 use qemu::fetch::programs::{self, Consent};
 use qemu::guest::workspace;
@@ -33,6 +33,8 @@ const NEWEST: &[(&str, Flavour, &str, &[&str])] = &[
     ("the newest kernel for several, one there", Flavour::Smp, "--suite sid --flavour smp", PROGRAMS),
     ("the newest kernel for several, two there", Flavour::Smp, "--suite sid --flavour smp --smp 2", WITH_FIDELITY),
     ("the newest kernel for several, four there", Flavour::Smp, "--suite sid --flavour smp --smp 4", PROGRAMS),
+    ("the newest kernel without symbols", Flavour::Up, "--suite sid --production", PROGRAMS),
+    ("the one for several, two there", Flavour::Smp, "--suite sid --production --flavour smp --smp 2", PROGRAMS),
 ];
 /// Tests that depend on the kernel.
 const PROGRAMS: &[&str] = &["--test", "programs", "--test", "trace_defs"];
@@ -59,7 +61,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;
-    let found = fetch(&cache, &[MIG], &progress)?;
+    let found = fetch(&cache, &[MIG, PRODUCTION], &progress)?;
     let mig = found.first().with_context(|| format!("{MIG} is not in the cache after it was fetched"))?;
     progress.step("building the payload");
     let payload = built.builder.payload()?;

@@ -28,17 +28,27 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    /// The package with this kernel.
+    /// The package with this kernel, built for debugging.
     pub fn package(self) -> &'static str {
         match self {
             Self::Up => KERNEL,
             Self::Smp => "gnumach-image-1.8-amd64-smp-dbg",
         }
     }
+
+    /// The package with this kernel as people boot it, without symbols.
+    pub fn production(self) -> &'static str {
+        match self {
+            Self::Up => PRODUCTION,
+            Self::Smp => "gnumach-image-1.8-amd64-smp",
+        }
+    }
 }
 
 /// The stock kernel.
 pub const KERNEL: &str = "gnumach-image-1.8-amd64-up-dbg";
+/// The kernel that an installed Debian GNU/Hurd boots: without symbols, of the same version.
+pub const PRODUCTION: &str = "gnumach-image-1.8-amd64-up";
 /// The `.defs` files and headers.
 pub const DEV: &str = "gnumach-dev";
 /// The guest's architecture, as Debian calls it.
@@ -130,6 +140,16 @@ pub fn fetch(cache: &Cache, names: &[&str], progress: &Progress) -> Result<Vec<P
 /// for what the default one needs; a kernel that was fetched stays until the cache is cleaned.
 pub fn fetch_kernel(cache: &Cache, suite: &str, flavour: Flavour, progress: &Progress) -> Result<Package, FetchError> {
     fetch_apart(cache, suite, flavour.package(), progress)
+}
+
+/// The kernel of a suite as people boot it, kept as its kernels are.
+pub fn fetch_production(
+    cache: &Cache,
+    suite: &str,
+    flavour: Flavour,
+    progress: &Progress,
+) -> Result<Package, FetchError> {
+    fetch_apart(cache, suite, flavour.production(), progress)
 }
 
 /// The `.defs` files of a suite, kept as its kernels are; a suite that is no longer served is an error.

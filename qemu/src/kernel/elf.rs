@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Reads a kernel's ELF64 file into plain data: segments, sections, symbols; refuses what is not a GNU Mach kernel.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
@@ -10,6 +11,7 @@ use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use crate::error::{InstrumentError, Miss};
 use crate::kernel::headers;
 use crate::payload_abi;
+use crate::stripped::Naming;
 
 /// Distance between a kernel virtual address and the physical address it is loaded at.
 pub const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
@@ -72,11 +74,50 @@ pub struct KernelElf {
     by_name: HashMap<String, Vec<usize>>,
     /// Those of functions, in order of address, the one that says most last.
     functions: Vec<usize>,
+    /// Of a stripped kernel: the file that its names and its debugging information are from.
+    names: Option<Names>,
+    /// Names that have been looked up.
+    asked: RefCell<BTreeSet<String>>,
+}
+
+/// What a stripped kernel is told by its `-dbg` kernel.
+#[derive(Debug)]
+struct Names {
+    dbg: Vec<u8>,
+    moved: HashMap<u64, (u64, u64)>,
+    is_for_several: bool,
 }
 
 impl KernelElf {
     /// Parses `bytes` and refuses what cannot be instrumented at all.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, InstrumentError> {
+        let symbols = |file: &ElfFile64<'_, LittleEndian>| {
+            let symbols: Vec<Symbol> = file.symbols().filter_map(|symbol| read_symbol(file, &symbol)).collect();
+            refuse_foreign(file.data(), file, &symbols)?;
+            Ok(symbols)
+        };
+        let kernel = Self::with(bytes, symbols, None)?;
+        refuse_entry(kernel.entry, &kernel.symbols)?;
+        Ok(kernel)
+    }
+
+    /// A stripped kernel with the names, and the debugging information, of the `-dbg` kernel of the same version.
+    ///
+    /// # Errors
+    /// If it cannot be instrumented, or the two are not builds of one source.
+    pub fn parse_stripped(bytes: Vec<u8>, dbg: &Self) -> Result<(Self, Naming), InstrumentError> {
+        let naming = Naming::find(&bytes, dbg)?;
+        let Naming { moved, is_for_several, .. } = &naming;
+        let names = Names { dbg: dbg.bytes.clone(), moved: moved.clone(), is_for_several: *is_for_several };
+        let kernel = Self::with(bytes, |_| Ok(naming.symbols.clone()), Some(names))?;
+        Ok((kernel, naming))
+    }
+
+    fn with(
+        bytes: Vec<u8>,
+        symbols: impl FnOnce(&ElfFile64<'_, LittleEndian>) -> Result<Vec<Symbol>, InstrumentError>,
+        names: Option<Names>,
+    ) -> Result<Self, InstrumentError> {
         let (segments, entry) = loadable(&bytes)?;
         if bytes.windows(8).any(|word| word == payload_abi::MAGIC.to_le_bytes()) {
             return Err(InstrumentError::AlreadyInstrumented);
@@ -89,21 +130,29 @@ impl KernelElf {
             .map(|section| Section { address: section.address(), size: section.size() })
             .collect();
         headers::check(&file, bytes.len() as u64, &segments).map_err(|why| InstrumentError::DamagedElf { why })?;
-        let symbols: Vec<Symbol> = file.symbols().filter_map(|symbol| read_symbol(&file, &symbol)).collect();
-        refuse_foreign(&bytes, &file, &symbols)?;
-        refuse_entry(entry, &symbols)?;
+        let symbols = symbols(&file)?;
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, symbol) in symbols.iter().enumerate() {
             by_name.entry(symbol.name.clone()).or_default().push(index);
         }
         let mut functions: Vec<usize> = (0..symbols.len()).filter(|&index| symbols[index].code).collect();
         functions.sort_by_key(|&index| (symbols[index].address, symbols[index].size, symbols[index].global));
-        Ok(Self { bytes, segments, entry, text, symbols, by_name, functions })
+        Ok(Self { bytes, segments, entry, text, symbols, by_name, functions, names, asked: RefCell::default() })
     }
 
     /// The file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The file with the debugging information.
+    pub fn debug_bytes(&self) -> &[u8] {
+        self.names.as_ref().map_or(&self.bytes, |names| &names.dbg)
+    }
+
+    /// Of a stripped kernel: where what its `-dbg` kernel has at an address is, and its size.
+    pub fn moved(&self) -> Option<&HashMap<u64, (u64, u64)>> {
+        self.names.as_ref().map(|names| &names.moved)
     }
 
     /// `PT_LOAD` segments in file order.
@@ -128,6 +177,7 @@ impl KernelElf {
 
     /// The symbol a linker would bind `name` to: the global one, or the only local one.
     pub fn symbol(&self, name: &str, wanted_by: &str) -> Result<&Symbol, Miss> {
+        self.asked.borrow_mut().insert(name.to_owned());
         let found: Vec<&Symbol> =
             self.by_name.get(name).into_iter().flatten().map(|&index| &self.symbols[index]).collect();
         let globals: Vec<&Symbol> = found.iter().copied().filter(|symbol| symbol.global).collect();
@@ -145,9 +195,17 @@ impl KernelElf {
         Ok(first)
     }
 
+    /// Whether a name has been looked up.
+    pub fn was_asked(&self, name: &str) -> bool {
+        self.asked.borrow().contains(name)
+    }
+
     /// Whether this is a kernel for several processors, which has code that the others start with; not to be told without symbols.
     pub fn is_for_several(&self) -> Option<bool> {
-        (!self.by_name.is_empty()).then(|| self.by_name.contains_key("apboot"))
+        match &self.names {
+            Some(names) => Some(names.is_for_several),
+            None => (!self.by_name.is_empty()).then(|| self.by_name.contains_key("apboot")),
+        }
     }
 
     /// Whether another object file can link to `name`.

@@ -72,6 +72,27 @@ impl Routines {
         Ok(routines)
     }
 
+    /// What is said, of another build of the same source, in which things are where `moved` says. Where it calls and what stands inlined in it
+    /// the debugging information of this one does not say: that its calls are the same has been looked at.
+    #[must_use]
+    pub fn moved(mut self, moved: &HashMap<u64, (u64, u64)>) -> Self {
+        for routine in self.routines.values_mut().flatten() {
+            routine.code = routine.code.and_then(|(start, _)| moved.get(&start).copied());
+            routine.lists_calls = false;
+        }
+        for variables in self.variables.values_mut() {
+            variables.retain_mut(|variable| match moved.get(&variable.address) {
+                Some((address, _)) => {
+                    variable.address = *address;
+                    true
+                }
+                None => false,
+            });
+        }
+        self.calls.clear();
+        self
+    }
+
     /// Definitions and declarations of a function.
     pub fn routines(&self, name: &str) -> &[Routine] {
         self.routines.get(name).map_or(&[], Vec::as_slice)

@@ -95,7 +95,8 @@ impl Linker {
         let stock = dir.path().join("kernel");
         let script = dir.path().join("payload.ld");
         let output = dir.path().join("payload");
-        fs::write(&stock, kernel.bytes()).map_err(io_error("write", &stock))?;
+        let (how, symbols) = symbols_of(kernel);
+        fs::write(&stock, symbols).map_err(io_error("write", &stock))?;
         fs::write(&script, script_text(base, roots)).map_err(io_error("write", &script))?;
         let mut command = Command::new(&self.path);
         command
@@ -104,8 +105,8 @@ impl Linker {
             .args(defined.iter().map(|(name, value)| format!("--defsym={name}={value:#x}")))
             .arg("-T")
             .arg(&script)
-            .arg("--just-symbols")
-            .arg(&stock)
+            .args(how)
+            .arg(format!("{}{}", if how.is_empty() { "@" } else { "" }, stock.display()))
             .arg("-o")
             .arg(&output)
             .arg(archive);
@@ -119,6 +120,16 @@ impl Linker {
         let linked = fs::read(&output).map_err(io_error("read", &output))?;
         read_linked(&linked, archive, base, kernel)
     }
+}
+
+/// The symbols of a kernel that other files know, for the linker: its own file, or, of a stripped one, options.
+fn symbols_of(kernel: &KernelElf) -> (&'static [&'static str], Vec<u8>) {
+    if kernel.moved().is_none() {
+        return (&["--just-symbols"], kernel.bytes().to_vec());
+    }
+    let known = kernel.symbols().iter().filter(|symbol| symbol.global);
+    let options: String = known.map(|symbol| format!("--defsym={}={:#x}\n", symbol.name, symbol.address)).collect();
+    (&[], options.into_bytes())
 }
 
 /// One segment with code, constants, data and bss in this order, so that everything but bss is in the file.

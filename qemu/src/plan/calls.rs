@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::error::Miss;
-use crate::kernel::references::{Reference, References};
+use crate::kernel::references::{Lead, Reference, References};
 use crate::kernel::{KernelElf, bounds};
 use crate::payload_abi::{Hook, Others};
 use crate::plan::site::FoundSite;
+
+/// Opcode of `jmp rel32`.
+const JUMP: u8 = 0xe9;
 
 /// The direct calls of all hooked functions.
 pub(super) struct Calls<'a> {
@@ -19,7 +22,8 @@ impl Calls<'_> {
     /// All calls of `target`, of which there must be `count`.
     pub(super) fn all(&self, hook: &Hook, target: &str, count: usize) -> Result<Vec<FoundSite>, Miss> {
         let address = self.kernel.symbol(target, hook.symbol)?.address;
-        let calls: Vec<Reference> = self.references.calls(address).copied().collect();
+        let mut calls: Vec<Reference> = self.references.calls(address).copied().collect();
+        calls.extend(self.references.to(address).filter(|jump| is_last_call(self.kernel, jump)).copied());
         if calls.len() != count {
             return Err(Miss::CallCount {
                 target: target.to_owned(),
@@ -140,6 +144,16 @@ impl Calls<'_> {
     fn describe(&self, calls: &[Reference]) -> Vec<String> {
         calls.iter().map(|call| self.kernel.describe(call.site)).collect()
     }
+}
+
+/// Whether a reference is a call at the end of a function, of which the compiler has made a jump: one of five bytes from another function. Kernels
+/// with a debugger are built without these.
+pub(super) fn is_last_call(kernel: &KernelElf, reference: &Reference) -> bool {
+    let is_long = || kernel.read(reference.site, 1) == Some(&[JUMP]);
+    kernel.moved().is_some()
+        && reference.lead == Lead::Jump
+        && reference.function.is_some_and(|function| function != reference.target)
+        && is_long()
 }
 
 /// Whether `function` is a part that GCC has split off one of `callers`: it names them F.cold, F.part.0 and the like.

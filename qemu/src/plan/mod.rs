@@ -90,7 +90,7 @@ pub struct Planned {
 
 /// Reads `kernel`, links the payload archive for it, and decides everything.
 pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Planned, InstrumentError> {
-    let debug = Debug::open(kernel.bytes())?;
+    let debug = Debug::open(kernel.debug_bytes())?;
     let structs = [facts::wanted_structs(SLOTS), vec![traps::TRAP_TYPE]].concat();
     let layouts = Layouts::read(&debug, &structs)?;
     let archive = Archive::read(payload)?;

@@ -37,7 +37,8 @@ impl Found<'_> {
         let mut places = prototypes.clone();
         named().for_each(|name| _ = places.insert(name));
         let functions: HashSet<&str> = places.iter().copied().collect();
-        let routines = &Routines::read(self.debug, &functions)?;
+        let routines = Routines::read(self.debug, &functions)?;
+        let routines = &kernel.moved().into_iter().fold(routines, Routines::moved);
         Reach { kernel, references: self.references, routines }.check(HOOKS, self.sites, misses);
         places::check(&places, kernel, routines, misses);
         prototypes::check(&prototypes, kernel, routines, misses);

@@ -44,14 +44,20 @@ impl Reach<'_> {
             let name = target(hook);
             // That it is missing is said where the sites are looked for.
             let Ok(symbol) = self.kernel.symbol(name, hook.symbol) else { continue };
-            self.other_leads(hook, name, symbol.address, &pointers, misses);
+            self.other_leads(hook, (name, symbol.address), (sites, &pointers), misses);
             self.other_bodies(hook, name, symbol.address, misses);
             self.calls_agree(hook, name, symbol.address, misses);
         }
     }
 
     /// Jumps, addresses, and, of a trap, calls.
-    fn other_leads(&self, hook: &Hook, name: &str, address: u64, pointers: &HashMap<u64, u64>, misses: &mut Vec<Miss>) {
+    fn other_leads(
+        &self,
+        hook: &Hook,
+        (name, address): (&str, u64),
+        (sites, pointers): (&[FoundSite], &HashMap<u64, u64>),
+        misses: &mut Vec<Miss>,
+    ) {
         let own = self.kernel.symbol(name, hook.symbol).and_then(|symbol| bounds(self.kernel, symbol, hook.symbol));
         let inside = |site: &u64| own.as_ref().is_ok_and(|own| own.contains(site));
         let trap = matches!(hook.site, Site::Trap { .. });
@@ -62,7 +68,7 @@ impl Reach<'_> {
             let known = match lead {
                 Lead::Call => !trap || by.as_ref().is_some_and(is_kernels_own),
                 // A loop that begins with the function.
-                Lead::Jump => inside(site),
+                Lead::Jump => inside(site) || sites.iter().any(|found| found.is_at(*site)),
                 Lead::Data => pointers.get(site) == Some(&address),
                 Lead::Fall | Lead::Address => false,
             };

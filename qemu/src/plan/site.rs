@@ -58,7 +58,7 @@ pub struct FoundSite {
 }
 
 impl FoundSite {
-    /// The `call rel32` at `site`.
+    /// The `call rel32`, or `jmp rel32`, at `site`.
     pub(super) fn call(kernel: &KernelElf, hook: &Hook, site: u64, evidence: String) -> Result<Self, Miss> {
         let (file_offset, old) = in_file(kernel, hook, site, CALL)?;
         Ok(Self { hook: *hook, address: site, file_offset, old, call: true, evidence })
@@ -74,6 +74,11 @@ impl FoundSite {
         let (file_offset, old) = in_file(kernel, hook, address, POINTER)?;
         let found = old.first_chunk().map_or(0, |&word| u64::from_le_bytes(word));
         Ok((Self { hook: *hook, address, file_offset, old, call: false, evidence }, found))
+    }
+
+    /// Whether it is the call at `address`.
+    pub(super) fn is_at(&self, address: u64) -> bool {
+        self.call && self.address == address
     }
 
     /// Where the pointer is that this place consists of, and what it holds.
@@ -119,7 +124,8 @@ impl FoundSite {
             path: archive.to_owned(),
             why: format!("{} at {target:#x} is too far from {:#x} for a call", self.hook.symbol, self.address),
         })?;
-        Ok([&[0xe8][..], &rel32.to_le_bytes()].concat())
+        // Of a call, or of a jump in the place of one.
+        Ok([&self.old[..1], &rel32.to_le_bytes()].concat())
     }
 }
 

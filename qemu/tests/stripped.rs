@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Names of a kernel without symbols: Debian's own -dbg kernel, whose names are known, with its symbol table taken away.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use object::{LittleEndian as Le, elf};
+use qemu::error::InstrumentError;
+use qemu::instrument::read_kernel;
+use qemu::kernel::KernelElf;
+use qemu::stripped::{Naming, Place};
+
+/// Least names that are certain.
+const CERTAIN: usize = 1000;
+
+fn kernel() -> Vec<u8> {
+    let path = std::env::var_os("RPCTRACE2_KERNEL").expect("RPCTRACE2_KERNEL: run cargo qemu test");
+    read_kernel(Path::new(&path)).expect("a kernel")
+}
+
+/// The kernel with sections that say nothing any more: the symbols and the debugging information.
+fn strip(mut bytes: Vec<u8>) -> Vec<u8> {
+    let header = object::from_bytes::<elf::FileHeader64<Le>>(&bytes).expect("a header").0;
+    let (place, count) = (header.e_shoff.get(Le) as usize, usize::from(header.e_shnum.get(Le)));
+    let (size, names) = (size_of::<elf::SectionHeader64<Le>>(), usize::from(header.e_shstrndx.get(Le)));
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    let names_at = word(&bytes, place + names * size + 24);
+    for section in 0..count {
+        let at = place + section * size;
+        let name = &bytes[names_at + word(&bytes, at)..];
+        let name = &name[..name.iter().position(|byte| *byte == 0).expect("an end")];
+        if [&b".symtab"[..], b".strtab"].contains(&name) || name.starts_with(b".debug") {
+            bytes[at + 4..at + 8].copy_from_slice(&elf::SHT_NULL.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+#[test]
+#[ignore = "needs a kernel: run cargo qemu test"]
+fn every_name_that_is_certain_is_right() {
+    let whole = kernel();
+    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
+    let stripped = strip(whole);
+    assert!(matches!(KernelElf::parse(stripped.clone()), Err(InstrumentError::Stripped { .. })));
+    let naming = Naming::find(&stripped, &dbg).expect("names");
+    assert!(naming.evidence.len() > CERTAIN, "only {} names", naming.evidence.len());
+    for (name, found) in &naming.evidence {
+        let places: BTreeSet<u64> = dbg.symbols().iter().filter(|s| s.name == *name).map(|s| s.address).collect();
+        let Place::At(address) = found.place else { panic!("{name}: {found}") };
+        assert!(places.contains(&address), "{name}: expected {places:x?}, found {found}");
+        assert!(found.why.len() >= 2, "{name}: {found}");
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel: run cargo qemu test"]
+fn another_version_is_refused() {
+    let whole = kernel();
+    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
+    let mut other = strip(whole);
+    let text = b"GNU Mach 1.8";
+    let places: Vec<usize> =
+        other.windows(text.len()).enumerate().filter(|(_, window)| window == text).map(|(at, _)| at).collect();
+    places.into_iter().for_each(|at| other[at + text.len() - 1] = b'7');
+    let error = Naming::find(&other, &dbg).expect_err("another version").to_string();
+    assert!(error.contains("expected the -dbg kernel of \"GNU Mach 1.7"), "{error}");
+}
+
+/// A call more or less of a function that is to be hooked is no small difference.
+#[test]
+#[ignore = "needs a kernel: run cargo qemu test"]
+fn a_kernel_that_calls_otherwise_is_refused() {
+    let whole = kernel();
+    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
+    let target = dbg.symbol("ipc_port_destroy", "a test").expect("it is there").address;
+    let mut other = strip(whole);
+    let caller = dbg.symbol("ipc_right_clean", "a test").expect("it is there");
+    let code = dbg.read(caller.address, caller.size).expect("its code");
+    let is_call = |at: &usize| {
+        let distance = code.get(at + 1..at + 5).and_then(<[u8]>::first_chunk).map(|word| i32::from_le_bytes(*word));
+        let next = caller.address + *at as u64 + 5;
+        code[*at] == 0xe8 && distance.map(|distance| next.wrapping_add_signed(distance.into())) == Some(target)
+    };
+    let at = (0..code.len()).find(is_call).expect("it calls");
+    let place = dbg.file_offset(caller.address + at as u64, 5).expect("in the file") as usize;
+    // Five bytes that do nothing.
+    other[place..place + 5].copy_from_slice(&[0x0f, 0x1f, 0x44, 0x00, 0x00]);
+    let error = Naming::find(&other, &dbg).expect_err("a call less").to_string();
+    assert!(error.contains("calls of ipc_port_destroy: expected"), "{error}");
+}
