@@ -288,7 +288,7 @@ impl<'m> Evidence<'m> {
         (before.1 < stripped && stripped < after.1 && after.1 - before.1 < NEAR * 8).then_some(Why::Labels)
     }
 
-    /// The same instructions but for addresses, as far as the named kernel has no other symbol.
+    /// Whether the instructions are those of the other kernel but for addresses, as far as the named one has no other symbol.
     fn code(&self, named: u64, stripped: u64) -> Option<Why> {
         let (one, other) = (self.matching.named, self.matching.stripped);
         let next = one.symbols.values().map(|symbol| symbol.0).filter(|address| *address > named).min()?;
