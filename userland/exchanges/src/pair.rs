@@ -206,9 +206,8 @@ impl<'t> Pairs<'t> {
 pub(crate) struct Asked {
     /// The kernel's number of the task that asks.
     pub(crate) task: u32,
-    /// Its name for the port where it sends the request to, and the right by which it does.
-    pub(crate) port: u32,
-    pub(crate) right: Disposition,
+    /// If it sends the request to the port where it expects the answer, the right by which it does.
+    pub(crate) to_itself: Option<Disposition>,
     /// Its name for the port where it expects the answer.
     pub(crate) reply_port: u32,
     pub(crate) msgh_id: u32,
@@ -229,10 +228,10 @@ pub(crate) enum Sureness {
 impl Asked {
     fn of(request: &Event) -> Option<Self> {
         let sent = request.mach_header?;
-        let (port, reply_port, msgh_id) = (sent.remote_port, sent.local_port as u32, sent.id);
-        let right = Disposition(sent.remote_disposition());
+        let (reply_port, msgh_id) = (sent.local_port as u32, sent.id);
+        let to_itself = (sent.remote_port == reply_port).then(|| Disposition(sent.remote_disposition()));
         let Event { task, correlation, sequence, .. } = *request;
-        Some(Self { task, port, right, reply_port, msgh_id, correlation, sequence })
+        Some(Self { task, to_itself, reply_port, msgh_id, correlation, sequence })
     }
 
     /// Whether this message is the answer.
@@ -240,15 +239,14 @@ impl Asked {
         if self.task != event.task {
             return false;
         }
-        let port = || received_on(header, event);
-        let same_port = || Some(self.reply_port) == port();
+        let same_port = || Some(self.reply_port) == received_on(header, event);
         // Who expects the answer where it sends the request to receives both there. The request has the id and brings the right to answer.
         let is_request = || {
             let right = header.local_disposition();
-            header.id == self.msgh_id
-                && is_name(header.remote_port)
-                && Some(self.port) == port()
-                && (u32::from(right) == type_name::PROTECTED_PAYLOAD || Disposition(right) == self.right.received())
+            let is_by = |sent: Disposition| {
+                u32::from(right) == type_name::PROTECTED_PAYLOAD || Disposition(right) == sent.received()
+            };
+            header.id == self.msgh_id && is_name(header.remote_port) && self.to_itself.is_some_and(is_by)
         };
         let has_its_id = header.id == self.msgh_id.wrapping_add(REPLY_ID_OFFSET);
         match sureness {

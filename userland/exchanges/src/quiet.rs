@@ -4,9 +4,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mach_abi::Disposition;
-use mach_abi::Format;
-use mach_abi::header::{LP64, REPLY_ID_OFFSET, remote, word};
+use mach_abi::header::{LP64, REPLY_ID_OFFSET, word};
+use mach_abi::{Disposition, Format, Header};
 use mig_defs::table::Tables;
 use trace_port::{Direction, EventKind, Record, RecordHeader};
 use zerocopy::FromBytes;
@@ -69,7 +68,6 @@ enum What {
 /// What is looked at of the header of a message in the 64-bit format.
 #[derive(Clone, Copy, Debug)]
 struct Head {
-    bits: u32,
     remote_port: u32,
     local_port: u32,
     id: u32,
@@ -81,8 +79,7 @@ impl Head {
         let words: &[U64; LP64.end / size_of::<U64>()] = FromBytes::ref_from_bytes(message.get(..LP64.end)?).ok()?;
         let port = |place: usize| words[place].get() as u32;
         let id = (words[word::ID].get() >> 32) as u32;
-        let bits = words[word::BITS].get() as u32;
-        Some(Self { bits, remote_port: port(word::REMOTE_PORT), local_port: port(word::LOCAL_PORT), id })
+        Some(Self { remote_port: port(word::REMOTE_PORT), local_port: port(word::LOCAL_PORT), id })
     }
 }
 
@@ -180,8 +177,8 @@ impl Quiet {
         let RecordHeader { task, correlation, time, sequence, .. } = record.header;
         let (reply_port, msgh_id) = (message.local_port, message.id);
         let (task, correlation, sequence) = (task.get(), correlation.get(), sequence.get());
-        let (port, right) = (message.remote_port, Disposition(remote(message.bits) as u8));
-        let asked = Asked { task, port, right, reply_port, msgh_id, correlation, sequence };
+        let to_itself = if message.remote_port == reply_port { right_to(record.message) } else { None };
+        let asked = Asked { task, to_itself, reply_port, msgh_id, correlation, sequence };
         self.asked.push_back((asked, time.get()));
         Self::tell_of_request(message, id)
     }
@@ -255,6 +252,12 @@ impl Quiet {
             nanoseconds: event.time.saturating_sub(time),
         })
     }
+}
+
+/// The right by which a message is sent.
+#[cold]
+fn right_to(message: &[u8]) -> Option<Disposition> {
+    Header::read(Format::Lp64, message).map(|header| Disposition(header.remote_disposition()))
 }
 
 /// The kernel's number of the port where the answer to a request is expected.

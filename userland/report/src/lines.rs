@@ -90,7 +90,9 @@ impl<'t> Lines<'t> {
             Role::Server | Role::Control { .. } => "<- ",
             Role::Exception { .. } => "-> ",
         };
-        self.draft.line.push_str(before);
+        if !before.is_empty() {
+            self.draft.line.push_str(before);
+        }
         let message = exchange.decode_request(self.tables);
         self.call = self.draft.line.len();
         self.writer(names, exchange, event).request(message.as_ref());

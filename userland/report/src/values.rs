@@ -48,8 +48,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
+    #[inline]
     pub(crate) fn push(&mut self, text: &str) {
-        self.draft.line.push_str(text);
+        // Many pieces are empty most of the time.
+        if !text.is_empty() {
+            self.draft.line.push_str(text);
+        }
     }
 
     /// `routine(argument: value, ...)`, of a request or of any message whose id is unknown.
