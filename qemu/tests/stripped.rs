@@ -12,6 +12,8 @@ use qemu::stripped::{Naming, Place};
 
 /// Least names that are certain.
 const CERTAIN: usize = 1000;
+/// Bits that are flipped, one at a time, in each part of the file.
+const FLIPS: usize = 3;
 
 fn kernel() -> Vec<u8> {
     let path = std::env::var_os("RPCTRACE2_KERNEL").expect("RPCTRACE2_KERNEL: run cargo qemu test");
@@ -88,4 +90,37 @@ fn a_kernel_that_calls_otherwise_is_refused() {
     other[place..place + 5].copy_from_slice(&[0x0f, 0x1f, 0x44, 0x00, 0x00]);
     let error = Naming::find(&other, &dbg).expect_err("a call less").to_string();
     assert!(error.contains("calls of ipc_port_destroy: expected"), "{error}");
+}
+
+/// Bits anywhere in the file, and in the tables that functions are found by: an error, or names that are right.
+#[test]
+#[ignore = "needs a kernel: run cargo qemu test"]
+fn a_flipped_bit_makes_no_name_wrong() {
+    let whole = kernel();
+    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
+    let stripped = strip(whole);
+    let mut state = 2026_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let file = object::File::parse(&*stripped).expect("an ELF file");
+    let sections = [".eh_frame", ".data", ".rodata", ".text"].map(|name| {
+        let section = object::Object::section_by_name(&file, name).expect("it is there");
+        let (start, size) = object::ObjectSection::file_range(&section).expect("in the file");
+        start as usize..(start + size) as usize
+    });
+    let places = [0..4096, stripped.len() - 4096..stripped.len()].into_iter().chain(sections);
+    let mut found = 0;
+    for place in places.flat_map(|place| std::iter::repeat_n(place, FLIPS)) {
+        let mut damaged = stripped.clone();
+        damaged[place.start + random(place.len())] ^= 1 << random(8);
+        let Ok(naming) = Naming::find(&damaged, &dbg) else { continue };
+        found += 1;
+        for (name, known) in &naming.evidence {
+            let right = dbg.symbols().iter().any(|s| s.name == *name && known.place == Place::At(s.address));
+            assert!(right, "{name}: {known}");
+        }
+    }
+    assert!(found > FLIPS, "only {found} kernels with one bit changed had names");
 }

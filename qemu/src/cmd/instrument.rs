@@ -29,7 +29,7 @@ pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>) -> R
     let mut out = io::stdout().lock();
     if let Some(naming) = naming {
         for (name, found) in naming.evidence.iter().filter(|(name, _)| kernel.was_asked(name)) {
-            writeln!(out, "name     {found} {name}")?;
+            writeln!(out, "name     {name:<28} {found}")?;
         }
     }
     write!(out, "{plan}")?;

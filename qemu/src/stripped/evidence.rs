@@ -74,6 +74,7 @@ impl fmt::Display for Why {
                 write!(out, "references of {functions} (score {score:.2}, second {second:.2})")
             }
             Self::DataOrder(functions) => write!(out, "order of data in {functions}"),
+            Self::Neighbours(1) => write!(out, "alone between the same neighbours"),
             Self::Neighbours(functions) => write!(out, "between the same neighbours, most alike of {functions}"),
             Self::Code(instructions) => write!(out, "{instructions} instructions are the same"),
             Self::Calls(calls) => write!(out, "calls the same, {calls}, as no other"),

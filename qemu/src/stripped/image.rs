@@ -159,11 +159,6 @@ impl Image {
         found
     }
 
-    /// The functions that call `target`.
-    pub fn callers(&self, target: u64) -> impl Iterator<Item = u64> {
-        self.functions.iter().filter(move |(_, f)| f.calls.iter().any(|call| call.1 == target)).map(|(start, _)| *start)
-    }
-
     fn is_mapped(&self, address: u64) -> bool {
         self.segments.iter().any(|s| address >= s.vaddr && address < s.vaddr.saturating_add(s.memsz))
     }

@@ -173,10 +173,9 @@ fn calls(matching: &mut Matching<'_>, runs: &BTreeMap<u64, usize>) {
             .collect();
         candidates.sort_by(|one, other| other.0.total_cmp(&one.0));
         let second = candidates.get(1).map_or(0.0, |candidate| candidate.0);
-        if let Some((best, stripped)) =
+        if let Some((_, stripped)) =
             candidates.first().copied().filter(|best| best.0 >= CALLED && best.0 > RATIO * second)
         {
-            debug_assert!(best.is_finite());
             matching.put(named, stripped, Rule::CallOrder);
         }
     }
