@@ -11,10 +11,14 @@
 
 extern crate alloc;
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use mach::error::KernReturn;
 use mach::msg::{Item, Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
+use mach::sys::trap::thread_switch;
 use mach::sys::{msg, trap};
 use mach::{host_self, println, stubs, task_self, thread, thread_self};
 use mach_abi::header::LP64;
@@ -196,15 +200,22 @@ impl Ports {
 /// Interrupts a thread that receives, and returns what its `mach_msg` answered: as it was, or as its state was changed to.
 fn interrupted(port: &ReceiveRight, change: Option<u32>) -> Result<u32, Mismatch> {
     let to = port.name();
+    let begins = Arc::new(AtomicBool::new(false));
+    let says = Arc::clone(&begins);
     let thread = thread::spawn(move || {
         let nothing = ReceiveRight::allocate().unwrap_or_else(|error| panic!("mach_port_allocate: {error}"));
         let mut buffer = [0; LP64.end / 8];
         let size = LP64.end as u32;
+        says.store(true, Relaxed);
         let answer = msg::mach_msg(&mut buffer, MACH_RCV_MSG, 0, size, nothing.name(), 0, PortName::NULL);
         let told = Message::new(ID + 1, to, Disposition::MakeSend).integer(answer).send(None);
         assert!(told == KernReturn::KERN_SUCCESS, "telling the answer: expected KERN_SUCCESS, found {told}");
     });
     let thread = thread.doing("starting a thread")?;
+    // On a busy host a thread may take long to come so far.
+    while !begins.load(Relaxed) {
+        thread_switch();
+    }
     pause(100);
     stubs::mach::thread_suspend(thread.name()).doing("thread_suspend")?;
     stubs::mach::thread_abort(thread.name()).doing("thread_abort")?;
