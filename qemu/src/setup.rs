@@ -14,11 +14,13 @@ use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::cache::Cache;
+use crate::error::InstrumentError;
 use crate::fetch;
 use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
 use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
+use crate::kernel::KernelElf;
 use crate::link::Linker;
 use crate::payload_abi;
 use crate::plan::sha256;
@@ -145,8 +147,13 @@ fn unused_processors(stock: &Path, dbg: &Path, processors: u32) -> Result<u32> {
         return Ok(0);
     }
     // What is no kernel is refused by who needs more of it.
-    let kernel = instrument::open(stock, Some(dbg)).ok();
-    let for_several = kernel.and_then(|(kernel, _)| kernel.is_for_several()).unwrap_or(true);
+    let read = |path: &Path| KernelElf::parse(instrument::read_kernel(path)?);
+    // One without symbols is for as many as the other of its version.
+    let kernel = match read(stock) {
+        Err(InstrumentError::Stripped { .. }) => read(dbg),
+        kernel => kernel,
+    };
+    let for_several = kernel.ok().and_then(|kernel| kernel.is_for_several()).unwrap_or(true);
     Ok(if for_several { 0 } else { processors - 1 })
 }
 
@@ -224,7 +231,9 @@ pub fn build(progress: &mut Progress) -> Result<Built> {
 fn instrumented_kernel(stock: &Path, dbg: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
     let bytes = instrument::read_kernel(stock)?;
     let library = fs::read(payload).with_context(|| format!("reading {}", payload.display()))?;
-    let names = fs::read(dbg).with_context(|| format!("reading {}", dbg.display()))?;
+    // One that is its own has its names.
+    let names =
+        if dbg == stock { Vec::new() } else { fs::read(dbg).with_context(|| format!("reading {}", dbg.display()))? };
     let key = [sha256(&bytes), sha256(&names), sha256(&library), tool_state()].join(" ");
     let key = sha256(key.as_bytes());
     let kernels = Cache::at(target);
