@@ -38,12 +38,16 @@ fn strip(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// The kernel with its names, and without.
+fn both() -> (KernelElf, Vec<u8>) {
+    let whole = kernel();
+    (KernelElf::parse(whole.clone()).expect("a kernel with names"), strip(whole))
+}
+
 #[test]
 #[ignore = "needs a kernel: run cargo qemu test"]
 fn every_name_that_is_certain_is_right() {
-    let whole = kernel();
-    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
-    let stripped = strip(whole);
+    let (dbg, stripped) = both();
     assert!(matches!(KernelElf::parse(stripped.clone()), Err(InstrumentError::Stripped { .. })));
     let naming = Naming::find(&stripped, &dbg).expect("names");
     assert!(naming.evidence.len() > CERTAIN, "only {} names", naming.evidence.len());
@@ -58,9 +62,7 @@ fn every_name_that_is_certain_is_right() {
 #[test]
 #[ignore = "needs a kernel: run cargo qemu test"]
 fn another_version_is_refused() {
-    let whole = kernel();
-    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
-    let mut other = strip(whole);
+    let (dbg, mut other) = both();
     let text = b"GNU Mach 1.8";
     let places: Vec<usize> =
         other.windows(text.len()).enumerate().filter(|(_, window)| window == text).map(|(at, _)| at).collect();
@@ -73,10 +75,8 @@ fn another_version_is_refused() {
 #[test]
 #[ignore = "needs a kernel: run cargo qemu test"]
 fn a_kernel_that_calls_otherwise_is_refused() {
-    let whole = kernel();
-    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
+    let (dbg, mut other) = both();
     let target = dbg.symbol("ipc_port_destroy", "a test").expect("it is there").address;
-    let mut other = strip(whole);
     let caller = dbg.symbol("ipc_right_clean", "a test").expect("it is there");
     let code = dbg.read(caller.address, caller.size).expect("its code");
     let is_call = |at: &usize| {
@@ -96,9 +96,7 @@ fn a_kernel_that_calls_otherwise_is_refused() {
 #[test]
 #[ignore = "needs a kernel: run cargo qemu test"]
 fn a_flipped_bit_makes_no_name_wrong() {
-    let whole = kernel();
-    let dbg = KernelElf::parse(whole.clone()).expect("a kernel with names");
-    let stripped = strip(whole);
+    let (dbg, stripped) = both();
     let mut state = 2026_u64;
     let mut random = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

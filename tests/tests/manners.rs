@@ -15,14 +15,20 @@ fn start(arguments: &[&str]) -> Result<Child> {
     pipes(Command::new(setting("RPCTRACE2_QEMU")?).args(arguments)).context("starting cargo qemu")
 }
 
-/// Runs the prompt under rpctrace2 until it waits for a key, presses Ctrl-C, and waits for the end.
-fn interrupt(options: &[&str]) -> Result<Output> {
-    let mut tool = start(&[&["rpctrace2"], options, &["shell"]].concat())?;
-    let mut output = BufReader::new(tool.stdout.take().context("its output")?);
+/// What comes until the prompt waits for a key.
+fn until_prompt(output: &mut impl BufRead) -> Result<Vec<u8>> {
     let mut shown = Vec::new();
     while !shown.ends_with(b"mach> ") {
         anyhow::ensure!(output.read_until(b' ', &mut shown)? > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
     }
+    Ok(shown)
+}
+
+/// Runs the prompt under rpctrace2 until it waits for a key, presses Ctrl-C, and waits for the end.
+fn interrupt(options: &[&str]) -> Result<Output> {
+    let mut tool = start(&[&["rpctrace2"], options, &["shell"]].concat())?;
+    let mut output = BufReader::new(tool.stdout.take().context("its output")?);
+    let mut shown = until_prompt(&mut output)?;
     // Held open: the end of the input would end the prompt.
     let keys = tool.stdin.take();
     signal("INT", tool.id())?;
@@ -76,10 +82,7 @@ fn the_second_ctrl_c_ends_the_machine() -> Result<()> {
     let mut tool = start(&["rpctrace2", "-o", &file.path().to_string_lossy(), "shell"])?;
     let mut output = BufReader::new(tool.stdout.take().context("its output")?);
     let mut errors = BufReader::new(tool.stderr.take().context("its errors")?);
-    let mut shown = Vec::new();
-    while !shown.ends_with(b"mach> ") {
-        anyhow::ensure!(output.read_until(b' ', &mut shown)? > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
-    }
+    until_prompt(&mut output)?;
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", tool.id()))?;
     let machine = children.split_whitespace().next().context("QEMU is its child")?.parse()?;
     signal("STOP", machine)?;
