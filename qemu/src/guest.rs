@@ -97,7 +97,7 @@ impl Builder {
     /// `cargo clippy` over what only builds for the guest, with warnings as errors.
     pub fn clippy(&self) -> Command {
         let mut command = self.cargo("clippy");
-        command.args(["-p", "kernel-ipc", "-p", "mach", "-p", "bootstrap", "-p", "programs"]);
+        command.args(["-p", "kernel-ipc", "-p", "mach", "-p", "hurd", "-p", "bootstrap", "-p", "programs"]);
         command.args(["-p", "rpctrace2", "--features", "rpctrace2/mach-task"]);
         command.args(["--", "--deny", "warnings"]);
         command

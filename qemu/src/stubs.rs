@@ -20,8 +20,9 @@ enum Side {
     Server,
 }
 
-/// Stub file, `.defs` file, side; userland/mach/src/stubs.rs and userland/programs include them under these names.
-const STUBS: [(&str, &str, Side); 15] = [
+/// Stub file, `.defs` file, side; userland/mach/src/stubs.rs, userland/hurd/src/stubs.rs and userland/programs include them under these
+/// names.
+const STUBS: [(&str, &str, Side); 33] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
@@ -37,10 +38,28 @@ const STUBS: [(&str, &str, Side); 15] = [
     ("notify_server.rs", "mach/notify.defs", Side::Server),
     ("ping.rs", PING_DEFS, Side::User),
     ("ping_server.rs", PING_DEFS, Side::Server),
+    ("exec_startup.rs", "userland/hurd/defs/exec_startup.defs", Side::User),
+    ("exec_startup_server.rs", "userland/hurd/defs/exec_startup.defs", Side::Server),
+    ("exec.rs", "userland/hurd/defs/exec.defs", Side::User),
+    ("exec_server.rs", "userland/hurd/defs/exec.defs", Side::Server),
+    ("fs.rs", "userland/hurd/defs/fs.defs", Side::User),
+    ("fs_server.rs", "userland/hurd/defs/fs.defs", Side::Server),
+    ("io.rs", "userland/hurd/defs/io.defs", Side::User),
+    ("io_server.rs", "userland/hurd/defs/io.defs", Side::Server),
+    ("process.rs", "userland/hurd/defs/process.defs", Side::User),
+    ("process_server.rs", "userland/hurd/defs/process.defs", Side::Server),
+    ("process_request.rs", "userland/hurd/defs/process_request.defs", Side::User),
+    ("process_reply_server.rs", "userland/hurd/defs/process_reply.defs", Side::Server),
+    ("auth.rs", "userland/hurd/defs/auth.defs", Side::User),
+    ("auth_server.rs", "userland/hurd/defs/auth.defs", Side::Server),
+    ("msg.rs", "userland/hurd/defs/msg.defs", Side::User),
+    ("msg_server.rs", "userland/hurd/defs/msg.defs", Side::Server),
+    ("term.rs", "userland/hurd/defs/term.defs", Side::User),
+    ("term_server.rs", "userland/hurd/defs/term.defs", Side::Server),
 ];
 
 /// Subsystems that the traces are decoded with.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 25] = [
     "mach/mach.defs",
     "mach/mach_port.defs",
     "mach/mach_host.defs",
@@ -58,6 +77,14 @@ const TABLES: [&str; 17] = [
     "device/device.defs",
     BOOT_DEFS,
     TRACE_DEFS,
+    "userland/hurd/defs/exec_startup.defs",
+    "userland/hurd/defs/exec.defs",
+    "userland/hurd/defs/fs.defs",
+    "userland/hurd/defs/io.defs",
+    "userland/hurd/defs/process.defs",
+    "userland/hurd/defs/auth.defs",
+    "userland/hurd/defs/msg.defs",
+    "userland/hurd/defs/term.defs",
 ];
 
 /// Those of our own programs, whose ids another's messages may have.
@@ -147,7 +174,7 @@ fn tables(defs: &Path, workspace: &Path, options: &Options, files: &[&str]) -> R
 }
 
 fn place(defs: &Path, workspace: &Path, file: &str) -> PathBuf {
-    let ours = [BOOT_DEFS, PING_DEFS, TRACE_DEFS].contains(&file);
+    let ours = ["userland/", "trace-port/"].iter().any(|top| file.starts_with(top));
     if ours { workspace.join(file) } else { defs.join(file) }
 }
 

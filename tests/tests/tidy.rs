@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kernel-ipc", &["mach-abi", "trace-port"]),
     ("protocol", &[]),
     ("mach", &["mach-abi", "protocol"]),
+    ("hurd", &["mach", "mach-abi", "mig-defs"]),
     ("bootstrap", &["mach", "mach-abi", "protocol"]),
     ("exchanges", &["mach-abi", "mig-defs", "trace-port"]),
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),

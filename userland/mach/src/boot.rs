@@ -25,8 +25,8 @@ const REPLY_MAX: usize = 128;
 
 static BOOTSTRAP: Once<Option<SendRight>> = Once::new();
 
-/// This task's bootstrap port, asked for once.
-fn bootstrap() -> Result<PortName> {
+/// This task's bootstrap port, asked for once. It stays the runtime's.
+pub fn bootstrap() -> Result<PortName> {
     BOOTSTRAP
         .call_once(|| stubs::mach::task_get_special_port(task_self(), TASK_BOOTSTRAP_PORT).ok())
         .as_ref()

@@ -2,9 +2,10 @@
 //! The console: `print!` and `println!`, writing on a channel, reading a line.
 //!
 //! The console is the device the boot server hands out; without a boot server, text goes to the kernel's own console
-//! through the trap `mach_print`. Text is buffered for one `print!` at a time and written in pieces as large as one
+//! through the trap `mach_print`. A program with a standard output of another kind says so with [`set_writer`]. Text is buffered for one `print!` at a time and written in pieces as large as one
 //! in-band device message takes, so that a short line is one `device_write_inband`.
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
 
 use protocol::channel::{Channel, Key, SWITCH_LENGTH};
@@ -20,6 +21,16 @@ pub const INBAND_MAX: usize = 128;
 
 /// Most bytes in one out-of-line device message of ours; well below what the terminal driver queues.
 const OUT_OF_LINE_MAX: usize = 1024;
+
+/// Writes all of some bytes.
+type Writer = Box<dyn Fn(&[u8]) -> Result<()> + Send + Sync>;
+
+static WRITER: Once<Writer> = Once::new();
+
+/// Has everything that this program writes go through `writer` instead of to the console device. The first call counts.
+pub fn set_writer(writer: impl Fn(&[u8]) -> Result<()> + Send + Sync + 'static) {
+    WRITER.call_once(|| Box::new(writer));
+}
 
 static DEVICE: Once<Option<SendRight>> = Once::new();
 
@@ -52,6 +63,9 @@ pub fn device_name() -> Result<PortName> {
 
 /// Writes all of `bytes` as they are.
 pub fn write(bytes: &[u8]) -> Result<()> {
+    if let Some(writer) = WRITER.get() {
+        return writer(bytes);
+    }
     let Some(device) = device() else {
         print_to_kernel(bytes);
         return Ok(());

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The program's arguments and environment, as the loader left them on the stack.
+//! The program's arguments and environment, as the loader left them on the stack, or as somebody told them.
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
-use core::slice;
+use core::{ptr, slice};
 
 use spin::Once;
 
-/// The arguments of the running program, borrowed from its first stack, which is never unmapped.
+/// The arguments of the running program, borrowed from its first stack or other memory that is never unmapped.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
     argv: &'static [*const c_char],
     envp: &'static [*const c_char],
 }
 
-// SAFETY: the pointers lead to strings on the first stack that nobody writes to after the loader.
+// SAFETY: the pointers lead to strings that nobody writes to after the loader, or after `told` has leaked them.
 unsafe impl Send for Arguments {}
 // SAFETY: as for `Send`; shared reading only.
 unsafe impl Sync for Arguments {}
@@ -41,6 +42,11 @@ impl Arguments {
         self.get(index).and_then(|bytes| str::from_utf8(bytes).ok())
     }
 
+    /// Where the vectors of pointers to the arguments and to the environment are: who looks into this task finds them there.
+    pub fn places(&self) -> (u64, u64) {
+        (self.argv.as_ptr() as u64, self.envp.as_ptr() as u64)
+    }
+
     /// All arguments, the program's name first.
     pub fn iter(&self) -> impl Iterator<Item = &'static [u8]> + use<> {
         self.argv.iter().map(|&pointer| string(pointer))
@@ -60,6 +66,30 @@ pub fn arguments() -> Option<&'static Arguments> {
 /// The name the program was started under.
 pub fn program_name() -> &'static str {
     arguments().and_then(|arguments| arguments.get_str(0)).unwrap_or("program")
+}
+
+/// For programs whose loader leaves the arguments on the stack: nobody is asked for them.
+pub const fn on_stack() -> Option<Arguments> {
+    None
+}
+
+/// The arguments and environment in two blocks of bytes, each string followed by NUL. The blocks and the vectors of pointers to their strings
+/// stay for ever. Call it once, before `main`.
+pub fn told(argv: Vec<u8>, envp: Vec<u8>) -> Arguments {
+    *ARGUMENTS.call_once(|| Arguments { argv: pointers(argv), envp: pointers(envp) })
+}
+
+/// A pointer to each string of a block; a NULL stands behind the last one, as C programs' vectors have it.
+fn pointers(mut block: Vec<u8>) -> &'static [*const c_char] {
+    if block.last().is_some_and(|last| *last != 0) {
+        block.push(0);
+    }
+    let block: &'static [u8] = block.leak();
+    let mut pointers: Vec<*const c_char> =
+        block.split_inclusive(|byte| *byte == 0).map(|text| text.as_ptr().cast()).collect();
+    pointers.push(ptr::null());
+    let pointers: &'static [*const c_char] = pointers.leak();
+    &pointers[..pointers.len() - 1]
 }
 
 /// Reads argc, argv and envp.
@@ -92,6 +122,7 @@ pub(super) unsafe fn from_stack(stack: *const usize) -> Arguments {
 
 /// The bytes of one argument.
 fn string(pointer: *const c_char) -> &'static [u8] {
-    // SAFETY: `from_stack`'s contract: every pointer it took is that of a NUL-terminated string that stays.
+    // SAFETY: every pointer that `from_stack` took is that of a NUL-terminated string that stays, by its contract; `pointers` makes one for
+    // each piece of a leaked block that ends with NUL, and a block's last piece does.
     unsafe { CStr::from_ptr(pointer) }.to_bytes()
 }
