@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bootstrap", &["mach", "mach-abi", "protocol"]),
     ("exchanges", &["mach-abi", "mig-defs", "trace-port"]),
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
-    ("rpctrace2", &["exchanges", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"]),
+    ("rpctrace2", &["exchanges", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"]),
     ("programs", &["mach", "mach-abi", "protocol", "trace-port"]),
     ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),
     ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),

@@ -6,18 +6,19 @@
 //! its last record. It comes to a port of its own, to which the kernel alone has a right: whoever else gets one to the trace port
 //! can send what looks like a notification, but not there.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use exchanges::ending::Untraced;
-use mach::boot;
+use exchanges::fate::Told;
+use hurd::errno::Answer;
 use mach::error::KernReturn;
-use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, stubs, task_self};
+use mach::{print, stubs, task_self};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -25,26 +26,17 @@ use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::{Format, Header};
-use mig_defs::table::{TableError, Tables};
-use protocol::archive::{self, HOST_NAME, INTERFACES};
-use protocol::channel::Channel;
-use thiserror::Error;
-use trace_port::RecordError;
+use mig_defs::table::Tables;
+use protocol::archive::HOST_NAME;
 use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
-use crate::options::filter::FilterError;
-use crate::options::table::Place;
-use crate::options::{self, OptionsError, Request, text};
+use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
-
-/// Exit status when the command is not in the boot archive, as in shells.
-const NOT_FOUND: i32 = 127;
-/// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
-const CANNOT_TRACE: i32 = 125;
+use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -55,69 +47,25 @@ const IDLE: u32 = 1000;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
 
-/// Why a command cannot be traced.
-#[derive(Debug, Error)]
-enum Failure {
-    #[error(transparent)]
-    Options(#[from] OptionsError),
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    #[error("argument {0} is not UTF-8")]
-    NotUtf8(usize),
-    #[error("argument {index} holds a NUL byte at offset {offset}")]
-    Nul { index: usize, offset: usize },
-    #[error("{0}: command not found")]
-    NotFound(String),
-    #[error(
-        "this kernel has no trace port (task_set_special_port 5: KERN_INVALID_ARGUMENT); boot one that `cargo qemu \
-         instrument` made, without --stock"
-    )]
-    NoTracePort,
-    #[error("{INTERFACES} of the boot archive: {0}")]
-    Tables(#[from] TableError),
-    #[error("{0}")]
-    Record(#[from] RecordError),
-    #[error("{what}: {error}")]
-    Kernel { what: &'static str, error: KernReturn },
-}
-
-impl Failure {
-    fn status(&self) -> i32 {
-        match self {
-            Self::NotFound(_) => NOT_FOUND,
-            _ => CANNOT_TRACE,
-        }
-    }
-}
-
-fn doing<T>(what: &'static str, result: Result<T, KernReturn>) -> Result<T, Failure> {
-    result.map_err(|error| Failure::Kernel { what, error })
-}
-
 /// The whole program; returns its exit status: the command's, if it ran.
 pub fn main(arguments: Arguments) -> i32 {
     match run(arguments) {
         Ok(status) => status,
         Err(failure) => {
-            // A console that fails cannot be told about.
-            let _ = console::write_on(Channel::Trace, format!("rpctrace2: {failure}\n").as_bytes());
+            world::complain(&failure);
             failure.status()
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<i32, Failure> {
-    let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
-    console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
+    let mut world = world::find()?;
     let mut words = Vec::new();
     for index in 1..arguments.len() {
         words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
     }
-    let is_apart = words.first() == Some(&options::APART);
-    if is_apart {
-        words.remove(0);
-    }
-    let (options, command) = match options::parse(words, Place::Guest)? {
+    let words = world.own_words(words);
+    let (options, command) = match options::parse(words, world.place())? {
         Request::Trace { options, command } => (options, command),
         Request::Help => {
             print!("{}", text::help());
@@ -128,15 +76,16 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
             return Ok(0);
         }
     };
-    let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
-    let tables = Tables::parse(file.as_slice())?;
+    world.prepare(&options)?;
+    let file = world.tables_name();
+    let tables = Tables::parse(world.tables()?).map_err(|error| Failure::Tables { file, error })?;
     let program = command.first().map_or("", String::as_str);
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
-    if is_apart {
+    if world.is_apart() {
         trace.set_apart();
     }
-    Session::start(&command, interrupt)?.follow(&mut trace)
+    Session::start(&command, world)?.follow(&mut trace)
 }
 
 /// A running command and the ports it is heard through.
@@ -144,16 +93,15 @@ struct Session {
     /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
     trace: ReceiveRight,
-    exit: ReceiveRight,
     /// Hears from the kernel that nobody can send to the trace port any more.
     no_senders: ReceiveRight,
-    /// Hears that the user wants the trace to end.
-    interrupt: ReceiveRight,
     /// Those whose records have come.
     tasks: Tasks,
     /// Kept to end the command if it cannot be traced to its end.
     task: SendRight,
     buffer: Buffer,
+    /// Where we are.
+    world: Box<dyn World>,
 }
 
 /// What came.
@@ -168,8 +116,10 @@ enum Message {
     NoSenders,
     /// The task with this number of the kernel's is gone.
     Ended(u32),
-    /// The command has ended, with this status.
-    Exited(i32),
+    /// The command has ended: how, and what a shell would have in `$?`.
+    EndedSo(Told, i32),
+    /// Nobody says how it ended; this was answered instead.
+    EndUnknown(KernReturn),
     /// The user wants the trace to end.
     Interrupted,
     Other,
@@ -182,8 +132,8 @@ enum Message {
 struct End {
     /// The command's exit status.
     status: Option<i32>,
-    /// It has been told.
-    exit_shown: bool,
+    /// How it ended, if that has not been told.
+    told: Option<Told>,
     /// No task is traced any more.
     untraced: bool,
     /// If the command still was there then, that has been told.
@@ -193,33 +143,24 @@ struct End {
 impl End {
     /// Whether something of it is to be told.
     fn is_due(&self) -> bool {
-        self.status.is_some() && !self.exit_shown || self.untraced && !self.untraced_shown
+        self.told.is_some() || self.untraced && !self.untraced_shown
     }
 }
 
 impl Session {
-    fn start(command: &[String], interrupt: ReceiveRight) -> Result<Self, Failure> {
+    fn start(command: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
-        let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let tasks = doing("mach_port_allocate", Tasks::new())?;
-        for member in [&trace, &exit, &no_senders, &interrupt, &tasks.news] {
+        for member in [&trace, &no_senders, &tasks.news].into_iter().chain(world.ports()) {
             doing("mach_port_move_member", ports.add(member))?;
         }
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
-        let name = command.first().map_or("", String::as_str);
-        let arguments = archive::join_arguments(command).map_err(|error| match error {
-            archive::ArgumentsError::EmbeddedNul { index, offset } => Failure::Nul { index, offset },
-            _ => Failure::NotFound(name.to_string()),
-        })?;
-        let task = boot::spawn(&arguments, true, &exit).map_err(|error| match error {
-            KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
-            error => Failure::Kernel { what: "boot_spawn", error },
-        })?;
-        let session = Self { ports, trace, exit, no_senders, interrupt, tasks, task, buffer: Buffer::default() };
+        let task = world.create(command)?;
+        let mut session = Self { ports, trace, no_senders, tasks, task, buffer: Buffer::default(), world };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -230,7 +171,7 @@ impl Session {
     }
 
     /// Sets the trace port and lets the command run.
-    fn arm(&self) -> Result<(), Failure> {
+    fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
         match stubs::mach::task_set_special_port(self.task.name(), TASK_TRACE_PORT, right.name()) {
             Err(KernReturn::KERN_INVALID_ARGUMENT) => return Err(Failure::NoTracePort),
@@ -247,7 +188,7 @@ impl Session {
             Disposition::MakeSendOnce,
         );
         drop(doing("mach_port_request_notification", before)?);
-        doing("task_resume", stubs::mach::task_resume(self.task.name()))
+        self.world.begin()
     }
 
     /// Ends the command; it may have done so itself.
@@ -295,18 +236,21 @@ impl Session {
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 // The record of the call in which it ended itself may be right behind.
                 Some(Message::Ended(task)) => self.tasks.bury(task),
-                Some(Message::Exited(status)) => end.status = Some(status),
+                Some(Message::EndedSo(told, status)) => (end.told, end.status) = (Some(told), Some(status)),
+                Some(Message::EndUnknown(error)) => {
+                    end.status = Some(CANNOT_TRACE);
+                    trace.end_unknown(&format!("{}", Answer(error)), &mut text);
+                }
                 Some(Message::NoSenders) => end.untraced = true,
                 Some(Message::Interrupted) => {
-                    end.status = Some(INTERRUPTED);
-                    end.exit_shown = true;
+                    (end.status, end.told) = (Some(INTERRUPTED), None);
                     trace.interrupted(&mut text);
                     break;
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if is_due => self.tell(&mut end, trace, &mut text),
-                None if !text.is_empty() => write(&mut text)?,
+                None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
                 None => {
                     trace.left(&mut text);
@@ -314,12 +258,12 @@ impl Session {
                 }
             }
             if text.len() >= BATCH {
-                write(&mut text)?;
+                self.write(&mut text)?;
             }
         }
         self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
-        write(&mut text)?;
+        self.write(&mut text)?;
         match trace.other_version() {
             Some(error) => Err(error.into()),
             None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
@@ -337,9 +281,8 @@ impl Session {
                 trace.untraced(untraced, text);
             }
         }
-        if let Some(status) = end.status.filter(|_| !end.exit_shown) {
-            end.exit_shown = true;
-            trace.exited(status, text);
+        if let Some(told) = end.told.take() {
+            trace.ended_so(told, text);
         }
     }
 
@@ -347,7 +290,7 @@ impl Session {
     fn untraced(&self) -> Option<Untraced> {
         let of_task = stubs::mach_port::mach_port_type(task_self(), self.task.name()).ok()?;
         if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
-            return None;
+            return self.world.successor();
         }
         // Who does not receive from the port that is set may be refused it.
         match stubs::mach::task_get_special_port(self.task.name(), TASK_TRACE_PORT) {
@@ -385,6 +328,15 @@ impl Session {
         }
     }
 
+    /// Writes the text, as trace, and empties it.
+    fn write(&mut self, text: &mut String) -> Result<(), Failure> {
+        if !text.is_empty() {
+            self.world.write(text)?;
+            text.clear();
+        }
+        Ok(())
+    }
+
     /// The message in the buffer.
     fn message(&self) -> &[u64] {
         self.buffer.whole().get(..self.message_size().div_ceil(8)).unwrap_or(self.buffer.whole())
@@ -416,21 +368,16 @@ impl Session {
             let message = self.buffer.whole();
             let ended = self.tasks.ended(message.get(..self.message_size().div_ceil(8)).unwrap_or(message));
             ended.map_or(Message::Taken, Message::Ended)
-        } else if port == self.interrupt.name() {
-            Message::Interrupted
-        } else if port == self.exit.name() {
-            boot::exit_status(self.message()).map_or(Message::Other, Message::Exited)
         } else {
-            Message::Other
+            let words = self.message_size().div_ceil(8);
+            let whole = self.buffer.whole();
+            match self.world.heard(port, whole.get(..words).unwrap_or(whole)) {
+                Heard::Ended(told, status) => Message::EndedSo(told, status),
+                Heard::EndUnknown(error) => Message::EndUnknown(error),
+                Heard::Interrupted => Message::Interrupted,
+                Heard::Nothing => Message::Taken,
+                Heard::NotOurs => Message::Other,
+            }
         }
     }
-}
-
-/// Writes the text, as trace, and empties it.
-fn write(text: &mut String) -> Result<(), Failure> {
-    if !text.is_empty() {
-        doing("writing to the console", console::write_on(Channel::Trace, text.as_bytes()))?;
-        text.clear();
-    }
-    Ok(())
 }

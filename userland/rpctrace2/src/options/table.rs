@@ -16,10 +16,35 @@ use super::{Color, Options, OptionsError, Output, Report, Status};
 pub enum Place {
     /// By rpctrace2 itself.
     Everywhere,
-    /// By the host tool alone, which has files and a terminal.
+    /// By the host tool alone, which has a terminal and compiles .defs.
     Host,
-    /// In the guest; no row has it.
+    /// Where there are files: by the host tool, and by rpctrace2 on a Hurd.
+    Files,
+    /// By rpctrace2 on a Hurd alone, where there are processes.
+    Hurd,
+}
+
+/// Who reads options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Here {
+    /// The host tool, before anything boots.
+    Host,
+    /// rpctrace2 in our own small system.
     Guest,
+    /// rpctrace2 on a Hurd.
+    Hurd,
+}
+
+impl Here {
+    /// Whether an option with this place can be followed.
+    pub const fn follows(self, place: Place) -> bool {
+        match place {
+            Place::Everywhere => true,
+            Place::Host => matches!(self, Self::Host),
+            Place::Files => matches!(self, Self::Host | Self::Hurd),
+            Place::Hurd => matches!(self, Self::Hurd),
+        }
+    }
 }
 
 /// What an option takes and does.
@@ -136,7 +161,7 @@ pub const TABLE: &[Row] = &[
         letter: Some('o'),
         longs: &["output"],
         action: Action::Value("FILE", set_output),
-        place: Place::Host,
+        place: Place::Files,
         help: "write the trace to FILE, to standard output if it is -, to a command if it begins with |",
         others: ["FILE, |COMMAND, !COMMAND", "FILE", "--to"],
         test: "the_trace_goes_where_it_is_to_go",
@@ -146,10 +171,23 @@ pub const TABLE: &[Row] = &[
         letter: Some('A'),
         longs: &["output-append-mode"],
         action: Action::Set(|options| options.host.append = true),
-        place: Place::Host,
+        place: Place::Files,
         help: "append to the FILE of -o",
         others: [SAME, "none", "none"],
         test: "the_trace_goes_where_it_is_to_go",
+        words: nothing,
+    },
+    Row {
+        letter: Some('p'),
+        longs: &["attach"],
+        action: Action::Value("PID", |options, value| {
+            options.attach.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Hurd,
+        help: "on a Hurd: trace this process instead of a command, by its process id or the name of its program; as often as you like",
+        others: [SAME, "none", "--remote-pid"],
+        test: "options_know_where_they_are_followed",
         words: nothing,
     },
     Row {
