@@ -15,7 +15,7 @@ use qemu::guest::RPCTRACE2;
 use qemu::setup::{Choices, Interfaces, Prepared};
 use qemu::vm::{Input, Interrupt, Paint};
 use rpctrace2::options::filter::{Matcher, expand};
-use rpctrace2::options::table::Here;
+use rpctrace2::options::place::Here;
 use rpctrace2::options::{self, Color, Host, Output, Request};
 use tempfile::TempDir;
 

@@ -15,12 +15,14 @@ use thiserror::Error;
 pub mod absent;
 pub mod filter;
 pub mod near;
+pub mod place;
 pub mod table;
 pub mod text;
 
 use absent::ABSENT;
 use near::Suggestion;
-use table::{Action, Here, Place, Row, TABLE};
+use place::{Here, Place};
+use table::{Action, Row, TABLE};
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

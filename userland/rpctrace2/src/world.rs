@@ -19,7 +19,7 @@ use thiserror::Error;
 use trace_port::RecordError;
 
 use crate::options::filter::FilterError;
-use crate::options::table::Here;
+use crate::options::place::Here;
 use crate::options::{Options, OptionsError};
 
 pub(crate) mod boot;

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::absent::ABSENT;
 use super::filter::CLASSES;
-use super::table::{Action, Place, Row, TABLE};
+use super::place::Place;
+use super::table::{Action, Row, TABLE};
 
 /// Where the texts of the help begin, and end.
 const COLUMN: usize = 34;

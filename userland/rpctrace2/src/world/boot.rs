@@ -15,7 +15,7 @@ use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 
 use super::{Failure, Heard, World, doing};
-use crate::options::table::Here;
+use crate::options::place::Here;
 use crate::options::{self, Options};
 
 /// What the boot server does for us.

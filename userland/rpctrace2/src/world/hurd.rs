@@ -20,7 +20,7 @@ use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::arguments;
 
 use super::{Failure, Heard, World, doing};
-use crate::options::table::Here;
+use crate::options::place::Here;
 use crate::options::{Options, Output};
 
 /// The decode tables, as the package installs them.

@@ -15,7 +15,7 @@ use mig_defs::raw::Items;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
-use rpctrace2::options::table::Here;
+use rpctrace2::options::place::Here;
 use rpctrace2::{Options, Request, Trace, options};
 use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
 use trace_port::{Direction, EventKind, Port, Record, RecordHeader, TRACE_RECORD_MSGH_ID, port};

@@ -7,7 +7,8 @@ use crate::common::*;
 use report::{Stamp, Strings, Style};
 use rpctrace2::options::absent::ABSENT;
 use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patterns};
-use rpctrace2::options::table::{Action, Here, Place, TABLE};
+use rpctrace2::options::place::{Here, Place};
+use rpctrace2::options::table::{Action, TABLE};
 use rpctrace2::options::{Color, Host, Output, Report, Status, guest_words, parse, text};
 use rpctrace2::{Options, Request, Trace};
 
