@@ -61,6 +61,17 @@ impl<'t> Exchanges<'t> {
         }
     }
 
+    /// The tasks of this trace ran before it: there is no command. [`Exchanges::call`] says what they are called.
+    pub fn attach(&mut self) {
+        self.names.have_run_before();
+    }
+
+    /// The task with this number of the kernel's is called so.
+    pub fn call(&mut self, number: u32, name: &str) {
+        let task = self.names.task(number);
+        self.names.rename(task, name.as_bytes());
+    }
+
     /// What tasks and ports are, as far as it is known.
     pub fn names(&self) -> &Names {
         &self.names
@@ -198,7 +209,7 @@ impl<'t> Exchanges<'t> {
 
     /// A task has ended, so if that is known otherwise than by its records. Of the command it comes to be known.
     fn end(&mut self, task: TaskIndex, told: Option<Told>, sink: &mut impl Sink<'t>) {
-        if task == TaskIndex(0) && told.is_none() {
+        if task == TaskIndex(0) && told.is_none() && self.names.has_command {
             return;
         }
         let Some(fate) = self.names.end(task, told) else { return };

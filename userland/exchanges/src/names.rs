@@ -142,6 +142,8 @@ pub struct Names {
     pub(crate) lessons: Lessons,
     /// An exception has been raised.
     pub(crate) has_crashed: bool,
+    /// The first task is the command, of whose end its parent is told.
+    pub(crate) has_command: bool,
 }
 
 impl Names {
@@ -150,7 +152,15 @@ impl Names {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
         let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables), has_crashed: false }
+        Self {
+            tasks: Vec::from([command]),
+            ports,
+            told_of,
+            ours,
+            lessons: Lessons::new(tables),
+            has_crashed: false,
+            has_command: true,
+        }
     }
 
     /// The task of an event, which may be a new one.
@@ -280,6 +290,11 @@ impl Names {
         if let Some(known) = self.tasks.get_mut(task.0) {
             known.name = name.to_vec();
         }
+    }
+
+    /// The tasks of this trace ran before it: there is no command, and their names are told.
+    pub(crate) fn have_run_before(&mut self) {
+        self.has_command = false;
     }
 
     /// A task has made another, which the kernel has named after it. It may have named itself meanwhile.

@@ -36,7 +36,7 @@ use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
-use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
+use crate::world::{self, CANNOT_TRACE, Failure, Heard, Target, World, doing};
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -44,6 +44,8 @@ const INTERRUPTED: i32 = 130;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
 /// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
 const IDLE: u32 = 1000;
+/// Messages that are still taken once processes have been let go.
+const LAST_MESSAGES: usize = 10_000;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
 
@@ -85,10 +87,23 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
     if world.is_apart() {
         trace.set_apart();
     }
-    Session::start(&command, world)?.follow(&mut trace)
+    if command.is_empty() {
+        trace.attach();
+        Session::attach(&options.attach, world)?.follow(&mut trace)
+    } else {
+        Session::start(&command, world)?.follow(&mut trace)
+    }
 }
 
-/// A running command and the ports it is heard through.
+/// What is traced.
+enum Subject {
+    /// A command. Its task is kept to end it if it cannot be traced to its end.
+    Command(SendRight),
+    /// Tasks that ran before, and go on after it.
+    Processes(Vec<Target>),
+}
+
+/// What is traced and the ports it is heard through.
 struct Session {
     /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
@@ -97,8 +112,7 @@ struct Session {
     no_senders: ReceiveRight,
     /// Those whose records have come.
     tasks: Tasks,
-    /// Kept to end the command if it cannot be traced to its end.
-    task: SendRight,
+    subject: Subject,
     buffer: Buffer,
     /// Where we are.
     world: Box<dyn World>,
@@ -149,6 +163,16 @@ impl End {
 
 impl Session {
     fn start(command: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+        let task = world.create(command)?;
+        Self::open(Subject::Command(task), world)
+    }
+
+    fn attach(wanted: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+        let targets = world.processes(wanted)?;
+        Self::open(Subject::Processes(targets), world)
+    }
+
+    fn open(subject: Subject, world: Box<dyn World>) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
@@ -159,12 +183,11 @@ impl Session {
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
-        let task = world.create(command)?;
-        let mut session = Self { ports, trace, no_senders, tasks, task, buffer: Buffer::default(), world };
+        let mut session = Self { ports, trace, no_senders, tasks, subject, buffer: Buffer::default(), world };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
-                session.kill();
+                session.let_go();
                 Err(failure)
             }
         }
@@ -173,9 +196,21 @@ impl Session {
     /// Sets the trace port and lets the command run.
     fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
-        match stubs::mach::task_set_special_port(self.task.name(), TASK_TRACE_PORT, right.name()) {
-            Err(KernReturn::KERN_INVALID_ARGUMENT) => return Err(Failure::NoTracePort),
-            other => doing("task_set_special_port", other)?,
+        let set =
+            |task: &SendRight| match stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, right.name()) {
+                Err(KernReturn::KERN_INVALID_ARGUMENT) => Err(Failure::NoTracePort),
+                other => doing("task_set_special_port", other),
+            };
+        match &self.subject {
+            Subject::Command(task) => set(task)?,
+            Subject::Processes(targets) => {
+                for Target { task, name } in targets {
+                    set(task).map_err(|failure| match failure {
+                        Failure::Kernel { error, .. } => Failure::NotAttached { name: name.clone(), error },
+                        failure => failure,
+                    })?;
+                }
+            }
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -191,45 +226,53 @@ impl Session {
         self.world.begin()
     }
 
-    /// Ends the command; it may have done so itself.
-    fn kill(&self) {
-        let _ = stubs::mach::task_terminate(self.task.name());
+    /// Ends the command; it may have done so itself. Processes go on untraced.
+    fn let_go(&self) {
+        match &self.subject {
+            Subject::Command(task) => {
+                let _ = stubs::mach::task_terminate(task.name());
+            }
+            // Of one that is gone, or that another tracer has taken over, there is nothing to let go of.
+            Subject::Processes(targets) => targets.iter().for_each(|Target { task, .. }| {
+                let _ = stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, PortName::NULL);
+            }),
+        }
+    }
+
+    fn is_attached(&self) -> bool {
+        matches!(self.subject, Subject::Processes(_))
+    }
+
+    /// What a task is called that ran before.
+    fn name_of(&self, task: PortName) -> Option<&str> {
+        let Subject::Processes(targets) = &self.subject else { return None };
+        targets.iter().find(|target| target.task.name() == task).map(|target| target.name.as_str())
     }
 
     /// Prints until the command has ended and no traced task is left; returns the command's exit status.
     fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let result = self.print_all(trace);
         if result.is_err() {
-            self.kill();
+            self.let_go();
         }
         result
     }
 
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
-        let mut end = End::default();
+        let mut end = End { status: self.is_attached().then_some(0), ..End::default() };
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.untraced || end.status.is_none() {
             let is_due = end.is_due() || self.tasks.has_gone();
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
-            let may_idle = trace.is_waiting() || end.status.is_some();
+            let may_idle = trace.is_waiting() || end.status.is_some() && !self.is_attached();
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    let size = self.message_size();
-                    let (words, message) = (self.buffer.whole(), self.buffer.share(size));
-                    let words = words.get(..size.div_ceil(8)).unwrap_or(words);
-                    let task = words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
-                    self.tasks.meet(PortName(task), &message);
-                    // Every message brings a reference of the task's right; others may bring anything.
-                    match mach::msg::only_right(words) {
-                        Some(right) => self.tasks.give_back(right),
-                        None => mach::msg::destroy(words),
-                    }
+                    let size = self.take(trace, &mut text);
                     if let Some(pace) = &mut pace {
                         pace.take(size);
                     }
-                    trace.message(&message, &mut text);
                 }
                 // The words after it are those of the message before.
                 Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
@@ -244,7 +287,7 @@ impl Session {
                 Some(Message::NoSenders) => end.untraced = true,
                 Some(Message::Interrupted) => {
                     (end.status, end.told) = (Some(INTERRUPTED), None);
-                    trace.interrupted(&mut text);
+                    self.interrupted(trace, &mut text)?;
                     break;
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
@@ -264,10 +307,51 @@ impl Session {
         self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
         self.write(&mut text)?;
+        self.world.finish()?;
         match trace.other_version() {
             Some(error) => Err(error.into()),
             None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
         }
+    }
+
+    /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
+    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> usize {
+        let size = self.message_size();
+        let (words, message) = (self.buffer.whole(), self.buffer.share(size));
+        let words = words.get(..size.div_ceil(8)).unwrap_or(words);
+        let task = PortName(words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32));
+        if let Some(number) = self.tasks.meet(task, &message)
+            && let Some(name) = self.name_of(task)
+        {
+            trace.call(number, name);
+        }
+        // Every message brings a reference of the task's right; others may bring anything.
+        match mach::msg::only_right(words) {
+            Some(right) => self.tasks.give_back(right),
+            None => mach::msg::destroy(words),
+        }
+        trace.message(&message, text);
+        size
+    }
+
+    /// The user wants the trace to end: a command is left to itself, processes are let go, and what they did until then is shown.
+    fn interrupted(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
+        if !self.is_attached() {
+            trace.interrupted(text);
+            return Ok(());
+        }
+        self.let_go();
+        // Their children are traced as long as the trace port is there, and may never be silent.
+        for _ in 0..LAST_MESSAGES {
+            match self.receive(Some(0))? {
+                Some(Message::Trace) => drop(self.take(trace, text)),
+                Some(Message::Other) => mach::msg::destroy(self.message()),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        trace.detached(text);
+        Ok(())
     }
 
     /// Tells what is known of the end and has not been told.
@@ -288,12 +372,13 @@ impl Session {
 
     /// What became of the command's trace port, if the command is still there.
     fn untraced(&self) -> Option<Untraced> {
-        let of_task = stubs::mach_port::mach_port_type(task_self(), self.task.name()).ok()?;
+        let Subject::Command(task) = &self.subject else { return None };
+        let of_task = stubs::mach_port::mach_port_type(task_self(), task.name()).ok()?;
         if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
             return self.world.successor();
         }
         // Who does not receive from the port that is set may be refused it.
-        match stubs::mach::task_get_special_port(self.task.name(), TASK_TRACE_PORT) {
+        match stubs::mach::task_get_special_port(task.name(), TASK_TRACE_PORT) {
             Ok(port) if port.name() == PortName::NULL => Some(Untraced::Cleared),
             _ => Some(Untraced::Replaced),
         }

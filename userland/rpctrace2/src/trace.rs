@@ -105,6 +105,22 @@ impl<'t> Trace<'t> {
         })
     }
 
+    /// What is traced ran before: there is no command. [`Trace::call`] says what the tasks are called.
+    pub fn attach(&mut self) {
+        self.exchanges.attach();
+    }
+
+    /// The task with this number of the kernel's is called so.
+    pub fn call(&mut self, number: u32, name: &str) {
+        self.exchanges.call(number, name);
+    }
+
+    /// The trace has let go of what it traced, which goes on.
+    pub fn detached(&mut self, out: &mut String) {
+        self.idle(out);
+        out.push_str("--- detached ---\n");
+    }
+
     /// Its lines stand apart from the command's own output.
     pub fn set_apart(&mut self) {
         self.is_live = false;

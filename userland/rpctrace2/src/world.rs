@@ -62,6 +62,10 @@ pub(crate) enum Failure {
     NotExecuted { command: String, error: KernReturn },
     #[error("{0}")]
     NotOnAHurd(&'static str),
+    #[error("{0}")]
+    NoProcess(String),
+    #[error("{name}: {}", Answer(*error))]
+    NotAttached { name: String, error: KernReturn },
 }
 
 impl Failure {
@@ -94,6 +98,12 @@ pub(crate) enum Heard {
     NotOurs,
 }
 
+/// A task that is traced although it runs already.
+pub(crate) struct Target {
+    pub(crate) task: SendRight,
+    pub(crate) name: String,
+}
+
 /// Where rpctrace2 runs.
 pub(crate) trait World {
     /// Takes the words of the command line that only this world knows.
@@ -117,6 +127,9 @@ pub(crate) trait World {
     /// Makes the task of a command, in which nothing runs until [`World::begin`].
     fn create(&mut self, command: &[String]) -> Result<SendRight, Failure>;
 
+    /// The processes of `-p`.
+    fn processes(&mut self, wanted: &[String]) -> Result<Vec<Target>, Failure>;
+
     /// Lets the command run.
     fn begin(&mut self) -> Result<(), Failure>;
 
@@ -131,6 +144,9 @@ pub(crate) trait World {
 
     /// Writes text of the trace.
     fn write(&mut self, text: &str) -> Result<(), Failure>;
+
+    /// Nothing is traced any more: waits until all text is written.
+    fn finish(&mut self) -> Result<(), Failure>;
 }
 
 /// Says why nothing is traced: where the trace would have gone.

@@ -14,7 +14,7 @@ use mach::{console, stubs};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 
-use super::{Failure, Heard, World, doing};
+use super::{Failure, Heard, Target, World, doing};
 use crate::options::place::Here;
 use crate::options::{self, Options};
 
@@ -82,6 +82,11 @@ impl World for Boot {
         Ok(task)
     }
 
+    fn processes(&mut self, _wanted: &[String]) -> Result<Vec<Target>, Failure> {
+        // The option is refused before.
+        Ok(Vec::new())
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         match self.suspended.take() {
             Some(task) => doing("task_resume", stubs::mach::task_resume(task)),
@@ -109,5 +114,9 @@ impl World for Boot {
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
         doing("writing to the console", console::write_on(Channel::Trace, text.as_bytes()))
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
     }
 }

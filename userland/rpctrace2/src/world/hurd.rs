@@ -3,6 +3,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::mem;
 
 use exchanges::ending::Untraced;
 use exchanges::fate::Told;
@@ -19,9 +20,14 @@ use mach::error::{KernReturn, Result as Answered};
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::arguments;
 
-use super::{Failure, Heard, World, doing};
+use super::{Failure, Heard, Target, World, doing};
 use crate::options::place::Here;
 use crate::options::{Options, Output};
+
+mod processes;
+mod writer;
+
+use writer::Writer;
 
 /// The decode tables, as the package installs them.
 const TABLES: &str = "/usr/share/rpctrace2/interfaces.mdt";
@@ -31,17 +37,39 @@ const ERROR: usize = 2;
 
 /// Writes text to the standard error.
 pub(super) fn write_error(startup: &Startup, text: &str) -> Answered<()> {
-    write_to(startup, ERROR, text)
+    write_to(startup, ERROR, text.as_bytes())
 }
 
-fn write_to(startup: &Startup, descriptor: usize, text: &str) -> Answered<()> {
-    file::write_all(startup.descriptor(descriptor).ok_or(EBADF)?, text.as_bytes())
+fn write_to(startup: &Startup, descriptor: usize, text: &[u8]) -> Answered<()> {
+    file::write_all(startup.descriptor(descriptor).ok_or(EBADF)?, text)
 }
 
 /// Where text goes.
 enum Sink {
     Descriptor(usize),
     File(File),
+    /// By a thread of its own, which has one of the others.
+    Writer {
+        writer: Writer,
+        is_file: bool,
+    },
+}
+
+impl Sink {
+    fn write(&self, startup: &Startup, text: &[u8]) -> Answered<()> {
+        match self {
+            Self::Descriptor(number) => write_to(startup, *number, text),
+            Self::File(file) => file.write_all(text),
+            Self::Writer { writer, .. } => writer.post(&String::from_utf8_lossy(text)),
+        }
+    }
+
+    /// Writes as this one does, in a thread of its own.
+    fn by_thread(self, startup: &'static Startup) -> Answered<Self> {
+        let is_file = matches!(self, Self::File(_));
+        let writer = Writer::start(move |text| self.write(startup, text))?;
+        Ok(Self::Writer { writer, is_file })
+    }
 }
 
 /// What is started by [`World::begin`].
@@ -49,6 +77,10 @@ struct Started {
     child: Child,
     command: Command<File>,
     arguments: Vec<u8>,
+}
+
+fn not_written(error: KernReturn) -> Failure {
+    Failure::Kernel { what: "writing the trace", error }
 }
 
 /// The Hurd around us.
@@ -117,7 +149,7 @@ impl World for Hurd {
     }
 
     fn is_apart(&self) -> bool {
-        matches!(self.sink, Sink::File(_))
+        matches!(self.sink, Sink::File(_) | Sink::Writer { is_file: true, .. })
     }
 
     fn create(&mut self, command: &[String]) -> Result<SendRight, Failure> {
@@ -141,6 +173,13 @@ impl World for Hurd {
         let task = task?;
         self.started = Some(Started { child, command: found, arguments });
         Ok(task)
+    }
+
+    fn processes(&mut self, wanted: &[String]) -> Result<Vec<Target>, Failure> {
+        let targets = processes::find(self.startup, wanted)?;
+        let sink = mem::replace(&mut self.sink, Sink::Descriptor(ERROR));
+        self.sink = doing("starting a thread", sink.by_thread(self.startup))?;
+        Ok(targets)
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
@@ -195,10 +234,13 @@ impl World for Hurd {
     }
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
-        let written = match &self.sink {
-            Sink::File(file) => file.write_all(text.as_bytes()),
-            Sink::Descriptor(number) => write_to(self.startup, *number, text),
-        };
-        written.map_err(|error: KernReturn| Failure::Kernel { what: "writing the trace", error })
+        self.sink.write(self.startup, text.as_bytes()).map_err(not_written)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match &self.sink {
+            Sink::Writer { writer, .. } => writer.finish().map_err(not_written),
+            _ => Ok(()),
+        }
     }
 }

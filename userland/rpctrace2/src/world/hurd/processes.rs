@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The processes of `-p`: by their ids, or by the names of their programs, as ps shows both.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use hurd::errno::ESRCH;
+use hurd::startup::Startup;
+use hurd::stubs::process;
+use mach::error::KernReturn;
+use mach::port::PortName;
+
+use crate::world::{Failure, Target};
+
+/// The tasks of these processes. They are looked up before anything is traced: proc itself may be one of them.
+pub(super) fn find(startup: &Startup, wanted: &[String]) -> Result<Vec<Target>, Failure> {
+    let asked = |what: &'static str| move |error| Failure::Kernel { what, error };
+    let proc = startup.proc().map_err(asked("proc"))?;
+    let own = startup.process_id().map_err(asked("proc_getpids"))?;
+    let mut targets = Vec::new();
+    for who in wanted {
+        let id = match who.parse() {
+            Ok(id) => id,
+            Err(_) => by_name(proc, who)?,
+        };
+        if id == own {
+            return Err(Failure::NoProcess(format!("process {id} is rpctrace2 itself")));
+        }
+        let task = process::proc_pid2task(proc, id).map_err(|error| match error {
+            ESRCH => Failure::NoProcess(format!("no process {id}")),
+            error => Failure::NotAttached { name: format!("process {id}"), error },
+        })?;
+        if !task.name().is_valid() {
+            return Err(Failure::NoProcess(format!("process {id} has ended, and nobody has waited for it")));
+        }
+        let name = program(proc, id).unwrap_or_default();
+        targets.push(Target { task, name: format!("{name}({id})") });
+    }
+    Ok(targets)
+}
+
+/// The one process whose program is called so.
+fn by_name(proc: PortName, name: &str) -> Result<i32, Failure> {
+    let all = process::proc_getallpids(proc).map_err(|error| Failure::Kernel { what: "proc_getallpids", error })?;
+    let mut found = Vec::new();
+    for id in all.iter() {
+        // One that has ended meanwhile is not the one.
+        if program(proc, id).is_ok_and(|program| program == name) {
+            found.push(id);
+        }
+    }
+    match found[..] {
+        [id] => Ok(id),
+        [] => Err(Failure::NoProcess(format!("no process whose program is called {name}"))),
+        _ => {
+            let ids = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            Err(Failure::NoProcess(format!("several processes whose program is called {name}: {ids}; say which")))
+        }
+    }
+}
+
+/// What a process's program is called: the end of its first argument.
+fn program(proc: PortName, id: i32) -> Result<String, KernReturn> {
+    let arguments = process::proc_getprocargs(proc, id)?;
+    let first = arguments.as_bytes().split(|byte| *byte == 0).next().unwrap_or(&[]);
+    let base = first.rsplit(|byte| *byte == b'/').next().unwrap_or(first);
+    Ok(String::from_utf8_lossy(base).into_owned())
+}
