@@ -61,9 +61,10 @@ impl<'t> Exchanges<'t> {
         }
     }
 
-    /// The tasks of this trace ran before it: there is no command. [`Exchanges::call`] says what they are called.
-    pub fn attach(&mut self) {
-        self.names.have_run_before();
+    /// The tasks of this trace ran before it: there is no command. If there is only one it has this name; otherwise [`Exchanges::call`]
+    /// says what they are called.
+    pub fn attach(&mut self, only: Option<&str>) {
+        self.names.have_run_before(only);
     }
 
     /// The task with this number of the kernel's is called so.

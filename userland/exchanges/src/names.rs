@@ -292,9 +292,11 @@ impl Names {
         }
     }
 
-    /// The tasks of this trace ran before it: there is no command, and their names are told.
-    pub(crate) fn have_run_before(&mut self) {
+    /// The tasks of this trace ran before it: there is no command, and their names are told. If there is only one, whatever comes first is of
+    /// that one, which has this name.
+    pub(crate) fn have_run_before(&mut self, only: Option<&str>) {
         self.has_command = false;
+        self.rename(TaskIndex(0), only.unwrap_or("").as_bytes());
     }
 
     /// A task has made another, which the kernel has named after it. It may have named itself meanwhile.

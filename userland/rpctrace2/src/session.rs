@@ -51,20 +51,28 @@ const BATCH: usize = 4096;
 
 /// The whole program; returns its exit status: the command's, if it ran.
 pub fn main(arguments: Arguments) -> i32 {
-    match run(arguments) {
-        Ok(status) => status,
-        Err(failure) => {
-            world::complain(&failure);
-            failure.status()
-        }
-    }
+    // Words in another encoding are refused once it is known where to.
+    let words: Vec<&str> = (1..arguments.len()).map(|index| arguments.get_str(index).unwrap_or(NOT_UTF8)).collect();
+    let (complain, result) = match world::find(&words) {
+        Ok(world) => (world.complains(), run(world, words)),
+        Err(failure) => (print_failure as fn(&str), Err(failure)),
+    };
+    result.unwrap_or_else(|failure| {
+        complain(&format!("rpctrace2: {failure}\n"));
+        failure.status()
+    })
 }
 
-fn run(arguments: Arguments) -> Result<i32, Failure> {
-    let mut world = world::find()?;
-    let mut words = Vec::new();
-    for index in 1..arguments.len() {
-        words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
+/// Stands for a word that is not UTF-8: no argument has a NUL.
+const NOT_UTF8: &str = "\0";
+
+fn print_failure(text: &str) {
+    print!("{text}");
+}
+
+fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
+    if let Some(index) = words.iter().position(|word| *word == NOT_UTF8) {
+        return Err(Failure::NotUtf8(index + 1));
     }
     let words = world.own_words(words);
     let (options, command) = match options::parse(words, world.place())? {
@@ -88,8 +96,9 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
         trace.set_apart();
     }
     if command.is_empty() {
-        trace.attach();
-        Session::attach(&options.attach, world)?.follow(&mut trace)
+        let session = Session::attach(&options.attach, world)?;
+        trace.attach(session.only_name());
+        session.follow(&mut trace)
     } else {
         Session::start(&command, world)?.follow(&mut trace)
     }
@@ -204,11 +213,17 @@ impl Session {
         match &self.subject {
             Subject::Command(task) => set(task)?,
             Subject::Processes(targets) => {
-                for Target { task, name } in targets {
-                    set(task).map_err(|failure| match failure {
-                        Failure::Kernel { error, .. } => Failure::NotAttached { name: name.clone(), error },
-                        failure => failure,
-                    })?;
+                // Some may have ended meanwhile, or be another tracer's. The others are traced.
+                let refused = |Target { task, name }: &Target| match set(task).err()? {
+                    Failure::Kernel { error, .. } => Some(Failure::NotAttached { name: name.clone(), error }),
+                    failure => Some(failure),
+                };
+                let mut failures: Vec<Failure> = targets.iter().filter_map(refused).collect();
+                if failures.len() == targets.len() {
+                    return Err(failures.swap_remove(0));
+                }
+                for failure in failures {
+                    self.world.write(&format!("rpctrace2: {failure}\n"))?;
                 }
             }
         }
@@ -241,6 +256,14 @@ impl Session {
 
     fn is_attached(&self) -> bool {
         matches!(self.subject, Subject::Processes(_))
+    }
+
+    /// What the only task is called that ran before, if there is only one.
+    fn only_name(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Processes(targets) if targets.len() == 1 => targets.first().map(|target| target.name.as_str()),
+            _ => None,
+        }
     }
 
     /// What a task is called that ran before.

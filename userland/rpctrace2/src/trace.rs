@@ -105,9 +105,9 @@ impl<'t> Trace<'t> {
         })
     }
 
-    /// What is traced ran before: there is no command. [`Trace::call`] says what the tasks are called.
-    pub fn attach(&mut self) {
-        self.exchanges.attach();
+    /// What is traced ran before: there is no command. If it is one task it has this name; otherwise [`Trace::call`] says what they are called.
+    pub fn attach(&mut self, only: Option<&str>) {
+        self.exchanges.attach(only);
     }
 
     /// The task with this number of the kernel's is called so.

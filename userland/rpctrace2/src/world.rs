@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Where rpctrace2 runs: our own small system, or a Hurd. Who starts a command, where text goes and who says that the trace is to end differ;
+//! Where rpctrace2 runs: our own small system, a Hurd, or a machine where there is neither yet. Who starts a command, where text goes and who says that the trace is to end differ;
 //! the trace does not.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use ::hurd::errno::Answer;
 use exchanges::ending::Untraced;
 use exchanges::fate::Told;
-use mach::console;
 use mach::error::KernReturn;
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mig_defs::table::TableError;
-use protocol::channel::Channel;
 use thiserror::Error;
 use trace_port::RecordError;
 
@@ -22,8 +19,10 @@ use crate::options::filter::FilterError;
 use crate::options::place::Here;
 use crate::options::{Options, OptionsError};
 
-pub(crate) mod boot;
-pub(crate) mod hurd;
+mod boot;
+mod embedded;
+mod hurd;
+mod module;
 
 /// Exit status when the command is not there, as in shells.
 const NOT_FOUND: i32 = 127;
@@ -64,6 +63,10 @@ pub(crate) enum Failure {
     NotOnAHurd(&'static str),
     #[error("{0}")]
     NoProcess(String),
+    #[error("`{word}`: {expected}")]
+    Word { word: String, expected: &'static str },
+    #[error("option `-o`: a boot module has no files; its lines go to the kernel's console")]
+    NoFiles,
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
 }
@@ -106,6 +109,9 @@ pub(crate) struct Target {
 
 /// Where rpctrace2 runs.
 pub(crate) trait World {
+    /// Says why nothing is traced, where the trace would have gone.
+    fn complains(&self) -> fn(&str);
+
     /// Takes the words of the command line that only this world knows.
     fn own_words<'a>(&mut self, words: Vec<&'a str>) -> Vec<&'a str>;
 
@@ -149,18 +155,11 @@ pub(crate) trait World {
     fn finish(&mut self) -> Result<(), Failure>;
 }
 
-/// Says why nothing is traced: where the trace would have gone.
-pub(crate) fn complain(failure: &Failure) {
-    let text = format!("rpctrace2: {failure}\n");
-    // Where that fails, nobody can be told.
-    let _ = match ::hurd::startup::get() {
-        Some(startup) => hurd::write_error(startup, &text),
-        None => console::write_on(Channel::Trace, text.as_bytes()),
-    };
-}
-
-/// The world that this program finds itself in.
-pub(crate) fn find() -> Result<Box<dyn World>, Failure> {
+/// Our world is one of two, or there is none yet but the kernel: the words say that.
+pub(crate) fn find(words: &[&str]) -> Result<Box<dyn World>, Failure> {
+    if words.first() == Some(&module::BOOT) {
+        return Ok(Box::new(module::Module::default()));
+    }
     match ::hurd::startup::get() {
         Some(startup) => Ok(Box::new(hurd::Hurd::new(startup)?)),
         None => Ok(Box::new(boot::Boot::new()?)),

@@ -39,6 +39,13 @@ impl Boot {
 }
 
 impl World for Boot {
+    fn complains(&self) -> fn(&str) {
+        |text| {
+            // Where that fails, nobody can be told.
+            let _ = console::write_on(Channel::Trace, text.as_bytes());
+        }
+    }
+
     fn own_words<'a>(&mut self, mut words: Vec<&'a str>) -> Vec<&'a str> {
         self.is_apart = words.first() == Some(&options::APART);
         if self.is_apart {

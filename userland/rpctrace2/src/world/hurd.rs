@@ -20,7 +20,7 @@ use mach::error::{KernReturn, Result as Answered};
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::arguments;
 
-use super::{Failure, Heard, Target, World, doing};
+use super::{Failure, Heard, Target, World, doing, embedded};
 use crate::options::place::Here;
 use crate::options::{Options, Output};
 
@@ -29,16 +29,11 @@ mod writer;
 
 use writer::Writer;
 
-/// The decode tables, as the package installs them.
+/// Decode tables to be used instead of those inside.
 const TABLES: &str = "/usr/share/rpctrace2/interfaces.mdt";
 /// The descriptors of standard output and of standard error.
 const OUTPUT: usize = 1;
 const ERROR: usize = 2;
-
-/// Writes text to the standard error.
-pub(super) fn write_error(startup: &Startup, text: &str) -> Answered<()> {
-    write_to(startup, ERROR, text.as_bytes())
-}
 
 fn write_to(startup: &Startup, descriptor: usize, text: &[u8]) -> Answered<()> {
     file::write_all(startup.descriptor(descriptor).ok_or(EBADF)?, text)
@@ -109,6 +104,15 @@ impl Hurd {
 }
 
 impl World for Hurd {
+    fn complains(&self) -> fn(&str) {
+        |text| {
+            if let Some(startup) = hurd::startup::get() {
+                // Where that fails, nobody can be told.
+                let _ = write_to(startup, ERROR, text.as_bytes());
+            }
+        }
+    }
+
     fn own_words<'a>(&mut self, words: Vec<&'a str>) -> Vec<&'a str> {
         words
     }
@@ -140,6 +144,8 @@ impl World for Hurd {
         let file = self.names().open(TABLES, open::READ, 0).and_then(|file| file.read_to_end());
         match file {
             Ok(bytes) => Ok(bytes.leak()),
+            // Nobody has put others there.
+            Err(ENOENT | ENOTDIR) => Ok(embedded::TABLES),
             Err(error) => Err(Failure::File { file: TABLES.to_string(), error }),
         }
     }
