@@ -103,6 +103,12 @@ pub mod info {
     pub const FETCH_TASKINFO: i32 = 1;
 }
 
+/// Processes that are always there (hurd/pids.h of the Hurd's sources).
+pub mod pid {
+    /// The kernel's task.
+    pub const KERNEL: i32 = 3;
+}
+
 /// Signals (signal.h).
 pub mod signal {
     /// The names of signals, from 1.

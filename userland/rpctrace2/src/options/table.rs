@@ -150,7 +150,7 @@ pub const TABLE: &[Row] = &[
             Ok(())
         }),
         place: Place::Hurd,
-        help: "on a Hurd: trace this process instead of a command, by its process id or the name of its program; as often as you like",
+        help: "on a Hurd: trace this process instead of a command, by its process id or the name of its program, as often as you like; all: every task",
         others: [SAME, "none", "--remote-pid"],
         test: "options_know_where_they_are_followed",
         words: nothing,
