@@ -11,7 +11,7 @@ fn mistakes_boot_nothing() -> Result<()> {
     let kernel = ["--kernel", "/no/such/kernel", "rpctrace2"];
     for (words, status, expected) in [
         (&["--sumary", "hello"][..], 125, "unknown option `--sumary`; did you mean `--summary`?"),
-        (&["-p", "1"], 125, "option `-p` of strace and fidlcat: not there yet"),
+        (&["-p", "1"], 125, "option `-p`: needs a Hurd"),
         (&["-e", "tarce=x", "hello"], 125, "did you mean `trace`?"),
         (&["-h"], 0, "rpctrace2 [OPTION]... COMMAND [ARGUMENT]..."),
         (&["--version"], 0, "rpctrace2 0."),

@@ -15,7 +15,7 @@ use qemu::guest::RPCTRACE2;
 use qemu::setup::{Choices, Interfaces, Prepared};
 use qemu::vm::{Input, Interrupt, Paint};
 use rpctrace2::options::filter::{Matcher, expand};
-use rpctrace2::options::table::Place;
+use rpctrace2::options::place::Here;
 use rpctrace2::options::{self, Color, Host, Output, Request};
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ use crate::cli;
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
 
 pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
-    let (mut options, command) = match options::parse(words.iter().map(String::as_str), Place::Host)? {
+    let (mut options, command) = match options::parse(words.iter().map(String::as_str), Here::Host)? {
         Request::Help => return print(&options::text::help()),
         Request::Version => return print(&options::text::version()),
         Request::Trace { options, command } => (options, command),

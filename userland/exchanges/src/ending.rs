@@ -13,6 +13,8 @@ pub enum Untraced {
     Cleared,
     /// It has one that is not ours.
     Replaced,
+    /// Its task is gone, and the process has another, of a set-id program.
+    SetId,
 }
 
 /// A request to set a task's trace port that was not seen to be answered.

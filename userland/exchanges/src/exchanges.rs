@@ -13,6 +13,7 @@ use trace_port::{EventKind, Record, RecordError, Records};
 use crate::ending::{Ending, Unfinished, Untraced};
 use crate::event::Event;
 use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
+use crate::fate::Told;
 use crate::lessons;
 use crate::names::{Names, TaskIndex};
 use crate::order::Order;
@@ -58,6 +59,18 @@ impl<'t> Exchanges<'t> {
             has_records: false,
             now: 0,
         }
+    }
+
+    /// The tasks of this trace ran before it: there is no command. If there is only one it has this name; otherwise [`Exchanges::call`]
+    /// says what they are called.
+    pub fn attach(&mut self, only: Option<&str>) {
+        self.names.have_run_before(only);
+    }
+
+    /// The task with this number of the kernel's is called so.
+    pub fn call(&mut self, number: u32, name: &str) {
+        let task = self.names.task(number);
+        self.names.rename(task, name.as_bytes());
     }
 
     /// What tasks and ports are, as far as it is known.
@@ -160,9 +173,9 @@ impl<'t> Exchanges<'t> {
     }
 
     /// The command has ended, and all its records have been taken.
-    pub fn exited(&mut self, status: i32, sink: &mut impl Sink<'t>) {
+    pub fn exited(&mut self, told: Told, sink: &mut impl Sink<'t>) {
         self.catch_up(sink);
-        self.end(TaskIndex(0), Some(status), sink);
+        self.end(TaskIndex(0), Some(told), sink);
     }
 
     /// The command has ended and nothing comes any more, but tasks are still traced.
@@ -195,12 +208,12 @@ impl<'t> Exchanges<'t> {
         }
     }
 
-    /// A task has ended, with this status if that is known otherwise than by its records. Of the command it comes to be known.
-    fn end(&mut self, task: TaskIndex, status: Option<i32>, sink: &mut impl Sink<'t>) {
-        if task == TaskIndex(0) && status.is_none() {
+    /// A task has ended, so if that is known otherwise than by its records. Of the command it comes to be known.
+    fn end(&mut self, task: TaskIndex, told: Option<Told>, sink: &mut impl Sink<'t>) {
+        if task == TaskIndex(0) && told.is_none() && self.names.has_command {
             return;
         }
-        let Some(fate) = self.names.end(task, status) else { return };
+        let Some(fate) = self.names.end(task, told) else { return };
         for exchange in self.pairs.end_of(task) {
             self.tell(&exchange, sink);
         }

@@ -12,10 +12,21 @@ use crate::names::{Names, TaskIndex};
 pub enum Fate {
     /// With this exit status.
     Exited(i32),
+    /// By the signal of this name.
+    Signaled(&'static str),
     /// By an exception that nobody took care of.
     Killed(Box<Crash>),
     /// In a way that nothing is known of.
     Ended,
+}
+
+/// How the command's parent was told that it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// With this exit status.
+    Exited(i32),
+    /// By the signal of this name.
+    Signaled(&'static str),
 }
 
 /// An exception.
@@ -76,13 +87,14 @@ impl Names {
         }
     }
 
-    /// A task has ended, with this status if its parent was told one. How, if it was not known that it has.
-    pub(crate) fn end(&mut self, task: TaskIndex, told: Option<i32>) -> Option<Fate> {
+    /// A task has ended, so if its parent was told. How, if it was not known that it has.
+    pub(crate) fn end(&mut self, task: TaskIndex, told: Option<Told>) -> Option<Fate> {
         let fates = self.fates(task).filter(|fates| !fates.ended)?;
         fates.ended = true;
-        Some(match (fates.crash.take(), told.or(fates.status)) {
+        Some(match (fates.crash.take(), told.or(fates.status.map(Told::Exited))) {
             (Some((_, crash)), _) => Fate::Killed(Box::new(crash)),
-            (None, Some(status)) => Fate::Exited(status),
+            (None, Some(Told::Exited(status))) => Fate::Exited(status),
+            (None, Some(Told::Signaled(signal))) => Fate::Signaled(signal),
             (None, None) => Fate::Ended,
         })
     }

@@ -142,6 +142,8 @@ pub struct Names {
     pub(crate) lessons: Lessons,
     /// An exception has been raised.
     pub(crate) has_crashed: bool,
+    /// The first task is the command, of whose end its parent is told.
+    pub(crate) has_command: bool,
 }
 
 impl Names {
@@ -150,7 +152,15 @@ impl Names {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
         let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { tasks: Vec::from([command]), ports, told_of, ours, lessons: Lessons::new(tables), has_crashed: false }
+        Self {
+            tasks: Vec::from([command]),
+            ports,
+            told_of,
+            ours,
+            lessons: Lessons::new(tables),
+            has_crashed: false,
+            has_command: true,
+        }
     }
 
     /// The task of an event, which may be a new one.
@@ -280,6 +290,13 @@ impl Names {
         if let Some(known) = self.tasks.get_mut(task.0) {
             known.name = name.to_vec();
         }
+    }
+
+    /// The tasks of this trace ran before it: there is no command, and their names are told. If there is only one, whatever comes first is of
+    /// that one, which has this name.
+    pub(crate) fn have_run_before(&mut self, only: Option<&str>) {
+        self.has_command = false;
+        self.rename(TaskIndex(0), only.unwrap_or("").as_bytes());
     }
 
     /// A task has made another, which the kernel has named after it. It may have named itself meanwhile.

@@ -103,8 +103,59 @@ pub mod info {
     pub const FETCH_TASKINFO: i32 = 1;
 }
 
+/// Processes that are always there (hurd/pids.h of the Hurd's sources).
+pub mod pid {
+    /// The kernel's task.
+    pub const KERNEL: i32 = 3;
+}
+
 /// Signals (signal.h).
 pub mod signal {
+    /// The names of signals, from 1.
+    const NAMES: [&str; 32] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGEMT",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGBUS",
+        "SIGSEGV",
+        "SIGSYS",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGURG",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGCONT",
+        "SIGCHLD",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGIO",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGINFO",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGLOST",
+    ];
+
+    /// The name of a signal.
+    pub const fn name(number: i32) -> &'static str {
+        if number >= 1 && number as usize <= NAMES.len() {
+            NAMES[number as usize - 1]
+        } else {
+            "a signal without a name"
+        }
+    }
+
     /// The terminal has gone.
     pub const HUP: i32 = 1;
     /// Ctrl-C.

@@ -11,7 +11,7 @@ use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::{stubs as kernel, task_self};
 
 use crate::abi::{port, wait};
-use crate::errno::EIO;
+use crate::errno::{EIO, EPERM};
 use crate::file::File;
 use crate::startup::Startup;
 use crate::stubs::{fs, process, process_reply_server, process_request};
@@ -95,6 +95,16 @@ impl Child {
     /// If proc cannot be asked.
     pub fn wait(&self, startup: &Startup, port: &ReceiveRight) -> Result<()> {
         process_request::proc_waitid_request(startup.proc()?, port.name(), self.id, wait::EXITED)
+    }
+
+    /// The task that this process has now, if proc says so: another one once a set-id program has taken it over. Null if we may not have it.
+    pub fn successor(&self, startup: &Startup) -> Option<PortName> {
+        match process::proc_pid2task(startup.proc().ok()?, self.id) {
+            Ok(task) if task.name().is_valid() => Some(task.name()),
+            // It lives, and belongs to somebody else now.
+            Err(EPERM) => Some(PortName::NULL),
+            _ => None,
+        }
     }
 
     /// Ends the task, which may have ended itself.

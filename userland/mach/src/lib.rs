@@ -50,6 +50,7 @@ extern crate self as mach;
 pub mod boot;
 pub mod console;
 pub mod error;
+pub mod lock;
 pub mod memory;
 pub mod mig;
 pub mod msg;

@@ -60,6 +60,12 @@ impl OutOfLine {
         sys::memory::kernel_given(self.address, self.size)
     }
 
+    /// The bytes, for the rest of the program: the region is never given back.
+    pub fn leak(self) -> &'static [u8] {
+        let (address, size) = self.into_parts();
+        sys::memory::kernel_given(address, size)
+    }
+
     /// Gives the region up without unmapping it: a message takes it away. Returns address and size.
     pub const fn into_parts(self) -> (u64, u64) {
         let parts = (self.address, self.size);

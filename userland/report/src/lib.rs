@@ -55,6 +55,6 @@ mod summary;
 mod values;
 
 pub use lines::Lines;
-pub use remarks::strays;
+pub use remarks::{end_unknown, strays};
 pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;

@@ -51,12 +51,16 @@ pub(crate) fn write(out: &mut String, tables: Tables<'_>, names: &Names, remark:
             who(out, names, by);
             out.push_str(" set its trace port");
         }
+        Remark::Untraced { now: Untraced::SetId, .. } => {
+            task(out, names, TaskIndex(0));
+            out.push_str(" was replaced by a set-id program, which is not traced");
+        }
         Remark::Untraced { now, asked } => {
             task(out, names, TaskIndex(0));
             out.push_str(" is traced no longer, and goes on: ");
             out.push_str(match now {
                 Untraced::Cleared => "its trace port was taken away",
-                Untraced::Replaced => "another trace port was set in place of ours",
+                Untraced::Replaced | Untraced::SetId => "another trace port was set in place of ours",
             });
             if let Some(by) = asked {
                 out.push_str(", as ");
@@ -87,6 +91,10 @@ fn fate(out: &mut String, tables: Tables<'_>, fate: &Fate) {
         Fate::Exited(status) => {
             out.push_str(" exited with ");
             decimal(out, *status);
+        }
+        Fate::Signaled(signal) => {
+            out.push_str(" killed by ");
+            out.push_str(signal);
         }
         Fate::Killed(crash) => killed(out, tables, crash),
         Fate::Ended => out.push_str(" ended"),
@@ -169,6 +177,13 @@ fn stray(out: &mut String, Stray { kind, id, size }: Stray) {
         Kind::Notification => write!(out, "a notification that was not asked for here"),
         Kind::UnknownId => write!(out, "no message of trace.defs"),
     };
+}
+
+/// Appends a line about a command of which nobody says how it ended; this was answered instead.
+pub fn end_unknown(out: &mut String, answer: &str) {
+    out.push_str("--- how the command ended is not known, it was answered: ");
+    out.push_str(answer);
+    out.push_str(" ---\n");
 }
 
 /// Appends a line about messages that were no records, if remarks, where they were shown, have not said it all.

@@ -29,6 +29,8 @@ pub mod session;
 #[cfg(feature = "mach-task")]
 mod tasks;
 pub mod trace;
+#[cfg(feature = "mach-task")]
+mod world;
 
 pub use options::{Options, Request};
 pub use trace::Trace;

@@ -4,6 +4,7 @@
 //! [`parse`] is used twice: by the host tool before anything boots, so that a mistake costs no machine, and by rpctrace2 in the guest,
 //! which is given what [`guest_words`] makes of the same options and knows nothing of the host's files.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -14,12 +15,14 @@ use thiserror::Error;
 pub mod absent;
 pub mod filter;
 pub mod near;
+pub mod place;
 pub mod table;
 pub mod text;
 
 use absent::ABSENT;
 use near::Suggestion;
-use table::{Action, Place, Row, TABLE};
+use place::{Here, Place};
+use table::{Action, Row, TABLE};
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +97,7 @@ pub enum Color {
     Never,
 }
 
-/// What only the host tool can do.
+/// What needs files or a terminal: the host tool has both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// `-o`.
@@ -126,7 +129,9 @@ pub struct Options {
     pub expressions: Vec<String>,
     /// `-z`, `-Z`, `-e status=`.
     pub status: Status,
-    /// The host tool's.
+    /// `-p`, one for each.
+    pub attach: Vec<String>,
+    /// What needs files or a terminal.
     pub host: Host,
 }
 
@@ -140,8 +145,8 @@ pub enum Request {
     /// Trace a command.
     Trace {
         /// How.
-        options: Options,
-        /// The program and its arguments; at least one.
+        options: Box<Options>,
+        /// The program and its arguments; none where processes are traced.
         command: Vec<String>,
     },
 }
@@ -188,16 +193,25 @@ pub enum OptionsError {
     /// An option that only the host tool can follow.
     #[error("option `{0}`: there are no files inside the guest; give it to `cargo qemu rpctrace2`, which takes it")]
     NotHere(String),
+    /// An option that takes the host tool, and this is a Hurd.
+    #[error("option `{0}`: not on a Hurd; `cargo qemu rpctrace2` takes it")]
+    NotOnAHurd(String),
+    /// An option that takes a Hurd.
+    #[error("option `{0}`: needs a Hurd, which has processes; here a trace begins with its command")]
+    NeedsAHurd(String),
+    /// A command and processes.
+    #[error("option `-p`: traces processes that run already; a command cannot be traced at the same time")]
+    CommandAndProcesses,
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
 }
 
-/// Reads the arguments after the program's own name, where the options of this place and of [`Place::Everywhere`] are known.
+/// Reads the arguments after the program's own name, where the options that are followed here are known.
 ///
 /// # Errors
 /// The first [`OptionsError`].
-pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, place: Place) -> Result<Request, OptionsError> {
+pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Result<Request, OptionsError> {
     let mut options = Options::default();
     let mut command: Vec<String> = Vec::new();
     let mut arguments = arguments.into_iter();
@@ -205,12 +219,12 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, place: Place) -> 
         let asked = match argument {
             "--" => break,
             _ => match (argument.strip_prefix("--"), argument.strip_prefix('-')) {
-                (Some(long), _) => read_long(argument, long, &mut arguments, &mut options, place)?,
+                (Some(long), _) => read_long(argument, long, &mut arguments, &mut options, here)?,
                 (None, Some("") | None) => {
                     command.push(argument.to_string());
                     break;
                 }
-                (None, Some(letters)) => read_letters(letters, &mut arguments, &mut options, place)?,
+                (None, Some(letters)) => read_letters(letters, &mut arguments, &mut options, here)?,
             },
         };
         if let Some(request) = asked {
@@ -218,7 +232,11 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, place: Place) -> 
         }
     }
     command.extend(arguments.map(ToString::to_string));
-    if command.is_empty() { Err(OptionsError::NoCommand) } else { Ok(Request::Trace { options, command }) }
+    match (command.is_empty(), options.attach.is_empty()) {
+        (true, true) => Err(OptionsError::NoCommand),
+        (false, false) => Err(OptionsError::CommandAndProcesses),
+        _ => Ok(Request::Trace { options: Box::new(options), command }),
+    }
 }
 
 /// Reads `--NAME` or `--NAME=VALUE`.
@@ -227,12 +245,12 @@ fn read_long<'a>(
     long: &'a str,
     arguments: &mut impl Iterator<Item = &'a str>,
     options: &mut Options,
-    place: Place,
+    here: Here,
 ) -> Result<Option<Request>, OptionsError> {
     let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
     let written = argument.split('=').next().unwrap_or(argument);
     let row = TABLE.iter().find(|row| row.longs.contains(&name)).ok_or_else(|| unknown(written))?;
-    refuse_elsewhere(row, written, place)?;
+    refuse_elsewhere(row, written, here)?;
     match (&row.action, value) {
         (Action::Set(_) | Action::Help | Action::Version, Some(_)) => Err(OptionsError::NoValue(written.to_string())),
         (Action::Value(what, set), value) => {
@@ -250,12 +268,12 @@ fn read_letters<'a>(
     letters: &'a str,
     arguments: &mut impl Iterator<Item = &'a str>,
     options: &mut Options,
-    place: Place,
+    here: Here,
 ) -> Result<Option<Request>, OptionsError> {
     for (at, letter) in letters.char_indices() {
         let written = || alloc::format!("-{letter}");
         let row = TABLE.iter().find(|row| row.letter == Some(letter)).ok_or_else(|| unknown(&written()))?;
-        refuse_elsewhere(row, &written(), place)?;
+        refuse_elsewhere(row, &written(), here)?;
         let rest = &letters[at + letter.len_utf8()..];
         match &row.action {
             Action::Value(what, set) => {
@@ -285,9 +303,14 @@ fn simple(action: &Action, options: &mut Options) -> Option<Request> {
     None
 }
 
-fn refuse_elsewhere(row: &Row, written: &str, place: Place) -> Result<(), OptionsError> {
-    let is_here = row.place == Place::Everywhere || row.place == place;
-    if is_here { Ok(()) } else { Err(OptionsError::NotHere(written.to_string())) }
+fn refuse_elsewhere(row: &Row, written: &str, here: Here) -> Result<(), OptionsError> {
+    let written = || written.to_string();
+    match (row.place, here) {
+        (place, here) if here.follows(place) => Ok(()),
+        (Place::Hurd, _) => Err(OptionsError::NeedsAHurd(written())),
+        (_, Here::Hurd) => Err(OptionsError::NotOnAHurd(written())),
+        _ => Err(OptionsError::NotHere(written())),
+    }
 }
 
 /// What to say of an option that is not in the table.

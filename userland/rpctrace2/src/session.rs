@@ -6,18 +6,19 @@
 //! its last record. It comes to a port of its own, to which the kernel alone has a right: whoever else gets one to the trace port
 //! can send what looks like a notification, but not there.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use exchanges::ending::Untraced;
-use mach::boot;
+use exchanges::fate::Told;
+use hurd::errno::Answer;
 use mach::error::KernReturn;
-use mach::memory::OutOfLine;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
-use mach::{console, print, stubs, task_self};
+use mach::{print, stubs, task_self};
 use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
@@ -25,26 +26,17 @@ use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::{Format, Header};
-use mig_defs::table::{TableError, Tables};
-use protocol::archive::{self, HOST_NAME, INTERFACES};
-use protocol::channel::Channel;
-use thiserror::Error;
-use trace_port::RecordError;
+use mig_defs::table::Tables;
+use protocol::archive::HOST_NAME;
 use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
-use crate::options::filter::FilterError;
-use crate::options::table::Place;
-use crate::options::{self, OptionsError, Request, text};
+use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
-
-/// Exit status when the command is not in the boot archive, as in shells.
-const NOT_FOUND: i32 = 127;
-/// Exit status when rpctrace2 itself fails, as `env` and `timeout` do it: few commands use it.
-const CANNOT_TRACE: i32 = 125;
+use crate::world::{self, CANNOT_TRACE, Failure, Heard, Target, World, doing};
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -52,72 +44,38 @@ const INTERRUPTED: i32 = 130;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
 /// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
 const IDLE: u32 = 1000;
+/// Messages that are still taken once processes have been let go.
+const LAST_MESSAGES: usize = 10_000;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
 
-/// Why a command cannot be traced.
-#[derive(Debug, Error)]
-enum Failure {
-    #[error(transparent)]
-    Options(#[from] OptionsError),
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    #[error("argument {0} is not UTF-8")]
-    NotUtf8(usize),
-    #[error("argument {index} holds a NUL byte at offset {offset}")]
-    Nul { index: usize, offset: usize },
-    #[error("{0}: command not found")]
-    NotFound(String),
-    #[error(
-        "this kernel has no trace port (task_set_special_port 5: KERN_INVALID_ARGUMENT); boot one that `cargo qemu \
-         instrument` made, without --stock"
-    )]
-    NoTracePort,
-    #[error("{INTERFACES} of the boot archive: {0}")]
-    Tables(#[from] TableError),
-    #[error("{0}")]
-    Record(#[from] RecordError),
-    #[error("{what}: {error}")]
-    Kernel { what: &'static str, error: KernReturn },
-}
-
-impl Failure {
-    fn status(&self) -> i32 {
-        match self {
-            Self::NotFound(_) => NOT_FOUND,
-            _ => CANNOT_TRACE,
-        }
-    }
-}
-
-fn doing<T>(what: &'static str, result: Result<T, KernReturn>) -> Result<T, Failure> {
-    result.map_err(|error| Failure::Kernel { what, error })
-}
-
 /// The whole program; returns its exit status: the command's, if it ran.
 pub fn main(arguments: Arguments) -> i32 {
-    match run(arguments) {
-        Ok(status) => status,
-        Err(failure) => {
-            // A console that fails cannot be told about.
-            let _ = console::write_on(Channel::Trace, format!("rpctrace2: {failure}\n").as_bytes());
-            failure.status()
-        }
-    }
+    // Words in another encoding are refused once it is known where to.
+    let words: Vec<&str> = (1..arguments.len()).map(|index| arguments.get_str(index).unwrap_or(NOT_UTF8)).collect();
+    let (complain, result) = match world::find(&words) {
+        Ok(world) => (world.complains(), run(world, words)),
+        Err(failure) => (print_failure as fn(&str), Err(failure)),
+    };
+    result.unwrap_or_else(|failure| {
+        complain(&format!("rpctrace2: {failure}\n"));
+        failure.status()
+    })
 }
 
-fn run(arguments: Arguments) -> Result<i32, Failure> {
-    let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
-    console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
-    let mut words = Vec::new();
-    for index in 1..arguments.len() {
-        words.push(arguments.get_str(index).ok_or(Failure::NotUtf8(index))?);
+/// Stands for a word that is not UTF-8: no argument has a NUL.
+const NOT_UTF8: &str = "\0";
+
+fn print_failure(text: &str) {
+    print!("{text}");
+}
+
+fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
+    if let Some(index) = words.iter().position(|word| *word == NOT_UTF8) {
+        return Err(Failure::NotUtf8(index + 1));
     }
-    let is_apart = words.first() == Some(&options::APART);
-    if is_apart {
-        words.remove(0);
-    }
-    let (options, command) = match options::parse(words, Place::Guest)? {
+    let words = world.own_words(words);
+    let (options, command) = match options::parse(words, world.place())? {
         Request::Trace { options, command } => (options, command),
         Request::Help => {
             print!("{}", text::help());
@@ -128,32 +86,45 @@ fn run(arguments: Arguments) -> Result<i32, Failure> {
             return Ok(0);
         }
     };
-    let file: OutOfLine = doing("boot_read_file of etc/interfaces.mdt", boot::read_file(INTERFACES, 0))?;
-    let tables = Tables::parse(file.as_slice())?;
+    world.prepare(&options)?;
+    let file = world.tables_name();
+    let tables = Tables::parse(world.tables()?).map_err(|error| Failure::Tables { file, error })?;
     let program = command.first().map_or("", String::as_str);
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
-    if is_apart {
+    if world.is_apart() {
         trace.set_apart();
     }
-    Session::start(&command, interrupt)?.follow(&mut trace)
+    if command.is_empty() {
+        let session = Session::attach(&options.attach, world)?;
+        trace.attach(session.only_name());
+        session.follow(&mut trace)
+    } else {
+        Session::start(&command, world)?.follow(&mut trace)
+    }
 }
 
-/// A running command and the ports it is heard through.
+/// What is traced.
+enum Subject {
+    /// A command. Its task is kept to end it if it cannot be traced to its end.
+    Command(SendRight),
+    /// Tasks that ran before, and go on after it.
+    Processes(Vec<Target>),
+}
+
+/// What is traced and the ports it is heard through.
 struct Session {
     /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
     trace: ReceiveRight,
-    exit: ReceiveRight,
     /// Hears from the kernel that nobody can send to the trace port any more.
     no_senders: ReceiveRight,
-    /// Hears that the user wants the trace to end.
-    interrupt: ReceiveRight,
     /// Those whose records have come.
     tasks: Tasks,
-    /// Kept to end the command if it cannot be traced to its end.
-    task: SendRight,
+    subject: Subject,
     buffer: Buffer,
+    /// Where we are.
+    world: Box<dyn World>,
 }
 
 /// What came.
@@ -168,8 +139,10 @@ enum Message {
     NoSenders,
     /// The task with this number of the kernel's is gone.
     Ended(u32),
-    /// The command has ended, with this status.
-    Exited(i32),
+    /// The command has ended: how, and what a shell would have in `$?`.
+    EndedSo(Told, i32),
+    /// Nobody says how it ended; this was answered instead.
+    EndUnknown(KernReturn),
     /// The user wants the trace to end.
     Interrupted,
     Other,
@@ -182,8 +155,8 @@ enum Message {
 struct End {
     /// The command's exit status.
     status: Option<i32>,
-    /// It has been told.
-    exit_shown: bool,
+    /// How it ended, if that has not been told.
+    told: Option<Told>,
     /// No task is traced any more.
     untraced: bool,
     /// If the command still was there then, that has been told.
@@ -193,48 +166,66 @@ struct End {
 impl End {
     /// Whether something of it is to be told.
     fn is_due(&self) -> bool {
-        self.status.is_some() && !self.exit_shown || self.untraced && !self.untraced_shown
+        self.told.is_some() || self.untraced && !self.untraced_shown
     }
 }
 
 impl Session {
-    fn start(command: &[String], interrupt: ReceiveRight) -> Result<Self, Failure> {
+    fn start(command: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+        let task = world.create(command)?;
+        Self::open(Subject::Command(task), world)
+    }
+
+    fn attach(wanted: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+        let targets = world.processes(wanted)?;
+        Self::open(Subject::Processes(targets), world)
+    }
+
+    fn open(subject: Subject, world: Box<dyn World>) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
-        let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let tasks = doing("mach_port_allocate", Tasks::new())?;
-        for member in [&trace, &exit, &no_senders, &interrupt, &tasks.news] {
+        for member in [&trace, &no_senders, &tasks.news].into_iter().chain(world.ports()) {
             doing("mach_port_move_member", ports.add(member))?;
         }
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
-        let name = command.first().map_or("", String::as_str);
-        let arguments = archive::join_arguments(command).map_err(|error| match error {
-            archive::ArgumentsError::EmbeddedNul { index, offset } => Failure::Nul { index, offset },
-            _ => Failure::NotFound(name.to_string()),
-        })?;
-        let task = boot::spawn(&arguments, true, &exit).map_err(|error| match error {
-            KernReturn::KERN_INVALID_NAME => Failure::NotFound(name.to_string()),
-            error => Failure::Kernel { what: "boot_spawn", error },
-        })?;
-        let session = Self { ports, trace, exit, no_senders, interrupt, tasks, task, buffer: Buffer::default() };
+        let mut session = Self { ports, trace, no_senders, tasks, subject, buffer: Buffer::default(), world };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
-                session.kill();
+                session.let_go();
                 Err(failure)
             }
         }
     }
 
     /// Sets the trace port and lets the command run.
-    fn arm(&self) -> Result<(), Failure> {
+    fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
-        match stubs::mach::task_set_special_port(self.task.name(), TASK_TRACE_PORT, right.name()) {
-            Err(KernReturn::KERN_INVALID_ARGUMENT) => return Err(Failure::NoTracePort),
-            other => doing("task_set_special_port", other)?,
+        let set =
+            |task: &SendRight| match stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, right.name()) {
+                Err(KernReturn::KERN_INVALID_ARGUMENT) => Err(Failure::NoTracePort),
+                other => doing("task_set_special_port", other),
+            };
+        match &self.subject {
+            Subject::Command(task) => set(task)?,
+            Subject::Processes(targets) => {
+                // Some may have ended meanwhile, or be another tracer's. The others are traced.
+                let refused = |Target { task, name }: &Target| match set(task).err()? {
+                    Failure::Kernel { error, .. } => Some(Failure::NotAttached { name: name.clone(), error }),
+                    failure => Some(failure),
+                };
+                let mut failures: Vec<Failure> = targets.iter().filter_map(refused).collect();
+                if failures.len() == targets.len() {
+                    return Err(failures.swap_remove(0));
+                }
+                for failure in failures {
+                    self.world.write(&format!("rpctrace2: {failure}\n"))?;
+                }
+            }
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -247,66 +238,85 @@ impl Session {
             Disposition::MakeSendOnce,
         );
         drop(doing("mach_port_request_notification", before)?);
-        doing("task_resume", stubs::mach::task_resume(self.task.name()))
+        self.world.begin()
     }
 
-    /// Ends the command; it may have done so itself.
-    fn kill(&self) {
-        let _ = stubs::mach::task_terminate(self.task.name());
+    /// Ends the command; it may have done so itself. Processes go on untraced.
+    fn let_go(&self) {
+        match &self.subject {
+            Subject::Command(task) => {
+                let _ = stubs::mach::task_terminate(task.name());
+            }
+            // Of one that is gone, or that another tracer has taken over, there is nothing to let go of.
+            Subject::Processes(targets) => targets.iter().for_each(|Target { task, .. }| {
+                let _ = stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, PortName::NULL);
+            }),
+        }
+    }
+
+    fn is_attached(&self) -> bool {
+        matches!(self.subject, Subject::Processes(_))
+    }
+
+    /// What the only task is called that ran before, if there is only one.
+    fn only_name(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Processes(targets) if targets.len() == 1 => targets.first().map(|target| target.name.as_str()),
+            _ => None,
+        }
+    }
+
+    /// What a task is called that ran before.
+    fn name_of(&self, task: PortName) -> Option<&str> {
+        let Subject::Processes(targets) = &self.subject else { return None };
+        targets.iter().find(|target| target.task.name() == task).map(|target| target.name.as_str())
     }
 
     /// Prints until the command has ended and no traced task is left; returns the command's exit status.
     fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let result = self.print_all(trace);
         if result.is_err() {
-            self.kill();
+            self.let_go();
         }
         result
     }
 
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
-        let mut end = End::default();
+        let mut end = End { status: self.is_attached().then_some(0), ..End::default() };
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.untraced || end.status.is_none() {
             let is_due = end.is_due() || self.tasks.has_gone();
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
-            let may_idle = trace.is_waiting() || end.status.is_some();
+            let may_idle = trace.is_waiting() || end.status.is_some() && !self.is_attached();
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    let size = self.message_size();
-                    let (words, message) = (self.buffer.whole(), self.buffer.share(size));
-                    let words = words.get(..size.div_ceil(8)).unwrap_or(words);
-                    let task = words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32);
-                    self.tasks.meet(PortName(task), &message);
-                    // Every message brings a reference of the task's right; others may bring anything.
-                    match mach::msg::only_right(words) {
-                        Some(right) => self.tasks.give_back(right),
-                        None => mach::msg::destroy(words),
-                    }
+                    let size = self.take(trace, &mut text);
                     if let Some(pace) = &mut pace {
                         pace.take(size);
                     }
-                    trace.message(&message, &mut text);
                 }
                 // The words after it are those of the message before.
                 Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 // The record of the call in which it ended itself may be right behind.
                 Some(Message::Ended(task)) => self.tasks.bury(task),
-                Some(Message::Exited(status)) => end.status = Some(status),
+                Some(Message::EndedSo(told, status)) => (end.told, end.status) = (Some(told), Some(status)),
+                Some(Message::EndUnknown(error)) => {
+                    end.status = Some(CANNOT_TRACE);
+                    trace.end_unknown(&format!("{}", Answer(error)), &mut text);
+                }
                 Some(Message::NoSenders) => end.untraced = true,
                 Some(Message::Interrupted) => {
-                    end.status = Some(INTERRUPTED);
-                    end.exit_shown = true;
-                    trace.interrupted(&mut text);
+                    (end.status, end.told) = (Some(INTERRUPTED), None);
+                    self.interrupted(trace, &mut text)?;
                     break;
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if is_due => self.tell(&mut end, trace, &mut text),
-                None if !text.is_empty() => write(&mut text)?,
+                None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
                 None => {
                     trace.left(&mut text);
@@ -314,16 +324,57 @@ impl Session {
                 }
             }
             if text.len() >= BATCH {
-                write(&mut text)?;
+                self.write(&mut text)?;
             }
         }
         self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
-        write(&mut text)?;
+        self.write(&mut text)?;
+        self.world.finish()?;
         match trace.other_version() {
             Some(error) => Err(error.into()),
             None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
         }
+    }
+
+    /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
+    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> usize {
+        let size = self.message_size();
+        let (words, message) = (self.buffer.whole(), self.buffer.share(size));
+        let words = words.get(..size.div_ceil(8)).unwrap_or(words);
+        let task = PortName(words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32));
+        if let Some(number) = self.tasks.meet(task, &message)
+            && let Some(name) = self.name_of(task)
+        {
+            trace.call(number, name);
+        }
+        // Every message brings a reference of the task's right; others may bring anything.
+        match mach::msg::only_right(words) {
+            Some(right) => self.tasks.give_back(right),
+            None => mach::msg::destroy(words),
+        }
+        trace.message(&message, text);
+        size
+    }
+
+    /// The user wants the trace to end: a command is left to itself, processes are let go, and what they did until then is shown.
+    fn interrupted(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
+        if !self.is_attached() {
+            trace.interrupted(text);
+            return Ok(());
+        }
+        self.let_go();
+        // Their children are traced as long as the trace port is there, and may never be silent.
+        for _ in 0..LAST_MESSAGES {
+            match self.receive(Some(0))? {
+                Some(Message::Trace) => drop(self.take(trace, text)),
+                Some(Message::Other) => mach::msg::destroy(self.message()),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        trace.detached(text);
+        Ok(())
     }
 
     /// Tells what is known of the end and has not been told.
@@ -337,20 +388,20 @@ impl Session {
                 trace.untraced(untraced, text);
             }
         }
-        if let Some(status) = end.status.filter(|_| !end.exit_shown) {
-            end.exit_shown = true;
-            trace.exited(status, text);
+        if let Some(told) = end.told.take() {
+            trace.ended_so(told, text);
         }
     }
 
     /// What became of the command's trace port, if the command is still there.
     fn untraced(&self) -> Option<Untraced> {
-        let of_task = stubs::mach_port::mach_port_type(task_self(), self.task.name()).ok()?;
+        let Subject::Command(task) = &self.subject else { return None };
+        let of_task = stubs::mach_port::mach_port_type(task_self(), task.name()).ok()?;
         if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
-            return None;
+            return self.world.successor();
         }
         // Who does not receive from the port that is set may be refused it.
-        match stubs::mach::task_get_special_port(self.task.name(), TASK_TRACE_PORT) {
+        match stubs::mach::task_get_special_port(task.name(), TASK_TRACE_PORT) {
             Ok(port) if port.name() == PortName::NULL => Some(Untraced::Cleared),
             _ => Some(Untraced::Replaced),
         }
@@ -385,6 +436,15 @@ impl Session {
         }
     }
 
+    /// Writes the text, as trace, and empties it.
+    fn write(&mut self, text: &mut String) -> Result<(), Failure> {
+        if !text.is_empty() {
+            self.world.write(text)?;
+            text.clear();
+        }
+        Ok(())
+    }
+
     /// The message in the buffer.
     fn message(&self) -> &[u64] {
         self.buffer.whole().get(..self.message_size().div_ceil(8)).unwrap_or(self.buffer.whole())
@@ -416,21 +476,16 @@ impl Session {
             let message = self.buffer.whole();
             let ended = self.tasks.ended(message.get(..self.message_size().div_ceil(8)).unwrap_or(message));
             ended.map_or(Message::Taken, Message::Ended)
-        } else if port == self.interrupt.name() {
-            Message::Interrupted
-        } else if port == self.exit.name() {
-            boot::exit_status(self.message()).map_or(Message::Other, Message::Exited)
         } else {
-            Message::Other
+            let words = self.message_size().div_ceil(8);
+            let whole = self.buffer.whole();
+            match self.world.heard(port, whole.get(..words).unwrap_or(whole)) {
+                Heard::Ended(told, status) => Message::EndedSo(told, status),
+                Heard::EndUnknown(error) => Message::EndUnknown(error),
+                Heard::Interrupted => Message::Interrupted,
+                Heard::Nothing => Message::Taken,
+                Heard::NotOurs => Message::Other,
+            }
         }
     }
-}
-
-/// Writes the text, as trace, and empties it.
-fn write(text: &mut String) -> Result<(), Failure> {
-    if !text.is_empty() {
-        doing("writing to the console", console::write_on(Channel::Trace, text.as_bytes()))?;
-        text.clear();
-    }
-    Ok(())
 }

@@ -36,26 +36,28 @@ impl Tasks {
         Ok(Self { news: ReceiveRight::allocate()?, last, alive: Vec::new(), owed, gone: Vec::new() })
     }
 
-    /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's.
-    pub(crate) fn meet(&mut self, task: PortName, message: &Bytes) {
+    /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's. The kernel's number
+    /// of the task, if this is its first record.
+    pub(crate) fn meet(&mut self, task: PortName, message: &Bytes) -> Option<u32> {
         if task == self.last && task.is_valid() || self.alive.iter().any(|(right, _)| right.name() == task) {
             self.last = task;
-            return;
+            return None;
         }
         // What is no record may bring any right.
-        let Ok(mut records) = Records::parse(message) else { return };
+        let mut records = Records::parse(message).ok()?;
         if !task.is_valid() {
             // Of tasks that are gone several may share a message.
             self.gone.extend(records.filter_map(|record| Some(record.ok()?.header.task.get())));
-            return;
+            return None;
         }
-        let Some(Ok(record)) = records.next() else { return };
+        let record = records.next()?.ok()?;
         let number = record.header.task.get();
         if let Ok(right) = self.ask(task) {
             self.alive.push((right, number));
             self.last = task;
         }
         // Without one there was no room for the right: the end will not be told.
+        Some(number)
     }
 
     /// Gives back a reference of a task's right that a message has brought: many at once, as each takes a call.

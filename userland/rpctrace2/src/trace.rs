@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark, Role, Tally};
+use exchanges::fate::Told;
 use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
@@ -104,6 +105,22 @@ impl<'t> Trace<'t> {
         })
     }
 
+    /// What is traced ran before: there is no command. If it is one task it has this name; otherwise [`Trace::call`] says what they are called.
+    pub fn attach(&mut self, only: Option<&str>) {
+        self.exchanges.attach(only);
+    }
+
+    /// The task with this number of the kernel's is called so.
+    pub fn call(&mut self, number: u32, name: &str) {
+        self.exchanges.call(number, name);
+    }
+
+    /// The trace has let go of what it traced, which goes on.
+    pub fn detached(&mut self, out: &mut String) {
+        self.idle(out);
+        out.push_str("--- detached ---\n");
+    }
+
     /// Its lines stand apart from the command's own output.
     pub fn set_apart(&mut self) {
         self.is_live = false;
@@ -184,8 +201,19 @@ impl<'t> Trace<'t> {
 
     /// The command has ended, and all its records have been taken.
     pub fn exited(&mut self, status: i32, out: &mut String) {
+        self.ended_so(Told::Exited(status), out);
+    }
+
+    /// The command has ended so, and all its records have been taken.
+    pub fn ended_so(&mut self, told: Told, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
-        exchanges.exited(status, &mut output);
+        exchanges.exited(told, &mut output);
+    }
+
+    /// The command has ended, or will, but nobody says how; this was answered instead.
+    pub fn end_unknown(&mut self, answer: &str, out: &mut String) {
+        self.idle(out);
+        report::end_unknown(out, answer);
     }
 
     /// No record comes any more.

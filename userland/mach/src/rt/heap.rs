@@ -3,13 +3,12 @@
 
 use core::alloc::Layout;
 
-use spin::mutex::SpinMutex;
-use spin::relax::RelaxStrategy;
 use talc::TalcLock;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
 
+use crate::lock::Lock;
 use crate::memory::{PAGE_SIZE, page_ceiling};
 use crate::{sys, task_self};
 
@@ -20,16 +19,7 @@ const REGION: u64 = 256 * 1024;
 const OVERHEAD: u64 = PAGE_SIZE;
 
 #[global_allocator]
-static HEAP: TalcLock<SpinMutex<(), Yield>, Regions> = TalcLock::new(Regions);
-
-/// Waits for the heap's lock by letting the thread that holds it run.
-struct Yield;
-
-impl RelaxStrategy for Yield {
-    fn relax() {
-        sys::trap::thread_switch();
-    }
-}
+static HEAP: TalcLock<Lock<()>, Regions> = TalcLock::new(Regions);
 
 /// Where talc's memory comes from.
 #[derive(Debug)]

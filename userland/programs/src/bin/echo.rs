@@ -228,6 +228,8 @@ fn interrupted(port: &ReceiveRight, change: Option<u32>) -> Result<u32, Mismatch
     }
     stubs::mach::thread_resume(thread.name()).doing("thread_resume")?;
     let received = Received::receive(port, LIMIT, None).doing("receiving")?;
+    // It is about to end. Given back, its right would be that of a thread or a dead name, whichever of us is quicker.
+    thread.into_name();
     expect("the id", ID + 1, received.id())?;
     let answer = received.items().find_map(|item| match item {
         Item::Integers(bytes) => bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),

@@ -14,11 +14,7 @@ pub struct Absent {
 
 /// Options of others that are not here.
 pub const ABSENT: &[Absent] = &[
-    Absent {
-        names: &["-p", "--attach", "--remote-pid"],
-        whose: "strace and fidlcat",
-        why: "not there yet: a trace begins with its command",
-    },
+    Absent { names: &["--remote-pid"], whose: "fidlcat", why: "-p, on a Hurd" },
     Absent {
         names: &["-k", "--stack-trace", "--stack"],
         whose: "strace and fidlcat",

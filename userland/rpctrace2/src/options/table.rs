@@ -9,18 +9,8 @@ use alloc::vec::Vec;
 use report::{Stamp, Strings};
 
 use super::near::Suggestion;
+use super::place::Place;
 use super::{Color, Options, OptionsError, Output, Report, Status};
-
-/// Where an option is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// By rpctrace2 itself.
-    Everywhere,
-    /// By the host tool alone, which has files and a terminal.
-    Host,
-    /// In the guest; no row has it.
-    Guest,
-}
 
 /// What an option takes and does.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +126,7 @@ pub const TABLE: &[Row] = &[
         letter: Some('o'),
         longs: &["output"],
         action: Action::Value("FILE", set_output),
-        place: Place::Host,
+        place: Place::Files,
         help: "write the trace to FILE, to standard output if it is -, to a command if it begins with |",
         others: ["FILE, |COMMAND, !COMMAND", "FILE", "--to"],
         test: "the_trace_goes_where_it_is_to_go",
@@ -146,10 +136,23 @@ pub const TABLE: &[Row] = &[
         letter: Some('A'),
         longs: &["output-append-mode"],
         action: Action::Set(|options| options.host.append = true),
-        place: Place::Host,
+        place: Place::Files,
         help: "append to the FILE of -o",
         others: [SAME, "none", "none"],
         test: "the_trace_goes_where_it_is_to_go",
+        words: nothing,
+    },
+    Row {
+        letter: Some('p'),
+        longs: &["attach"],
+        action: Action::Value("PID", |options, value| {
+            options.attach.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Hurd,
+        help: "on a Hurd: trace this process instead of a command, by its process id or the name of its program, as often as you like; all: every task",
+        others: [SAME, "none", "--remote-pid"],
+        test: "options_know_where_they_are_followed",
         words: nothing,
     },
     Row {

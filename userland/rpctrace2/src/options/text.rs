@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::absent::ABSENT;
 use super::filter::CLASSES;
-use super::table::{Action, Place, Row, TABLE};
+use super::place::Place;
+use super::table::{Action, Row, TABLE};
 
 /// Where the texts of the help begin, and end.
 const COLUMN: usize = 34;
@@ -39,7 +40,7 @@ pub fn help() -> String {
         }
         text.push('\n');
     }
-    text += "\nThe exit status is COMMAND's; 127 if it is not found, 125 if it cannot be traced, 130 after Ctrl-C.\n";
+    text += "\nThe exit status is COMMAND's; 127 if it is not found, 126 if it cannot be executed, 125 if it\ncannot be traced, 130 after Ctrl-C.\n";
     text
 }
 
@@ -66,13 +67,19 @@ fn names(row: &Row) -> String {
 pub fn markdown() -> String {
     let mut text = String::from(
         "# The options of rpctrace2\n\nMade of the table in userland/rpctrace2/src/options/table.rs, as `rpctrace2 -h` and \
-         docs/rpctrace2.1 are; a test compares them. \"Host\": `cargo qemu rpctrace2` follows it; rpctrace2 in the guest \
-         has no files and no terminal.\n\n| option | what it does | host | strace | rpctrace | fidlcat | test |\n\
+         docs/rpctrace2.1 are; a test compares them. \"Only\": where it is followed if that \
+         is not everywhere: by `cargo qemu rpctrace2` on the host, by rpctrace2 as a program of a Hurd; rpctrace2 in our own small \
+         system has no files, no terminal and no processes.\n\n| option | what it does | only | strace | rpctrace | fidlcat | test |\n\
          |---|---|---|---|---|---|---|\n",
     );
     for row in TABLE {
         let names = names(row).replace('|', "\\|");
-        let host = if row.place == Place::Host { "yes" } else { "" };
+        let host = match row.place {
+            Place::Everywhere => "",
+            Place::Host => "host",
+            Place::Files => "host, Hurd",
+            Place::Hurd => "Hurd",
+        };
         let [strace, rpctrace, fidlcat] = row.others;
         let help = row.help.replace('|', "\\|");
         text += &format!("| `{names}` | {help} | {host} | {strace} | {rpctrace} | {fidlcat} | `{}` |\n", row.test);
@@ -104,7 +111,7 @@ pub fn manual() -> String {
     for row in TABLE {
         text += &format!(".TP\n.B {}\n{}\n", escape(&names(row)), escape(row.help));
     }
-    text += ".SH EXIT STATUS\nThat of \\fICOMMAND\\fR; 127 if it is not found, 125 if it cannot be traced, 130 after \
-             Ctrl\\-C.\n";
+    text += ".SH EXIT STATUS\nThat of \\fICOMMAND\\fR; 127 if it is not found, 126 if it cannot be executed, 125 if it cannot be traced, 130 \
+             after Ctrl\\-C.\n";
     text.to_string()
 }

@@ -15,7 +15,7 @@ use mig_defs::raw::Items;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use mig_defs::value::{Value, View};
-use rpctrace2::options::table::Place;
+use rpctrace2::options::place::Here;
 use rpctrace2::{Options, Request, Trace, options};
 use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, PORT_NUMBER, TASK_TYPE, VERSION, body_type, carried};
 use trace_port::{Direction, EventKind, Port, Record, RecordHeader, TRACE_RECORD_MSGH_ID, port};
@@ -399,11 +399,11 @@ pub(crate) fn trace(arguments: &[&str]) -> Trace<'static> {
 
 /// A trace of `hello` with these arguments before the command, in the form in which users see it.
 pub(crate) fn usual_trace(arguments: &[&str]) -> Trace<'static> {
-    let options = match options::parse(arguments.iter().copied().chain(["hello"]), Place::Guest) {
+    let options = match options::parse(arguments.iter().copied().chain(["hello"]), Here::Guest) {
         Ok(Request::Trace { options, .. }) => options,
         other => panic!("expected options, found {other:?}"),
     };
-    start(options)
+    start(*options)
 }
 
 pub(crate) fn start(options: Options) -> Trace<'static> {

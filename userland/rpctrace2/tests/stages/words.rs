@@ -7,17 +7,18 @@ use crate::common::*;
 use report::{Stamp, Strings, Style};
 use rpctrace2::options::absent::ABSENT;
 use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patterns};
-use rpctrace2::options::table::{Action, Place, TABLE};
+use rpctrace2::options::place::{Here, Place};
+use rpctrace2::options::table::{Action, TABLE};
 use rpctrace2::options::{Color, Host, Output, Report, Status, guest_words, parse, text};
 use rpctrace2::{Options, Request, Trace};
 
 fn refusal(arguments: &[&str]) -> String {
-    parse(arguments.iter().copied(), Place::Host).expect_err("must be refused").to_string()
+    parse(arguments.iter().copied(), Here::Host).expect_err("must be refused").to_string()
 }
 
 fn accepted(arguments: &[&str]) -> (Options, Vec<String>) {
-    match parse(arguments.iter().copied(), Place::Host) {
-        Ok(Request::Trace { options, command }) => (options, command),
+    match parse(arguments.iter().copied(), Here::Host) {
+        Ok(Request::Trace { options, command }) => (*options, command),
         other => panic!("expected a command to trace, found {other:?}"),
     }
 }
@@ -32,7 +33,7 @@ fn mistakes_are_named() {
             &["--sumary", "hello"],
             "unknown option `--sumary`; did you mean `--summary`?; `rpctrace2 -h` lists the options",
         ),
-        (&["-p", "3"], "option `-p` of strace and fidlcat: not there yet: a trace begins with its command"),
+        (&["-p", "3"], "option `-p`: needs a Hurd, which has processes; here a trace begins with its command"),
         (&["-s"], "option `-s` needs a value: SIZE"),
         (&["--string-limit"], "option `--string-limit` needs a value: SIZE"),
         (&["-e"], "option `-e` needs a value: [trace=]SET or status=SET"),
@@ -58,11 +59,39 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn options_know_where_they_are_followed() {
+    for row in TABLE {
+        let name =
+            row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
+        let value = if name == "--output" { "-" } else { "auto" };
+        for here in [Here::Host, Here::Guest, Here::Hurd] {
+            let answer = parse([name.as_str(), value, "hello"], here).map_err(|error| error.to_string());
+            let refused = answer.err().filter(|error| error.contains("files inside") || error.contains("Hurd"));
+            assert_eq!(refused.is_some(), !here.follows(row.place), "{name} {here:?}: {refused:?}");
+        }
+    }
+    let refused = |words: &[&str], here| parse(words.iter().copied(), here).expect_err("must be refused").to_string();
+    assert_eq!(
+        refused(&["-p", "7"], Here::Host),
+        "option `-p`: needs a Hurd, which has processes; here a trace begins with its command"
+    );
+    assert_eq!(refused(&["-I", "d", "x"], Here::Hurd), "option `-I`: not on a Hurd; `cargo qemu rpctrace2` takes it");
+    assert_eq!(
+        refused(&["-p", "7", "hello"], Here::Hurd),
+        "option `-p`: traces processes that run already; a command cannot be traced at the same time"
+    );
+    let Ok(Request::Trace { options, command }) = parse(["-p7", "-p", "ext2fs"], Here::Hurd) else {
+        panic!("must be taken");
+    };
+    assert_eq!((options.attach, command), (vec!["7".to_owned(), "ext2fs".to_owned()], vec![]));
+}
+
+#[test]
 fn the_hosts_options_stay_there() {
     for row in TABLE.iter().filter(|row| row.place == Place::Host) {
         let name =
             row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
-        let refused = parse([name.as_str(), "1", "hello"], Place::Guest).expect_err("must be refused").to_string();
+        let refused = parse([name.as_str(), "1", "hello"], Here::Guest).expect_err("must be refused").to_string();
         assert!(refused.starts_with(&format!("option `{name}`: there are no files inside the guest; ")), "{refused}");
     }
     let line = [
@@ -153,23 +182,32 @@ fn the_guest_is_told_the_same() {
         let options = accepted(&[line, &["hello"]].concat()).0;
         assert_eq!(options, expected, "{line:?}");
         let words = guest_words(&options);
-        let again = parse(words.iter().map(String::as_str).chain(["hello"]), Place::Guest);
-        assert_eq!(again, Ok(Request::Trace { options, command: vec!["hello".into()] }), "{words:?}");
+        let again = parse(words.iter().map(String::as_str).chain(["hello"]), Here::Guest);
+        assert_eq!(
+            again,
+            Ok(Request::Trace { options: Box::new(options), command: vec!["hello".into()] }),
+            "{words:?}"
+        );
     }
     for row in TABLE.iter().filter(|row| row.place == Place::Everywhere && matches!(row.action, Action::Set(_))) {
         let options = accepted(&[&format!("--{}", row.longs[0]), "hello"]).0;
         let words = guest_words(&options);
-        let again = parse(words.iter().map(String::as_str).chain(["hello"]), Place::Guest);
-        assert_eq!(again, Ok(Request::Trace { options, command: vec!["hello".into()] }), "--{}", row.longs[0]);
+        let again = parse(words.iter().map(String::as_str).chain(["hello"]), Here::Guest);
+        assert_eq!(
+            again,
+            Ok(Request::Trace { options: Box::new(options), command: vec!["hello".into()] }),
+            "--{}",
+            row.longs[0]
+        );
     }
 }
 
 #[test]
 fn help_lists_every_option() {
     for words in [&["-h"][..], &["-t", "--help", "hello"]] {
-        assert_eq!(parse(words.iter().copied(), Place::Host), Ok(Request::Help));
+        assert_eq!(parse(words.iter().copied(), Here::Host), Ok(Request::Help));
     }
-    assert_eq!(parse(["-V"], Place::Guest), Ok(Request::Version));
+    assert_eq!(parse(["-V"], Here::Guest), Ok(Request::Version));
     assert_eq!(text::version(), format!("rpctrace2 {}\n", env!("CARGO_PKG_VERSION")));
     let help = text::help();
     for row in TABLE {

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A thread that writes: rpctrace2 must never wait for what it traces, and text may go to a file of a server that is traced.
+//!
+//! The server may stop at a full queue of records, and only who receives them lets it go on. So the thread that receives hands its text over
+//! and goes on receiving. What such a server does to write the text is traced, too, and becomes text: the pause between two writes
+//! keeps that slow.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::mem;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use mach::error::{KernReturn, Result};
+use mach::lock::Lock;
+use mach::{stubs, task_self, thread};
+
+/// Bytes of text that are kept for a server that takes none.
+const KEPT: usize = 16 * 1024 * 1024;
+/// Milliseconds between two writes.
+const PAUSE: u32 = 200;
+/// `GSYNC_TIMED` of gnumach.defs' headers: a wait that ends by itself.
+const GSYNC_TIMED: i32 = 4;
+
+/// Text that is to be written.
+#[derive(Default)]
+struct State {
+    text: String,
+    /// Some of it is being written.
+    is_writing: bool,
+    /// Bytes that there was no room for.
+    lost: usize,
+    failure: Option<KernReturn>,
+    /// Nothing is traced any more, and nothing is to be waited for.
+    is_last: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Lock<State>,
+    /// Counts what there is to write.
+    posted: AtomicU32,
+    /// Counts what has been written.
+    written: AtomicU32,
+}
+
+/// The writing thread.
+pub(super) struct Writer(Arc<Shared>);
+
+impl Writer {
+    /// Starts the thread, which writes with `write`.
+    pub(super) fn start(write: impl Fn(&[u8]) -> Result<()> + Send + 'static) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        drop(thread::spawn(move || theirs.run(&write))?);
+        Ok(Self(shared))
+    }
+
+    /// Has this text written, some time.
+    ///
+    /// # Errors
+    /// If an earlier one could not be.
+    pub(super) fn post(&self, text: &str) -> Result<()> {
+        let mut state = self.0.state.lock();
+        if let Some(failure) = state.failure {
+            return Err(failure);
+        }
+        if state.text.len() + text.len() > KEPT {
+            state.lost += text.len();
+        } else {
+            if state.lost > 0 {
+                let lost = mem::take(&mut state.lost);
+                state.text += &format!("--- {lost} bytes of the trace are lost: they were not taken ---\n");
+            }
+            state.text += text;
+        }
+        drop(state);
+        wake(&self.0.posted)
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// If something could not be.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.0.state.lock().is_last = true;
+        wake(&self.0.posted)?;
+        loop {
+            let seen = self.0.written.load(Ordering::Acquire);
+            let state = self.0.state.lock();
+            match state.failure {
+                Some(failure) => return Err(failure),
+                None if state.text.is_empty() && !state.is_writing => return Ok(()),
+                None => drop(state),
+            }
+            wait(&self.0.written, seen);
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, write: &impl Fn(&[u8]) -> Result<()>) {
+        loop {
+            let seen = self.posted.load(Ordering::Acquire);
+            let mut state = self.state.lock();
+            let (text, is_last) = (mem::take(&mut state.text), state.is_last);
+            state.is_writing = !text.is_empty();
+            drop(state);
+            if text.is_empty() {
+                let _ = wake(&self.written);
+                wait(&self.posted, seen);
+                continue;
+            }
+            if let Err(error) = write(text.as_bytes()) {
+                self.state.lock().failure = Some(error);
+            }
+            if !is_last {
+                let seen = self.written.load(Ordering::Acquire);
+                let _ = stubs::gnumach::gsync_wait(task_self(), address(&self.written), seen, 0, PAUSE, GSYNC_TIMED);
+            }
+        }
+    }
+}
+
+fn address(word: &AtomicU32) -> u64 {
+    core::ptr::from_ref(word) as u64
+}
+
+/// Counts on, and wakes who waits for that.
+fn wake(word: &AtomicU32) -> Result<()> {
+    word.fetch_add(1, Ordering::Release);
+    stubs::gnumach::gsync_wake(task_self(), address(word), 0, 0)
+}
+
+/// Waits until a word is not what was seen any more.
+fn wait(word: &AtomicU32, seen: u32) {
+    // It answers, too, if the word is another already: the caller looks again.
+    let _ = stubs::gnumach::gsync_wait(task_self(), address(word), seen, 0, 0, 0);
+}

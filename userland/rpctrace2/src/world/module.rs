@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A boot module: `rpctrace2 --boot` is started by the kernel before a system is there, and traces that system's first tasks from their first
+//! message.
+//!
+//! The kernel's boot script makes the tasks, inserts rights to them here and puts the rights' names into the words. Children inherit the
+//! trace port, so the whole system follows. Text goes to the kernel's own console: no server of the traced system is asked for anything.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use exchanges::ending::Untraced;
+use mach::port::{PortName, ReceiveRight, SendRight};
+use mach::{console, stubs};
+
+use super::{Failure, Heard, Target, World, doing, embedded};
+use crate::options::place::Here;
+use crate::options::{Options, Output};
+
+/// The first word of a boot module.
+pub(super) const BOOT: &str = "--boot";
+
+/// `D_WRITE` of device_types.h.
+const D_WRITE: u32 = 2;
+/// The kernel's console, by the name that devices are opened by.
+const CONSOLE: &str = "console";
+
+/// The kernel around us, and nothing else yet.
+#[derive(Default)]
+pub(crate) struct Module {
+    /// Tasks of `--trace=NAME:PORT`.
+    targets: Vec<Target>,
+    /// Which of them starts the system: `--next=NAME`. The boot script's word for a right may stand in a module's line only once: the second
+    /// time GNU Mach stops in an assertion.
+    next: Option<String>,
+    /// The right to it, or to the first if no word says which, as long as it has not begun.
+    start: Option<SendRight>,
+    /// What was wrong with a word.
+    wrong: Option<String>,
+}
+
+impl Module {
+    /// Takes a word of the boot script's, if it is one.
+    fn take(&mut self, word: &str) -> bool {
+        let Some((name, value)) = word.split_once('=') else { return word == BOOT };
+        let right = |value: &str| match value.parse() {
+            Ok(number) if PortName(number).is_valid() => Some(SendRight::from_name(PortName(number))),
+            _ => None,
+        };
+        let taken = match name {
+            "--trace" => {
+                value.rsplit_once(':').and_then(|(name, port)| Some((name, right(port)?))).map(|(name, task)| {
+                    self.targets.push(Target { task, name: name.to_string() });
+                })
+            }
+            "--next" => {
+                self.next = Some(value.to_string());
+                Some(())
+            }
+            "--device" => right(value).map(set_console),
+            _ => return false,
+        };
+        if taken.is_none() && self.wrong.is_none() {
+            self.wrong = Some(word.to_string());
+        }
+        true
+    }
+}
+
+/// Opens the kernel's console. Without it text goes there by the trap that prints.
+fn set_console(master: SendRight) {
+    if let Ok(device) = stubs::device::device_open(master.name(), D_WRITE, CONSOLE) {
+        console::set_device(device);
+    }
+}
+
+impl Drop for Module {
+    /// Whatever was wrong with us, the system starts.
+    fn drop(&mut self) {
+        let _ = self.begin();
+    }
+}
+
+impl World for Module {
+    fn complains(&self) -> fn(&str) {
+        |text| {
+            // Where that fails, nobody can be told.
+            let _ = console::write(text.as_bytes());
+        }
+    }
+
+    fn own_words<'a>(&mut self, words: Vec<&'a str>) -> Vec<&'a str> {
+        let mut rest: Vec<&str> = words.into_iter().filter(|word| !self.take(word)).collect();
+        let named = |target: &&Target| self.next.as_ref().is_none_or(|next| *next == target.name);
+        // Without a room for the reference the system could not run either.
+        self.start = self.targets.iter().find(named).and_then(|target| target.task.try_clone().ok());
+        // To the options they are processes.
+        rest.extend(self.targets.iter().flat_map(|_| ["-p", "a task"]));
+        rest
+    }
+
+    fn place(&self) -> Here {
+        Here::Hurd
+    }
+
+    fn prepare(&mut self, options: &Options) -> Result<(), Failure> {
+        if let Some(word) = self.wrong.take() {
+            let expected = "expected --trace=NAME:PORT, --next=NAME or --device=PORT, a PORT being what the boot script's ${...} becomes";
+            return Err(Failure::Word { word, expected });
+        }
+        if options.host.output != Output::Error {
+            return Err(Failure::NoFiles);
+        }
+        if self.start.is_some() && self.next.is_some() {
+            return Ok(());
+        }
+        Err(Failure::Word {
+            word: format!("--next={}", self.next.as_deref().unwrap_or("")),
+            expected: "expected the name in a --trace=NAME:PORT, of the task that starts the system",
+        })
+    }
+
+    fn tables(&self) -> Result<&'static [u8], Failure> {
+        Ok(embedded::TABLES)
+    }
+
+    fn tables_name(&self) -> &'static str {
+        embedded::NAME
+    }
+
+    fn is_apart(&self) -> bool {
+        false
+    }
+
+    fn create(&mut self, _command: &[String]) -> Result<SendRight, Failure> {
+        Err(Failure::Word { word: BOOT.to_string(), expected: "expected tasks, not a command" })
+    }
+
+    fn processes(&mut self, _wanted: &[String]) -> Result<Vec<Target>, Failure> {
+        Ok(core::mem::take(&mut self.targets))
+    }
+
+    fn begin(&mut self) -> Result<(), Failure> {
+        match self.start.take() {
+            Some(task) => doing("task_resume", stubs::mach::task_resume(task.name())),
+            None => Ok(()),
+        }
+    }
+
+    fn ports(&self) -> Vec<&ReceiveRight> {
+        Vec::new()
+    }
+
+    fn heard(&mut self, _port: PortName, _message: &[u64]) -> Heard {
+        Heard::NotOurs
+    }
+
+    fn successor(&self) -> Option<Untraced> {
+        None
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        doing("writing to the console", console::write(text.as_bytes()))
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
