@@ -59,6 +59,21 @@ fn hurd_hello() -> Result<()> {
     Ok(())
 }
 
+/// rpctrace2 is a Hurd program itself there: what it runs is the same, and its trace is that program's alone.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn hurd_rpctrace2() -> Result<()> {
+    check(&["rpctrace2", "-o", "/tmp/trace", "hurd-hello", "a", "b c"], HELLO, 3)?;
+    let shown = run(&["rpctrace2", "hurd-hello"])?;
+    assert_eq!(shown.status, Some(3), "{}{}", shown.stdout, shown.stderr);
+    let trace = shown.stdout + &shown.stderr;
+    for line in ["] exec_startup_get_info(", "io_write(", "] proc_mark_exit(", "exited with 3 +++\n"] {
+        assert!(trace.contains(line), "expected {line:?} in:\n{trace}");
+    }
+    assert!(!trace.contains("exec_exec_paths"), "what exec is asked is nobody's business:\n{trace}");
+    Ok(())
+}
+
 /// A thousand lookups of names of every kind, with few threads and with many.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

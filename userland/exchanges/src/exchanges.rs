@@ -78,6 +78,11 @@ impl<'t> Exchanges<'t> {
         &self.names
     }
 
+    /// The time of the last record, as records have it.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Messages at the trace port that were no records.
     pub fn strays(&self) -> Strays {
         self.strays

@@ -131,6 +131,8 @@ pub struct Options {
     pub status: Status,
     /// `-p`, one for each.
     pub attach: Vec<String>,
+    /// `--until=all`.
+    pub until_all: bool,
     /// What needs files or a terminal.
     pub host: Host,
 }

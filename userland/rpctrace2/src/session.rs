@@ -11,11 +11,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use exchanges::ending::Untraced;
 use exchanges::fate::Told;
 use hurd::errno::Answer;
 use mach::error::KernReturn;
-use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
+use mach::port::{Disposition, PortName, PortSet, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
 use mach::{print, stubs, task_self};
@@ -23,8 +22,7 @@ use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
 use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
-use mach_abi::port::{MACH_PORT_QLIMIT_MAX, MACH_PORT_TYPE_DEAD_NAME};
-use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::{Format, Header};
 use mig_defs::table::Tables;
 use protocol::archive::HOST_NAME;
@@ -36,7 +34,13 @@ use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
-use crate::world::{self, CANNOT_TRACE, Failure, Heard, Target, World, doing};
+use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
+
+mod end;
+mod subject;
+
+use end::End;
+use subject::Subject;
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -97,19 +101,11 @@ fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
     }
     if command.is_empty() {
         let session = Session::attach(&options.attach, world)?;
-        trace.attach(session.only_name());
+        trace.attach(session.subject.only_name());
         session.follow(&mut trace)
     } else {
-        Session::start(&command, world)?.follow(&mut trace)
+        Session::start(&command, options.until_all, world)?.follow(&mut trace)
     }
-}
-
-/// What is traced.
-enum Subject {
-    /// A command. Its task is kept to end it if it cannot be traced to its end.
-    Command(SendRight),
-    /// Tasks that ran before, and go on after it.
-    Processes(Vec<Target>),
 }
 
 /// What is traced and the ports it is heard through.
@@ -125,6 +121,8 @@ struct Session {
     buffer: Buffer,
     /// Where we are.
     world: Box<dyn World>,
+    /// The trace goes on until every traced task has ended.
+    until_all: bool,
 }
 
 /// What came.
@@ -150,38 +148,18 @@ enum Message {
     Taken,
 }
 
-/// What is known of the end.
-#[derive(Default)]
-struct End {
-    /// The command's exit status.
-    status: Option<i32>,
-    /// How it ended, if that has not been told.
-    told: Option<Told>,
-    /// No task is traced any more.
-    untraced: bool,
-    /// If the command still was there then, that has been told.
-    untraced_shown: bool,
-}
-
-impl End {
-    /// Whether something of it is to be told.
-    fn is_due(&self) -> bool {
-        self.told.is_some() || self.untraced && !self.untraced_shown
-    }
-}
-
 impl Session {
-    fn start(command: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+    fn start(command: &[String], until_all: bool, mut world: Box<dyn World>) -> Result<Self, Failure> {
         let task = world.create(command)?;
-        Self::open(Subject::Command(task), world)
+        Self::open(Subject::Command(task), until_all, world)
     }
 
     fn attach(wanted: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
         let targets = world.processes(wanted)?;
-        Self::open(Subject::Processes(targets), world)
+        Self::open(Subject::Processes(targets), true, world)
     }
 
-    fn open(subject: Subject, world: Box<dyn World>) -> Result<Self, Failure> {
+    fn open(subject: Subject, until_all: bool, world: Box<dyn World>) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
@@ -192,11 +170,12 @@ impl Session {
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
-        let mut session = Self { ports, trace, no_senders, tasks, subject, buffer: Buffer::default(), world };
+        let mut session =
+            Self { ports, trace, no_senders, tasks, subject, buffer: Buffer::default(), world, until_all };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
-                session.let_go();
+                session.subject.let_go();
                 Err(failure)
             }
         }
@@ -205,27 +184,8 @@ impl Session {
     /// Sets the trace port and lets the command run.
     fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
-        let set =
-            |task: &SendRight| match stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, right.name()) {
-                Err(KernReturn::KERN_INVALID_ARGUMENT) => Err(Failure::NoTracePort),
-                other => doing("task_set_special_port", other),
-            };
-        match &self.subject {
-            Subject::Command(task) => set(task)?,
-            Subject::Processes(targets) => {
-                // Some may have ended meanwhile, or be another tracer's. The others are traced.
-                let refused = |Target { task, name }: &Target| match set(task).err()? {
-                    Failure::Kernel { error, .. } => Some(Failure::NotAttached { name: name.clone(), error }),
-                    failure => Some(failure),
-                };
-                let mut failures: Vec<Failure> = targets.iter().filter_map(refused).collect();
-                if failures.len() == targets.len() {
-                    return Err(failures.swap_remove(0));
-                }
-                for failure in failures {
-                    self.world.write(&format!("rpctrace2: {failure}\n"))?;
-                }
-            }
+        for failure in self.subject.trace(&right)? {
+            self.world.write(&format!("rpctrace2: {failure}\n"))?;
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -241,54 +201,27 @@ impl Session {
         self.world.begin()
     }
 
-    /// Ends the command; it may have done so itself. Processes go on untraced.
-    fn let_go(&self) {
-        match &self.subject {
-            Subject::Command(task) => {
-                let _ = stubs::mach::task_terminate(task.name());
-            }
-            // Of one that is gone, or that another tracer has taken over, there is nothing to let go of.
-            Subject::Processes(targets) => targets.iter().for_each(|Target { task, .. }| {
-                let _ = stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, PortName::NULL);
-            }),
-        }
-    }
-
-    fn is_attached(&self) -> bool {
-        matches!(self.subject, Subject::Processes(_))
-    }
-
-    /// What the only task is called that ran before, if there is only one.
-    fn only_name(&self) -> Option<&str> {
-        match &self.subject {
-            Subject::Processes(targets) if targets.len() == 1 => targets.first().map(|target| target.name.as_str()),
-            _ => None,
-        }
-    }
-
-    /// What a task is called that ran before.
-    fn name_of(&self, task: PortName) -> Option<&str> {
-        let Subject::Processes(targets) = &self.subject else { return None };
-        targets.iter().find(|target| target.task.name() == task).map(|target| target.name.as_str())
-    }
-
     /// Prints until the command has ended and no traced task is left; returns the command's exit status.
     fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let result = self.print_all(trace);
         if result.is_err() {
-            self.let_go();
+            self.subject.let_go();
         }
         result
     }
 
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
-        let mut end = End { status: self.is_attached().then_some(0), ..End::default() };
+        let mut end = End::of(&self.subject, self.until_all);
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.untraced || end.status.is_none() {
             let is_due = end.is_due() || self.tasks.has_gone();
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
-            let may_idle = trace.is_waiting() || end.status.is_some() && !self.is_attached();
+            if end.is_over(trace.now()) {
+                trace.left(&mut text);
+                break;
+            }
+            let may_idle = trace.is_waiting() || end.may_leave();
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
@@ -318,10 +251,7 @@ impl Session {
                 None if is_due => self.tell(&mut end, trace, &mut text),
                 None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
-                None => {
-                    trace.left(&mut text);
-                    break;
-                }
+                None => end.leave(),
             }
             if text.len() >= BATCH {
                 self.write(&mut text)?;
@@ -344,7 +274,7 @@ impl Session {
         let words = words.get(..size.div_ceil(8)).unwrap_or(words);
         let task = PortName(words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32));
         if let Some(number) = self.tasks.meet(task, &message)
-            && let Some(name) = self.name_of(task)
+            && let Some(name) = self.subject.name_of(task)
         {
             trace.call(number, name);
         }
@@ -359,11 +289,11 @@ impl Session {
 
     /// The user wants the trace to end: a command is left to itself, processes are let go, and what they did until then is shown.
     fn interrupted(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
-        if !self.is_attached() {
+        if !self.subject.is_attached() {
             trace.interrupted(text);
             return Ok(());
         }
-        self.let_go();
+        self.subject.let_go();
         // Their children are traced as long as the trace port is there, and may never be silent.
         for _ in 0..LAST_MESSAGES {
             match self.receive(Some(0))? {
@@ -384,26 +314,12 @@ impl Session {
         }
         if end.untraced && !end.untraced_shown {
             end.untraced_shown = true;
-            if let Some(untraced) = self.untraced().filter(|_| end.status.is_none()) {
+            if let Some(untraced) = self.subject.untraced(&*self.world).filter(|_| end.status.is_none()) {
                 trace.untraced(untraced, text);
             }
         }
         if let Some(told) = end.told.take() {
             trace.ended_so(told, text);
-        }
-    }
-
-    /// What became of the command's trace port, if the command is still there.
-    fn untraced(&self) -> Option<Untraced> {
-        let Subject::Command(task) = &self.subject else { return None };
-        let of_task = stubs::mach_port::mach_port_type(task_self(), task.name()).ok()?;
-        if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
-            return self.world.successor();
-        }
-        // Who does not receive from the port that is set may be refused it.
-        match stubs::mach::task_get_special_port(task.name(), TASK_TRACE_PORT) {
-            Ok(port) if port.name() == PortName::NULL => Some(Untraced::Cleared),
-            _ => Some(Untraced::Replaced),
         }
     }
 

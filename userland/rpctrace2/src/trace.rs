@@ -161,6 +161,11 @@ impl<'t> Trace<'t> {
         exchanges.untraced(now, &mut output);
     }
 
+    /// The time of the last record, as records have it, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.exchanges.now()
+    }
+
     /// What the kernel sent, if it can have been the kernel, when nothing that came was a record.
     pub fn other_version(&self) -> Option<RecordError> {
         self.exchanges.other_version()

@@ -156,6 +156,17 @@ pub const TABLE: &[Row] = &[
         words: nothing,
     },
     Row {
+        letter: None,
+        longs: &["until"],
+        action: Action::Value("WHEN", set_until),
+        place: Place::Hurd,
+        help: "on a Hurd: command: end when the command has ended and nothing came for a second, or ten seconds later (as usual); \
+               all: when every traced task has ended",
+        others: ["none: all", "none: command", "none"],
+        test: "options_know_where_they_are_followed",
+        words: nothing,
+    },
+    Row {
         letter: Some('s'),
         longs: &["string-limit"],
         action: Action::Value("SIZE", set_string_size),
@@ -374,6 +385,15 @@ fn add_stamp(options: &mut Options) {
 
 fn set_string_size(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.style.string_size = value.parse().map_err(|_| bad_value("-s", "a number of bytes", value))?;
+    Ok(())
+}
+
+fn set_until(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.until_all = match value {
+        "all" => true,
+        "command" => false,
+        found => return Err(bad_value("--until", "command or all", found)),
+    };
     Ok(())
 }
 

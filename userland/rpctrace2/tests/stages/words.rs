@@ -63,7 +63,11 @@ fn options_know_where_they_are_followed() {
     for row in TABLE {
         let name =
             row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
-        let value = if name == "--output" { "-" } else { "auto" };
+        let value = match name.as_str() {
+            "--output" => "-",
+            "--until" => "all",
+            _ => "auto",
+        };
         for here in [Here::Host, Here::Guest, Here::Hurd] {
             let answer = parse([name.as_str(), value, "hello"], here).map_err(|error| error.to_string());
             let refused = answer.err().filter(|error| error.contains("files inside") || error.contains("Hurd"));
