@@ -80,7 +80,7 @@ impl Builder {
 
     /// All programs.
     pub fn userland(&self) -> Result<Userland, FetchError> {
-        let mut built = self.binaries(&["-p", "bootstrap", "-p", "programs", "--bins"])?;
+        let mut built = self.binaries(&["-p", "bootstrap", "-p", "small-hurd", "-p", "programs", "--bins"])?;
         let place = built.iter().position(|program| program.name == "bootstrap");
         let bootstrap = place.map(|place| built.swap_remove(place).path);
         let bootstrap = bootstrap.ok_or_else(|| FetchError::Missing {
@@ -97,7 +97,20 @@ impl Builder {
     /// `cargo clippy` over what only builds for the guest, with warnings as errors.
     pub fn clippy(&self) -> Command {
         let mut command = self.cargo("clippy");
-        command.args(["-p", "kernel-ipc", "-p", "mach", "-p", "hurd", "-p", "bootstrap", "-p", "programs"]);
+        command.args([
+            "-p",
+            "kernel-ipc",
+            "-p",
+            "mach",
+            "-p",
+            "hurd",
+            "-p",
+            "bootstrap",
+            "-p",
+            "small-hurd",
+            "-p",
+            "programs",
+        ]);
         command.args(["-p", "rpctrace2", "--features", "rpctrace2/mach-task"]);
         command.args(["--", "--deny", "warnings"]);
         command

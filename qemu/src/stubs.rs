@@ -20,9 +20,9 @@ enum Side {
     Server,
 }
 
-/// Stub file, `.defs` file, side; userland/mach/src/stubs.rs, userland/hurd/src/stubs.rs and userland/programs include them under these
-/// names.
-const STUBS: [(&str, &str, Side); 33] = [
+/// Stub file, `.defs` file, side; userland/mach/src/stubs.rs, userland/hurd/src/stubs.rs, userland/small-hurd/src/stubs.rs and
+/// userland/programs include them under these names.
+const STUBS: [(&str, &str, Side); 38] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
@@ -56,6 +56,11 @@ const STUBS: [(&str, &str, Side); 33] = [
     ("msg_server.rs", "userland/hurd/defs/msg.defs", Side::Server),
     ("term.rs", "userland/hurd/defs/term.defs", Side::User),
     ("term_server.rs", "userland/hurd/defs/term.defs", Side::Server),
+    ("late_auth.rs", "userland/small-hurd/defs/late_auth.defs", Side::User),
+    ("late_process.rs", "userland/small-hurd/defs/late_process.defs", Side::User),
+    ("msg_request.rs", "userland/small-hurd/defs/msg_request.defs", Side::User),
+    ("fsys.rs", "userland/small-hurd/defs/fsys.defs", Side::User),
+    ("fsys_server.rs", "userland/small-hurd/defs/fsys.defs", Side::Server),
 ];
 
 /// Subsystems that the traces are decoded with.

@@ -20,10 +20,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mach", &["mach-abi", "protocol"]),
     ("hurd", &["mach", "mach-abi", "mig-defs"]),
     ("bootstrap", &["mach", "mach-abi", "protocol"]),
+    ("small-hurd", &["hurd", "mach", "mach-abi", "protocol"]),
     ("exchanges", &["mach-abi", "mig-defs", "trace-port"]),
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
     ("rpctrace2", &["exchanges", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"]),
-    ("programs", &["mach", "mach-abi", "protocol", "trace-port"]),
+    ("programs", &["hurd", "mach", "mach-abi", "protocol", "trace-port"]),
     ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),
     ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
 ];
