@@ -61,6 +61,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/fidelity/kernel.rs", &[Descriptor], "requests that are nearly sound"),
     ("userland/programs/src/bin/fidelity/main.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/fidelity/message.rs", &[Descriptor], "random messages, right and wrong"),
+    ("userland/programs/src/bin/hurd-strict.rs", &[Builder], "messages that are not what their .defs say"),
     (
         "userland/programs/src/bin/intruder.rs",
         &[Builder, Send, Descriptor],

@@ -89,7 +89,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     }
     for (name, packages) in [
         ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),
-        ("tests of the boot server's logic", &["-p", "bootstrap", "--lib"]),
+        ("tests of the servers' logic", &["-p", "bootstrap", "-p", "small-hurd", "--lib"]),
     ] {
         let mut command = cargo();
         command.arg("test").args(packages).current_dir(workspace()).envs(variables.clone());

@@ -31,7 +31,12 @@ impl Here {
     /// # Errors
     /// An errno value, or whatever a server answers.
     pub fn open(mut self, name: &str, flags: i32, mode: u32) -> Result<File> {
-        lookup(&mut self, name, flags, mode)
+        let file = lookup(&mut self, name, flags, mode)?;
+        // No server does that: it is for whoever opens the file.
+        if flags & open::TRUNC != 0 {
+            fs::file_set_size(file.name(), 0)?;
+        }
+        Ok(file)
     }
 
     /// Where a file is written to that is made empty, or made, for it.

@@ -12,6 +12,7 @@ use mach::error::Result;
 use mach::mig::AnyRight;
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use small_hurd::errno::{EBADF, ENOENT, ENXIO};
+use small_hurd::ids::Ids;
 
 /// The port of a file as the holder of this authentication handle may have it.
 pub(crate) fn authenticated(file: PortName, handle: PortName) -> Result<SendRight> {
@@ -27,6 +28,15 @@ pub(crate) fn authenticated_process(proc: PortName, handle: PortName) -> Result<
     let new = auth::auth_user_authenticate(handle, rendezvous.name(), Disposition::MakeSend)?;
     process::proc_reauthenticate_complete(new.name())?;
     Ok(new)
+}
+
+/// Meets the user at the rendezvous, who gets the port `new`; says who he is. Who cannot be met is nobody.
+pub(crate) fn meet(handle: PortName, rendezvous: PortName, new: PortName) -> Ids {
+    let how = Disposition::CopySend;
+    match auth::auth_server_authenticate(handle, rendezvous, how, new, how) {
+        Ok(met) => Ids { uids: met.euids.iter().collect(), gids: met.egids.iter().collect() },
+        Err(_) => Ids::nobody(),
+    }
 }
 
 /// The names of rights as they are sent on; null where there is none.

@@ -70,7 +70,7 @@ pub struct Options {
     pub out_of_line: bool,
     /// The terminal gets an interrupt character as soon as this has been written to it.
     pub interrupt: Option<String>,
-    /// How often faults happen, and to which routines.
+    /// Faults, and the routines that they are of.
     pub faults: Vec<(String, Fault)>,
     /// The program and its arguments.
     pub command: Vec<Vec<u8>>,

@@ -209,6 +209,7 @@ impl User {
         (ports[port::CRDIR], ports[port::CWDIR]) = (servers.port(Role::Root), servers.port(Role::Root));
         let mut ints = [0; int::MAX];
         ints[int::UMASK] = UMASK;
+        process::proc_setexecdata(servers.port(Role::Proc), &ports, Disposition::CopySend, &ints)?;
         exec::exec_setexecdata(servers.port(Role::Exec), &ports, Disposition::CopySend, &ints)?;
         let ports = [root.name(), root.name(), auth.name()];
         let mut client = Client { ports: &ports, descriptors: &[] };

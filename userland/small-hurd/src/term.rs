@@ -10,16 +10,17 @@ use alloc::vec::Vec;
 use hurd::abi::{open, retry, signal};
 use hurd::stubs::fs_server::DirLookupOut;
 use hurd::stubs::io_server::{self, IoMapOut, io_statbuf_t};
-use hurd::stubs::{auth, fs_server, msg, process, term_server};
+use hurd::stubs::{fs_server, msg, process, term_server};
 use mach::error::Result;
 use mach::mig::Received;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::sys::trap::thread_switch;
 use mach::{console, thread};
-use small_hurd::errno::{EACCES, EBADF, EINVAL, EOPNOTSUPP, ESPIPE};
+use small_hurd::errno::{EACCES, EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, ESPIPE};
 use small_hurd::ids::{self, Ids, allowed};
 use small_hurd::open_flags::{KEPT, ONLY_OPENING};
 
+use crate::client::meet;
 use crate::server::Lock;
 use crate::server::objects::Objects;
 use crate::server::pool::Server;
@@ -251,18 +252,8 @@ impl io_server::Server for Serving<'_> {
     fn io_reauthenticate(&mut self, port: PortName, rendezvous: SendRight) -> Result<()> {
         let (flags, _) = self.term.file(port)?;
         let new = self.term.state.lock().ports.make(Port::File { flags, ids: None })?;
-        // No lock is held while the user is waited for. Who cannot be met is nobody.
-        let met = auth::auth_server_authenticate(
-            self.term.auth.name(),
-            rendezvous.name(),
-            Disposition::CopySend,
-            new.name(),
-            Disposition::CopySend,
-        );
-        let ids = met.map_or_else(
-            |_| Ids::nobody(),
-            |met| Ids { uids: met.euids.iter().collect(), gids: met.egids.iter().collect() },
-        );
+        // No lock is held while the user is waited for.
+        let ids = meet(self.term.auth.name(), rendezvous.name(), new.name());
         if let Some(Port::File { ids: known, .. }) = self.term.state.lock().ports.get_mut(new.name()) {
             *known = Some(ids);
         }
@@ -311,7 +302,7 @@ impl fs_server::Server for Serving<'_> {
     fn dir_lookup(&mut self, start: PortName, name: &[u8], flags: i32, _mode: u32) -> Result<DirLookupOut> {
         let (_, ids) = self.term.file(start)?;
         if !name.is_empty() {
-            return Err(small_hurd::errno::ENOTDIR);
+            return Err(ENOTDIR);
         }
         let result = moved(self.term.open(flags, ids)?);
         Ok(DirLookupOut { do_retry: retry::NORMAL, retry_name: [0; 1024], result })
@@ -319,8 +310,8 @@ impl fs_server::Server for Serving<'_> {
 
     fn file_set_size(&mut self, file: PortName, _size: i64) -> Result<()> {
         let (flags, _) = self.term.file(file)?;
-        // As of what has no size.
-        if flags & open::WRITE == 0 { Err(EBADF) } else { Ok(()) }
+        // It has no size that could be another.
+        if flags & open::WRITE == 0 { Err(EINVAL) } else { Ok(()) }
     }
 }
 

@@ -174,19 +174,23 @@ impl<F: Default> Tree<F> {
 
     /// Adds a node to a directory; what has its name there goes. Root owns it.
     pub fn add(&mut self, directory: NodeId, name: &[u8], kind: Kind<F>, mode: u32) -> NodeId {
-        let id = self.nodes.len();
-        self.nodes.push(Node { kind, mode, owner: (0, 0), parent: directory });
+        let id = self.make(directory, kind, mode);
         if let Kind::Directory(entries) = &mut self.nodes[directory].kind {
             entries.insert(name.to_vec(), id);
         }
         id
     }
 
+    /// Makes a node that has no name in the directory that it is said to be in.
+    pub fn make(&mut self, directory: NodeId, kind: Kind<F>, mode: u32) -> NodeId {
+        self.nodes.push(Node { kind, mode, owner: (0, 0), parent: directory });
+        self.nodes.len() - 1
+    }
+
     /// Takes a name out of a directory; the node stays for whoever has it open.
-    pub fn forget(&mut self, directory: NodeId, name: &[u8]) -> Option<NodeId> {
-        match &mut self.nodes[directory].kind {
-            Kind::Directory(entries) => entries.remove(name),
-            _ => None,
+    fn forget(&mut self, directory: NodeId, name: &[u8]) {
+        if let Kind::Directory(entries) = &mut self.nodes[directory].kind {
+            entries.remove(name);
         }
     }
 
@@ -195,10 +199,13 @@ impl<F: Default> Tree<F> {
     /// # Errors
     /// By errno.
     pub fn unlink(&mut self, directory: NodeId, name: &[u8], ids: &Ids) -> Result<(), Errno> {
-        let node = self.entry(directory, name, ids)?;
+        let node = self.entry(directory, name, ids).map_err(|error| match error {
+            errno::EAGAIN => errno::EPERM,
+            error => error,
+        })?;
         self.nodes[directory].check(ids, ids::WRITE)?;
         if self.nodes[node].is_directory() {
-            return Err(errno::EISDIR);
+            return Err(errno::EPERM);
         }
         self.forget(directory, name);
         Ok(())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The exec server: loads a program into a task and tells it, once, how it was started.
 //!
-//! Only static programs without relocation are loaded; those for a dynamic linker are refused with `ENOEXEC`.
+//! Only static programs without relocation are loaded; those for a dynamic linker are refused with `ENOEXEC`. Of its port as a file's it
+//! knows nothing.
 
 mod load;
 mod run;
@@ -10,7 +11,6 @@ use alloc::vec::Vec;
 
 use hurd::stubs::exec_server;
 use hurd::stubs::exec_startup_server::{self, ExecStartupGetInfoOut};
-use hurd::stubs::io_server;
 use mach::error::Result;
 use mach::mig::{AnyRight, Received};
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
@@ -115,7 +115,6 @@ impl Server for Exec {
         exec_server::demux(serving, request, reply)
             || exec_startup_server::demux(serving, request, reply)
             || fsys_server::demux(serving, request, reply)
-            || io_server::demux(serving, request, reply)
     }
 
     fn no_senders(&self, port: PortName) {
@@ -154,7 +153,6 @@ impl exec_startup_server::Server for Serving<'_> {
 }
 
 impl exec_server::Server for Serving<'_> {
-    #[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]
     fn exec_exec(
         &mut self,
         server: PortName,
@@ -186,7 +184,6 @@ impl exec_server::Server for Serving<'_> {
         )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]
     fn exec_exec_paths(
         &mut self,
         server: PortName,
@@ -251,5 +248,3 @@ impl fsys_server::Server for Serving<'_> {
         Ok(FsysGetrootOut { do_retry: retry::NORMAL, retry_name: [0; 1024], file })
     }
 }
-
-impl io_server::Server for Serving<'_> {}

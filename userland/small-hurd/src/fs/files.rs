@@ -61,16 +61,10 @@ pub(crate) fn root() -> Result<Tree<Contents>> {
     tree.add(dev, b"console", Kind::Translator(TERM), 0o666);
     tree.add(dev, b"tty", Kind::Magic("tty"), 0o666);
     tree.add(dev, b"fd", Kind::MagicDirectory("fd"), 0o555);
-    // What each process is like stands in no directory that has names.
-    let each = tree.add(ROOT, b".process", Kind::Directory(BTreeMap::new()), 0o555);
-    let self_ = tree.add(ROOT, b".self", Kind::Magic("pid"), 0o777);
-    for hidden in [".process", ".self"] {
-        tree.forget(ROOT, hidden.as_bytes());
-    }
-    let proc = tree.add(ROOT, b"proc", Kind::Processes { own: self_, each }, 0o555);
-    for node in [each, self_] {
-        tree.node_mut(node).parent = proc;
-    }
+    let proc = tree.add_directory(ROOT, "proc", 0o555);
+    let own = tree.make(proc, Kind::Magic("pid"), 0o777);
+    let each = tree.make(proc, Kind::Directory(BTreeMap::new()), 0o555);
+    tree.node_mut(proc).kind = Kind::Processes { own, each };
     let servers = tree.add_directory(ROOT, "servers", 0o755);
     tree.add(servers, b"exec", Kind::Translator(EXEC), 0o555);
     tree.add(ROOT, b"home", Kind::Translator(HOME), 0o755);

@@ -4,16 +4,15 @@
 use alloc::sync::Arc;
 
 use hurd::abi::{AT_FILE_POINTER, open};
-use hurd::stubs::auth;
 use hurd::stubs::io_server::{IoMapOut, Server, io_statbuf_t};
 use mach::error::Result;
 use mach::mig::Received;
 use mach::port::{Disposition, PortName, SendRight};
 use small_hurd::errno::{EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP};
-use small_hurd::ids::Ids;
 use small_hurd::tree::{Kind, ROOT};
 
 use super::{Port, Serving};
+use crate::client::meet;
 
 /// The number of the root directory; the others count from there.
 pub(super) const FIRST_NUMBER: u64 = 2;
@@ -28,7 +27,7 @@ const S_IATRANS: u32 = 0o20_000_000;
 const S_IROOT: u32 = 0o40_000_000;
 
 /// The largest file.
-const SIZE_MAX: usize = 64 << 20;
+pub(super) const SIZE_MAX: usize = 64 << 20;
 
 /// Preferred size of reads.
 const BLOCK: i64 = 4096;
@@ -144,18 +143,8 @@ impl Server for Serving<'_> {
             let mut state = self.fs.state.lock();
             state.ports.make(Port::File { open: Arc::clone(&file.open), ids: None })?
         };
-        // No lock is held while the user is waited for. Who cannot be met is nobody.
-        let met = auth::auth_server_authenticate(
-            self.fs.auth.name(),
-            rendezvous.name(),
-            Disposition::CopySend,
-            new.name(),
-            Disposition::CopySend,
-        );
-        let ids = met.map_or_else(
-            |_| Ids::nobody(),
-            |met| Ids { uids: met.euids.iter().collect(), gids: met.egids.iter().collect() },
-        );
+        // No lock is held while the user is waited for.
+        let ids = meet(self.fs.auth.name(), rendezvous.name(), new.name());
         if let Some(Port::File { ids: known, .. }) = self.fs.state.lock().ports.get_mut(new.name()) {
             *known = Some(ids);
         }

@@ -9,13 +9,14 @@ use hurd::stubs::fs_server::{DirLookupOut, DirReaddirOut, Server};
 use mach::error::{KernReturn, Result};
 use mach::mig::{AnyRight, Received};
 use mach::port::{Disposition, PortName, SendRight};
-use small_hurd::errno::{EBADF, EDIED, EINVAL, ENAMETOOLONG, ENOTDIR, ENXIO, EOPNOTSUPP};
+use small_hurd::errno::{EBADF, EDIED, EFBIG, EINVAL, ENAMETOOLONG, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM};
 use small_hurd::ids::{self, Ids};
-use small_hurd::open_flags::{KEPT, ONLY_OPENING};
+use small_hurd::open_flags::{DIRECTORY, KEPT, ONLY_OPENING};
 use small_hurd::tree::{Found, Kind, Lookup, NodeId, ROOT, Tree};
 
 use super::contents::Contents;
 use super::exec::Program;
+use super::io::SIZE_MAX;
 use super::{File, Port, Serving, State};
 use crate::stubs::fsys;
 use crate::stubs::fsys_server::{self, FsysGetrootOut};
@@ -63,7 +64,7 @@ impl Serving<'_> {
         let lookup = Lookup {
             start: file.node,
             name,
-            flags: flags & (KEPT | small_hurd::open_flags::DIRECTORY),
+            flags: flags & (KEPT | DIRECTORY),
             mode,
             ids: &file.ids,
             is_mounted: file.parent.is_some(),
@@ -172,7 +173,10 @@ impl Server for Serving<'_> {
         let file = self.fs.file(port)?;
         let size = usize::try_from(size).map_err(|_| EINVAL)?;
         if file.flags & open::WRITE == 0 {
-            return Err(EBADF);
+            return Err(EINVAL);
+        }
+        if size > SIZE_MAX {
+            return Err(EFBIG);
         }
         let mut state = self.fs.state.lock();
         match &mut state.tree.node_mut(file.node).kind {
@@ -189,14 +193,13 @@ impl Server for Serving<'_> {
         let file = self.fs.file(port)?;
         let state = self.fs.state.lock();
         let node = state.tree.node(file.node);
-        let Kind::Translator(translator) = node.kind else { return Err(ENXIO) };
         if !file.ids.is_root() && !file.ids.uids.contains(&node.owner.0) {
-            return Err(small_hurd::errno::EPERM);
+            return Err(EPERM);
         }
+        let Kind::Translator(translator) = node.kind else { return Err(ENXIO) };
         self.fs.translators.get(translator).ok_or(ENXIO)?.try_clone().map(|right| moved(Some(right)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]
     fn file_exec(
         &mut self,
         file: PortName,
@@ -226,7 +229,6 @@ impl Server for Serving<'_> {
         self.start(file, program)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as the .defs declare it")]
     fn file_exec_paths(
         &mut self,
         file: PortName,
@@ -279,6 +281,8 @@ fn directory_entry(name: &[u8], node: NodeId, tree: &Tree<Contents>) -> Vec<u8> 
 }
 
 impl fsys_server::Server for Serving<'_> {
+    /// The filesystem that this one hangs in vouches for the ids, so nobody has to authenticate himself on the way in: as libdiskfs and
+    /// libtrivfs do, it answers `FS_RETRY_NORMAL`. On the way out, through the directory that it hangs in, everybody has to.
     fn fsys_getroot(
         &mut self,
         fsys: PortName,

@@ -2,7 +2,7 @@
 //! A filesystem in memory: what libdiskfs does for its clients.
 //!
 //! It maps no files (`io_map` answers `EOPNOTSUPP`, as filesystems that are no disks do), and a translator whose server has died stays
-//! dead. Two tasks are one: the root filesystem, and one that hangs in it.
+//! dead. Two tasks run it: the root filesystem, and one that hangs in it.
 
 mod contents;
 mod exec;

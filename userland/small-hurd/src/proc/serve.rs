@@ -11,7 +11,6 @@ use mach::error::{KernReturn, Result};
 use mach::mig::{AnyRight, Received};
 use mach::port::{Disposition, PortName, SendRight};
 use small_hurd::errno::{EBUSY, EINVAL, EOPNOTSUPP, EPERM, ESRCH};
-use small_hurd::ids::ROOT;
 
 use super::letters::Ended;
 use super::table::{CLD_CONTINUED, CLD_STOPPED, Table};
@@ -87,10 +86,7 @@ impl Serving<'_> {
 
 impl Server for Serving<'_> {
     fn proc_getprivports(&mut self, process: PortName) -> Result<ProcGetprivportsOut> {
-        self.as_caller(process, |table, caller| match table.get(caller)?.ids.contains(&ROOT) {
-            true => Ok(()),
-            false => Err(EPERM),
-        })?;
+        self.as_caller(process, |table, caller| table.check_root(caller))?;
         Ok(ProcGetprivportsOut { host_priv: self.proc.host.name(), device_master: self.proc.device.name() })
     }
 
@@ -98,12 +94,27 @@ impl Server for Serving<'_> {
         self.proc.with(Table::all)
     }
 
-    fn proc_setexecdata(&mut self, _process: PortName, _ports: Vec<AnyRight>, _ints: Received<'_, i32>) -> Result<()> {
-        Err(EOPNOTSUPP)
+    fn proc_setexecdata(&mut self, process: PortName, ports: Vec<AnyRight>, ints: Received<'_, i32>) -> Result<()> {
+        // A port that has died is none.
+        let right = |right| match right {
+            AnyRight::Send(right) => right,
+            _ => SendRight::from_name(PortName::NULL),
+        };
+        let new = (ports.into_iter().map(right).collect(), ints.iter().collect());
+        self.as_caller(process, |table, caller| {
+            table.check_root(caller)?;
+            table.standard = new;
+            Ok(())
+        })
     }
 
     fn proc_getexecdata(&mut self, _process: PortName) -> Result<ProcGetexecdataOut> {
-        Err(EOPNOTSUPP)
+        self.proc.with(|table| {
+            let (ports, ints) = &table.standard;
+            let copies = ports.iter().map(SendRight::try_clone).collect::<Result<Vec<_>>>()?;
+            let names = copies.into_iter().map(SendRight::into_name).collect();
+            Ok(ProcGetexecdataOut { ports: (names, Disposition::MoveSend), ints: ints.clone() })
+        })
     }
 
     fn proc_reauthenticate(&mut self, process: PortName, rendezvous: SendRight) -> Result<()> {
@@ -237,11 +248,8 @@ impl Server for Serving<'_> {
 
     fn proc_mark_important(&mut self, process: PortName) -> Result<()> {
         self.as_caller(process, |table, caller| {
-            let process = table.get_mut(caller)?;
-            if !process.ids.contains(&ROOT) {
-                return Err(EPERM);
-            }
-            process.is_important = true;
+            table.check_root(caller)?;
+            table.get_mut(caller)?.is_important = true;
             Ok(())
         })
     }

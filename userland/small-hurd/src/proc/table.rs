@@ -34,6 +34,8 @@ pub(crate) struct Table {
     /// The numbers of processes by their ports.
     pub(super) ports: Objects<i32>,
     next: i32,
+    /// What programs get that may not bring their own ports.
+    pub(super) standard: (Vec<SendRight>, Vec<i32>),
     pub(super) waiters: Vec<Waiter>,
     /// What is to be sent once nothing is locked.
     pub(super) letters: Vec<Letter>,
@@ -50,6 +52,7 @@ impl Table {
             processes: BTreeMap::new(),
             ports: Objects::new(set),
             next: 1,
+            standard: (Vec::new(), Vec::new()),
             waiters: Vec::new(),
             letters: Vec::new(),
         };
@@ -111,6 +114,11 @@ impl Table {
     /// The process of a number if it lives.
     pub(super) fn living(&self, pid: i32) -> Result<&Process> {
         self.get(pid).ok().filter(|process| !process.is_dead).ok_or(ESRCH)
+    }
+
+    /// Refuses who is not root.
+    pub(super) fn check_root(&self, pid: i32) -> Result<()> {
+        if self.get(pid)?.ids.contains(&ROOT) { Ok(()) } else { Err(EPERM) }
     }
 
     fn by_task(&self, task: PortName) -> Option<i32> {

@@ -29,9 +29,10 @@ fn tree() -> Tree<()> {
     let dev = tree.add_directory(ROOT, "dev", 0o755);
     tree.add(dev, b"tty", Kind::Magic("tty"), 0o666);
     tree.add(dev, b"fd", Kind::MagicDirectory("fd"), 0o555);
-    let process = tree.add(ROOT, b"", Kind::Directory(BTreeMap::new()), 0o555);
-    let own = tree.add(ROOT, b"", Kind::Magic("pid"), 0o777);
-    tree.add(ROOT, b"proc", Kind::Processes { own, each: process }, 0o555);
+    let proc = tree.add_directory(ROOT, "proc", 0o555);
+    let own = tree.make(proc, Kind::Magic("pid"), 0o777);
+    let each = tree.make(proc, Kind::Directory(BTreeMap::new()), 0o555);
+    tree.node_mut(proc).kind = Kind::Processes { own, each };
     tree
 }
 
