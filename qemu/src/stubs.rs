@@ -64,7 +64,7 @@ const STUBS: [(&str, &str, Side); 38] = [
 ];
 
 /// Subsystems that the traces are decoded with.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 26] = [
     "mach/mach.defs",
     "mach/mach_port.defs",
     "mach/mach_host.defs",
@@ -85,6 +85,7 @@ const TABLES: [&str; 25] = [
     "userland/hurd/defs/exec_startup.defs",
     "userland/hurd/defs/exec.defs",
     "userland/hurd/defs/fs.defs",
+    "userland/small-hurd/defs/fsys.defs",
     "userland/hurd/defs/io.defs",
     "userland/hurd/defs/process.defs",
     "userland/hurd/defs/auth.defs",

@@ -47,6 +47,19 @@ impl Here {
         self.open(name, open::WRITE | open::CREAT | open::TRUNC, 0o666)
     }
 
+    /// Takes the name of what is no directory away.
+    ///
+    /// # Errors
+    /// An errno value, or whatever a server answers.
+    pub fn remove(self, name: &str) -> Result<()> {
+        let (directory, name) = match name.rsplit_once('/') {
+            Some(("", name)) => ("/", name),
+            Some((directory, name)) => (directory, name),
+            None => (".", name),
+        };
+        fs::dir_unlink(self.open(directory, 0, 0)?.name(), name)
+    }
+
     fn port(self, place: usize) -> Result<PortName> {
         self.0.port(place).ok_or(ENOENT)
     }

@@ -2,7 +2,7 @@
 //! `small-hurd [OPTIONS] PROGRAM [ARGUMENTS]`: starts the servers of a small Hurd, each in a task of its own, and PROGRAM as a Hurd program;
 //! ends with its status. A server is the program itself with `--role=`.
 //!
-//! Options: `--user=N` (whose program it is; root's without it), `--threads=N` (threads of the root filesystem that wait for requests),
+//! Options: `--user=N` (whose program it is; root's without it), `--threads=N` (threads of each filesystem that wait for requests),
 //! `--out-of-line` (what exec tells a program travels out of line), `--interrupt=TEXT` (Ctrl-C is typed as soon as TEXT has been written to
 //! the terminal), and faults of a routine: `--slow=ROUTINE:MILLISECONDS`, `--dies=ROUTINE`, `--refuse=ROUTINE:ERRNO`.
 #![no_std]
@@ -69,7 +69,7 @@ fn serve(options: &Options, faults: Faults) -> Result<i32> {
             let rights = exec::Rights { proc: of(Role::Proc), port: served() };
             pool::serve(exec::Exec::new(&set, rights, options.out_of_line)?, &set, faults, 1)
         }
-        Role::Home => pool::serve(fs::Fs::home(&set, files(alloc::vec![]))?, &set, faults, 1),
+        Role::Home => pool::serve(fs::Fs::home(&set, files(alloc::vec![]))?, &set, faults, options.threads),
         Role::Root => {
             let translators = alloc::vec![of(Role::Home), of(Role::Term), given_again(Role::Exec)?];
             pool::serve(fs::Fs::root(&set, files(translators))?, &set, faults, options.threads)

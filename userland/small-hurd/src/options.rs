@@ -64,7 +64,7 @@ pub struct Options {
     pub privileges: (u32, u32),
     /// Whose program it is.
     pub user: u32,
-    /// How many threads of the root filesystem wait for requests.
+    /// How many threads of each filesystem wait for requests.
     pub threads: usize,
     /// Arrays are made so large that they travel out of line.
     pub out_of_line: bool,

@@ -9,9 +9,10 @@ use hurd::lookup::lookup;
 use hurd::stubs::{auth, exec, fs, io, process, term};
 use hurd::wait::Ending;
 use mach::error::{KernReturn, Result};
+use mach::memory::{PAGE_SIZE, Pages};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::trap::mach_port_insert_right;
+use mach::sys::trap::{mach_port_insert_right, vm_allocate};
 use mach::{boot, stubs, task_self};
 use mach_abi::special_port::TASK_BOOTSTRAP_PORT;
 use protocol::HOST_PORT_ARGUMENT;
@@ -45,7 +46,7 @@ impl Drop for ServerTask {
 /// A port of each server.
 struct Servers {
     ports: Vec<(Role, SendRight)>,
-    _tasks: Vec<ServerTask>,
+    tasks: Vec<ServerTask>,
 }
 
 impl Servers {
@@ -56,7 +57,7 @@ impl Servers {
     /// Makes the ports and starts the servers, each with the receive right of its own and rights to those of the others.
     fn start(words: &[&[u8]]) -> Result<Self> {
         let mut receivers = Vec::new();
-        let mut servers = Self { ports: Vec::new(), _tasks: Vec::new() };
+        let mut servers = Self { ports: Vec::new(), tasks: Vec::new() };
         for role in Role::SERVERS {
             let receiver = ReceiveRight::allocate()?;
             servers.ports.push((role, receiver.make_send()?));
@@ -64,9 +65,25 @@ impl Servers {
         }
         for (role, receiver) in receivers {
             let task = servers.start_one(role, receiver, words)?;
-            servers._tasks.push(task);
+            servers.tasks.push(task);
         }
         Ok(servers)
+    }
+
+    /// Says to proc what the servers are called, as servers of the Hurd do: their arguments stand in their own memory.
+    fn name_processes(&self) -> Result<()> {
+        for (role, server) in Role::SERVERS.into_iter().zip(&self.tasks) {
+            let task = server.task.name();
+            let address = vm_allocate(task, 0, PAGE_SIZE, true)?;
+            let vector = argument_vector(address, &alloc::format!("/hurd/{}", role.word()));
+            // Whole pages are written.
+            let mut page = Pages::allocate(PAGE_SIZE)?;
+            page.as_mut_slice()[..vector.len()].copy_from_slice(&vector);
+            stubs::mach::vm_write(task, address, page.as_slice())?;
+            let proc = process::proc_task2proc(self.port(Role::Proc), task)?;
+            process::proc_set_arg_locations(proc.name(), address, address + VECTOR / 2)?;
+        }
+        Ok(())
     }
 
     fn start_one(&self, role: Role, receiver: ReceiveRight, words: &[&[u8]]) -> Result<ServerTask> {
@@ -97,6 +114,18 @@ impl Servers {
     }
 }
 
+/// An array of two pointers, the second one null, and the string that the first one leads to, as they stand in memory at `address`.
+fn argument_vector(address: u64, argument: &str) -> Vec<u8> {
+    let mut bytes = (address + VECTOR).to_le_bytes().to_vec();
+    bytes.resize(VECTOR as usize, 0);
+    bytes.extend_from_slice(argument.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+/// Bytes of an array of two pointers.
+const VECTOR: u64 = 16;
+
 /// Runs the command; answers the exit status.
 pub(crate) fn run(options: &Options, arguments: &Arguments) -> core::result::Result<i32, String> {
     let Some(command) = options.command.first() else {
@@ -105,6 +134,7 @@ pub(crate) fn run(options: &Options, arguments: &Arguments) -> core::result::Res
     let words: Vec<&[u8]> = arguments.iter().skip(1).take_while(|word| word.starts_with(b"--")).collect();
     let doing = |what: &'static str| move |error: KernReturn| alloc::format!("{what}: {}", hurd::errno::Answer(error));
     let servers = Servers::start(&words).map_err(doing("starting the servers"))?;
+    servers.name_processes().map_err(doing("the servers' names"))?;
     let user = User::new(&servers, options.user).map_err(doing("the user's ports"))?;
     let child = user.child(&servers).map_err(doing("the program's process"))?;
     let name = program_name(command);

@@ -35,6 +35,8 @@ pub(crate) struct Module {
     next: Option<String>,
     /// The right to it, or to the first if no word says which, as long as it has not begun.
     start: Option<SendRight>,
+    /// A word says which task that is.
+    is_named: bool,
     /// What was wrong with a word.
     wrong: Option<String>,
 }
@@ -91,9 +93,10 @@ impl World for Module {
 
     fn own_words<'a>(&mut self, words: Vec<&'a str>) -> Vec<&'a str> {
         let mut rest: Vec<&str> = words.into_iter().filter(|word| !self.take(word)).collect();
-        let named = |target: &&Target| self.next.as_ref().is_none_or(|next| *next == target.name);
+        let named = self.targets.iter().find(|target| self.next.as_ref() == Some(&target.name));
+        self.is_named = named.is_some();
         // Without a room for the reference the system could not run either.
-        self.start = self.targets.iter().find(named).and_then(|target| target.task.try_clone().ok());
+        self.start = named.or(self.targets.first()).and_then(|target| target.task.try_clone().ok());
         // To the options they are processes.
         rest.extend(self.targets.iter().flat_map(|_| ["-p", "a task"]));
         rest
@@ -111,7 +114,7 @@ impl World for Module {
         if options.host.output != Output::Error {
             return Err(Failure::NoFiles);
         }
-        if self.start.is_some() && self.next.is_some() {
+        if self.is_named {
             return Ok(());
         }
         Err(Failure::Word {

@@ -149,7 +149,9 @@ pub(super) fn strings(task: PortName, address: u64) -> Result<Vec<u8>> {
 fn page(task: PortName, address: u64) -> Result<Vec<u8>> {
     let start = page_floor(address);
     let memory = match stubs::mach::vm_read(task, start, 2 * PAGE_SIZE) {
-        Err(KernReturn::KERN_INVALID_ADDRESS) => stubs::mach::vm_read(task, start, PAGE_SIZE),
+        Err(KernReturn::KERN_INVALID_ADDRESS | KernReturn::KERN_PROTECTION_FAILURE) => {
+            stubs::mach::vm_read(task, start, PAGE_SIZE)
+        }
         other => other,
     };
     let memory = memory.map_err(|error| match error {
