@@ -7,6 +7,7 @@ mod common;
 mod control;
 mod ending;
 mod fate;
+mod hurd;
 mod items;
 mod lines;
 mod mixture;
