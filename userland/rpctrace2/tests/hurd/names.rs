@@ -89,3 +89,17 @@ fn files_of_a_hurd_are_called_by_their_names_while_they_are_open() {
         assert_eq!(lines.iter().filter(|line| rest(line).starts_with(&written)).count(), 8, "{file}");
     }
 }
+
+#[test]
+#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
+fn what_exec_asks_of_a_hurds_task_is_one_line() {
+    let lines = text(&FILES[0], Style::default());
+    assert_eq!(
+        lines[0],
+        "/bin/pipes(11)[1] (task) <- exec: 11 RPCs of other tasks, none of its own between: task_get_special_port, task_threads, vm_read, \
+         vm_write, task_set_name, thread_create, vm_protect 2, thread_set_state, thread_resume, task_resume"
+    );
+    assert!(lines[1].starts_with("/bin/pipes(11)[1] thread_set_state("), "{}", lines[1]);
+    // Later ones are not exec's.
+    assert!(lines.iter().any(|line| line.starts_with("/bin/pipes(11)[1] (task) <- task_info(flavor: TASK_BASIC_INFO")));
+}

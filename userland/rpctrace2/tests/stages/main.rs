@@ -10,6 +10,7 @@ mod fate;
 mod hurd;
 mod items;
 mod lines;
+mod loading;
 mod mixture;
 mod naming;
 mod options;
