@@ -125,7 +125,7 @@ impl<'t> Exchanges<'t> {
         if !self.order.is_next(record.header.sequence.get())
             || !self.pairs.is_idle()
             || !self.gone.is_empty()
-            || self.names.has_crashed
+            || self.names.is_watched && (self.names.has_crashed || self.names.may_give_back(record))
         {
             return false;
         }

@@ -56,6 +56,7 @@ impl Names {
     /// An exception was raised, in the exchange of this number.
     pub(crate) fn crashed(&mut self, task: TaskIndex, exchange: u64, raised: &Event) {
         self.has_crashed = true;
+        self.watch();
         if let Some(fates) = self.fates(task) {
             fates.crash = Some((exchange, Crash { raised: raised.clone(), instruction: None }));
         }

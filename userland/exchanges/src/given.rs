@@ -6,9 +6,9 @@
 //! no longer said what the program holds it for. Descriptors count anew in each program, so what is said here is said of one task.
 
 use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
-use mach_abi::type_name;
+use mach_abi::{Header, type_name};
 use mig_defs::value::{Value, View};
-use trace_port::{Port, Record, port};
+use trace_port::{Direction, Port, Record, port};
 
 use crate::event::Event;
 use crate::names::{Names, TaskIndex};
@@ -117,6 +117,7 @@ impl Names {
         }
         known.given.push(Given { name, number, roles });
         self.holders.entry(number).or_default().push(task);
+        self.watch();
     }
 
     /// A task may have another port than before by this name, or none.
@@ -150,6 +151,7 @@ impl Names {
             }
             stays
         });
+        self.watch();
     }
 
     /// A forked task has got the port that its parent holds by this name by the same: for the same.
@@ -184,14 +186,24 @@ impl Names {
         }
     }
 
-    /// Whether a message that a task sends, of which nothing is to be told, may give a reference of what it, or a task that it asks for
-    /// something, holds for something back: it is about rights, or has some.
-    pub(crate) fn may_give_back(&self, record: &Record<'_>, remote_port: u32) -> bool {
-        let Some(task) = self.find(record.header.task.get()) else { return false };
+    /// Whether a record, of which nothing is to be told, may tell that a reference of what a task holds for something goes: it is of a message
+    /// about rights, or one that has some.
+    #[cold]
+    pub(crate) fn may_give_back(&self, record: &Record<'_>) -> bool {
+        let header = Header::read(record.format, record.message).filter(|_| record.direction == Direction::Send);
+        let (Some(header), Some(task)) = (header, self.find(record.header.task.get())) else { return false };
+        let has_rights = header.bits & MACH_MSGH_BITS_COMPLEX != 0
+            || u32::from(header.remote_disposition()) == type_name::MOVE_SEND
+            || self.lessons.is_of_rights(header.id);
         let is_to_another = |port: &Port| {
-            port.name.get() == remote_port && port.kind == port::TASK && port.object != record.header.task
+            port.name.get() == header.remote_port && port.kind == port::TASK && port.object != record.header.task
         };
-        record.ports.iter().any(is_to_another) || self.has_one_of(task, record.ports)
+        has_rights && (record.ports.iter().any(is_to_another) || self.has_one_of(task, record.ports))
+    }
+
+    /// Sets whether records are to be looked at that nothing else would be told of.
+    pub(crate) fn watch(&mut self) {
+        self.is_watched = self.has_crashed || self.has_given();
     }
 
     fn has_one_of(&self, task: TaskIndex, ports: &[Port]) -> bool {

@@ -160,6 +160,8 @@ pub struct Names {
     pub(crate) lookups: Lookups,
     /// An exception has been raised.
     pub(crate) has_crashed: bool,
+    /// That, or some task holds a port for something: [`Names::watch`].
+    pub(crate) is_watched: bool,
 }
 
 impl Names {
@@ -176,6 +178,7 @@ impl Names {
             holders: BTreeMap::new(),
             lookups: Lookups::default(),
             has_crashed: false,
+            is_watched: false,
         }
     }
 

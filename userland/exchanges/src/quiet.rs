@@ -4,8 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mach_abi::header::{self, LP64, MACH_MSGH_BITS_COMPLEX, REPLY_ID_OFFSET, word};
-use mach_abi::type_name::MOVE_SEND;
+use mach_abi::header::{LP64, REPLY_ID_OFFSET, word};
 use mach_abi::{Disposition, Format, Header};
 use mig_defs::table::Tables;
 use trace_port::{Direction, EventKind, Record, RecordHeader};
@@ -50,8 +49,6 @@ struct Id {
     ours: Option<Interface>,
     /// The answer brings the console.
     brings: bool,
-    /// It is about rights, and tells something where it is known what some are for.
-    is_of_rights: bool,
 }
 
 /// What a `msgh_id` is of.
@@ -74,7 +71,6 @@ struct Head {
     remote_port: u32,
     local_port: u32,
     id: u32,
-    bits: u32,
 }
 
 impl Head {
@@ -83,8 +79,7 @@ impl Head {
         let words: &[U64; LP64.end / size_of::<U64>()] = FromBytes::ref_from_bytes(message.get(..LP64.end)?).ok()?;
         let port = |place: usize| words[place].get() as u32;
         let id = (words[word::ID].get() >> 32) as u32;
-        let bits = words[word::BITS].get() as u32;
-        Some(Self { remote_port: port(word::REMOTE_PORT), local_port: port(word::LOCAL_PORT), id, bits })
+        Some(Self { remote_port: port(word::REMOTE_PORT), local_port: port(word::LOCAL_PORT), id })
     }
 }
 
@@ -115,8 +110,7 @@ impl Quiet {
                 if id < IDS && (counts_only || !is_counted) {
                     let room = quiet.ids.len().max(id as usize + 1);
                     quiet.ids.resize(room, Id::default());
-                    quiet.ids[id as usize] =
-                        Id { what, is_counted, ours: ours::interface(routine), brings, is_of_rights };
+                    quiet.ids[id as usize] = Id { what, is_counted, ours: ours::interface(routine), brings };
                 }
             };
             // An id may have several names, of which messages are called by the first.
@@ -148,12 +142,6 @@ impl Quiet {
         let id = self.ids.get(message.id as usize).copied().unwrap_or_default();
         if id.what == What::Other || !self.threads.contains(&(task, header.thread.get())) {
             return Passed::No;
-        }
-        if names.has_given() && record.direction == Direction::Send {
-            let has_rights = message.bits & MACH_MSGH_BITS_COMPLEX != 0 || header::remote(message.bits) == MOVE_SEND;
-            if (id.is_of_rights || has_rights) && names.may_give_back(record, message.remote_port) {
-                return Passed::No;
-            }
         }
         let expects_reply = is_name(message.local_port);
         if let Some(interface) = id.ours.filter(|_| id.what != What::Reply) {

@@ -93,7 +93,7 @@ impl<'t> Lines<'t> {
         if !self.loading.is_empty() {
             self.runs(names, out);
         }
-        if self.style.folds() && Loading::takes(names, exchange) {
+        if Loading::takes(names, exchange) && self.style.folds() {
             return self.loads(names, exchange);
         }
         self.give_up(out);

@@ -83,7 +83,7 @@ impl Old {
         self.with(&self.ports())
     }
 
-    /// The same with what the kernel says of these ports.
+    /// The message of a trace port that a kernel of today would send if it said this of the ports.
     pub(crate) fn with(&self, ports: &[Port]) -> Bytes {
         let count = (ports.len() as u32).into();
         let header = RecordHeader { version: VERSION.into(), ports: count, ..self.header };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What others ask the kernel about a task before it does anything itself: one line, of which nothing that failed is a part.
 
+use std::slice::from_ref;
+
 use mach_abi::code::mr::MACH_RCV_INTERRUPTED;
 use mach_abi::type_name;
 use trace_port::record::PORT_NUMBER;
@@ -95,7 +97,7 @@ fn a_task_that_becomes_another_program_is_loaded_again() {
     // Who ends the old threads ends what they wait for.
     let ended = Sample::failed(Direction::Receive, MACH_RCV_INTERRUPTED).on(4);
     let interrupted = [protects(40, 6, 0), vec![ended], load(40)].concat();
-    let found = told(&[], &[&usual()[..], &[exec.clone()], &interrupted, &[wrote(5).thread(71)]].concat());
+    let found = told(&[], &[&usual()[..], from_ref(&exec), &interrupted, &[wrote(5).thread(71)]].concat());
     assert!(found[1].starts_with("hello[1] file_exec_paths(exec_file: port 14, exec_task: self, "), "{found:?}");
     assert!(found[1].ends_with("<unfinished ...>"), "{found:?}");
     assert_eq!(found[2], "hello[1] mach_msg(receive, reply port) = MACH_RCV_INTERRUPTED");
@@ -107,7 +109,7 @@ fn a_task_that_becomes_another_program_is_loaded_again() {
     assert!(found[4].contains("io_write("), "{found:?}");
     // The request is not answered, which nobody waits for once the new program has started.
     let started = usual().map(|sample| sample.thread(71));
-    let samples = [&usual()[..], &[exec.clone()], &load(40), &started, &[wrote(5).thread(71)]].concat();
+    let samples = [&usual()[..], from_ref(&exec), &load(40), &started, &[wrote(5).thread(71)]].concat();
     let found = told(&["-e", "file_exec_paths"], &samples);
     assert!(found.len() == 1 && found[0].ends_with(" = ?"), "{found:?}");
     // One that could not be loaded goes on as it was.
