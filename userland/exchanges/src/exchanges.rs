@@ -143,7 +143,7 @@ impl<'t> Exchanges<'t> {
         if !self.order.is_next(record.header.sequence.get())
             || !self.pairs.is_idle()
             || !self.gone.is_empty()
-            || self.names.has_crashed
+            || self.names.is_watched && (self.names.has_crashed || self.names.may_give_back(record))
         {
             return false;
         }
@@ -230,13 +230,19 @@ impl<'t> Exchanges<'t> {
     fn event(&mut self, mut event: Event, sink: &mut impl Sink<'t>) {
         self.now = event.time;
         let lost = (event.dropped > 0).then_some(Remark::Lost(event.dropped));
+        if lost.is_some()
+            && let Some(task) = self.names.find(event.task)
+        {
+            // What it has given back meanwhile is not known.
+            self.names.forget_all(task);
+        }
         self.remark(lost, sink);
         if self.is_known_otherwise(&event) {
             return;
         }
         let actor = Actor { task: self.names.meet(&event), thread: event.thread };
-        if event.kind == EventKind::Normal {
-            self.names.goes_on(actor.task, actor.thread, false);
+        if matches!(event.kind, EventKind::Normal | EventKind::Trap) {
+            self.names.acts(actor, &event);
         }
         event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));
@@ -288,8 +294,17 @@ impl<'t> Exchanges<'t> {
 
     fn closed(&mut self, exchange: &Exchange<'t>, sink: &mut impl Sink<'t>) {
         let failed = exchange.has_failed();
+        if let Some(reply) = exchange.reply.as_ref().filter(|_| exchange.role == Role::Server) {
+            self.names.gives_away(exchange.actor.task, reply);
+        }
         let terminated = if failed { None } else { self.names.replied(self.tables, exchange) };
         self.tell(exchange, sink);
+        if !failed && exchange.role == Role::Client && self.names.lessons.is_start(exchange) {
+            // The threads of the program before are no more: nothing answers them.
+            for open in self.pairs.end_of(exchange.actor.task) {
+                self.tell(&open, sink);
+            }
+        }
         let ended = self.ending.answered(exchange.id, failed);
         self.remark(ended, sink);
         if let Some(task) = terminated {

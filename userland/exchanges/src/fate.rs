@@ -49,6 +49,13 @@ pub(crate) struct Fates {
     ended: bool,
 }
 
+impl Fates {
+    /// A thread does something, or ends the whole task.
+    pub(crate) fn goes_on(&mut self, thread: u32, ends_all: bool) {
+        self.crash.take_if(|(_, crash)| ends_all || crash.raised.thread == thread);
+    }
+}
+
 impl Names {
     /// A task says that it is about to end with this status.
     pub(crate) fn says_status(&mut self, task: TaskIndex, status: i32) {
@@ -60,6 +67,7 @@ impl Names {
     /// An exception was raised, in the exchange of this number.
     pub(crate) fn crashed(&mut self, task: TaskIndex, exchange: u64, raised: &Event) {
         self.has_crashed = true;
+        self.watch();
         if let Some(fates) = self.fates(task) {
             fates.crash = Some((exchange, Crash { raised: raised.clone(), instruction: None }));
         }
@@ -75,7 +83,7 @@ impl Names {
     /// A thread of a task does something: no exception holds it. If it ends the whole task, none of another thread's does either.
     pub(crate) fn goes_on(&mut self, task: TaskIndex, thread: u32, ends_all: bool) {
         if let Some(fates) = self.fates(task) {
-            fates.crash.take_if(|(_, crash)| ends_all || crash.raised.thread == thread);
+            fates.goes_on(thread, ends_all);
         }
     }
 
@@ -91,12 +99,14 @@ impl Names {
     pub(crate) fn end(&mut self, task: TaskIndex, told: Option<Told>) -> Option<Fate> {
         let fates = self.fates(task).filter(|fates| !fates.ended)?;
         fates.ended = true;
-        Some(match (fates.crash.take(), told.or(fates.status.map(Told::Exited))) {
+        let fate = match (fates.crash.take(), told.or(fates.status.map(Told::Exited))) {
             (Some((_, crash)), _) => Fate::Killed(Box::new(crash)),
             (None, Some(Told::Exited(status))) => Fate::Exited(status),
             (None, Some(Told::Signaled(signal))) => Fate::Signaled(signal),
             (None, None) => Fate::Ended,
-        })
+        };
+        self.forget_all(task);
+        Some(fate)
     }
 
     /// The tasks whose end is not known.

@@ -17,7 +17,7 @@ use crate::ours::Interface;
 
 /// What an exchange of a routine tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lesson {
+pub(crate) enum Lesson {
     TaskCreate,
     ThreadCreate,
     SetName,
@@ -33,10 +33,23 @@ enum Lesson {
     Terminate,
     ThreadState,
     TaskThreads,
+    /// References of a right may go.
+    GiveBack,
+    InsertRight,
+    Startup,
+    Exec,
+    Lookup,
+    Reauthenticate,
+    Authenticate,
+    /// The answer's port is of the file that the request's is of.
+    SameFile,
+    ProcOfTask,
+    SetMessagePort,
+    OpenTerminal,
 }
 
 /// By the name of the routine in the .defs.
-const LESSONS: [(&str, Lesson); 16] = [
+const LESSONS: [(&str, Lesson); 34] = [
     ("task_create", Lesson::TaskCreate),
     ("thread_create", Lesson::ThreadCreate),
     ("task_set_name", Lesson::SetName),
@@ -53,6 +66,24 @@ const LESSONS: [(&str, Lesson); 16] = [
     ("task_terminate", Lesson::Terminate),
     ("thread_get_state", Lesson::ThreadState),
     ("task_threads", Lesson::TaskThreads),
+    ("mach_port_deallocate", Lesson::GiveBack),
+    ("mach_port_destroy", Lesson::GiveBack),
+    ("mach_port_mod_refs", Lesson::GiveBack),
+    ("mach_port_rename", Lesson::GiveBack),
+    ("mach_port_extract_right", Lesson::GiveBack),
+    ("mach_port_insert_right", Lesson::InsertRight),
+    ("exec_startup_get_info", Lesson::Startup),
+    ("file_exec", Lesson::Exec),
+    ("file_exec_paths", Lesson::Exec),
+    ("dir_lookup", Lesson::Lookup),
+    ("io_reauthenticate", Lesson::Reauthenticate),
+    ("auth_user_authenticate", Lesson::Authenticate),
+    ("io_duplicate", Lesson::SameFile),
+    ("io_restrict_auth", Lesson::SameFile),
+    ("file_reparent", Lesson::SameFile),
+    ("proc_task2proc", Lesson::ProcOfTask),
+    ("proc_setmsgport", Lesson::SetMessagePort),
+    ("term_open_ctty", Lesson::OpenTerminal),
 ];
 
 /// Special ports, as a message has them.
@@ -61,7 +92,16 @@ const BOOTSTRAP_PORT: i64 = TASK_BOOTSTRAP_PORT as i64;
 
 /// The routines that tell something, by the `msgh_id` of their requests.
 #[derive(Debug, Default)]
-pub(crate) struct Lessons(Vec<(u32, Lesson)>);
+pub(crate) struct Lessons {
+    known: Vec<(u32, Lesson)>,
+    /// A bit for the last eight of each id: most messages are of none, and are asked about several times.
+    some: [u64; 4],
+}
+
+/// Where the bit of an id is.
+fn bit(id: u32) -> (usize, u64) {
+    ((id >> 6 & 3) as usize, 1 << (id & 63))
+}
 
 impl Lessons {
     /// Those that the tables have.
@@ -70,7 +110,11 @@ impl Lessons {
         let found = tables.routines().filter_map(|routine| Some((routine.request_id(), known(routine.name())?)));
         let mut found: Vec<_> = found.collect();
         found.sort_by_key(|lesson| lesson.0);
-        Self(found)
+        let mut some = [0; 4];
+        for (word, bit) in found.iter().map(|lesson| bit(lesson.0)) {
+            some[word] |= bit;
+        }
+        Self { known: found, some }
     }
 
     /// Whether a request with this id, or its reply, may tell something.
@@ -83,9 +127,19 @@ impl Lessons {
         self.get(request) == Some(Lesson::BootConsole)
     }
 
+    /// Whether it tells something only where tasks are known to hold ports for something: [`Names::may_give_back`].
+    pub(crate) fn is_of_rights(&self, request: u32) -> bool {
+        matches!(self.get(request), Some(Lesson::GiveBack | Lesson::InsertRight))
+    }
+
     /// Whether it sets a special port of a task.
     pub(crate) fn is_special_port_set(&self, exchange: &Exchange<'_>) -> bool {
         self.of(exchange) == Some(Lesson::SetSpecialPort)
+    }
+
+    /// Whether a program is told what it is given at its start: calls of its task that are open are of the program before.
+    pub(crate) fn is_start(&self, exchange: &Exchange<'_>) -> bool {
+        self.of(exchange) == Some(Lesson::Startup)
     }
 
     fn of(&self, exchange: &Exchange<'_>) -> Option<Lesson> {
@@ -93,8 +147,12 @@ impl Lessons {
     }
 
     fn get(&self, request: u32) -> Option<Lesson> {
-        let place = self.0.binary_search_by_key(&request, |lesson| lesson.0).ok()?;
-        Some(self.0[place].1)
+        let (word, bit) = bit(request);
+        if self.some[word] & bit == 0 {
+            return None;
+        }
+        let place = self.known.binary_search_by_key(&request, |lesson| lesson.0).ok()?;
+        Some(self.known[place].1)
     }
 }
 
@@ -104,11 +162,17 @@ impl Names {
         let Some(event) = &exchange.request else { return };
         match exchange.role {
             Role::Client => self.asked(tables, exchange, event),
-            Role::Control { of_thread: false } if self.lessons.of(exchange) == Some(Lesson::SetName) => {
-                let message = exchange.decode_request(tables);
-                let name = message.as_ref().and_then(|message| text(message, "name"));
-                name.iter().for_each(|name| self.rename(exchange.actor.task, name));
-            }
+            Role::Control { of_thread: false } => match self.lessons.of(exchange) {
+                Some(Lesson::SetName) => {
+                    let message = exchange.decode_request(tables);
+                    let name = message.as_ref().and_then(|message| text(message, "name"));
+                    name.iter().for_each(|name| self.rename(exchange.actor.task, name));
+                }
+                Some(Lesson::GiveBack | Lesson::InsertRight) => {
+                    self.gives_back(tables, exchange, exchange.actor.task);
+                }
+                _ => {}
+            },
             Role::Exception { .. } => self.crashed(exchange.actor.task, exchange.id, event),
             _ => {}
         }
@@ -118,6 +182,9 @@ impl Names {
     fn asked(&mut self, tables: Tables<'_>, exchange: &Exchange<'_>, event: &Event) {
         if let Some(reply) = event.reply_port().filter(|reply| reply.kind == port::NONE) {
             self.suggest(reply, What::ReplyPort(exchange.actor.task));
+        }
+        if self.has_given() {
+            self.gives_away(exchange.actor.task, event);
         }
         match self.lessons.of(exchange) {
             Some(Lesson::SetName) => {
@@ -152,7 +219,8 @@ impl Names {
             Some(Lesson::Terminate) if self.is_own(exchange) => {
                 self.goes_on(exchange.actor.task, exchange.actor.thread, true);
             }
-            _ => {}
+            Some(lesson) => self.hurd_asked(exchange, event, tables, lesson),
+            None => {}
         }
     }
 
@@ -170,6 +238,9 @@ impl Names {
             }
             (Lesson::TaskThreads, Role::Control { .. }) => self.meet_threads(exchange.actor.task, exchange),
             (Lesson::ThreadState, _) => self.learn_state(tables, exchange),
+            (Lesson::GiveBack, _) => {}
+            (Lesson::InsertRight, _) if !self.has_given() => {}
+            (Lesson::Lookup, Role::Server) => self.hurd_served(tables, exchange),
             (lesson, Role::Client) => self.answered(tables, exchange, lesson),
             _ => {}
         }
@@ -189,6 +260,9 @@ impl Names {
                 let child = self.task(child.object.get());
                 let parent = self.target(exchange).unwrap_or(task);
                 self.created(parent, child);
+                if parent == task && is_true(&request, "inherit_memory") {
+                    self.forked(parent, child);
+                }
             }
             (Lesson::ThreadCreate, Some(thread)) => {
                 if let Some(target) = self.target(exchange) {
@@ -216,7 +290,7 @@ impl Names {
                 let program = text(&request, "arguments").and_then(|words| words.split(|byte| *byte == 0).next());
                 program.iter().for_each(|program| self.learn(&port, What::Program((*program).into())));
             }
-            _ => {}
+            (lesson, brought) => self.hurd_answered(exchange, (&request, &reply), lesson, brought),
         }
     }
 
@@ -285,31 +359,35 @@ fn first_name(reply: &Message<'_>) -> Option<u32> {
     })
 }
 
-fn port_name(message: &Message<'_>, name: &str) -> Option<u32> {
+pub(crate) fn port_name(message: &Message<'_>, name: &str) -> Option<u32> {
     match field(message, name)? {
         Value::PortName(name) => Some(name),
         _ => None,
     }
 }
 
-fn right(message: &Message<'_>, name: &str) -> Option<u32> {
+pub(crate) fn right(message: &Message<'_>, name: &str) -> Option<u32> {
     match field(message, name)? {
         Value::Port(right) => Some(right.name),
         _ => None,
     }
 }
 
-fn text<'a>(message: &Message<'a>, name: &str) -> Option<&'a [u8]> {
+pub(crate) fn text<'a>(message: &Message<'a>, name: &str) -> Option<&'a [u8]> {
     match field(message, name)? {
         Value::Text(text) => Some(text),
         _ => None,
     }
 }
 
-fn number(message: &Message<'_>, name: &str) -> Option<i64> {
+pub(crate) fn number(message: &Message<'_>, name: &str) -> Option<i64> {
     match field(message, name)? {
         Value::Signed { value, .. } => Some(value),
         Value::Unsigned { value, .. } => i64::try_from(value).ok(),
         _ => None,
     }
+}
+
+fn is_true(message: &Message<'_>, name: &str) -> bool {
+    matches!(field(message, name), Some(Value::Bool(true)))
 }

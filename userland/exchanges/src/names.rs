@@ -10,10 +10,13 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use mig_defs::table::Tables;
-use trace_port::{Port, port};
+use trace_port::{EventKind, Port, port};
 
 use crate::event::Event;
+use crate::exchange::Actor;
 use crate::fate::Fates;
+use crate::given::Given;
+use crate::hurd::Lookups;
 use crate::lessons::Lessons;
 use crate::ours::Interface;
 
@@ -36,6 +39,12 @@ pub enum What {
     Device(Rc<[u8]>),
     /// The task that the boot server made for this program.
     Program(Rc<[u8]>),
+    /// The file that this name was looked up for.
+    File(Rc<[u8]>),
+    /// What a task of this trace, or others for it, ask the Hurd's proc server by.
+    Proc(TaskIndex),
+    /// Where a task of this trace gets signals.
+    MessagePort(TaskIndex),
 }
 
 /// What a name in a message stands for.
@@ -127,6 +136,12 @@ pub(crate) struct Task {
     made: u32,
     /// What is known of its end.
     pub(crate) fates: Fates,
+    /// What it holds ports for.
+    pub(crate) given: Vec<Given>,
+    /// The task whose copy it is, and it has done nothing yet.
+    fork_of: Option<TaskIndex>,
+    /// It has done something itself since it was made, or since it began to be another program.
+    acts: bool,
 }
 
 /// What is known.
@@ -140,10 +155,15 @@ pub struct Names {
     /// Which interface of ours messages to a port are of, by the kernel's number.
     pub(crate) ours: BTreeMap<u32, Interface>,
     pub(crate) lessons: Lessons,
+    /// The tasks that hold a port for something, by the kernel's number.
+    pub(crate) holders: BTreeMap<u32, Vec<TaskIndex>>,
+    pub(crate) lookups: Lookups,
     /// An exception has been raised.
     pub(crate) has_crashed: bool,
     /// The first task is the command, of whose end its parent is told.
     pub(crate) has_command: bool,
+    /// That, or some task holds a port for something: [`Names::watch`].
+    pub(crate) is_watched: bool,
 }
 
 impl Names {
@@ -151,14 +171,16 @@ impl Names {
     pub fn new(tables: Tables<'_>, command: &str) -> Self {
         let base = command.rsplit('/').next().unwrap_or(command);
         let command = Task { name: base.into(), ..Task::default() };
-        let (ports, told_of, ours) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             tasks: Vec::from([command]),
-            ports,
-            told_of,
-            ours,
+            ports: BTreeMap::new(),
+            told_of: BTreeMap::new(),
+            ours: BTreeMap::new(),
             lessons: Lessons::new(tables),
+            holders: BTreeMap::new(),
+            lookups: Lookups::default(),
             has_crashed: false,
+            is_watched: false,
             has_command: true,
         }
     }
@@ -264,6 +286,23 @@ impl Names {
         self.ports.contains_key(&port.number.get())
     }
 
+    /// What is known of the port with this number that some message has told.
+    pub(crate) fn what(&self, number: u32) -> Option<&What> {
+        self.ports.get(&number)
+    }
+
+    /// What was said of a port, if it is such, does not hold any more.
+    pub(crate) fn unlearn(&mut self, number: u32, is_such: impl Fn(&What) -> bool) {
+        if self.ports.get(&number).is_some_and(is_such) {
+            self.ports.remove(&number);
+        }
+    }
+
+    /// What was said of all such ports does not hold any more.
+    pub(crate) fn unlearn_all(&mut self, is_such: impl Fn(&What) -> bool) {
+        self.ports.retain(|_, what| !is_such(what));
+    }
+
     /// Takes note of what a port is if nothing is known of it.
     pub(crate) fn suggest(&mut self, port: &Port, what: What) {
         if port.number.get() != 0 {
@@ -297,6 +336,42 @@ impl Names {
     pub(crate) fn have_run_before(&mut self, only: Option<&str>) {
         self.has_command = false;
         self.rename(TaskIndex(0), only.unwrap_or("").as_bytes());
+    }
+
+    /// A task does something itself.
+    pub(crate) fn acts(&mut self, actor: Actor, event: &Event) {
+        let Some(known) = self.tasks.get_mut(actor.task.0) else { return };
+        if event.kind == EventKind::Normal {
+            known.fates.goes_on(actor.thread, false);
+        }
+        // Whoever ends a thread for another program ends what it waits for, too.
+        if event.retval == 0 {
+            (known.acts, known.fork_of) = (true, None);
+        }
+    }
+
+    /// A task is to become another program.
+    pub(crate) fn loads(&mut self, task: TaskIndex) {
+        if let Some(known) = self.tasks.get_mut(task.0) {
+            known.acts = false;
+        }
+    }
+
+    /// Whether a task has done nothing itself since it was made, or since it began to be another program.
+    pub fn is_loading(&self, task: TaskIndex) -> bool {
+        self.tasks.get(task.0).is_some_and(|task| !task.acts)
+    }
+
+    /// A task has made a copy of itself.
+    pub(crate) fn forked(&mut self, parent: TaskIndex, child: TaskIndex) {
+        if let Some(known) = self.tasks.get_mut(child.0).filter(|child| !child.acts) {
+            known.fork_of = Some(parent);
+        }
+    }
+
+    /// Whether a task is a copy of that one, and has done nothing yet.
+    pub(crate) fn is_fork_of(&self, child: TaskIndex, parent: TaskIndex) -> bool {
+        self.tasks.get(child.0).is_some_and(|child| child.fork_of == Some(parent))
     }
 
     /// A task has made another, which the kernel has named after it. It may have named itself meanwhile.

@@ -100,8 +100,8 @@ impl Quiet {
         let mut quiet = Self::default();
         for routine in tables.routines() {
             let asked = routine.request_id();
-            let brings = lessons.has_in_answer(asked);
-            if lessons.has(asked) && !brings {
+            let (brings, is_of_rights) = (lessons.has_in_answer(asked), lessons.is_of_rights(asked));
+            if lessons.has(asked) && !brings && !is_of_rights {
                 continue;
             }
             let mut set = |id, routine, what| {

@@ -46,6 +46,7 @@ extern crate alloc;
 mod draft;
 mod fold;
 pub mod lines;
+mod loading;
 mod number;
 mod pieces;
 mod ports;

@@ -2,6 +2,7 @@
 //! Exchanges to lines: one for a request with its reply if nothing comes between, `<unfinished ...>` and `<... resumed>` otherwise.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
 use exchanges::names::Names;
@@ -15,6 +16,7 @@ use trace_port::Direction;
 
 use crate::draft::Draft;
 use crate::fold::Fold;
+use crate::loading::Loading;
 use crate::number::{decimal, padded};
 use crate::ports::{self, LastLabel, Seen, label};
 use crate::remarks;
@@ -44,6 +46,8 @@ pub struct Lines<'t> {
     call: usize,
     /// The line before, which may grow.
     fold: Option<Fold>,
+    /// What others ask about tasks that do nothing themselves yet.
+    loading: Vec<Loading>,
     /// Time of the line before.
     before: Option<u64>,
 }
@@ -62,28 +66,50 @@ impl<'t> Lines<'t> {
             label: LastLabel::default(),
             call: 0,
             fold: None,
+            loading: Vec::new(),
             before: None,
         }
     }
 
     /// Whether something is held back.
     pub fn is_waiting(&self) -> bool {
-        self.held.is_some() || self.fold.is_some()
+        self.held.is_some() || self.fold.is_some() || !self.loading.is_empty()
     }
 
     /// Something else is to be written, or nothing comes for now: the held request as unfinished.
     pub fn interrupt(&mut self, out: &mut String) {
+        self.break_off(out);
+        self.loading.drain(..).for_each(|mut loading| loading.write(out));
+    }
+
+    /// Something else is to be written.
+    fn break_off(&mut self, out: &mut String) {
         self.give_up(out);
         self.unfold(out);
     }
 
     /// A request was seen.
     pub fn opened(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
+        if !self.loading.is_empty() {
+            self.runs(names, out);
+        }
+        if Loading::takes(names, exchange) && self.style.folds() {
+            return self.loads(names, exchange);
+        }
         self.give_up(out);
         if !self.fold.as_ref().is_some_and(|fold| fold.continues(exchange)) {
             self.unfold(out);
         }
         let Some(event) = &exchange.request else { return };
+        self.request(names, exchange, event);
+        match exchange.role {
+            Role::Client => self.held = Some((exchange.id, event.time)),
+            _ => self.end(event.time, out),
+        }
+    }
+
+    /// The line of a request, without its end.
+    fn request(&mut self, names: &Names, exchange: &Exchange<'t>, event: &Event) {
         self.begin(names, exchange);
         let before = match exchange.role {
             Role::Client | Role::Failed => "",
@@ -99,14 +125,16 @@ impl<'t> Lines<'t> {
         self.note_time_out(event);
         self.note_asker(names, exchange);
         self.note_bytes("message", event);
-        match exchange.role {
-            Role::Client => self.held = Some((exchange.id, event.time)),
-            _ => self.end(event.time, out),
-        }
     }
 
     /// Nothing more will be known of it.
     pub fn closed(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
+        if !self.loading.is_empty() {
+            if self.loaded(exchange, out) {
+                return;
+            }
+            self.runs(names, out);
+        }
         match (exchange.role, exchange.outcome) {
             (Role::Failed, Outcome::Failed(code)) => self.failed(names, exchange, code, out),
             (Role::Client, outcome) => self.returned(names, exchange, outcome, out),
@@ -120,7 +148,7 @@ impl<'t> Lines<'t> {
         if !self.style.verbose {
             return;
         }
-        self.interrupt(out);
+        self.break_off(out);
         self.draft.clear();
         let line = &mut self.draft.line;
         label(line, names.label(actor.task, actor.thread));
@@ -142,6 +170,57 @@ impl<'t> Lines<'t> {
         self.end(time, out);
     }
 
+    /// Keeps what was asked about a task that does nothing itself yet.
+    fn loads(&mut self, names: &Names, exchange: &Exchange<'t>) {
+        let (Some(event), task) = (&exchange.request, exchange.actor.task) else { return };
+        // A call may wait there for its end.
+        let (draft, call) = (core::mem::take(&mut self.draft), self.call);
+        self.request(names, exchange, event);
+        let line = core::mem::replace(&mut self.draft, draft).line;
+        self.call = call;
+        if !self.loading.iter().any(|loading| loading.task() == task) {
+            self.loading.push(Loading::new(task));
+        }
+        let label = self.label.of(names.label(task, 0));
+        if let Some(loading) = self.loading.iter_mut().find(|loading| loading.task() == task) {
+            loading.asked(exchange, label, line);
+        }
+    }
+
+    /// Takes the end of what is kept, if it is one of these and all that is to be said of it is that it succeeded.
+    fn loaded(&mut self, exchange: &Exchange<'t>, out: &mut String) -> bool {
+        let of_task = |loading: &&mut Loading| loading.task() == exchange.actor.task;
+        let Some(loading) = self.loading.iter_mut().find(of_task) else { return false };
+        let Some(line) = loading.take(exchange) else { return false };
+        if matches!(exchange.outcome, Outcome::OneWay | Outcome::Answered { failed: false }) {
+            loading.done(exchange.subject);
+            return true;
+        }
+        let mut text = String::new();
+        loading.write_done(&mut text);
+        text.push_str(&line);
+        text.push('\n');
+        self.give_up(out);
+        self.unfold(out);
+        out.push_str(&text);
+        false
+    }
+
+    /// Tells what was asked about tasks that do something themselves now.
+    fn runs(&mut self, names: &Names, out: &mut String) {
+        let runs = |loading: &mut Loading| !names.is_loading(loading.task());
+        if self.loading.iter_mut().any(runs) {
+            self.unfold(out);
+        }
+        self.loading.retain_mut(|loading| {
+            let is_over = runs(loading);
+            if is_over {
+                loading.write(out);
+            }
+            !is_over
+        });
+    }
+
     /// A call has returned, or will not.
     fn returned(&mut self, names: &Names, exchange: &Exchange<'t>, outcome: Outcome, out: &mut String) {
         let is_held = self.held.take_if(|held| held.0 == exchange.id);
@@ -152,7 +231,7 @@ impl<'t> Lines<'t> {
             }
             (Outcome::Answered { .. }, Some(reply)) => {
                 if is_held.is_none() {
-                    self.interrupt(out);
+                    self.break_off(out);
                     self.begin(names, exchange);
                     self.draft.line.push_str("<... ");
                     subject(&mut self.draft.line, exchange.subject);
@@ -201,7 +280,7 @@ impl<'t> Lines<'t> {
     /// Somebody's request has been answered.
     fn answered(&mut self, names: &Names, exchange: &Exchange<'t>, out: &mut String) {
         let Some(reply) = &exchange.reply else { return };
-        self.interrupt(out);
+        self.break_off(out);
         self.begin(names, exchange);
         self.draft.line.push_str(if reply.direction == Direction::Receive { "<- " } else { "-> " });
         subject(&mut self.draft.line, exchange.subject);
@@ -238,7 +317,7 @@ impl<'t> Lines<'t> {
 
     fn failed(&mut self, names: &Names, exchange: &Exchange<'t>, code: u32, out: &mut String) {
         let Some(event) = &exchange.request else { return };
-        self.interrupt(out);
+        self.break_off(out);
         self.begin(names, exchange);
         let message = event.decode(self.tables);
         let verbose = self.style.verbose;

@@ -99,6 +99,7 @@ pub(crate) fn is_own(seen: Seen<'_>, port: &Port) -> bool {
 fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
     let (known, names) = (seen.names.named(port), seen.names);
     match known {
+        Named::Known(_) | Named::Port(Kind::Port, _) if held(out, seen, port) => {}
         Named::Task(task) if task == seen.actor.task => out.push_str("self"),
         Named::Task(task) => {
             out.push_str("task ");
@@ -126,6 +127,30 @@ fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
     }
 }
 
+/// Appends what who sees the port, or another task, holds it for; `false` if that is not known.
+fn held(out: &mut String, seen: Seen<'_>, port: &Port) -> bool {
+    let Some((roles, of)) = seen.names.roles(seen.actor.task, port) else { return false };
+    let mut separator = if roles.is_terminal { "terminal of " } else { "" };
+    for name in roles.names() {
+        out.push_str(core::mem::replace(&mut separator, " and "));
+        out.push_str(name);
+    }
+    for (first, last) in roles.runs() {
+        out.push_str(core::mem::replace(&mut separator, " and "));
+        out.push_str("fd ");
+        decimal(out, first);
+        if last > first {
+            out.push('-');
+            decimal(out, last);
+        }
+    }
+    if let Some(task) = of {
+        out.push_str(" of ");
+        label(out, seen.names.label(task, 0));
+    }
+    true
+}
+
 /// Appends what the kernel says nothing of: what stands for a right in a message in transit may be a port's number instead of a name.
 fn unknown(out: &mut String, seen: Seen<'_>, name: u32) {
     match seen.event.kind {
@@ -151,13 +176,20 @@ impl<'a> Seen<'a> {
 
 fn known_port(out: &mut String, seen: Seen<'_>, what: &What) {
     let of = |out: &mut String, task: TaskIndex| label(out, seen.names.label(task, 0));
+    let own = |out: &mut String, what: &str, task: TaskIndex| {
+        out.push_str(what);
+        if task != seen.actor.task {
+            out.push_str(" of ");
+            of(out, task);
+        }
+    };
     match what {
-        What::ReplyPort(task) => {
-            out.push_str("reply port");
-            if *task != seen.actor.task {
-                out.push_str(" of ");
-                of(out, *task);
-            }
+        What::ReplyPort(task) => own(out, "reply port", *task),
+        What::Proc(task) => own(out, "proc", *task),
+        What::MessagePort(task) => own(out, "message port", *task),
+        What::File(name) => {
+            out.push_str("file ");
+            quoted(out, name);
         }
         What::MadeBy(task, number) => {
             out.push_str("port ");

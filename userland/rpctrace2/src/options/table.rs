@@ -219,7 +219,7 @@ pub const TABLE: &[Row] = &[
         action: Action::Value("FORM", set_form),
         place: Place::Everywhere,
         help: "raw: in each line what is otherwise left out, as with -v: the caller's own port, KERN_SUCCESS; calls that give back \
-               rights, a line each. abbrev: as usual",
+               rights and those of exec, a line each. abbrev: as usual",
         others: ["how constants are written", "none", "none"],
         test: "the_raw_form_repeats_what_is_usually_left_out",
         words: |options| word_if(options.style.raw, "-Xraw"),

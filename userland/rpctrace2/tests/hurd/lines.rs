@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mach_abi::header::LP64;
 use mach_abi::option::MACH_RCV_TIMEOUT;
 use mach_abi::{Format, KernReturn};
 use mig_defs::annotations::Annotations;
@@ -11,6 +12,7 @@ use mig_defs::codegen::table::tables;
 use mig_defs::compile::{Options as CompileOptions, compile};
 use mig_defs::diag::Diagnostics;
 use mig_defs::interfaces::with_directories;
+use mig_defs::model::Model;
 use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use report::Style;
@@ -36,8 +38,19 @@ fn kernel() -> (PathBuf, Vec<u8>) {
     let include = PathBuf::from(std::env::var_os("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test"));
     let options = CompileOptions::lp64(vec![include.clone()]);
     let compiled = KERNEL.map(|file| compile(&include.join(file), &options, &Disk).model.expect("a subsystem"));
-    let annotations = Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default());
-    (include, tables(&compiled.each_ref(), &annotations))
+    (include, tables(&compiled.each_ref(), &annotations()))
+}
+
+fn annotations() -> Annotations {
+    Annotations::builtin(Format::Lp64, &mut SourceMap::default(), &mut Diagnostics::default())
+}
+
+/// Tables of the kernel's interfaces and of these.
+pub(crate) fn kernel_with(others: &[Model]) -> Vec<u8> {
+    let include = PathBuf::from(std::env::var_os("GNUMACH_DEFS").expect("GNUMACH_DEFS: run cargo qemu test"));
+    let options = CompileOptions::lp64(vec![include.clone()]);
+    let compiled = KERNEL.map(|file| compile(&include.join(file), &options, &Disk).model.expect("a subsystem"));
+    tables(&compiled.iter().chain(others).collect::<Vec<_>>(), &annotations())
 }
 
 fn text(tables: &[u8], file: &File) -> Vec<String> {
@@ -59,7 +72,7 @@ fn count<T: Ord>(found: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
 }
 
 /// What stands in a line after whose it is.
-fn rest(line: &str) -> &str {
+pub(crate) fn rest(line: &str) -> &str {
     line.split_once("] ").map_or(line, |(_, rest)| rest)
 }
 
@@ -223,4 +236,37 @@ fn a_hurds_own_messages_decode() {
             assert!(unknown.is_none_or(|id| ["0", "8675309"].contains(&id)), "{line}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs the Hurd's .defs besides Debian's packages: set HURD_DEFS, as README.md says"]
+fn errors_of_all_routines_of_a_hurd_have_names() {
+    let Some(hurd) = std::env::var_os("HURD_DEFS").map(|hurd| PathBuf::from(hurd).join("hurd")) else {
+        println!("HURD_DEFS is not set: errors of the Hurd's own interfaces are not looked at");
+        return;
+    };
+    let (include, builtin) = kernel();
+    let tables = with_directories(&[hurd], &[include], &builtin).expect("the Hurd's interfaces");
+    let parsed = Tables::parse(&tables).expect("sound tables");
+    // An answer of a real Hurd, with another routine's id and an error.
+    let records = FILES[0].records();
+    let answer = records.iter().find(|old| {
+        old.direction() == Direction::Receive && old.mach_header().is_some_and(|header| header.id == 20_118)
+    });
+    let answer = answer.expect("dir_lookup's");
+    let mut count = 0;
+    for routine in parsed.routines() {
+        let Some(reply) = routine.reply_id().filter(|reply| parsed.request(*reply).is_none()) else { continue };
+        let mut wire = answer.to_today().to_vec();
+        let start = wire.len() - answer.message.len().next_multiple_of(8);
+        wire[start + LP64.id..start + LP64.id + 4].copy_from_slice(&reply.to_le_bytes());
+        wire[start + LP64.end + 8..start + LP64.end + 12].copy_from_slice(&0x4000_0002_u32.to_le_bytes());
+        let mut trace = Trace::new(parsed, &Options::default(), "hurd").expect("nothing is selected");
+        let mut out = String::new();
+        trace.message(&wire.into(), &mut out);
+        trace.finish(&mut out);
+        assert!(out.contains(" = ENOENT"), "{}: {out}", routine.name());
+        count += 1;
+    }
+    assert!(count > 300, "{count}");
 }

@@ -2,8 +2,10 @@
 //! What this project's payload recorded on a real Hurd (data/README.md), as exchanges and as text: not one line of it may be wrong.
 //! docs/hurd-lines.md says of each kind of line how it is known.
 
+mod identities;
 mod joins;
 mod lines;
+mod names;
 mod version3;
 
 use version3::Old;

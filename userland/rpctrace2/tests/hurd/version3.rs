@@ -64,7 +64,7 @@ impl Old {
     }
 
     /// What version 3 says of ports: a message of these kinds to the kernel went to the control port of this task or thread.
-    fn ports(&self) -> Vec<Port> {
+    pub(crate) fn ports(&self) -> Vec<Port> {
         let (kind, object) = match self.kind() {
             EventKind::Task => (port::TASK, self.header.task),
             EventKind::Thread => (port::THREAD, self.header.thread),
@@ -80,7 +80,11 @@ impl Old {
 
     /// The message of a trace port that a kernel of today would send.
     pub(crate) fn to_today(&self) -> Bytes {
-        let ports = self.ports();
+        self.with(&self.ports())
+    }
+
+    /// The message of a trace port that a kernel of today would send if it said this of the ports.
+    pub(crate) fn with(&self, ports: &[Port]) -> Bytes {
         let count = (ports.len() as u32).into();
         let header = RecordHeader { version: VERSION.into(), ports: count, ..self.header };
         let mut bytes = self.prefix.clone();

@@ -420,7 +420,8 @@ pub(crate) fn usual_lines(arguments: &[&str], samples: &[Sample]) -> Vec<String>
     lines_of(usual_trace(arguments), samples)
 }
 
-fn lines_of(mut trace: Trace<'static>, samples: &[Sample]) -> Vec<String> {
+/// Records without a sequence number get the next one.
+pub(crate) fn lines_of(mut trace: Trace<'static>, samples: &[Sample]) -> Vec<String> {
     let mut out = String::new();
     for (index, sample) in samples.iter().enumerate() {
         let numbered = match sample.header.sequence.get() {
