@@ -152,6 +152,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM [ARGUMENTS]")]
         command: Vec<String>,
     },
+    /// Write Debian packages for a GNU/Hurd: rpctrace2, and the instrumented kernel beside the stock one.
+    Deb {
+        /// The directory to write them into.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// Show what is here, what is missing, and how to get it.
     Doctor,
     /// Count instructions on the stock and the instrumented kernel and compare with the checked-in ceilings.
@@ -266,6 +272,7 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
         Verb::Shell => cmd::shell::run(&options),
         Verb::Instrument { kernel, dbg, output } => cmd::instrument::run(&kernel, dbg.as_deref(), output),
+        Verb::Deb { output } => cmd::deb::run(&options, &output),
         Verb::Doctor => cmd::doctor::run(),
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)

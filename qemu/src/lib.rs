@@ -17,6 +17,7 @@
 pub mod archive;
 pub mod bench;
 pub mod cache;
+pub mod deb;
 pub mod doctor;
 pub mod elf32;
 pub mod error;

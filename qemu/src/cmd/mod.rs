@@ -2,6 +2,7 @@
 //! One file per verb: takes the parsed options, calls the library, prints.
 
 pub(crate) mod bench;
+pub(crate) mod deb;
 pub(crate) mod doctor;
 mod follow;
 pub(crate) mod image;

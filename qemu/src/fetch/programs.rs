@@ -57,6 +57,15 @@ pub fn cxx(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError>
     program("c++", "libFuzzer is built with it", &["g++"], consent, progress)
 }
 
+/// What makes Debian packages. It is part of every Debian, so nothing is installed for it.
+pub fn dpkg_deb() -> Result<PathBuf, FetchError> {
+    let missing = || FetchError::Missing { program: DPKG_DEB.to_owned(), install: how_to_install(&["dpkg"]) };
+    find(DPKG_DEB).ok_or_else(missing)
+}
+
+/// What makes Debian packages.
+const DPKG_DEB: &str = "dpkg-deb";
+
 /// What makes a bootable disk image, installed with apt if this is root and that is wanted.
 pub fn mkrescue(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
     match (find(MKRESCUE), missing_grub().is_empty()) {
