@@ -277,6 +277,11 @@ impl Prepared {
         self.kernel.with_extension("")
     }
 
+    /// The kernel as QEMU's own loader takes it.
+    pub fn elf32(&self) -> &Path {
+        &self.kernel
+    }
+
     /// What the traces are decoded with.
     pub fn tables(&self) -> &[u8] {
         &self.tables

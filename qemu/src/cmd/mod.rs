@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod deb;
 pub(crate) mod doctor;
 mod follow;
+pub(crate) mod hurd;
 pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod rpctrace2;
