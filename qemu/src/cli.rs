@@ -152,6 +152,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM [ARGUMENTS]")]
         command: Vec<String>,
     },
+    /// Write Debian packages for a GNU/Hurd: rpctrace2, and the instrumented kernel beside the stock one.
+    Deb {
+        /// The directory to write them into.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+    /// Boot the GNU/Hurd on a disk image on its own kernel with a trace port; rpctrace2 is on a second disk.
+    Hurd(Hurd),
     /// Show what is here, what is missing, and how to get it.
     Doctor,
     /// Count instructions on the stock and the instrumented kernel and compare with the checked-in ceilings.
@@ -197,7 +205,35 @@ pub(crate) struct Soak {
     pub(crate) without: Vec<String>,
 }
 
+/// `cargo qemu hurd`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Hurd {
+    /// The image of a disk, as it is (raw).
+    #[arg(value_name = "DISK.img")]
+    pub(crate) image: PathBuf,
+    /// The -dbg kernel of the same version as the image's, for one without symbols (default: Debian's).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dbg: Option<PathBuf>,
+    /// Boot this entry of GRUB's menu instead of the default one: number, title or identifier, `>` between a menu and its entry.
+    #[arg(long, value_name = "ENTRY")]
+    pub(crate) entry: Option<String>,
+    /// Let the system write to the image; otherwise what it writes is gone at the end.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Print QEMU's command line, a word a line, and boot nothing.
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// What to type there; it is not typed for you.
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
 impl Options {
+    /// Memory in MiB: what was asked for, else this.
+    pub(crate) fn memory_or(&self, other: u32) -> u32 {
+        self.memory.unwrap_or(other)
+    }
+
     /// The options that choose kernel and machine, as words.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self.kernel.iter().map(|file| format!("--kernel {}", file.display())).collect();
@@ -266,6 +302,8 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
         Verb::Shell => cmd::shell::run(&options),
         Verb::Instrument { kernel, dbg, output } => cmd::instrument::run(&kernel, dbg.as_deref(), output),
+        Verb::Deb { output } => cmd::deb::run(&options, &output),
+        Verb::Hurd(hurd) => cmd::hurd::run(&options, &hurd),
         Verb::Doctor => cmd::doctor::run(),
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)

@@ -6,7 +6,9 @@ use std::process::Command;
 use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, fetched};
-use crate::fetch::programs::{MKRESCUE, QEMU, find, how_to_install_grub, how_to_install_qemu, missing_grub};
+use crate::fetch::programs::{
+    MKRESCUE, QEMU, find, find_mke2fs, how_to_install_grub, how_to_install_mke2fs, how_to_install_qemu, missing_grub,
+};
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
 
@@ -49,6 +51,7 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("mig", package(cache, MIG)),
         finding("qemu", program(QEMU, &format!("{} (or --yes, as root)", how_to_install_qemu()))),
         finding("grub", grub(&missing_grub())),
+        finding("mke2fs", disks()),
     ]
 }
 
@@ -103,6 +106,12 @@ fn grub(missing: &[&str]) -> State {
         [] => program(MKRESCUE, ""),
         _ => State::Later(format!("for `cargo qemu image`, lacks {}: {}", missing.join(", "), how_to_install_grub())),
     }
+}
+
+/// Only images of disks need it.
+fn disks() -> State {
+    let later = || State::Later(format!("for `cargo qemu hurd`: {}", how_to_install_mke2fs()));
+    find_mke2fs().map_or_else(later, |path| State::Found(path.display().to_string()))
 }
 
 fn keyring_state() -> State {

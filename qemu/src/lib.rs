@@ -17,6 +17,8 @@
 pub mod archive;
 pub mod bench;
 pub mod cache;
+pub mod deb;
+pub mod disk;
 pub mod doctor;
 pub mod elf32;
 pub mod error;

@@ -226,6 +226,14 @@ pub fn build(progress: &mut Progress) -> Result<Built> {
     Ok(Built { defs, stock_kernel: packages::kernel_file(kernel), target, builder, generated })
 }
 
+/// The stock kernel file that `choices` name, and its instrumented forms.
+pub fn instrumented(choices: &Choices, built: &Built, progress: &Progress) -> Result<(PathBuf, Outputs)> {
+    let (stock, dbg) = kernels(choices, built, progress)?;
+    let payload = built.builder.payload()?;
+    let elf32 = instrumented_kernel(&stock, &dbg, &payload, &built.target)?;
+    Ok((stock, Outputs::beside(&elf32.with_extension(""))))
+}
+
 /// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload. If it has no symbols, those of `dbg` are
 /// found in it.
 fn instrumented_kernel(stock: &Path, dbg: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
@@ -267,6 +275,11 @@ impl Prepared {
     /// The kernel as a boot loader takes it, which stands beside the form for QEMU's own loader.
     pub fn elf64(&self) -> PathBuf {
         self.kernel.with_extension("")
+    }
+
+    /// The kernel as QEMU's own loader takes it.
+    pub fn elf32(&self) -> &Path {
+        &self.kernel
     }
 
     /// What the traces are decoded with.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use qemu::vm::command::Foreign;
 use qemu::vm::{Failure, Input, Interrupt, Limits, Machine, Outcome, Paint, Sinks, run};
 
 /// What a run gave: its result, the programs' output, the trace, the kernel's chatter.
@@ -15,11 +16,16 @@ struct Played {
 }
 
 fn play(script: &str, limit: Duration) -> Played {
+    play_on(script, limit, |machine| machine)
+}
+
+/// With a machine that is not as plain.
+fn play_on(script: &str, limit: Duration, change: impl FnOnce(Machine) -> Machine) -> Played {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("qemu");
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    let machine = Machine::plain(file, 64);
+    let machine = change(Machine::plain(file, 64));
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
     let mut sinks =
         Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
@@ -70,6 +76,19 @@ fn a_program_that_restarts_the_machine_ends_it_and_a_triple_fault_is_a_failure()
         r"printf 'boot\r\n'".to_owned(),
     ] {
         let error = play(&script, LONG).result.unwrap_err();
+        assert!(matches!(error, Failure::Died { .. }), "{script}: {error}");
+    }
+}
+
+/// Of a system that is not ours there are no marks: its text is the kernel's, and when it turns the machine off that is its end.
+#[test]
+fn a_foreign_system_ends_by_itself() {
+    let foreign = |machine| Machine { foreign: Some(Foreign::default()), ..machine };
+    let played = play_on(r"printf 'GNU/Hurd\r\nlogin: '; exit 0", LONG, foreign);
+    assert_eq!(played.result.unwrap(), Outcome { status: 0, restarted: true });
+    assert_eq!(played.text, ["", "", "GNU/Hurd\nlogin: "].map(str::to_owned));
+    for script in ["echo Triple fault > resets.log; printf 'login: '", "echo 'no such disk' >&2; exit 1"] {
+        let error = play_on(script, LONG, foreign).result.unwrap_err();
         assert!(matches!(error, Failure::Died { .. }), "{script}: {error}");
     }
 }

@@ -2,8 +2,10 @@
 //! One file per verb: takes the parsed options, calls the library, prints.
 
 pub(crate) mod bench;
+pub(crate) mod deb;
 pub(crate) mod doctor;
 mod follow;
+pub(crate) mod hurd;
 pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod rpctrace2;

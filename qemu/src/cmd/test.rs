@@ -58,6 +58,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     let mut progress = Progress::new(STEPS);
     progress.step("looking for QEMU");
     programs::qemu(consent, &progress)?;
+    programs::mke2fs(consent, &progress)?;
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;

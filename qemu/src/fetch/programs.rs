@@ -57,6 +57,37 @@ pub fn cxx(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError>
     program("c++", "libFuzzer is built with it", &["g++"], consent, progress)
 }
 
+/// What makes ext2 file systems, installed with apt if this is root and that is wanted.
+pub fn mke2fs(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    let get = || install(MKE2FS, "it makes ext2 file systems", &MKE2FS_PACKAGES, consent, progress);
+    find_mke2fs().map_or_else(get, Ok)
+}
+
+/// What makes ext2 file systems, if it is there; only root's `PATH` leads there.
+pub fn find_mke2fs() -> Option<PathBuf> {
+    let in_sbin =
+        || ["/usr/sbin", "/sbin"].map(|place| Path::new(place).join(MKE2FS)).into_iter().find(|file| file.is_file());
+    find(MKE2FS).or_else(in_sbin)
+}
+
+/// How to get what makes ext2 file systems.
+pub fn how_to_install_mke2fs() -> String {
+    how_to_install(&MKE2FS_PACKAGES)
+}
+
+/// What makes ext2 file systems.
+const MKE2FS: &str = "mke2fs";
+const MKE2FS_PACKAGES: [&str; 1] = ["e2fsprogs"];
+
+/// What makes Debian packages. It is part of every Debian, so nothing is installed for it.
+pub fn dpkg_deb() -> Result<PathBuf, FetchError> {
+    let missing = || FetchError::Missing { program: DPKG_DEB.to_owned(), install: how_to_install(&["dpkg"]) };
+    find(DPKG_DEB).ok_or_else(missing)
+}
+
+/// What makes Debian packages.
+const DPKG_DEB: &str = "dpkg-deb";
+
 /// What makes a bootable disk image, installed with apt if this is root and that is wanted.
 pub fn mkrescue(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
     match (find(MKRESCUE), missing_grub().is_empty()) {

@@ -34,6 +34,8 @@ pub struct Machine {
     pub icount: bool,
     /// Boot this disk image through the BIOS and not the files in the directory.
     pub disc: Option<PathBuf>,
+    /// Boot this system and not ours.
+    pub foreign: Option<Foreign>,
     /// What stands in the console's marks; with one, a second serial line leads to the boot server.
     pub key: Key,
     /// Wait for a debugger at the socket [`gdb::SOCKET`] in the directory before the first instruction.
@@ -43,7 +45,17 @@ pub struct Machine {
 impl Machine {
     /// A machine with one emulated processor and so many MiB of memory, and nothing else out of the ordinary.
     pub const fn plain(qemu: PathBuf, memory: u32) -> Self {
-        Self { qemu, memory, processors: 1, kvm: false, icount: false, disc: None, key: Key::NONE, debugged: false }
+        Self {
+            qemu,
+            memory,
+            processors: 1,
+            kvm: false,
+            icount: false,
+            disc: None,
+            foreign: None,
+            key: Key::NONE,
+            debugged: false,
+        }
     }
 
     /// Whether its kernel may need help with the interval timer, see [`pit`].
@@ -99,10 +111,35 @@ impl Machine {
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
         let mut arguments: Vec<OsString> =
             fixed.iter().chain(line).chain(icount).chain(debugger).chain(monitor).map(OsString::from).collect();
-        match &self.disc {
-            Some(image) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
-            None => arguments.extend(files.iter().map(OsString::from)),
+        match (&self.foreign, &self.disc) {
+            (Some(foreign), _) => arguments.extend(foreign.arguments()),
+            (None, Some(image)) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
+            (None, None) => arguments.extend(files.iter().map(OsString::from)),
         }
+        arguments
+    }
+}
+
+/// A system that is not ours, by what QEMU's own multiboot loader is told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// The kernel's file in the directory QEMU runs in; QEMU puts this before the command line.
+    pub kernel: OsString,
+    /// The rest of the kernel's command line.
+    pub words: OsString,
+    /// The modules, with commas between them; of each the first word is its file.
+    pub modules: OsString,
+    /// Disks, as `-drive` has them.
+    pub drives: Vec<OsString>,
+}
+
+impl Foreign {
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = vec!["-kernel".into(), self.kernel.clone(), "-append".into(), self.words.clone()];
+        if !self.modules.is_empty() {
+            arguments.extend(["-initrd".into(), self.modules.clone()]);
+        }
+        arguments.extend(self.drives.iter().flat_map(|drive| ["-drive".into(), drive.clone()]));
         arguments
     }
 }
@@ -156,6 +193,21 @@ mod tests {
         let arguments = machine.arguments();
         assert!(arguments.ends_with(&["-cdrom".into(), "/t/a.iso".into()]));
         assert!(!arguments.contains(&"-kernel".into()));
+    }
+
+    #[test]
+    fn a_foreign_system_is_told_its_own_words_and_has_its_disks() {
+        let foreign = Foreign {
+            kernel: "root=x".into(),
+            words: "console=com0".into(),
+            modules: "a b,c".into(),
+            drives: vec!["file=d".into()],
+        };
+        let arguments = Machine { foreign: Some(foreign.clone()), ..machine() }.arguments();
+        let expected = ["-kernel", "root=x", "-append", "console=com0", "-initrd", "a b,c", "-drive", "file=d"];
+        assert!(arguments.ends_with(&expected.map(OsString::from)), "{arguments:?}");
+        let without = Machine { foreign: Some(Foreign { modules: OsString::new(), ..foreign }), ..machine() };
+        assert!(!without.arguments().contains(&"-initrd".into()));
     }
 
     #[test]

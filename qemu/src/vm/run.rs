@@ -142,15 +142,20 @@ impl Running {
         }
         let line = if machine.has_line() { connect(&mut qemu, directory, line::SOCKET)?.map(Line::new) } else { None };
         let pit = if machine.needs_pit() { connect(&mut qemu, directory, pit::SOCKET)?.map(Pit::new) } else { None };
+        let mut guest = qemu.0.stdin.take();
+        // Of a system that is not ours nobody says when it reads.
+        if let Some(guest) = guest.take_if(|_| machine.foreign.is_some()) {
+            input::forward(guest);
+        }
         Ok(Self {
-            input: qemu.0.stdin.take(),
+            input: guest,
             qemu,
             events,
             errors,
             console: Console::new(machine.key()),
             line,
             pit,
-            is_ready: false,
+            is_ready: machine.foreign.is_some(),
             deadline: limits.time.map(|limit| Instant::now() + limit),
             silent: machine.kvm.then(|| Instant::now() + SILENCE),
         })
