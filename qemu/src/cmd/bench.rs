@@ -127,8 +127,8 @@ fn payload(choices: &Choices) -> Result<Linked> {
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     let payload = built.builder.payload()?;
-    let kernel = setup::chosen_kernel(choices, &built, &progress)?;
-    let kernel = KernelElf::parse(instrument::read_kernel(&kernel)?)?;
+    let stock = setup::stock(choices, &progress)?;
+    let (kernel, _) = instrument::open(&stock.file, stock.names.as_deref())?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
     let segment = &planned.plan.payload;
     let size = PayloadSize { file: segment.filesz, memory: segment.memsz };

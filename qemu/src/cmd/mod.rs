@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 mod follow;
 pub(crate) mod image;
 pub(crate) mod instrument;
+pub(crate) mod profile;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;
 pub(crate) mod shell;
