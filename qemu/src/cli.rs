@@ -179,7 +179,8 @@ enum Verb {
         /// Only tests whose names have one of these words in them.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
-        /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp;
+        /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp, and on the
+        /// kernels built for debugging;
         /// pseudo-random calls, traced against untraced: 20 seeds of 100,000 on the default kernel and on both of these.
         #[arg(long)]
         all: bool,

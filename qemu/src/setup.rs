@@ -212,6 +212,13 @@ pub fn stock(choices: &Choices, progress: &Progress) -> Result<Stock> {
     Ok(Stock { file, names })
 }
 
+/// The file of the `-dbg` kernel that has the names of Debian's kernel which people boot.
+pub fn debug_kernel_file(choices: &Choices, progress: &Progress) -> Result<PathBuf> {
+    let cache = Cache::open().context("opening the cache")?;
+    let production = packages::fetch_production(&cache, &choices.suite, choices.flavour, progress)?;
+    Ok(packages::kernel_file(&debug_kernel(choices, &production, progress)?))
+}
+
 /// The `-dbg` kernel of the version of `production`.
 pub fn debug_kernel(choices: &Choices, production: &Package, progress: &Progress) -> Result<Package> {
     let cache = Cache::open().context("opening the cache")?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Holds a profile against the kernel it is to be used for.
 
+use std::collections::BTreeSet;
+
 use object::{Object, ObjectSection, SectionKind};
 
 use super::{Kind, Profile, Says};
@@ -30,18 +32,17 @@ impl Profile {
         let places = Places::of(bytes)?;
         for (name, named) in &self.symbols {
             let (address, size) = (named.address, named.size);
-            let found = match named.kind {
-                Kind::Function => functions.get(&address).map(|size| format!("one of {size} bytes")),
-                Kind::Label => Some("none".to_owned()).filter(|_| !places.is_code(address)),
-                Kind::Data => Some("none".to_owned()).filter(|_| !places.is_loaded(address, size)),
-            };
+            let none = || "none".to_owned();
             let wrong = match named.kind {
-                Kind::Function if functions.get(&address) == Some(&size) => None,
                 Kind::Function => {
-                    Some((format!("a function of {size} bytes in .eh_frame"), found.unwrap_or("none".into())))
+                    let known = functions.get(&address);
+                    let found = || known.map_or_else(none, |size| format!("one of {size} bytes"));
+                    (known != Some(&size)).then(|| (format!("a function of {size} bytes in .eh_frame"), found()))
                 }
-                Kind::Label => found.map(|found| ("code".to_owned(), found)),
-                Kind::Data => found.map(|found| (format!("{size} bytes of a segment"), found)),
+                Kind::Label => (!places.is_code(address)).then(|| ("code".to_owned(), none())),
+                Kind::Data => {
+                    (!places.is_loaded(address, size)).then(|| (format!("{size} bytes of a segment"), none()))
+                }
             };
             if let Some((expected, found)) = wrong {
                 return Err(self.refusal(format!("{name} at {address:#x}: expected {expected}, found {found}")));
@@ -55,7 +56,7 @@ impl Profile {
                 code: named.kind != Kind::Data,
             });
         }
-        let known: std::collections::BTreeSet<u64> = symbols.iter().map(|symbol| symbol.address).collect();
+        let known: BTreeSet<u64> = symbols.iter().map(|symbol| symbol.address).collect();
         let others = functions.into_iter().filter(|(address, _)| !known.contains(address));
         symbols.extend(others.map(|(address, size)| Symbol::without_name(address, size)));
         Ok(symbols)

@@ -102,12 +102,12 @@ fn what_is_not_a_kernel() {
 
 #[test]
 fn a_stripped_kernel_names_the_package_that_is_not() {
-    let package = "use the kernel of a -dbg package such as Debian's gnumach-image-1.8-amd64-up-dbg, or name it \
-                   with --dbg beside this one";
+    let package = "and no profile of it in qemu/profiles; name the kernel of the -dbg package of its version, such as \
+                   Debian's gnumach-image-1.8-amd64-up-dbg, or a profile, with --dbg beside it";
     let text = refusal(|kernel| kernel.symtab = false);
-    assert_eq!(text, format!("stripped kernel: no symbol table (.symtab); {package}"));
+    assert_eq!(text, format!("stripped kernel: no symbol table (.symtab), {package}"));
     let text = refusal(|kernel| kernel.dwarf = false);
-    assert_eq!(text, format!("stripped kernel: no debugging information (.debug_info); {package}"));
+    assert_eq!(text, format!("stripped kernel: no debugging information (.debug_info), {package}"));
 }
 
 #[test]
