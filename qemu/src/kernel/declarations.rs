@@ -18,7 +18,7 @@ pub enum Declarations<'a> {
     /// DWARF.
     Dwarf {
         /// It, opened.
-        debug: Debug<'a>,
+        debug: Box<Debug<'a>>,
         /// If it is that of another build: where things are in this one, by their addresses there.
         moved: Option<&'a HashMap<u64, (u64, u64)>>,
     },
@@ -30,8 +30,10 @@ impl<'a> Declarations<'a> {
     /// Those of a kernel.
     pub fn of(kernel: &'a KernelElf) -> Result<Self, InstrumentError> {
         Ok(match kernel.told() {
-            None => Self::Dwarf { debug: Debug::open(kernel.bytes())?, moved: None },
-            Some(Told::Dbg { dbg, moved, .. }) => Self::Dwarf { debug: Debug::open(dbg)?, moved: Some(moved) },
+            None => Self::Dwarf { debug: Box::new(Debug::open(kernel.bytes())?), moved: None },
+            Some(Told::Dbg { dbg, moved, .. }) => {
+                Self::Dwarf { debug: Box::new(Debug::open(dbg)?), moved: Some(moved) }
+            }
             Some(Told::Profile(profile)) => Self::Profile(profile),
         })
     }

@@ -47,7 +47,7 @@ const SHOWN: usize = 100;
 impl fmt::Display for Profile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = self.lines();
-        write!(out, "{lines}{SUM}{}\n", sha256(lines.as_bytes()))
+        writeln!(out, "{lines}{SUM}{}", sha256(lines.as_bytes()))
     }
 }
 
