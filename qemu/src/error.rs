@@ -62,7 +62,7 @@ pub enum InstrumentError {
         why: String,
     },
     /// A profile by which what the payload needs is not in the kernel.
-    #[error("profile {} does not fit the kernel; {}", path.display(), list(misses))]
+    #[error("profile {} does not fit the kernel; cargo qemu profile makes one anew; {}", path.display(), list(misses))]
     ProfileMisses {
         /// The file.
         path: PathBuf,
@@ -216,8 +216,8 @@ pub enum Miss {
         /// Where they are.
         addresses: Vec<u64>,
     },
-    /// No such struct in the DWARF.
-    #[error("struct {name} (for {wanted_by}): missing in the debugging information")]
+    /// No such struct in the DWARF or the profile.
+    #[error("struct {name} (for {wanted_by}): no definition found")]
     StructMissing {
         /// Its tag.
         name: String,

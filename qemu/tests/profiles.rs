@@ -202,6 +202,27 @@ fn by_the_profile_the_plan_is_the_one_that_the_dbg_kernel_gives() {
     assert!(one.plan == other.plan && one.image == other.image);
 }
 
+/// One rule is not enough: who needs such a name is told what speaks for it, and no profile has it.
+#[test]
+#[ignore = "needs a kernel: run cargo qemu test"]
+fn a_name_that_one_rule_alone_speaks_for_is_refused() {
+    let (file, dbg) = (kernel("RPCTRACE2_PRODUCTION"), kernel("RPCTRACE2_KERNEL"));
+    let (kernel, naming) = instrument::open(&file, Some(&dbg)).expect("by the -dbg kernel");
+    let naming = naming.expect("names");
+    let whole = parse(text(DEFAULT)).expect("a whole profile");
+    // What speaks for a name is in brackets, with semicolons between.
+    let mut doubtful = naming.doubtful.iter().filter(|(_, found)| found.contains(" (") && !found.contains("; "));
+    let (name, found) = doubtful.next().expect("a name that one rule has found");
+    assert!(!whole.symbols.contains_key(name), "{name}");
+    let error = kernel.symbol(name, "a test").expect_err("a doubtful name").to_string();
+    let expected = "expected two rules that agree on where it is";
+    assert_eq!(error, format!("symbol {name} (for a test): {expected}, found {found}"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = payload::write(directory.path(), None, Some(name));
+    let error = plan::plan(&kernel, &library, &Linker::find().expect("a linker")).expect_err("a miss").to_string();
+    assert!(error.contains(&format!("\n  symbol {name} (for ")) && error.contains(expected), "{error}");
+}
+
 #[test]
 #[ignore = "needs a kernel: run cargo qemu test"]
 fn another_kernel_is_refused() {
@@ -264,6 +285,6 @@ fn a_wrong_profile_with_a_right_sum_is_refused() {
     }
     for tag in whole.structs.keys().filter(|tag| *tag != "percpu") {
         let error = planner.refusal(|profile| _ = profile.structs.remove(tag));
-        assert!(error.contains(&format!("struct {tag} ")) && error.contains("missing"), "{tag}: {error}");
+        assert!(error.contains(&format!("struct {tag} (")) && error.contains("no definition found"), "{tag}: {error}");
     }
 }

@@ -144,7 +144,7 @@ fn an_ambiguous_symbol() {
 #[test]
 fn a_missing_and_an_ambiguous_struct() {
     let text = refusal(|kernel| kernel.structs.retain(|s| s.tag != "ipc_kmsg"));
-    assert_eq!(only_miss(&text), "struct ipc_kmsg (for slot kmsg_size): missing in the debugging information");
+    assert_eq!(only_miss(&text), "struct ipc_kmsg (for slot kmsg_size): no definition found");
     let text = refusal(|kernel| {
         let mut twin = kernel.struct_mut("ipc_kmsg").clone();
         twin.size += 8;
