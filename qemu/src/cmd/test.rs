@@ -115,13 +115,8 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         interfaces(&cache, &built.defs, &variables, &mut failed)?;
         fuzz(consent, &built.target.join("fuzz"), &variables, &mut failed)?;
     }
-    for flavour in if all { &[Flavour::Up, Flavour::Smp][..] } else { &[] } {
-        for package in [
-            fetch_production(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?,
-            fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?,
-        ] {
-            eprintln!("kernel of {} {}", package.name, package.version);
-        }
+    if all {
+        fetch_newest(&cache)?;
     }
     for (name, options, tests) in if all { OTHERS } else { &[] } {
         let mut command = cargo();
@@ -134,6 +129,18 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Fetches the newest kernels, and says which they are.
+fn fetch_newest(cache: &Cache) -> Result<()> {
+    for flavour in [Flavour::Up, Flavour::Smp] {
+        let production = fetch_production(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
+        let debug = fetch_kernel(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
+        for package in [production, debug] {
+            eprintln!("kernel of {} {}", package.name, package.version);
+        }
+    }
+    Ok(())
 }
 
 /// The variable with the Hurd's .defs files, if it is set; tests run in the folders of their packages, and so would look for them there.
