@@ -2,7 +2,6 @@
 //! The profiles of qemu/profiles: whole, refused if anything about them is changed, and as good as the `-dbg` kernel.
 
 #[expect(unreachable_pub, reason = "shared by the test files, which are crates of their own")]
-#[expect(dead_code, reason = "what other test files use")]
 #[path = "refusals/synthetic/payload.rs"]
 mod payload;
 
