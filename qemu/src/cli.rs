@@ -40,12 +40,12 @@ pub(crate) struct Options {
     /// A stock GNU Mach kernel file (.gz or not) instead of Debian's.
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
-    /// The -dbg kernel of the same version, for a kernel without symbols (default: Debian's that is fetched anyway).
+    /// For a kernel without symbols that has no profile in qemu/profiles: the -dbg kernel of the same version, or a profile.
     #[arg(long, value_name = "FILE", requires = "kernel")]
     dbg: Option<PathBuf>,
-    /// Debian's kernel as people boot it, without symbols; names come from its -dbg kernel.
+    /// Debian's kernel built for debugging, with symbols and the kernel's own debugger, instead of the one that people boot.
     #[arg(long, conflicts_with = "kernel")]
-    production: bool,
+    debug_kernel: bool,
     /// The Debian suite the kernel comes from.
     #[arg(long, default_value = SUITE, conflicts_with = "kernel", value_parser = suite)]
     suite: String,
@@ -128,12 +128,24 @@ enum Verb {
     Shell,
     /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
     Instrument {
-        /// A stock GNU Mach kernel with symbols and DWARF, .gz or not; with --dbg one without.
+        /// A stock GNU Mach kernel, .gz or not: with symbols and DWARF, or without, if there is a profile of it or --dbg.
         kernel: PathBuf,
-        /// The -dbg kernel of the same version, for a kernel without symbols.
+        /// For a kernel without symbols: the -dbg kernel of the same version, or a profile.
         #[arg(long, value_name = "FILE")]
         dbg: Option<PathBuf>,
         /// The file to write (default: KERNEL.trace without .gz, in the current directory).
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Find everything in a kernel without symbols by its -dbg kernel and write it down, so that the -dbg kernel is not needed again.
+    Profile {
+        /// The kernel without symbols, .gz or not (default: Debian's, and its -dbg kernel, as --suite and --flavour say).
+        #[arg(requires = "dbg")]
+        kernel: Option<PathBuf>,
+        /// The -dbg kernel of the same version.
+        #[arg(long, value_name = "FILE", requires = "kernel")]
+        dbg: Option<PathBuf>,
+        /// The file to write (default: in qemu/profiles, where it is found by everything that needs it).
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
@@ -175,7 +187,8 @@ enum Verb {
         /// Only tests whose names have one of these words in them.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
-        /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp;
+        /// Also run the long tests, and those of programs and records on the newest kernels of Debian (suite sid), up and smp, and on the
+        /// kernels built for debugging;
         /// pseudo-random calls, traced against untraced: 20 seeds of 100,000 on the default kernel and on both of these.
         #[arg(long)]
         all: bool,
@@ -239,7 +252,7 @@ impl Options {
         let mut words: Vec<String> = self.kernel.iter().map(|file| format!("--kernel {}", file.display())).collect();
         words.extend(self.dbg.iter().map(|file| format!("--dbg {}", file.display())));
         let mut add = |wanted: bool, word: &str| words.extend(wanted.then(|| word.to_owned()));
-        add(self.production, "--production");
+        add(self.debug_kernel, "--debug-kernel");
         add(self.suite != SUITE, &format!("--suite {}", self.suite));
         add(self.flavour == KernelFlavour::Smp, "--flavour smp");
         add(self.smp != 1, &format!("--smp {}", self.smp));
@@ -270,7 +283,7 @@ impl Options {
         Choices {
             kernel: self.kernel.clone(),
             dbg: self.dbg.clone(),
-            production: self.production,
+            debug: self.debug_kernel,
             suite: self.suite.clone(),
             flavour: self.flavour.into(),
             processors: self.smp,
@@ -304,6 +317,7 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Instrument { kernel, dbg, output } => cmd::instrument::run(&kernel, dbg.as_deref(), output),
         Verb::Deb { output } => cmd::deb::run(&options, &output),
         Verb::Hurd(hurd) => cmd::hurd::run(&options, &hurd),
+        Verb::Profile { kernel, dbg, output } => cmd::profile::run(&options, kernel.zip(dbg), output),
         Verb::Doctor => cmd::doctor::run(),
         Verb::Image { output, boot, multiboot2, command } => {
             cmd::image::run(&options, &output, boot, multiboot2, &command)

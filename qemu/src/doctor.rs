@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
-use crate::fetch::packages::{DEV, KERNEL, MIG, fetched};
+use crate::fetch::packages::{DEV, KERNEL, MIG, PRODUCTION, fetched};
 use crate::fetch::programs::{
     MKRESCUE, QEMU, find, find_mke2fs, how_to_install_grub, how_to_install_mke2fs, how_to_install_qemu, missing_grub,
 };
@@ -46,7 +46,8 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("dpkg", program("dpkg", "this tool unpacks packages with dpkg: use a Debian machine")),
         finding("keyring", keyring_state()),
         finding("mirror", mirror().map_or_else(|error| State::Missing(error.to_string()), State::Found)),
-        finding("kernel", package(cache, KERNEL)),
+        finding("kernel", package(cache, PRODUCTION)),
+        finding("-dbg kernel", package(cache, KERNEL)),
         finding("interfaces", package(cache, DEV)),
         finding("mig", package(cache, MIG)),
         finding("qemu", program(QEMU, &format!("{} (or --yes, as root)", how_to_install_qemu()))),

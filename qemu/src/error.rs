@@ -41,7 +41,7 @@ pub enum InstrumentError {
     },
     /// A kernel without the tables that say where things are.
     #[error(
-        "stripped kernel: no {what}; use the kernel of a -dbg package such as {DBG_PACKAGE}, or name it with --dbg beside this one"
+        "stripped kernel: no {what}, and no profile of it in qemu/profiles; name the kernel of the -dbg package of its version, such as {DBG_PACKAGE}, or a profile, with --dbg beside it"
     )]
     Stripped {
         /// The table that is missing.
@@ -52,6 +52,22 @@ pub enum InstrumentError {
     Unlike {
         /// In what.
         why: String,
+    },
+    /// A profile that is damaged, or another kernel's.
+    #[error("profile {}: {why}", path.display())]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// A profile by which what the payload needs is not in the kernel.
+    #[error("profile {} does not fit the kernel; cargo qemu profile makes one anew; {}", path.display(), list(misses))]
+    ProfileMisses {
+        /// The file.
+        path: PathBuf,
+        /// All that was looked for and not found as expected.
+        misses: Vec<Miss>,
     },
     /// The output of an earlier run.
     #[error("already instrumented: the file holds a slot table of this tool; give the stock kernel instead")]
@@ -180,6 +196,16 @@ pub enum Miss {
         /// What needs it.
         wanted_by: String,
     },
+    /// A symbol of a stripped kernel that is not certain.
+    #[error("symbol {name} (for {wanted_by}): expected two rules that agree on where it is, found {found}")]
+    SymbolDoubtful {
+        /// The symbol.
+        name: String,
+        /// What needs it.
+        wanted_by: String,
+        /// What speaks for a place.
+        found: String,
+    },
     /// Several symbols of one name.
     #[error("symbol {name} (for {wanted_by}): ambiguous, found at {}", hex(addresses))]
     SymbolAmbiguous {
@@ -190,8 +216,8 @@ pub enum Miss {
         /// Where they are.
         addresses: Vec<u64>,
     },
-    /// No such struct in the DWARF.
-    #[error("struct {name} (for {wanted_by}): missing in the debugging information")]
+    /// No such struct in the DWARF or the profile.
+    #[error("struct {name} (for {wanted_by}): no definition found")]
     StructMissing {
         /// Its tag.
         name: String,

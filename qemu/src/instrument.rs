@@ -12,7 +12,8 @@ use tempfile::NamedTempFile;
 use crate::error::InstrumentError;
 use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, sha256};
+use crate::profile::{self, Profile};
 use crate::stripped::Naming;
 use crate::{elf32, plan, rewrite, together, verify};
 
@@ -82,16 +83,21 @@ fn read_all(from: impl Read, path: &Path) -> Result<Vec<u8>, InstrumentError> {
     }
 }
 
-/// Reads a kernel; one without symbols by the `-dbg` kernel of its version, with what speaks for each of its names.
-pub fn open(path: &Path, dbg: Option<&Path>) -> Result<(KernelElf, Option<Naming>), InstrumentError> {
+/// Reads a kernel. One without symbols is read by `names`: a profile, or the `-dbg` kernel of its version, of which it then says what speaks for
+/// each name; without `names` by the profile of it in qemu/profiles, if there is one.
+pub fn open(path: &Path, names: Option<&Path>) -> Result<(KernelElf, Option<Naming>), InstrumentError> {
     let bytes = read_kernel(path)?;
-    match (KernelElf::parse(bytes.clone()), dbg) {
-        (Err(InstrumentError::Stripped { .. }), Some(dbg)) => {
-            let (kernel, naming) = KernelElf::parse_stripped(bytes, &KernelElf::parse(read_kernel(dbg)?)?)?;
-            Ok((kernel, Some(naming)))
-        }
-        (kernel, _) => Ok((kernel?, None)),
+    let stripped = match KernelElf::parse(bytes.clone()) {
+        Err(stripped @ InstrumentError::Stripped { .. }) => stripped,
+        kernel => return Ok((kernel?, None)),
+    };
+    let known = || profile::find(&profile::folder(), &sha256(&bytes));
+    let names = names.map(Path::to_owned).or_else(known).ok_or(stripped)?;
+    if profile::is_one(&names) {
+        return Ok((KernelElf::parse_profiled(bytes, Profile::read(&names)?)?, None));
     }
+    let (kernel, naming) = KernelElf::parse_stripped(bytes, &KernelElf::parse(read_kernel(&names)?)?)?;
+    Ok((kernel, Some(naming)))
 }
 
 /// Instruments the kernel `bytes` with the payload library and writes the outputs.

@@ -29,6 +29,7 @@ pub mod instrument;
 pub mod kernel;
 pub mod link;
 pub mod plan;
+pub mod profile;
 pub mod rewrite;
 pub mod setup;
 pub mod stripped;

@@ -14,16 +14,15 @@ use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::cache::Cache;
-use crate::error::InstrumentError;
 use crate::fetch;
-use crate::fetch::packages::{self, DEV, Flavour, KERNEL, SUITE};
+use crate::fetch::packages::{self, DEV, Flavour, Package};
 use crate::fetch::programs::{self, Consent};
 use crate::guest::{self, Builder, Userland};
 use crate::instrument::{self, Outputs};
-use crate::kernel::KernelElf;
 use crate::link::Linker;
 use crate::payload_abi;
 use crate::plan::sha256;
+use crate::profile;
 use crate::stubs::{self, Generated};
 use crate::toolchain::Toolchain;
 use crate::ui::Progress;
@@ -34,10 +33,10 @@ use crate::vm::{Interrupt, Limits, Machine, command};
 pub struct Choices {
     /// A kernel file instead of Debian's.
     pub kernel: Option<PathBuf>,
-    /// The kernel that has the names of one without symbols.
+    /// The `-dbg` kernel or the profile that has the names of one without symbols.
     pub dbg: Option<PathBuf>,
-    /// Debian's kernel as people boot it, without symbols.
-    pub production: bool,
+    /// Debian's kernel that is built for debugging, with symbols, instead of the one that people boot.
+    pub debug: bool,
     /// The Debian suite of the kernel.
     pub suite: String,
     /// Which of its kernels.
@@ -95,8 +94,6 @@ pub struct Prepared {
 pub struct Built {
     /// The `.defs` include directory.
     pub defs: PathBuf,
-    /// The stock kernel file.
-    pub stock_kernel: PathBuf,
     /// Directory of all products.
     pub target: PathBuf,
     /// The builder of guest code.
@@ -117,17 +114,17 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     let tables = tables(&choices.interfaces, &built)?;
     progress.step("building the guest's programs");
     let userland = built.builder.userland()?;
-    let (stock, dbg) = &kernels(choices, &built, &progress)?;
+    let stock = stock(choices, &progress)?;
     let kernel = if choices.stock {
         progress.step("wrapping the stock kernel for QEMU");
-        stock_kernel(stock, &built.target)?
+        stock_kernel(&stock.file, &built.target)?
     } else {
         progress.step("building the payload and instrumenting the kernel");
         let payload = match &choices.payload_feature {
             Some(feature) => built.builder.payload_with(feature)?,
             None => built.builder.payload()?,
         };
-        instrumented_kernel(stock, dbg, &payload, &built.target)?
+        instrumented_kernel(&stock, &payload, &built.target)?
     };
     let machine = Machine {
         processors: choices.processors,
@@ -138,23 +135,18 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
     };
     let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
     let environment = choices.environment.clone();
-    let unused_processors = unused_processors(stock, dbg, choices.processors)?;
+    let unused_processors = unused_processors(&stock, choices.processors);
     Ok(Prepared { machine, limits, unused_processors, kernel, userland, environment, tables })
 }
 
-fn unused_processors(stock: &Path, dbg: &Path, processors: u32) -> Result<u32> {
+fn unused_processors(stock: &Stock, processors: u32) -> u32 {
     if processors == 1 {
-        return Ok(0);
+        return 0;
     }
     // What is no kernel is refused by who needs more of it.
-    let read = |path: &Path| KernelElf::parse(instrument::read_kernel(path)?);
-    // One without symbols is for as many as the other of its version.
-    let kernel = match read(stock) {
-        Err(InstrumentError::Stripped { .. }) => read(dbg),
-        kernel => kernel,
-    };
-    let for_several = kernel.ok().and_then(|kernel| kernel.is_for_several()).unwrap_or(true);
-    Ok(if for_several { 0 } else { processors - 1 })
+    let kernel = instrument::open(&stock.file, stock.names.as_deref()).ok();
+    let for_several = kernel.and_then(|(kernel, _)| kernel.is_for_several()).unwrap_or(true);
+    if for_several { 0 } else { processors - 1 }
 }
 
 /// A key for the console's marks that no program knows.
@@ -184,36 +176,71 @@ fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
     Ok(mig_defs::interfaces::with_directories(&interfaces.directories, from_ref(&built.defs), &builtin)?)
 }
 
-/// The kernel file that is booted, and the one with the names, should that have none.
-fn kernels(choices: &Choices, built: &Built, progress: &Progress) -> Result<(PathBuf, PathBuf)> {
-    let chosen = chosen_kernel(choices, built, progress)?;
-    if !choices.production {
-        let dbg = choices.dbg.as_ref().unwrap_or(&built.stock_kernel).clone();
-        return Ok((chosen, dbg));
-    }
-    let cache = Cache::open().context("opening the cache")?;
-    let package = packages::fetch_production(&cache, &choices.suite, choices.flavour, progress)?;
-    Ok((packages::kernel_file(&package), chosen))
+/// A kernel file, and the profile or the `-dbg` kernel that has its names, should it have none.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    /// The kernel.
+    pub file: PathBuf,
+    /// Who has its names.
+    pub names: Option<PathBuf>,
 }
 
-/// The kernel file the user named, or Debian's, fetched if it is not the default one.
-pub fn chosen_kernel(choices: &Choices, built: &Built, progress: &Progress) -> Result<PathBuf> {
+/// The kernel file the user named, or Debian's, fetched if it is not there yet. The `-dbg` kernel is fetched only if it is the one that is wanted, or
+/// if there is no profile for the other.
+pub fn stock(choices: &Choices, progress: &Progress) -> Result<Stock> {
+    let profile = |file: &Path| -> Result<Option<PathBuf>> {
+        Ok(profile::find(&profile::folder(), &sha256(&instrument::read_kernel(file)?)))
+    };
     if let Some(file) = &choices.kernel {
-        return Ok(file.clone());
-    }
-    if choices.suite == SUITE && choices.flavour == Flavour::Up {
-        return Ok(built.stock_kernel.clone());
+        let names = if choices.dbg.is_some() { choices.dbg.clone() } else { profile(file)? };
+        return Ok(Stock { file: file.clone(), names });
     }
     let cache = Cache::open().context("opening the cache")?;
-    Ok(packages::kernel_file(&packages::fetch_kernel(&cache, &choices.suite, choices.flavour, progress)?))
+    if choices.debug {
+        let package = packages::fetch_kernel(&cache, &choices.suite, choices.flavour, progress)?;
+        return Ok(Stock { file: packages::kernel_file(&package), names: None });
+    }
+    let package = packages::fetch_production(&cache, &choices.suite, choices.flavour, progress)?;
+    let file = packages::kernel_file(&package);
+    let names = profile(&file)?;
+    if names.is_some() || choices.stock {
+        return Ok(Stock { file, names });
+    }
+    progress
+        .note(&format!("{} {} has no profile: its names are found by its -dbg kernel", package.name, package.version));
+    let names = Some(packages::kernel_file(&debug_kernel(choices, &package, progress)?));
+    Ok(Stock { file, names })
+}
+
+/// The file of the `-dbg` kernel that has the names of Debian's kernel which people boot.
+pub fn debug_kernel_file(choices: &Choices, progress: &Progress) -> Result<PathBuf> {
+    let cache = Cache::open().context("opening the cache")?;
+    let production = packages::fetch_production(&cache, &choices.suite, choices.flavour, progress)?;
+    Ok(packages::kernel_file(&debug_kernel(choices, &production, progress)?))
+}
+
+/// The `-dbg` kernel of the version of `production`.
+pub fn debug_kernel(choices: &Choices, production: &Package, progress: &Progress) -> Result<Package> {
+    let cache = Cache::open().context("opening the cache")?;
+    let package = packages::fetch_kernel(&cache, &choices.suite, choices.flavour, progress)?;
+    if package.version != production.version {
+        let Package { name, version, root } = &package;
+        let (other, wanted) = (&production.name, &production.version);
+        anyhow::bail!(
+            "{name}: expected version {wanted}, as of {other}, found {version} in the cache; remove the older one of {} and {}",
+            root.display(),
+            production.root.display()
+        );
+    }
+    Ok(package)
 }
 
 /// Fetches, finds `core`, and generates stubs.
 pub fn build(progress: &mut Progress) -> Result<Built> {
     let cache = Cache::open().context("opening the cache")?;
-    progress.step("looking for Debian's kernel and interface files");
-    let found = fetch::fetch(&cache, &[KERNEL, DEV], progress)?;
-    let [kernel, dev] = &found[..] else { anyhow::bail!("{KERNEL} or {DEV} is not in the cache after it was fetched") };
+    progress.step("looking for Debian's interface files");
+    let found = fetch::fetch(&cache, &[DEV], progress)?;
+    let [dev] = &found[..] else { anyhow::bail!("{DEV} is not in the cache after it was fetched") };
     progress.step("looking for a core library for the guest");
     let toolchain = Toolchain::find()?;
     let core = toolchain.core(&cache, progress)?;
@@ -223,32 +250,30 @@ pub fn build(progress: &mut Progress) -> Result<Built> {
     let defs = packages::defs_directory(dev);
     let generated = stubs::generate(&defs, &workspace, &target)?;
     let builder = Builder::new(&workspace, &target, &toolchain.guest_flags(&core)?, &generated.stubs);
-    Ok(Built { defs, stock_kernel: packages::kernel_file(kernel), target, builder, generated })
+    Ok(Built { defs, target, builder, generated })
 }
 
 /// The stock kernel file that `choices` name, and its instrumented forms.
 pub fn instrumented(choices: &Choices, built: &Built, progress: &Progress) -> Result<(PathBuf, Outputs)> {
-    let (stock, dbg) = kernels(choices, built, progress)?;
+    let stock = stock(choices, progress)?;
     let payload = built.builder.payload()?;
-    let elf32 = instrumented_kernel(&stock, &dbg, &payload, &built.target)?;
-    Ok((stock, Outputs::beside(&elf32.with_extension(""))))
+    let elf32 = instrumented_kernel(&stock, &payload, &built.target)?;
+    Ok((stock.file, Outputs::beside(&elf32.with_extension(""))))
 }
 
-/// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload. If it has no symbols, those of `dbg` are
-/// found in it.
-fn instrumented_kernel(stock: &Path, dbg: &Path, payload: &Path, target: &Path) -> Result<PathBuf> {
-    let bytes = instrument::read_kernel(stock)?;
-    let library = fs::read(payload).with_context(|| format!("reading {}", payload.display()))?;
-    // One that is its own has its names.
-    let names =
-        if dbg == stock { Vec::new() } else { fs::read(dbg).with_context(|| format!("reading {}", dbg.display()))? };
-    let key = [sha256(&bytes), sha256(&names), sha256(&library), tool_state()].join(" ");
+/// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload, or for another who has its names.
+fn instrumented_kernel(stock: &Stock, payload: &Path, target: &Path) -> Result<PathBuf> {
+    let Stock { file, names } = stock;
+    let bytes = instrument::read_kernel(file)?;
+    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let (library, names_of) = (read(payload)?, names.as_deref().map(read).transpose()?.unwrap_or_default());
+    let key = [sha256(&bytes), sha256(&names_of), sha256(&library), tool_state()].join(" ");
     let key = sha256(key.as_bytes());
     let kernels = Cache::at(target);
     let directory = kernels.directory(&format!("kernels/{}", &key[..16]), |place| -> Result<()> {
         let outputs = Outputs::beside(&place.join("kernel"));
-        let what = || format!("instrumenting {}", stock.display());
-        let (kernel, _) = instrument::open(stock, Some(dbg)).with_context(what)?;
+        let what = || format!("instrumenting {}", file.display());
+        let (kernel, _) = instrument::open(file, names.as_deref()).with_context(what)?;
         instrument::instrument_kernel(&kernel, payload, &Linker::find()?, &outputs).with_context(what)?;
         Ok(())
     })?;

@@ -53,6 +53,15 @@ fn a_stopped_kernel_is_one_error_with_its_own_words() {
     assert!(error.to_string().ends_with("\n  work\n  panic x.c:1: f: it broke\n  Debugger invoked: panic\n  db> "));
 }
 
+/// What a kernel does that has no debugger; a program's last words are not the kernel's.
+#[test]
+fn a_kernel_that_panics_and_restarts_the_machine_is_one_error_with_its_own_words() {
+    let error = play(r"printf '\001xready\r\n\001cwork\r\npanic x.c:1: f: it broke\n\r'", LONG).result.unwrap_err();
+    assert!(matches!(&error, Failure::Kernel { cause, .. } if cause == "panic x.c:1: f: it broke"), "{error}");
+    let outcome = play(r"printf '\001xready\r\n\001cpanic x.c:1: f: it broke\r\n'", LONG).result.unwrap();
+    assert_eq!(outcome, Outcome { status: 0, restarted: true });
+}
+
 #[test]
 fn a_machine_that_dies_early_is_an_error_with_what_it_said() {
     let error = play(r"printf 'boot\r\n'; echo 'no such device' >&2; exit 3", LONG).result.unwrap_err();

@@ -49,6 +49,18 @@ fn the_kernel_that_is_read_is_never_written() -> Result<()> {
     Ok(())
 }
 
+/// Which kernel is booted is seen by the version that it says.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_default_kernel_is_the_one_that_people_boot() -> Result<()> {
+    for (options, is_debug) in [(&["-v"][..], false), (&["-v", "--debug-kernel"], true)] {
+        let run = qemu(&[options, &["run", "hello"]].concat())?;
+        let version = run.stderr.lines().find(|line| line.contains("GNU Mach 1.8")).context("no version")?;
+        assert_eq!((version.ends_with("-dbg"), run.status), (is_debug, Some(0)), "{}", run.stderr);
+    }
+    Ok(())
+}
+
 /// What README.md shows first, on the screen line for line: the trace stands where the program's own output does.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
@@ -98,10 +110,10 @@ fn a_kernel_file_given_by_path_is_instrumented_and_traces() -> Result<()> {
     Ok(())
 }
 
-/// The kernel that people boot: what it lacks is found by its `-dbg` kernel, and says why.
+/// The default one is the kernel that people boot; this is the other, of which the tests with `--all` run all programs.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
-fn a_kernel_without_symbols_traces() -> Result<()> {
+fn the_kernel_built_for_debugging_traces() -> Result<()> {
     for (program, status, end) in [
         ("hello", 0, "+++ hello[1] exited with 0 +++"),
         ("ping", 0, "+++ ping[1] exited with 0 +++"),
@@ -109,7 +121,7 @@ fn a_kernel_without_symbols_traces() -> Result<()> {
         ("catch", 0, "+++ catch[1] exited with 0 +++"),
         ("crash", 129, "+++ crash[1] killed by EXC_BAD_ACCESS (KERN_PROTECTION_FAILURE at 0x0, rip 0x"),
     ] {
-        let run = qemu(&["--production", "--icount", "rpctrace2", program])?;
+        let run = qemu(&["--debug-kernel", "--icount", "rpctrace2", program])?;
         assert_eq!(run.status, Some(status), "{program}:\n{}{}", run.stdout, run.stderr);
         assert!(run.stderr.lines().last().is_some_and(|last| last.starts_with(end)), "{program}:\n{}", run.stderr);
     }

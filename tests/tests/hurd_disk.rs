@@ -339,7 +339,7 @@ fn boot_files(command: &[&str]) -> Result<[Vec<u8>; 2]> {
     let choices = Choices {
         kernel: Some(setting("RPCTRACE2_KERNEL")?.into()),
         dbg: None,
-        production: false,
+        debug: false,
         suite: SUITE.to_owned(),
         flavour: Flavour::Up,
         processors: 1,

@@ -53,7 +53,7 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
         environment: Vec::new(),
         kernel: Some(file),
         dbg: None,
-        production: false,
+        debug: false,
         suite: MOVING_SUITE.to_owned(),
         flavour: Flavour::Smp,
         processors: 2,

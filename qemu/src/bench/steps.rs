@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 
 use crate::bench::results::BenchError;
+use crate::kernel::Declarations;
 use crate::kernel::KernelElf;
 use crate::kernel::facts;
-use crate::kernel::{Debug, Layouts};
 use crate::payload_abi::{KERNEL_BASE, Need, SlotSpec};
 use crate::vm::gdb::{Debugger, Registers};
 
@@ -47,12 +47,18 @@ pub struct Part {
 /// The kernel's array with what belongs to one processor each.
 const PER_CPU: &str = "percpu_array";
 
+/// The pointer to the lowest byte of the stack in use, of a processor.
+pub const ACTIVE_STACK: SlotSpec = SlotSpec {
+    name: "active_stack",
+    symbol: "",
+    need: Need::PerCpu { array: PER_CPU, of: "percpu", member: "active_stack" },
+};
+
 /// Where `active_stack` of the first processor is.
 pub fn active_stack(kernel: &KernelElf) -> Result<u64, BenchError> {
-    let need = Need::PerCpu { array: PER_CPU, of: "percpu", member: "active_stack" };
-    let specs = [SlotSpec { name: "active_stack", symbol: "", need }];
-    let debug = Debug::open(kernel.bytes());
-    let layouts = debug.and_then(|debug| Layouts::read(&debug, &facts::wanted_structs(&specs)));
+    let specs = [ACTIVE_STACK];
+    let declared = Declarations::of(kernel);
+    let layouts = declared.and_then(|declared| declared.layouts(&facts::wanted_structs(&specs)));
     let layouts = layouts.map_err(|error| error.to_string());
     let mut misses = Vec::new();
     let found = layouts.map(|layouts| facts::fill(&specs, kernel, &layouts, &mut misses));

@@ -34,12 +34,14 @@ const STEPS: u64 = 4;
 /// Where the figures go, in the target directory.
 const OUTPUT: &str = "bench.json";
 
-/// The checked-in ceilings, relative to the workspace: those of Debian's default kernel, or of its kernel for several processors, run
-/// with one.
-const fn ceilings_file(flavour: Flavour) -> &'static str {
-    match flavour {
-        Flavour::Up => "qemu/bench-ceilings.json",
-        Flavour::Smp => "qemu/bench-ceilings-smp.json",
+/// The checked-in ceilings, relative to the workspace: those of the kernel that people boot or of the one built for debugging, each for one
+/// processor or for several, run with one.
+const fn ceilings_file(debug: bool, flavour: Flavour) -> &'static str {
+    match (debug, flavour) {
+        (false, Flavour::Up) => "qemu/bench-ceilings-production.json",
+        (false, Flavour::Smp) => "qemu/bench-ceilings-production-smp.json",
+        (true, Flavour::Up) => "qemu/bench-ceilings.json",
+        (true, Flavour::Smp) => "qemu/bench-ceilings-smp.json",
     }
 }
 
@@ -57,7 +59,7 @@ const STACKS: [(&str, &str, &str); 8] = [
 
 pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let choices = Choices { icount: true, kvm: false, ..options.choices() };
-    let linked = payload(&choices)?;
+    let linked = payload(&choices, profile)?;
     let followed = follow::follow(&choices, &linked.kernel)?;
     if profile {
         print!("{}", follow::profile(&followed, |address| linked.function(address)));
@@ -69,7 +71,7 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     figures.extend(tool_figures(&measure_tool(&Choices { stock: false, ..choices.clone() })?)?);
     figures.extend(linked.stacks()?);
     figures.extend(follow::figures(&followed));
-    let file = ceilings_file(choices.flavour);
+    let file = ceilings_file(choices.debug, choices.flavour);
     let text = fs::read_to_string(workspace().join(file)).with_context(|| format!("reading {file}"))?;
     let ceilings = Ceilings::parse(&text).with_context(|| format!("reading {file}"))?;
 
@@ -123,12 +125,16 @@ struct Linked {
     size: PayloadSize,
 }
 
-fn payload(choices: &Choices) -> Result<Linked> {
+/// With all names of the kernel, if functions are to be shown; a profile has only those that are needed.
+fn payload(choices: &Choices, with_names: bool) -> Result<Linked> {
     let mut progress = Progress::new(STEPS);
     let built = setup::build(&mut progress)?;
     let payload = built.builder.payload()?;
-    let kernel = setup::chosen_kernel(choices, &built, &progress)?;
-    let kernel = KernelElf::parse(instrument::read_kernel(&kernel)?)?;
+    let mut stock = setup::stock(choices, &progress)?;
+    if with_names && choices.kernel.is_none() && !choices.debug {
+        stock.names = Some(setup::debug_kernel_file(choices, &progress)?);
+    }
+    let (kernel, _) = instrument::open(&stock.file, stock.names.as_deref())?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
     let segment = &planned.plan.payload;
     let size = PayloadSize { file: segment.filesz, memory: segment.memsz };

@@ -40,8 +40,7 @@ pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
     let mke2fs = programs::mke2fs(options.consent(), &Progress::new(1))?;
     // One that is instrumented already is taken as it is.
     let stock_as_it_is = choices.stock || is_instrumented;
-    let choices =
-        Choices { kernel: Some(stock), dbg: dbg.clone(), production: false, stock: stock_as_it_is, ..choices };
+    let choices = Choices { kernel: Some(stock), dbg: dbg.clone(), debug: false, stock: stock_as_it_is, ..choices };
     let prepared = setup::prepare(&choices).map_err(|error| match error.is::<InstrumentError>() {
         true => error.context(format!("{}: {}", image.display(), found.file)),
         // Of something that is missing on this machine the image is no part.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use qemu::instrument::{self, Outputs};
+use qemu::kernel::elf::Told;
 use qemu::link::Linker;
 use qemu::setup;
 use qemu::ui::Progress;
@@ -27,6 +28,9 @@ pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>) -> R
     let plan = instrument::instrument_kernel(&kernel, &payload, &Linker::find()?, &outputs)
         .with_context(|| path.display().to_string())?;
     let mut out = io::stdout().lock();
+    if let Some(Told::Profile(profile)) = kernel.told() {
+        writeln!(out, "names    {} of profile {}", profile.symbols.len(), profile.path.display())?;
+    }
     if let Some(naming) = naming {
         for (name, found) in naming.evidence.iter().filter(|(name, _)| kernel.was_asked(name)) {
             writeln!(out, "name     {name:<28} {found}")?;

@@ -8,6 +8,7 @@ mod follow;
 pub(crate) mod hurd;
 pub(crate) mod image;
 pub(crate) mod instrument;
+pub(crate) mod profile;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;
 pub(crate) mod shell;

@@ -6,11 +6,12 @@ use std::ffi::OsString;
 use std::path::{Path, absolute};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use qemu::cache::Cache;
 use qemu::fetch::fetch;
 use qemu::fetch::packages::{
-    Flavour, MIG, MOVING_SUITE, PRODUCTION, defs_directory, fetch_defs, fetch_kernel, fetch_mig32, migcom,
+    Flavour, KERNEL, MIG, MOVING_SUITE, PRODUCTION, Package, defs_directory, fetch_defs, fetch_kernel, fetch_mig32,
+    fetch_production, kernel_file, migcom,
 };
 use qemu::fetch::programs::{self, Consent};
 use qemu::guest::workspace;
@@ -27,14 +28,15 @@ const HURD_DEFS: &str = "HURD_DEFS";
 /// Steps before the first test.
 const STEPS: u64 = 8;
 
-/// What `--all` adds: a name, the kernel, the options for `cargo qemu` that lead to it, and the tests.
-const NEWEST: &[(&str, Flavour, &str, &[&str])] = &[
-    ("the newest kernel for one processor", Flavour::Up, "--suite sid", WITH_FIDELITY),
-    ("the newest kernel for several, one there", Flavour::Smp, "--suite sid --flavour smp", PROGRAMS),
-    ("the newest kernel for several, two there", Flavour::Smp, "--suite sid --flavour smp --smp 2", WITH_FIDELITY),
-    ("the newest kernel for several, four there", Flavour::Smp, "--suite sid --flavour smp --smp 4", PROGRAMS),
-    ("the newest kernel without symbols", Flavour::Up, "--suite sid --production", PROGRAMS),
-    ("the one for several, two there", Flavour::Smp, "--suite sid --production --flavour smp --smp 2", PROGRAMS),
+/// What `--all` adds: a name, the options for `cargo qemu` that lead to it, and the tests.
+const OTHERS: &[(&str, &str, &[&str])] = &[
+    ("the default kernel, built for debugging", "--debug-kernel", PROGRAMS),
+    ("the newest kernel for one processor", "--suite sid", WITH_FIDELITY),
+    ("the newest kernel for several, one there", "--suite sid --flavour smp", PROGRAMS),
+    ("the newest kernel for several, two there", "--suite sid --flavour smp --smp 2", WITH_FIDELITY),
+    ("the newest kernel for several, four there", "--suite sid --flavour smp --smp 4", PROGRAMS),
+    ("the newest kernel, built for debugging", "--suite sid --debug-kernel", PROGRAMS),
+    ("the one for several, built for debugging", "--suite sid --debug-kernel --flavour smp --smp 2", PROGRAMS),
 ];
 /// Tests that depend on the kernel.
 const PROGRAMS: &[&str] = &["--test", "programs", "--test", "trace_defs"];
@@ -62,21 +64,28 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;
-    let found = fetch(&cache, &[MIG, PRODUCTION], &progress)?;
-    let mig = found.first().with_context(|| format!("{MIG} is not in the cache after it was fetched"))?;
+    let found = fetch(&cache, &[MIG, PRODUCTION, KERNEL], &progress)?;
+    let [mig, production, debug] = &found[..] else {
+        bail!("{MIG}, {PRODUCTION} or {KERNEL} is not in the cache after it was fetched")
+    };
     progress.step("building the payload");
     let payload = built.builder.payload()?;
     progress.step("building the guest's programs");
     built.builder.userland()?;
     // Tests read the kernel many times; unpacked it is quicker.
-    let kernel = built.target.join("stock-kernel");
-    instrument::write(&kernel, &instrument::read_kernel(&built.stock_kernel)?)?;
+    let unpacked = |name: &str, package: &Package| -> Result<OsString> {
+        let file = built.target.join(name);
+        instrument::write(&file, &instrument::read_kernel(&kernel_file(package))?)?;
+        Ok(file.into_os_string())
+    };
+    let (kernel, production) = (unpacked("stock-kernel", debug)?, unpacked("production-kernel", production)?);
     drop(progress);
 
     let mut variables = vec![
         ("GNUMACH_DEFS", built.defs.clone().into_os_string()),
         ("MIGCOM", migcom(mig).into_os_string()),
-        ("RPCTRACE2_KERNEL", kernel.into_os_string()),
+        ("RPCTRACE2_KERNEL", kernel),
+        ("RPCTRACE2_PRODUCTION", production),
         ("RPCTRACE2_PAYLOAD", payload.into_os_string()),
         ("RPCTRACE2_QEMU", this.clone().into_os_string()),
         ("RPCTRACE2_ALL", if all { "1" } else { "0" }.into()),
@@ -107,9 +116,10 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         interfaces(&cache, &built.defs, &variables, &mut failed)?;
         fuzz(consent, &built.target.join("fuzz"), &variables, &mut failed)?;
     }
-    for (name, flavour, options, tests) in if all { NEWEST } else { &[] } {
-        let package = fetch_kernel(&cache, MOVING_SUITE, *flavour, &Progress::new(1))?;
-        eprintln!("kernel of {} {}", package.name, package.version);
+    if all {
+        fetch_newest(&cache)?;
+    }
+    for (name, options, tests) in if all { OTHERS } else { &[] } {
         let mut command = cargo();
         command.args(["test", "-p", "tests"]).args(*tests).arg("--no-fail-fast");
         command.current_dir(workspace()).envs(variables.clone()).env("RPCTRACE2_OPTIONS", options);
@@ -120,6 +130,18 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Fetches the newest kernels, and says which they are.
+fn fetch_newest(cache: &Cache) -> Result<()> {
+    for flavour in [Flavour::Up, Flavour::Smp] {
+        let production = fetch_production(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
+        let debug = fetch_kernel(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
+        for package in [production, debug] {
+            eprintln!("kernel of {} {}", package.name, package.version);
+        }
+    }
+    Ok(())
 }
 
 /// The variable with the Hurd's .defs files, if it is set; tests run in the folders of their packages, and so would look for them there.

@@ -65,8 +65,8 @@ pub fn tracer(tracer: &Tracer<'_>, stock: &Stock, source: &Source) -> Result<Pac
         children send and receive: names of routines, values of their arguments,\n \
         which port is which. It needs a kernel with a trace port, such as that of\n \
         a package gnumach-image-...-rpctrace2.\n .\n \
-        In this version it is started by the boot server of its own small system;\n \
-        it is no program of the Hurd's yet.";
+        It starts a command as its child, or attaches to processes that run. As a\n \
+        boot module it traces the first tasks of a system.";
     let fields = fields("devel", vec![("Recommends", kernel_package(stock))], description);
     Ok(Package { name: RPCTRACE2.to_owned(), version, fields, scripts: Vec::new(), files })
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Debian packages, unpacked in the cache, with a note which version they are.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::cache::Cache;
 use crate::fetch::apt::run;
@@ -168,6 +170,9 @@ fn fetch_apart(cache: &Cache, suite: &str, name: &str, progress: &Progress) -> R
     })
 }
 
+/// The package lists that this process has fetched: cache and suite.
+static UPDATED: Mutex<BTreeSet<(PathBuf, String)>> = Mutex::new(BTreeSet::new());
+
 fn fetch_from(
     cache: &Cache,
     suite: &str,
@@ -176,9 +181,16 @@ fn fetch_from(
     progress: &Progress,
 ) -> Result<Vec<Package>, FetchError> {
     if names.iter().any(|name| fetched(cache, name).is_none()) {
-        progress.note(&format!("fetching the package lists of Debian {suite}"));
         let apt = AptRoot::create(cache, &[suite])?.of_architecture(architecture);
-        apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
+        // Once is enough for all that one run fetches.
+        let mut updated = UPDATED.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = (cache.root().to_owned(), suite.to_owned());
+        if !updated.contains(&lists) {
+            progress.note(&format!("fetching the package lists of Debian {suite}"));
+            apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
+            updated.insert(lists);
+        }
+        drop(updated);
         for name in names.iter().filter(|name| fetched(cache, name).is_none()) {
             let versions = apt.versions(name)?;
             let version = versions.first().ok_or_else(|| FetchError::Version {

@@ -38,8 +38,10 @@ pub struct Layout {
     pub tag: String,
     /// Size in bytes.
     pub size: u64,
-    /// Members in order, flattened.
+    /// Members in order, flattened; by a profile those alone that are asked for.
     pub fields: Vec<Field>,
+    /// Aligned 4-byte holes before the end of the last member, in order of address.
+    pub holes: Vec<u64>,
     /// Where the first equal definition is, as an offset in `.debug_info`.
     pub die: usize,
 }
@@ -61,17 +63,6 @@ impl Layout {
             Some(other) => Err(miss(format!("ambiguous, at bits {} and {}", first.bit_offset, other.bit_offset))),
             None => Ok(first),
         }
-    }
-
-    /// Aligned 4-byte holes before the end of the last member, in order of address.
-    pub fn holes(&self) -> Vec<u64> {
-        let direct: Vec<(u64, u64)> =
-            self.fields.iter().filter(|field| field.direct).map(|field| field.storage).collect();
-        let end = direct.iter().map(|&(_, end)| end).max().unwrap_or(0);
-        (0..end)
-            .step_by(4)
-            .filter(|&hole| hole + 4 <= end && direct.iter().all(|&(from, to)| to <= hole || from >= hole + 4))
-            .collect()
     }
 
     /// The first thing in which two definitions differ.
@@ -104,6 +95,13 @@ impl Layouts {
             layouts.read_unit(reader, tags)?;
         }
         Ok(layouts)
+    }
+
+    /// Layouts that are known already.
+    pub fn of(layouts: impl IntoIterator<Item = Layout>) -> Self {
+        let mut known = Self::default();
+        layouts.into_iter().for_each(|layout| known.add(layout));
+        known
     }
 
     /// The only layout of struct `tag`.
@@ -173,7 +171,8 @@ impl<'data> Reader<'_, 'data> {
         let size = bounded(self.number(&die, gimli::DW_AT_byte_size)?.unwrap_or(0))?;
         let mut fields = Vec::new();
         self.fields(offset, "", 0, 0, &mut fields)?;
-        Ok(Layout { tag, size, fields, die: self.place(offset) })
+        let holes = holes(&fields);
+        Ok(Layout { tag, size, fields, holes, die: self.place(offset) })
     }
 
     fn fields(
@@ -247,6 +246,16 @@ impl<'data> Reader<'_, 'data> {
         let aggregate = tag == gimli::DW_TAG_structure_type || tag == gimli::DW_TAG_union_type;
         Ok(aggregate.then_some(plain))
     }
+}
+
+/// Aligned 4-byte holes before the end of the last member.
+fn holes(fields: &[Field]) -> Vec<u64> {
+    let direct: Vec<(u64, u64)> = fields.iter().filter(|field| field.direct).map(|field| field.storage).collect();
+    let end = direct.iter().map(|&(_, end)| end).max().unwrap_or(0);
+    (0..end)
+        .step_by(4)
+        .filter(|&hole| hole + 4 <= end && direct.iter().all(|&(from, to)| to <= hole || from >= hole + 4))
+        .collect()
 }
 
 /// First byte and end of what a member occupies.

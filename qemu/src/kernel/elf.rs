@@ -2,7 +2,7 @@
 //! Reads a kernel's ELF64 file into plain data: segments, sections, symbols; refuses what is not a GNU Mach kernel.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
@@ -11,6 +11,7 @@ use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use crate::error::{InstrumentError, Miss};
 use crate::kernel::headers;
 use crate::payload_abi;
+use crate::profile::Profile;
 use crate::stripped::Naming;
 
 /// Distance between a kernel virtual address and the physical address it is loaded at.
@@ -18,6 +19,9 @@ pub const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 
 /// Functions every GNU Mach kernel has; a file with symbols but without these is something else.
 const GNUMACH_SYMBOLS: [&str; 3] = ["mach_trap_table", "ipc_kmsg_get", "mach_msg_trap"];
+
+/// What every kernel's version begins with.
+pub(crate) const VERSION: &[u8] = b"GNU Mach 1";
 
 /// Functions that only a kernel with 32-bit user programs has: it gives messages another form when it copies them.
 const USER32_SYMBOLS: [&str; 2] = ["copyoutmsg", "msg_usize"];
@@ -54,6 +58,13 @@ pub struct Symbol {
     pub code: bool,
 }
 
+impl Symbol {
+    /// A function of a stripped kernel of which nothing is known but where it is.
+    pub fn without_name(address: u64, size: u64) -> Self {
+        Self { name: format!("function_{address:x}"), address, size, global: false, code: true }
+    }
+}
+
 /// A section whose bytes matter.
 #[derive(Clone, Debug)]
 pub struct Section {
@@ -74,18 +85,28 @@ pub struct KernelElf {
     by_name: HashMap<String, Vec<usize>>,
     /// Those of functions, in order of address, the one that says most last.
     functions: Vec<usize>,
-    /// Of a stripped kernel: the file that its names and its debugging information are from.
-    names: Option<Names>,
+    /// Of a stripped kernel: who tells what it does not say itself.
+    told: Option<Told>,
     /// Names that have been looked up.
     asked: RefCell<BTreeSet<String>>,
 }
 
-/// What a stripped kernel is told by its `-dbg` kernel.
+/// Who tells what a stripped kernel does not say itself.
 #[derive(Debug)]
-struct Names {
-    dbg: Vec<u8>,
-    moved: HashMap<u64, (u64, u64)>,
-    is_for_several: bool,
+pub enum Told {
+    /// The `-dbg` kernel of the same version.
+    Dbg {
+        /// The file.
+        dbg: Vec<u8>,
+        /// Where what it has at an address is in this kernel, and its size.
+        moved: HashMap<u64, (u64, u64)>,
+        /// Whether both are for several processors.
+        is_for_several: bool,
+        /// Names for which fewer than two rules speak, with what speaks for them.
+        doubtful: BTreeMap<String, String>,
+    },
+    /// A profile.
+    Profile(Profile),
 }
 
 impl KernelElf {
@@ -107,16 +128,34 @@ impl KernelElf {
     /// If it cannot be instrumented, or the two are not builds of one source.
     pub fn parse_stripped(bytes: Vec<u8>, dbg: &Self) -> Result<(Self, Naming), InstrumentError> {
         let naming = Naming::find(&bytes, dbg)?;
-        let Naming { moved, is_for_several, .. } = &naming;
-        let names = Names { dbg: dbg.bytes.clone(), moved: moved.clone(), is_for_several: *is_for_several };
-        let kernel = Self::with(bytes, |_| Ok(naming.symbols.clone()), Some(names))?;
+        let Naming { moved, is_for_several, doubtful, .. } = &naming;
+        let told = Told::Dbg {
+            dbg: dbg.bytes.clone(),
+            moved: moved.clone(),
+            is_for_several: *is_for_several,
+            doubtful: doubtful.clone(),
+        };
+        let kernel = Self::with(bytes, |_| Ok(naming.symbols.clone()), Some(told))?;
         Ok((kernel, naming))
+    }
+
+    /// A stripped kernel with the names, structs and prototypes of a profile.
+    ///
+    /// # Errors
+    /// If it cannot be instrumented, or the profile is another kernel's.
+    pub fn parse_profiled(bytes: Vec<u8>, profile: Profile) -> Result<Self, InstrumentError> {
+        let symbols = profile.symbols_in(&bytes)?;
+        let kernel = Self::with(bytes, |_| Ok(symbols), Some(Told::Profile(profile)))?;
+        if let Some(Told::Profile(profile)) = kernel.told() {
+            profile.refuse_another_version(kernel.version().as_deref())?;
+        }
+        Ok(kernel)
     }
 
     fn with(
         bytes: Vec<u8>,
         symbols: impl FnOnce(&ElfFile64<'_, LittleEndian>) -> Result<Vec<Symbol>, InstrumentError>,
-        names: Option<Names>,
+        told: Option<Told>,
     ) -> Result<Self, InstrumentError> {
         let (segments, entry) = loadable(&bytes)?;
         if bytes.windows(8).any(|word| word == payload_abi::MAGIC.to_le_bytes()) {
@@ -137,7 +176,7 @@ impl KernelElf {
         }
         let mut functions: Vec<usize> = (0..symbols.len()).filter(|&index| symbols[index].code).collect();
         functions.sort_by_key(|&index| (symbols[index].address, symbols[index].size, symbols[index].global));
-        Ok(Self { bytes, segments, entry, text, symbols, by_name, functions, names, asked: RefCell::default() })
+        Ok(Self { bytes, segments, entry, text, symbols, by_name, functions, told, asked: RefCell::default() })
     }
 
     /// The file.
@@ -145,14 +184,14 @@ impl KernelElf {
         &self.bytes
     }
 
-    /// The file with the debugging information.
-    pub fn debug_bytes(&self) -> &[u8] {
-        self.names.as_ref().map_or(&self.bytes, |names| &names.dbg)
+    /// Of a stripped kernel: who tells what it does not say itself.
+    pub fn told(&self) -> Option<&Told> {
+        self.told.as_ref()
     }
 
-    /// Of a stripped kernel: where what its `-dbg` kernel has at an address is, and its size.
-    pub fn moved(&self) -> Option<&HashMap<u64, (u64, u64)>> {
-        self.names.as_ref().map(|names| &names.moved)
+    /// Whether it has no symbols of its own.
+    pub fn is_stripped(&self) -> bool {
+        self.told.is_some()
     }
 
     /// `PT_LOAD` segments in file order.
@@ -183,7 +222,7 @@ impl KernelElf {
         let globals: Vec<&Symbol> = found.iter().copied().filter(|symbol| symbol.global).collect();
         let candidates = if globals.is_empty() { found } else { globals };
         let Some(first) = candidates.first().copied() else {
-            return Err(Miss::SymbolMissing { name: name.to_owned(), wanted_by: wanted_by.to_owned() });
+            return Err(self.missing(name, wanted_by));
         };
         if candidates.iter().any(|symbol| symbol.address != first.address) {
             return Err(Miss::SymbolAmbiguous {
@@ -195,6 +234,16 @@ impl KernelElf {
         Ok(first)
     }
 
+    fn missing(&self, name: &str, wanted_by: &str) -> Miss {
+        let (name, wanted_by) = (name.to_owned(), wanted_by.to_owned());
+        match &self.told {
+            Some(Told::Dbg { doubtful, .. }) if doubtful.contains_key(&name) => {
+                Miss::SymbolDoubtful { found: doubtful[&name].clone(), name, wanted_by }
+            }
+            _ => Miss::SymbolMissing { name, wanted_by },
+        }
+    }
+
     /// Whether a name has been looked up.
     pub fn was_asked(&self, name: &str) -> bool {
         self.asked.borrow().contains(name)
@@ -202,8 +251,9 @@ impl KernelElf {
 
     /// Whether this is a kernel for several processors, which has code that the others start with; not to be told without symbols.
     pub fn is_for_several(&self) -> Option<bool> {
-        match &self.names {
-            Some(names) => Some(names.is_for_several),
+        match &self.told {
+            Some(Told::Dbg { is_for_several, .. }) => Some(*is_for_several),
+            Some(Told::Profile(profile)) => Some(profile.is_for_several),
             None => (!self.by_name.is_empty()).then(|| self.by_name.contains_key("apboot")),
         }
     }
@@ -221,6 +271,11 @@ impl KernelElf {
         }
     }
 
+    /// The function that `address` is in, or the last one before it.
+    pub fn function(&self, address: u64) -> Option<&Symbol> {
+        self.last_function(address)
+    }
+
     /// The name of the function that begins at `address`.
     pub fn name(&self, address: u64) -> String {
         let here = self.last_function(address).filter(|symbol| symbol.address == address);
@@ -233,10 +288,19 @@ impl KernelElf {
         self.functions.get(after.checked_sub(1)?).map(|&index| &self.symbols[index])
     }
 
-    /// The text of the kernel's `version` variable.
+    /// The text of the kernel's `version` variable; of a stripped kernel the first that begins as it does.
     pub fn version(&self) -> Option<String> {
-        let symbol = self.symbol("version", "the kernel's version").ok()?;
-        let bytes = self.read(symbol.address, symbol.size)?;
+        let bytes = match self.symbol("version", "the kernel's version") {
+            Ok(symbol) => self.read(symbol.address, symbol.size)?,
+            Err(_) if !self.is_stripped() => return None,
+            Err(_) => {
+                let mut segments = self.segments.iter().filter_map(|s| self.read(s.vaddr, s.filesz));
+                segments.find_map(|bytes| {
+                    let place = bytes.windows(VERSION.len()).position(|text| text == VERSION)?;
+                    bytes.get(place..)
+                })?
+            }
+        };
         let text = bytes.split(|&byte| byte == 0).next()?;
         Some(String::from_utf8_lossy(text).trim().to_owned())
     }

@@ -28,20 +28,21 @@ pub struct SlotValue {
     pub evidence: String,
 }
 
+/// The struct that a slot asks about, and its member, if it asks about one.
+pub fn asked(spec: &SlotSpec) -> (&'static str, Option<&'static str>) {
+    match spec.need {
+        Need::Member { of, member }
+        | Need::Bit { of, member }
+        | Need::Half { of, member }
+        | Need::Lock { of, member }
+        | Need::PerCpu { of, member, .. } => (of, Some(member)),
+        Need::Size { of } | Need::Padding { of } => (of, None),
+    }
+}
+
 /// Tags of all structs the slots ask about.
 pub fn wanted_structs(specs: &[SlotSpec]) -> Vec<&'static str> {
-    let mut tags: Vec<&'static str> = specs
-        .iter()
-        .map(|spec| match spec.need {
-            Need::Member { of, .. }
-            | Need::Bit { of, .. }
-            | Need::Half { of, .. }
-            | Need::Size { of }
-            | Need::Padding { of }
-            | Need::Lock { of, .. }
-            | Need::PerCpu { of, .. } => of,
-        })
-        .collect();
+    let mut tags: Vec<&'static str> = specs.iter().map(|spec| asked(spec).0).collect();
     tags.sort_unstable();
     tags.dedup();
     tags
@@ -79,7 +80,7 @@ fn answer(spec: &SlotSpec, kernel: &KernelElf, layouts: &Layouts, holes: &mut Ha
         Need::Size { of } => layouts.layout(of, &name).map(|layout| (layout.size, whole(layout))),
         Need::Padding { of } => layouts.layout(of, &name).and_then(|layout| {
             let used = holes.entry(of).or_default();
-            let hole = layout.holes().get(*used).copied();
+            let hole = layout.holes.get(*used).copied();
             *used += 1;
             match hole {
                 Some(hole) => Ok((hole, format!("hole {used} of {}", whole(layout)))),

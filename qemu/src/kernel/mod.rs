@@ -4,6 +4,7 @@
 pub mod bounds;
 pub mod code;
 pub mod debug;
+pub mod declarations;
 pub mod dwarf;
 pub mod elf;
 pub mod facts;
@@ -13,6 +14,7 @@ pub mod routines;
 
 pub use bounds::bounds;
 pub use debug::Debug;
+pub use declarations::Declarations;
 pub use dwarf::Layouts;
 pub use elf::{KernelElf, Symbol};
 pub use references::References;

@@ -25,8 +25,8 @@ pub struct Routine {
     pub variadic: bool,
     /// The list of calls in it is complete.
     pub lists_calls: bool,
-    /// Where this is said, as an offset in `.debug_info`.
-    pub die: usize,
+    /// Where this is said, as an offset in `.debug_info`, unless a profile says it.
+    pub die: Option<usize>,
 }
 
 /// A call, or a body that stands in another function instead of a call.
@@ -47,8 +47,8 @@ pub struct Variable {
     pub address: u64,
     /// What it holds.
     pub value: Option<Value>,
-    /// Where this is said.
-    pub die: usize,
+    /// Where this is said, unless a profile says it.
+    pub die: Option<usize>,
 }
 
 /// Everything said of the functions and variables that were asked for.
@@ -70,6 +70,11 @@ impl Routines {
             Walk { reader, names, known: HashMap::new(), found: &mut routines }.unit()?;
         }
         Ok(routines)
+    }
+
+    /// What is known already.
+    pub(crate) fn of(routines: HashMap<String, Vec<Routine>>, variables: HashMap<String, Vec<Variable>>) -> Self {
+        Self { routines, variables, ..Self::default() }
     }
 
     /// What is said, of another build of the same source, in which things are where `moved` says. Where it calls and what stands inlined in it
@@ -215,7 +220,7 @@ impl<'data> Walk<'_, 'data> {
             prototype,
             variadic: false,
             lists_calls: entry.lists_calls,
-            die: self.reader.place(offset),
+            die: Some(self.reader.place(offset)),
         };
         Ok(Some((name, routine)))
     }
@@ -227,7 +232,7 @@ impl<'data> Walk<'_, 'data> {
         if let Some(origin) = entry.origin {
             kind = self.reader.type_of(&self.reader.entry(origin)?)?;
         }
-        let variable = Variable { address, value: self.value(kind)?, die: self.reader.place(offset) };
+        let variable = Variable { address, value: self.value(kind)?, die: Some(self.reader.place(offset)) };
         self.found.variables.entry(name).or_default().push(variable);
         Ok(())
     }

@@ -75,10 +75,7 @@ impl Archive {
                     Some(_) => {}
                     None if kernel.exports(name) => _ = imports.insert(name.to_owned()),
                     None if known(name) || symbol.is_weak() || !undefined.insert(name.to_owned()) => {}
-                    None => misses.push(Miss::PayloadUndefined {
-                        name: name.to_owned(),
-                        used_by: section.name().unwrap_or("?").to_owned(),
-                    }),
+                    None => misses.push(lacking(kernel, name, section.name().unwrap_or("?"))),
                 }
             }
         }
@@ -111,4 +108,13 @@ fn definitions(members: &[object::File<'_>]) -> HashMap<String, Place> {
         }
     }
     defined
+}
+
+/// What to say of a symbol that the kernel does not have, or has in a doubtful place.
+fn lacking(kernel: &KernelElf, name: &str, section: &str) -> Miss {
+    let (name, used_by) = (name.to_owned(), section.to_owned());
+    match kernel.symbol(&name, section) {
+        Err(doubtful @ Miss::SymbolDoubtful { .. }) => doubtful,
+        _ => Miss::PayloadUndefined { name, used_by },
+    }
 }

@@ -124,7 +124,7 @@ impl Linker {
 
 /// The symbols of a kernel that other files know, for the linker: its own file, or, of a stripped one, options.
 fn symbols_of(kernel: &KernelElf) -> (&'static [&'static str], Vec<u8>) {
-    if kernel.moved().is_none() {
+    if !kernel.is_stripped() {
         return (&["--just-symbols"], kernel.bytes().to_vec());
     }
     let known = kernel.symbols().iter().filter(|symbol| symbol.global);

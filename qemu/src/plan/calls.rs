@@ -150,7 +150,7 @@ impl Calls<'_> {
 /// with a debugger are built without these.
 pub(super) fn is_last_call(kernel: &KernelElf, reference: &Reference) -> bool {
     let is_long = || kernel.read(reference.site, 1) == Some(&[JUMP]);
-    kernel.moved().is_some()
+    kernel.is_stripped()
         && reference.lead == Lead::Jump
         && reference.function.is_some_and(|function| function != reference.target)
         && is_long()

@@ -14,6 +14,9 @@ pub mod switches;
 mod template;
 mod traps;
 
+pub use proofs::names;
+pub use traps::{TRAP_FUNCTION, TRAP_TYPE};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -21,9 +24,10 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{InstrumentError, Miss};
+use crate::kernel::elf::Told;
 use crate::kernel::elf::{KERNEL_OFFSET, KernelElf, Segment};
 use crate::kernel::facts::{self, SlotValue};
-use crate::kernel::{Debug, Layouts, References};
+use crate::kernel::{Declarations, References};
 use crate::link::{Archive, Linked, Linker};
 use crate::payload_abi::{self, HOOKS, SLOTS};
 use crate::plan::site::{FoundSite, Way};
@@ -90,9 +94,9 @@ pub struct Planned {
 
 /// Reads `kernel`, links the payload archive for it, and decides everything.
 pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Planned, InstrumentError> {
-    let debug = Debug::open(kernel.debug_bytes())?;
+    let declared = Declarations::of(kernel)?;
     let structs = [facts::wanted_structs(SLOTS), vec![traps::TRAP_TYPE]].concat();
-    let layouts = Layouts::read(&debug, &structs)?;
+    let layouts = declared.layouts(&structs)?;
     let archive = Archive::read(payload)?;
     let mut misses = Vec::new();
     let slots = facts::slots(kernel, &layouts, &mut misses);
@@ -105,10 +109,14 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let needs = archive.needs(&roots, &link_symbols(&slots), kernel)?;
     misses.extend(needs.misses);
     let (references, sites_found, imports) = (&references, &sites, &needs.imports);
-    let found = proofs::Found { kernel, debug: &debug, layouts: &layouts, references, sites: sites_found, imports };
+    let found =
+        proofs::Found { kernel, declared: &declared, layouts: &layouts, references, sites: sites_found, imports };
     found.check(&mut misses)?;
     let Some(end) = end.filter(|_| misses.is_empty()) else {
-        return Err(InstrumentError::Misses(misses));
+        return Err(match kernel.told() {
+            Some(Told::Profile(profile)) => InstrumentError::ProfileMisses { path: profile.path.clone(), misses },
+            _ => InstrumentError::Misses(misses),
+        });
     };
     let base = place::base(kernel, end)?;
     let linked = linker.link(payload, kernel, base, &roots, &link_symbols(&slots))?;

@@ -34,7 +34,7 @@ fn function(symbol: &Symbol, kernel: &KernelElf, routines: &Routines) -> Result<
     let calls = routines.calls.iter().filter(|call| call.target == symbol.name);
     let sites: Vec<u64> = calls.map(|call| call.address.wrapping_sub(CALL)).collect();
     // Of a stripped kernel two rules have found it by its name in the other.
-    if code.is_empty() && sites.is_empty() && kernel.moved().is_none() {
+    if code.is_empty() && sites.is_empty() && !kernel.is_stripped() {
         return Err("neither code nor calls in the debugging information".to_owned());
     }
     for site in sites {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::error::{InstrumentError, Miss};
-use crate::kernel::{Debug, KernelElf, Layouts, References, Routines};
-use crate::payload_abi::{HOOKS, Hook, Need, Others, SLOTS, Site};
+use crate::kernel::{Declarations, KernelElf, Layouts, References};
+use crate::payload_abi::{HOOKS, Hook, KERNELS_OWN_CALLS, NO_TRAP, Need, Others, PROTOTYPES, SLOTS, Site, TRAPS};
 use crate::plan::reach::{Reach, target};
 use crate::plan::site::FoundSite;
 use crate::plan::traps::{TRAP_TABLE, Table};
@@ -20,7 +20,7 @@ pub(super) fn targets(kernel: &KernelElf) -> BTreeSet<u64> {
 /// What is known of the kernel when the sites have been found.
 pub(super) struct Found<'a> {
     pub(super) kernel: &'a KernelElf,
-    pub(super) debug: &'a Debug<'a>,
+    pub(super) declared: &'a Declarations<'a>,
     pub(super) layouts: &'a Layouts,
     pub(super) references: &'a References,
     pub(super) sites: &'a [FoundSite],
@@ -37,8 +37,7 @@ impl Found<'_> {
         let mut places = prototypes.clone();
         named().for_each(|name| _ = places.insert(name));
         let functions: HashSet<&str> = places.iter().copied().collect();
-        let routines = Routines::read(self.debug, &functions)?;
-        let routines = &kernel.moved().into_iter().fold(routines, Routines::moved);
+        let routines = &self.declared.routines(&functions)?;
         Reach { kernel, references: self.references, routines }.check(HOOKS, self.sites, misses);
         places::check(&places, kernel, routines, misses);
         prototypes::check(&prototypes, kernel, routines, misses);
@@ -51,6 +50,14 @@ impl Found<'_> {
         }
         Ok(())
     }
+}
+
+/// Every symbol of a kernel that a plan may ask for, whatever a payload refers to.
+pub fn names() -> BTreeSet<&'static str> {
+    let traps = TRAPS.iter().map(|trap| trap.function).chain(NO_TRAP.iter().copied());
+    let own = KERNELS_OWN_CALLS.iter().map(|(caller, _)| *caller);
+    let hooked = HOOKS.iter().map(target).chain(PROTOTYPES.iter().map(|known| known.name));
+    named().chain(traps).chain(own).chain(hooked).chain(["_end"]).collect()
 }
 
 /// Symbols that sites and slots are found by.

@@ -36,7 +36,7 @@ fn function(known: &Prototype, routines: &Routines, misses: &mut Vec<Miss>) {
         none &= source == Source::C && routine.code.is_none();
         let found = found(routine);
         if found != expected && !wrong.contains(&found) {
-            wrong.push(format!("{found} at DIE {:#x}", routine.die));
+            wrong.push(format!("{found}{}", at(routine.die)));
         }
     }
     if let Some(first) = wrong.into_iter().next() {
@@ -55,11 +55,16 @@ fn variable(name: &str, address: u64, value: Value, routines: &Routines, misses:
     let found = match (definitions.is_empty(), wrong) {
         (true, _) => "nothing in the debugging information".to_owned(),
         (false, Some(found)) => {
-            format!("{} at {:#x} at DIE {:#x}", show(found.value), found.address, found.die)
+            format!("{} at {:#x}{}", show(found.value), found.address, at(found.die))
         }
         (false, None) => return,
     };
     misses.push(Miss::Prototype { name: name.to_owned(), expected, found });
+}
+
+/// Where that is said.
+fn at(die: Option<usize>) -> String {
+    die.map_or_else(|| " in the profile".to_owned(), |die| format!(" at DIE {die:#x}"))
 }
 
 fn expected(what: &What) -> String {

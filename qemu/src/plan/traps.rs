@@ -10,10 +10,10 @@ use crate::plan::site::{FoundSite, POINTER};
 pub(super) const TRAP_TABLE: &str = "mach_trap_table";
 
 /// C name of an entry's type.
-pub(super) const TRAP_TYPE: &str = "mach_trap_t";
+pub const TRAP_TYPE: &str = "mach_trap_t";
 
 /// Its member that holds the function.
-const TRAP_FUNCTION: &str = "mach_trap_function";
+pub const TRAP_FUNCTION: &str = "mach_trap_function";
 
 /// More entries than any table has; the check of a damaged one shall end.
 const MAX_TRAPS: u64 = 1024;

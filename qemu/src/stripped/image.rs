@@ -236,6 +236,22 @@ impl Image {
     }
 }
 
+/// Begin and size of all functions that `.eh_frame` of a kernel file has, and whose bytes are in the file.
+///
+/// # Errors
+/// If it is no kernel, or damaged.
+pub fn functions(bytes: &[u8]) -> Result<BTreeMap<u64, u64>, InstrumentError> {
+    let (segments, _) = loadable(bytes)?;
+    let damaged = |why: String| InstrumentError::DamagedElf { why };
+    let file = object::File::parse(bytes).map_err(|error| damaged(error.to_string()))?;
+    let found = bounds(&file).map_err(|error| damaged(format!(".eh_frame: {error}")))?;
+    let in_file = |(start, size): &(u64, u64)| {
+        let end = start.saturating_add(*size);
+        segments.iter().any(|s| *start >= s.vaddr && end <= s.vaddr.saturating_add(s.filesz))
+    };
+    Ok(found.into_iter().filter(in_file).collect())
+}
+
 /// Begin and size of all functions that `.eh_frame` has.
 fn bounds(file: &object::File<'_>) -> Result<Vec<(u64, u64)>, gimli::Error> {
     let Some(section) = file.section_by_name(".eh_frame") else { return Ok(Vec::new()) };

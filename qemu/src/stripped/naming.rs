@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::evidence::{Evidence, Found, Why};
 use super::{Image, Matching, Place, anchors};
 use crate::error::InstrumentError;
-use crate::kernel::elf::{KernelElf, Symbol};
+use crate::kernel::elf::{KernelElf, Symbol, VERSION};
 use crate::payload_abi::{HOOKS, Others, Site};
 
-/// What every kernel's version begins with, and the end of the text of a `-dbg` kernel's.
-const VERSION: &[u8] = b"GNU Mach 1";
+/// The end of the text of a `-dbg` kernel's version.
 const DBG: &str = "-dbg";
 /// Displacements of members that are compared, and how many of a hundred functions have to have the same ones: 83 to 88 have (measured).
 const MEMBER_MAX: u64 = 0x400;
@@ -27,6 +26,8 @@ pub struct Naming {
     pub moved: HashMap<u64, (u64, u64)>,
     /// For each name that is certain, why.
     pub evidence: BTreeMap<String, Found>,
+    /// Names for which fewer than two rules speak, with what speaks for them.
+    pub doubtful: BTreeMap<String, String>,
     /// Whether it is a kernel for several processors.
     pub is_for_several: bool,
 }
@@ -47,24 +48,26 @@ impl Naming {
         refuse_other_members(&matching)?;
         let evidence = Evidence::new(&matching);
         let (mut symbols, mut moved, mut found) = (Vec::new(), HashMap::new(), BTreeMap::new());
+        let mut doubtful = BTreeMap::new();
         for symbol in dbg.symbols().iter().filter(|symbol| named.symbols.contains_key(&symbol.name)) {
-            let Some(known) = where_it_is(symbol, &evidence, &named, &stripped).filter(Found::is_certain) else {
+            let known = where_it_is(symbol, &evidence, &named, &stripped);
+            let Some((known, address)) = known.as_ref().and_then(certain) else {
+                let found = known.map_or_else(|| "none".to_owned(), |known| known.to_string());
+                doubtful.insert(symbol.name.clone(), found);
                 continue;
             };
-            let Place::At(address) = known.place else { continue };
             let size = stripped.functions.get(&address).map_or(symbol.size, |function| function.size);
             moved.insert(symbol.address, (address, size));
             symbols.push(Symbol { address, size, ..symbol.clone() });
-            found.insert(symbol.name.clone(), known);
+            found.insert(symbol.name.clone(), known.clone());
         }
         refuse_other_calls(&matching, &found)?;
         let known: BTreeSet<u64> = symbols.iter().map(|symbol| symbol.address).collect();
         for (address, function) in stripped.functions.iter().filter(|(address, _)| !known.contains(address)) {
-            let name = format!("function_{address:x}");
-            symbols.push(Symbol { name, address: *address, size: function.size, global: false, code: true });
+            symbols.push(Symbol::without_name(*address, function.size));
         }
         let is_for_several = dbg.is_for_several().unwrap_or(false);
-        Ok(Self { symbols, moved, evidence: found, is_for_several })
+        Ok(Self { symbols, moved, evidence: found, doubtful, is_for_several })
     }
 }
 
@@ -94,6 +97,11 @@ fn refuse_another_version(named: &Image, stripped: &Image) -> Result<(), Instrum
         true => Ok(()),
         false => Err(InstrumentError::Unlike { why: format!("expected the -dbg kernel of {other:?}, found {one:?}") }),
     }
+}
+
+/// What is known of a place, and its address, if two rules agree on it.
+fn certain(known: &Found) -> Option<(&Found, u64)> {
+    Some((known, known.place.address()?)).filter(|(known, _)| known.is_certain())
 }
 
 /// A symbol's place, with all that speaks for it.

@@ -15,6 +15,9 @@ const TAIL_LINES: usize = 30;
 /// What a kernel says when it enters its debugger; the prompt that follows means that it stays there.
 const DEBUGGER_MARKS: [&str; 4] = ["panic", "Debugger invoked", "trap, eip", "Stopped"];
 
+/// What a kernel's last line begins with when it gives up; one that has no debugger restarts the machine then.
+const PANIC: &str = "panic ";
+
 /// Where the channels go.
 pub struct Sinks<'a> {
     /// The programs' own output.
@@ -47,6 +50,8 @@ pub enum Notice {
 pub struct Console {
     demultiplexer: Demultiplexer,
     line_ended: bool,
+    /// The last line that has ended did so as the kernel's do.
+    is_kernels: bool,
     control: String,
     /// The current line of everything that is not control, as the kernel's own messages come on any channel.
     line: String,
@@ -123,10 +128,17 @@ impl Console {
         text
     }
 
+    /// What the kernel has said last, if it gave up with it.
+    pub fn panic(&self) -> Option<&str> {
+        let last = self.tail.back().filter(|_| self.is_kernels && self.line.is_empty())?;
+        last.starts_with(PANIC).then_some(last)
+    }
+
     /// What the kernel prints itself, `mach_print` included, has a return after each line end and not only before it.
     fn without_kernel_returns(&mut self, input: &[u8]) -> Vec<u8> {
         let keep = |&byte: &u8| {
             let after_line_end = std::mem::replace(&mut self.line_ended, byte == b'\n');
+            self.is_kernels = byte != b'\n' && (self.is_kernels || after_line_end && byte == b'\r');
             !(after_line_end && byte == b'\r')
         };
         input.iter().copied().filter(keep).collect()
@@ -242,6 +254,23 @@ mod tests {
         let (notices, _) = feed(&mut console, b"db> ");
         assert_eq!(notices, [Notice::Debugger("panic ../kern/x.c:1: f: no".to_owned())]);
         assert!(console.tail().ends_with("\n  Debugger invoked: panic\n  db> "), "{}", console.tail());
+    }
+
+    #[test]
+    fn the_last_line_of_a_kernel_without_a_debugger_is_why_it_gave_up() {
+        let panic = "panic ../kern/x.c:1: f: no";
+        for (input, expected) in [
+            (format!("\x01chi\r\n{panic}\n\r"), Some(panic)),
+            // A program's line, and one after which somebody else spoke.
+            (format!("\x01c{panic}\r\n"), None),
+            (format!("GNU Mach\n\r\x01c{panic}\r\n"), None),
+            (format!("\x01c{panic}\n\rit goes on\r\n"), None),
+            (format!("\x01c{panic}\n\rhalf"), None),
+        ] {
+            let mut console = Console::default();
+            feed(&mut console, input.as_bytes());
+            assert_eq!(console.panic(), expected, "{input:?}");
+        }
     }
 
     #[test]

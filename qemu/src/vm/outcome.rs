@@ -15,7 +15,7 @@ pub struct Outcome {
 /// Why a run has no exit status. Each shows the end of the console.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The kernel stopped in its debugger after a panic or a trap.
+    /// The kernel stopped in its debugger after a panic or a trap, or, if it has none, restarted the machine.
     #[error("the kernel stopped: {cause}\n{tail}")]
     Kernel {
         /// The kernel's own line about it.

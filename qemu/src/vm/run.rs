@@ -270,6 +270,9 @@ impl Running {
         let text = String::from_utf8_lossy(&text);
         let text = text.trim();
         // With KVM a triple fault looks like a restart.
+        if let Some(cause) = self.console.panic() {
+            return Err(Failure::Kernel { cause: cause.to_owned(), tail: self.console.tail() });
+        }
         let is_restart = self.is_ready
             && !machine.kvm
             && text.is_empty()

@@ -102,12 +102,12 @@ fn what_is_not_a_kernel() {
 
 #[test]
 fn a_stripped_kernel_names_the_package_that_is_not() {
-    let package = "use the kernel of a -dbg package such as Debian's gnumach-image-1.8-amd64-up-dbg, or name it \
-                   with --dbg beside this one";
+    let package = "and no profile of it in qemu/profiles; name the kernel of the -dbg package of its version, such as \
+                   Debian's gnumach-image-1.8-amd64-up-dbg, or a profile, with --dbg beside it";
     let text = refusal(|kernel| kernel.symtab = false);
-    assert_eq!(text, format!("stripped kernel: no symbol table (.symtab); {package}"));
+    assert_eq!(text, format!("stripped kernel: no symbol table (.symtab), {package}"));
     let text = refusal(|kernel| kernel.dwarf = false);
-    assert_eq!(text, format!("stripped kernel: no debugging information (.debug_info); {package}"));
+    assert_eq!(text, format!("stripped kernel: no debugging information (.debug_info), {package}"));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_ambiguous_symbol() {
 #[test]
 fn a_missing_and_an_ambiguous_struct() {
     let text = refusal(|kernel| kernel.structs.retain(|s| s.tag != "ipc_kmsg"));
-    assert_eq!(only_miss(&text), "struct ipc_kmsg (for slot kmsg_size): missing in the debugging information");
+    assert_eq!(only_miss(&text), "struct ipc_kmsg (for slot kmsg_size): no definition found");
     let text = refusal(|kernel| {
         let mut twin = kernel.struct_mut("ipc_kmsg").clone();
         twin.size += 8;

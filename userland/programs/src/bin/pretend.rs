@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! pretend [HOST_PORT [OPTIONS]]: prints what a stopped kernel, the boot server and rpctrace2 print, and goes on; with a port it then
-//! calls `host_reboot` with these options: none restarts the machine, 4096 (`RB_DEBUGGER`) stops the kernel in its debugger.
+//! calls `host_reboot` with these options: none restarts the machine, 4096 (`RB_DEBUGGER`) stops the kernel in its debugger, or, if it has
+//! none, in a panic.
 //!
 //! The host tool must show it as this program's text, and end with this program's status, without a failure after the restart, and with
 //! one where the kernel has stopped.
