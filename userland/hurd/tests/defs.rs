@@ -85,3 +85,26 @@ fn places(map: &str) -> Vec<String> {
     };
     map.lines().filter_map(|line| number(line).or_else(|| place(line))).collect()
 }
+
+/// The extract that rpctrace2's own tests decode with, which needs no other file, says what these say.
+#[test]
+#[ignore = "needs Debian's gnumach-dev: set GNUMACH_DEFS, as `cargo qemu test` does"]
+fn the_extract_for_tests_without_a_kernel_is_the_same() {
+    let extract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rpctrace2/tests/defs/hurd");
+    let mut compared = 0;
+    for name in FILES {
+        let path = extract.join(format!("{name}.defs"));
+        if !path.is_file() {
+            continue;
+        }
+        let all = maps(&ours(name), vec![kernel()]);
+        for (routine, map) in maps(&path, vec![extract.clone()]) {
+            // Some are there that no program of ours calls.
+            if let Some((_, other)) = all.iter().find(|(other, _)| *other == routine) {
+                assert_eq!(&map, other, "{routine}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 5, "{compared} routines were compared");
+}
