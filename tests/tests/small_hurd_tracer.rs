@@ -47,6 +47,11 @@ fn what_cannot_be_traced_is_said_once_with_a_status() -> Result<()> {
         (&["rpctrace2", "/etc/cut"], "rpctrace2: /etc/cut: cannot be executed: ENOEXEC\n", 126),
         (&["rpctrace2", "-p", "999"], "rpctrace2: no process 999\n", 125),
         (&["rpctrace2", "-p", "roo"], "rpctrace2: no process whose program is called roo\n", 125),
+        (
+            &["rpctrace2", "-p", "/home"],
+            "rpctrace2: /home: a node does not say which process its translator is; name the process\n",
+            125,
+        ),
         (&["rpctrace2", "-p", "rpctrace2"], "rpctrace2: process 11 is rpctrace2 itself\n", 125),
         (&["rpctrace2", "-o", "/none/x", "hurd-hello"], "rpctrace2: /none/x: ENOENT\n", 125),
         (&["--user=7", "rpctrace2", "-p", "root"], "rpctrace2: process 10: EPERM\n", 125),

@@ -48,8 +48,6 @@ const INTERRUPTED: i32 = 130;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
 /// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
 const IDLE: u32 = 1000;
-/// Messages that are still taken once processes have been let go.
-const LAST_MESSAGES: usize = 10_000;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
 
@@ -214,14 +212,19 @@ impl Session {
         let mut text = String::new();
         let mut end = End::of(&self.subject, self.until_all);
         let mut pace = (!trace.is_live()).then(Pace::default);
-        while !end.untraced || end.status.is_none() {
-            let is_due = end.is_due() || self.tasks.has_gone();
+        while !end.is_untraced || end.status.is_none() {
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
-            if end.is_over(trace.now()) {
-                trace.left(&mut text);
-                break;
+            let mut is_due = self.tasks.has_gone();
+            let mut may_leave = false;
+            if end.is_near() {
+                is_due |= end.is_due();
+                may_leave = end.may_leave();
+                if may_leave && end.is_over(trace.now()) {
+                    self.leave(&end, trace, &mut text);
+                    break;
+                }
             }
-            let may_idle = trace.is_waiting() || end.may_leave();
+            let may_idle = trace.is_waiting() || may_leave;
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
@@ -235,19 +238,27 @@ impl Session {
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
                 // The record of the call in which it ended itself may be right behind.
                 Some(Message::Ended(task)) => self.tasks.bury(task),
-                Some(Message::EndedSo(told, status)) => (end.told, end.status) = (Some(told), Some(status)),
+                Some(Message::EndedSo(told, status)) => end.ended(Some(told), status),
                 Some(Message::EndUnknown(error)) => {
-                    end.status = Some(CANNOT_TRACE);
+                    end.ended(None, CANNOT_TRACE);
                     trace.end_unknown(&format!("{}", Answer(error)), &mut text);
                 }
-                Some(Message::NoSenders) => end.untraced = true,
+                Some(Message::NoSenders) => end.untraced(),
                 Some(Message::Interrupted) => {
-                    (end.status, end.told) = (Some(INTERRUPTED), None);
-                    self.interrupted(trace, &mut text)?;
-                    break;
+                    end.ended(None, INTERRUPTED);
+                    if !self.subject.is_attached() {
+                        trace.interrupted(&mut text);
+                        break;
+                    }
+                    self.subject.let_go();
+                    end.let_go();
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
+                None if end.is_letting_go() => {
+                    self.leave(&end, trace, &mut text);
+                    break;
+                }
                 None if is_due => self.tell(&mut end, trace, &mut text),
                 None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
@@ -267,17 +278,23 @@ impl Session {
         }
     }
 
+    /// Says that those that go on are left, or let go.
+    fn leave(&self, end: &End, trace: &mut Trace<'_>, text: &mut String) {
+        if end.is_letting_go() { trace.detached(text) } else { trace.left(text) }
+    }
+
     /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
+    #[inline]
     fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> usize {
         let size = self.message_size();
         let (words, message) = (self.buffer.whole(), self.buffer.share(size));
         let words = words.get(..size.div_ceil(8)).unwrap_or(words);
         let task = PortName(words.get(TASK_OFFSET / size_of::<u64>()).map_or(0, |word| *word as u32));
-        if let Some(number) = self.tasks.meet(task, &message)
-            && let Some(name) = self.subject.name_of(task)
-        {
-            trace.call(number, name);
-        }
+        self.tasks.meet(task, &message, |number| {
+            if let Some(name) = self.subject.name_of(task) {
+                trace.call(number, name);
+            }
+        });
         // Every message brings a reference of the task's right; others may bring anything.
         match mach::msg::only_right(words) {
             Some(right) => self.tasks.give_back(right),
@@ -287,32 +304,12 @@ impl Session {
         size
     }
 
-    /// The user wants the trace to end: a command is left to itself, processes are let go, and what they did until then is shown.
-    fn interrupted(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
-        if !self.subject.is_attached() {
-            trace.interrupted(text);
-            return Ok(());
-        }
-        self.subject.let_go();
-        // Their children are traced as long as the trace port is there, and may never be silent.
-        for _ in 0..LAST_MESSAGES {
-            match self.receive(Some(0))? {
-                Some(Message::Trace) => drop(self.take(trace, text)),
-                Some(Message::Other) => mach::msg::destroy(self.message()),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        trace.detached(text);
-        Ok(())
-    }
-
     /// Tells what is known of the end and has not been told.
     fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
         for task in self.tasks.gone() {
             trace.ended(task, text);
         }
-        if end.untraced && !end.untraced_shown {
+        if end.is_untraced && !end.untraced_shown {
             end.untraced_shown = true;
             if let Some(untraced) = self.subject.untraced(&*self.world).filter(|_| end.status.is_none()) {
                 trace.untraced(untraced, text);

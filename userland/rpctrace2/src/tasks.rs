@@ -36,13 +36,21 @@ impl Tasks {
         Ok(Self { news: ReceiveRight::allocate()?, last, alive: Vec::new(), owed, gone: Vec::new() })
     }
 
-    /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's. The kernel's number
-    /// of the task, if this is its first record.
-    pub(crate) fn meet(&mut self, task: PortName, message: &Bytes) -> Option<u32> {
+    /// Takes note of whose record this is, of which the right to the task has this name. The right stays the message's. If it is the task's
+    /// first record, `is_new` is told the kernel's number of the task.
+    #[inline]
+    pub(crate) fn meet(&mut self, task: PortName, message: &Bytes, is_new: impl FnOnce(u32)) {
         if task == self.last && task.is_valid() || self.alive.iter().any(|(right, _)| right.name() == task) {
             self.last = task;
-            return None;
+            return;
         }
+        if let Some(number) = self.meet_new(task, message) {
+            is_new(number);
+        }
+    }
+
+    /// Takes note of a task that is not known to be there. The kernel's number of it.
+    fn meet_new(&mut self, task: PortName, message: &Bytes) -> Option<u32> {
         // What is no record may bring any right.
         let mut records = Records::parse(message).ok()?;
         if !task.is_valid() {

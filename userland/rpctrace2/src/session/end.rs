@@ -16,7 +16,7 @@ pub(super) struct End {
     /// How it ended, if that has not been told.
     pub(super) told: Option<Told>,
     /// No task is traced any more.
-    pub(super) untraced: bool,
+    pub(super) is_untraced: bool,
     /// If the command still was there then, that has been told.
     pub(super) untraced_shown: bool,
     /// Every traced task is waited for.
@@ -25,6 +25,10 @@ pub(super) struct End {
     ended_at: Option<u64>,
     /// Those that go on are left.
     is_left: bool,
+    /// Processes have been let go: what they did until then is still taken.
+    is_letting_go: bool,
+    /// Some of this is so: asked at every message.
+    is_near: bool,
 }
 
 impl End {
@@ -32,9 +36,24 @@ impl End {
         Self { status: subject.is_attached().then_some(0), until_all, ..Self::default() }
     }
 
-    /// Whether something of it is to be told.
+    /// Whether anything is known of it.
+    pub(super) fn is_near(&self) -> bool {
+        self.is_near
+    }
+
+    /// The command has ended, so if that is to be told, with this exit status for us.
+    pub(super) fn ended(&mut self, told: Option<Told>, status: i32) {
+        (self.told, self.status, self.is_near) = (told, Some(status), true);
+    }
+
+    /// No task is traced any more.
+    pub(super) fn untraced(&mut self) {
+        (self.is_untraced, self.is_near) = (true, true);
+    }
+
+    /// Whether something of it is to be done when nothing comes.
     pub(super) fn is_due(&self) -> bool {
-        self.told.is_some() || self.untraced && !self.untraced_shown
+        self.told.is_some() || self.is_untraced && !self.untraced_shown || self.is_letting_go
     }
 
     /// Whether those that go on are left once nothing comes.
@@ -42,17 +61,25 @@ impl End {
         self.status.is_some() && !self.until_all
     }
 
+    /// The processes have been let go. Their children are traced as long as the trace port is there, and may never be silent: they are left
+    /// like tasks that go on when a command has ended.
+    pub(super) fn let_go(&mut self) {
+        (self.is_letting_go, self.until_all, self.is_near) = (true, false, true);
+    }
+
+    pub(super) fn is_letting_go(&self) -> bool {
+        self.is_letting_go
+    }
+
     /// Nothing has come for a while.
     pub(super) fn leave(&mut self) {
         self.is_left = self.may_leave();
     }
 
-    /// Whether those that go on are left, at this time of the trace.
+    /// Whether those that go on are left that may be, at this time of the trace.
     pub(super) fn is_over(&mut self, now: u64) -> bool {
-        if self.may_leave() {
-            let ended_at = *self.ended_at.get_or_insert(now);
-            self.is_left |= now.saturating_sub(ended_at) > LAST_WORDS;
-        }
+        let ended_at = *self.ended_at.get_or_insert(now);
+        self.is_left |= now.saturating_sub(ended_at) > LAST_WORDS;
         self.is_left
     }
 }

@@ -31,6 +31,12 @@ pub(super) fn find(startup: &Startup, wanted: &[String]) -> Result<Vec<Target>, 
         }
         let id = match who.parse() {
             Ok(id) => id,
+            // fsys_getpriv has the task, and only the file system of the boot answers it.
+            Err(_) if who.starts_with('/') => {
+                return Err(Failure::NoProcess(format!(
+                    "{who}: a node does not say which process its translator is; name the process"
+                )));
+            }
             Err(_) => by_name(proc, who)?,
         };
         if id == own {
