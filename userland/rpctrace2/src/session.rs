@@ -220,7 +220,9 @@ impl Session {
                 is_due |= end.is_due();
                 may_leave = end.may_leave();
                 if may_leave && end.is_over(trace.now()) {
-                    self.leave(&end, trace, &mut text);
+                    if !end.is_letting_go() {
+                        trace.left(&mut text);
+                    }
                     break;
                 }
             }
@@ -255,10 +257,7 @@ impl Session {
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
-                None if end.is_letting_go() => {
-                    self.leave(&end, trace, &mut text);
-                    break;
-                }
+                None if end.is_letting_go() => break,
                 None if is_due => self.tell(&mut end, trace, &mut text),
                 None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
@@ -268,6 +267,9 @@ impl Session {
                 self.write(&mut text)?;
             }
         }
+        if end.is_letting_go() {
+            trace.detached(&mut text);
+        }
         self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
         self.write(&mut text)?;
@@ -276,11 +278,6 @@ impl Session {
             Some(error) => Err(error.into()),
             None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
         }
-    }
-
-    /// Says that those that go on are left, or let go.
-    fn leave(&self, end: &End, trace: &mut Trace<'_>, text: &mut String) {
-        if end.is_letting_go() { trace.detached(text) } else { trace.left(text) }
     }
 
     /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
