@@ -12,6 +12,7 @@
 extern crate alloc;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mach::error::KernReturn;
@@ -48,6 +49,9 @@ struct Ports {
     own: ReceiveRight,
     answers: ReceiveRight,
     thread: PortName,
+    /// The host, the task and the thread. Not on the stack, where the compiler says where things are, and made before there is a
+    /// second thread: where memory of the heap is depends on who is quicker.
+    names: Vec<PortName>,
 }
 
 /// Adds items to a message.
@@ -60,6 +64,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
         own: own.doing("mach_port_allocate")?,
         answers: answers.doing("mach_port_allocate")?,
         thread: thread.name(),
+        names: [host_self(), task_self(), thread_self()].to_vec(),
     };
     thread::spawn(move || echo(&thread)).doing("starting the thread")?;
 
@@ -140,7 +145,7 @@ impl Ports {
 
     /// The host, the task and the thread out of line: moved where the message says that they are rights, else numbers and an address.
     fn rights(&self) -> Result<(), Mismatch> {
-        let names = [host_self(), task_self(), thread_self()];
+        let names = [self.names[0], self.names[1], self.names[2]];
         // A reference more of each, for the message to take away.
         let take = || [trap::mach_host_self(), trap::mach_task_self(), trap::mach_thread_self()];
         let came = |received: Received| {
@@ -148,9 +153,7 @@ impl Ports {
             let found = [(); 3].map(|()| rights.next());
             expect("the rights", names.map(Some), found.each_ref().map(|right| right.as_ref().map(|it| it.name())))
         };
-        // Not on the stack: where that is the compiler says.
-        let array = names.to_vec();
-        let build = |message: Message| message.ports_out_of_line(&array, Disposition::MoveSend);
+        let build = |message: Message| message.ports_out_of_line(&self.names, Disposition::MoveSend);
         expect("more references", names, take())?;
         came(self.one_to_self(&build(self.to_self()))?)?;
         expect("more references", names, take())?;
