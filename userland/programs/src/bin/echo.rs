@@ -23,6 +23,7 @@ use mach::sys::trap::thread_switch;
 use mach::sys::{msg, trap};
 use mach::{host_self, println, stubs, task_self, thread, thread_self};
 use mach_abi::header::LP64;
+use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::{Descriptor, type_name};
 use programs::patience::pause;
@@ -221,6 +222,10 @@ fn interrupted(port: &ReceiveRight, change: Option<u32>) -> Result<u32, Mismatch
     }
     pause(100);
     stubs::mach::thread_suspend(thread.name()).doing("thread_suspend")?;
+    let gone = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let (id, how) = (MACH_NOTIFY_DEAD_NAME as i32, Disposition::MakeSendOnce);
+    let before = stubs::mach_port::mach_port_request_notification(task_self(), thread.name(), id, 1, gone.name(), how);
+    drop(before.doing("mach_port_request_notification")?);
     stubs::mach::thread_abort(thread.name()).doing("thread_abort")?;
     if let Some(answer) = change {
         let mut state = [0; WORDS];
@@ -231,7 +236,10 @@ fn interrupted(port: &ReceiveRight, change: Option<u32>) -> Result<u32, Mismatch
     }
     stubs::mach::thread_resume(thread.name()).doing("thread_resume")?;
     let received = Received::receive(port, LIMIT, None).doing("receiving")?;
-    // It is about to end. Given back, its right would be that of a thread or a dead name, whichever of us is quicker.
+    // It is about to end, and its stack with it: what is done next must not depend on who of us is quicker.
+    let end = Received::receive(&gone, LIMIT, None).doing("receiving")?;
+    expect("the notification", MACH_NOTIFY_DEAD_NAME as i32, end.id())?;
+    // The name is dead now, and has the notification's reference besides.
     thread.into_name();
     expect("the id", ID + 1, received.id())?;
     let answer = received.items().find_map(|item| match item {
