@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use qemu::fetch::programs::{QEMU, find};
 use qemu::guest::{target_directory, workspace};
 use tempfile::TempDir;
 use tests::guest::{qemu, setting};
@@ -33,7 +34,8 @@ fn boot_files(programs: &[&str]) -> Result<TempDir> {
 
 /// Boots these modules; what the console says from the first program's start on until a line ends so.
 fn boot(place: &Path, modules: &str, last: &str) -> Result<String> {
-    let mut machine = Command::new("qemu-system-x86_64")
+    let qemu = find(QEMU).context("QEMU is not there")?;
+    let mut machine = Command::new(qemu)
         .args(["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512", "-nodefaults", "-display", "none"])
         .args(["-serial", "stdio", "-no-reboot", "-kernel", "kernel.elf32", "-append", "console=com0"])
         .args(["-initrd", modules])

@@ -66,11 +66,7 @@ impl Here {
 
     /// A right to what this name has a right to.
     fn copy(name: PortName) -> Result<File> {
-        // What is cloned stays its owner's.
-        let right = SendRight::from_name(name);
-        let copy = right.try_clone();
-        right.into_name();
-        copy.map(File::new)
+        SendRight::copy_of(name).map(File::new)
     }
 }
 

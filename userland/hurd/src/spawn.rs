@@ -6,9 +6,11 @@
 
 use alloc::vec::Vec;
 
-use mach::error::Result;
+use mach::error::{KernReturn, Result};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::sys::msg::mach_msg;
 use mach::{stubs as kernel, task_self};
+use mach_abi::option::MACH_RCV_MSG;
 
 use crate::abi::{port, wait};
 use crate::errno::{EIO, EPERM};
@@ -113,6 +115,20 @@ impl Child {
     }
 }
 
+/// Waits until a child has ended of which [`Child::wait`] has asked with this port; how.
+///
+/// # Errors
+/// If nothing can be received, or what proc answered instead.
+pub fn receive_end(port: &ReceiveRight) -> Result<Ending> {
+    let mut message = [0; ENDED_MAX / 8];
+    let answer = mach_msg(&mut message, MACH_RCV_MSG, 0, ENDED_MAX as u32, port.name(), 0, PortName::NULL);
+    KernReturn::from_mach_msg(answer).into_result()?;
+    ended(&message)
+}
+
+/// Room for any message of that kind.
+const ENDED_MAX: usize = 512;
+
 /// How a child ended, in a message that came to the port given to [`Child::wait`].
 ///
 /// # Errors
@@ -133,7 +149,7 @@ impl process_reply_server::Server for Reply {
     fn proc_waitid_reply(
         &mut self,
         _reply: PortName,
-        return_code: mach::error::KernReturn,
+        return_code: KernReturn,
         status: i32,
         _sigcode: i32,
         _rusage: process_reply_server::rusage_t,

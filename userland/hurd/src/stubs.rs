@@ -3,53 +3,43 @@
 //!
 //! One module for a client and one (`_server`) for a server of each .defs file, as in `mach::stubs`.
 
-/// Includes one generated file as a module.
-macro_rules! generated {
-    ($($(#[$doc:meta])* $module:ident => $file:literal;)*) => {
-        $(
-            $(#[$doc])*
-            pub mod $module {
-                include!(concat!(env!("MACH_STUBS"), "/", $file));
-            }
-        )*
-    };
-}
+use mach::generated_stubs;
 
-generated! {
+generated_stubs! {
     /// exec_startup.defs: what a program is started with.
-    exec_startup => "exec_startup.rs";
+    pub exec_startup => "exec_startup.rs";
     /// exec_startup.defs, the exec server's side.
-    exec_startup_server => "exec_startup_server.rs";
+    pub exec_startup_server => "exec_startup_server.rs";
     /// exec.defs: what file systems ask of the exec server.
-    exec => "exec.rs";
+    pub exec => "exec.rs";
     /// exec.defs, the exec server's side.
-    exec_server => "exec_server.rs";
+    pub exec_server => "exec_server.rs";
     /// fs.defs: files and directories.
-    fs => "fs.rs";
+    pub fs => "fs.rs";
     /// fs.defs, a file system's side.
-    fs_server => "fs_server.rs";
+    pub fs_server => "fs_server.rs";
     /// io.defs: open files.
-    io => "io.rs";
+    pub io => "io.rs";
     /// io.defs, a server's side.
-    io_server => "io_server.rs";
+    pub io_server => "io_server.rs";
     /// process.defs: processes.
-    process => "process.rs";
+    pub process => "process.rs";
     /// process.defs, the proc server's side.
-    process_server => "process_server.rs";
+    pub process_server => "process_server.rs";
     /// process_request.defs: waiting without waiting for the answer.
-    process_request => "process_request.rs";
+    pub process_request => "process_request.rs";
     /// process_reply.defs, the side of whoever gets that answer.
-    process_reply_server => "process_reply_server.rs";
+    pub process_reply_server => "process_reply_server.rs";
     /// auth.defs: who somebody is.
-    auth => "auth.rs";
+    pub auth => "auth.rs";
     /// auth.defs, the auth server's side.
-    auth_server => "auth_server.rs";
+    pub auth_server => "auth_server.rs";
     /// msg.defs: what a process is told.
-    msg => "msg.rs";
+    pub msg => "msg.rs";
     /// msg.defs, the process's side.
-    msg_server => "msg_server.rs";
+    pub msg_server => "msg_server.rs";
     /// term.defs: terminals.
-    term => "term.rs";
+    pub term => "term.rs";
     /// term.defs, a terminal's side.
-    term_server => "term_server.rs";
+    pub term_server => "term_server.rs";
 }

@@ -115,6 +115,11 @@ owning_right! {
 }
 
 impl SendRight {
+    /// One more reference of the right that somebody else has under this name, and keeps.
+    pub fn copy_of(name: PortName) -> Result<Self> {
+        mem::ManuallyDrop::new(Self(name)).try_clone()
+    }
+
     /// A second reference of the same right, under the same name.
     pub fn try_clone(&self) -> Result<Self> {
         if self.0.is_valid() {

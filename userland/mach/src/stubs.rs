@@ -5,43 +5,44 @@
 //! the `in` arguments; the `out` arguments are returned. `cargo qemu` generates them before it builds anything that runs
 //! on Mach.
 
-/// Includes one generated file as a module.
-macro_rules! generated {
-    ($($(#[$doc:meta])* $module:ident => $file:literal;)*) => {
+/// Includes generated files of the directory `MACH_STUBS`, each as a module.
+#[macro_export]
+macro_rules! generated_stubs {
+    ($($(#[$attribute:meta])* $visibility:vis $module:ident => $file:literal;)*) => {
         $(
-            $(#[$doc])*
-            pub mod $module {
+            $(#[$attribute])*
+            $visibility mod $module {
                 include!(concat!(env!("MACH_STUBS"), "/", $file));
             }
         )*
     };
 }
 
-generated! {
+generated_stubs! {
     /// mach.defs: tasks, threads, virtual memory.
-    mach => "mach.rs";
+    pub mach => "mach.rs";
     /// mach_port.defs: ports and name spaces.
-    mach_port => "mach_port.rs";
+    pub mach_port => "mach_port.rs";
     /// mach_host.defs: the host and its processors.
-    mach_host => "mach_host.rs";
+    pub mach_host => "mach_host.rs";
     /// gnumach.defs: what GNU Mach added.
-    gnumach => "gnumach.rs";
+    pub gnumach => "gnumach.rs";
     /// mach4.defs: sampling and proxy objects.
-    mach4 => "mach4.rs";
+    pub mach4 => "mach4.rs";
     /// mach_debug.defs: what the kernel knows about itself.
-    mach_debug => "mach_debug.rs";
+    pub mach_debug => "mach_debug.rs";
     /// device.defs: devices.
-    device => "device.rs";
+    pub device => "device.rs";
     /// device_request.defs: devices, for whoever does not wait for the answer.
-    device_request => "device_request.rs";
+    pub device_request => "device_request.rs";
     /// device_reply.defs, the side of whoever gets those answers.
-    device_reply_server => "device_reply_server.rs";
+    pub device_reply_server => "device_reply_server.rs";
     /// boot.defs: our own boot server, as its clients call it.
-    boot => "boot.rs";
+    pub boot => "boot.rs";
     /// boot.defs, the server's side.
-    boot_server => "boot_server.rs";
+    pub boot_server => "boot_server.rs";
     /// exc.defs, the side of whoever catches exceptions.
-    exc_server => "exc_server.rs";
+    pub exc_server => "exc_server.rs";
     /// notify.defs, the side of whoever asked the kernel for notifications.
-    notify_server => "notify_server.rs";
+    pub notify_server => "notify_server.rs";
 }

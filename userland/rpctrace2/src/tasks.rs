@@ -91,8 +91,8 @@ impl Tasks {
 
     /// Asks to be told of the end of a task, at once if it is over. The answer keeps the name.
     fn ask(&self, task: PortName) -> Result<SendRight> {
-        let message_owns_it = core::mem::ManuallyDrop::new(SendRight::from_name(task));
-        let right = message_owns_it.try_clone()?;
+        // The message owns the one that has come.
+        let right = SendRight::copy_of(task)?;
         let (id, news) = (MACH_NOTIFY_DEAD_NAME as i32, self.news.name());
         let how = Disposition::MakeSendOnce;
         let before = stubs::mach_port::mach_port_request_notification(task_self(), task, id, 1, news, how)?;

@@ -59,14 +59,6 @@ impl Client<'_> {
     }
 }
 
-/// A right of one's own to what `name` is a right to.
-pub(crate) fn copy(name: PortName) -> Result<SendRight> {
-    let right = SendRight::from_name(name);
-    let copy = right.try_clone();
-    right.into_name();
-    copy
-}
-
 impl World for Client<'_> {
     type File = SendRight;
 
@@ -83,15 +75,15 @@ impl World for Client<'_> {
     }
 
     fn root(&mut self) -> Result<SendRight> {
-        copy(self.port(port::CRDIR)?)
+        SendRight::copy_of(self.port(port::CRDIR)?)
     }
 
     fn working_directory(&mut self) -> Result<SendRight> {
-        copy(self.port(port::CWDIR)?)
+        SendRight::copy_of(self.port(port::CWDIR)?)
     }
 
     fn descriptor(&mut self, number: usize) -> Result<SendRight> {
-        copy(self.descriptors.get(number).copied().filter(|name| name.is_valid()).ok_or(EBADF)?)
+        SendRight::copy_of(self.descriptors.get(number).copied().filter(|name| name.is_valid()).ok_or(EBADF)?)
     }
 
     fn terminal(&mut self, flags: i32) -> Result<SendRight> {

@@ -79,5 +79,5 @@ fn serve(options: &Options, faults: Faults) -> Result<i32> {
 
 /// A second reference of a right that this server has been given.
 fn given_again(role: Role) -> Result<SendRight> {
-    client::copy(places::place(Place::Of(role)))
+    SendRight::copy_of(places::place(Place::Of(role)))
 }

@@ -18,16 +18,14 @@ use alloc::vec::Vec;
 use hurd::abi::{open, signal};
 use hurd::errno::ENOENT;
 use hurd::names::Here;
-use hurd::spawn::{Child, Program, block, ended};
+use hurd::spawn::{Child, Program, block, receive_end};
 use hurd::startup::{self, Startup};
 use hurd::stubs::{msg, process};
 use hurd::wait::Ending;
-use mach::error::{KernReturn, Result as KernResult};
+use mach::error::Result as KernResult;
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::println;
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::mach_msg;
-use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::patience::pause;
 use programs::{Doing, Mismatch, expect};
@@ -39,9 +37,6 @@ const TRACE: &str = "/tmp/trace";
 const TRACER: &str = "/bin/rpctrace2";
 /// Milliseconds between two looks at the trace.
 const PAUSE: u32 = 50;
-/// Room for the answer that says how a child ended.
-const ROOM: usize = 512;
-
 fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let startup = startup::get().doing("being started on a Hurd")?;
     let server = arguments.get_str(1).doing("the name of a server")?;
@@ -87,7 +82,7 @@ fn round(startup: &'static Startup, server: &str, quiet: Option<&SendRight>) -> 
     }
     let to = process::proc_getmsgport(startup.proc().doing("our process")?, tracer.id).doing("proc_getmsgport")?;
     msg::msg_sig_post(to.name(), signal::INT, 0, tracer.task.name()).doing("msg_sig_post")?;
-    expect("how rpctrace2 ended", Ending::Exited(130), receive(&port).doing("its end")?)?;
+    expect("how rpctrace2 ended", Ending::Exited(130), receive_end(&port).doing("its end")?)?;
     let trace = written().doing("reading the trace")?;
     Here(startup).remove(TRACE).doing("removing the trace")?;
     Ok(trace)
@@ -133,7 +128,7 @@ fn work(startup: &'static Startup) -> KernResult<()> {
     let port = ReceiveRight::allocate()?;
     let child = start_file(startup, "/bin/hurd-hello", &["hurd-hello"])?;
     child.wait(startup, &port)?;
-    receive(&port).map(drop)
+    receive_end(&port).map(drop)
 }
 
 fn start(startup: &'static Startup, words: &[&str]) -> KernResult<Child> {
@@ -147,13 +142,6 @@ fn start_file(startup: &'static Startup, name: &str, words: &[&str]) -> KernResu
     let program = Program { file: &file, name, absolute: name, arguments: &arguments, environment: b"PATH=/bin\0" };
     child.exec(startup, &program).inspect_err(|_| child.kill())?;
     Ok(child)
-}
-
-fn receive(port: &ReceiveRight) -> KernResult<Ending> {
-    let mut message = [0; ROOM / 8];
-    let answer = mach_msg(&mut message, MACH_RCV_MSG, 0, ROOM as u32, port.name(), 0, PortName::NULL);
-    KernReturn::from_mach_msg(answer).into_result()?;
-    ended(&message)
 }
 
 /// What is in the file of the trace, if it is there.

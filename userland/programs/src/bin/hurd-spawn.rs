@@ -15,17 +15,15 @@ use alloc::vec::Vec;
 use hurd::abi::{open, port, wait};
 use hurd::errno::{Answer, EAGAIN, EBUSY, ECHILD, ESRCH};
 use hurd::names::Here;
-use hurd::spawn::{Child, Program, block, ended};
+use hurd::spawn::{Child, Program, block, receive_end};
 use hurd::startup::{self, Startup};
 use hurd::stubs::auth::auth_getids;
 use hurd::stubs::process;
 use hurd::wait::Ending;
-use mach::error::{KernReturn, Result as KernResult};
-use mach::port::{PortName, ReceiveRight};
+use mach::error::Result as KernResult;
+use mach::port::ReceiveRight;
 use mach::println;
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::mach_msg;
-use mach_abi::option::MACH_RCV_MSG;
 use programs::everywhere::Everywhere;
 use programs::{Doing, Mismatch, expect_error};
 
@@ -57,9 +55,6 @@ const FIRST_ROUNDS: usize = 4;
 
 /// The root user.
 const ROOT: u32 = 0;
-
-/// Room for the answer that says how a child ended.
-const ROOM: usize = 512;
 
 /// A process that is not there.
 const NOBODY: i32 = 29_999;
@@ -110,18 +105,11 @@ fn run(startup: &'static Startup, name: &str) -> KernResult<Ending> {
         child.kill();
         // A child that has run nothing has died all the same.
         child.wait(startup, &port)?;
-        receive(&port)?;
+        receive_end(&port)?;
         return Err(error);
     }
     child.wait(startup, &port)?;
-    receive(&port)
-}
-
-fn receive(port: &ReceiveRight) -> KernResult<Ending> {
-    let mut message = [0; ROOM / 8];
-    let answer = mach_msg(&mut message, MACH_RCV_MSG, 0, ROOM as u32, port.name(), 0, PortName::NULL);
-    KernReturn::from_mach_msg(answer).into_result()?;
-    ended(&message)
+    receive_end(&port)
 }
 
 /// What proc refuses.

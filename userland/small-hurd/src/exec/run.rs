@@ -17,7 +17,7 @@ use small_hurd::script::{Interpreter, with_origin};
 
 use super::load::{self, First};
 use super::{Boot, Exec, Port};
-use crate::client::{Client, authenticated, copy, names, task_name};
+use crate::client::{Client, authenticated, names, task_name};
 
 /// `SIGTRAP`: what a program that is started for a debugger has stopped by.
 const SIGTRAP: i32 = 5;
@@ -200,7 +200,7 @@ impl Exec {
     fn standard(&self, place: usize) -> Result<SendRight> {
         let state = self.state.lock();
         let name = state.standard.as_ref().and_then(|standard| standard.ports.get(place)).map(AnyRight::name);
-        copy(name.filter(|name| name.is_valid()).ok_or(EIEIO)?)
+        SendRight::copy_of(name.filter(|name| name.is_valid()).ok_or(EIEIO)?)
     }
 
     /// Loads the program into an empty task and starts its first thread; `loaded` is done when nothing can be wrong with the file any more.

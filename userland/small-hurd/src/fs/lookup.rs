@@ -213,20 +213,7 @@ impl Server for Serving<'_> {
         dealloc: Received<'_, PortName>,
         destroy: Received<'_, PortName>,
     ) -> Result<()> {
-        let program = &mut Program {
-            task,
-            flags,
-            path: b"",
-            absolute: b"",
-            argv: argv.as_bytes(),
-            envp: envp.as_bytes(),
-            descriptors,
-            ports,
-            ints: ints.iter().collect(),
-            dealloc: dealloc.iter().collect(),
-            destroy: destroy.iter().collect(),
-        };
-        self.start(file, program)
+        self.file_exec_paths(file, task, flags, b"", b"", argv, envp, descriptors, ports, ints, dealloc, destroy)
     }
 
     fn file_exec_paths(
