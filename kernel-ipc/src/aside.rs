@@ -9,10 +9,11 @@ use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::record::{self, MAX_BATCH, Part};
 
 use crate::draft::FIRST;
-use crate::emit;
 use crate::gnumach::{Kernel, Note, OwnedKmsg, Task};
 use crate::numbers::ThreadNumber;
 use crate::state::{State, Way};
+use crate::table::Asked;
+use crate::{emit, quiet};
 
 /// A list by the links of the kmsgs. A thread has at most one there.
 #[derive(Debug, Default)]
@@ -70,7 +71,7 @@ fn whose(kernel: &impl Kernel, kmsg: &OwnedKmsg) -> ThreadNumber {
 /// A record of nothing yet, for a thread of a traced task; `None` if there is no memory.
 #[inline(never)]
 pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: ThreadNumber) -> Option<OwnedKmsg> {
-    let target = state.target(kernel, task, true)?;
+    let target = state.target(kernel, task, true, || Asked::ANYTHING)?;
     if target.dropped != 0 {
         // The record that comes tells of it.
         state.add_dropped(target.key, target.dropped, 0);
@@ -101,6 +102,6 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: Thr
 pub(crate) fn give_back(kernel: &impl Kernel, state: &State, kmsg: OwnedKmsg) {
     let key = kernel.note(kmsg.record()).key;
     if let Err(kmsg) = state.keep_spare(kernel, key, kmsg) {
-        emit::discard(kernel, kmsg);
+        quiet::discard(kernel, kmsg);
     }
 }

@@ -5,34 +5,19 @@
 //! nothing of it is on the kernel's 4 KiB stack while the traced call goes on. Functions are kept out of line for the same
 //! reason: their frames are gone by then.
 
+use mach_abi::header::LP64;
 use trace_port::record::{self, MAX_BATCH, Part};
 use trace_port::{Direction, TRACE_RECORD_MSGH_ID, TRACE_RECORDS_MSGH_ID};
 
-use crate::batch;
 use crate::conceal::{self, Author};
 use crate::draft::Draft;
-use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task, Thread, mr, option};
+use crate::gnumach::{InTransit, Kernel, Key, Kmsg, Note, OwnedKmsg, Record, SendRight, Task};
 use crate::lost;
 use crate::named::{self, View};
 use crate::numbers::{Correlation, TaskNumber};
 use crate::observe::{self, Event};
 use crate::state::{State, Target, Way};
-
-/// Messages that one who must not wait may queue beyond the port's limit before records are dropped.
-const QUEUE_CAP: u32 = 64;
-
-/// Messages that may be queued beyond it in the middle of a call, where no thread has more than one such record before it waits at its exit.
-const CALLS_CAP: u32 = 4096;
-
-/// What stands for the message that a thread has copied in while it queues a record: no kmsg has such an address.
-const EMITS: u32 = 1;
-
-/// What stands for that message while the thread waits for its tracer.
-const WAITS: u32 = 2;
-
-/// How long a thread waits before it looks whether its trace has ended, or has come to be received by its own task: the first may
-/// happen on another processor after it has looked and before it sleeps, the second wakes nobody. Milliseconds.
-const LOOK_AGAIN: u32 = 200;
+use crate::table::{Asked, EVERYTHING};
 
 /// Where the first record of a message stands.
 const FIRST: u32 = crate::draft::FIRST as u32;
@@ -77,17 +62,6 @@ impl Content {
     }
 }
 
-/// Who may wait until the tracer has made room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// The traced task's own live thread: its call is over.
-    AtExit,
-    /// Nobody: the call goes on. Its own thread waits at its exit.
-    InCall,
-    /// Nobody: it is not the traced thread that queues the record.
-    Never,
-}
-
 /// A draft that shows a message in transit, rights and memory in kernel form. It cannot be queued before it is concealed.
 #[must_use]
 #[derive(Debug)]
@@ -129,8 +103,13 @@ pub(crate) fn draft_of(
     content: Content,
 ) -> Option<Draft> {
     let size = FIRST as usize + content.most();
-    let target = state.target(kernel, task, size <= MAX_BATCH)?;
+    let target = state.target(kernel, task, size <= MAX_BATCH, || asked(kernel, event, content))?;
     draft_for(kernel, state, target, event, content)
+}
+
+/// What engines are asked before there is a record of an event.
+fn asked(kernel: &impl Kernel, event: &Event, content: Content) -> Asked {
+    Asked { events: event.wants(), msgh_id: content.source.map(|source| kernel.msgh_id(source)) }
 }
 
 /// A draft of a message in transit.
@@ -196,7 +175,7 @@ pub(crate) fn prepare(kernel: &impl Kernel, state: &State) {
 
 #[inline(never)]
 fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
-    let Some(target) = state.target_apart(kernel, task) else { return };
+    let Some(target) = state.target_apart(kernel, task, EVERYTHING) else { return };
     if target.dropped != 0 {
         // The record that comes tells of it.
         state.add_dropped(target.key, target.dropped, 0);
@@ -316,11 +295,31 @@ fn write(kernel: &impl Kernel, record: Record, (part, number): (u32, TaskNumber)
     });
 }
 
+/// Lets `change` have a draft's last record.
+#[inline]
+pub(crate) fn last_part(kernel: &impl Kernel, draft: &Draft, change: impl FnOnce(&mut Part)) {
+    let record = draft.record();
+    kernel.record_part(record, kernel.note(record).part as usize, change);
+}
+
 /// Writes the outcome of a draft's last record.
 #[inline]
 pub(crate) fn settle(kernel: &impl Kernel, draft: &Draft, retval: u32) {
+    last_part(kernel, draft, |part| part.header.retval = retval.into());
+}
+
+/// Writes the message bytes of a draft's last record, which are as many as its content was reserved for.
+pub(crate) fn write_message(kernel: &impl Kernel, draft: &Draft, bytes: &[u8]) {
     let record = draft.record();
-    kernel.record_part(record, kernel.note(record).part as usize, |part: &mut Part| part.header.retval = retval.into());
+    kernel.record_write(record, kernel.note(record).part as usize + size_of::<Part>(), bytes);
+}
+
+/// The name of the reply port in the message that a draft's last record shows, and its `msgh_id`.
+pub(crate) fn reply_of(kernel: &impl Kernel, draft: &Draft) -> (u32, u32) {
+    let record = draft.record();
+    let message = kernel.note(record).part as usize + size_of::<Part>();
+    let word = |offset| kernel.record_read(record, message + offset);
+    (word(LP64.local_port) as u32, (word(LP64.seqno) >> 32) as u32)
 }
 
 /// Says in a draft's only record which trap it is of, and what that returned.
@@ -345,142 +344,3 @@ pub(crate) fn shown(kernel: &impl Kernel, draft: &Draft) -> (Correlation, u32, u
     let word = |offset| if captured < 32 { 0 } else { kernel.record_read(record, message + offset) as u32 };
     (Correlation::new(correlation), word(0), word(16))
 }
-
-/// Queues a message whose records are settled: behind others of its task, if the tracer has not received them yet, else as a
-/// message of its own.
-#[inline(never)]
-pub(crate) fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    queue_at_exit(kernel, state, draft, wait);
-}
-
-/// Queues a message as [`queue`] does, on the path of every call.
-#[inline(always)]
-pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    let record = draft.record();
-    let Note { key, lost, .. } = kernel.note(record);
-    if state.lost() != lost {
-        tell_of_lost(kernel, state, record, key);
-    }
-    if !batch::append(kernel, record) {
-        send(kernel, state, draft, wait);
-    } else if let Err(memory) = state.keep_spare(kernel, key, draft.into_memory()) {
-        discard(kernel, memory);
-    }
-}
-
-/// Destroys a message whose records are in another, or that has none.
-#[inline(never)]
-pub(crate) fn discard(kernel: &impl Kernel, memory: OwnedKmsg) {
-    quietly(kernel, EMITS, || kernel.ipc_kmsg_destroy(memory));
-}
-
-/// Records were lost while this one was made.
-#[cold]
-#[inline(never)]
-fn tell_of_lost(kernel: &impl Kernel, state: &State, record: Record, key: Key) {
-    let more = state.take_dropped(key);
-    kernel.record_part(record, FIRST as usize, |first: &mut Part| {
-        first.header.dropped = record::add_lost(first.header.dropped.get(), more).into();
-    });
-}
-
-/// Queues a draft that an open call has given up.
-#[inline(always)]
-pub(crate) fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    queue(kernel, state, draft, wait);
-    state.draft_closed(kernel);
-}
-
-/// Whether the current thread is queueing a record.
-pub(crate) fn is_emitting(kernel: &impl Kernel) -> bool {
-    matches!(kernel.thread_message(kernel.current_thread()), EMITS | WAITS)
-}
-
-/// Whether a thread waits for its tracer.
-pub(crate) fn is_waiting(kernel: &impl Kernel, thread: Thread) -> bool {
-    kernel.thread_message(thread) == WAITS
-}
-
-/// Does something that may make the kernel send messages of its own, marked as no event.
-pub(crate) fn silently<T>(kernel: &impl Kernel, work: impl FnOnce() -> T) -> T {
-    quietly(kernel, EMITS, work)
-}
-
-fn quietly<T>(kernel: &impl Kernel, mark: u32, work: impl FnOnce() -> T) -> T {
-    let thread = kernel.current_thread();
-    let before = kernel.thread_message(thread);
-    kernel.set_thread_message(thread, mark);
-    let done = work();
-    kernel.set_thread_message(thread, before);
-    done
-}
-
-/// Queues a message as one of its own.
-#[inline(never)]
-fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    let port = kernel.record_port(draft.record());
-    if wait == Wait::AtExit && !kernel.thread_is_halting(kernel.current_thread()) {
-        if kernel.port_is_full(port) {
-            return wait_for_room(kernel, state, draft);
-        }
-        let queued = kernel.port_is_active(port);
-        let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.into_memory(), 0, 0));
-        return sent(kernel, state, result, queued);
-    }
-    let cap = if wait == Wait::InCall { CALLS_CAP } else { QUEUE_CAP };
-    force(kernel, state, draft, cap);
-}
-
-/// Queues a message beyond the port's limit, unless there are too many.
-#[inline(never)]
-fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
-    let port = kernel.record_port(draft.record());
-    let (queued, how) = match kernel.port_msgcount(port) < cap {
-        true => (kernel.port_is_active(port), option::MACH_SEND_ALWAYS),
-        false => (false, option::MACH_SEND_TIMEOUT),
-    };
-    let result = quietly(kernel, EMITS, || kernel.ipc_mqueue_send(draft.into_memory(), how, 0));
-    sent(kernel, state, result, queued);
-}
-
-/// Queues a message once the tracer has made room, or at once if the thread is interrupted or the trace ends. A right of its own tells
-/// afterwards whether the port has died meanwhile, in which case the kernel has destroyed the message without counting it.
-#[cold]
-#[inline(never)]
-fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
-    let Some(right) = kernel.ipc_port_copy_send(kernel.record_port(draft.record())) else {
-        return force(kernel, state, draft, QUEUE_CAP);
-    };
-    let port = right.port();
-    let key = kernel.note(draft.record()).key;
-    let task = observe::current_task(kernel);
-    let result = quietly(kernel, WAITS, || {
-        let mut memory = draft.into_memory();
-        loop {
-            if !state.goes_to(key, port) || kernel.port_is_received_in(port, kernel.task_space(task)) {
-                break Err((mr::MACH_SEND_INTERRUPTED, memory));
-            }
-            memory = match kernel.ipc_mqueue_send(memory, option::MACH_SEND_TIMEOUT, LOOK_AGAIN) {
-                Err((mr::MACH_SEND_TIMED_OUT, memory)) => memory,
-                result => break result,
-            };
-        }
-    });
-    let queued = kernel.port_is_active(port);
-    kernel.ipc_port_release_send(right);
-    match result {
-        Err((mr::MACH_SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), QUEUE_CAP),
-        result => sent(kernel, state, result, queued),
-    }
-}
-
-fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)>, queued: bool) {
-    match result {
-        Err((_, memory)) => lost::lose(kernel, state, Draft::of(memory)),
-        Ok(()) if queued => kernel.uncount_sent(observe::current_task(kernel)),
-        Ok(()) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -19,20 +19,27 @@
 #[cfg(test)]
 extern crate std;
 
+mod announce;
 #[cfg(target_os = "none")]
 mod arch;
 mod arrays;
 mod aside;
+mod bare;
 mod batch;
 mod clock;
 mod conceal;
+mod control;
+mod deliver;
 mod draft;
 mod emit;
+mod engines;
+mod fan_out;
 #[cfg(any(all(target_os = "none", feature = "faults"), test))]
 mod faults;
 mod gnumach;
 mod hooks;
 mod identity;
+mod inject;
 mod links;
 mod lost;
 mod named;
@@ -41,9 +48,12 @@ mod observe;
 mod open_call;
 pub mod payload_abi;
 mod pending;
+mod quiet;
 mod received_on;
 mod replies;
 mod room;
+mod slab;
 mod stamp;
 mod state;
+mod stops;
 mod table;

@@ -2,7 +2,7 @@
 //! From kernel objects to the plain values of a record: nothing past this point sees a kernel pointer.
 
 use mach_abi::Format;
-use trace_port::{Direction, EventKind, RecordHeader, record};
+use trace_port::{Direction, EventKind, RecordHeader, control, record};
 
 use crate::gnumach::{Arguments, Kernel, Port, Task, Thread, option};
 use crate::numbers::{Correlation, TaskNumber, ThreadNumber};
@@ -80,6 +80,13 @@ impl Event {
             correlation: Correlation::NONE,
             moment,
         }
+    }
+
+    /// As which events engines ask for it: bits of [`control::event`]. Its outcome is not known yet.
+    #[inline(always)]
+    pub(crate) const fn wants(&self) -> u32 {
+        let event = control::event_of(self.kind, self.direction);
+        if matches!(self.kind, EventKind::Normal) { event | control::event::FAILED } else { event }
     }
 
     /// What the call was asked for, as far as this half of it uses it, and the notify port's name.

@@ -5,14 +5,16 @@
 //! symbols at hand, fills [`SLOTS_SYMBOL`] and [`SWITCHES_SYMBOL`] in the linked image, and redirects the [`HOOKS`]. Both sides
 //! are built from one commit, so nothing here has to stay compatible; [`VERSION`] catches a stale library.
 
+mod link;
 mod prototypes;
 mod traps;
 
+pub use link::link_symbols;
 pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 9;
+pub const VERSION: u64 = 10;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
@@ -239,6 +241,8 @@ slots! {
     thread_ast = member("thread", "ast");
     /// `thread->pcb`.
     thread_pcb = member("thread", "pcb");
+    /// `pcb->iss.rdi`: the address of the message of the `mach_msg` that the thread is in.
+    pcb_msg = member("pcb", "iss.edi");
     /// `pcb->iss.rsi`: the `option` of the `mach_msg` that the thread is in.
     pcb_option = member("pcb", "iss.esi");
     /// `pcb->iss.rdx`: its `send_size`.
@@ -328,23 +332,6 @@ slots! {
     kmsg_prev = member("ipc_kmsg", "ikm_prev");
 }
 
-/// Symbols that the instrumenter defines for the link, because instructions have the values of slots in them: every slot's
-/// own, and how to load the pointer to the current thread.
-pub fn link_symbols(slot: impl Fn(&SlotSpec) -> u64) -> impl Iterator<Item = (&'static str, u64)> {
-    let current_thread = SLOTS.get(Slot::current_thread as usize).map_or(UNFILLED, &slot);
-    // Prefixes of an instruction; the one for %ds has no meaning in 64-bit mode.
-    let segment = if current_thread < KERNEL_BASE { GS_PREFIX } else { DS_PREFIX };
-    let loading = [
-        ("rpctrace2_current_thread_segment", segment),
-        // The processor extends the sign of a 32-bit address.
-        ("rpctrace2_current_thread_address", current_thread & 0xffff_ffff),
-    ];
-    loading.into_iter().chain(SLOTS.iter().map(move |spec| (spec.symbol, slot(spec))))
-}
-
-const GS_PREFIX: u64 = 0x65;
-const DS_PREFIX: u64 = 0x3e;
-
 /// Every redirected place. The payload's symbol has the original's signature.
 pub const HOOKS: &[Hook] = &[
     calls("task_get_special_port", 1, "hook_task_get_special_port", "answers for the trace port"),
@@ -352,6 +339,13 @@ pub const HOOKS: &[Hook] = &[
     calls("ipc_task_init", 1, "hook_ipc_task_init", "a child inherits the trace port"),
     calls("ipc_task_terminate", 1, "hook_ipc_task_terminate", "a trace ends with its task"),
     calls("ipc_thread_enable", 1, "hook_ipc_thread_enable", "a new thread of a traced task is traced"),
+    calls("ipc_thread_terminate", 4, "hook_ipc_thread_terminate", "a thread of a traced task has ended"),
+    calls(
+        "ipc_kobject_notify",
+        1,
+        "hook_ipc_kobject_notify",
+        "requests about engines, and that an engine's port has no senders",
+    ),
     calls("host_reboot", 1, "hook_host_reboot", "a call that does not return: its record goes out before"),
     calls("exception_raise", 2, "hook_exception_raise", "an exception of a traced thread"),
     calls("exception_parse_reply", 2, "hook_exception_parse_reply", "what became of an exception"),

@@ -4,11 +4,13 @@
 use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::record::{self, MAX_BATCH, Part};
 
+use crate::deliver;
 use crate::draft::Draft;
-use crate::emit::{self, Wait};
+use crate::emit;
 use crate::gnumach::{Kernel, Note, Record};
 use crate::named::PORT;
 use crate::observe;
+use crate::quiet::{self, Wait};
 use crate::state::State;
 
 /// Where the first record of a message stands.
@@ -44,11 +46,11 @@ fn move_last(kernel: &impl Kernel, state: &State, draft: Draft, more: usize) -> 
     kernel.record_copy(kmsg.record(), FIRST as usize, record.kmsg(), note.part as usize, size);
     only(kernel, kmsg.record(), FIRST + size as u32, note);
     if note.part == FIRST {
-        emit::discard(kernel, draft.into_memory());
+        quiet::discard(kernel, draft.into_memory());
     } else {
         only(kernel, record, note.part, note);
         state.draft_opened();
-        emit::post(kernel, state, draft, Wait::InCall);
+        deliver::post(kernel, state, draft, Wait::InCall);
     }
     (Draft::of(kmsg), true)
 }

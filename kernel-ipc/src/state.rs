@@ -8,9 +8,20 @@
 //! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
 //! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
 //! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
-//! kernel. The lock of [`State::aside`] is taken alone. All are taken at spl0 by code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in
-//! the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
+//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside. All are taken at spl0 by
+//! code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
 //! of them.
+
+mod engines;
+mod handed;
+mod owner;
+mod stops;
+mod turns;
+
+pub(crate) use engines::Attachment;
+pub(crate) use handed::{Refusal, Released, Target, TracePort, Way};
+pub(crate) use owner::{Done, SystemEngine, Unjoined};
+pub(crate) use turns::{Next, Sending};
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -23,7 +34,7 @@ use crate::identity::Numbers;
 use crate::links::Links;
 use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
 use crate::pending::Pending;
-use crate::table::{Entry, Table};
+use crate::table::{Asked, EVERYTHING, Entry, Table};
 
 /// Set in the number that a task keeps of its entry while the entry has a spare kmsg.
 const HAS_SPARE: u32 = 1 << 31;
@@ -48,6 +59,16 @@ fn put_spare(kernel: &impl Kernel, entry: &mut Entry, kmsg: OwnedKmsg) {
     kernel.set_task_entry(task, kernel.task_entry(task) | HAS_SPARE);
 }
 
+/// Gives an entry another trace port.
+fn replace(kernel: &impl Kernel, table: &mut Table, place: u32, right: SendRight) -> Released {
+    let Some(entry) = table.at(place) else { return Released { right: Some(right), ..Released::NOTHING } };
+    let (spare, number) = (take_spare(kernel, entry), entry.number());
+    let dropped = core::mem::take(entry.dropped());
+    let released = Released { spare, right: Some(entry.set_port(right)), number, dropped };
+    table.count_wanted(place);
+    released
+}
+
 /// The payload's state; one static instance in the kernel, one per test on the host.
 pub(crate) struct State {
     /// How many tasks are traced. The entry stubs read it too.
@@ -64,6 +85,10 @@ pub(crate) struct State {
     tasks: AtomicU32,
     dropped: AtomicU32,
     untraced: AtomicU32,
+    /// How many engines there have been.
+    engine_numbers: AtomicU32,
+    /// How many engines say what becomes of messages.
+    acting: AtomicU32,
     /// Numbers of ports and threads.
     pub(crate) numbers: Numbers,
     /// Links between events.
@@ -72,97 +97,14 @@ pub(crate) struct State {
     pub(crate) pending: Pending,
     /// What is known of messages that have no record yet.
     pub(crate) aside: Aside,
+    /// Whose the system trace is.
+    pub(crate) owner: owner::Owner,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Why a task cannot be given a trace port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// There is no room for one more trace.
-    Full,
-    /// The trace that it has is somebody else's.
-    Kept,
-}
-
-/// What the records of a traced task need.
-#[derive(Debug)]
-pub(crate) struct Target<W> {
-    /// What its trace is known by.
-    pub(crate) key: Key,
-    /// The task, which the caller keeps alive.
-    pub(crate) task: Task,
-    /// How a record gets to its trace port.
-    pub(crate) way: W,
-    /// Records lost since the last one, which the next one is to tell of.
-    pub(crate) dropped: u32,
-}
-
-/// How a record gets to its trace port.
-#[derive(Debug)]
-pub(crate) enum Way {
-    /// Memory for a message of up to `record::MAX_BATCH`, addressed to the trace port and with the right to the task.
-    Memory(OwnedKmsg),
-    /// A right to the port: the message is still to be made.
-    Right(SendRight),
-}
-
-/// What an entry leaves behind.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Released {
-    right: Option<SendRight>,
-    spare: Option<OwnedKmsg>,
-    /// What records called the task, and what no record has told of.
-    number: TaskNumber,
-    dropped: u32,
-}
-
-impl Released {
-    const NOTHING: Self = Self { right: None, spare: None, number: TaskNumber::NONE, dropped: 0 };
-
-    /// Takes out what was lost, with the right to the port to be told, if anything was.
-    pub(crate) fn untold(&mut self) -> Option<(SendRight, TaskNumber, u32)> {
-        let right = if self.dropped == 0 { None } else { self.right.take() };
-        right.map(|right| (right, self.number, core::mem::take(&mut self.dropped)))
-    }
-
-    /// Whether there was no entry.
-    pub(crate) fn is_nothing(&self) -> bool {
-        *self == Self::NOTHING
-    }
-
-    /// Gives back all but the right to the port, which stays somebody else's.
-    pub(crate) fn release_all_but_port(self, kernel: &impl Kernel) {
-        Self { right: None, ..self }.release(kernel);
-    }
-
-    /// Gives it back. Nothing may be locked.
-    #[inline(never)]
-    pub(crate) fn release(self, kernel: &impl Kernel) {
-        if let Some(right) = self.right {
-            kernel.ipc_port_release_send(right);
-        }
-        // Last, as it needs much of the stack: nothing is kept across it.
-        if let Some(spare) = self.spare {
-            kernel.ipc_kmsg_destroy(spare);
-        }
-    }
-}
-
-/// What a task's records go to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum TracePort {
-    /// Nothing: the task is not traced.
-    None,
-    /// A live port: a right of the caller's.
-    Live(SendRight),
-    /// Nothing any more: what belonged to a dead port, which the caller releases.
-    Dead(Released),
 }
 
 impl State {
@@ -179,10 +121,13 @@ impl State {
             tasks: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
             untraced: AtomicU32::new(0),
+            engine_numbers: AtomicU32::new(0),
+            acting: AtomicU32::new(0),
             numbers: Numbers::new(),
             links: Links::new(),
             pending: Pending::new(),
             aside: Aside::new(),
+            owner: owner::Owner::new(),
         }
     }
 
@@ -225,13 +170,12 @@ impl State {
         let mut more = None;
         loop {
             let mut table = self.table.lock();
-            if let Some(entry) = table.find(place(kernel, task), task) {
-                if !may_replace(entry.port()) {
+            let place = place(kernel, task);
+            if let Some(old) = table.find(place, task).map(|entry| entry.port()) {
+                if !table.is_nowhere(old) && !may_replace(old) {
                     return Err((Refusal::Kept, right));
                 }
-                let (spare, number) = (take_spare(kernel, entry), entry.number());
-                let dropped = core::mem::take(entry.dropped());
-                return Ok(Released { spare, right: Some(entry.set_port(right)), number, dropped });
+                return Ok(replace(kernel, &mut table, place, right));
             }
             if let Some(chunk) = more.take()
                 && !table.grow(chunk)
@@ -261,7 +205,8 @@ impl State {
         right: SendRight,
     ) -> Result<(), (Refusal, SendRight)> {
         let number = TaskNumber::new(self.tasks.fetch_add(1, Relaxed).wrapping_add(1));
-        let place = table.add(task, right, number).map_err(|right| (Refusal::Full, right))?;
+        let entry = Entry::new(task, right, number);
+        let place = table.add(entry).map_err(|entry| (Refusal::Full, entry.into_parts().0))?;
         kernel.set_task_entry(task, place);
         kernel.set_task_number(task, number);
         if self.traced.fetch_add(1, Relaxed) == 0 {
@@ -289,8 +234,9 @@ impl State {
         may_end: impl Fn(Port) -> bool,
     ) -> Result<Released, Refusal> {
         let mut table = self.table.lock();
-        match table.find(place(kernel, task), task) {
-            Some(entry) if !may_end(entry.port()) => Err(Refusal::Kept),
+        match table.find(place(kernel, task), task).map(|entry| entry.port()) {
+            Some(port) if table.is_nowhere(port) => Ok(Released::NOTHING),
+            Some(port) if !may_end(port) => Err(Refusal::Kept),
             _ => Ok(self.take(kernel, &mut table, task)),
         }
     }
@@ -298,8 +244,17 @@ impl State {
     #[inline(never)]
     fn take(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Released {
         let place = place(kernel, task);
-        let Some(number) = table.find(place, task).map(|entry| entry.number()) else { return Released::NOTHING };
-        let Some((right, spare, dropped)) = table.remove(place) else { return Released::NOTHING };
+        let Some((number, list)) = table.find(place, task).map(|entry| (entry.number(), entry.list())) else {
+            return Released::NOTHING;
+        };
+        if list != 0
+            && let Some(nowhere) = table.nowhere.as_ref().and_then(|nowhere| kernel.ipc_port_copy_send(nowhere.port()))
+        {
+            // Other engines go on.
+            return replace(kernel, table, place, nowhere);
+        }
+        let Some(entry) = table.remove(place) else { return Released::NOTHING };
+        let (right, spare, dropped) = entry.into_parts();
         let released = Released { right: Some(right), spare, number, dropped };
         kernel.set_task_entry(task, 0);
         kernel.set_task_number(task, TaskNumber::NONE);
@@ -344,10 +299,17 @@ impl State {
     }
 
     /// What an event of a traced task goes to, with the spare kmsg, if the caller can use it, or a new right. Tracing ends here once
-    /// the port is dead, and a task that receives from its own trace port is left alone.
+    /// the port is dead, and a task that receives from its own trace port is left alone. `asks` says what it is: nothing if nobody is to be
+    /// told of such.
     #[inline(always)]
-    pub(crate) fn target(&self, kernel: &impl Kernel, task: Task, with_spare: bool) -> Option<Target<Way>> {
-        self.find(kernel, task, |entry| {
+    pub(crate) fn target(
+        &self,
+        kernel: &impl Kernel,
+        task: Task,
+        with_spare: bool,
+        asks: impl Fn() -> Asked,
+    ) -> Option<Target<Way>> {
+        self.find(kernel, task, asks, |entry| {
             if with_spare
                 && kernel.port_is_active(entry.port())
                 && let Some(spare) = take_spare(kernel, entry)
@@ -360,8 +322,13 @@ impl State {
 
     /// Where records of a task go, with a right, where it need not be quick.
     #[inline(never)]
-    pub(crate) fn target_apart(&self, kernel: &impl Kernel, task: Task) -> Option<Target<SendRight>> {
-        self.find(kernel, task, |entry| kernel.ipc_port_copy_send(entry.port()))
+    pub(crate) fn target_apart(&self, kernel: &impl Kernel, task: Task, wants: u32) -> Option<Target<SendRight>> {
+        self.find(
+            kernel,
+            task,
+            || Asked { events: wants, msgh_id: None },
+            |entry| kernel.ipc_port_copy_send(entry.port()),
+        )
     }
 
     /// `way` runs under the lock, because whoever replaces the port releases our right to it.
@@ -370,24 +337,35 @@ impl State {
         &self,
         kernel: &impl Kernel,
         task: Task,
-        way: impl FnOnce(&mut Entry) -> Option<W>,
+        asks: impl Fn() -> Asked,
+        mut way: impl FnMut(&mut Entry) -> Option<W>,
     ) -> Option<Target<W>> {
         let place = place(kernel, task);
         if place == 0 {
             return None;
         }
-        let mut table = self.table.lock();
-        let entry = table.find(place, task)?;
-        if kernel.port_is_received_in(entry.port(), kernel.task_space(task)) {
-            return None;
+        loop {
+            let mut table = self.table.lock();
+            let entry = table.find(place, task)?;
+            if entry.wanted() != EVERYTHING {
+                let asked = asks();
+                if entry.wanted() & asked.events == 0 || !table.wants(place, asked) {
+                    return None;
+                }
+            }
+            let entry = table.find(place, task)?;
+            if !kernel.port_is_received_in(entry.port(), kernel.task_space(task)) {
+                if let Some(way) = way(entry) {
+                    let key = Key { entry: place, number: entry.number() };
+                    let dropped = core::mem::take(entry.dropped());
+                    return Some(Target { key, task, way, dropped });
+                }
+            } else if entry.list() == 0 {
+                return None;
+            }
+            // Engine 0 is told no more; others are.
+            self.end_of_dead(kernel, table, task);
         }
-        if let Some(way) = way(entry) {
-            let key = Key { entry: place, number: entry.number() };
-            let dropped = core::mem::take(entry.dropped());
-            return Some(Target { key, task, way, dropped });
-        }
-        self.end_of_dead(kernel, table, task);
-        None
     }
 
     #[cold]
@@ -418,9 +396,14 @@ impl State {
     /// A new right to a task's trace port. Tracing ends here once the port is dead.
     pub(crate) fn send_right(&self, kernel: &impl Kernel, task: Task) -> TracePort {
         let mut table = self.table.lock();
-        let Some(entry) = table.find(place(kernel, task), task) else { return TracePort::None };
+        let Some(port) = table.find(place(kernel, task), task).map(|entry| entry.port()) else {
+            return TracePort::None;
+        };
+        if table.is_nowhere(port) {
+            return TracePort::None;
+        }
         // Under the lock, because whoever replaces the port releases our right to it.
-        if let Some(right) = kernel.ipc_port_copy_send(entry.port()) {
+        if let Some(right) = kernel.ipc_port_copy_send(port) {
             return TracePort::Live(right);
         }
         TracePort::Dead(self.take(kernel, &mut table, task))
@@ -435,7 +418,7 @@ impl State {
     pub(crate) fn look_at_port<T>(&self, kernel: &impl Kernel, task: Task, look: impl FnOnce(Option<Port>) -> T) -> T {
         let mut table = self.table.lock();
         let port = table.find(place(kernel, task), task).map(|entry| entry.port());
-        look(port)
+        look(port.filter(|&port| !table.is_nowhere(port)))
     }
 
     /// Takes the number of records lost since the last delivered one.
@@ -447,9 +430,12 @@ impl State {
     /// since boot, and whether the trace goes on, so that there is somebody to tell of these.
     pub(crate) fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> (u32, bool) {
         let mut table = self.table.lock();
-        let entry = table.of(key);
-        let goes_on = entry.is_some();
-        if let Some(entry) = entry {
+        let port = table.of(key).map(|entry| entry.port());
+        let goes_on = port.is_some();
+        // Where engine 0 is not there nobody is to be told.
+        if port.is_some_and(|port| !table.is_nowhere(port))
+            && let Some(entry) = table.of(key)
+        {
             let dropped = entry.dropped();
             *dropped = add_lost(add_lost(*dropped, carried), lost);
         }

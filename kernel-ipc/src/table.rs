@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The entries of all traced tasks: engine 0, set by `task_set_special_port`.
-//!
-//! Room is taken from the kernel chunk by chunk as traces come, and kept. Looking an entry up, and finding room for one, take the
-//! same time however many there are.
+//! The entries of all traced tasks: engine 0, set by `task_set_special_port`, and which other engines there are.
 
+use crate::engines::{Engine, EngineKey, Engines, List, Lists};
 use crate::gnumach::{Key, OwnedKmsg, Port, SendRight, Task};
 use crate::numbers::TaskNumber;
+use crate::slab::{self, Slab};
+use crate::stops::Stops;
 
-/// Entries of a chunk: 2 KiB.
+/// Entries of a chunk: 2.5 KiB.
 const IN_CHUNK: usize = 64;
 
 /// Most chunks.
 const CHUNKS: usize = 1024;
 
 /// Most tasks that are traced at the same time; the next one is refused with `KERN_RESOURCE_SHORTAGE`.
-#[cfg(test)]
 pub(crate) const CAPACITY: usize = CHUNKS * IN_CHUNK;
 
-/// A task's trace port.
+/// A traced task.
 #[derive(Debug)]
 pub(crate) struct Entry {
     task: Task,
@@ -25,35 +24,53 @@ pub(crate) struct Entry {
     spare: Option<OwnedKmsg>,
     number: TaskNumber,
     dropped: u32,
+    /// 1 + index of the place of its list of engines, or 0.
+    list: u32,
+    /// Of which events there is somebody to be told: bits of `trace_port::control::event`.
+    wanted: u32,
 }
 
-/// Where an entry may be.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// None is; 1 + index of the next such place, or 0.
-    Free(u32),
-    /// One is.
-    Taken(Entry),
+/// [`Entry::wanted`] where engine 0 is told of everything.
+pub(crate) const EVERYTHING: u32 = u32::MAX;
+
+/// What engines are asked before a record is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Which events it may be: bits of `trace_port::control::event`.
+    pub(crate) events: u32,
+    /// Of which message, if that is known.
+    pub(crate) msgh_id: Option<u32>,
 }
 
-impl Default for Place {
-    fn default() -> Self {
-        Self::Free(0)
-    }
+impl Asked {
+    /// Of anything.
+    pub(crate) const ANYTHING: Self = Self { events: EVERYTHING, msgh_id: None };
 }
 
 /// Room for entries.
-pub(crate) type Chunk = [Place; IN_CHUNK];
+pub(crate) type Chunk = slab::Chunk<Entry, IN_CHUNK>;
 
-/// All entries.
+/// All entries, and engines.
 #[derive(Debug)]
 pub(crate) struct Table {
-    chunks: heapless::Vec<&'static mut Chunk, CHUNKS>,
-    /// 1 + index of the first free place, or 0.
-    free: u32,
+    entries: Slab<Entry, IN_CHUNK, CHUNKS>,
+    /// The engines of those that have some.
+    pub(crate) lists: Lists,
+    /// The engines.
+    pub(crate) engines: Engines,
+    /// Threads that wait for an engine's answer.
+    pub(crate) stops: Stops,
+    /// A right to a port of the payload's that nothing is sent to: what stands for the trace port where engine 0 is not there.
+    pub(crate) nowhere: Option<SendRight>,
 }
 
 impl Entry {
+    /// That of a task.
+    pub(crate) fn new(task: Task, right: SendRight, number: TaskNumber) -> Self {
+        let number = if number.is_none() { TaskNumber::new(1) } else { number };
+        Self { task, right, spare: None, number, dropped: 0, list: 0, wanted: EVERYTHING }
+    }
+
     /// The traced task, which outlives its entry: `ipc_task_terminate` ends it.
     #[inline(always)]
     pub(crate) fn task(&self) -> Task {
@@ -100,87 +117,130 @@ impl Entry {
     pub(crate) fn dropped(&mut self) -> &mut u32 {
         &mut self.dropped
     }
+
+    /// 1 + index of the place of its list of engines, or 0.
+    #[inline(always)]
+    pub(crate) fn list(&self) -> u32 {
+        self.list
+    }
+
+    /// Sets it.
+    pub(crate) fn set_list(&mut self, list: u32) {
+        self.list = list;
+    }
+
+    /// Of which events there is somebody to be told.
+    #[inline(always)]
+    pub(crate) fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
+    /// Sets it.
+    pub(crate) fn set_wanted(&mut self, wanted: u32) {
+        self.wanted = wanted;
+    }
+
+    /// What is left of it: the right to the trace port, the kmsg, and what was lost.
+    pub(crate) fn into_parts(self) -> (SendRight, Option<OwnedKmsg>, u32) {
+        (self.right, self.spare, self.dropped)
+    }
 }
 
 impl Table {
     /// Without room.
     pub(crate) const fn new() -> Self {
-        Self { chunks: heapless::Vec::new(), free: 0 }
+        Self { entries: Slab::new(), lists: Slab::new(), engines: Slab::new(), stops: Slab::new(), nowhere: None }
     }
 
     /// Whether another entry needs more room.
     pub(crate) fn is_full(&self) -> bool {
-        self.free == 0
+        self.entries.is_full()
     }
 
     /// Whether there may be more room.
     pub(crate) fn may_grow(&self) -> bool {
-        !self.chunks.is_full()
+        self.entries.may_grow()
     }
 
-    /// Takes more room. `false` if there are all [`CHUNKS`].
+    /// Takes more room. `false` if there is all that there may be.
     pub(crate) fn grow(&mut self, chunk: &'static mut Chunk) -> bool {
-        let first = (self.chunks.len() * IN_CHUNK) as u32 + 1;
-        for (place, next) in chunk.iter_mut().zip(first + 1..) {
-            *place = Place::Free(next);
-        }
-        if let Some(last) = chunk.last_mut() {
-            *last = Place::Free(self.free);
-        }
-        let grown = self.chunks.push(chunk).is_ok();
-        if grown {
-            self.free = first;
-        }
-        grown
+        self.entries.grow(chunk)
     }
 
-    /// A new entry: 1 + the index of its place.
+    /// Puts an entry down: 1 + the index of its place.
     ///
     /// # Errors
-    /// The right, if the table is full.
-    pub(crate) fn add(&mut self, task: Task, right: SendRight, number: TaskNumber) -> Result<u32, SendRight> {
-        let place = self.free;
-        let number = if number.is_none() { TaskNumber::new(1) } else { number };
-        let Some(found) = self.at(place) else { return Err(right) };
-        let Place::Free(next) = *found else { return Err(right) };
-        *found = Place::Taken(Entry { task, right, spare: None, number, dropped: 0 });
-        self.free = next;
-        Ok(place)
+    /// The entry, if the table is full.
+    pub(crate) fn add(&mut self, entry: Entry) -> Result<u32, Entry> {
+        self.entries.add(entry)
     }
 
-    /// Makes an entry's place free; gives back what was there, and what was lost.
-    pub(crate) fn remove(&mut self, place: u32) -> Option<(SendRight, Option<OwnedKmsg>, u32)> {
-        let free = self.free;
-        let found = self.at(place).filter(|found| matches!(found, Place::Taken(_)))?;
-        let Place::Taken(entry) = core::mem::replace(found, Place::Free(free)) else { return None };
-        self.free = place;
-        Some((entry.right, entry.spare, entry.dropped))
+    /// Makes an entry's place free and gives it back.
+    pub(crate) fn remove(&mut self, place: u32) -> Option<Entry> {
+        self.entries.remove(place)
     }
 
     /// The entry that a task keeps the place of, if it is the task's.
     #[inline(always)]
     pub(crate) fn find(&mut self, place: u32, task: Task) -> Option<&mut Entry> {
-        self.entry(place).filter(|entry| entry.task == task)
+        self.entries.get(place).filter(|entry| entry.task == task)
     }
 
     /// The entry that a key was made of, if it is still there.
     #[inline(always)]
     pub(crate) fn of(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entry(key.entry).filter(|entry| entry.number == key.number)
+        self.entries.get(key.entry).filter(|entry| entry.number == key.number)
     }
 
+    /// The entry at a place.
+    pub(crate) fn at(&mut self, place: u32) -> Option<&mut Entry> {
+        self.entries.get(place)
+    }
+
+    /// The last place that an entry may have.
+    pub(crate) fn last(&self) -> u32 {
+        self.entries.last()
+    }
+
+    /// Whether engine 0 is not there, and this port stands for its own.
     #[inline(always)]
-    fn entry(&mut self, place: u32) -> Option<&mut Entry> {
-        match self.at(place)? {
-            Place::Taken(entry) => Some(entry),
-            Place::Free(_) => None,
+    pub(crate) fn is_nowhere(&self, port: Port) -> bool {
+        self.nowhere.as_ref().is_some_and(|nowhere| nowhere.port() == port)
+    }
+
+    /// An engine that has not ended.
+    pub(crate) fn engine(&mut self, key: EngineKey) -> Option<&mut Engine> {
+        self.engines.get(key.place).filter(|engine| engine.number() == key.number)
+    }
+
+    /// The engines of an entry.
+    pub(crate) fn list_of(&mut self, key: Key) -> Option<&mut List> {
+        let list = self.of(key)?.list();
+        self.lists.get(list)
+    }
+
+    /// Whether an engine of an entry's may want to be told.
+    #[inline(never)]
+    pub(crate) fn wants(&mut self, place: u32, asked: Asked) -> bool {
+        let Self { entries, lists, engines, .. } = self;
+        let list = entries.get(place).map_or(0, |entry| entry.list);
+        let Some(list) = lists.get(list) else { return false };
+        list.iter().any(|each| engines.get(each.engine.place).is_some_and(|engine| engine.may_want(asked)))
+    }
+
+    /// Says anew of which events there is somebody to be told, after a list or an engine has changed.
+    pub(crate) fn count_wanted(&mut self, place: u32) {
+        let Self { entries, lists, engines, nowhere, .. } = self;
+        let Some(entry) = entries.get(place) else { return };
+        let mut wanted = 0;
+        if nowhere.as_ref().is_none_or(|nowhere| nowhere.port() != entry.port()) {
+            wanted = EVERYTHING;
+        } else if let Some(list) = lists.get(entry.list) {
+            for attached in list {
+                wanted |= engines.get(attached.engine.place).map_or(0, |engine| engine.needs());
+            }
         }
-    }
-
-    #[inline(always)]
-    fn at(&mut self, place: u32) -> Option<&mut Place> {
-        let index = place.checked_sub(1)? as usize;
-        self.chunks.get_mut(index / IN_CHUNK)?.get_mut(index % IN_CHUNK)
+        entry.set_wanted(wanted);
     }
 }
 
@@ -188,48 +248,22 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn number(number: u32) -> TaskNumber {
-        TaskNumber::new(number)
-    }
-
-    fn chunk() -> &'static mut Chunk {
-        std::boxed::Box::leak(std::boxed::Box::new(std::array::from_fn(|_| Place::default())))
-    }
-
-    fn right() -> SendRight {
-        SendRight::fake(Port::fake(8))
-    }
-
     #[test]
-    fn entries_are_found_by_task_and_by_key_and_their_places_are_used_again() {
+    fn an_entry_is_found_by_its_task_and_by_its_key() {
+        let right = || SendRight::fake(Port::fake(8));
+        let entry = |number: u32| Entry::new(Task::fake(number as usize * 0x1000), right(), TaskNumber::new(number));
         let mut table = Table::new();
-        assert!(table.is_full() && table.add(Task::fake(0x1000), right(), number(1)).is_err());
-        assert!(table.grow(chunk()));
-        let places: std::vec::Vec<u32> = (1..=64)
-            .map(|index| table.add(Task::fake(index as usize * 0x1000), right(), number(index)).unwrap())
-            .collect();
-        assert!(table.is_full() && table.add(Task::fake(8), right(), number(65)).is_err());
-        assert_eq!(table.find(places[4], Task::fake(0x5000)).unwrap().number(), number(5));
-        assert!(table.find(places[4], Task::fake(0x6000)).is_none(), "of another task");
-        let key = Key { entry: places[4], number: number(5) };
-        assert_eq!(table.remove(places[4]), Some((right(), None, 0)));
-        assert!(table.of(key).is_none() && !table.is_full());
-        assert_eq!(table.add(Task::fake(0x5000), right(), number(66)), Ok(places[4]));
-        assert!(table.of(key).is_none(), "the place is another trace's now");
-    }
-
-    #[test]
-    fn it_grows_to_its_capacity() {
-        let mut table = Table::new();
-        for index in 1..=CAPACITY as u32 {
-            assert_eq!(table.is_full(), (index - 1).is_multiple_of(64));
-            assert!(!table.is_full() || table.grow(chunk()));
-            table.add(Task::fake(8), right(), number(index)).unwrap();
-        }
-        assert!(table.is_full() && !table.may_grow() && !table.grow(chunk()), "no more than that");
-        assert_eq!(
-            table.of(Key { entry: CAPACITY as u32, number: number(CAPACITY as u32) }).unwrap().number(),
-            number(CAPACITY as u32)
+        assert!(
+            table.grow(std::boxed::Box::leak(std::boxed::Box::new(std::array::from_fn(|_| slab::Place::default()))))
         );
+        let place = table.add(entry(5)).unwrap();
+        let number = TaskNumber::new(5);
+        assert_eq!(table.find(place, Task::fake(0x5000)).unwrap().number(), number);
+        assert!(table.find(place, Task::fake(0x6000)).is_none(), "of another task");
+        let key = Key { entry: place, number };
+        assert_eq!(table.remove(place).unwrap().into_parts(), (right(), None, 0));
+        assert!(table.of(key).is_none());
+        assert_eq!(table.add(entry(6)).unwrap(), place);
+        assert!(table.of(key).is_none(), "the place is another trace's now");
     }
 }

@@ -12,6 +12,7 @@ function local  0xffffffff81075d50   136 _Xtask_get_special_port
 function local  0xffffffff81075cb0   160 _Xtask_set_special_port
 data     global 0xffffffff810d94e0     0 _end
 label    global 0x0000000001001270     0 apboot_jmp_offset
+function global 0xffffffff8105bea0   735 assert_wait (pointer, i32) -> nothing
 label    global 0x0000000001000000     0 boot_start
 function global 0xffffffff810353f0  3202 c_boot_entry
 function global 0xffffffff8105ca80   846 clear_wait (pointer, i32, i32) -> nothing
@@ -38,14 +39,19 @@ function global 0xffffffff810402d0   184 ipc_kmsg_destroy (pointer) -> nothing
 function global 0xffffffff81040390    67 ipc_kmsg_free (pointer) -> nothing
 function global 0xffffffff810403e0   431 ipc_kmsg_get
 function global 0xffffffff81040650   191 ipc_kmsg_put
+function global 0xffffffff810524a0    69 ipc_kobject_notify (pointer, pointer) -> i32
 function global 0xffffffff810524f0   950 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff81044c40   830 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81044f80  1258 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff810446d0  1384 ipc_mqueue_send (pointer, i32, u32) -> i32
 function global 0xffffffff81045b40   117 ipc_object_release (pointer) -> nothing
+function global 0xffffffff81048d40   183 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81048350   124 ipc_port_copy_send (pointer) -> pointer
-function global 0xffffffff81048e00   195 ipc_port_dealloc_special
+function global 0xffffffff81048e00   195 ipc_port_dealloc_special (pointer, pointer) -> nothing
 function global 0xffffffff810486c0  1457 ipc_port_destroy (pointer) -> nothing
+function global 0xffffffff810482c0   141 ipc_port_make_send (pointer) -> pointer
+function global 0xffffffff81048570   137 ipc_port_make_sonce (pointer) -> pointer
+function global 0xffffffff81047a80   143 ipc_port_nsrequest (pointer, u32, pointer, pointer) -> nothing
 function global 0xffffffff81048c80   180 ipc_port_release_receive
 function global 0xffffffff810483d0   247 ipc_port_release_send (pointer) -> nothing
 function global 0xffffffff81049fa0  1171 ipc_right_clean
@@ -56,6 +62,7 @@ data     global 0xffffffff810c7160     8 ipc_space_kernel pointer
 function global 0xffffffff81054640   478 ipc_task_init (pointer, pointer) -> nothing
 function global 0xffffffff81054900   316 ipc_task_terminate (pointer) -> nothing
 function global 0xffffffff81054ad0   107 ipc_thread_enable (pointer) -> nothing
+function global 0xffffffff81054bb0   217 ipc_thread_terminate (pointer) -> nothing
 function global 0xffffffff81019a20    21 kalloc (u64) -> u64
 function local  0xffffffff81019380   330 kalloc.part.0
 function local  0xffffffff8105f9d0    42 kern_invalid
@@ -116,10 +123,13 @@ function global 0xffffffff81054f70   186 task_get_special_port (pointer, i32, po
 function global 0xffffffff81060410    57 task_reference (pointer) -> nothing
 function global 0xffffffff81055030   166 task_set_special_port (pointer, i32, pointer) -> i32
 function global 0xffffffff81060650  1275 task_terminate
+function global 0xffffffff8105e320   202 thread_block (pointer) -> nothing
 label    global 0xffffffff8103d7f4     0 thread_bootstrap_return
 function global 0xffffffff81064ad0   800 thread_create
 function global 0xffffffff810621d0  1428 thread_deallocate (pointer) -> nothing
+function global 0xffffffff81064f00   264 thread_force_terminate
 function global 0xffffffff81062e30  1992 thread_halt
+function global 0xffffffff81062840   531 thread_halt_self
 function global 0xffffffff81054330   766 thread_handoff (pointer, pointer, pointer) -> i32
 function global 0xffffffff81062770    17 thread_reference (pointer) -> nothing
 function local  0xffffffff81061b90   158 thread_reference.part.0
@@ -128,6 +138,9 @@ function global 0xffffffff8105f6a0   681 thread_switch
 function local  0xffffffff8105f950    35 thread_switch_continue
 label    global 0xffffffff8103d80c     0 thread_syscall_return (i32) -> nothing
 data     global 0xffffffff810ce3c0   576 thread_template
+function global 0xffffffff81064630  1177 thread_terminate
+function global 0xffffffff8105ce60   892 thread_wakeup_prim (pointer, i32, i32) -> i32
+function global 0xffffffff81054250   219 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff810a64e8     4 tick i32
 struct ipc_entry 24 0x4d3d
   member ie_bits 4 4
@@ -160,6 +173,7 @@ struct ipc_space 88 0x334e
 struct mach_trap_t 32 0xec21e
   member mach_trap_function 8 8
 struct pcb 488 0x4699
+  member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
   member iss.r8 272 8
@@ -185,4 +199,4 @@ struct thread 576 0x29bd
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 6f1fa40d08d67679b942bcf82a92266a49294fe6f046c5bf4f8fd0caf357b76d
+sum bc46dddfd2d25b44f0df3fb7cc0f33d12105e7cdbd21d50cdb84644c890202ef

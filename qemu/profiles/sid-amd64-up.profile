@@ -9,6 +9,7 @@ function local  0xffffffff81062190    94 _Xhost_reboot
 function local  0xffffffff8105e8d0   136 _Xtask_get_special_port
 function local  0xffffffff8105e830   160 _Xtask_set_special_port
 data     global 0xffffffff810b3b40     0 _end
+function global 0xffffffff81049110   496 assert_wait (pointer, i32) -> nothing
 label    global 0x0000000001000000     0 boot_start
 function global 0xffffffff81026550  3234 c_boot_entry
 function global 0xffffffff810497e0   639 clear_wait (pointer, i32, i32) -> nothing
@@ -35,14 +36,19 @@ function global 0xffffffff81031060   184 ipc_kmsg_destroy (pointer) -> nothing
 function global 0xffffffff81031120    67 ipc_kmsg_free (pointer) -> nothing
 function global 0xffffffff81031170   415 ipc_kmsg_get
 function global 0xffffffff810313d0   191 ipc_kmsg_put
+function global 0xffffffff81041960    69 ipc_kobject_notify (pointer, pointer) -> i32
 function global 0xffffffff810419b0   950 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff810354e0   687 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81035790  1196 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff81034fd0  1281 ipc_mqueue_send (pointer, i32, u32) -> i32
 function global 0xffffffff810362f0    83 ipc_object_release (pointer) -> nothing
+function global 0xffffffff810390b0   173 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81038850    91 ipc_port_copy_send (pointer) -> pointer
-function global 0xffffffff81039160   159 ipc_port_dealloc_special
+function global 0xffffffff81039160   159 ipc_port_dealloc_special (pointer, pointer) -> nothing
 function global 0xffffffff81038b20  1257 ipc_port_destroy (pointer) -> nothing
+function global 0xffffffff810387e0   111 ipc_port_make_send (pointer) -> pointer
+function global 0xffffffff81038a20   111 ipc_port_make_sonce (pointer) -> pointer
+function global 0xffffffff81037f60   135 ipc_port_nsrequest (pointer, u32, pointer, pointer) -> nothing
 function global 0xffffffff81039010   159 ipc_port_release_receive
 function global 0xffffffff810388b0   207 ipc_port_release_send (pointer) -> nothing
 function global 0xffffffff81039fe0  1116 ipc_right_clean
@@ -53,6 +59,7 @@ data     global 0xffffffff810a2ba0     8 ipc_space_kernel pointer
 function global 0xffffffff810437a0   409 ipc_task_init (pointer, pointer) -> nothing
 function global 0xffffffff81043990   282 ipc_task_terminate (pointer) -> nothing
 function global 0xffffffff81043b40    33 ipc_thread_enable (pointer) -> nothing
+function global 0xffffffff81043b90   199 ipc_thread_terminate (pointer) -> nothing
 function global 0xffffffff8100f7d0    21 kalloc (u64) -> u64
 function local  0xffffffff8100f1a0   357 kalloc.part.0
 function local  0xffffffff8104bc00    42 kern_invalid
@@ -114,10 +121,13 @@ function global 0xffffffff81043e60   119 task_get_special_port (pointer, i32, po
 function global 0xffffffff8104c150     9 task_reference (pointer) -> nothing
 function global 0xffffffff81043ee0   118 task_set_special_port (pointer, i32, pointer) -> i32
 function global 0xffffffff8104c300   851 task_terminate
+function global 0xffffffff8104acc0   129 thread_block (pointer) -> nothing
 label    global 0xffffffff8102e7c8     0 thread_bootstrap_return
 function global 0xffffffff8104eb90   643 thread_create
 function global 0xffffffff8104d7d0  1254 thread_deallocate (pointer) -> nothing
+function global 0xffffffff8104eec0   175 thread_force_terminate
 function global 0xffffffff8104e1c0  1628 thread_halt
+function global 0xffffffff8104dd60   399 thread_halt_self
 function global 0xffffffff81043510   655 thread_handoff (pointer, pointer, pointer) -> i32
 function global 0xffffffff8104dcc0    17 thread_reference (pointer) -> nothing
 function local  0xffffffff8104d350   127 thread_reference.part.0
@@ -126,6 +136,9 @@ function global 0xffffffff8104b960   541 thread_switch
 function local  0xffffffff8104bb80    33 thread_switch_continue
 label    global 0xffffffff8102e7e0     0 thread_syscall_return (i32) -> nothing
 data     global 0xffffffff810a8b80   552 thread_template
+function global 0xffffffff8104e820   877 thread_terminate
+function global 0xffffffff81049af0   726 thread_wakeup_prim (pointer, i32, i32) -> i32
+function global 0xffffffff81043450   191 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff8108d4e8     4 tick i32
 struct ipc_entry 24 0x4b22
   member ie_bits 4 4
@@ -158,6 +171,7 @@ struct ipc_space 88 0x354e
 struct mach_trap_t 32 0xd7590
   member mach_trap_function 8 8
 struct pcb 488 0x4486
+  member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
   member iss.r8 272 8
@@ -183,4 +197,4 @@ struct thread 552 0x2854
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 4ca16f77f488b154eefaeaf4bbc0ff7ef6e0750856aebeb5cf67d6efd0dd1ad7
+sum 9858222373e71a1016c85b4c54363379b3b3f8467ca1ce96345b8105863e99df

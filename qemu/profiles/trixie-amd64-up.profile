@@ -8,6 +8,7 @@ function local  0xffffffff810631a0    87 _Xhost_reboot
 function local  0xffffffff8105fea0   132 _Xtask_get_special_port
 function local  0xffffffff81060f20   124 _Xtask_set_special_port
 data     global 0xffffffff810a7688     0 _end
+function global 0xffffffff81019600   496 assert_wait (pointer, i32) -> nothing
 label    global 0x0000000001000000     0 boot_start
 function global 0xffffffff8100c180  1505 c_boot_entry
 label    global 0xffffffff81011ed8     0 call_continuation
@@ -34,14 +35,19 @@ function global 0xffffffff8103e9e0   148 ipc_kmsg_destroy (pointer) -> nothing
 function global 0xffffffff8103ea80    21 ipc_kmsg_free (pointer) -> nothing
 function global 0xffffffff8103eaa0   383 ipc_kmsg_get
 function global 0xffffffff8103ecd0   191 ipc_kmsg_put
+function global 0xffffffff81052e80    69 ipc_kobject_notify (pointer, pointer) -> i32
 function global 0xffffffff81052ed0   955 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff81042b80   607 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81042de0  1100 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff81042710  1127 ipc_mqueue_send (pointer, i32, u32) -> i32
 function global 0xffffffff810438e0    91 ipc_object_release (pointer) -> nothing
+function global 0xffffffff810463e0   173 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81045c60    91 ipc_port_copy_send (pointer) -> pointer
-function global 0xffffffff81046490   159 ipc_port_dealloc_special
+function global 0xffffffff81046490   159 ipc_port_dealloc_special (pointer, pointer) -> nothing
 function global 0xffffffff81045f50   999 ipc_port_destroy (pointer) -> nothing
+function global 0xffffffff81045bf0   111 ipc_port_make_send (pointer) -> pointer
+function global 0xffffffff81045e40   111 ipc_port_make_sonce (pointer) -> pointer
+function global 0xffffffff810454a0   127 ipc_port_nsrequest (pointer, u32, pointer, pointer) -> nothing
 function global 0xffffffff81046340   159 ipc_port_release_receive
 function global 0xffffffff81045cc0   207 ipc_port_release_send (pointer) -> nothing
 function global 0xffffffff810472a0  1084 ipc_right_clean
@@ -52,6 +58,7 @@ data     global 0xffffffff810a27e0     8 ipc_space_kernel pointer
 function global 0xffffffff81054c00   369 ipc_task_init (pointer, pointer) -> nothing
 function global 0xffffffff81054dd0   251 ipc_task_terminate (pointer) -> nothing
 function global 0xffffffff81054f60    33 ipc_thread_enable (pointer) -> nothing
+function global 0xffffffff81054fb0   175 ipc_thread_terminate (pointer) -> nothing
 function global 0xffffffff81018fc0    21 kalloc (u64) -> u64
 function local  0xffffffff81018a10   318 kalloc.part.0
 function local  0xffffffff8101c240    42 kern_invalid
@@ -114,10 +121,13 @@ function global 0xffffffff81055260   118 task_get_special_port (pointer, i32, po
 function global 0xffffffff8101c6f0     9 task_reference (pointer) -> nothing
 function global 0xffffffff810552e0   134 task_set_special_port (pointer, i32, pointer) -> i32
 function global 0xffffffff8101c840   742 task_terminate
+function global 0xffffffff8101b0c0   145 thread_block (pointer) -> nothing
 label    global 0xffffffff81011eb0     0 thread_bootstrap_return
 function global 0xffffffff8101ec50   587 thread_create
 function global 0xffffffff8101da10  1175 thread_deallocate (pointer) -> nothing
+function global 0xffffffff8101ef50   191 thread_force_terminate
 function global 0xffffffff8101e380  1453 thread_halt
+function global 0xffffffff8101df50   335 thread_halt_self
 function global 0xffffffff81054960   655 thread_handoff (pointer, pointer, pointer) -> i32
 function global 0xffffffff8101deb0    17 thread_reference (pointer) -> nothing
 function local  0xffffffff8101d590   127 thread_reference.part.0
@@ -126,6 +136,9 @@ function global 0xffffffff8101bff0   461 thread_switch
 function local  0xffffffff8101c1c0    33 thread_switch_continue
 label    global 0xffffffff81011ec0     0 thread_syscall_return (i32) -> nothing
 data     global 0xffffffff81094840   552 thread_template
+function global 0xffffffff8101e930   797 thread_terminate
+function global 0xffffffff81019fc0   710 thread_wakeup_prim (pointer, i32, i32) -> i32
+function global 0xffffffff810548b0   175 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff810867b0     4 tick i32
 struct ipc_entry 24 0x1ebbd
   member ie_bits 4 4
@@ -158,6 +171,7 @@ struct ipc_space 88 0x1d4c1
 struct mach_trap_t 32 0x3c1ba
   member mach_trap_function 8 8
 struct pcb 472 0x3a9d
+  member iss.edi 264 8
   member iss.edx 304 8
   member iss.esi 272 8
   member iss.r8 256 8
@@ -183,4 +197,4 @@ struct thread 552 0x1e46
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum d3735a25e155c05bdb977e1adebaac11369704a93fa1f4dc2f392bdf2eaeb509
+sum b06eb074b78558cde01ebbb60b12d0ab46c231de532733f8909a6b01babf2355

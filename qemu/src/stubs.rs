@@ -22,7 +22,7 @@ enum Side {
 
 /// Stub file, `.defs` file, side; userland/mach/src/stubs.rs, userland/hurd/src/stubs.rs, userland/small-hurd/src/stubs.rs and
 /// userland/programs include them under these names.
-const STUBS: [(&str, &str, Side); 38] = [
+const STUBS: [(&str, &str, Side); 39] = [
     ("mach.rs", "mach/mach.defs", Side::User),
     ("mach_port.rs", "mach/mach_port.defs", Side::User),
     ("mach_host.rs", "mach/mach_host.defs", Side::User),
@@ -36,6 +36,7 @@ const STUBS: [(&str, &str, Side); 38] = [
     ("boot_server.rs", BOOT_DEFS, Side::Server),
     ("exc_server.rs", "mach/exc.defs", Side::Server),
     ("notify_server.rs", "mach/notify.defs", Side::Server),
+    ("trace_control.rs", TRACE_CONTROL_DEFS, Side::User),
     ("ping.rs", PING_DEFS, Side::User),
     ("ping_server.rs", PING_DEFS, Side::Server),
     ("exec_startup.rs", "userland/hurd/defs/exec_startup.defs", Side::User),
@@ -64,7 +65,7 @@ const STUBS: [(&str, &str, Side); 38] = [
 ];
 
 /// Subsystems that the traces are decoded with.
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 27] = [
     "mach/mach.defs",
     "mach/mach_port.defs",
     "mach/mach_host.defs",
@@ -82,6 +83,7 @@ const TABLES: [&str; 26] = [
     "device/device.defs",
     BOOT_DEFS,
     TRACE_DEFS,
+    TRACE_CONTROL_DEFS,
     "userland/hurd/defs/exec_startup.defs",
     "userland/hurd/defs/exec.defs",
     "userland/hurd/defs/fs.defs",
@@ -100,6 +102,7 @@ const DEMONSTRATIONS: [&str; 1] = [PING_DEFS];
 const BOOT_DEFS: &str = "userland/protocol/defs/boot.defs";
 const PING_DEFS: &str = "userland/programs/defs/ping.defs";
 const TRACE_DEFS: &str = "trace-port/defs/trace.defs";
+const TRACE_CONTROL_DEFS: &str = "trace-port/defs/trace_control.defs";
 
 /// Runtime crate of the generated code.
 const RUNTIME: &str = "::mach";

@@ -26,6 +26,14 @@
 #define TRACE_TRAP		5
 /* No message: records were lost after the last one of a trace that has ended; dropped says how many. */
 #define TRACE_LOST		6
+/* No message, and for engines alone that ask for it: trace_control.defs. */
+#define TRACE_TASK_BIRTH	7
+#define TRACE_THREAD_BIRTH	8
+#define TRACE_THREAD_DEATH	9
+#define TRACE_TASK_DEATH	10
+#define TRACE_ENGINE_END	11
+/* A message that the thread is about to send; it waits for trace_answer. */
+#define TRACE_STOPPED		12
 
 typedef struct {
 	uint16_t version;

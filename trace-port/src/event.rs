@@ -44,9 +44,35 @@ pub enum EventKind {
     /// [`RecordHeader::dropped`](crate::RecordHeader::dropped). With it may come [`MACH_PORT_NULL`](mach_abi::port::MACH_PORT_NULL) in place of
     /// the right to the task.
     Lost = 6,
+    /// No message, and for engines alone that ask for it: a task has been made, none of whose instructions has run. The right that comes with
+    /// it is to the new task, [`RecordHeader::task`](crate::RecordHeader::task) its number if it is traced, else 0, and
+    /// [`RecordHeader::sender`](crate::RecordHeader::sender) the number of its parent, whose engines are told.
+    TaskBirth = 7,
+    /// No message, and for engines alone that ask for it: the task has a new thread, none of whose instructions has run.
+    ThreadBirth = 8,
+    /// No message, and for engines alone that ask for it: a thread of the task has ended. Nothing of it follows.
+    ThreadDeath = 9,
+    /// No message, and for engines alone that ask for it: the task has ended. Nothing of it follows. With it comes
+    /// [`MACH_PORT_NULL`](mach_abi::port::MACH_PORT_NULL) in place of the right to the task.
+    TaskDeath = 10,
+    /// No message, and for engines alone that ask for it: the engine has ended with the last right to its own port. Nothing follows.
+    /// [`RecordHeader::thread`](crate::RecordHeader::thread) is the engine's number; there is no task.
+    EngineEnd = 11,
+    /// For the engine alone that wants it so: the message that the thread is about to send. The thread waits, before anything of it is sent, until
+    /// the engine answers, or somebody aborts the thread. What becomes of the message is told as that of any other afterwards, with the same
+    /// [`RecordHeader::sequence`](crate::RecordHeader::sequence).
+    Stopped = 12,
 }
 
 impl EventKind {
+    /// Whether a message, or a trap in the place of one, is shown: all that a trace port receives besides [`EventKind::Lost`].
+    pub const fn shows_message(self) -> bool {
+        matches!(
+            self,
+            Self::Normal | Self::Task | Self::Thread | Self::TaskException | Self::ThreadException | Self::Trap
+        )
+    }
+
     /// The kind with this wire value, if there is one.
     pub fn from_wire(value: u8) -> Option<Self> {
         match value {
@@ -57,6 +83,12 @@ impl EventKind {
             4 => Some(Self::ThreadException),
             5 => Some(Self::Trap),
             6 => Some(Self::Lost),
+            7 => Some(Self::TaskBirth),
+            8 => Some(Self::ThreadBirth),
+            9 => Some(Self::ThreadDeath),
+            10 => Some(Self::TaskDeath),
+            11 => Some(Self::EngineEnd),
+            12 => Some(Self::Stopped),
             _ => None,
         }
     }

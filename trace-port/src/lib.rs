@@ -14,6 +14,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod control;
 pub mod event;
 pub mod port;
 pub mod record;

@@ -17,7 +17,7 @@ use crate::{arrays, emit};
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
 use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, time};
-use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, special_port, trap};
+use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::received_on;
 use crate::state::State;
@@ -33,8 +33,10 @@ unsafe extern "C" {
     fn ipc_task_init(task: Task, parent: Option<Task>);
     fn ipc_task_terminate(task: Task);
     fn ipc_thread_enable(thread: Thread);
+    fn ipc_thread_terminate(thread: Thread);
     fn host_reboot(host: usize, options: i32) -> i32;
     fn ipc_kobject_server(request: InTransit) -> Option<InTransit>;
+    fn ipc_kobject_notify(request: MessageOfKmsg, reply: MessageOfKmsg) -> i32;
     #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
     fn copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32;
     fn copyin(user: u64, kernel: &mut MaybeUninit<u32>, size: usize) -> i32;
@@ -158,16 +160,16 @@ unsafe fn copied_in() -> Option<InTransit> {
     Some(unsafe { InTransit::at(message.kmsg().address()) })
 }
 
-fn finish(result: u32) {
+fn finish(result: u32) -> u32 {
     #[cfg(feature = "faults")]
     crate::gnumach::faulty::call_ends();
-    call::finish(&Mach, &STATE, result);
+    call::finish(&Mach, &STATE, result)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn rpctrace2_traced_exit(result: u32) -> ! {
-    finish(result);
-    // SAFETY: the caller's own argument.
+    let result = finish(result);
+    // SAFETY: the caller's own argument, or what an engine gives in its place.
     unsafe { thread_syscall_return(result) }
 }
 
@@ -180,8 +182,7 @@ extern "C" fn rpctrace2_gave(number: u32, name: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn rpctrace2_returned(result: u32) -> u32 {
-    finish(result);
-    result
+    finish(result)
 }
 
 #[unsafe(no_mangle)]
@@ -207,6 +208,19 @@ unsafe extern "C" fn hook_host_reboot(host: usize, options: i32) -> i32 {
 unsafe extern "C" fn rpctrace2_kobject_server(request: InTransit) -> Option<InTransit> {
     // SAFETY: the caller's own argument.
     kobject::serve(&Mach, &STATE, request, |request| unsafe { ipc_kobject_server(request) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hook_ipc_kobject_notify(request: MessageOfKmsg, reply: MessageOfKmsg) -> i32 {
+    if ARMED.load(Relaxed) {
+        // SAFETY: both are in transit: the kernel has the request, and makes the reply.
+        let [asked, answer] = [request, reply].map(|message| unsafe { InTransit::at(message.kmsg().address()) });
+        if notify::asked(&Mach, &STATE, asked, answer) {
+            return 1;
+        }
+    }
+    // SAFETY: the caller's own arguments.
+    unsafe { ipc_kobject_notify(request, reply) }
 }
 
 #[unsafe(no_mangle)]
@@ -278,8 +292,17 @@ unsafe extern "C" fn hook_ipc_thread_enable(thread: Thread) {
     // SAFETY: the caller's own argument.
     unsafe { ipc_thread_enable(thread) };
     if ARMED.load(Relaxed) {
-        lifecycle::thread_created(&Mach, thread);
+        lifecycle::thread_created(&Mach, &STATE, thread);
     }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hook_ipc_thread_terminate(thread: Thread) {
+    if ARMED.load(Relaxed) {
+        lifecycle::thread_terminates(&Mach, &STATE, thread);
+    }
+    // SAFETY: the caller's own argument.
+    unsafe { ipc_thread_terminate(thread) };
 }
 
 #[unsafe(no_mangle)]

@@ -34,6 +34,17 @@ pub(super) fn target(request: InTransit) -> Option<(Reference<Task>, Option<Refe
     }
 }
 
+/// The task that a port is the control port of.
+pub(super) fn task_of(port: Port) -> Option<Reference<Task>> {
+    let _lock = PORT_LOCK.of(port).take();
+    if port.load(PORT_IO_BITS) & (IO_BITS_ACTIVE | IO_BITS_KOTYPE) != TASK {
+        return None;
+    }
+    // SAFETY: the task lives as long as its control port is active, which is locked.
+    let task = unsafe { Task::at(port.load(PORT_KOBJECT)) };
+    Some(Reference::to_task(task))
+}
+
 /// What a control port stands for.
 enum Object {
     Task(Reference<Task>),

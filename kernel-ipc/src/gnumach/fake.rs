@@ -5,6 +5,7 @@
 //! a kmsg's memory, anything queued or allocated while ports are locked. What the hooks call is here; how a message takes its way
 //! through `mach_msg` is in `hooks::model`.
 
+mod messages;
 mod traits;
 
 use std::boxed::Box;
@@ -68,6 +69,10 @@ pub(crate) struct Script {
     pub(crate) no_memory: bool,
     /// Whether kalloc has no memory for entries.
     pub(crate) no_room: bool,
+    /// Whether a thread's buffer cannot be written.
+    pub(crate) bad_buffer: bool,
+    /// Whether the kernel has no ports.
+    pub(crate) no_ports: bool,
     /// `ipc_mqueue_send` of a record, if it fails.
     pub(crate) record_send: u32,
     /// What happens to who waits for room.
@@ -95,6 +100,8 @@ pub(crate) struct FakeThread {
     pub(crate) arguments: Arguments,
     /// Whether it is being halted.
     pub(crate) halting: bool,
+    /// Whether it has no port any more.
+    pub(crate) dead: bool,
     /// `ith_exc`.
     pub(crate) exception_is_threads: bool,
     /// Whether it sleeps in the receive half of a `mach_msg`.
@@ -127,10 +134,14 @@ pub(crate) struct FakeTask {
 pub(crate) enum Kobject {
     /// The kernel as a whole.
     Kernel,
+    /// The kernel as a whole, for who is privileged.
+    Privileged,
     /// A task.
     Task(Task),
     /// A thread.
     Thread(Thread),
+    /// What the payload has put down there.
+    Payload(u32),
 }
 
 /// A port.
@@ -218,6 +229,15 @@ pub(crate) struct Fake {
     pub(crate) arrays: RefCell<BTreeMap<u64, Vec<usize>>>,
     /// The calls of `redirect`.
     pub(crate) redirected: RefCell<Vec<bool>>,
+    /// How long threads have slept.
+    pub(crate) slept: RefCell<Vec<u32>>,
+    /// What was written to their buffers besides messages.
+    pub(crate) written: RefCell<Vec<Vec<u8>>>,
+    /// What threads have waited for, and whether they were woken by it.
+    pub(crate) waits: RefCell<Vec<(Port, bool)>>,
+    awaited: Cell<Option<Port>>,
+    woken: RefCell<Vec<Port>>,
+    next_port: Cell<usize>,
     current: Cell<usize>,
     next_kmsg: Cell<usize>,
 }

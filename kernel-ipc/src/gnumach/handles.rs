@@ -154,6 +154,15 @@ pub(crate) struct MaybeRight(MaybePort);
 
 #[cfg(target_os = "none")]
 impl MaybeRight {
+    /// The caller's.
+    ///
+    /// # Safety
+    /// The caller has a send right to the port, if it is one, that nobody else gives back.
+    #[inline(always)]
+    pub(super) const unsafe fn own(port: MaybePort) -> Self {
+        Self(port)
+    }
+
     /// The right, if it is one.
     #[inline(always)]
     pub(crate) fn right(self) -> Option<SendRight> {

@@ -195,6 +195,7 @@ kernels! {
     THREAD_AST: Thread => u32 = thread_ast;
     THREAD_PCB: Thread => Pcb = thread_pcb;
     THREAD_ITH_EXC: Thread => u32 = thread_ith_exc;
+    PCB_MSG: Pcb => u64 = pcb_msg;
     PCB_OPTION: Pcb => u32 = pcb_option;
     PCB_SEND_SIZE: Pcb => u32 = pcb_send_size;
     PCB_RCV_NAME: Pcb => u32 = pcb_rcv_name;

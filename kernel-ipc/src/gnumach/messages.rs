@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages of the running kernel.
 
+use mach_abi::header::LP64;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach};
-use super::members::{KMSG_HEADER, KMSG_OTHER_WORD, KMSG_WORD, Struct};
-use super::{InTransit, Kmsg, Messages, OwnedKmsg, Port, Record, Reference, Task, Thread, control, mr, queue};
+use super::members::{KMSG_HEADER, KMSG_OTHER_WORD, KMSG_SIZE, KMSG_WORD, Struct};
+use super::objects::COMPLEX;
+use super::slots::slot;
+use super::{
+    InTransit, Kmsg, MaybePort, MaybeRight, Messages, OwnedKmsg, Port, Record, Reference, SendRight, Task, Thread,
+    control, mr, queue,
+};
+use crate::payload_abi::Slot;
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only what is owned asks for nothing else.
@@ -74,6 +83,41 @@ impl Messages for Mach {
             // SAFETY: as above.
             unsafe { (place as *mut [u64; 2]).write_unaligned(tail) };
         }
+    }
+
+    fn request_part<T: FromBytes>(&self, request: InTransit, offset: usize) -> T {
+        // SAFETY: within the message, whose bytes the kmsg has; any bytes are a `T`.
+        unsafe { ((request.kmsg().place(KMSG_HEADER) + offset) as *const T).read_unaligned() }
+    }
+
+    fn take_right(&self, request: InTransit, offset: usize) -> Option<SendRight> {
+        let word = (request.kmsg().place(KMSG_HEADER) + offset) as *mut MaybePort;
+        // SAFETY: within the message, whose bytes the kmsg has.
+        let right = unsafe { word.replace(MaybePort::NULL) };
+        // SAFETY: its descriptor said that it is a send right, or none: it is the caller's from now on, and `IP_NULL` is none.
+        let right = unsafe { MaybeRight::own(right) };
+        right.right()
+    }
+
+    fn reply_room(&self, reply: InTransit) -> usize {
+        reply.kmsg().load(KMSG_SIZE).saturating_sub(slot(Slot::kmsg_header))
+    }
+
+    fn reply_part<T: IntoBytes + Immutable>(&self, reply: InTransit, offset: usize, part: &T) {
+        let to = (reply.kmsg().place(KMSG_HEADER) + offset) as *mut u8;
+        let bytes = part.as_bytes();
+        // SAFETY: within the room of a kmsg that nobody else knows yet: the caller has asked for it.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn reply_right(&self, reply: InTransit, offset: usize, right: SendRight) {
+        self.reply_part(reply, offset, &(right.into_port().address() as u64));
+    }
+
+    fn end_reply(&self, reply: InTransit, size: u32, is_complex: bool) {
+        let bits = self.msgh_bits(reply.kmsg()) | if is_complex { COMPLEX } else { 0 };
+        self.reply_part(reply, LP64.bits, &bits);
+        self.reply_part(reply, LP64.size, &size);
     }
 
     fn control_target(&self, request: InTransit) -> Option<(Reference<Task>, Option<Reference<Thread>>)> {

@@ -44,7 +44,7 @@ pub(crate) mod time;
 
 pub(crate) use mach_abi::code::mr;
 pub(crate) use mach_abi::option;
-use zerocopy::{FromBytes, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub(crate) use handles::{
     Blank, InTransit, Kmsg, MaybePort, OwnedKmsg, Port, Record, Reference, SendRight, Space, Task, Thread,
@@ -121,6 +121,8 @@ pub(crate) trait Threads {
     fn arguments(&self, thread: Thread) -> Arguments;
     /// Whether the thread is being terminated or halted and must not be made to wait.
     fn thread_is_halting(&self, thread: Thread) -> bool;
+    /// Whether `thread->ith_self` is there, which it no longer is after `ipc_thread_terminate`.
+    fn thread_is_alive(&self, thread: Thread) -> bool;
     /// Whether the thread's exception was raised on its own exception port: `ith_exc` is not 0, as long as the task's
     /// exception port is still to be tried.
     fn exception_is_threads(&self, thread: Thread) -> bool;
@@ -130,6 +132,21 @@ pub(crate) trait Threads {
     fn watch_thread(&self, thread: Thread);
     /// Ends that for the calls of the current thread, if its task is not traced.
     fn unwatch_untraced(&self, thread: Thread);
+    /// Corresponds to `assert_wait` of an interruptible wait for what this port stands for. The caller's next call that may sleep is
+    /// [`Threads::wait`].
+    fn prepare_to_wait(&self, event: Port);
+    /// Corresponds to `thread_block`, after [`Threads::prepare_to_wait`]: until it is woken, or interrupted.
+    fn wait(&self);
+    /// Corresponds to `thread_wakeup`.
+    fn wake(&self, event: Port);
+    /// Corresponds to `assert_wait`, as [`Threads::prepare_to_wait`], for what only this thread waits for.
+    fn prepare_to_stop(&self, thread: Thread);
+    /// Corresponds to `thread_wakeup`, for that.
+    fn wake_stopped(&self, thread: Thread);
+    /// Corresponds to `thread_will_wait_with_timeout` and `thread_block`: so many milliseconds, unless the thread is interrupted.
+    fn sleep(&self, milliseconds: u32);
+    /// Writes the current thread's buffer for the message that its call is to receive. `false` if it cannot be written.
+    fn write_received(&self, bytes: &[u8]) -> bool;
     /// Corresponds to `thread_deallocate`.
     fn thread_deallocate(&self, thread: Reference<Thread>);
     /// Shows `look` every thread of a task but the current one, as far as it stands still: whether it sleeps in the receive
@@ -159,6 +176,10 @@ pub(crate) trait Tasks {
     fn task_send_right(&self, task: Task) -> Option<SendRight>;
     /// [`Threads::watch_thread`] for all threads that the task has now, and the same for requests on its own control port.
     fn watch_task(&self, task: Task);
+    /// Corresponds to `task_reference`.
+    fn task_reference(&self, task: Task) -> Reference<Task>;
+    /// The task that a port is the control port of.
+    fn port_task(&self, port: Port) -> Option<Reference<Task>>;
     /// Corresponds to `task_deallocate`.
     fn task_deallocate(&self, task: Reference<Task>);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
@@ -182,6 +203,18 @@ pub(crate) trait Ports {
     fn ipc_port_copy_send(&self, port: Port) -> Option<SendRight>;
     /// Corresponds to `ipc_port_release_send`.
     fn ipc_port_release_send(&self, right: SendRight);
+    /// Corresponds to `ipc_port_alloc_special` and `ipc_port_make_send`: a port that the kernel receives from, with one right.
+    fn kernel_port(&self) -> Option<SendRight>;
+    /// Corresponds to `ipc_port_make_send`, of a port of [`Ports::kernel_port`].
+    fn make_send(&self, port: Port) -> SendRight;
+    /// Puts a number down in a port of [`Ports::kernel_port`], which comes to be asked for when it has no senders: `ipc_port_nsrequest`.
+    fn watch_senders(&self, port: Port, object: u32);
+    /// What [`Ports::watch_senders`] has put down there, or anything of a port of another kind.
+    fn kernel_port_object(&self, port: Port) -> u32;
+    /// Corresponds to `ipc_port_dealloc_special`: a port of [`Ports::kernel_port`] dies.
+    fn end_kernel_port(&self, port: Port);
+    /// Whether it is the host's privileged port, and alive.
+    fn port_is_host_privileged(&self, port: Port) -> bool;
     /// Whether the kernel itself receives from it.
     fn port_is_the_kernels(&self, port: Port) -> bool;
     /// Which port it is, and what it stands for; `None` if it is dead. The caller has a right to it, and has not locked it.
@@ -224,6 +257,19 @@ pub(crate) trait Messages {
     fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]>;
     /// Sets them, if [`Messages::tail`] has an answer.
     fn set_tail(&self, kmsg: Kmsg, tail: [u64; 2]);
+    /// What stands in a request at an offset, within its message.
+    fn request_part<T: FromBytes>(&self, request: InTransit, offset: usize) -> T;
+    /// Takes a right out of a request, whose word at an offset its descriptor says to be a send right: no right if it is to no port or a
+    /// dead one.
+    fn take_right(&self, request: InTransit, offset: usize) -> Option<SendRight>;
+    /// How many bytes a reply may have.
+    fn reply_room(&self, reply: InTransit) -> usize;
+    /// Writes a part of a reply, within its room.
+    fn reply_part<T: IntoBytes + Immutable>(&self, reply: InTransit, offset: usize, part: &T);
+    /// Puts a right into a reply, within its room.
+    fn reply_right(&self, reply: InTransit, offset: usize, right: SendRight);
+    /// Sets a reply's `msgh_size`, and whether it is complex.
+    fn end_reply(&self, reply: InTransit, size: u32, is_complex: bool);
     /// The traced task, other than the current one, that a request is addressed to by its control port or by that of a thread of it, if
     /// that is watched.
     fn control_target(&self, request: InTransit) -> Option<(Reference<Task>, Option<Reference<Thread>>)>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Ports of the running kernel.
 
+use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
 use trace_port::port;
@@ -12,7 +13,7 @@ use super::members::{
     TASK_NUMBER,
 };
 use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE, IO_BITS_PROTECTED_PAYLOAD};
-use super::{MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
+use super::{MaybePort, MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
 use crate::identity::{Identity, Numbers};
 use crate::numbers::PortNumber;
 
@@ -23,6 +24,11 @@ unsafe extern "C" {
     safe fn ipc_port_copy_send(port: Port) -> MaybeRight;
     safe fn ipc_port_release_send(right: SendRight);
     safe static ipc_space_kernel: Space;
+    safe fn ipc_port_alloc_special(space: Space) -> MaybePort;
+    safe fn ipc_port_make_send(port: Port) -> SendRight;
+    safe fn ipc_port_make_sonce(port: Port) -> Port;
+    fn ipc_port_nsrequest(port: Port, sync: u32, notify: Port, previous: &mut MaybeUninit<usize>);
+    fn ipc_port_dealloc_special(port: Port, space: Space);
 }
 
 /// Which port it is: see [`Ports::identity`].
@@ -103,6 +109,40 @@ impl Ports for Mach {
             return None;
         }
         identify_locked(port, numbers).map(|identity| (port.load(PORT_RECEIVER_NAME), identity))
+    }
+
+    fn kernel_port(&self) -> Option<SendRight> {
+        ipc_port_alloc_special(ipc_space_kernel).port().map(|port| ipc_port_make_send(port))
+    }
+
+    fn make_send(&self, port: Port) -> SendRight {
+        ipc_port_make_send(port)
+    }
+
+    fn watch_senders(&self, port: Port, object: u32) {
+        // SAFETY: a live port of the payload's, which stands for no object of the kernel's: its type says so, and the kernel looks at this
+        // word only after that.
+        unsafe { (port.place(PORT_KOBJECT) as *mut usize).write_volatile(object as usize) };
+        let notify = ipc_port_make_sonce(port);
+        let mut previous = MaybeUninit::uninit();
+        // The kernel unlocks it.
+        core::mem::forget(PORT_LOCK.of(port).take());
+        // SAFETY: a live port, locked, and a send-once right, which is the port's own from now on. There was no request before.
+        unsafe { ipc_port_nsrequest(port, 1, notify, &mut previous) };
+    }
+
+    fn kernel_port_object(&self, port: Port) -> u32 {
+        port.load(PORT_KOBJECT) as u32
+    }
+
+    fn end_kernel_port(&self, port: Port) {
+        // SAFETY: a live port of the kernel's space, which the caller ends once.
+        unsafe { ipc_port_dealloc_special(port, ipc_space_kernel) };
+    }
+
+    fn port_is_host_privileged(&self, port: Port) -> bool {
+        let kind = port.load(PORT_IO_BITS) & (IO_BITS_ACTIVE | IO_BITS_KOTYPE);
+        kind == IO_BITS_ACTIVE | u32::from(port::HOST_PRIVILEGED)
     }
 
     fn port_is_the_kernels(&self, port: Port) -> bool {

@@ -138,6 +138,14 @@ impl Tasks for Mach {
         each_thread(task, |thread| self.watch_thread(thread));
     }
 
+    fn task_reference(&self, task: Task) -> Reference<Task> {
+        Reference::to_task(task)
+    }
+
+    fn port_task(&self, port: Port) -> Option<Reference<Task>> {
+        control::task_of(port)
+    }
+
     fn task_deallocate(&self, task: Reference<Task>) {
         task_deallocate(task);
     }

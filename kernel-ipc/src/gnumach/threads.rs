@@ -8,11 +8,11 @@ use super::control;
 use super::lock::{TASK_LOCK, THREAD_LOCK};
 use super::mach::Mach;
 use super::members::{
-    PCB_OPTION, PCB_RCV_NAME, PCB_SEND_SIZE, PCB_TIME_OUT, Struct, TASK_THREADS, THREAD_ACTIVE, THREAD_AST,
+    PCB_MSG, PCB_OPTION, PCB_RCV_NAME, PCB_SEND_SIZE, PCB_TIME_OUT, Struct, TASK_THREADS, THREAD_ACTIVE, THREAD_AST,
     THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_MESSAGE, THREAD_NEXT, THREAD_NOTIFY, THREAD_NUMBER, THREAD_PCB,
     THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
 };
-use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads, switches};
+use super::{Arguments, CallWord, MaybeRight, Port, Reference, Task, Tasks, Thread, Threads, switches};
 use crate::identity::Numbers;
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 
@@ -23,6 +23,11 @@ unsafe extern "C" {
     safe fn splx(level: Level);
     fn mach_msg_continue();
     fn mach_msg_receive_continue();
+    safe fn assert_wait(event: usize, interruptible: i32);
+    fn copyout(kernel: usize, user: u64, size: usize) -> i32;
+    fn thread_block(continuation: usize);
+    safe fn thread_wakeup_prim(event: usize, one_thread: i32, result: i32) -> i32;
+    safe fn thread_will_wait_with_timeout(thread: Thread, milliseconds: u32);
     safe fn clear_wait(thread: Thread, result: i32, interrupt_only: i32);
     safe fn thread_deallocate(thread: Reference<Thread>);
     safe fn thread_reference(thread: Thread);
@@ -42,6 +47,9 @@ impl Reference<Thread> {
         unsafe { Self::own(thread) }
     }
 }
+
+/// `THREAD_AWAKENED`.
+const THREAD_AWAKENED: i32 = 0;
 
 /// `THREAD_INTERRUPTED`.
 const THREAD_INTERRUPTED: i32 = 2;
@@ -172,6 +180,47 @@ impl Threads for Mach {
         if !is_traced() {
             control::unmark(thread, THREAD_WATCHED, is_traced);
         }
+    }
+
+    fn thread_is_alive(&self, thread: Thread) -> bool {
+        let right = convert_thread_to_port(Reference::to_thread(thread)).right();
+        let is_alive = right.is_some();
+        if let Some(right) = right {
+            super::Ports::ipc_port_release_send(self, right);
+        }
+        is_alive
+    }
+
+    fn prepare_to_wait(&self, event: Port) {
+        assert_wait(event.address(), 1);
+    }
+
+    fn wait(&self) {
+        // SAFETY: on the stack of a thread that the kernel has called the payload on, which holds no lock, without a continuation.
+        unsafe { thread_block(0) };
+    }
+
+    fn wake(&self, event: Port) {
+        thread_wakeup_prim(event.address(), 0, THREAD_AWAKENED);
+    }
+
+    fn prepare_to_stop(&self, thread: Thread) {
+        assert_wait(thread.address(), 1);
+    }
+
+    fn wake_stopped(&self, thread: Thread) {
+        thread_wakeup_prim(thread.address(), 0, THREAD_AWAKENED);
+    }
+
+    fn sleep(&self, milliseconds: u32) {
+        thread_will_wait_with_timeout(self.current_thread(), milliseconds);
+        Threads::wait(self);
+    }
+
+    fn write_received(&self, bytes: &[u8]) -> bool {
+        let buffer = self.current_thread().load(THREAD_PCB).load(PCB_MSG);
+        // SAFETY: `copyout` answers for the user's addresses; the bytes are there to be read.
+        unsafe { copyout(bytes.as_ptr().expose_provenance(), buffer, bytes.len()) == 0 }
     }
 
     fn thread_deallocate(&self, thread: Reference<Thread>) {

@@ -6,13 +6,16 @@ use trace_port::Direction;
 
 use super::handoff;
 use crate::arrays;
+use crate::deliver;
 use crate::draft::Draft;
-use crate::emit::{self, Content, Wait};
+use crate::emit::{self, Content};
 use crate::gnumach::{Kernel, Task, Thread, mr};
+use crate::inject;
 use crate::lost;
 use crate::numbers::HalfCorrelation;
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
+use crate::quiet::Wait;
 use crate::replies;
 use crate::state::State;
 
@@ -40,7 +43,7 @@ pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if let Some(draft) = call.into_draft() {
-        lost::lose(kernel, state, draft);
+        lost::lose_for_all(kernel, state, draft);
         state.draft_closed(kernel);
     }
     kernel.set_thread_message(thread, 0);
@@ -57,13 +60,14 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State) {
     {
         emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
         without.keep(kernel, thread);
-        emit::post(kernel, state, draft, Wait::InCall);
+        deliver::post(kernel, state, draft, Wait::InCall);
     }
 }
 
-/// The current thread's call is over and returns `result`. Its records are queued, and the thread waits for its tracer here.
-pub(crate) fn finish(kernel: &impl Kernel, state: &State, result: u32) {
-    end(kernel, state, result, Wait::AtExit);
+/// The current thread's call is over and returns `result`, or what this returns: see [`inject`]. Its records are queued, and the thread waits for
+/// its tracer here.
+pub(crate) fn finish(kernel: &impl Kernel, state: &State, result: u32) -> u32 {
+    end(kernel, state, result, Wait::AtExit)
 }
 
 /// The current thread's call will be over, with `result`, without a site that sees it.
@@ -72,26 +76,27 @@ pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 }
 
 #[inline(never)]
-fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) {
+fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     OpenCall::NONE.keep(kernel, thread);
     let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if !call.is_open(kernel) {
-        return;
+        return result;
     }
-    let last = if result == mr::MACH_MSG_SUCCESS || KernReturn::from_mach_msg(result).is_of_receive() {
-        received(kernel, state, thread, call, result)
+    let (result, last) = if result == mr::MACH_MSG_SUCCESS || KernReturn::from_mach_msg(result).is_of_receive() {
+        (result, received(kernel, state, thread, call, result))
     } else {
         failed_to_send(kernel, state, thread, call, result)
     };
     kernel.set_thread_message(thread, 0);
     if let Some(draft) = last {
-        emit::queue_at_exit(kernel, state, draft, wait);
+        deliver::queue_at_exit(kernel, state, draft, wait);
         state.draft_closed(kernel);
     } else {
         // Lost, or the trace has ended.
         kernel.unwatch_untraced(thread);
     }
+    result
 }
 
 /// What others have left to be queued, and what was put aside for this call.
@@ -127,21 +132,31 @@ fn without_message(kernel: &impl Kernel, state: &State, thread: Thread, call: Op
 /// A message that is not sent, or is only to be sent later.
 #[cold]
 #[inline(never)]
-fn failed_to_send(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> Option<Draft> {
+fn failed_to_send(
+    kernel: &impl Kernel,
+    state: &State,
+    thread: Thread,
+    call: OpenCall,
+    result: u32,
+) -> (u32, Option<Draft>) {
     let draft = match call.into_draft() {
         // Its record was lost.
-        None if kernel.thread_message(thread) != 0 => return None,
-        None => never_copied_in(kernel, state, thread)?,
-        Some(draft) => draft,
+        None if kernel.thread_message(thread) != 0 => None,
+        None => never_copied_in(kernel, state, thread),
+        draft => draft,
     };
+    let Some(draft) = draft else { return (result, None) };
     if result != mr::MACH_SEND_WILL_NOTIFY {
         let (correlation, bits, local_name) = emit::shown(kernel, &draft);
         replies::cancel(kernel, thread, correlation, bits, local_name);
     } else if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
+    if let Some(instead) = inject::instead(kernel, &draft) {
+        return inject::finish(kernel, state, thread, (draft, instead));
+    }
     emit::settle(kernel, &draft, result);
-    Some(draft)
+    (result, Some(draft))
 }
 
 #[inline(never)]
@@ -187,8 +202,40 @@ pub(crate) fn extend(
         say_names(kernel, state, &request, event, content);
         return Some(request);
     }
-    emit::post(kernel, state, request, Wait::InCall);
+    deliver::post(kernel, state, request, Wait::InCall);
     open(kernel, state, event, content)
+}
+
+/// Adds a message that the task is given by an engine to a request's draft, which was not sent: as [`extend`] does, with these bytes.
+#[cold]
+#[inline(never)]
+pub(crate) fn extend_by(
+    kernel: &impl Kernel,
+    state: &State,
+    request: Draft,
+    event: &Event,
+    message: &[u8],
+) -> Option<Draft> {
+    let content = Content::reserved(message.len(), 2);
+    emit::settle(kernel, &request, mr::MACH_MSG_SUCCESS);
+    let draft = if emit::has_room(kernel, &request, content) {
+        emit::add(kernel, &request, event, content);
+        request
+    } else {
+        deliver::post(kernel, state, request, Wait::InCall);
+        state.draft_opened();
+        match emit::draft(kernel, state, event, content) {
+            Some(draft) => draft,
+            None => {
+                state.draft_closed(kernel);
+                return None;
+            }
+        }
+    };
+    emit::write_message(kernel, &draft, message);
+    say_names(kernel, state, &draft, event, content);
+    emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
+    Some(draft)
 }
 
 /// Adds an event without content to a request's draft as [`extend`] does, where it need not be quick.
@@ -220,7 +267,7 @@ pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     if let Some(draft) = emit::draft_of(kernel, state, task, &event, Content::NOTHING) {
         emit::say_names(kernel, state, &draft, (task, event.direction), Content::NOTHING);
         emit::settle(kernel, &draft, mr::MACH_RCV_INTERRUPTED);
-        emit::queue(kernel, state, draft, Wait::Never);
+        deliver::queue(kernel, state, draft, Wait::Never);
     }
 }
 

@@ -9,10 +9,13 @@ use crate::gnumach::{Kernel, Kmsg, Thread, mr};
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{replies, stamp};
+use crate::{inject, replies, stamp};
 
 /// What `copyinmsg` and `copyout` answer where all went well.
 const COPIED: i32 = 0;
+
+/// What they answer where it did not.
+const NOT_COPIED: i32 = 1;
 
 /// After a successful `copyinmsg`: the kmsg holds the message exactly as the task sends it. Returns what the kernel is to be told.
 #[inline(never)]
@@ -22,21 +25,45 @@ pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 
     if !call.is_open(kernel) {
         // Of an earlier period: the stubs need not lead here again.
         call.forgotten().keep(kernel, thread);
+        COPIED
+    } else if call.has_draft() {
+        copied_in_again(kernel, thread, call)
     } else if kernel.task_entry(kernel.thread_task(thread)) != 0 {
-        send(kernel, state, (thread, call), kmsg);
+        send(kernel, state, (thread, call), kmsg)
+    } else {
+        COPIED
     }
-    COPIED
+}
+
+/// A message that is not to be sent is copied in twice: `mach_msg_trap` tries it another way.
+#[cold]
+fn copied_in_again(kernel: &impl Kernel, thread: Thread, call: OpenCall) -> i32 {
+    let bare = call.bare();
+    let draft = call.into_draft();
+    let is_held = draft.as_ref().is_some_and(|draft| inject::instead(kernel, draft).is_some());
+    bare.with_draft(kernel, draft).keep(kernel, thread);
+    if is_held { NOT_COPIED } else { COPIED }
 }
 
 #[inline(always)]
-fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) {
+fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) -> i32 {
     let correlation = replies::sent(kernel, state, thread, kmsg);
     stamp::put(kernel, state, kmsg, correlation);
     kernel.set_thread_message(thread, kmsg.message_half());
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
     let draft = call::open(kernel, state, &event, Content::seen(kernel, kmsg, message_size));
+    let mut copied = COPIED;
+    if state.has_actions()
+        && let Some(draft) = &draft
+        && inject::is_held(kernel, state, thread, draft, kernel.msgh_id(kmsg))
+    {
+        // It is none that waits to be sent.
+        kernel.set_thread_message(thread, 0);
+        copied = NOT_COPIED;
+    }
     call.bare().with_draft(kernel, draft).keep(kernel, thread);
+    copied
 }
 
 /// After `copyout` of the first `size` bytes of a kmsg: what the task receives. A message that cannot be copied out at first is

@@ -12,13 +12,15 @@ use trace_port::{Direction, EventKind};
 
 use super::handoff;
 use crate::conceal::{self, Author};
+use crate::deliver;
 use crate::draft::Draft;
-use crate::emit::{self, Content, Wait};
+use crate::emit::{self, Content};
 use crate::gnumach::objects::{COMPLEX, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{InTransit, Kernel, MaybePort, Record};
 use crate::named::Ports;
 use crate::observe::{self, Event, Moment};
 use crate::open_call::OpenCall;
+use crate::quiet::Wait;
 use crate::state::State;
 
 /// `msgh_id` of exception_raise of exc.defs.
@@ -68,7 +70,7 @@ pub(crate) fn raised(kernel: &impl Kernel, state: &State, raised: &Raised) {
     if let Some(draft) = emit::draft(kernel, state, &event, Content::reserved(8 * WORDS, PORTS)) {
         let ports = show(kernel, state, draft.record(), raised);
         emit::with_ports(kernel, draft.record(), 8 * WORDS, ports);
-        emit::queue(kernel, state, draft, Wait::AtExit);
+        deliver::queue(kernel, state, draft, Wait::AtExit);
     }
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn replied(kernel: &impl Kernel, state: &State, reply: InTransit, par
     let result = parse();
     if let Some(draft) = draft {
         emit::settle(kernel, &draft, result);
-        emit::queue(kernel, state, draft, Wait::AtExit);
+        deliver::queue(kernel, state, draft, Wait::AtExit);
     }
     result
 }

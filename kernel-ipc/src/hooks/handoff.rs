@@ -4,9 +4,11 @@
 //! The ports and queues are locked, so that nothing may be queued, allocated or waited for here: the sender's record, complete now,
 //! is left for the receiver, who queues it at its exit.
 
-use crate::emit::{self, Wait};
+use crate::deliver;
+use crate::emit;
 use crate::gnumach::{InTransit, Kernel, mr};
 use crate::open_call::OpenCall;
+use crate::quiet::Wait;
 use crate::received_on;
 use crate::state::State;
 
@@ -47,7 +49,7 @@ pub(crate) fn hand_off(
 /// Queues what senders have left; the current thread's word no longer says that there is something.
 #[inline(never)]
 pub(crate) fn flush(kernel: &impl Kernel, state: &State) {
-    state.pending.take(kernel, |draft| emit::post(kernel, state, draft, Wait::InCall));
+    state.pending.take(kernel, |draft| deliver::post(kernel, state, draft, Wait::InCall));
 }
 
 #[cfg(test)]

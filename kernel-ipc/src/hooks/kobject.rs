@@ -4,13 +4,15 @@
 //! The kernel's reply carries the correlation number of the request it answers. A request that the traced task sends itself
 //! is in its trace already, as a message of its own, and is not recorded here a second time.
 
-use trace_port::{Direction, EventKind};
+use trace_port::{Direction, EventKind, control};
 
 use crate::conceal::Author;
-use crate::emit::{self, Wait};
+use crate::deliver;
+use crate::emit;
 use crate::gnumach::{InTransit, Kernel, Key, OwnedKmsg, Reference, SendRight, Task, Thread};
 use crate::numbers::{Correlation, ThreadNumber};
 use crate::observe::{self, Event, Moment};
+use crate::quiet::{self, Wait};
 use crate::stamp;
 use crate::state::{State, Target, Way};
 
@@ -46,7 +48,7 @@ pub(crate) fn serve(
     server: impl FnOnce(InTransit) -> Option<InTransit>,
 ) -> Option<InTransit> {
     // What the kernel does to deliver a record is no event.
-    if emit::is_emitting(kernel) {
+    if quiet::is_emitting(kernel) {
         return server(request);
     }
     match kernel.control_target(request) {
@@ -89,7 +91,7 @@ pub(crate) fn pending(
         kernel.thread_deallocate(thread);
         number
     });
-    let Some(target) = state.target_apart(kernel, task.get()) else {
+    let Some(target) = state.target_apart(kernel, task.get(), control::event::CONTROL) else {
         kernel.task_deallocate(task);
         return None;
     };
@@ -156,7 +158,7 @@ fn make(
     let event = Event { sender, message_size, correlation, ..event };
     if let Some(draft) = emit::draft_transit_for(kernel, state, target, &event, message) {
         let author = if direction == Direction::Send { Author::Kernel } else { Author::User };
-        emit::queue(kernel, state, draft.conceal(kernel, state, to.task.get(), author), Wait::Never);
+        deliver::queue(kernel, state, draft.conceal(kernel, state, to.task.get(), author), Wait::Never);
     }
 }
 

@@ -2,10 +2,15 @@
 //! `ipc_task_init`, `ipc_thread_enable` and `ipc_task_terminate`: children inherit the trace port, entries end with their task,
 //! and what it has lost by then is told.
 
+use trace_port::EventKind;
+
+use super::call;
+use crate::bare::News;
 use crate::gnumach::{Kernel, Task, Thread};
-use crate::lost;
 use crate::numbers::TaskNumber;
+use crate::open_call::OpenCall;
 use crate::state::{State, TracePort};
+use crate::{announce, fan_out, lost, observe};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
 ///
@@ -16,37 +21,88 @@ pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: O
     kernel.set_task_entry(task, 0);
     kernel.set_task_number(task, TaskNumber::NONE);
     let Some(parent) = parent else { return };
+    let mut lacks_room = inherit_trace_port(kernel, state, task, parent);
+    if state.has_had_engines() {
+        lacks_room |= state.inherit(kernel, parent, task);
+    }
+    if lacks_room && let Some(key) = state.key(kernel, parent) {
+        let total = state.child_not_traced(key);
+        // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
+        if total.is_power_of_two() {
+            kernel.report_untraced(total);
+        }
+    }
+    if kernel.task_entry(task) != 0 {
+        kernel.watch_task(task);
+    }
+    if state.has_had_engines()
+        && let Some(key) = state.key(kernel, parent)
+    {
+        let child = state.key(kernel, task).map_or(TaskNumber::NONE, |key| key.number);
+        let news = News { task: child, sender: key.number.get(), ..News::of(EventKind::TaskBirth) };
+        announce::tell(kernel, state, key, &news, Some(task));
+    }
+}
+
+/// Whether there was no room for that.
+fn inherit_trace_port(kernel: &impl Kernel, state: &State, task: Task, parent: Task) -> bool {
     let right = match state.send_right(kernel, parent) {
         TracePort::Live(right) => right,
-        TracePort::None => return,
-        TracePort::Dead(released) => return released.release(kernel),
-    };
-    if let Err((_, right)) = state.set(kernel, task, right, |_| false) {
-        kernel.ipc_port_release_send(right);
-        if let Some(key) = state.key(kernel, parent) {
-            let total = state.child_not_traced(key);
-            // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
-            if total.is_power_of_two() {
-                kernel.report_untraced(total);
-            }
+        TracePort::None => return false,
+        TracePort::Dead(released) => {
+            released.release(kernel);
+            return false;
         }
-        return;
+    };
+    match state.set(kernel, task, right, |_| false) {
+        Ok(nothing) => {
+            nothing.release(kernel);
+            false
+        }
+        Err((_, right)) => {
+            kernel.ipc_port_release_send(right);
+            true
+        }
     }
-    kernel.watch_task(task);
 }
 
 /// After `ipc_thread_enable`: the new thread, on its task's list since before this, makes no call yet.
-pub(crate) fn thread_created(kernel: &impl Kernel, thread: Thread) {
-    if kernel.task_entry(kernel.thread_task(thread)) != 0 {
+pub(crate) fn thread_created(kernel: &impl Kernel, state: &State, thread: Thread) {
+    let task = kernel.thread_task(thread);
+    if kernel.task_entry(task) != 0 {
         kernel.watch_thread(thread);
+        tell_of_thread(kernel, state, (task, thread), EventKind::ThreadBirth);
+    }
+}
+
+/// Before `ipc_thread_terminate`, which may be called several times: the thread has stopped for good, or is the current one and at its end.
+pub(crate) fn thread_terminates(kernel: &impl Kernel, state: &State, thread: Thread) {
+    let task = kernel.thread_task(thread);
+    if kernel.task_entry(task) != 0 && state.has_had_engines() && kernel.thread_is_alive(thread) {
+        tell_of_thread(kernel, state, (task, thread), EventKind::ThreadDeath);
+    }
+}
+
+fn tell_of_thread(kernel: &impl Kernel, state: &State, (task, thread): (Task, Thread), kind: EventKind) {
+    if !state.has_had_engines() {
+        return;
+    }
+    if let Some(key) = state.key(kernel, task) {
+        let thread = observe::thread_number(kernel, state, thread);
+        announce::tell(kernel, state, key, &News { task: key.number, thread, ..News::of(kind) }, Some(task));
     }
 }
 
 /// Before `ipc_task_terminate`, which tells others of the task's end: what was lost goes before that news.
 pub(crate) fn terminates(kernel: &impl Kernel, state: &State, task: Task) {
-    if kernel.task_entry(task) != 0 {
-        tell_of_lost(kernel, state, task);
+    if kernel.task_entry(task) == 0 {
+        return;
     }
+    if state.has_had_engines() && observe::current_task(kernel) == task && OpenCall::current(kernel).1.is_open(kernel) {
+        // The request that ends its own task is sent: engines are told before they are told of the end.
+        call::sent(kernel, state);
+    }
+    tell_of_lost(kernel, state, task);
 }
 
 #[inline(never)]
@@ -66,6 +122,16 @@ fn tell_of_lost(kernel: &impl Kernel, state: &State, task: Task) {
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
 pub(crate) fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
+    if state.has_had_engines()
+        && let Some(key) = state.key(kernel, task)
+    {
+        announce::tell(kernel, state, key, &News { task: key.number, ..News::of(EventKind::TaskDeath) }, None);
+    }
+    while state.has_had_engines()
+        && let Some(attachment) = state.let_go_of_ended(kernel, task)
+    {
+        fan_out::let_go(kernel, state, attachment);
+    }
     lost::release(kernel, state, state.remove(kernel, task));
 }
 

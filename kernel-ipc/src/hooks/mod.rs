@@ -53,9 +53,10 @@
 //! | `ipc_mqueue_receive` | ipc/ipc_mqueue.c | none: [`received_on`](crate::received_on) |
 //! | `thread_handoff` | kern/ipc_sched.c | [`handoff`] |
 //! | `ipc_kobject_server` | kern/ipc_kobject.c | [`kobject`] |
+//! | `ipc_kobject_notify` | kern/ipc_kobject.c | [`notify`] |
 //! | `exception_raise`, `exception_parse_reply` | kern/exception.c | [`exception`] |
 //! | `task_get_special_port`, `task_set_special_port` | kern/ipc_tt.c | [`special_port`] |
-//! | `ipc_task_init`, `ipc_thread_enable`, `ipc_task_terminate` | kern/ipc_tt.c | [`lifecycle`] |
+//! | `ipc_task_init`, `ipc_thread_enable`, `ipc_thread_terminate`, `ipc_task_terminate` | kern/ipc_tt.c | [`lifecycle`] |
 //! | `host_reboot` | kern/machine.c | [`call`] |
 //! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `arch` clears what is kept with the port ([`replies`](crate::replies)) |
 //! | `mach_reply_port`, `mach_thread_self`, `mach_task_self`, `mach_host_self` | ipc/mach_port.c, kern/ipc_tt.c, kern/ipc_host.c | [`trap`] |
@@ -69,5 +70,6 @@ pub(crate) mod kobject;
 pub(crate) mod lifecycle;
 #[cfg(test)]
 pub(crate) mod model;
+pub(crate) mod notify;
 pub(crate) mod special_port;
 pub(crate) mod trap;

@@ -4,6 +4,7 @@
 //! What the kernel decides, scripted by [`Steps`], is as in ipc/mach_msg.c. The sites, with the looks of their stubs, are in `sites`; what
 //! a tracer sees is in `seen`.
 
+pub(crate) mod asking;
 pub(crate) mod seen;
 mod sites;
 

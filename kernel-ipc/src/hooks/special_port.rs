@@ -5,10 +5,10 @@
 //! there, and nobody else replaces or ends the trace while the port lives: not the traced task either.
 
 use super::call;
-use crate::emit;
 use crate::gnumach::{Kernel, MaybePort, Port, SendRight, Task, mr};
 use crate::lost;
 use crate::observe;
+use crate::quiet;
 use crate::state::{Refusal, Released, State, TracePort};
 
 /// Answers for `TASK_TRACE_PORT`: a new send right, or `IP_NULL` if the task is not traced.
@@ -84,7 +84,7 @@ pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, right: Option
 #[inline(never)]
 fn replaced(kernel: &impl Kernel, state: &State, task: Task, old: Released) -> u32 {
     if !old.is_nothing() {
-        kernel.interrupt_threads(task, |thread| emit::is_waiting(kernel, thread));
+        kernel.interrupt_threads(task, |thread| quiet::is_waiting(kernel, thread));
         lost::release(kernel, state, old);
     }
     mr::MACH_MSG_SUCCESS

@@ -3,9 +3,11 @@
 
 use trace_port::{Direction, EventKind};
 
-use crate::emit::{self, Content, Wait};
+use crate::deliver;
+use crate::emit::{self, Content};
 use crate::gnumach::{Kernel, mr};
 use crate::observe::{self, Event, Moment};
+use crate::quiet::Wait;
 use crate::state::State;
 
 /// The current thread's trap of this number has given it `name`, and is over: it waits for its tracer here.
@@ -18,7 +20,7 @@ pub(crate) fn gave(kernel: &impl Kernel, state: &State, trap: u32, name: u32) {
         emit::settle(kernel, &draft, mr::KERN_SUCCESS);
         let task = observe::current_task(kernel);
         emit::say_names(kernel, state, &draft, (task, Direction::Receive), Content::NOTHING);
-        emit::queue(kernel, state, draft, Wait::AtExit);
+        deliver::queue(kernel, state, draft, Wait::AtExit);
     }
 }
 

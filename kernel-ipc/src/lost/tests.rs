@@ -6,6 +6,7 @@ use std::vec::Vec;
 use trace_port::record::MAX_BATCH;
 
 use super::*;
+use crate::bare::CAP;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD, TRACE, TRACER};
 use crate::gnumach::{Port, Ports, Task, mr};
 use crate::hooks::lifecycle::{terminated, terminates};

@@ -4,7 +4,7 @@
 use super::*;
 use crate::gnumach::fake::{CHILD, Fake, TASK, THIRD, TRACE};
 use crate::gnumach::{Ports, Tasks};
-use crate::table::CAPACITY;
+use crate::table::{Asked, CAPACITY};
 
 /// Consumes no right of the tracer's.
 fn set(fake: &Fake, state: &State, task: Task) -> Result<Released, Refusal> {
@@ -73,7 +73,7 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     // A task that still thinks it has the entry.
     fake.set_task_entry(TASK, 1);
     assert_eq!(state.key(&fake, TASK), None);
-    assert!(state.target(&fake, TASK, true).is_none());
+    assert!(state.target(&fake, TASK, true, || Asked::ANYTHING).is_none());
     assert_eq!(state.send_right(&fake, TASK), TracePort::None);
     assert!(state.remove(&fake, TASK).is_nothing());
     // Losses of the old one are counted in all, but told by nobody.
@@ -88,7 +88,7 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     assert_eq!(state.keep_spare(&fake, old, owned()), Err(owned()));
     assert_eq!(state.keep_spare(&fake, new, owned()), Ok(()));
     assert_eq!(state.keep_spare(&fake, new, owned()), Err(owned()));
-    let target = state.target(&fake, CHILD, true).unwrap();
+    let target = state.target(&fake, CHILD, true, || Asked::ANYTHING).unwrap();
     assert!(matches!(target.way, Way::Memory(memory) if memory == owned()));
 }
 
@@ -117,12 +117,12 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
     assert!(State::has_spare(&fake, TASK));
     assert_eq!(state.key(&fake, TASK), Some(key), "the same trace");
-    let large = state.target(&fake, TASK, false).unwrap();
+    let large = state.target(&fake, TASK, false, || Asked::ANYTHING).unwrap();
     assert_eq!(large.key, key);
     let Way::Right(right) = large.way else { panic!("{large:?}") };
     assert_eq!(right.port(), TRACE);
     fake.ipc_port_release_send(right);
-    let small = state.target(&fake, TASK, true).unwrap();
+    let small = state.target(&fake, TASK, true, || Asked::ANYTHING).unwrap();
     assert!(matches!(small.way, Way::Memory(memory) if memory == owned()));
     assert!(!State::has_spare(&fake, TASK));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
@@ -138,7 +138,7 @@ fn what_was_lost_goes_with_the_target() {
     let key = state.key(&fake, TASK).unwrap();
     state.add_dropped(key, 0, 4);
     let dropped = |state: &State| {
-        let target = state.target(&fake, TASK, true).unwrap();
+        let target = state.target(&fake, TASK, true, || Asked::ANYTHING).unwrap();
         let Way::Right(right) = target.way else { panic!("{target:?}") };
         fake.ipc_port_release_send(right);
         target.dropped

@@ -45,6 +45,8 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
         ("kernel RPC, after the last trace", "untraced/kernel-rpc", "untraced-again/kernel-rpc", 1.0),
         ("kernel RPC, another task traced", "untraced/kernel-rpc", "other-traced/kernel-rpc", 1.0),
         ("task RPC, another task traced", "untraced/task-rpc", "other-traced/task-rpc", 2.0),
+        ("kernel RPC, an engine that asks for no messages", "untraced/kernel-rpc", "unasked/kernel-rpc", 1.0),
+        ("kernel RPC, an engine whose rules allow none", "untraced/kernel-rpc", "filtered/kernel-rpc", 1.0),
     ] {
         let (stock, ours) = (stock.each(base)?, ours.each(case)?);
         let value = (ours - stock) / calls;
@@ -55,6 +57,9 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
         ("kernel RPC, client traced, whole machine", "untraced/kernel-rpc", "machine/kernel-rpc"),
         ("task RPC, client traced, whole machine", "untraced/task-rpc", "machine/task-rpc"),
         ("task RPC, both traced, whole machine", "untraced/task-rpc", "both-traced/task-rpc"),
+        ("kernel RPC, 1 engine, its own thread", "untraced/kernel-rpc", "engines-1/kernel-rpc"),
+        ("kernel RPC, 2 engines, its own thread", "untraced/kernel-rpc", "engines-2/kernel-rpc"),
+        ("kernel RPC, 8 engines, its own thread", "untraced/kernel-rpc", "engines-8/kernel-rpc"),
     ] {
         let (stock, ours) = (stock.each(base)?, ours.each(case)?);
         figures.push(Figure {
@@ -179,6 +184,11 @@ bench traced/send-65536 47676 1
 bench machine/kernel-rpc 192000 64
 bench machine/task-rpc 256000 64
 bench both-traced/task-rpc 512000 64
+bench unasked/kernel-rpc 8610 7
+bench filtered/kernel-rpc 10500 7
+bench engines-1/kernel-rpc 21000 7
+bench engines-2/kernel-rpc 25200 7
+bench engines-8/kernel-rpc 50400 7
 bench traced-16/kernel-rpc 16800 7
 bench traced-256/kernel-rpc 17640 7
 bench traced-10000/kernel-rpc 16800 7
@@ -195,6 +205,8 @@ bench traced-10000/kernel-rpc 16800 7
         assert_eq!(value("kernel RPC, after the last trace"), 3.0);
         assert_eq!(value("kernel RPC, another task traced"), 10.0);
         assert_eq!(value("task RPC, another task traced"), 10.0);
+        assert_eq!(value("kernel RPC, an engine that asks for no messages"), 30.0);
+        assert_eq!(value("kernel RPC, 8 engines, its own thread"), 6.0);
         assert_eq!(value("kernel RPC, client traced, its own thread"), 2.0);
         assert_eq!(value("kernel RPC, client traced, whole machine"), 2.5);
         assert_eq!(value("task RPC, both traced, whole machine"), 4.0);

@@ -6,13 +6,15 @@ use alloc::vec::Vec;
 use crate::exchange::{Actor, Remark};
 use crate::names::TaskIndex;
 
-/// What became of the command's trace port when no task was traced any more.
+/// What became of the command's trace when no task was traced any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untraced {
     /// The command has none.
     Cleared,
     /// It has one that is not ours.
     Replaced,
+    /// The engine that it was traced by has ended, or has let go of it.
+    EngineEnded,
     /// Its task is gone, and the process has another, of a set-id program.
     SetId,
 }

@@ -140,7 +140,15 @@ impl Role {
     /// The role that a record of another kind than normal shows.
     pub(crate) fn of(kind: EventKind) -> Option<Self> {
         match kind {
-            EventKind::Normal | EventKind::Trap | EventKind::Lost => None,
+            EventKind::Normal
+            | EventKind::Trap
+            | EventKind::Lost
+            | EventKind::TaskBirth
+            | EventKind::ThreadBirth
+            | EventKind::ThreadDeath
+            | EventKind::TaskDeath
+            | EventKind::EngineEnd
+            | EventKind::Stopped => None,
             EventKind::Task => Some(Self::Control { of_thread: false }),
             EventKind::Thread => Some(Self::Control { of_thread: true }),
             EventKind::TaskException => Some(Self::Exception { of_thread: false }),

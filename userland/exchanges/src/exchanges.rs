@@ -14,6 +14,7 @@ use crate::ending::{Ending, Unfinished, Untraced};
 use crate::event::Event;
 use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
 use crate::fate::Told;
+use crate::leave_out::LetThrough;
 use crate::lessons;
 use crate::names::{Names, TaskIndex};
 use crate::order::Order;
@@ -35,6 +36,8 @@ pub struct Exchanges<'t> {
     ending: Ending,
     /// Tasks that have ended, by the kernel's numbers, but may have records that are held back.
     gone: Vec<u32>,
+    /// Whether tasks are traced by engines.
+    has_engines: bool,
     /// Whether any record was one.
     has_records: bool,
     /// Time of the last event.
@@ -56,6 +59,7 @@ impl<'t> Exchanges<'t> {
             strays: Strays::default(),
             ending: Ending::default(),
             gone: Vec::new(),
+            has_engines: false,
             has_records: false,
             now: 0,
         }
@@ -65,6 +69,19 @@ impl<'t> Exchanges<'t> {
     /// says what they are called.
     pub fn attach(&mut self, only: Option<&str>) {
         self.names.have_run_before(only);
+    }
+
+    /// Tasks are traced by engines, so that it ends no trace when somebody sets a task's trace port.
+    pub fn keep_to_engines(&mut self) {
+        self.has_engines = true;
+    }
+
+    /// What the kernel is to let through, in so many rules at most; nothing if that is everything, or nothing can be left out. Before the
+    /// first record.
+    pub fn leave_out(&mut self, rules: usize) -> Option<LetThrough> {
+        let let_through = LetThrough::of(&self.selection, self.tables, &self.names.lessons, rules);
+        self.names.is_filtered = let_through.is_some();
+        let_through
     }
 
     /// The task with this number of the kernel's is called so.
@@ -237,7 +254,7 @@ impl<'t> Exchanges<'t> {
             self.names.forget_all(task);
         }
         self.remark(lost, sink);
-        if self.is_known_otherwise(&event) {
+        if !event.kind.shows_message() && event.kind != EventKind::Lost || self.is_known_otherwise(&event) {
             return;
         }
         let actor = Actor { task: self.names.meet(&event), thread: event.thread };
@@ -326,7 +343,7 @@ impl<'t> Exchanges<'t> {
 
     /// A request that is to set the trace port of a task of this trace ends that task's trace.
     fn note_ending(&mut self, exchange: &Exchange<'t>) {
-        if !self.names.lessons.is_special_port_set(exchange) {
+        if !self.names.lessons.is_special_port_set(exchange) || self.has_engines {
             return;
         }
         if !exchange.decode_request(self.tables).as_ref().is_some_and(lessons::sets_trace_port) {

@@ -107,7 +107,7 @@ impl Names {
     /// A task holds a port for something, too.
     pub(crate) fn give(&mut self, task: TaskIndex, port: &Port, roles: Roles) {
         let (name, number) = (port.name.get(), port.number.get());
-        if number == 0 || port.kind != port::NONE {
+        if number == 0 || port.kind != port::NONE || self.is_filtered {
             return;
         }
         let Some(known) = self.tasks.get_mut(task.0) else { return };

@@ -132,6 +132,11 @@ impl Lessons {
         matches!(self.get(request), Some(Lesson::GiveBack | Lesson::InsertRight))
     }
 
+    /// Whether it tells what tasks and ports are. What they have given back says only what they held a port for.
+    pub(crate) fn names(&self, request: u32) -> bool {
+        self.has(request) && !self.is_of_rights(request)
+    }
+
     /// Whether it sets a special port of a task.
     pub(crate) fn is_special_port_set(&self, exchange: &Exchange<'_>) -> bool {
         self.of(exchange) == Some(Lesson::SetSpecialPort)

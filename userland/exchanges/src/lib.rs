@@ -35,6 +35,7 @@ mod exchanges;
 pub mod fate;
 mod given;
 mod hurd;
+pub mod leave_out;
 mod lessons;
 pub mod names;
 mod order;

@@ -162,6 +162,8 @@ pub struct Names {
     pub(crate) has_crashed: bool,
     /// The first task is the command, of whose end its parent is told.
     pub(crate) has_command: bool,
+    /// The kernel leaves messages out: what a task holds a port for may change unseen, and what it does itself is not known.
+    pub(crate) is_filtered: bool,
     /// That, or some task holds a port for something: [`Names::watch`].
     pub(crate) is_watched: bool,
 }
@@ -180,6 +182,7 @@ impl Names {
             holders: BTreeMap::new(),
             lookups: Lookups::default(),
             has_crashed: false,
+            is_filtered: false,
             is_watched: false,
             has_command: true,
         }
@@ -359,7 +362,7 @@ impl Names {
 
     /// Whether a task has done nothing itself since it was made, or since it began to be another program.
     pub fn is_loading(&self, task: TaskIndex) -> bool {
-        self.tasks.get(task.0).is_some_and(|task| !task.acts)
+        !self.is_filtered && self.tasks.get(task.0).is_some_and(|task| !task.acts)
     }
 
     /// A task has made a copy of itself.

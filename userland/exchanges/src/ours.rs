@@ -23,12 +23,12 @@ pub(crate) enum Interface {
 /// The name of the subsystem, and the ids of its requests.
 const OURS: [(Interface, &str, RangeInclusive<u32>); 2] = [
     (Interface::Trace, "trace", TRACE_RECORD_MSGH_ID..=TRACE_RECORD_MSGH_ID + REPLY_ID_OFFSET - 1),
-    (Interface::Boot, "boot", 5200..=5299),
+    (Interface::Boot, "boot", 5300..=5399),
 ];
 
 /// Where all these ids are, replies included: most messages have others.
 const FIRST: u32 = TRACE_RECORD_MSGH_ID;
-const LAST: u32 = 5299 + REPLY_ID_OFFSET;
+const LAST: u32 = 5399 + REPLY_ID_OFFSET;
 
 /// The one that a routine is of.
 pub(crate) fn interface(routine: Routine<'_>) -> Option<Interface> {

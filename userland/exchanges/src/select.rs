@@ -134,6 +134,11 @@ impl Selection {
         self.wants(|expression| expression.names_it(subject))
     }
 
+    /// The ids that the expressions have as numbers.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.expressions.iter().flat_map(|expression| &expression.names).filter_map(|wanted| wanted.id)
+    }
+
     /// Whether nothing is, whatever comes.
     pub fn is_empty(&self) -> bool {
         let mut names = self.expressions.iter().filter(|expression| !expression.negated).flat_map(|one| &one.names);

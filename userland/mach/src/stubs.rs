@@ -37,6 +37,8 @@ generated_stubs! {
     pub device_request => "device_request.rs";
     /// device_reply.defs, the side of whoever gets those answers.
     pub device_reply_server => "device_reply_server.rs";
+    /// trace_control.defs: engines, several tracers of one task.
+    pub trace_control => "trace_control.rs";
     /// boot.defs: our own boot server, as its clients call it.
     pub boot => "boot.rs";
     /// boot.defs, the server's side.

@@ -60,6 +60,7 @@ pub(crate) fn write(out: &mut String, tables: Tables<'_>, names: &Names, remark:
             out.push_str(" is traced no longer, and goes on: ");
             out.push_str(match now {
                 Untraced::Cleared => "its trace port was taken away",
+                Untraced::EngineEnded => "its engine has ended, or has let go of it",
                 Untraced::Replaced | Untraced::SetId => "another trace port was set in place of ours",
             });
             if let Some(by) = asked {

@@ -18,6 +18,7 @@ pub mod near;
 pub mod place;
 pub mod table;
 pub mod text;
+mod values;
 
 use absent::ABSENT;
 use near::Suggestion;
@@ -97,6 +98,16 @@ pub enum Color {
     Never,
 }
 
+/// `--policy`: what becomes of records for which an engine's trace port has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Who is traced waits, as with a trace port.
+    #[default]
+    Block,
+    /// They are lost, and counted.
+    Drop,
+}
+
 /// What needs files or a terminal: the host tool has both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
@@ -133,6 +144,14 @@ pub struct Options {
     pub attach: Vec<String>,
     /// `--until=all`.
     pub until_all: bool,
+    /// `--as`: the name of an engine.
+    pub engine: Option<String>,
+    /// `--policy`.
+    pub policy: Policy,
+    /// `--kernel-filter`.
+    pub kernel_filter: bool,
+    /// `--engines`: list them.
+    pub engines: bool,
     /// What needs files or a terminal.
     pub host: Host,
 }
@@ -204,6 +223,12 @@ pub enum OptionsError {
     /// A command and processes.
     #[error("option `-p`: traces processes that run already; a command cannot be traced at the same time")]
     CommandAndProcesses,
+    /// An option about an engine, and there is none.
+    #[error("option `{0}`: needs --as, which names the engine that it is about")]
+    NeedsAs(&'static str),
+    /// Engines of nobody.
+    #[error("option `--engines`: needs -p, which names the processes whose engines are listed")]
+    EnginesOfNobody,
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -234,7 +259,14 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
         }
     }
     command.extend(arguments.map(ToString::to_string));
+    if options.engine.is_none() && options.policy != Policy::default() {
+        return Err(OptionsError::NeedsAs("--policy"));
+    }
+    if options.engine.is_none() && options.kernel_filter {
+        return Err(OptionsError::NeedsAs("--kernel-filter"));
+    }
     match (command.is_empty(), options.attach.is_empty()) {
+        (_, true) if options.engines => Err(OptionsError::EnginesOfNobody),
         (true, true) => Err(OptionsError::NoCommand),
         (false, false) => Err(OptionsError::CommandAndProcesses),
         _ => Ok(Request::Trace { options: Box::new(options), command }),

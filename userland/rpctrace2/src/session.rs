@@ -26,6 +26,7 @@ use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::{Format, Header};
 use mig_defs::table::Tables;
 use protocol::archive::HOST_NAME;
+use trace_port::control::MAX_RULES;
 use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
@@ -37,9 +38,11 @@ use crate::trace::Trace;
 use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
 mod end;
+mod engines;
 mod subject;
 
 use end::End;
+use engines::Engines;
 use subject::Subject;
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
@@ -89,6 +92,10 @@ fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
         }
     };
     world.prepare(&options)?;
+    if options.engines {
+        print!("{}", engines::list(&world.processes(&options.attach)?)?);
+        return Ok(0);
+    }
     let file = world.tables_name();
     let tables = Tables::parse(world.tables()?).map_err(|error| Failure::Tables { file, error })?;
     let program = command.first().map_or("", String::as_str);
@@ -97,13 +104,19 @@ fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
     if world.is_apart() {
         trace.set_apart();
     }
-    if command.is_empty() {
-        let session = Session::attach(&options.attach, world)?;
+    let let_through = options.kernel_filter.then(|| trace.leave_out(MAX_RULES)).flatten();
+    let engines = Engines::of(&options, let_through);
+    let session = if command.is_empty() {
+        let session = Session::attach(&options.attach, engines, world)?;
         trace.attach(session.subject.only_name());
-        session.follow(&mut trace)
+        session
     } else {
-        Session::start(&command, options.until_all, world)?.follow(&mut trace)
+        Session::start(&command, options.until_all, engines, world)?
+    };
+    if session.engines.are_there() {
+        trace.keep_to_engines();
     }
+    session.follow(&mut trace)
 }
 
 /// What is traced and the ports it is heard through.
@@ -116,6 +129,7 @@ struct Session {
     /// Those whose records have come.
     tasks: Tasks,
     subject: Subject,
+    engines: Engines,
     buffer: Buffer,
     /// Where we are.
     world: Box<dyn World>,
@@ -147,17 +161,22 @@ enum Message {
 }
 
 impl Session {
-    fn start(command: &[String], until_all: bool, mut world: Box<dyn World>) -> Result<Self, Failure> {
+    fn start(
+        command: &[String],
+        until_all: bool,
+        engines: Engines,
+        mut world: Box<dyn World>,
+    ) -> Result<Self, Failure> {
         let task = world.create(command)?;
-        Self::open(Subject::Command(task), until_all, world)
+        Self::open(Subject::Command(task), until_all, engines, world)
     }
 
-    fn attach(wanted: &[String], mut world: Box<dyn World>) -> Result<Self, Failure> {
+    fn attach(wanted: &[String], engines: Engines, mut world: Box<dyn World>) -> Result<Self, Failure> {
         let targets = world.processes(wanted)?;
-        Self::open(Subject::Processes(targets), true, world)
+        Self::open(Subject::Processes(targets), true, engines, world)
     }
 
-    fn open(subject: Subject, until_all: bool, world: Box<dyn World>) -> Result<Self, Failure> {
+    fn open(subject: Subject, until_all: bool, engines: Engines, world: Box<dyn World>) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
@@ -169,11 +188,11 @@ impl Session {
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
         let mut session =
-            Self { ports, trace, no_senders, tasks, subject, buffer: Buffer::default(), world, until_all };
+            Self { ports, trace, no_senders, tasks, subject, engines, buffer: Buffer::default(), world, until_all };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
-                session.subject.let_go();
+                session.abandon();
                 Err(failure)
             }
         }
@@ -182,8 +201,8 @@ impl Session {
     /// Sets the trace port and lets the command run.
     fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
-        for failure in self.subject.trace(&right)? {
-            self.world.write(&format!("rpctrace2: {failure}\n"))?;
+        for remark in self.subject.trace(&right, &mut self.engines)? {
+            self.world.write(&format!("rpctrace2: {remark}\n"))?;
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -203,22 +222,23 @@ impl Session {
     fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let result = self.print_all(trace);
         if result.is_err() {
-            self.subject.let_go();
+            self.abandon();
         }
         result
     }
 
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
-        let mut end = End::of(&self.subject, self.until_all);
+        let mut end = End::of(&self.subject, self.until_all, self.engines.are_there());
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.is_untraced || end.status.is_none() {
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
             let mut is_due = self.tasks.has_gone();
-            let mut may_leave = false;
+            let mut may_rest = false;
             if end.is_near() {
                 is_due |= end.is_due();
-                may_leave = end.may_leave();
+                let may_leave = end.may_leave();
+                may_rest = may_leave || self.engines.are_there();
                 if may_leave && end.is_over(trace.now()) {
                     if !end.is_letting_go() {
                         trace.left(&mut text);
@@ -226,7 +246,7 @@ impl Session {
                     break;
                 }
             }
-            let may_idle = trace.is_waiting() || may_leave;
+            let may_idle = trace.is_waiting() || may_rest;
             let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
@@ -248,11 +268,11 @@ impl Session {
                 Some(Message::NoSenders) => end.untraced(),
                 Some(Message::Interrupted) => {
                     end.ended(None, INTERRUPTED);
-                    if !self.subject.is_attached() {
+                    if !self.subject.is_attached() && !self.engines.are_there() {
                         trace.interrupted(&mut text);
                         break;
                     }
-                    self.subject.let_go();
+                    self.let_go();
                     end.let_go();
                 }
                 Some(Message::Other) => mach::msg::destroy(self.message()),
@@ -261,14 +281,20 @@ impl Session {
                 None if is_due => self.tell(&mut end, trace, &mut text),
                 None if !text.is_empty() => self.write(&mut text)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
-                None => end.leave(),
+                None => {
+                    // The kernel tells of the ends of those tasks that records have come of, and not of others.
+                    self.engines.give_up_empty();
+                    end.leave();
+                }
             }
             if text.len() >= BATCH {
                 self.write(&mut text)?;
             }
         }
-        if end.is_letting_go() {
+        if end.is_letting_go() && self.subject.is_attached() {
             trace.detached(&mut text);
+        } else if end.is_letting_go() {
+            trace.interrupted(&mut text);
         }
         self.tell(&mut end, trace, &mut text);
         trace.finish(&mut text);
@@ -277,6 +303,22 @@ impl Session {
         match trace.other_version() {
             Some(error) => Err(error.into()),
             None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
+        }
+    }
+
+    /// Whoever is traced goes on untraced.
+    fn let_go(&self) {
+        self.engines.let_go();
+        if self.subject.is_attached() {
+            self.abandon();
+        }
+    }
+
+    /// A command ends; processes go on. Engines end with this task.
+    fn abandon(&self) {
+        // What is traced by engines alone may have somebody else's trace port.
+        if !(self.subject.is_attached() && self.engines.are_all()) {
+            self.subject.let_go();
         }
     }
 
@@ -303,12 +345,17 @@ impl Session {
 
     /// Tells what is known of the end and has not been told.
     fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
-        for task in self.tasks.gone() {
-            trace.ended(task, text);
+        let gone = self.tasks.gone();
+        for task in &gone {
+            trace.ended(*task, text);
+        }
+        if !gone.is_empty() {
+            self.engines.give_up_empty();
         }
         if end.is_untraced && !end.untraced_shown {
             end.untraced_shown = true;
-            if let Some(untraced) = self.subject.untraced(&*self.world).filter(|_| end.status.is_none()) {
+            if let Some(untraced) = self.subject.untraced(&*self.world, &self.engines).filter(|_| end.status.is_none())
+            {
                 trace.untraced(untraced, text);
             }
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark, Role, Tally};
 use exchanges::fate::Told;
+use exchanges::leave_out::LetThrough;
 use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
@@ -108,6 +109,16 @@ impl<'t> Trace<'t> {
     /// What is traced ran before: there is no command. If it is one task it has this name; otherwise [`Trace::call`] says what they are called.
     pub fn attach(&mut self, only: Option<&str>) {
         self.exchanges.attach(only);
+    }
+
+    /// Tasks are traced by engines, so that it ends no trace when somebody sets a task's trace port.
+    pub fn keep_to_engines(&mut self) {
+        self.exchanges.keep_to_engines();
+    }
+
+    /// What the kernel is to let through, in so many rules at most; nothing if that is everything. Before the first record.
+    pub fn leave_out(&mut self, rules: usize) -> Option<LetThrough> {
+        self.exchanges.leave_out(rules)
     }
 
     /// The task with this number of the kernel's is called so.

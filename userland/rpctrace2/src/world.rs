@@ -69,6 +69,18 @@ pub(crate) enum Failure {
     NoFiles,
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
+    #[error(
+        "this kernel has no engines, which `--as` and `--engines` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
+    )]
+    NoEngines(KernReturn),
+    #[error("this kernel's engines are of version {0}, this rpctrace2's of version {version}", version = trace_port::control::VERSION)]
+    OtherEngines(u32),
+    #[error("option `--as`: the command has an engine that is called {0}")]
+    EngineExists(String),
+    #[error("{name}: has as many engines as there may be; `rpctrace2 --engines -p` lists them")]
+    EnginesFull { name: String },
+    #[error("{name}: has an engine that is called {engine}; `rpctrace2 --engines -p` lists them")]
+    HasEngine { name: String, engine: String },
 }
 
 impl Failure {

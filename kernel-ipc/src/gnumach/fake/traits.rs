@@ -76,6 +76,44 @@ impl Threads for Fake {
             self.thread(thread).watched = false;
         }
     }
+    fn thread_is_alive(&self, thread: Thread) -> bool {
+        self.unlocked();
+        !self.thread(thread).dead
+    }
+    fn prepare_to_wait(&self, event: Port) {
+        assert!(self.awaited.replace(Some(event)).is_none(), "one wait after the other");
+    }
+    fn wait(&self) {
+        self.unlocked();
+        let event = self.awaited.take().expect("what is waited for");
+        if let Some(action) = self.while_waiting.borrow_mut().take() {
+            let thread = self.current_thread();
+            action();
+            self.run(thread);
+        }
+        self.waits.borrow_mut().push((event, self.woken.borrow().contains(&event)));
+    }
+    fn wake(&self, event: Port) {
+        self.woken.borrow_mut().push(event);
+    }
+    fn prepare_to_stop(&self, thread: Thread) {
+        self.prepare_to_wait(Port::fake(thread.address()));
+    }
+    fn wake_stopped(&self, thread: Thread) {
+        self.wake(Port::fake(thread.address()));
+    }
+    fn sleep(&self, milliseconds: u32) {
+        self.unlocked();
+        self.slept.borrow_mut().push(milliseconds);
+    }
+    fn write_received(&self, bytes: &[u8]) -> bool {
+        self.unlocked();
+        if self.script.borrow().bad_buffer {
+            return false;
+        }
+        self.written.borrow_mut().push(bytes.to_vec());
+        true
+    }
     fn thread_deallocate(&self, _: Reference<Thread>) {
         self.references.set(self.references.get() - 1);
     }
@@ -144,6 +182,17 @@ impl Tasks for Fake {
         let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
         threads.into_iter().for_each(|thread| self.watch_thread(thread));
     }
+    fn task_reference(&self, task: Task) -> Reference<Task> {
+        self.references.set(self.references.get() + 1);
+        Reference::fake(task)
+    }
+    fn port_task(&self, port: Port) -> Option<Reference<Task>> {
+        let kobject = if self.port_is_active(port) { self.port(port).kobject } else { None };
+        match kobject? {
+            Kobject::Task(task) => Some(self.task_reference(task)),
+            _ => None,
+        }
+    }
     fn task_deallocate(&self, _: Reference<Task>) {
         self.references.set(self.references.get() - 1);
     }
@@ -189,6 +238,8 @@ impl Ports for Fake {
         let (kind, object) = match kobject {
             None => (port::NONE, 0),
             Some(Kobject::Kernel) => (port::HOST, 0),
+            Some(Kobject::Privileged) => (port::HOST_PRIVILEGED, 0),
+            Some(Kobject::Payload(_)) => (port::NONE, 0),
             Some(Kobject::Task(task)) => (port::TASK, self.task(task).number.get()),
             Some(Kobject::Thread(thread)) if self.task_entry(self.thread_task(thread)) == 0 => (port::THREAD, 0),
             Some(Kobject::Thread(thread)) => {
@@ -212,6 +263,39 @@ impl Ports for Fake {
         self.unlocked();
         self.release(right.into_port().address());
     }
+    fn kernel_port(&self) -> Option<SendRight> {
+        self.unlocked();
+        if self.script.borrow().no_ports {
+            return None;
+        }
+        let number = self.next_port.get() + 1;
+        self.next_port.set(number);
+        let port = Port::fake(0xffff_ffff_8800_0000 + 0x88 * number);
+        self.add_port(port, KERNEL_TASK);
+        self.port(port).kobject = Some(Kobject::Payload(0));
+        Some(self.make_send(port))
+    }
+    fn make_send(&self, port: Port) -> SendRight {
+        assert!(matches!(self.port(port).kobject, Some(Kobject::Payload(_))) && !self.port(port).dead);
+        self.port(port).rights += 1;
+        SendRight::fake(port)
+    }
+    fn watch_senders(&self, port: Port, object: u32) {
+        self.unlocked();
+        assert_eq!(self.port(port).kobject, Some(Kobject::Payload(0)), "it is asked once");
+        self.port(port).kobject = Some(Kobject::Payload(object));
+    }
+    fn kernel_port_object(&self, port: Port) -> u32 {
+        match self.port(port).kobject {
+            Some(Kobject::Payload(object)) => object,
+            _ => 0xdead,
+        }
+    }
+    fn end_kernel_port(&self, port: Port) {
+        self.unlocked();
+        assert!(matches!(self.port(port).kobject, Some(Kobject::Payload(_))) && !self.port(port).dead);
+        self.kill(port);
+    }
     fn port_has_payload(&self, port: Port) -> bool {
         self.port(port).payload.is_some()
     }
@@ -223,6 +307,10 @@ impl Ports for Fake {
         let names = self.task(task).names.clone();
         let (&name, _) = names.iter().find(|&(_, &known)| known == port.address())?;
         self.identity(port, numbers).map(|identity| (name, identity))
+    }
+    fn port_is_host_privileged(&self, port: Port) -> bool {
+        let port = self.port(port);
+        !port.dead && port.kobject == Some(Kobject::Privileged)
     }
     fn port_is_the_kernels(&self, port: Port) -> bool {
         self.port(port).receiver == KERNEL_TASK.address()
@@ -240,97 +328,6 @@ impl Ports for Fake {
     fn port_is_full(&self, port: Port) -> bool {
         let port = self.port(port);
         port.queue.len() >= port.limit
-    }
-}
-
-impl Messages for Fake {
-    fn msgh_bits(&self, kmsg: Kmsg) -> u32 {
-        self.half(kmsg, 0)
-    }
-    fn msgh_size(&self, kmsg: Kmsg) -> u32 {
-        self.half(kmsg, 4)
-    }
-    fn msgh_id(&self, kmsg: Kmsg) -> u32 {
-        self.half(kmsg, 28)
-    }
-    fn destination(&self, message: InTransit) -> Port {
-        Fake::destination(self, message.kmsg())
-    }
-    fn link_words(&self, kmsg: Kmsg) -> [u64; 2] {
-        self.memory(kmsg).links
-    }
-    fn set_link_words(&self, kmsg: Kmsg, words: [u64; 2]) {
-        self.memory(kmsg).links = words;
-    }
-    fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
-        u64::from(self.half(kmsg, offset)) | u64::from(self.half(kmsg, offset + 4)) << 32
-    }
-    fn remote_name(&self, kmsg: Kmsg) -> u32 {
-        self.half(kmsg, 8)
-    }
-    fn local_name(&self, kmsg: Kmsg) -> u32 {
-        self.half(kmsg, 16)
-    }
-    fn tail(&self, kmsg: Kmsg) -> Option<[u64; 2]> {
-        let tail = self.tail_at(kmsg)?;
-        Some([tail, tail + 8].map(|offset| self.read(kmsg, offset)))
-    }
-    fn set_tail(&self, kmsg: Kmsg, [first, last]: [u64; 2]) {
-        if let Some(tail) = self.tail_at(kmsg) {
-            self.write(kmsg, tail, &first.to_le_bytes());
-            self.write(kmsg, tail + 8, &last.to_le_bytes());
-        }
-    }
-    fn control_target(&self, request: InTransit) -> Option<(Reference<Task>, Option<Reference<Thread>>)> {
-        let port = self.destination(request.kmsg());
-        if !self.port(port).watched {
-            return None;
-        }
-        let kobject = if self.port_is_active(port) { self.port(port).kobject } else { None };
-        let (task, thread) = match kobject? {
-            Kobject::Kernel => return None,
-            Kobject::Task(task) => (task, None),
-            Kobject::Thread(thread) => (self.thread_task(thread), Some(thread)),
-        };
-        if self.task_entry(task) == 0 || task == self.thread_task(self.current_thread()) {
-            return None;
-        }
-        self.references.set(self.references.get() + 1 + i64::from(thread.is_some()));
-        Some((Reference::fake(task), thread.map(Reference::fake)))
-    }
-    fn ipc_kmsg_destroy(&self, kmsg: OwnedKmsg) {
-        self.unlocked();
-        self.destroy(kmsg.record().kmsg());
-    }
-    fn ipc_mqueue_send(&self, owned: OwnedKmsg, option: u32, time_out: u32) -> Result<(), (u32, OwnedKmsg)> {
-        self.unlocked();
-        let kmsg = owned.record().kmsg();
-        assert!(self.memory(kmsg).is_record && self.memory(kmsg).link == 0, "a record, and off every list");
-        assert!(self.msgh_size(kmsg) as usize <= self.memory(kmsg).bytes.len(), "no larger than its memory");
-        self.options.borrow_mut().push(option);
-        let port = self.destination(kmsg);
-        let must_wait = || option != option::MACH_SEND_ALWAYS && self.port_is_active(port) && self.port_is_full(port);
-        if must_wait() {
-            let waits = option != option::MACH_SEND_TIMEOUT || time_out != 0;
-            if waits && self.wait(port) {
-                return Err((mr::MACH_SEND_INTERRUPTED, owned));
-            }
-            if must_wait() {
-                assert_eq!(option, option::MACH_SEND_TIMEOUT, "nothing wakes it");
-                return Err((mr::MACH_SEND_TIMED_OUT, owned));
-            }
-        }
-        if !self.port_is_active(port) {
-            // Sent, as far as the sender is concerned, but not counted.
-            self.destroy(kmsg);
-            return Ok(());
-        }
-        let refused = self.script.borrow().record_send;
-        if refused != mr::MACH_MSG_SUCCESS {
-            return Err((refused, owned));
-        }
-        self.enqueue(kmsg);
-        Ok(())
     }
 }
 

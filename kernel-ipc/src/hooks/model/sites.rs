@@ -30,7 +30,7 @@ impl Model {
     /// A new thread of a task: `ipc_thread_enable`.
     pub(crate) fn add_thread(&self, task: Task, thread: Thread) {
         self.fake.add_thread(task, thread);
-        lifecycle::thread_created(&self.fake, thread);
+        lifecycle::thread_created(&self.fake, &self.state, thread);
     }
 
     /// What the stubs look at.
@@ -54,8 +54,7 @@ impl Model {
         if arguments.send_size >= 1 << 31 && arguments.option & option::MACH_SEND_MSG != 0 {
             let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
             let result = if odd { mr::MACH_SEND_MSG_TOO_SMALL } else { mr::MACH_SEND_NO_BUFFER };
-            call::finish(fake, &self.state, result);
-            return Some(result);
+            return Some(call::finish(fake, &self.state, result));
         }
         if call.is_rpc() {
             return self.trap(call);
@@ -63,18 +62,12 @@ impl Model {
         if arguments.option & option::WITH_NOTIFY != 0 {
             fake.thread(thread).notify = call.notify;
         }
-        let result = self.trap(call);
-        if let Some(result) = result {
-            call::finish(fake, &self.state, result);
-        }
-        result
+        self.trap(call).map(|result| call::finish(fake, &self.state, result))
     }
 
     /// `thread_syscall_return`.
     pub(super) fn exit(&self, result: u32) -> Option<u32> {
-        if self.is_observed() {
-            call::finish(&self.fake, &self.state, result);
-        }
+        let result = if self.is_observed() { call::finish(&self.fake, &self.state, result) } else { result };
         self.results.borrow_mut().insert(self.fake.current_thread().address(), result);
         None
     }
@@ -167,7 +160,7 @@ impl Model {
         self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
         if is_observed {
             emit::prepare(&self.fake, &self.state);
-            copy::copied_in(&self.fake, &self.state, kmsg);
+            return copy::copied_in(&self.fake, &self.state, kmsg) == 0;
         }
         true
     }
@@ -395,8 +388,9 @@ impl Model {
         let queued: usize = self.fake.ports.borrow().values().map(|port| port.queue.len()).sum();
         assert_eq!(self.fake.kmsgs.borrow().len(), queued, "live kmsgs");
         for (&address, port) in self.fake.ports.borrow().iter() {
-            let tracers = i64::from(Port::fake(address) == TRACE);
-            assert_eq!(port.rights, tracers, "rights to {address:#x}");
+            let port_of = Port::fake(address);
+            let others = i64::from(port_of == TRACE) + i64::from(self.state.nowhere() == Some(port_of));
+            assert_eq!(port.rights, others, "rights to {address:#x}");
         }
         assert_eq!(self.fake.references.get(), 0, "references");
         assert!(!self.fake.is_redirected(), "no open call has anything to say");

@@ -8,9 +8,12 @@ use alloc::vec::Vec;
 
 use report::{Stamp, Strings};
 
-use super::near::Suggestion;
 use super::place::Place;
-use super::{Color, Options, OptionsError, Output, Report, Status};
+use super::values::{
+    add_expression, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy, set_string_size,
+    set_strings, set_until, status_words,
+};
+use super::{Options, OptionsError, Policy, Report, Status};
 
 /// What an option takes and does.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +167,50 @@ pub const TABLE: &[Row] = &[
                all: when every traced task has ended",
         others: ["none: all", "none: command", "none"],
         test: "options_know_where_they_are_followed",
+        words: nothing,
+    },
+    Row {
+        letter: None,
+        longs: &["as"],
+        action: Action::Value("NAME", set_engine),
+        place: Place::Everywhere,
+        help: "trace by an engine called NAME, one of up to eight tracers of a task, instead of by its trace port, of which there is one; \
+               refused where the task has an engine of this name",
+        others: ["none: a process has one tracer", "none: the same", "none"],
+        test: "two_tracers_of_one_task_do_not_notice_each_other",
+        words: |options| options.engine.iter().flat_map(|name| ["--as".into(), name.clone()]).collect(),
+    },
+    Row {
+        letter: None,
+        longs: &["policy"],
+        action: Action::Value("WHAT", set_policy),
+        place: Place::Everywhere,
+        help: "with --as, if the trace cannot be written as fast as messages come: block: who is traced waits (as usual); drop: records are \
+               lost, which a line says",
+        others: ["none: block", "none: block", "none"],
+        test: "a_slow_tracer_that_drops_says_how_much",
+        words: |options| word_if(options.policy == Policy::Drop, "--policy=drop"),
+    },
+    Row {
+        letter: None,
+        longs: &["kernel-filter"],
+        action: Action::Set(|options| options.kernel_filter = true),
+        place: Place::Everywhere,
+        help: "with --as: the kernel sends only what -e trace= selects, and what tells tasks, ports and ends; for less of a load, with fewer \
+               names and up to a second late",
+        others: ["--seccomp-bpf", "none", "none"],
+        test: "the_kernel_leaves_out_what_is_not_selected",
+        words: |options| word_if(options.kernel_filter, "--kernel-filter"),
+    },
+    Row {
+        letter: None,
+        longs: &["engines"],
+        action: Action::Set(|options| options.engines = true),
+        place: Place::Hurd,
+        help: "on a Hurd: trace nothing; print the engines of the processes of -p, a line each: name, the port of whose task made it, events, \
+               policy, rules, tasks, records lost",
+        others: ["none", "none", "none"],
+        test: "engines_are_listed",
         words: nothing,
     },
     Row {
@@ -359,131 +406,3 @@ pub const TABLE: &[Row] = &[
         words: nothing,
     },
 ];
-
-fn status_words(options: &Options) -> Vec<String> {
-    let Status { successful, failed, unfinished } = options.status;
-    if options.status == Status::ALL {
-        return Vec::new();
-    }
-    let named = [(successful, "successful"), (failed, "failed"), (unfinished, "unfinished")];
-    let names: Vec<&str> = named.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| name).collect();
-    let names = if names.is_empty() { "none".to_string() } else { names.join(",") };
-    vec!["-e".into(), format!("status={names}")]
-}
-
-fn bad_value(option: &'static str, expected: &'static str, found: &str) -> OptionsError {
-    OptionsError::BadValue { option, expected, found: found.to_string(), near: Suggestion::none() }
-}
-
-fn add_stamp(options: &mut Options) {
-    options.style.stamp = match options.style.stamp {
-        Stamp::None | Stamp::Relative => Stamp::Day,
-        Stamp::Day => Stamp::DayMicroseconds,
-        Stamp::DayMicroseconds | Stamp::Epoch => Stamp::Epoch,
-    };
-}
-
-fn set_string_size(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.style.string_size = value.parse().map_err(|_| bad_value("-s", "a number of bytes", value))?;
-    Ok(())
-}
-
-fn set_until(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.until_all = match value {
-        "all" => true,
-        "command" => false,
-        found => return Err(bad_value("--until", "command or all", found)),
-    };
-    Ok(())
-}
-
-fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.host.column = value.parse().map_err(|_| bad_value("-a", "a column", value))?;
-    Ok(())
-}
-
-fn set_strings(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
-    options.style.strings = match (value, options.style.strings) {
-        (None, Strings::Escaped) | (Some("non-ascii"), _) => Strings::OtherHexadecimal,
-        (None, _) | (Some("all"), _) => Strings::Hexadecimal,
-        (Some(found), _) => return Err(bad_value("--strings-in-hex", "non-ascii or all", found)),
-    };
-    Ok(())
-}
-
-fn set_form(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.style.raw = match value {
-        "raw" => true,
-        "abbrev" => false,
-        found => return Err(bad_value("-X", "raw or abbrev", found)),
-    };
-    Ok(())
-}
-
-fn set_color(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
-    options.host.color = match value {
-        None | Some("always") => Color::Always,
-        Some("auto") => Color::Auto,
-        Some("never") => Color::Never,
-        Some(found) => return Err(bad_value("--color", "auto, always or never", found)),
-    };
-    Ok(())
-}
-
-fn set_output(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.host.output = match value.strip_prefix('|') {
-        Some(command) => Output::Command(command.to_string()),
-        None if value == "-" => Output::Standard,
-        None if value.is_empty() => return Err(bad_value("-o", "a file, - or |COMMAND", value)),
-        None => Output::File(value.to_string()),
-    };
-    Ok(())
-}
-
-/// What may stand before `=` in `-e`.
-const KINDS: [&str; 2] = ["trace", "status"];
-
-fn add_expression(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    const EXPECTED: &str = "trace=SET or status=SET";
-    let error = |near| OptionsError::BadValue { option: "-e", expected: EXPECTED, found: value.to_string(), near };
-    let (kind, set) = match value.split_once('=') {
-        // A regular expression can have one.
-        Some(_) if value.trim_start_matches('!').starts_with('/') => ("trace", value),
-        Some((kind, set)) => (kind, set),
-        None => ("trace", value),
-    };
-    match kind {
-        _ if set.trim_start_matches('!').is_empty() => Err(error(Suggestion::none())),
-        "trace" | "t" => {
-            options.expressions.push(set.to_string());
-            Ok(())
-        }
-        "status" => set_status(options, set),
-        other => Err(error(Suggestion::of(other, KINDS, ""))),
-    }
-}
-
-fn set_status(options: &mut Options, set: &str) -> Result<(), OptionsError> {
-    let (negated, names) = set.strip_prefix('!').map_or((false, set), |names| (true, names));
-    let mut status = if negated { Status::ALL } else { Status::NONE };
-    for name in names.split(',') {
-        match name {
-            "successful" => status.successful = !negated,
-            "failed" => status.failed = !negated,
-            "unfinished" => status.unfinished = !negated,
-            "all" => status = if negated { Status::NONE } else { Status::ALL },
-            "none" => {}
-            other => {
-                let known = ["successful", "failed", "unfinished", "all", "none"];
-                return Err(OptionsError::BadValue {
-                    option: "-e status=",
-                    expected: "successful, failed, unfinished",
-                    found: other.to_string(),
-                    near: Suggestion::of(other, known, ""),
-                });
-            }
-        }
-    }
-    options.status = status;
-    Ok(())
-}

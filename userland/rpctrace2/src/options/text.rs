@@ -63,6 +63,22 @@ fn names(row: &Row) -> String {
     text
 }
 
+/// What docs/options.md says of `--as`.
+const ENGINES: &str = "\n## Engines\n\nA task has one trace port (special port 5), which belongs to who receives from it, and beside it up \
+to eight engines, each with a trace port of its own (trace-port/defs/trace_control.defs). Without `--as` rpctrace2 \
+takes the trace port; where that is another tracer's, `-p` makes an engine called rpctrace2 and says so, and a \
+kernel without engines refuses (`KERN_NO_ACCESS`). With `--as` the trace port is left alone, whoever has it. \
+Children of a task that is traced by an engine are traced by it, too.\n\nThere is no option to join an engine that \
+is there: only who receives from an engine's trace port gets a right to the engine, and that port, the queue and the \
+records in it are of the rpctrace2 that made the engine. To see what another tracer sees one makes an engine of \
+one's own.\n\nEvery message comes to rpctrace2, and `-e trace=` selects there, because names come from messages of \
+all kinds. `--kernel-filter` has the kernel leave out what is neither selected nor tells what tasks and ports are \
+and how they end, as far as its 16 rules of an engine go: ranges of msgh_ids, the closest joined. Less is known \
+then: what a program of the Hurd holds a port for (`cwd`, `fd 1`) is not said; threads are numbered, and reply ports \
+known, by those messages that come; an answer that has not the id of its request and 100 is not seen, so that the \
+call is unfinished; whether a thread went on after an exception is known by the exception's answer alone; and a line \
+may come a second late, because for a record that was left out it is waited as for one that has not come yet.\n";
+
 /// docs/options.md.
 pub fn markdown() -> String {
     let mut text = String::from(
@@ -90,6 +106,7 @@ pub fn markdown() -> String {
         let beginnings = beginnings.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         text += &format!("| `{class}` | {beginnings} |\n");
     }
+    text += ENGINES;
     text += "\n## Options of others that are not here\n\nEach is refused with the same words, before anything boots.\n\n\
              | option | of | why not, or what else |\n|---|---|---|\n";
     for absent in ABSENT {

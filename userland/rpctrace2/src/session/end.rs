@@ -27,16 +27,17 @@ pub(super) struct End {
     is_left: bool,
     /// Processes have been let go: what they did until then is still taken.
     is_letting_go: bool,
-    /// Some of this is so: asked at every message.
+    /// Some of this is so, or it is asked now and then whether it is: looked at with every message.
     is_near: bool,
 }
 
 impl End {
-    pub(super) fn of(subject: &Subject, until_all: bool) -> Self {
-        Self { status: subject.is_attached().then_some(0), until_all, ..Self::default() }
+    /// `has_engines`: whether something is traced by engines, which may be asked whether they have a task.
+    pub(super) fn of(subject: &Subject, until_all: bool, has_engines: bool) -> Self {
+        Self { status: subject.is_attached().then_some(0), until_all, is_near: has_engines, ..Self::default() }
     }
 
-    /// Whether anything is known of it.
+    /// Whether anything is known of it, or asked.
     pub(super) fn is_near(&self) -> bool {
         self.is_near
     }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is traced: a command of ours, or tasks that ran before.
 
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use exchanges::ending::Untraced;
-use mach::error::KernReturn;
 use mach::port::{PortName, SendRight};
 use mach::{stubs, task_self};
 use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
 use mach_abi::special_port::TASK_TRACE_PORT;
 
-use crate::world::{Failure, Target, World, doing};
+use super::engines::Engines;
+use crate::world::{Failure, Target, World};
 
 /// What is traced.
 pub(super) enum Subject {
@@ -21,33 +22,33 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// Sets the trace port. Of several processes some may have ended meanwhile, or be another tracer's: why those are not traced.
+    /// Traces it. Of several processes some may have ended meanwhile, or be another tracer's: why those are not traced, or how.
     ///
     /// # Errors
     /// If nothing can be traced.
-    pub(super) fn trace(&self, port: &SendRight) -> Result<Vec<Failure>, Failure> {
-        let set = |task: &SendRight| match stubs::mach::task_set_special_port(task.name(), TASK_TRACE_PORT, port.name())
-        {
-            Err(KernReturn::KERN_INVALID_ARGUMENT) => Err(Failure::NoTracePort),
-            other => doing("task_set_special_port", other),
-        };
+    pub(super) fn trace(&self, port: &SendRight, engines: &mut Engines) -> Result<Vec<String>, Failure> {
         let targets = match self {
-            Self::Command(task) => return set(task).map(|()| Vec::new()),
+            Self::Command(task) => return engines.trace(task.name(), port).map(|()| Vec::new()),
             Self::Processes(targets) => targets,
         };
-        let refused = |Target { task, name }: &Target| match set(task).err()? {
-            Failure::Kernel { error, .. } => Some(Failure::NotAttached { name: name.clone(), error }),
-            failure => Some(failure),
-        };
-        let mut failures: Vec<Failure> = targets.iter().filter_map(refused).collect();
-        if failures.len() == targets.len() && !failures.is_empty() {
-            Err(failures.swap_remove(0))
-        } else {
-            Ok(failures)
+        let (mut said, mut failures) = (Vec::new(), Vec::new());
+        for (index, target) in targets.iter().enumerate() {
+            // One that is named twice is traced once.
+            if targets.iter().take(index).any(|before| before.task == target.task) {
+                continue;
+            }
+            match engines.join(target, port) {
+                Ok(remark) => said.push(remark),
+                Err(failure) => failures.push(failure),
+            }
         }
+        if said.is_empty() && !failures.is_empty() {
+            return Err(failures.swap_remove(0));
+        }
+        Ok(said.into_iter().flatten().chain(failures.iter().map(ToString::to_string)).collect())
     }
 
-    /// Ends the command; it may have done so itself. Processes go on untraced.
+    /// Ends the command; it may have done so itself. Processes that had our trace port go on without it.
     pub(super) fn let_go(&self) {
         match self {
             Self::Command(task) => {
@@ -78,12 +79,15 @@ impl Subject {
         targets.iter().find(|target| target.task.name() == task).map(|target| target.name.as_str())
     }
 
-    /// What became of the command's trace port, if the command is still there.
-    pub(super) fn untraced(&self, world: &dyn World) -> Option<Untraced> {
+    /// What became of the command's trace, if the command is still there.
+    pub(super) fn untraced(&self, world: &dyn World, engines: &Engines) -> Option<Untraced> {
         let Self::Command(task) = self else { return None };
         let of_task = stubs::mach_port::mach_port_type(task_self(), task.name()).ok()?;
         if of_task & MACH_PORT_TYPE_DEAD_NAME != 0 {
             return world.successor();
+        }
+        if engines.are_all() {
+            return Some(Untraced::EngineEnded);
         }
         // Who does not receive from the port that is set may be refused it.
         match stubs::mach::task_get_special_port(task.name(), TASK_TRACE_PORT) {

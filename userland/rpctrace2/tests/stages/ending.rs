@@ -88,3 +88,20 @@ fn a_command_that_goes_on_untraced_is_told_with_what_is_known_of_why() {
     assert_eq!(found, format!("{told}\n{exited}"));
     assert_eq!(after(false, |_, _| ()), exited);
 }
+
+/// Who is traced by an engine may set its trace port as often as it likes.
+#[test]
+fn a_trace_by_an_engine_ends_with_the_engine() {
+    let mut trace = trace(&["-e", "none"]);
+    trace.keep_to_engines();
+    let mut out = String::new();
+    set(SELF, TASK_TRACE_PORT).sequence(1).feed(&mut trace, &mut out);
+    answered(0).sequence(2).feed(&mut trace, &mut out);
+    assert_eq!(out, "");
+    trace.untraced(Untraced::EngineEnded, &mut out);
+    trace.exited(0, &mut out);
+    trace.finish(&mut out);
+    let why = "its engine has ended, or has let go of it";
+    let told = format!("--- hello[1] is traced no longer, and goes on: {why} ---\n+++ hello[1] exited with 0 +++\n");
+    assert_eq!(out, told);
+}

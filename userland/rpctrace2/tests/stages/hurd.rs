@@ -15,6 +15,7 @@ use mig_defs::source::{Disk, SourceMap};
 use mig_defs::table::Tables;
 use rpctrace2::options::place::Here;
 use rpctrace2::{Request, Trace, options};
+use trace_port::control::MAX_RULES;
 use trace_port::{EventKind, Port, port as kinds};
 
 /// The sample's, which have the kernel's names, and the Hurd's own.
@@ -36,7 +37,10 @@ pub(crate) fn told(arguments: &[&str], samples: &[Sample]) -> Vec<String> {
         other => panic!("expected options, found {other:?}"),
     };
     let tables = Tables::parse(&BYTES).expect("the compiler's own tables are sound");
-    let trace = Trace::new(tables, &options, "hello").expect("the tests select names that exist");
+    let mut trace = Trace::new(tables, &options, "hello").expect("the tests select names that exist");
+    if options.kernel_filter {
+        assert!(trace.leave_out(MAX_RULES).is_some());
+    }
     lines_of(trace, samples)
 }
 
@@ -427,4 +431,17 @@ fn errors_of_the_hurds_routines_are_called_by_their_names() {
     let found =
         told(&[], &[Sample::sent(asks(21000, 9)), Sample::received(Message::reply(21100, REPLY).int(0x4000_0fff))]);
     assert!(found.iter().any(|line| line.ends_with(" = 0x40000fff")), "{found:?}");
+}
+
+/// Where the kernel leaves messages out, a descriptor may be another one's without anybody seeing it.
+#[test]
+fn what_may_change_unseen_is_not_said() {
+    let samples = [&usual()[..], &[wrote(6)]].concat();
+    let of = |words: &[&str]| told(&[words, &["-e", "io_write"]].concat(), &samples).concat();
+    assert!(of(&[]).contains("io_object: fd "), "{}", of(&[]));
+    assert!(
+        of(&["--as=one", "--kernel-filter"]).contains("io_object: port 6"),
+        "{}",
+        of(&["--as=one", "--kernel-filter"])
+    );
 }

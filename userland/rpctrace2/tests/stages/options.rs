@@ -214,3 +214,28 @@ fn the_output_is_ascii() {
     trace.idle(&mut out);
     assert_eq!(out, "hello[1] device_write_inband(device: port 7, data: \"\\xc3\\xa4\"...) <unfinished ...>\n");
 }
+
+/// What is selected, its answers, and all that tells tasks, ports and ends; of what no table knows all or nothing.
+#[test]
+fn the_kernel_is_told_what_to_let_through() {
+    let of = |words: &[&str], rules| trace(words).leave_out(rules);
+    assert_eq!((of(&[], 16), of(&["-e", "all"], 16), of(&["-e", "!none"], 16)), (None, None, None));
+    let has = |words: &[&str], id: u32| {
+        let let_through = of(words, 1000).expect("something is left out");
+        let few = of(words, 16).expect("something is left out");
+        assert!(few.ids.len() + usize::from(few.failed) <= 16, "{few:?}");
+        let is_in = |ids: &[(u32, u32)], id| ids.iter().any(|&(first, last)| first <= id && id <= last);
+        // With fewer rules more comes, and nothing less.
+        assert!(!is_in(&let_through.ids, id) || is_in(&few.ids, id), "{id}: {let_through:?} {few:?}");
+        is_in(&let_through.ids, id)
+    };
+    const NAMES: [u32; 5] = [7002, 7003, 7103, 7021, 7123];
+    for words in [&["-e", "vm_protect"][..], &["-e", "7001,mach_msg"], &["-e", "none", "-e", "vm_protect"]] {
+        assert!([0, 7001, 7101].into_iter().chain(NAMES).all(|id| has(words, id)), "{words:?}");
+        assert!([1, 7000, 7008, 7108, 7026, 9999, u32::MAX].iter().all(|&id| !has(words, id)), "{words:?}");
+        assert_eq!(of(words, 16).is_some_and(|let_through| let_through.failed), words[1].contains("mach_msg"));
+    }
+    let words = ["-e", "!echo,task_create"];
+    assert!([0, 7001, 7101, 9999, u32::MAX].into_iter().chain(NAMES).all(|id| has(&words, id)));
+    assert!(!has(&words, 7008) && !has(&words, 7108));
+}

@@ -9,7 +9,7 @@ use rpctrace2::options::absent::ABSENT;
 use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patterns};
 use rpctrace2::options::place::{Here, Place};
 use rpctrace2::options::table::{Action, TABLE};
-use rpctrace2::options::{Color, Host, Output, Report, Status, guest_words, parse, text};
+use rpctrace2::options::{Color, Host, Output, Policy, Report, Status, guest_words, parse, text};
 use rpctrace2::{Options, Request, Trace};
 
 fn refusal(arguments: &[&str]) -> String {
@@ -51,6 +51,16 @@ fn mistakes_are_named() {
             "option `-e status=`: expected successful, failed, unfinished, found `faild`; did you mean `failed`?",
         ),
         (&["--color=blue", "hello"], "option `--color`: expected auto, always or never, found `blue`"),
+        (&["--as"], "option `--as` needs a value: NAME"),
+        (&["--as", "", "hello"], "option `--as`: expected a name of at most 32 letters, digits and signs, found ``"),
+        (&["--as=a b", "hello"], "option `--as`: expected a name of at most 32 letters, digits and signs, found `a b`"),
+        (&["--as=a", "--policy=wait", "hello"], "option `--policy`: expected block or drop, found `wait`"),
+        (
+            &["--kernel-filter", "hello"],
+            "option `--kernel-filter`: needs --as, which names the engine that it is about",
+        ),
+        (&["--policy=drop", "hello"], "option `--policy`: needs --as, which names the engine that it is about"),
+        (&["--engines"], "option `--engines`: needs a Hurd, which has processes; here a trace begins with its command"),
         (&[], USAGE),
         (&["-t", "--"], USAGE),
     ] {
@@ -87,6 +97,10 @@ fn options_know_where_they_are_followed() {
     let Ok(Request::Trace { options, command }) = parse(["-p7", "-p", "ext2fs"], Here::Hurd) else {
         panic!("must be taken");
     };
+    assert_eq!(
+        refused(&["--engines", "hello"], Here::Hurd),
+        "option `--engines`: needs -p, which names the processes whose engines are listed"
+    );
     assert_eq!((options.attach, command), (vec!["7".to_owned(), "ext2fs".to_owned()], vec![]));
 }
 
@@ -178,6 +192,11 @@ fn the_guest_is_told_the_same() {
             &["-xx"],
             Options { style: Style { strings: Strings::Hexadecimal, ..Style::default() }, ..Options::default() },
         ),
+        (&["--as", "one"], Options { engine: Some("one".into()), ..Options::default() }),
+        (
+            &["--as", "one", "--policy", "drop"],
+            Options { engine: Some("one".into()), policy: Policy::Drop, ..Options::default() },
+        ),
         (
             &["-rvqT", "--dump-messages", "-s3", "-e", "!none", "-Ce", "trace=all"],
             accepted(&["-vrqT", "--dump-messages", "-s", "3", "-C", "-e", "!none", "-e", "all", "hello"]).0,
@@ -194,7 +213,7 @@ fn the_guest_is_told_the_same() {
         );
     }
     for row in TABLE.iter().filter(|row| row.place == Place::Everywhere && matches!(row.action, Action::Set(_))) {
-        let options = accepted(&[&format!("--{}", row.longs[0]), "hello"]).0;
+        let options = accepted(&["--as=one", &format!("--{}", row.longs[0]), "hello"]).0;
         let words = guest_words(&options);
         let again = parse(words.iter().map(String::as_str).chain(["hello"]), Here::Guest);
         assert_eq!(

@@ -8,10 +8,14 @@ use trace_port::Direction::{Receive, Send};
 use trace_port::record::MAX_BATCH;
 
 use super::*;
+use crate::emit::prepare;
+use crate::gnumach::Thread;
 use crate::gnumach::fake::{CHILD, TASK, THREAD, TRACE, TRACER, Waiting};
 use crate::gnumach::{Ports, Threads};
 use crate::hooks::lifecycle;
 use crate::hooks::model::{Call, Model, Moment, REPLY_NAME, TO_SERVICE, message};
+use crate::numbers::TaskNumber;
+use crate::quiet::is_waiting;
 
 /// Messages so large that no record goes behind another.
 fn large() -> Call {
@@ -52,14 +56,14 @@ fn a_live_thread_waits_at_its_exit_until_the_tracer_has_received() {
 fn a_halting_thread_does_not_wait_for_the_tracer() {
     let model = full_after(2);
     model.fake.thread(THREAD).halting = true;
-    for _ in 0..QUEUE_CAP + 3 {
+    for _ in 0..Wait::Never.cap() + 3 {
         send(&model, &large());
     }
     let options = model.fake.options.borrow().clone();
-    let (queued, refused) = options.split_at(QUEUE_CAP as usize);
+    let (queued, refused) = options.split_at(Wait::Never.cap() as usize);
     assert!(queued.iter().all(|&option| option == option::MACH_SEND_ALWAYS), "beyond the limit");
     assert!(refused.iter().all(|&option| option == option::MACH_SEND_TIMEOUT), "beyond the cap it gives up at once");
-    assert_eq!((model.seen().len(), model.state.lost()), (QUEUE_CAP as usize, 3));
+    assert_eq!((model.seen().len(), model.state.lost()), (Wait::Never.cap() as usize, 3));
     assert_eq!(*model.fake.reports.borrow(), [1, 2]);
     model.assert_ends_clean();
 }
@@ -75,14 +79,14 @@ fn an_interrupted_wait_queues_beyond_the_limit_and_loses_only_above_the_cap() {
     let expected = [0, 0, waits, forces, waits, forces];
     assert_eq!(*model.fake.options.borrow(), expected);
     assert_eq!((model.seen().len(), model.state.lost()), (4, 0));
-    for _ in 0..QUEUE_CAP {
+    for _ in 0..Wait::Never.cap() {
         send(&model, &large());
     }
-    assert_eq!((model.seen().len(), model.state.lost()), (QUEUE_CAP as usize, 4));
+    assert_eq!((model.seen().len(), model.state.lost()), (Wait::Never.cap() as usize, 4));
     // What was lost is told once there is room.
     model.fake.receive_records();
     send(&model, &large());
-    assert_eq!(dropped(&model)[QUEUE_CAP as usize..], [4]);
+    assert_eq!(dropped(&model)[Wait::Never.cap() as usize..], [4]);
     model.assert_ends_clean();
 }
 
@@ -91,7 +95,7 @@ fn a_record_in_the_middle_of_a_call_never_waits() {
     let model = full_after(1);
     model.script(|steps| steps.receive = 0x1000_4003);
     let call = || Call::rpc(message(19, TO_SERVICE, 0, 7000, MAX_BATCH - 200), REPLY_NAME);
-    for _ in 0..QUEUE_CAP {
+    for _ in 0..Wait::Never.cap() {
         // The request goes on, the receive that fails waits.
         assert_eq!(model.call(THREAD, &call()), Some(0x1000_4003));
     }
@@ -307,24 +311,5 @@ fn nobody_waits_for_a_trace_that_is_over() {
     send(&model, &large());
     assert_eq!(model.fake.options.borrow()[1..], [option::MACH_SEND_ALWAYS]);
     assert_eq!(model.seen().len(), 2);
-    model.assert_ends_clean();
-}
-
-#[test]
-fn what_queues_a_record_is_known_as_such() {
-    let model = Model::traced(&[TASK]);
-    let (fake, state) = (&model.fake, &model.state);
-    fake.run(THREAD);
-    fake.set_thread_message(THREAD, 0x9000_0010);
-    assert!(!is_emitting(fake));
-    for mark in [EMITS, WAITS] {
-        quietly(fake, mark, || {
-            assert!(is_emitting(fake));
-            assert_eq!(is_waiting(fake, THREAD), mark == WAITS);
-        });
-        assert_eq!(fake.thread_message(THREAD), 0x9000_0010);
-    }
-    assert!(state.any_traced());
-    fake.set_thread_message(THREAD, 0);
     model.assert_ends_clean();
 }

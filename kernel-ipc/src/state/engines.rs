@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which engines there are, whose they are, and whose turn it is to be told.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use spin::mutex::SpinMutexGuard;
+use trace_port::control::{self, MAX_ENGINES, Rule};
+
+use super::{Released, State, place};
+use crate::engines::{Attached, Engine, EngineEnd, EngineKey, List, Turn};
+use crate::gnumach::{Kernel, Key, Port, Reference, SendRight, Task};
+use crate::numbers::TaskNumber;
+use crate::slab::Slab;
+use crate::table::Table;
+
+/// A task that an engine has let go of, or that has ended.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// The task, unless the caller has it.
+    pub(crate) task: Option<Reference<Task>>,
+    /// A right to the engine's trace port, to tell it what was lost.
+    pub(crate) untold: Option<(SendRight, TaskNumber, u32)>,
+    /// What the task's entry had, if nobody traces the task any more.
+    pub(crate) released: Released,
+}
+
+impl State {
+    /// Whether there has been an engine since boot.
+    #[inline(always)]
+    pub(crate) fn has_had_engines(&self) -> bool {
+        self.engine_numbers.load(Relaxed) != 0
+    }
+
+    /// Whether the payload has its port that stands for a missing trace port.
+    pub(crate) fn has_nowhere(&self) -> bool {
+        self.table.lock().nowhere.is_some()
+    }
+
+    /// That port.
+    #[cfg(test)]
+    pub(crate) fn nowhere(&self) -> Option<Port> {
+        self.table.lock().nowhere.as_ref().map(SendRight::port)
+    }
+
+    /// Takes a right to one; gives it back if there is one.
+    pub(crate) fn keep_nowhere(&self, right: SendRight) -> Option<SendRight> {
+        let mut table = self.table.lock();
+        if table.nowhere.is_some() { Some(right) } else { table.nowhere.replace(right) }
+    }
+
+    /// The number of a new engine.
+    pub(super) fn new_engine_number(&self) -> u32 {
+        self.engine_numbers.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    /// The table, with room for one more engine of a task.
+    pub(super) fn with_room(&self, kernel: &impl Kernel, task: Task) -> Option<SpinMutexGuard<'_, Table>> {
+        loop {
+            let mut table = self.table.lock();
+            let has_entry = table.find(place(kernel, task), task).is_some();
+            // Not under the lock: it may sleep, and another may have made room by then.
+            if !has_entry && table.is_full() {
+                drop(table);
+                let chunk = kernel.room()?;
+                self.table.lock().grow(chunk).then_some(())?;
+            } else if table.lists.is_full() {
+                drop(table);
+                self.grow(kernel, |table| &mut table.lists)?;
+            } else if table.engines.is_full() {
+                drop(table);
+                self.grow(kernel, |table| &mut table.engines)?;
+            } else {
+                return Some(table);
+            }
+        }
+    }
+
+    pub(super) fn grow<T: 'static, const N: usize, const CHUNKS: usize>(
+        &self,
+        kernel: &impl Kernel,
+        slab: impl Fn(&mut Table) -> &mut Slab<T, N, CHUNKS>,
+    ) -> Option<()> {
+        if !slab(&mut self.table.lock()).may_grow() {
+            return None;
+        }
+        let chunk = kernel.room()?;
+        slab(&mut self.table.lock()).grow(chunk).then_some(())
+    }
+
+    /// The place of a task's entry, which has a list with room for one more, and whether it had no entry before.
+    pub(super) fn listed(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<(u32, bool)> {
+        let mut at = place(kernel, task);
+        let is_new = table.find(at, task).is_none();
+        if is_new {
+            let nowhere = table.nowhere.as_ref().and_then(|nowhere| kernel.ipc_port_copy_send(nowhere.port()))?;
+            if let Err((_, right)) = self.add(kernel, table, task, nowhere) {
+                kernel.ipc_port_release_send(right);
+                return None;
+            }
+            at = place(kernel, task);
+        }
+        let list = table.find(at, task)?.list();
+        if list == 0 {
+            let list = table.lists.add(List::new()).ok()?;
+            table.find(at, task)?.set_list(list);
+            return Some((at, is_new));
+        }
+        table.lists.get(list).is_some_and(|list| !list.is_full()).then_some((at, is_new))
+    }
+
+    /// Puts an engine last in an entry's list, which has room.
+    pub(super) fn add_to_list(&self, table: &mut Table, place: u32, engine: EngineKey) {
+        let list = table.at(place).map_or(0, |entry| entry.list());
+        let attached = Attached { engine, since: self.next_sequence(), dropped: 0 };
+        if let Some(list) = table.lists.get(list)
+            && list.push(attached).is_ok()
+            && let Some(engine) = table.engine(engine)
+        {
+            engine.tasks += 1;
+            engine.had_tasks = true;
+        }
+        table.count_wanted(place);
+    }
+
+    /// A new task gets those engines of its parent's that have children. Returns whether there was no room for one.
+    pub(crate) fn inherit(&self, kernel: &impl Kernel, parent: Task, child: Task) -> bool {
+        let mut turn = Turn::first(trace_port::Direction::Receive);
+        let mut lacks_room = false;
+        loop {
+            let inherited = {
+                let mut table = self.table.lock();
+                next_with_children(&mut table, place(kernel, parent), parent, &mut turn)
+            };
+            let Some(engine) = inherited else { return lacks_room };
+            let added = self.with_room(kernel, child).and_then(|mut table| {
+                let (place, _) = self.listed(kernel, &mut table, child)?;
+                table.engine(engine).filter(|engine| !engine.ends)?;
+                self.add_to_list(&mut table, place, engine);
+                Some(())
+            });
+            lacks_room |= added.is_none();
+        }
+    }
+
+    /// The engine of a task's that `is_it` says so of, the first one attached.
+    pub(crate) fn find_engine(
+        &self,
+        kernel: &impl Kernel,
+        task: Task,
+        is_it: impl Fn(&Engine) -> bool,
+    ) -> Option<(EngineKey, Port)> {
+        let mut table = self.table.lock();
+        find(&mut table, (place(kernel, task), task), is_it)
+    }
+
+    /// The engine whose own port this is, which says that it is at this place.
+    pub(crate) fn engine_of(&self, control: Port, place: u32) -> Option<EngineKey> {
+        let mut table = self.table.lock();
+        let engine = table.engines.get(place).filter(|engine| engine.control() == control)?;
+        Some(EngineKey { place, number: engine.number() })
+    }
+
+    /// What the engines of a task are, in the order of their attaching.
+    pub(crate) fn engines(&self, kernel: &impl Kernel, task: Task) -> heapless::Vec<EngineKey, MAX_ENGINES> {
+        let mut table = self.table.lock();
+        let list = table.find(place(kernel, task), task).map_or(0, |entry| entry.list());
+        let mut engines = heapless::Vec::new();
+        for attached in table.lists.get(list).into_iter().flatten() {
+            // As many as a list has.
+            let _ = engines.push(attached.engine);
+        }
+        engines
+    }
+
+    /// What an engine is.
+    pub(crate) fn engine_state(&self, engine: EngineKey) -> Option<control::Engine> {
+        self.table.lock().engine(engine).map(|engine| engine.state())
+    }
+
+    /// Notes whose an engine is.
+    pub(crate) fn set_owner(&self, engine: EngineKey, owner: u32) {
+        if let Some(engine) = self.table.lock().engine(engine) {
+            engine.set_owner(owner);
+        }
+    }
+
+    /// Tells an engine of this from now on.
+    pub(crate) fn set_events(&self, engine: EngineKey, events: u32, policy: u32) -> Option<()> {
+        let mut table = self.table.lock();
+        table.engine(engine)?.set_events(events, policy);
+        self.count_wanted_by(&mut table, engine);
+        Some(())
+    }
+
+    /// An engine wants to be told of other events than before.
+    pub(super) fn count_wanted_by(&self, table: &mut Table, engine: EngineKey) {
+        for place in 1..=table.last() {
+            if attached_at(table, place, engine).is_some() {
+                table.count_wanted(place);
+            }
+        }
+    }
+
+    /// Tells an engine of this alone from now on.
+    pub(crate) fn set_filter(&self, engine: EngineKey, rules: impl Iterator<Item = Rule>, bytes: u32) -> Option<()> {
+        self.table.lock().engine(engine).map(|engine| engine.set_filter(rules, bytes))
+    }
+
+    /// An engine lets go of a task; nothing if it is not the engine's.
+    pub(crate) fn let_go(&self, kernel: &impl Kernel, engine: EngineKey, task: Task) -> Option<Attachment> {
+        let mut table = self.table.lock();
+        let place = place(kernel, task);
+        table.find(place, task)?;
+        attached_at(&mut table, place, engine)?;
+        Some(self.detach(kernel, &mut table, place, engine))
+    }
+
+    /// An engine lets go of the first of its tasks that has its entry at `from` or behind; nothing without one.
+    pub(crate) fn let_go_of_next(&self, kernel: &impl Kernel, engine: EngineKey, from: &mut u32) -> Option<Attachment> {
+        let mut table = self.table.lock();
+        while *from <= table.last() {
+            if attached_at(&mut table, *from, engine).is_some() {
+                let task = table.at(*from).map(|entry| kernel.task_reference(entry.task()));
+                return Some(Attachment { task, ..self.detach(kernel, &mut table, *from, engine) });
+            }
+            *from += 1;
+        }
+        None
+    }
+
+    /// The last engine of a task, which ends, lets go of it; nothing without one.
+    pub(crate) fn let_go_of_ended(&self, kernel: &impl Kernel, task: Task) -> Option<Attachment> {
+        let mut table = self.table.lock();
+        let place = place(kernel, task);
+        let list = table.find(place, task)?.list();
+        let engine = table.lists.get(list)?.last()?.engine;
+        Some(self.detach(kernel, &mut table, place, engine))
+    }
+
+    fn detach(&self, kernel: &impl Kernel, table: &mut Table, place: u32, key: EngineKey) -> Attachment {
+        let nothing = Attachment { task: None, untold: None, released: Released::NOTHING };
+        let Some((task, number, list)) = table.at(place).map(|entry| (entry.task(), entry.number(), entry.list()))
+        else {
+            return nothing;
+        };
+        self.let_threads_go(kernel, table, key, Some(Key { entry: place, number }));
+        let mut dropped = 0;
+        let mut is_last = false;
+        if let Some(list) = table.lists.get(list) {
+            if let Some(index) = list.iter().position(|attached| attached.engine == key) {
+                dropped = list.remove(index).dropped;
+            }
+            is_last = list.is_empty();
+        }
+        let mut untold = None;
+        if let Some(engine) = table.engine(key) {
+            engine.tasks = engine.tasks.saturating_sub(1);
+            if dropped != 0 {
+                untold = kernel.ipc_port_copy_send(engine.port()).map(|right| (right, number, dropped));
+            }
+        }
+        if is_last {
+            table.lists.remove(list);
+            if let Some(entry) = table.at(place) {
+                entry.set_list(0);
+            }
+        }
+        let port = table.at(place).map(|entry| entry.port());
+        let is_untraced = is_last && port.is_some_and(|port| table.is_nowhere(port));
+        let released = if is_untraced { self.take(kernel, table, task) } else { Released::NOTHING };
+        table.count_wanted(place);
+        Attachment { untold, released, ..nothing }
+    }
+
+    /// An engine is about to end and gets no task any more. `false` if it has ended, or somebody else ends it.
+    pub(crate) fn begin_end(&self, engine: EngineKey) -> bool {
+        self.table.lock().engine(engine).is_some_and(|engine| !core::mem::replace(&mut engine.ends, true))
+    }
+
+    /// A right to the trace port of an engine that asks to be told of its own end.
+    pub(crate) fn right_for_end(&self, kernel: &impl Kernel, engine: EngineKey) -> Option<SendRight> {
+        let mut table = self.table.lock();
+        let engine =
+            table.engine(engine).filter(|engine| engine.had_tasks && engine.events() & control::event::END != 0)?;
+        kernel.ipc_port_copy_send(engine.port())
+    }
+
+    /// Ends an engine that has let go of all its tasks; nothing if it has ended already.
+    pub(crate) fn end_engine(&self, kernel: &impl Kernel, engine: EngineKey) -> Option<EngineEnd> {
+        let mut table = self.table.lock();
+        table.engine(engine)?;
+        self.let_threads_go(kernel, &mut table, engine, None);
+        let ended = table.engines.remove(engine.place)?;
+        self.count_acting(ended.has_actions(), false);
+        if ended.awaited {
+            kernel.wake(ended.control());
+        }
+        Some(ended.end())
+    }
+
+    /// A new right to an engine's own port, unless it has ended.
+    pub(crate) fn engine_right(&self, kernel: &impl Kernel, engine: EngineKey, control: Port) -> Option<SendRight> {
+        let mut table = self.table.lock();
+        // Under the lock: the port lives as long as the engine.
+        table.engine(engine).filter(|engine| !engine.ends)?;
+        Some(kernel.make_send(control))
+    }
+}
+
+pub(super) fn find(
+    table: &mut Table,
+    (place, task): (u32, Task),
+    is_it: impl Fn(&Engine) -> bool,
+) -> Option<(EngineKey, Port)> {
+    let list = table.find(place, task)?.list();
+    let Table { lists, engines, .. } = table;
+    let found = |attached: &Attached| {
+        let engine = engines.get(attached.engine.place).filter(|engine| engine.number() == attached.engine.number)?;
+        is_it(engine).then_some((attached.engine, engine.control()))
+    };
+    lists.get(list)?.iter().find_map(found)
+}
+
+/// The next engine of a task's that has its children.
+fn next_with_children(table: &mut Table, place: u32, task: Task, turn: &mut Turn) -> Option<EngineKey> {
+    let list = table.find(place, task)?.list();
+    let Table { lists, engines, .. } = table;
+    let list = lists.get(list)?;
+    loop {
+        let engine = turn.next(list)?.engine;
+        let found = engines.get(engine.place).filter(|found| found.number() == engine.number);
+        if found.is_some_and(|found| found.has_children() && !found.ends) {
+            return Some(engine);
+        }
+    }
+}
+
+/// Whether the entry at a place is of a task of an engine's.
+pub(super) fn attached_at(table: &mut Table, place: u32, engine: EngineKey) -> Option<()> {
+    let list = table.at(place).map(|entry| entry.list())?;
+    table.lists.get(list)?.iter().any(|each| each.engine == engine).then_some(())
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Tracing by engines: trace_control.defs. A task has one trace port, and beside it up to eight engines, each with a trace port of its own.
+//!
+//! An engine is ours as long as we have a right to its port: with the last one it ends, and with it the kernel's right to our trace port. So
+//! those that have no task any more are given up, and the no-senders notification comes as it does when no task has our trace port.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use exchanges::leave_out::LetThrough;
+use mach::error::KernReturn;
+use mach::port::{Disposition, PortName, SendRight};
+use mach::stubs::trace_control::{
+    trace_attach, trace_barrier, trace_detach, trace_engine, trace_engine_t, trace_engines, trace_limits_t,
+    trace_rule_t, trace_set_filter, trace_version,
+};
+use mach::{stubs, task_self};
+use mach_abi::special_port::TASK_TRACE_PORT;
+use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule};
+
+use crate::options::{Options, Policy};
+use crate::world::{Failure, Target, doing};
+
+/// What an engine is called where no option says it.
+const NAME: &str = "rpctrace2";
+
+/// What bits of `events` are called by `--engines`.
+const EVENTS: [(u32, &str); 12] = [
+    (event::SEND, "send"),
+    (event::RECEIVE, "receive"),
+    (event::CONTROL, "control"),
+    (event::EXCEPTION, "exception"),
+    (event::TRAP, "trap"),
+    (event::FAILED, "failed"),
+    (event::TASK_BIRTH, "task-birth"),
+    (event::THREAD_BIRTH, "thread-birth"),
+    (event::THREAD_DEATH, "thread-death"),
+    (event::TASK_DEATH, "task-death"),
+    (event::END, "end"),
+    (event::STOP, "stop"),
+];
+
+/// How tasks are traced, and the engines that they are traced by.
+#[derive(Default)]
+pub(super) struct Engines {
+    /// `--as`; without it by the trace port, if that is free.
+    name: Option<String>,
+    policy: Policy,
+    /// `--kernel-filter`.
+    rules: Vec<trace_rule_t>,
+    made: Vec<SendRight>,
+}
+
+impl Engines {
+    /// As the options say.
+    pub(super) fn of(options: &Options, let_through: Option<LetThrough>) -> Self {
+        let rules = let_through.map(|LetThrough { ids, failed }| {
+            let rule = |flags, first, last| trace_rule_t { flags, first, last, port: 0 };
+            let ids = ids.into_iter().map(|(first, last)| rule(0, first, last));
+            ids.chain(failed.then(|| rule(rule::FAILED, 0, u32::MAX))).collect()
+        });
+        let rules = rules.unwrap_or_default();
+        Self { name: options.engine.clone(), policy: options.policy, rules, made: Vec::new() }
+    }
+
+    /// Whether something is traced by an engine.
+    pub(super) fn are_there(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Whether nothing is traced by its trace port.
+    pub(super) fn are_all(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// Traces the task of a command.
+    pub(super) fn trace(&mut self, task: PortName, port: &SendRight) -> Result<(), Failure> {
+        match self.name.clone() {
+            None => doing("task_set_special_port", set(task, port)?),
+            Some(name) => {
+                let limits = limits()?;
+                let how = flag::CREATE | flag::EXCLUSIVE | flag::CHILDREN;
+                let attached = self.attach(task, port, (&name, how), &limits);
+                attached.map_err(|error| match error {
+                    KernReturn::KERN_NAME_EXISTS => Failure::EngineExists(name),
+                    error => Failure::Kernel { what: "trace_attach", error },
+                })
+            }
+        }
+    }
+
+    /// Traces a task that runs already. What is to be said of how, if it is otherwise than one would think.
+    pub(super) fn join(&mut self, target: &Target, port: &SendRight) -> Result<Option<String>, Failure> {
+        let Target { task, name } = target;
+        let refused = |error| Failure::NotAttached { name: name.clone(), error };
+        if self.name.is_some() {
+            return match self.trace(task.name(), port) {
+                Err(Failure::EngineExists(engine)) => Err(Failure::HasEngine { name: name.clone(), engine }),
+                Err(Failure::Kernel { error, .. }) => Err(Self::refusal(target, error)),
+                other => other.map(|()| None),
+            };
+        }
+        match set(task.name(), port)? {
+            Err(error @ KernReturn::KERN_NO_ACCESS) => {
+                // It is another tracer's. Without engines, or of the kernel's own task, that is the end of it.
+                let limits = limits().map_err(|_| refused(error))?;
+                let attached = self.attach(task.name(), port, (NAME, flag::CREATE | flag::CHILDREN), &limits);
+                attached.map_err(|error| Self::refusal(target, error))?;
+                Ok(Some(format!("{name}: its trace port is another tracer's; traced by an engine beside it")))
+            }
+            other => other.map(|()| None).map_err(refused),
+        }
+    }
+
+    /// Why a task that runs already gets no engine.
+    fn refusal(Target { task, name }: &Target, error: KernReturn) -> Failure {
+        let mut engines = [trace_engine_t::default(); MAX_ENGINES];
+        let name = name.clone();
+        // Otherwise it is memory that there is too little of.
+        let is_full = trace_engines(task.name(), &mut engines) == Ok(MAX_ENGINES);
+        match error {
+            KernReturn::KERN_RESOURCE_SHORTAGE if is_full => Failure::EnginesFull { name },
+            error => Failure::NotAttached { name, error },
+        }
+    }
+
+    fn attach(
+        &mut self,
+        task: PortName,
+        port: &SendRight,
+        (name, how): (&str, u32),
+        limits: &trace_limits_t,
+    ) -> Result<(), KernReturn> {
+        let policy = match self.policy {
+            Policy::Block => policy::BLOCK,
+            Policy::Drop => policy::DROP,
+        };
+        // What a trace port is told, if the kernel has it all.
+        let events = event::MESSAGES & limits.events;
+        let (port, disposition) = (port.name(), Disposition::CopySend);
+        let engine = trace_attach(task, port, disposition, padded(name), how, events, policy)?;
+        if !self.rules.is_empty() {
+            // What comes before it does no harm: it is not selected.
+            trace_set_filter(engine.name(), u32::MAX, &self.rules)?;
+        }
+        self.made.push(engine);
+        Ok(())
+    }
+
+    /// Gives up those that have no task any more.
+    pub(super) fn give_up_empty(&mut self) {
+        self.made.retain(|engine| trace_engine(engine.name()).is_ok_and(|state| state.tasks != 0));
+    }
+
+    /// Lets go of all tasks. What comes from now on came to the trace port before this returns.
+    pub(super) fn let_go(&self) {
+        for engine in &self.made {
+            // Of one that has ended there is nothing to let go of.
+            let _ = trace_detach(engine.name(), PortName::NULL, Disposition::CopySend);
+        }
+        for engine in &self.made {
+            // Who interrupts this thread does not change what is waited for.
+            while trace_barrier(engine.name()) == Err(KernReturn::KERN_ABORTED) {}
+        }
+    }
+}
+
+/// Sets a task's trace port.
+fn set(task: PortName, port: &SendRight) -> Result<Result<(), KernReturn>, Failure> {
+    match stubs::mach::task_set_special_port(task, TASK_TRACE_PORT, port.name()) {
+        Err(KernReturn::KERN_INVALID_ARGUMENT) => Err(Failure::NoTracePort),
+        other => Ok(other),
+    }
+}
+
+/// What the kernel can do about engines.
+fn limits() -> Result<trace_limits_t, Failure> {
+    match trace_version(task_self()) {
+        Ok(limits) if limits.version == control::VERSION => Ok(limits),
+        Ok(limits) => Err(Failure::OtherEngines(limits.version)),
+        Err(error) => Err(Failure::NoEngines(error)),
+    }
+}
+
+/// A name as the kernel has it.
+fn padded(text: &str) -> [u8; 32] {
+    let mut name = [0; 32];
+    for (to, from) in name.iter_mut().zip(text.bytes()) {
+        *to = from;
+    }
+    name
+}
+
+/// The text of `--engines`: a line for each engine of these tasks.
+pub(super) fn list(targets: &[Target]) -> Result<String, Failure> {
+    limits()?;
+    let mut text = String::new();
+    for Target { task, name } in targets {
+        let mut engines = [trace_engine_t::default(); MAX_ENGINES];
+        let found = trace_engines(task.name(), &mut engines);
+        let count = found.map_err(|error| Failure::NotAttached { name: name.clone(), error })?;
+        for engine in engines.iter().take(count) {
+            text += &line(name, engine);
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no engines\n");
+    }
+    Ok(text)
+}
+
+/// `term(9): engine one of port 17: events messages, policy block, rules 0, tasks 1 and their children, records lost 0`
+fn line(task: &str, engine: &trace_engine_t) -> String {
+    let name = engine.name.split(|byte| *byte == 0).next().unwrap_or(&[]).escape_ascii();
+    let events = match engine.events {
+        0 => String::from("none"),
+        event::MESSAGES => String::from("messages"),
+        event::ALL => String::from("all"),
+        some => {
+            let named = EVENTS.iter().filter(|(bit, _)| some & bit != 0).map(|(_, name)| *name);
+            named.collect::<Vec<_>>().join(" ")
+        }
+    };
+    let policy = match engine.policy {
+        policy::BLOCK => "block",
+        policy::DROP => "drop",
+        _ => "unknown",
+    };
+    let children = if engine.flags & flag::CHILDREN != 0 { " and their children" } else { "" };
+    let control = if engine.flags & flag::CONTROL != 0 { ", with control" } else { "" };
+    let trace_engine_t { owner, rules, tasks, lost, .. } = engine;
+    format!(
+        "{task}: engine {name} of port {owner}{control}: events {events}, policy {policy}, rules {rules}, tasks {tasks}{children}, \
+         records lost {lost}\n"
+    )
+}
