@@ -176,6 +176,11 @@ fn tracers() -> Result<()> {
         "leaks",
         "trace-boot",
         "intruder",
+        "engines",
+        "births",
+        "inject",
+        "crowd",
+        "owner",
     ];
     for program in programs {
         let run = qemu(&["--icount", "run", program, "${host-port}"])?;

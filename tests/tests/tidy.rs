@@ -35,6 +35,8 @@ const UNSAFE: &[&str] =
 
 /// The only folders and files where a layout may be declared.
 const REPR_C: &[&str] = &[
+    "trace-port/src/control.rs",
+    "trace-port/src/control/owner/wire.rs",
     "trace-port/src/port.rs",
     "trace-port/src/record.rs",
     "kernel-ipc/src/gnumach/mach.rs",

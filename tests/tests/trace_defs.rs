@@ -37,14 +37,14 @@ fn mig(defs: &Path, name: &str, out: &Path) -> Result<()> {
     run(migcom.args(["-list", "/dev/null"]))
 }
 
-/// Builds a C program of tests/c for GNU Mach, without any C library.
-fn build(out: &Path) -> Result<PathBuf> {
+/// Builds a C program of tests/c for GNU Mach, without any C library, with the side of a .defs file of trace-port that it needs.
+fn build(out: &Path, name: &str, (defs, side): (&str, &str)) -> Result<PathBuf> {
     let headers = PathBuf::from(setting("GNUMACH_DEFS")?);
     mig(&headers.join("mach/mach.defs"), "mach", out)?;
     mig(&headers.join("mach/mach_port.defs"), "mach_port", out)?;
-    mig(&root().join("trace-port/defs/trace.defs"), "trace", out)?;
+    mig(&root().join("trace-port/defs").join(defs).with_extension("defs"), defs, out)?;
     let include = Command::new("gcc").arg("-print-file-name=include").output().context("starting gcc")?;
-    let program = out.join("trace_receiver");
+    let program = out.join(name);
     let c = root().join("tests/c");
     run(Command::new("gcc")
         .args(["-O1", "-Wall", "-Werror", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"])
@@ -60,8 +60,8 @@ fn build(out: &Path) -> Result<PathBuf> {
         .arg(root().join("trace-port/defs"))
         .arg("-I")
         .arg(&headers)
-        .args([c.join("trace_receiver.c"), c.join("mach_support.c")])
-        .args(["mach.user.c", "mach_port.user.c", "trace.server.c"].map(|file| out.join(file)))
+        .args([c.join(name).with_extension("c"), c.join("mach_support.c")])
+        .args(["mach.user.c", "mach_port.user.c", &format!("{defs}.{side}.c")].map(|file| out.join(file)))
         .arg("-o")
         .arg(&program))?;
     Ok(program)
@@ -97,7 +97,7 @@ no senders left; records 19, lost 0
 #[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
 fn a_c_program_receives_records_through_the_stub_of_the_stock_mig() -> Result<()> {
     let out = tempfile::tempdir()?;
-    let program = build(out.path())?;
+    let program = build(out.path(), "trace_receiver", ("trace", "server"))?;
     let traced = qemu(&["run", &program.to_string_lossy()])?;
     assert_eq!(traced.stdout, RECORDS, "{}", traced.stderr);
     assert_eq!(traced.status, Some(0));
@@ -122,8 +122,34 @@ fn tracing_is_switched_on_and_off_while_messages_are_exchanged() -> Result<()> {
 #[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
 fn on_a_stock_kernel_the_c_program_says_that_there_is_no_trace_port() -> Result<()> {
     let out = tempfile::tempdir()?;
-    let program = build(out.path())?;
+    let program = build(out.path(), "trace_receiver", ("trace", "server"))?;
     let traced = qemu(&["--stock", "run", &program.to_string_lossy()])?;
     assert_eq!(traced.stdout, "this kernel has no trace port\n", "{}", traced.stderr);
+    Ok(())
+}
+
+/// Flags: TRACE_CHILDREN. Events: TRACE_EVENT_SEND, then TRACE_EVENT_TASK_DEATH too.
+const ENGINES: &str = "\
+version 1, engines 8, rules 16, tasks 65536
+1 engine: engine 1 `in C' of somebody: flags 8 events 1 policy 1 rules 0 tasks 1 lost 0
+found again
+engine 1 `in C' of somebody: flags 8 events 513 policy 0 rules 2 tasks 1 lost 0
+an engine without TRACE_CONTROL: as expected
+nobody waits: as expected
+a task that is not its own: as expected
+a task is no engine: as expected
+0 engines
+";
+
+#[test]
+#[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
+fn a_c_program_uses_engines_through_the_stubs_of_the_stock_mig() -> Result<()> {
+    let out = tempfile::tempdir()?;
+    let program = build(out.path(), "trace_engines", ("trace_control", "user"))?.to_string_lossy().into_owned();
+    let asked = qemu(&["run", &program])?;
+    assert_eq!((asked.stdout.as_str(), asked.status), (ENGINES, Some(0)), "{}", asked.stderr);
+    let stock = qemu(&["--stock", "run", &program])?;
+    // The kernel says on the console that it does not know the request.
+    assert!(stock.stdout.ends_with("this kernel has no engines\n"), "{}{}", stock.stdout, stock.stderr);
     Ok(())
 }

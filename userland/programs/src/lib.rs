@@ -18,6 +18,7 @@
 extern crate alloc;
 
 pub mod catcher;
+pub mod engine;
 pub mod everywhere;
 pub mod left;
 pub mod patience;

@@ -15,9 +15,10 @@ use alloc::vec::Vec;
 
 use mach::error::KernReturn;
 use mach::msg::Message;
-use mach::port::{Disposition, PortName, PortSet, ReceiveRight};
+use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
+use mach::stubs::trace_control::trace_set_filter;
 use mach::sys::clock::counter;
 use mach::sys::msg::mach_msg;
 use mach::sys::trap::{mach_port_insert_right, task_create, task_set_special_port, task_terminate};
@@ -29,7 +30,10 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_MSG};
 use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::type_name::{BYTE, PORT_NAME};
+use programs::engine::{self, Wish};
+use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
+use trace_port::control::{MAX_ENGINES, event};
 use trace_port::port::MAX_PORTS;
 use trace_port::record::wire_size;
 
@@ -81,12 +85,20 @@ enum Traced {
     ClientTogether,
     /// Client and server, everybody's cost.
     BothTogether,
+    /// The client, by so many engines that are told of everything; what it costs the client alone.
+    Engines(usize),
+    /// The client, by an engine that is told of nothing that a client does.
+    Unasked,
+    /// The client, by an engine whose rules allow no message of the client's.
+    Filtered,
 }
 
 /// The ports of this task.
 struct Bench {
     report: ReceiveRight,
     trace: ReceiveRight,
+    /// Of engines.
+    traces: Vec<Tracer>,
     both: PortSet,
     buffer: Vec<u64>,
     /// The only case to measure, if one was named.
@@ -124,7 +136,18 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         }
         bench.line(&format!("traced-{tasks}/kernel-rpc"), Work::KernelCall, Traced::Client)?;
     }
-    end(&mut others)
+    end(&mut others)?;
+    // Last: once there has been an engine, each record is offered to engines.
+    for (name, traced) in [
+        ("unasked", Traced::Unasked),
+        ("filtered", Traced::Filtered),
+        ("engines-1", Traced::Engines(1)),
+        ("engines-2", Traced::Engines(2)),
+        ("engines-8", Traced::Engines(8)),
+    ] {
+        bench.line(&format!("{name}/kernel-rpc"), Work::KernelCall, traced)?;
+    }
+    Ok(())
 }
 
 /// Ends tasks that were there only to be traced.
@@ -141,7 +164,8 @@ impl Bench {
         let trace = ReceiveRight::allocate().doing("mach_port_allocate")?;
         trace.set_queue_limit(QUEUE).doing("mach_port_set_qlimit")?;
         let both = PortSet::allocate().doing("mach_port_allocate")?;
-        Ok(Self { report, trace, both, only, buffer: alloc::vec![0; wire_size(LIMIT, MAX_PORTS) / 8] })
+        let traces = (0..MAX_ENGINES).map(|_| Tracer::new(QUEUE)).collect::<Result<_, _>>()?;
+        Ok(Self { report, trace, traces, both, only, buffer: alloc::vec![0; wire_size(LIMIT, MAX_PORTS) / 8] })
     }
 
     /// Measures one case and prints its line.
@@ -160,7 +184,9 @@ impl Bench {
         let server = self.child(serve, traced == Traced::BothTogether)?;
         mach_port_insert_right(server.task.name(), SERVER, server_port.into_name(), Disposition::MoveReceive)
             .doing("inserting the server's receive right")?;
-        let client = self.child(move || client(work, calls), traced != Traced::Nobody)?;
+        let has_trace_port = matches!(traced, Traced::Client | Traced::ClientTogether | Traced::BothTogether);
+        let client = self.child(move || client(work, calls), has_trace_port)?;
+        let engines = self.attach(client.task.name(), traced)?;
         mach_port_insert_right(client.task.name(), SERVER, to_server.name(), Disposition::CopySend)
             .doing("inserting a send right to the server")?;
         server.resume().doing("starting the server")?;
@@ -169,6 +195,7 @@ impl Bench {
         task_terminate(client.task.name()).doing("task_terminate")?;
         task_terminate(server.task.name()).doing("task_terminate")?;
         self.drain();
+        drop(engines);
         println!("bench {name} {total} {calls}");
         Ok(())
     }
@@ -182,6 +209,25 @@ impl Bench {
             self.set_trace_port(child.task.name()).doing("task_set_special_port")?;
         }
         Ok(child)
+    }
+
+    /// The engines of a case.
+    fn attach(&self, task: PortName, traced: Traced) -> Result<Vec<SendRight>, Mismatch> {
+        let (count, events) = match traced {
+            Traced::Engines(count) => (count, event::ALL),
+            Traced::Unasked => (1, event::EXCEPTION),
+            Traced::Filtered => (1, event::MESSAGES),
+            _ => (0, 0),
+        };
+        let wish = Wish::new("bench").of(events);
+        let engines = self.traces.iter().take(count).map(|tracer| engine::attach(task, tracer, wish));
+        let engines = engines.collect::<Result<Vec<_>, _>>().doing("trace_attach")?;
+        if traced == Traced::Filtered
+            && let Some(engine) = engines.first()
+        {
+            trace_set_filter(engine.name(), u32::MAX, &[engine::rule(0, 1, 2, 0)]).doing("trace_set_filter")?;
+        }
+        Ok(engines)
     }
 
     fn set_trace_port(&self, task: PortName) -> Result<(), KernReturn> {
@@ -241,7 +287,10 @@ impl Bench {
 
     /// Takes every record out of the queue.
     fn drain(&mut self) {
-        while self.receive(self.trace.name(), Some(0)).is_ok() {}
+        let ports: Vec<PortName> = self.traces.iter().map(|tracer| tracer.port.name()).collect();
+        for port in ports.into_iter().chain([self.trace.name()]) {
+            while self.receive(port, Some(0)).is_ok() {}
+        }
     }
 
     fn receive(&mut self, port: PortName, timeout: Option<u32>) -> Result<(), Mismatch> {

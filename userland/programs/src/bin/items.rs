@@ -81,7 +81,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     let text: Vec<u64> = core::iter::repeat_n(u64::from_ne_bytes([b'a'; 8]), LONG / 8).collect();
     mail.item(type_name::CHAR, 8, LONG as u32, &text)?;
     // Ids of the boot server, of records and of the program ping: none of these interfaces is this port's.
-    for id in [-1, 5205, 5000, 5305] {
+    for id in [-1, 5305, 5000, 5405] {
         mail.id = id;
         mail.send(|message| message)?;
     }

@@ -24,7 +24,7 @@ use trace_port::record::{MAX_BATCH, part_size};
 mach::entry!(main);
 
 /// `msgh_id` of the request that is made, `boot_list` of boot.defs.
-const BOOT_LIST: i32 = 5203;
+const BOOT_LIST: i32 = 5303;
 /// Says that a request was answered.
 const ANSWERED: i32 = 6900;
 /// Most bytes of that message.

@@ -16,6 +16,7 @@
 extern crate alloc;
 
 mod board;
+mod engines;
 mod held;
 mod names;
 mod operation;
@@ -76,6 +77,9 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let plan = plan(&arguments)?;
     let board = Board::new().doing("memory that children share")?;
     let _catcher = start_catcher()?;
+    if !plan.without.has("engines") {
+        engines::warm_up()?;
+    }
     thread::spawn(move || watch::watch(board)).doing("starting the watchdog")?;
     let start = uptime()?;
     let mut round = plan.first;

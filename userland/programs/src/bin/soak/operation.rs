@@ -45,6 +45,9 @@ pub(crate) enum Operation {
     Drain { port: usize, messages: u32 },
     TaskExceptions { player: usize, port: Option<usize> },
     ThreadExceptions { player: usize, thread: usize, port: Option<usize> },
+    Attach { player: usize, port: usize, wish: u64 },
+    Ask { engine: usize, player: usize, thread: usize, draw: u64 },
+    Forget { engine: usize },
     Pause { milliseconds: u32 },
 }
 
@@ -74,6 +77,9 @@ impl Operation {
             97..107 => Self::Drain { port, messages: (number % 64) as u32 },
             107..109 => Self::TaskExceptions { player, port: some_port },
             109..111 => Self::ThreadExceptions { player, thread, port: some_port },
+            111..114 => Self::Attach { player, port, wish: draw >> 40 },
+            114..120 => Self::Ask { engine: number, player, thread, draw: draw >> 40 },
+            120 => Self::Forget { engine: number },
             _ => Self::Pause { milliseconds: (number % 30) as u32 },
         }
     }
@@ -95,6 +101,7 @@ impl Operation {
             Self::TerminateThread { .. } => "terminate-thread",
             Self::Drain { .. } => "drain",
             Self::TaskExceptions { .. } | Self::ThreadExceptions { .. } => "exceptions",
+            Self::Attach { .. } | Self::Ask { .. } | Self::Forget { .. } => "engines",
         }
     }
 
@@ -129,6 +136,9 @@ impl Operation {
                 let to = to.map_or(PortName::NULL, |index| board.port(index));
                 let _ = kernel::thread_set_special_port(board.thread(player, index), THREAD_EXCEPTION_PORT, to);
             }
+            Self::Attach { player, port, wish } => world.engines.attach(board.task(player), board.port(port), wish),
+            Self::Ask { engine, player, thread, draw } => world.engines.ask(engine, board, (player, thread), draw),
+            Self::Forget { engine } => world.engines.forget(engine),
             Self::Pause { milliseconds: 0 } => thread_switch(),
             Self::Pause { milliseconds } => pause(milliseconds),
             _ => return self.of_port(world).and_then(|()| self.of_suspension(world)),

@@ -26,6 +26,7 @@ pub(crate) const WORDS: &[&str] = &[
     "terminate-thread",
     "drain",
     "exceptions",
+    "engines",
     "processors",
 ];
 

@@ -20,6 +20,7 @@ use programs::random::Random;
 use programs::{Doing, Mismatch, processors};
 
 use crate::board::Board;
+use crate::engines::Engines;
 use crate::held::Ended;
 use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, SET, THREADS};
 use crate::player::{Player, Plays};
@@ -51,6 +52,8 @@ pub(crate) struct World {
     /// How often each task and each thread of it has been suspended.
     pub(crate) suspended: [u32; PLAYERS],
     pub(crate) held: [[u32; THREADS]; PLAYERS],
+    /// Engines of the players.
+    pub(crate) engines: Engines,
     /// What was ended.
     ended: Ended,
 }
@@ -86,6 +89,7 @@ impl World {
             random,
             suspended: [0; PLAYERS],
             held: [[0; THREADS]; PLAYERS],
+            engines: Engines::default(),
             ended: Ended::default(),
         };
         board.set_over(false);
@@ -269,6 +273,7 @@ impl World {
     /// Returns how many have ended in the round.
     pub(crate) fn end(mut self) -> Result<Ended, Mismatch> {
         self.board.set_over(true);
+        self.engines.forget_all();
         for player in 0..PLAYERS {
             for _ in 0..self.suspended[player] {
                 let _ = kernel::task_resume(self.board.task(player));

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! hurd-engines SCENE: rpctrace2 and other tracers at one process of a Hurd, which is this program itself with the word `work`: it waits for
+//! a signal, does the same work each time and ends. Prints what rpctrace2 wrote.
+//!
+//! `alone`: one rpctrace2 at it. `crowd`: beside that one that is killed in the middle, one that stands still and loses records, and a tracer
+//! of this program's own that takes them one by one. `refused`: whom the engines and the trace port are refused. `beside`: its trace port is
+//! taken. `interrupt`: Ctrl-C while it works. `ended`: an engine that ends before its command does. `filtered`: what the kernel leaves out.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hurd::abi::{open, signal};
+use hurd::message_port::MessagePort;
+use hurd::names::Here;
+use hurd::spawn::{Child, Program, block, receive_end};
+use hurd::startup::{self, Startup};
+use hurd::stubs::{msg, process};
+use hurd::wait::Ending;
+use mach::error::{KernReturn, Result as KernResult};
+use mach::msg::{Message, Received};
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
+use mach::rt::arguments::Arguments;
+use mach::stubs::trace_control::trace_engine;
+use mach::sys::msg::mach_msg;
+use mach::{println, stubs, thread};
+use mach_abi::option::MACH_RCV_MSG;
+use mach_abi::port::{MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND};
+use programs::engine::{self, Wish, attach, detach, engines};
+use programs::patience::pause;
+use programs::tracer::Tracer;
+use programs::{Doing, Mismatch, expect};
+use trace_port::control::{ENGINE_ID, Engine, flag};
+
+hurd::entry!(main);
+
+/// How often it asks proc and the kernel.
+const ROUNDS: u32 = 60;
+/// Room for any message to a message port.
+const ROOM: usize = 256;
+/// Milliseconds between two looks at something; that a slow tracer takes for a record; and after which work is under way.
+const PAUSE: u32 = 10;
+const SLOWNESS: u32 = 5;
+const UNDER_WAY: u32 = 100;
+
+fn main(arguments: Arguments) -> Result<(), Mismatch> {
+    let startup = startup::get().doing("being started on a Hurd")?;
+    match arguments.get_str(1) {
+        Some("work") => work(startup, arguments.get_str(2) == Some("calm")),
+        Some("alone") => alone(startup),
+        Some("crowd") => crowd(startup),
+        Some("refused") => refused(startup),
+        Some("beside") => beside(startup),
+        Some("interrupt") => interrupt(startup),
+        Some("ended") => ended(startup),
+        Some("filtered") => filtered(startup),
+        _ => Err(Mismatch::new("the name of a scene")),
+    }
+}
+
+/// What is traced.
+fn work(startup: &'static Startup, is_calm: bool) -> Result<(), Mismatch> {
+    let port = MessagePort::register(startup).doing("proc_setmsgport")?;
+    let mut message = [0; ROOM / 8];
+    loop {
+        let answer = mach_msg(&mut message, MACH_RCV_MSG, 0, ROOM as u32, port.port.name(), 0, PortName::NULL);
+        KernReturn::from_mach_msg(answer).into_result().doing("receiving a signal")?;
+        if port.answer(startup, &message).is_some() {
+            break;
+        }
+    }
+    for _ in 0..ROUNDS {
+        if is_calm {
+            drop(stubs::mach_host::processor_set_default(mach::host_self()).doing("processor_set_default")?);
+            continue;
+        }
+        startup.process_id().doing("proc_getpids")?;
+        drop(ReceiveRight::allocate().doing("mach_port_allocate")?);
+    }
+    Ok(())
+}
+
+/// A process of ours, and where its end is heard of.
+struct Started {
+    child: Child,
+    end: ReceiveRight,
+}
+
+impl Started {
+    fn new(startup: &'static Startup, words: &[&str]) -> Result<Self, Mismatch> {
+        let file = format!("/bin/{}", words[0]);
+        let child = start(startup, &file, words).doing("starting a program")?;
+        let end = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        child.wait(startup, &end).doing("proc_waitid")?;
+        Ok(Self { child, end })
+    }
+
+    /// What is traced, which waits for its signal.
+    fn work(startup: &'static Startup, how: &[&str]) -> Result<Self, Mismatch> {
+        let worker = Self::new(startup, &[&["hurd-engines", "work"], how].concat())?;
+        // Who has not begun has none.
+        while !worker.message_port(startup)?.name().is_valid() {
+            pause(PAUSE);
+        }
+        Ok(worker)
+    }
+
+    /// rpctrace2 with an engine of this name at a process; it has the engine when this returns.
+    fn tracer(startup: &'static Startup, worker: &Self, name: &str, words: &[&str]) -> Result<Self, Mismatch> {
+        let (id, file) = (format!("{}", worker.child.id), file_of(name));
+        let words = [&["rpctrace2", "--as", name, "-o", &file], words, &["-p", &id]].concat();
+        let tracer = Self::new(startup, &words)?;
+        worker.wait_for_engine(name)?;
+        Ok(tracer)
+    }
+
+    fn wait_for_engine(&self, name: &str) -> Result<(), Mismatch> {
+        let is_it = |engine: &stubs::trace_control::trace_engine_t| engine.name == engine::name_of(name);
+        while !engines(self.task()).doing("trace_engines")?.iter().any(is_it) {
+            pause(PAUSE);
+        }
+        Ok(())
+    }
+
+    fn task(&self) -> PortName {
+        self.child.task.name()
+    }
+
+    fn message_port(&self, startup: &'static Startup) -> Result<SendRight, Mismatch> {
+        process::proc_getmsgport(startup.proc().doing("our process")?, self.child.id).doing("proc_getmsgport")
+    }
+
+    fn signal(&self, startup: &'static Startup, number: i32) -> Result<(), Mismatch> {
+        let to = self.message_port(startup)?;
+        msg::msg_sig_post(to.name(), number, 0, self.task()).doing("msg_sig_post")
+    }
+
+    /// Waits until it has ended so.
+    fn ends(&self, what: &str, expected: Ending) -> Result<(), Mismatch> {
+        expect(what, expected, receive_end(&self.end).doing("its end")?)
+    }
+}
+
+fn start(startup: &'static Startup, name: &str, words: &[&str]) -> KernResult<Child> {
+    let file = Here(startup).open(name, open::EXEC, 0)?;
+    let child = Child::create(startup)?;
+    let arguments = block(words.iter().map(|word| word.as_bytes()));
+    let program = Program { file: &file, name, absolute: name, arguments: &arguments, environment: b"PATH=/bin\0" };
+    child.exec(startup, &program).inspect_err(|_| child.kill())?;
+    Ok(child)
+}
+
+/// Where the trace of this name is written.
+fn file_of(name: &str) -> String {
+    format!("/tmp/{name}")
+}
+
+fn trace(startup: &'static Startup, name: &str) -> Result<String, Mismatch> {
+    let file = Here(startup).open(&file_of(name), open::READ, 0).doing("opening the trace")?;
+    Ok(String::from_utf8_lossy(&file.read_to_end().doing("reading the trace")?).into_owned())
+}
+
+/// Prints a trace, each line after a mark.
+fn show(startup: &'static Startup, name: &str) -> Result<(), Mismatch> {
+    trace(startup, name)?.lines().for_each(|line| println!("{name}: {line}"));
+    Ok(())
+}
+
+const ENDED: Ending = Ending::Exited(0);
+
+fn alone(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &[])?;
+    let one = Started::tracer(startup, &worker, "one", &[])?;
+    worker.signal(startup, signal::HUP)?;
+    worker.ends("the work", ENDED)?;
+    one.ends("the tracer", ENDED)?;
+    show(startup, "one")
+}
+
+fn crowd(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &[])?;
+    let one = Started::tracer(startup, &worker, "one", &[])?;
+    let killed = Started::tracer(startup, &worker, "killed", &[])?;
+    let still = Started::tracer(startup, &worker, "still", &["--policy=drop"])?;
+    let mut slow = Tracer::new(1)?;
+    let engine = attach(worker.task(), &slow, Wish::new("slow")).doing("trace_attach")?;
+    stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
+    let takes = move || {
+        while slow.record(None).is_ok() {
+            pause(SLOWNESS);
+        }
+    };
+    thread::spawn(takes).doing("a thread")?;
+    worker.signal(startup, signal::HUP)?;
+    pause(UNDER_WAY);
+    // In the middle of it all.
+    expect("the engines of the process", 4, engines(worker.task()).doing("trace_engines")?.len())?;
+    killed.child.kill();
+    worker.ends("the work", ENDED)?;
+    one.ends("the first tracer", ENDED)?;
+    stubs::mach::task_resume(still.task()).doing("task_resume")?;
+    still.ends("the tracer that stood still", ENDED)?;
+    drop(engine);
+    let lost = trace(startup, "still")?.lines().any(|line| line.starts_with("--- ") && line.contains(" lost ---"));
+    println!("still: {}", if lost { "says what it has lost" } else { "does not say that it has lost anything" });
+    show(startup, "one")
+}
+
+fn refused(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &[])?;
+    let id = format!("{}", worker.child.id);
+    let run = |words: &[&str]| Started::new(startup, &[&["rpctrace2"], words, &["-p", &id]].concat());
+    run(&["--engines"])?.ends("a list of none", ENDED)?;
+    let one = Started::tracer(startup, &worker, "one", &["--policy=drop"])?;
+    run(&["--engines"])?.ends("a list", ENDED)?;
+    let other = engine::find(worker.task(), Some("one")).map(drop);
+    expect("the engine of another tracer", Err(KernReturn::KERN_INVALID_NAME), other)?;
+    run(&["--as", "one"])?.ends("another of the name", Ending::Exited(125))?;
+    // Whoever has the task's control port, and so the task itself, can take all places there are.
+    let tracer = Tracer::new(1)?;
+    let more = (1..8).map(|_| attach(worker.task(), &tracer, Wish::new("more").dropping()));
+    let more = more.collect::<KernResult<Vec<SendRight>>>().doing("seven more")?;
+    run(&["--as", "ninth"])?.ends("a ninth", Ending::Exited(125))?;
+    let port = run(&["-o", "/tmp/port"])?;
+    while !is_traced(worker.task()) {
+        pause(PAUSE);
+    }
+    drop(more);
+    worker.signal(startup, signal::HUP)?;
+    worker.ends("the work", ENDED)?;
+    one.ends("the first tracer", ENDED)?;
+    port.ends("the tracer with the trace port", ENDED)?;
+    let traced = trace(startup, "port")?.lines().filter(|line| line.contains(" proc_getpids(")).count();
+    expect("what came to the trace port meanwhile", ROUNDS as usize, traced)
+}
+
+/// Whether a task's trace port is somebody else's.
+fn is_traced(task: PortName) -> bool {
+    let port = stubs::mach::task_get_special_port(task, mach_abi::special_port::TASK_TRACE_PORT);
+    !port.is_ok_and(|port| port.name() == PortName::NULL)
+}
+
+fn beside(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &[])?;
+    let id = format!("{}", worker.child.id);
+    let port = Started::new(startup, &["rpctrace2", "-o", "/tmp/port", "-p", &id])?;
+    while !is_traced(worker.task()) {
+        pause(PAUSE);
+    }
+    let engine = Started::new(startup, &["rpctrace2", "-o", "/tmp/engine", "-p", &id])?;
+    worker.wait_for_engine("rpctrace2")?;
+    worker.signal(startup, signal::HUP)?;
+    worker.ends("the work", ENDED)?;
+    port.ends("the tracer with the trace port", ENDED)?;
+    engine.ends("the tracer with the engine", ENDED)?;
+    show(startup, "port")?;
+    show(startup, "engine")
+}
+
+fn interrupt(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &[])?;
+    let one = Started::tracer(startup, &worker, "one", &[])?;
+    let mut slow = Tracer::new(1)?;
+    let _engine = attach(worker.task(), &slow, Wish::new("slow")).doing("trace_attach")?;
+    let takes = move || {
+        while slow.record(None).is_ok() {
+            pause(SLOWNESS);
+        }
+    };
+    thread::spawn(takes).doing("a thread")?;
+    worker.signal(startup, signal::HUP)?;
+    pause(UNDER_WAY);
+    one.signal(startup, signal::INT)?;
+    one.ends("the tracer", Ending::Exited(130))?;
+    expect("the engines of the process", 1, engines(worker.task()).doing("trace_engines")?.len())?;
+    worker.ends("the work", ENDED)?;
+    show(startup, "one")
+}
+
+/// One without and one with a filter in the kernel, and one that stands still and would lose most of what is done.
+fn filtered(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = Started::work(startup, &["calm"])?;
+    let selected = ["-e", "trace=processor_set_default"];
+    let one = Started::tracer(startup, &worker, "one", &selected)?;
+    let few = Started::tracer(startup, &worker, "few", &["--kernel-filter", selected[0], selected[1]])?;
+    let end = ["--policy=drop", "--kernel-filter", "-e", "trace=proc_mark_exit"];
+    let still = Started::tracer(startup, &worker, "still", &end)?;
+    stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
+    worker.signal(startup, signal::HUP)?;
+    worker.ends("the work", ENDED)?;
+    one.ends("the first tracer", ENDED)?;
+    few.ends("the tracer with a filter", ENDED)?;
+    stubs::mach::task_resume(still.task()).doing("task_resume")?;
+    still.ends("the tracer that stood still", ENDED)?;
+    show(startup, "one")?;
+    show(startup, "few")?;
+    show(startup, "still")
+}
+
+/// Whoever has the tracer's task can have its engine let go.
+fn ended(startup: &'static Startup) -> Result<(), Mismatch> {
+    let words = ["rpctrace2", "--as", "one", "-o", "/tmp/one", "hurd-engines", "work"];
+    let tracer = Started::new(startup, &words)?;
+    let worker = tracer.child.id + 1;
+    let proc = startup.proc().doing("our process")?;
+    let port = loop {
+        match process::proc_getmsgport(proc, worker) {
+            Ok(port) if port.name().is_valid() => break port,
+            // It is not there yet, or has not begun.
+            _ => pause(PAUSE),
+        }
+    };
+    let task = process::proc_pid2task(proc, worker).doing("proc_pid2task")?;
+    let engine = engine_of(tracer.task())?;
+    expect("whose children are traced", flag::CHILDREN, trace_engine(engine.name()).doing("trace_engine")?.flags)?;
+    detach(&engine, None).doing("trace_detach")?;
+    drop(engine);
+    // The tracer looks once in a second.
+    while !trace(startup, "one")?.contains("traced no longer") {
+        pause(PAUSE);
+    }
+    msg::msg_sig_post(port.name(), signal::HUP, 0, task.name()).doing("msg_sig_post")?;
+    tracer.ends("the tracer", ENDED)?;
+    show(startup, "one")
+}
+
+/// The only engine that a task has a right to.
+fn engine_of(task: PortName) -> Result<SendRight, Mismatch> {
+    let found = stubs::mach_port::mach_port_names(task).doing("mach_port_names")?;
+    let word = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let both = found.names.as_slice().chunks_exact(4).zip(found.types.as_slice().chunks_exact(4));
+    let kinds = MACH_PORT_TYPE_SEND | MACH_PORT_TYPE_RECEIVE;
+    let sends = both.filter(|(_, kind)| word(kind) & kinds == MACH_PORT_TYPE_SEND);
+    for name in sends.map(|(name, _)| PortName(word(name))) {
+        let how = Disposition::CopySend as u32;
+        let Ok(right) = stubs::mach_port::mach_port_extract_right(task, name, how) else { continue };
+        let right = SendRight::from_name(right.into_name());
+        if is_engine(&right)? {
+            return Ok(right);
+        }
+    }
+    Err(Mismatch::new("the tracer's engine: expected one, found none"))
+}
+
+/// Whether a port answers what an engine is asked. Others answer that they do not know it, or nothing.
+fn is_engine(port: &SendRight) -> Result<bool, Mismatch> {
+    let reply = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let mut question = Message::new(ENGINE_ID as i32, port.name(), Disposition::CopySend);
+    question = question.reply_to(reply.name(), Disposition::MakeSendOnce);
+    if question.send(Some(0)) != KernReturn::KERN_SUCCESS {
+        return Ok(false);
+    }
+    let answer = Received::receive(&reply, ROOM as u32, Some(PAUSE));
+    Ok(answer.is_ok_and(|answer| answer.size() as usize > size_of::<Engine>()))
+}
