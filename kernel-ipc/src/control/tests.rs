@@ -140,6 +140,25 @@ fn a_ninth_engine_is_refused_and_a_name_that_is_to_be_the_only_one() {
 }
 
 #[test]
+fn engines_run_out_and_trace_ports_do_not() {
+    let model = Model::new();
+    let tasks: Vec<Task> = (0..128).map(|index| Task::fake(0x10_0000 + index * 0x1000)).collect();
+    let mut engines = Vec::new();
+    for &task in &tasks {
+        model.fake.add_task(task);
+        engines.extend((0..8).map(|_| model.attach(task, ONE, 0, event::ALL, 0).unwrap()));
+    }
+    assert_eq!(model.attach(TASK, ONE, 0, event::ALL, 0), Err(mr::KERN_RESOURCE_SHORTAGE));
+    model.trace(TASK);
+    model.call(THREAD, &Call::simple());
+    assert_eq!(model.seen_at(TRACE).len(), 1);
+    model.give_back_engine(engines.swap_remove(0));
+    let late = model.attach(TASK, ONE, 0, event::ALL, 0).unwrap();
+    engines.into_iter().chain([late]).for_each(|engine| model.give_back_engine(engine));
+    model.assert_ends_clean();
+}
+
+#[test]
 fn an_engine_is_found_again_by_who_receives_from_its_trace_port() {
     let (model, engine) = attached();
     model.fake.add_port(TWO, CHILD);

@@ -54,7 +54,7 @@ impl State {
         self.engine_numbers.fetch_add(1, Relaxed).wrapping_add(1)
     }
 
-    /// The table, with room for one more engine of a task.
+    /// The table, with room for one more engine in a task's list, and for the task.
     pub(super) fn with_room(&self, kernel: &impl Kernel, task: Task) -> Option<SpinMutexGuard<'_, Table>> {
         loop {
             let mut table = self.table.lock();
@@ -67,9 +67,6 @@ impl State {
             } else if table.lists.is_full() {
                 drop(table);
                 self.grow(kernel, |table| &mut table.lists)?;
-            } else if table.engines.is_full() {
-                drop(table);
-                self.grow(kernel, |table| &mut table.engines)?;
             } else {
                 return Some(table);
             }
