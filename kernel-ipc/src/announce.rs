@@ -29,7 +29,7 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, key: Key, news: &News, a
                     Ok(memory) => drop(fan_out::force(kernel, state, to, memory, Wait::InCall.cap())),
                     Err(right) => {
                         kernel.ipc_port_release_send(right);
-                        state.sent_to(kernel, key, to.1, (dropped, 1));
+                        state.sent_to(key, to.1, (dropped, 1));
                     }
                 }
             }

@@ -31,6 +31,12 @@ const RETURN_CODE: usize = 40;
 /// Where the right to the trace port stands in a `trace_attach`.
 const TRACE_PORT: usize = ARGUMENTS + core::mem::offset_of!(AttachRequest, trace_port);
 
+/// How often a barrier looks whether a record is on its way, at most.
+const LOOKS: u32 = 100;
+
+/// Milliseconds between one look and the next.
+const BETWEEN: u32 = 10;
+
 /// What a request is answered with, other than success.
 type Refusal = u32;
 
@@ -405,12 +411,14 @@ impl<K: Kernel> Server<'_, K> {
     fn barrier(&self) -> Result<Results, Refusal> {
         let engine = self.addressed()?;
         self.is_sized(ARGUMENTS, false)?;
-        if !self.state.is_quiet(self.kernel, engine) {
-            self.kernel.wait();
-            // Either that has woken the thread, or somebody has interrupted it.
-            if self.state.is_sending_to(engine) {
-                return Err(mr::KERN_ABORTED);
+        let mut looks = 0;
+        // A thread with such a record may be suspended: the caller is told, and does not wait for ever.
+        while self.state.is_sending_to(engine) {
+            if looks == LOOKS || self.kernel.thread_is_halting(self.kernel.current_thread()) {
+                return Err(mr::KERN_TIMEDOUT);
             }
+            looks += 1;
+            self.kernel.sleep(BETWEEN);
         }
         Ok(Results::NONE)
     }

@@ -79,8 +79,6 @@ pub(crate) struct Engine {
     pub(crate) flying: u32,
     /// Records it has lost in all.
     pub(crate) lost: u32,
-    /// Whether a thread waits until none is on its way.
-    pub(crate) awaited: bool,
     /// Whether somebody is ending it.
     pub(crate) ends: bool,
 }
@@ -100,7 +98,6 @@ impl Engine {
             had_tasks: false,
             flying: 0,
             lost: 0,
-            awaited: false,
             ends: false,
         }
     }

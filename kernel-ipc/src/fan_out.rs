@@ -88,18 +88,18 @@ fn send(
         Ok(memory) => memory,
         Err(right) => {
             kernel.ipc_port_release_send(right);
-            state.sent_to(kernel, key, engine, (dropped, wanted.count_ones()));
+            state.sent_to(key, engine, (dropped, wanted.count_ones()));
             return None;
         }
     };
     if batch::append(kernel, memory.record()) {
         quiet::discard(kernel, memory);
-        state.sent_to(kernel, key, engine, (0, 0));
+        state.sent_to(key, engine, (0, 0));
         return None;
     }
     let port = kernel.record_port(memory.record());
     if blocks && kernel.port_is_full(port) && wait.is_at_exit(kernel) && !is_own(kernel, port) {
-        state.sent_to(kernel, key, engine, (0, 0));
+        state.sent_to(key, engine, (0, 0));
         return Some(memory);
     }
     let cap = if blocks { wait.cap() } else { 0 };
@@ -121,7 +121,7 @@ pub(crate) fn tell_stopped(kernel: &impl Kernel, state: &State, key: Key, engine
         }
         Err(right) => {
             kernel.ipc_port_release_send(right);
-            state.sent_to(kernel, key, engine, (dropped, 1));
+            state.sent_to(key, engine, (dropped, 1));
             false
         }
     }
@@ -165,7 +165,7 @@ fn sent(
             quiet::discard(kernel, memory);
         }
     }
-    state.sent_to(kernel, key, engine, lost);
+    state.sent_to(key, engine, lost);
 }
 
 /// What a copy was to tell of, and how many records it has.
@@ -212,11 +212,11 @@ fn wait_for(kernel: &impl Kernel, state: &State, mut memory: OwnedKmsg) {
                 break;
             }
             Err((mr::MACH_SEND_TIMED_OUT, again)) => {
-                state.sent_to(kernel, key, engine, (0, 0));
+                state.sent_to(key, engine, (0, 0));
                 memory = again;
             }
             Err((_, again)) => {
-                state.sent_to(kernel, key, engine, (0, 0));
+                state.sent_to(key, engine, (0, 0));
                 if state.send_again(key, engine) {
                     force(kernel, state, (key, engine), again, Wait::Never.cap());
                 } else {

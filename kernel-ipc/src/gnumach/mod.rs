@@ -132,14 +132,10 @@ pub(crate) trait Threads {
     fn watch_thread(&self, thread: Thread);
     /// Ends that for the calls of the current thread, if its task is not traced.
     fn unwatch_untraced(&self, thread: Thread);
-    /// Corresponds to `assert_wait` of an interruptible wait for what this port stands for. The caller's next call that may sleep is
-    /// [`Threads::wait`].
-    fn prepare_to_wait(&self, event: Port);
-    /// Corresponds to `thread_block`, after [`Threads::prepare_to_wait`]: until it is woken, or interrupted.
+    /// Corresponds to `thread_block`, after [`Threads::prepare_to_stop`]: until it is woken, or interrupted.
     fn wait(&self);
-    /// Corresponds to `thread_wakeup`.
-    fn wake(&self, event: Port);
-    /// Corresponds to `assert_wait`, as [`Threads::prepare_to_wait`], for what only this thread waits for.
+    /// Corresponds to `assert_wait` of an interruptible wait for what only this thread waits for. The caller's next call that may sleep is
+    /// [`Threads::wait`].
     fn prepare_to_stop(&self, thread: Thread);
     /// Corresponds to `thread_wakeup`, for that.
     fn wake_stopped(&self, thread: Thread);

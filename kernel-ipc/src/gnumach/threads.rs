@@ -12,7 +12,7 @@ use super::members::{
     THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_MESSAGE, THREAD_NEXT, THREAD_NOTIFY, THREAD_NUMBER, THREAD_PCB,
     THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
 };
-use super::{Arguments, CallWord, MaybeRight, Port, Reference, Task, Tasks, Thread, Threads, switches};
+use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads, switches};
 use crate::identity::Numbers;
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 
@@ -191,17 +191,9 @@ impl Threads for Mach {
         is_alive
     }
 
-    fn prepare_to_wait(&self, event: Port) {
-        assert_wait(event.address(), 1);
-    }
-
     fn wait(&self) {
         // SAFETY: on the stack of a thread that the kernel has called the payload on, which holds no lock, without a continuation.
         unsafe { thread_block(0) };
-    }
-
-    fn wake(&self, event: Port) {
-        thread_wakeup_prim(event.address(), 0, THREAD_AWAKENED);
     }
 
     fn prepare_to_stop(&self, thread: Thread) {

@@ -290,9 +290,6 @@ impl State {
         self.let_threads_go(kernel, &mut table, engine, None);
         let ended = table.engines.remove(engine.place)?;
         self.count_acting(ended.has_actions(), false);
-        if ended.awaited {
-            kernel.wake(ended.control());
-        }
         Some(ended.end())
     }
 

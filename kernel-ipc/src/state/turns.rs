@@ -103,7 +103,7 @@ impl State {
 
     /// A record has gone its way, or waits. `lost` records are to be told of: how many were lost with it, and those it was to tell of.
     #[inline(never)]
-    pub(crate) fn sent_to(&self, kernel: &impl Kernel, key: Key, engine: EngineKey, (carried, lost): (u32, u32)) {
+    pub(crate) fn sent_to(&self, key: Key, engine: EngineKey, (carried, lost): (u32, u32)) {
         let mut table = self.table.lock();
         if lost != 0
             && let Some(list) = table.list_of(key)
@@ -114,9 +114,6 @@ impl State {
         if let Some(known) = table.engine(engine) {
             known.lost = known.lost.saturating_add(lost);
             known.flying = known.flying.saturating_sub(1);
-            if known.flying == 0 && core::mem::take(&mut known.awaited) {
-                kernel.wake(known.control());
-            }
         }
     }
 
@@ -136,18 +133,5 @@ impl State {
     /// Whether a record is on its way to an engine.
     pub(crate) fn is_sending_to(&self, engine: EngineKey) -> bool {
         self.table.lock().engine(engine).is_some_and(|engine| engine.flying != 0)
-    }
-
-    /// Whether no record is on its way to an engine; if one is, the current thread is about to wait for that.
-    pub(crate) fn is_quiet(&self, kernel: &impl Kernel, engine: EngineKey) -> bool {
-        let mut table = self.table.lock();
-        match table.engine(engine) {
-            Some(engine) if engine.flying != 0 => {
-                engine.awaited = true;
-                kernel.prepare_to_wait(engine.control());
-                false
-            }
-            _ => true,
-        }
     }
 }

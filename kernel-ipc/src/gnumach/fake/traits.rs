@@ -80,9 +80,6 @@ impl Threads for Fake {
         self.unlocked();
         !self.thread(thread).dead
     }
-    fn prepare_to_wait(&self, event: Port) {
-        assert!(self.awaited.replace(Some(event)).is_none(), "one wait after the other");
-    }
     fn wait(&self) {
         self.unlocked();
         let event = self.awaited.take().expect("what is waited for");
@@ -93,14 +90,12 @@ impl Threads for Fake {
         }
         self.waits.borrow_mut().push((event, self.woken.borrow().contains(&event)));
     }
-    fn wake(&self, event: Port) {
-        self.woken.borrow_mut().push(event);
-    }
     fn prepare_to_stop(&self, thread: Thread) {
-        self.prepare_to_wait(Port::fake(thread.address()));
+        let event = Port::fake(thread.address());
+        assert!(self.awaited.replace(Some(event)).is_none(), "one wait after the other");
     }
     fn wake_stopped(&self, thread: Thread) {
-        self.wake(Port::fake(thread.address()));
+        self.woken.borrow_mut().push(Port::fake(thread.address()));
     }
     fn sleep(&self, milliseconds: u32) {
         self.unlocked();
