@@ -224,13 +224,7 @@ impl<K: Kernel> Server<'_, K> {
     fn create(&self, of: &TaskOf<'_, K>, wish: Wish) -> Result<Results, Refusal> {
         let Self { kernel, state, request, .. } = *self;
         let task = of.get()?;
-        if kernel.is_kernel_task(task) {
-            return Err(mr::KERN_NO_ACCESS);
-        }
-        if !kernel.task_is_alive(task) {
-            return Err(mr::KERN_FAILURE);
-        }
-        self.has_nowhere()?;
+        self.may_be_traced(task)?;
         let Some(right) = kernel.take_right(request, TRACE_PORT) else { return Err(mr::KERN_INVALID_ARGUMENT) };
         let release = |code| {
             move |right| {
@@ -256,17 +250,31 @@ impl<K: Kernel> Server<'_, K> {
         // Before the engine has a task: nobody else can end it until then, and its port lives.
         kernel.watch_senders(own.port(), engine.place);
         let only = (wish.flags & control::flag::EXCLUSIVE != 0).then_some(&wish.name);
-        let is_new = match state.join(kernel, engine, task, only) {
-            Ok(is_new) => is_new,
-            Err(why) => {
-                fan_out::end(kernel, state, engine);
-                kernel.ipc_port_release_send(own);
-                return Err(unjoined(why));
-            }
-        };
+        if let Err(code) = self.join_task(engine, task, only) {
+            fan_out::end(kernel, state, engine);
+            kernel.ipc_port_release_send(own);
+            return Err(code);
+        }
         // Only now: numbers of ports begin with the first trace.
         state.set_owner(engine, self.owner());
-        if is_new {
+        Ok(self.engine_right(own))
+    }
+
+    /// Whether a task may have engines; if so, there is what an engine needs of the payload.
+    fn may_be_traced(&self, task: Task) -> Result<(), Refusal> {
+        if self.kernel.is_kernel_task(task) {
+            return Err(mr::KERN_NO_ACCESS);
+        }
+        if !self.kernel.task_is_alive(task) {
+            return Err(mr::KERN_FAILURE);
+        }
+        self.has_nowhere()
+    }
+
+    /// A task that may be traced becomes an engine's; with a name only if no engine of the task's has it.
+    fn join_task(&self, engine: EngineKey, task: Task, only: Option<&control::Name>) -> Result<(), Refusal> {
+        let Self { kernel, state, .. } = *self;
+        if state.join(kernel, engine, task, only).map_err(unjoined)? {
             kernel.watch_task(task);
             call::join(kernel, task);
         }
@@ -276,7 +284,7 @@ impl<K: Kernel> Server<'_, K> {
             // It died on another processor after it was found alive.
             fan_out::let_go(kernel, state, attachment);
         }
-        Ok(self.engine_right(own))
+        Ok(())
     }
 
     /// Makes sure that there is what stands for the trace port of a task that has none.

@@ -18,9 +18,9 @@ mod owner;
 mod stops;
 mod turns;
 
-pub(crate) use engines::Attachment;
+pub(crate) use engines::{Attachment, Unjoined};
 pub(crate) use handed::{Refusal, Released, Target, TracePort, Way};
-pub(crate) use owner::{Done, SystemEngine, Unjoined};
+pub(crate) use owner::{Done, SystemEngine};
 pub(crate) use turns::{Next, Sending};
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

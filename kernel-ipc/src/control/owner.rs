@@ -8,10 +8,9 @@ use trace_port::control::{self, flag};
 use trace_port::record::Prefix;
 
 use super::{ARGUMENTS, Refusal, Results, Server, TaskOf, integer, known};
-use crate::engines::{EngineKey, Wish};
+use crate::engines::Wish;
 use crate::gnumach::objects::PORT_SEND;
 use crate::gnumach::{Kernel, Port, SendRight, mr, option};
-use crate::hooks::call;
 use crate::state::{Done, State, SystemEngine};
 use crate::{fan_out, observe, quiet};
 
@@ -233,30 +232,9 @@ impl<K: Kernel> Server<'_, K> {
         let task = self.kernel.port_task(right.port());
         self.kernel.ipc_port_release_send(right);
         let task = task.ok_or(mr::KERN_INVALID_ARGUMENT)?;
-        self.join_task(engine, &TaskOf { kernel: self.kernel, task: Some(task) })
-    }
-
-    fn join_task(&self, engine: EngineKey, task: &TaskOf<'_, K>) -> Result<Results, Refusal> {
-        let Self { kernel, state, .. } = *self;
-        let task = task.get()?;
-        if kernel.is_kernel_task(task) {
-            return Err(mr::KERN_NO_ACCESS);
-        }
-        if !kernel.task_is_alive(task) {
-            return Err(mr::KERN_FAILURE);
-        }
-        self.has_nowhere()?;
-        let is_new = state.join(kernel, engine, task, None).map_err(super::unjoined)?;
-        if is_new {
-            kernel.watch_task(task);
-            call::join(kernel, task);
-        }
-        if !kernel.task_is_alive(task)
-            && let Some(attachment) = state.let_go(kernel, engine, task)
-        {
-            // It died on another processor after it was found alive.
-            fan_out::let_go(kernel, state, attachment);
-        }
+        let task = TaskOf { kernel: self.kernel, task: Some(task) };
+        self.may_be_traced(task.get()?)?;
+        self.join_task(engine, task.get()?, None)?;
         Ok(Results::NONE)
     }
 }

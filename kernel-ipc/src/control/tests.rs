@@ -10,6 +10,7 @@ use trace_port::control::{event, flag, policy};
 use super::*;
 use crate::gnumach::fake::{CHILD, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD, control_port};
 use crate::hooks::model::asking::{Arguments, rule};
+use crate::hooks::model::random::Random;
 use crate::hooks::model::{Call, HOST, Model};
 
 /// Trace ports of engines.
@@ -237,22 +238,6 @@ fn a_notification_for_another_port_is_the_kernels() {
     model.give_back_engine(engine);
     assert_eq!(model.ask(THREAD, engine, 70, &Arguments::default().integer(1)), None, "it has ended");
     model.assert_ends_clean();
-}
-
-/// A generator of pseudo-random numbers: xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize].clone()
-    }
 }
 
 /// 100,000 requests of any shape by anybody to any port, between messages: the books of the fake kernel are right at any time, and nothing is left.

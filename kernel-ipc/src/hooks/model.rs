@@ -5,6 +5,7 @@
 //! a tracer sees is in `seen`.
 
 pub(crate) mod asking;
+pub(crate) mod random;
 pub(crate) mod seen;
 mod sites;
 

@@ -4,10 +4,10 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use spin::mutex::SpinMutexGuard;
-use trace_port::control::{self, MAX_ENGINES, Rule};
+use trace_port::control::{self, MAX_ENGINES, Name, Rule};
 
 use super::{Released, State, place};
-use crate::engines::{Attached, Engine, EngineEnd, EngineKey, List, Turn};
+use crate::engines::{Attached, Engine, EngineEnd, EngineKey, List, Turn, Wish};
 use crate::gnumach::{Kernel, Key, Port, Reference, SendRight, Task};
 use crate::numbers::TaskNumber;
 use crate::slab::Slab;
@@ -23,6 +23,19 @@ pub(crate) struct Attachment {
     pub(crate) untold: Option<(SendRight, TaskNumber, u32)>,
     /// What the task's entry had, if nobody traces the task any more.
     pub(crate) released: Released,
+}
+
+/// Why a task does not become an engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unjoined {
+    /// There is no memory, or as many as there may be.
+    Full,
+    /// The engine has ended.
+    Ended,
+    /// The task would receive its own trace.
+    Own,
+    /// The task has an engine of this name.
+    Exists,
 }
 
 impl State {
@@ -50,12 +63,12 @@ impl State {
     }
 
     /// The number of a new engine.
-    pub(super) fn new_engine_number(&self) -> u32 {
+    fn new_engine_number(&self) -> u32 {
         self.engine_numbers.fetch_add(1, Relaxed).wrapping_add(1)
     }
 
     /// The table, with room for one more engine in a task's list, and for the task.
-    pub(super) fn with_room(&self, kernel: &impl Kernel, task: Task) -> Option<SpinMutexGuard<'_, Table>> {
+    fn with_room(&self, kernel: &impl Kernel, task: Task) -> Option<SpinMutexGuard<'_, Table>> {
         loop {
             let mut table = self.table.lock();
             let has_entry = table.find(place(kernel, task), task).is_some();
@@ -86,7 +99,7 @@ impl State {
     }
 
     /// The place of a task's entry, which has a list with room for one more, and whether it had no entry before.
-    pub(super) fn listed(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<(u32, bool)> {
+    fn listed(&self, kernel: &impl Kernel, table: &mut Table, task: Task) -> Option<(u32, bool)> {
         let mut at = place(kernel, task);
         let is_new = table.find(at, task).is_none();
         if is_new {
@@ -107,7 +120,7 @@ impl State {
     }
 
     /// Puts an engine last in an entry's list, which has room.
-    pub(super) fn add_to_list(&self, table: &mut Table, place: u32, engine: EngineKey) {
+    fn add_to_list(&self, table: &mut Table, place: u32, engine: EngineKey) {
         let list = table.at(place).map_or(0, |entry| entry.list());
         let attached = Attached { engine, since: self.next_sequence(), dropped: 0 };
         if let Some(list) = table.lists.get(list)
@@ -120,6 +133,59 @@ impl State {
         table.count_wanted(place);
     }
 
+    /// An engine that has no task yet.
+    ///
+    /// # Errors
+    /// The right to the trace port, if there is no room.
+    pub(crate) fn add_engine(
+        &self,
+        kernel: &impl Kernel,
+        (control, right): (Port, SendRight),
+        wish: Wish,
+    ) -> Result<EngineKey, SendRight> {
+        loop {
+            let mut table = self.table.lock();
+            if !table.engines.is_full() {
+                let number = self.new_engine_number();
+                return match table.engines.add(Engine::new(number, control, right, wish)) {
+                    Ok(place) => Ok(EngineKey { place, number }),
+                    Err(engine) => Err(engine.end().right),
+                };
+            }
+            drop(table);
+            if self.grow(kernel, |table| &mut table.engines).is_none() {
+                return Err(right);
+            }
+        }
+    }
+
+    /// A task becomes an engine's, unless it is already, and the engine is told of what happens from now on. Returns whether the task was not
+    /// traced before. With a name, the engine must be the task's only one of that name.
+    pub(crate) fn join(
+        &self,
+        kernel: &impl Kernel,
+        engine: EngineKey,
+        task: Task,
+        only: Option<&Name>,
+    ) -> Result<bool, Unjoined> {
+        let mut table = self.with_room(kernel, task).ok_or(Unjoined::Full)?;
+        let port = table.engine(engine).filter(|engine| !engine.ends).ok_or(Unjoined::Ended)?.port();
+        if kernel.port_is_received_in(port, kernel.task_space(task)) {
+            return Err(Unjoined::Own);
+        }
+        let at = place(kernel, task);
+        if table.find(at, task).is_some() && attached_at(&mut table, at, engine).is_some() {
+            return Ok(false);
+        }
+        let is_only = |name| find(&mut table, (at, task), |other| other.is_called(name)).is_none();
+        if !only.is_none_or(is_only) {
+            return Err(Unjoined::Exists);
+        }
+        let (at, is_new) = self.listed(kernel, &mut table, task).ok_or(Unjoined::Full)?;
+        self.add_to_list(&mut table, at, engine);
+        Ok(is_new)
+    }
+
     /// A new task gets those engines of its parent's that have children. Returns whether there was no room for one.
     pub(crate) fn inherit(&self, kernel: &impl Kernel, parent: Task, child: Task) -> bool {
         let mut turn = Turn::first(trace_port::Direction::Receive);
@@ -130,13 +196,7 @@ impl State {
                 next_with_children(&mut table, place(kernel, parent), parent, &mut turn)
             };
             let Some(engine) = inherited else { return lacks_room };
-            let added = self.with_room(kernel, child).and_then(|mut table| {
-                let (place, _) = self.listed(kernel, &mut table, child)?;
-                table.engine(engine).filter(|engine| !engine.ends)?;
-                self.add_to_list(&mut table, place, engine);
-                Some(())
-            });
-            lacks_room |= added.is_none();
+            lacks_room |= self.join(kernel, engine, child, None) == Err(Unjoined::Full);
         }
     }
 
@@ -302,11 +362,7 @@ impl State {
     }
 }
 
-pub(super) fn find(
-    table: &mut Table,
-    (place, task): (u32, Task),
-    is_it: impl Fn(&Engine) -> bool,
-) -> Option<(EngineKey, Port)> {
+fn find(table: &mut Table, (place, task): (u32, Task), is_it: impl Fn(&Engine) -> bool) -> Option<(EngineKey, Port)> {
     let list = table.find(place, task)?.list();
     let Table { lists, engines, .. } = table;
     let found = |attached: &Attached| {
@@ -331,7 +387,7 @@ fn next_with_children(table: &mut Table, place: u32, task: Task, turn: &mut Turn
 }
 
 /// Whether the entry at a place is of a task of an engine's.
-pub(super) fn attached_at(table: &mut Table, place: u32, engine: EngineKey) -> Option<()> {
+fn attached_at(table: &mut Table, place: u32, engine: EngineKey) -> Option<()> {
     let list = table.at(place).map(|entry| entry.list())?;
     table.lists.get(list)?.iter().any(|each| each.engine == engine).then_some(())
 }

@@ -8,9 +8,8 @@ use trace_port::control::Name;
 use trace_port::control::owner::wire::{self, MAX_TOOLS};
 use trace_port::control::owner::{Effects, Ownership, Refused, Tool, part};
 
-use super::{State, place};
-use crate::engines::{Engine, EngineKey, Wish};
-use crate::gnumach::{Kernel, Port, SendRight, Task};
+use crate::engines::EngineKey;
+use crate::gnumach::{Kernel, Port, SendRight};
 
 /// The engine of all tasks, which the kernel has a right to as long as it is configured.
 #[must_use]
@@ -189,73 +188,5 @@ impl Inner {
             }
         }
         done
-    }
-}
-
-/// Why a task does not become an engine's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unjoined {
-    /// There is no memory, or as many as there may be.
-    Full,
-    /// The engine has ended.
-    Ended,
-    /// The task would receive its own trace.
-    Own,
-    /// The task has an engine of this name.
-    Exists,
-}
-
-impl State {
-    /// An engine that has no task yet.
-    ///
-    /// # Errors
-    /// The right to the trace port, if there is no room.
-    pub(crate) fn add_engine(
-        &self,
-        kernel: &impl Kernel,
-        (control, right): (Port, SendRight),
-        wish: Wish,
-    ) -> Result<EngineKey, SendRight> {
-        loop {
-            let mut table = self.table.lock();
-            if !table.engines.is_full() {
-                let number = self.new_engine_number();
-                return match table.engines.add(Engine::new(number, control, right, wish)) {
-                    Ok(place) => Ok(EngineKey { place, number }),
-                    Err(engine) => Err(engine.end().right),
-                };
-            }
-            drop(table);
-            if self.grow(kernel, |table| &mut table.engines).is_none() {
-                return Err(right);
-            }
-        }
-    }
-
-    /// A task becomes an engine's, unless it is already, and the engine is told of what happens from now on. Returns whether the task was not
-    /// traced before. With a name, the engine must be the task's only one of that name.
-    pub(crate) fn join(
-        &self,
-        kernel: &impl Kernel,
-        engine: EngineKey,
-        task: Task,
-        only: Option<&Name>,
-    ) -> Result<bool, Unjoined> {
-        let mut table = self.with_room(kernel, task).ok_or(Unjoined::Full)?;
-        let port = table.engine(engine).filter(|engine| !engine.ends).ok_or(Unjoined::Ended)?.port();
-        if kernel.port_is_received_in(port, kernel.task_space(task)) {
-            return Err(Unjoined::Own);
-        }
-        let at = place(kernel, task);
-        if table.find(at, task).is_some() && super::engines::attached_at(&mut table, at, engine).is_some() {
-            return Ok(false);
-        }
-        let is_only = |name| super::engines::find(&mut table, (at, task), |other| other.is_called(name)).is_none();
-        if !only.is_none_or(is_only) {
-            return Err(Unjoined::Exists);
-        }
-        let (at, is_new) = self.listed(kernel, &mut table, task).ok_or(Unjoined::Full)?;
-        self.add_to_list(&mut table, at, engine);
-        Ok(is_new)
     }
 }

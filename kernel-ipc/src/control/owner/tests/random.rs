@@ -5,22 +5,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::gnumach::fake::{CHILDS_THREAD, TRACE};
-
-/// A generator of pseudo-random numbers: xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize].clone()
-    }
-}
+use crate::hooks::model::random::Random;
 
 /// What the tools and engines of a run are, each as often as there are rights to it.
 #[derive(Default)]

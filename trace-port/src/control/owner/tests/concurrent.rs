@@ -87,6 +87,19 @@ fn two_that_claim_at_the_same_time_do_not_both_own_it() {
     });
 }
 
+/// The first tool resets all while the third one registers for the background, which is told once.
+fn reset_while_one_registers(system: &Arc<System>) {
+    let (resets, registers) = (Arc::clone(system), Arc::clone(system));
+    let threads = [
+        thread::spawn(move || resets.step(|machine| machine.reset(1, part::ALL))),
+        thread::spawn(move || registers.step(|machine| Ok(machine.register(tool(3))))),
+    ];
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Ok(()));
+    }
+    assert_eq!(system.ports.lock().unwrap()[3], (true, 1));
+}
+
 /// Whoever comes first: when the foreground is over, a tool that waits for the background has been told after it registered.
 #[test]
 fn a_background_tool_that_registers_while_the_foreground_resets_is_told_once() {
@@ -94,15 +107,7 @@ fn a_background_tool_that_registers_while_the_foreground_resets_is_told_once() {
         let mut machine = Ownership::new();
         assert!(machine.configure(tool(1), part::TASKS).is_ok());
         let system = System::new(machine);
-        let (resets, registers) = (system.clone(), system.clone());
-        let threads = [
-            thread::spawn(move || resets.step(|machine| machine.reset(1, part::ALL))),
-            thread::spawn(move || registers.step(|machine| Ok(machine.register(tool(3))))),
-        ];
-        for thread in threads {
-            assert_eq!(thread.join().unwrap(), Ok(()));
-        }
-        assert_eq!(system.ports.lock().unwrap()[3], (true, 1));
+        reset_while_one_registers(&system);
         system.check();
     });
 }
@@ -116,15 +121,7 @@ fn another_background_tool_does_not_miss_what_a_dead_one_was_to_be_told() {
         let _ = machine.register(tool(2));
         let system = System::new(machine);
         system.ports.lock().unwrap()[2].0 = false;
-        let (resets, registers) = (system.clone(), system.clone());
-        let threads = [
-            thread::spawn(move || resets.step(|machine| machine.reset(1, part::ALL))),
-            thread::spawn(move || registers.step(|machine| Ok(machine.register(tool(3))))),
-        ];
-        for thread in threads {
-            assert_eq!(thread.join().unwrap(), Ok(()));
-        }
-        assert_eq!(system.ports.lock().unwrap()[3], (true, 1));
+        reset_while_one_registers(&system);
         assert_eq!(system.machine.lock().unwrap().told, 3);
         system.check();
     });
