@@ -21,6 +21,7 @@ pub mod catcher;
 pub mod engine;
 pub mod everywhere;
 pub mod left;
+pub mod on_hurd;
 pub mod patience;
 pub mod ping;
 pub mod processors;

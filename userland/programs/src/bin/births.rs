@@ -66,16 +66,17 @@ fn own_end() -> Result<(), Mismatch> {
     expect("whose child it is", number(last), birth.header.sender.get())?;
     expect("two tasks", true, number(birth) != number(last) && number(birth) != 0)?;
     let mut born: Vec<u32> = Vec::new();
+    // The thread that was there before the engine.
+    let mut elder = None;
     for seen in &seen {
         let thread = seen.header.thread.get();
         match seen.kind {
             EventKind::ThreadBirth => born.push(thread),
             EventKind::ThreadDeath => born.retain(|&other| other != thread),
-            EventKind::Normal => expect(
-                "nothing of a thread comes before its birth",
-                true,
-                thread == 1 || born.contains(&thread) || seen.header.task.get() == number(last),
-            )?,
+            EventKind::Normal if !born.contains(&thread) => {
+                let is_elder = *elder.get_or_insert(thread) == thread;
+                expect("nothing of a thread comes before its birth, or after its death", true, is_elder)?;
+            }
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use hurd::abi::{open, signal};
 use hurd::errno::ENOENT;
 use hurd::names::Here;
-use hurd::spawn::{Child, Program, block, receive_end};
+use hurd::spawn::receive_end;
 use hurd::startup::{self, Startup};
 use hurd::stubs::{msg, process};
 use hurd::wait::Ending;
@@ -27,6 +27,7 @@ use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::println;
 use mach::rt::arguments::Arguments;
 use mach_abi::special_port::TASK_TRACE_PORT;
+use programs::on_hurd::start;
 use programs::patience::pause;
 use programs::{Doing, Mismatch, expect};
 
@@ -64,7 +65,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
 
 /// One trace: from its start to its end, and what it wrote.
 fn round(startup: &'static Startup, server: &str, quiet: Option<&SendRight>) -> Result<String, Mismatch> {
-    let tracer = start(startup, &["rpctrace2", "-o", TRACE, "-p", server]).doing("starting rpctrace2")?;
+    let tracer = start(startup, TRACER, &["rpctrace2", "-o", TRACE, "-p", server]).doing("starting rpctrace2")?;
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
     tracer.wait(startup, &port).doing("proc_waitid")?;
     // It is attached when it has written something, and not only made the file.
@@ -126,22 +127,9 @@ fn work(startup: &'static Startup) -> KernResult<()> {
     drop(Here(startup).open("/home/../etc/motd", open::READ, 0)?);
     startup.process_id()?;
     let port = ReceiveRight::allocate()?;
-    let child = start_file(startup, "/bin/hurd-hello", &["hurd-hello"])?;
+    let child = start(startup, "/bin/hurd-hello", &["hurd-hello"])?;
     child.wait(startup, &port)?;
     receive_end(&port).map(drop)
-}
-
-fn start(startup: &'static Startup, words: &[&str]) -> KernResult<Child> {
-    start_file(startup, TRACER, words)
-}
-
-fn start_file(startup: &'static Startup, name: &str, words: &[&str]) -> KernResult<Child> {
-    let file = Here(startup).open(name, open::EXEC, 0)?;
-    let child = Child::create(startup)?;
-    let arguments = block(words.iter().map(|word| word.as_bytes()));
-    let program = Program { file: &file, name, absolute: name, arguments: &arguments, environment: b"PATH=/bin\0" };
-    child.exec(startup, &program).inspect_err(|_| child.kill())?;
-    Ok(child)
 }
 
 /// What is in the file of the trace, if it is there.

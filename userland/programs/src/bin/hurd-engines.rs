@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use hurd::abi::{open, signal};
 use hurd::message_port::MessagePort;
 use hurd::names::Here;
-use hurd::spawn::{Child, Program, block, receive_end};
+use hurd::spawn::{Child, receive_end};
 use hurd::startup::{self, Startup};
 use hurd::stubs::{msg, process};
 use hurd::wait::Ending;
@@ -32,6 +32,7 @@ use mach::{println, stubs, thread};
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::port::{MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND};
 use programs::engine::{self, Wish, attach, detach, engines};
+use programs::on_hurd::start;
 use programs::patience::pause;
 use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
@@ -146,13 +147,17 @@ impl Started {
     }
 }
 
-fn start(startup: &'static Startup, name: &str, words: &[&str]) -> KernResult<Child> {
-    let file = Here(startup).open(name, open::EXEC, 0)?;
-    let child = Child::create(startup)?;
-    let arguments = block(words.iter().map(|word| word.as_bytes()));
-    let program = Program { file: &file, name, absolute: name, arguments: &arguments, environment: b"PATH=/bin\0" };
-    child.exec(startup, &program).inspect_err(|_| child.kill())?;
-    Ok(child)
+/// An engine of a program's whose tracer takes its records one by one, and whom the program waits for.
+fn slow_tracer(worker: &Started) -> Result<SendRight, Mismatch> {
+    let mut slow = Tracer::new(1)?;
+    let engine = attach(worker.task(), &slow, Wish::new("slow")).doing("trace_attach")?;
+    let takes = move || {
+        while slow.record(None).is_ok() {
+            pause(SLOWNESS);
+        }
+    };
+    thread::spawn(takes).doing("a thread")?;
+    Ok(engine)
 }
 
 /// Where the trace of this name is written.
@@ -187,15 +192,8 @@ fn crowd(startup: &'static Startup) -> Result<(), Mismatch> {
     let one = Started::tracer(startup, &worker, "one", &[])?;
     let killed = Started::tracer(startup, &worker, "killed", &[])?;
     let still = Started::tracer(startup, &worker, "still", &["--policy=drop"])?;
-    let mut slow = Tracer::new(1)?;
-    let engine = attach(worker.task(), &slow, Wish::new("slow")).doing("trace_attach")?;
+    let engine = slow_tracer(&worker)?;
     stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
-    let takes = move || {
-        while slow.record(None).is_ok() {
-            pause(SLOWNESS);
-        }
-    };
-    thread::spawn(takes).doing("a thread")?;
     worker.signal(startup, signal::HUP)?;
     pause(UNDER_WAY);
     // In the middle of it all.
@@ -265,14 +263,7 @@ fn beside(startup: &'static Startup) -> Result<(), Mismatch> {
 fn interrupt(startup: &'static Startup) -> Result<(), Mismatch> {
     let worker = Started::work(startup, &[])?;
     let one = Started::tracer(startup, &worker, "one", &[])?;
-    let mut slow = Tracer::new(1)?;
-    let _engine = attach(worker.task(), &slow, Wish::new("slow")).doing("trace_attach")?;
-    let takes = move || {
-        while slow.record(None).is_ok() {
-            pause(SLOWNESS);
-        }
-    };
-    thread::spawn(takes).doing("a thread")?;
+    let _engine = slow_tracer(&worker)?;
     worker.signal(startup, signal::HUP)?;
     pause(UNDER_WAY);
     one.signal(startup, signal::INT)?;
