@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a machine has of everything this tool needs, without changing anything.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, PRODUCTION, fetched};
 use crate::fetch::programs::{
-    MKRESCUE, QEMU, find, find_mke2fs, how_to_install_grub, how_to_install_mke2fs, how_to_install_qemu, missing_grub,
+    MKRESCUE, find, find_mke2fs, find_qemu, how_to_install_grub, how_to_install_mke2fs, how_to_install_qemu,
+    missing_grub,
 };
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
@@ -50,7 +52,7 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("-dbg kernel", package(cache, KERNEL)),
         finding("interfaces", package(cache, DEV)),
         finding("mig", package(cache, MIG)),
-        finding("qemu", program(QEMU, &format!("{} (or --yes, as root)", how_to_install_qemu()))),
+        finding("qemu", found_program(find_qemu(cache), &format!("{} (or --yes, as root)", how_to_install_qemu()))),
         finding("grub", grub(&missing_grub())),
         finding("mke2fs", disks()),
     ]
@@ -95,7 +97,11 @@ fn core(toolchain: Option<&Toolchain>, cache: &Cache) -> State {
 }
 
 fn program(name: &str, how: &str) -> State {
-    let Some(path) = find(name) else { return State::Missing(how.to_owned()) };
+    found_program(find(name), how)
+}
+
+fn found_program(found: Option<PathBuf>, how: &str) -> State {
+    let Some(path) = found else { return State::Missing(how.to_owned()) };
     let output = run(Command::new(&path).arg("--version"));
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     State::Found(format!("{}, {}", path.display(), text.lines().next().unwrap_or("unknown version").trim()))

@@ -2,6 +2,7 @@
 //! Gets what comes from Debian: the stock kernel, its interface files, QEMU. Once with the network, then from the cache.
 
 pub mod apt;
+pub mod own;
 pub mod packages;
 pub mod programs;
 
@@ -54,6 +55,16 @@ pub enum FetchError {
         program: String,
         /// How to get it.
         install: String,
+    },
+    /// A program that is missing, and to install it would remove what is there.
+    #[error("{program} is missing, and is not installed: apt-get would remove {removed}")]
+    WouldRemove {
+        /// The program.
+        program: String,
+        /// The packages that would go.
+        removed: String,
+        /// The packages that it takes.
+        needed: Vec<own::Needed>,
     },
     /// A program that is missing and that is not to be installed.
     #[error("{program} is missing and is not installed without a yes; to install it: {install}")]

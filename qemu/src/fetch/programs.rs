@@ -6,8 +6,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fetch::FetchError;
+use crate::cache::Cache;
 use crate::fetch::apt::{run, run_apt};
+use crate::fetch::own::Needed;
+use crate::fetch::{FetchError, own};
 use crate::ui::Progress;
 
 /// The QEMU that runs the guest.
@@ -47,9 +49,25 @@ pub fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
-/// QEMU, installed with apt if this is root and that is wanted.
+/// QEMU, installed with apt if this is root and that is wanted. Where installing it would remove something, it is unpacked in the cache, which takes
+/// no root.
 pub fn qemu(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
-    program(QEMU, "it runs the machine", &QEMU_PACKAGES, consent, progress)
+    let cache = Cache::open()?;
+    if let Some(found) = find_qemu(&cache) {
+        return Ok(found);
+    }
+    match install(QEMU, "it runs the machine", &QEMU_PACKAGES, consent, progress) {
+        Err(FetchError::WouldRemove { removed, needed, .. }) => {
+            progress.note(&format!("installing {QEMU} would remove {removed}: it is unpacked in the cache instead"));
+            own::unpack(&cache, QEMU, &needed, progress)
+        }
+        other => other,
+    }
+}
+
+/// QEMU, if it is there.
+pub fn find_qemu(cache: &Cache) -> Option<PathBuf> {
+    find(QEMU).or_else(|| own::find(cache, QEMU))
 }
 
 /// The C++ compiler, which libFuzzer is built with, installed with apt if this is root and that is wanted.
@@ -126,11 +144,12 @@ fn install(
     progress: &Progress,
 ) -> Result<PathBuf, FetchError> {
     let missing = || FetchError::Missing { program: name.to_owned(), install: how_to_install(packages) };
-    if !is_root() || find("apt-get").is_none() {
+    if find("apt-get").is_none() {
         return Err(missing());
     }
     let simulated = match simulate(packages) {
         Ok(simulated) => simulated,
+        Err(_) if !is_root() => return Err(missing()),
         // A machine whose lists are missing or old needs an update first; one that has them does not.
         Err(_) => {
             progress.note("reading the package lists of this machine's Debian (apt-get update)");
@@ -138,7 +157,14 @@ fn install(
             simulate(packages)?
         }
     };
-    let new = new_packages(&simulated);
+    let (needed, removed) = (new_packages(&simulated), removed_packages(&simulated));
+    if !removed.is_empty() {
+        return Err(FetchError::WouldRemove { program: name.to_owned(), removed: removed.join(" "), needed });
+    }
+    if !is_root() {
+        return Err(missing());
+    }
+    let new: Vec<&str> = needed.iter().map(|(name, _)| name.as_str()).collect();
     let what = format!("{name} is missing; {why}. To be installed: {}", enumerated(&new));
     if !progress.suspend(|| may_install(consent, &what)) {
         return Err(FetchError::NotAllowed { program: name.to_owned(), install: how_to_install(packages) });
@@ -148,9 +174,9 @@ fn install(
     find(name).ok_or_else(missing)
 }
 
-/// What `apt-get install` would do; it refuses to remove anything.
+/// What `apt-get install` would do.
 fn simulate(packages: &[&str]) -> Result<String, FetchError> {
-    apt_get(&[&["install", "-s", "--no-remove", "--no-install-recommends"], packages].concat())
+    apt_get(&[&["install", "-s", "--no-install-recommends"], packages].concat())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<String, FetchError> {
@@ -160,9 +186,19 @@ fn apt_get(arguments: &[&str]) -> Result<String, FetchError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The packages that a simulated `apt-get install` would install or replace.
-fn new_packages(simulated: &str) -> Vec<&str> {
-    let lines = simulated.lines().filter_map(|line| line.strip_prefix("Inst "));
+/// The packages that a simulated `apt-get install` would install or replace, and their versions.
+fn new_packages(simulated: &str) -> Vec<Needed> {
+    let package = |line: &str| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+        let version = rest.split_once('(')?.1.split_whitespace().next()?;
+        Some((name.to_owned(), version.to_owned()))
+    };
+    simulated.lines().filter_map(package).collect()
+}
+
+/// The packages that a simulated `apt-get install` would remove.
+fn removed_packages(simulated: &str) -> Vec<&str> {
+    let lines = simulated.lines().filter_map(|line| line.strip_prefix("Remv "));
     lines.filter_map(|rest| rest.split_whitespace().next()).collect()
 }
 
@@ -203,10 +239,21 @@ mod tests {
         let simulated = "Reading package lists...\nThe following NEW packages will be installed:\n  libslirp0 \
                          qemu-system-x86\nInst libslirp0 (4.8.0-1 Debian:13 [amd64])\nInst qemu-system-x86 (1:10 \
                          Debian:13 [amd64])\nConf libslirp0 (4.8.0-1)\n";
-        assert_eq!(new_packages(simulated), ["libslirp0", "qemu-system-x86"]);
-        assert_eq!(enumerated(&new_packages(simulated)), "2 packages: libslirp0 qemu-system-x86");
+        let new = new_packages(simulated);
+        let expected = [("libslirp0", "4.8.0-1"), ("qemu-system-x86", "1:10")];
+        assert_eq!(new, expected.map(|(name, version)| (name.to_owned(), version.to_owned())));
+        assert!(removed_packages(simulated).is_empty());
+        assert_eq!(enumerated(&["libslirp0", "qemu-system-x86"]), "2 packages: libslirp0 qemu-system-x86");
         assert_eq!(enumerated(&["xorriso"]), "the package xorriso");
         assert!(how_to_install_qemu().contains(" install --no-remove --no-install-recommends qemu-system-x86'"));
+    }
+
+    #[test]
+    fn what_apt_would_remove_or_replace_is_told() {
+        let simulated =
+            "Remv qemu-utils [1:10]\nInst seabios [1.15-1] (1.16-1 Debian:12 [all])\nConf seabios (1.16-1)\n";
+        assert_eq!(removed_packages(simulated), ["qemu-utils"]);
+        assert_eq!(new_packages(simulated), [("seabios".to_owned(), "1.16-1".to_owned())]);
     }
 
     #[test]
