@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu::fetch::programs::{QEMU, find};
+use qemu::cache::Cache;
+use qemu::fetch::programs::find_qemu;
 use qemu::guest::{target_directory, workspace};
 use tempfile::TempDir;
 use tests::guest::{qemu, setting};
@@ -34,7 +35,7 @@ fn boot_files(programs: &[&str]) -> Result<TempDir> {
 
 /// Boots these modules; what the console says from the first program's start on until a line ends so.
 fn boot(place: &Path, modules: &str, last: &str) -> Result<String> {
-    let qemu = find(QEMU).context("QEMU is not there")?;
+    let qemu = find_qemu(&Cache::open()?).context("QEMU is not there")?;
     let mut machine = Command::new(qemu)
         .args(["-accel", "tcg", "-cpu", "core2duo-v1", "-m", "512", "-nodefaults", "-display", "none"])
         .args(["-serial", "stdio", "-no-reboot", "-kernel", "kernel.elf32", "-append", "console=com0"])

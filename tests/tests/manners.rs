@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result};
+use qemu::cache::Cache;
+use qemu::fetch::programs::find_qemu;
 use tests::guest::{qemu, setting};
 
 /// Starts the tool with pipes for all three.
@@ -104,7 +106,8 @@ fn a_machine_that_says_nothing_with_kvm_is_said_to() -> Result<()> {
     let script = place.path().join("qemu-system-x86_64");
     let path = std::env::var("PATH")?;
     let words = "for word; do shift; [ \"$word\" = kvm ] && word=tcg; set -- \"$@\" \"$word\"; done";
-    std::fs::write(&script, format!("#!/bin/sh\nPATH='{path}'\n{words}\nexec qemu-system-x86_64 \"$@\" -S\n"))?;
+    let emulator = find_qemu(&Cache::open()?).context("QEMU is not there")?;
+    std::fs::write(&script, format!("#!/bin/sh\n{words}\nexec '{}' \"$@\" -S\n", emulator.display()))?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let path = format!("{}:{path}", place.path().display());
     let mut command = Command::new(setting("RPCTRACE2_QEMU")?);
