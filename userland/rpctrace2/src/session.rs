@@ -6,7 +6,6 @@
 //! its last record. It comes to a port of its own, to which the kernel alone has a right: whoever else gets one to the trace port
 //! can send what looks like a notification, but not there.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -58,24 +57,21 @@ const BATCH: usize = 4096;
 pub fn main(arguments: Arguments) -> i32 {
     // Words in another encoding are refused once it is known where to.
     let words: Vec<&str> = (1..arguments.len()).map(|index| arguments.get_str(index).unwrap_or(NOT_UTF8)).collect();
-    let (complain, result) = match world::find(&words) {
-        Ok(world) => (world.complains(), run(world, words)),
-        Err(failure) => (print_failure as fn(&str), Err(failure)),
-    };
-    result.unwrap_or_else(|failure| {
+    let said = |complain: fn(&str), failure: &Failure| {
         complain(&format!("rpctrace2: {failure}\n"));
         failure.status()
-    })
+    };
+    match world::find(&words) {
+        // What was wrong is said while the world is there: a system that waits for its tracer starts with the world's end.
+        Ok(mut world) => run(&mut *world, words).unwrap_or_else(|failure| said(world.complains(), &failure)),
+        Err(failure) => said(|text| print!("{text}"), &failure),
+    }
 }
 
 /// Stands for a word that is not UTF-8: no argument has a NUL.
 const NOT_UTF8: &str = "\0";
 
-fn print_failure(text: &str) {
-    print!("{text}");
-}
-
-fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
+fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     if let Some(index) = words.iter().position(|word| *word == NOT_UTF8) {
         return Err(Failure::NotUtf8(index + 1));
     }
@@ -120,7 +116,7 @@ fn run(mut world: Box<dyn World>, words: Vec<&str>) -> Result<i32, Failure> {
 }
 
 /// What is traced and the ports it is heard through.
-struct Session {
+struct Session<'a> {
     /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
     trace: ReceiveRight,
@@ -132,7 +128,7 @@ struct Session {
     engines: Engines,
     buffer: Buffer,
     /// Where we are.
-    world: Box<dyn World>,
+    world: &'a mut dyn World,
     /// The trace goes on until every traced task has ended.
     until_all: bool,
 }
@@ -160,23 +156,18 @@ enum Message {
     Taken,
 }
 
-impl Session {
-    fn start(
-        command: &[String],
-        until_all: bool,
-        engines: Engines,
-        mut world: Box<dyn World>,
-    ) -> Result<Self, Failure> {
+impl<'a> Session<'a> {
+    fn start(command: &[String], until_all: bool, engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
         let task = world.create(command)?;
         Self::open(Subject::Command(task), until_all, engines, world)
     }
 
-    fn attach(wanted: &[String], engines: Engines, mut world: Box<dyn World>) -> Result<Self, Failure> {
+    fn attach(wanted: &[String], engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
         let targets = world.processes(wanted)?;
         Self::open(Subject::Processes(targets), true, engines, world)
     }
 
-    fn open(subject: Subject, until_all: bool, engines: Engines, world: Box<dyn World>) -> Result<Self, Failure> {
+    fn open(subject: Subject, until_all: bool, engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
         let ports = doing("mach_port_allocate", PortSet::allocate())?;
         let trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let no_senders = doing("mach_port_allocate", ReceiveRight::allocate())?;
