@@ -41,8 +41,10 @@ fn compare(seed: u32, count: u32) -> Result<()> {
     let expected_run = boot(&plain, &[]).context("untraced")?;
     let found_run = boot(&traced, &[]).context("traced")?;
     let (expected, found) = (hashes(&expected_run.stdout), hashes(&found_run.stdout));
-    let whole = expected.len() as u32 == count.div_ceil(1000);
-    ensure!(whole, "seed {seed}, untraced:\n{}{}", expected_run.stdout, expected_run.stderr);
+    for (what, hashes, run) in [("untraced", &expected, &expected_run), ("traced", &found, &found_run)] {
+        let whole = hashes.len() as u32 == count.div_ceil(1000);
+        ensure!(whole, "seed {seed}, {what}: status {:?}\n{}{}", run.status, run.stdout, run.stderr);
+    }
     if let Some(index) = (0..expected.len()).find(|&index| found.get(index) != Some(&expected[index])) {
         let (from, to) = ((index * 1000 + 1).to_string(), (index * 1000 + 1001).to_string());
         let window = [from.as_str(), &to];
@@ -54,7 +56,8 @@ fn compare(seed: u32, count: u32) -> Result<()> {
         let first = (0..expected.len()).find(|&call| found.get(call) != expected.get(call)).unwrap_or(expected.len());
         ensure!(
             false,
-            "seed {seed}: the first difference is among the calls from {from}:\n  untraced {:?}\n  traced   {:?}\n{}",
+            "seed {seed}: the first difference is among the calls from {from}, and looked at again it is:\n  untraced {:?}\n  \
+             traced   {:?}\n{}",
             expected.get(first),
             found.get(first),
             found_run.stderr
