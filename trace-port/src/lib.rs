@@ -21,6 +21,7 @@ pub mod control;
 pub mod event;
 pub mod port;
 pub mod record;
+pub mod ring;
 
 pub use event::{Direction, EventKind};
 pub use port::Port;

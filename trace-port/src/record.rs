@@ -341,6 +341,14 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Takes a record apart as it stands in a [ring](crate::ring): without a right to its task, from the word before its header on.
+    ///
+    /// # Errors
+    /// Any [`RecordError`] about what follows the first word.
+    pub fn in_ring(contents: &'a [u8]) -> Result<Self, RecordError> {
+        Self::part(contents, 0, 0)
+    }
+
     fn part(message: &'a [u8], offset: usize, task: u32) -> Result<Self, RecordError> {
         let header_offset = offset + size_of::<u64>();
         let body_offset = offset + size_of::<Part>();

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A ring of records in memory that a kernel writes and somebody else reads: layout, producers, reader. No pointer, no lock, no unsafe.
+//!
+//! ```text
+//! offset       bytes  written by
+//!      0        4096  the kernel: MAGIC, VERSION, capacity, head, floor, numbers, flags; from 512 on the 64 marks
+//!   4096        4096  the reader: tail, wants
+//!   8192    capacity  the kernel: frames, one behind the other, over the end to the begin
+//!
+//! a frame: u64 position, u64 number, u32 size, u32 kind, then what it holds; size is a multiple of 8 and counts the frame itself
+//!   RECORD     a record as in a trace_records: a word, RecordHeader, a word, the message zero padded, its ports
+//!   REFUSED    u64 last, from, to, bytes: records that were not written, from the frame's number to `last`
+//! ```
+//!
+//! All words are 64 bits, little-endian. *Positions* count the bytes ever written; a frame at position p stands at `p % capacity`, and says p, so that
+//! bytes of an earlier round are never taken for it. *Head* is where the committed frames end. What is before *floor* is overwritten, or about to be:
+//! it moves before the first byte is. Every record takes a *number*, also one that is refused: what a reader saw and what it is told was lost make all
+//! numbers, without a gap. A *mark* is the first frame that begins in its 64th of the ring, where a reader begins that was overtaken.
+//!
+//! A ring that is full refuses ([`Policy::Full`], the record goes another way or is counted) or overwrites its oldest ([`Policy::Overwrite`]).
+//! Producers write at the same time, each its own frame; the few instructions in which they take room, and give it to the reader, are the caller's to
+//! serialize (`&mut` [`Producer`]). No one waits for a reader, whose page may hold anything at any time. A reader copies first, then looks whether it
+//! was overtaken, then takes apart what it has alone, and believes none of it unchecked.
+
+mod producer;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+pub use producer::{Policy, Producer, Refused, Reservation};
+pub use reader::{Batch, Bytes, Item, Lost, Memory, Reader, RingError, Why, find};
+
+/// The first word of a ring, on the boundary of a page.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"rpct2rng");
+
+/// The second word: of this layout.
+pub const VERSION: u64 = 1;
+
+/// Bytes before the frames.
+pub const HEADER_SIZE: usize = 8192;
+
+/// Bytes of the smallest ring's frames: the largest frame is to take no more than half of it.
+pub const MIN_CAPACITY: usize = 512 * 1024;
+
+/// Bytes of the largest ring's frames.
+pub const MAX_CAPACITY: usize = 1 << 30;
+
+/// How many marks there are, each for so many-th part of the ring.
+pub const MARKS: usize = 64;
+
+/// Bytes of a frame before what it holds.
+pub const FRAME: u64 = 24;
+
+/// Kind of a frame that holds a record.
+pub const RECORD: u32 = 1;
+/// Kind of a frame that says which records were refused.
+pub const REFUSED: u32 = 2;
+
+/// Bytes of the largest frame.
+pub const LARGEST_FRAME: usize =
+    FRAME as usize + crate::record::part_size(crate::record::MAX_BODY, crate::port::MAX_PORTS);
+
+/// Bit of the word `wants`: the reader wants producers to wait until it has made room, rather than lose what it has not read.
+pub const WAIT: u64 = 1;
+
+const _: () = assert!(LARGEST_FRAME <= MIN_CAPACITY / 2);
+
+/// Words of the kernel's page, by index.
+pub mod control {
+    /// [`MAGIC`](super::MAGIC).
+    pub const MAGIC: usize = 0;
+    /// [`VERSION`](super::VERSION).
+    pub const VERSION: usize = 1;
+    /// Bytes of the frames, a power of two.
+    pub const CAPACITY: usize = 2;
+    /// Where the committed frames end.
+    pub const HEAD: usize = 3;
+    /// Before this position nothing is left.
+    pub const FLOOR: usize = 4;
+    /// How many numbers were given to records.
+    pub const NUMBERS: usize = 5;
+    /// What is recorded: the producer's affair, 0 while nothing is.
+    pub const FLAGS: usize = 6;
+    /// How many words there are before the marks.
+    pub const WORDS: usize = 8;
+}
+
+/// Words of the reader's page, by index.
+pub mod wishes {
+    /// What the reader has read, a position.
+    pub const TAIL: usize = 0;
+    /// [`WAIT`](super::WAIT).
+    pub const WANTS: usize = 1;
+    /// How many words there are.
+    pub const WORDS: usize = 2;
+}
+
+/// Where the marks begin in the kernel's page, in words.
+pub const MARKS_WORD: usize = 64;
+/// Where the reader's page begins, in words.
+pub const WISHES_WORD: usize = 512;
+/// Where the frames begin, in words.
+pub const FRAMES_WORD: usize = HEADER_SIZE / 8;
+
+/// A word that several may use at the same time.
+pub trait Word {
+    /// Its value.
+    fn load(&self, order: Ordering) -> u64;
+    /// Sets it.
+    fn store(&self, value: u64, order: Ordering);
+    /// Orders what is before it and what is behind it.
+    fn fence(order: Ordering);
+}
+
+impl Word for AtomicU64 {
+    #[inline(always)]
+    fn load(&self, order: Ordering) -> u64 {
+        Self::load(self, order)
+    }
+
+    #[inline(always)]
+    fn store(&self, value: u64, order: Ordering) {
+        Self::store(self, value, order);
+    }
+
+    #[inline(always)]
+    fn fence(order: Ordering) {
+        core::sync::atomic::fence(order);
+    }
+}
+
+/// A ring's words, by their use.
+#[derive(Debug)]
+pub struct Ring<'a, W> {
+    /// The kernel's, before the marks.
+    pub control: &'a [W],
+    /// The marks, of which there is a power of two.
+    pub marks: &'a [W],
+    /// The reader's.
+    pub wishes: &'a [W],
+    /// The frames, of which there is a power of two.
+    pub frames: &'a [W],
+}
+
+impl<W> Clone for Ring<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Ring<'_, W> {}
+
+impl<'a, W: Word> Ring<'a, W> {
+    /// The ring in memory of this layout, as large as the largest power of two that fits; `None` if that is less than [`MIN_CAPACITY`].
+    pub fn over(words: &'a [W]) -> Option<Self> {
+        let room = words.len().checked_sub(FRAMES_WORD)?.min(MAX_CAPACITY / 8);
+        if room < MIN_CAPACITY / 8 {
+            return None;
+        }
+        let frames = 1 << room.ilog2();
+        Some(Self {
+            control: words.get(..control::WORDS)?,
+            marks: words.get(MARKS_WORD..MARKS_WORD + MARKS)?,
+            wishes: words.get(WISHES_WORD..WISHES_WORD + wishes::WORDS)?,
+            frames: words.get(FRAMES_WORD..FRAMES_WORD + frames)?,
+        })
+    }
+
+    /// Bytes of the frames.
+    pub const fn capacity(&self) -> u64 {
+        self.frames.len() as u64 * 8
+    }
+
+    #[inline(always)]
+    fn set(words: &[W], index: usize, value: u64, order: Ordering) {
+        if let Some(word) = words.get(index) {
+            word.store(value, order);
+        }
+    }
+
+    /// The word of the frames at a position.
+    #[inline(always)]
+    fn set_frame(&self, position: u64, value: u64) {
+        let index = (position >> 3) as usize & self.frames.len().wrapping_sub(1);
+        Self::set(self.frames, index, value, Ordering::Relaxed);
+    }
+
+    /// What the producer says is recorded.
+    pub fn set_flags(&self, flags: u64) {
+        Self::set(self.control, control::FLAGS, flags, Ordering::Relaxed);
+    }
+
+    /// What the reader wants, whoever wrote it.
+    pub fn wants(&self) -> u64 {
+        self.wishes.get(wishes::WANTS).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// What the reader says that it has read, whoever wrote it.
+    pub fn tail(&self) -> u64 {
+        self.wishes.get(wishes::TAIL).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// For a reader: all before this position may be overwritten.
+    pub fn set_tail(&self, position: u64) {
+        Self::set(self.wishes, wishes::TAIL, position, Ordering::Release);
+    }
+
+    /// For a reader: what it wants.
+    pub fn set_wants(&self, wants: u64) {
+        Self::set(self.wishes, wishes::WANTS, wants, Ordering::Relaxed);
+    }
+}

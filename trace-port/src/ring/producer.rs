@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Who writes a ring: takes room, fills it, gives it to the reader.
+//!
+//! What the producer goes by is in its own memory: of the ring it reads only the reader's tail, which may be any number.
+
+use core::sync::atomic::Ordering;
+
+use super::{FRAME, MAGIC, RECORD, REFUSED, Ring, VERSION, Word, control};
+
+/// How many producers can be writing at the same time.
+const OPEN: usize = 32;
+
+/// Bytes of a frame that says what was refused.
+const REFUSED_SIZE: u64 = FRAME + 32;
+
+/// What becomes of a record for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// It is refused: nothing is overwritten that the reader has not read.
+    Full,
+    /// The oldest are overwritten.
+    Overwrite,
+}
+
+/// Why a record has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It takes more than half the ring.
+    TooLarge,
+    /// The reader has not read enough, or says what cannot be.
+    Full,
+    /// Too many are writing at the moment, or one is for so long that all else is full.
+    Busy,
+}
+
+/// Room for a frame's contents, which one producer has until it commits it.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// The record's number.
+    number: u64,
+    /// Position of the contents.
+    contents: u64,
+    /// How many bytes they have.
+    size: u64,
+    /// Its place among those that are open.
+    slot: usize,
+}
+
+impl Reservation {
+    /// The record's number.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Writes a word of the contents; beyond their end nothing happens.
+    #[inline(always)]
+    pub fn set<W: Word>(&self, ring: &Ring<'_, W>, index: u64, value: u64) {
+        // `index` first: a product of a large one would come round.
+        if index < self.size >> 3 {
+            ring.set_frame(self.contents.wrapping_add(index << 3), value);
+        }
+    }
+
+    /// Writes bytes from a word on, with zeros up to a multiple of 8; beyond the contents' end nothing happens.
+    #[inline]
+    pub fn put<W: Word>(&self, ring: &Ring<'_, W>, mut index: u64, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = 0;
+            for (place, &byte) in chunk.iter().enumerate() {
+                word |= u64::from(byte) << (8 * place);
+            }
+            self.set(ring, index, word);
+            index = index.saturating_add(1);
+        }
+    }
+}
+
+/// What was refused and not said yet.
+#[derive(Clone, Copy, Debug)]
+struct Untold {
+    first: u64,
+    from: u64,
+    to: u64,
+    bytes: u64,
+}
+
+/// The state of a ring's producers. A step takes it exclusively: with a lock, or before there is anybody else.
+#[derive(Debug)]
+pub struct Producer {
+    /// Where the next frame will stand.
+    reserved: u64,
+    /// The next record's number.
+    number: u64,
+    /// Which part of the ring has the last mark, counted on, plus one.
+    marked: u64,
+    /// Where open reservations begin, plus one; 0 of a free place.
+    open: [u64; OPEN],
+    untold: Option<Untold>,
+}
+
+impl Default for Producer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Producer {
+    /// Of a ring that nothing was written to.
+    pub const fn new() -> Self {
+        Self { reserved: 0, number: 0, marked: 0, open: [0; OPEN], untold: None }
+    }
+
+    /// Makes zeroed memory a ring: from now on it is found.
+    pub fn begin<W: Word>(&self, ring: &Ring<'_, W>) {
+        Ring::set(ring.control, control::VERSION, VERSION, Ordering::Relaxed);
+        Ring::set(ring.control, control::CAPACITY, ring.capacity(), Ordering::Relaxed);
+        // No mark: positions are multiples of 8.
+        for index in 0..ring.marks.len() {
+            Ring::set(ring.marks, index, u64::MAX, Ordering::Relaxed);
+        }
+        Ring::set(ring.control, control::MAGIC, MAGIC, Ordering::Release);
+    }
+
+    /// Takes room for a record of so many bytes, of this time.
+    ///
+    /// # Errors
+    /// There is no room: nothing has changed. Where it goes no other way [`Producer::refuse`] counts it.
+    pub fn reserve<W: Word>(&mut self, ring: &Ring<'_, W>, bytes: u64, policy: Policy) -> Result<Reservation, Refused> {
+        let capacity = ring.capacity();
+        if bytes > capacity >> 1 {
+            return Err(Refused::TooLarge);
+        }
+        let contents = bytes.next_multiple_of(8);
+        let told = if self.untold.is_some() { REFUSED_SIZE } else { 0 };
+        let size = told + FRAME + contents;
+        if size > capacity >> 1 {
+            return Err(Refused::TooLarge);
+        }
+        let start = self.reserved;
+        let end = start.checked_add(size).ok_or(Refused::Full)?;
+        let floor = end.saturating_sub(capacity);
+        let slot = self.open.iter().position(|&place| place == 0).ok_or(Refused::Busy)?;
+        if self.oldest_open().is_some_and(|oldest| oldest < floor) {
+            return Err(Refused::Busy);
+        }
+        // A tail beyond all that was written comes round to a large number.
+        if policy == Policy::Full && end.wrapping_sub(ring.tail()) > capacity {
+            return Err(Refused::Full);
+        }
+        Ring::set(ring.control, control::FLOOR, floor, Ordering::Relaxed);
+        // Who reads a byte of what follows sees the floor.
+        W::fence(Ordering::Release);
+        if let Some(place) = self.open.get_mut(slot) {
+            *place = start + 1;
+        }
+        self.reserved = end;
+        if let Some(untold) = self.untold.take() {
+            self.tell(ring, start, untold);
+        }
+        let frame = start + told;
+        self.mark(ring, frame);
+        let number = self.number;
+        self.frame(ring, frame, number, FRAME + contents, RECORD);
+        self.number = number.wrapping_add(1);
+        Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
+        Ok(Reservation { number, contents: frame + FRAME, size: contents, slot })
+    }
+
+    /// Gives a record to the reader, once all before it are whole, too.
+    pub fn commit<W: Word>(&mut self, ring: &Ring<'_, W>, reservation: Reservation) {
+        if let Some(place) = self.open.get_mut(reservation.slot) {
+            *place = 0;
+        }
+        let head = self.oldest_open().unwrap_or(self.reserved);
+        Ring::set(ring.control, control::HEAD, head, Ordering::Release);
+    }
+
+    /// Counts a record of so many bytes that is lost, of this time. The frame before the next record says it.
+    pub fn refuse<W: Word>(&mut self, ring: &Ring<'_, W>, bytes: u64, time: u64) {
+        let number = self.number;
+        self.number = number.wrapping_add(1);
+        Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
+        let untold = self.untold.get_or_insert(Untold { first: number, from: time, to: time, bytes: 0 });
+        untold.to = time;
+        untold.bytes = untold.bytes.saturating_add(bytes);
+    }
+
+    /// How far the reader is behind, in bytes, by its own word; at most the capacity.
+    pub fn unread<W: Word>(&self, ring: &Ring<'_, W>) -> u64 {
+        self.reserved.wrapping_sub(ring.tail()).min(ring.capacity())
+    }
+
+    #[inline(always)]
+    fn oldest_open(&self) -> Option<u64> {
+        self.open.iter().filter_map(|place| place.checked_sub(1)).min()
+    }
+
+    /// Says in a frame of its own what was refused before the next record.
+    fn tell<W: Word>(&mut self, ring: &Ring<'_, W>, start: u64, untold: Untold) {
+        self.mark(ring, start);
+        self.frame(ring, start, untold.first, REFUSED_SIZE, REFUSED);
+        let last = self.number.wrapping_sub(1);
+        for (index, value) in [last, untold.from, untold.to, untold.bytes].into_iter().enumerate() {
+            ring.set_frame(start + FRAME + index as u64 * 8, value);
+        }
+    }
+
+    fn frame<W: Word>(&self, ring: &Ring<'_, W>, position: u64, number: u64, size: u64, kind: u32) {
+        ring.set_frame(position, position);
+        ring.set_frame(position + 8, number);
+        ring.set_frame(position + 16, size | u64::from(kind) << 32);
+    }
+
+    /// A frame begins here: if it is the first one in its part of the ring, the mark says where.
+    fn mark<W: Word>(&mut self, ring: &Ring<'_, W>, position: u64) {
+        let marks = ring.marks.len().max(1);
+        let part = position >> part_shift(ring.capacity(), marks);
+        if part + 1 != self.marked {
+            self.marked = part + 1;
+            Ring::set(ring.marks, part as usize & (marks - 1), position, Ordering::Relaxed);
+        }
+    }
+}
+
+/// By how much a position is shifted to give the part of the ring it is in, counted on; both are powers of two.
+fn part_shift(capacity: u64, marks: usize) -> u32 {
+    capacity.trailing_zeros().saturating_sub(marks.trailing_zeros()) & 63
+}
