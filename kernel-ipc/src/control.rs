@@ -5,6 +5,7 @@
 //! then; what is written behind it here is as `trace_port::control` says. Of a request that is refused the kernel releases the rights.
 
 mod owner;
+mod stop;
 
 use trace_port::control::{
     self, Action, AnswerRequest, AttachRequest, DetachRequest, Integer, Limits, MAX_RULES, Rule, SetEventsRequest,
@@ -72,7 +73,7 @@ pub(crate) fn serve(kernel: &impl Kernel, state: &State, request: InTransit, rep
         control::BARRIER_ID => server.barrier(),
         control::SET_ACTIONS_ID => server.set_actions(),
         control::ANSWER_ID => server.answer(),
-        id => match server.of_system(id) {
+        id => match server.of_threads(id).or_else(|| server.of_system(id)) {
             Some(result) => result,
             None => return false,
         },
@@ -176,7 +177,8 @@ impl<K: Kernel> Server<'_, K> {
             return Err(mr::MIG_BAD_ARGUMENTS);
         }
         let [flags, events, policy] = [integer(flags)?, integer(events)?, integer(policy)?];
-        let is_known = flags & !control::flag::ALL == 0 && known(events, policy);
+        let births_only = flags & (control::flag::BIRTHS | control::flag::CONTROL) == control::flag::BIRTHS;
+        let is_known = flags & !control::flag::ALL == 0 && !births_only && known(events, policy);
         if !is_known {
             return Err(mr::KERN_INVALID_VALUE);
         }

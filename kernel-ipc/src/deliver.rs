@@ -7,6 +7,7 @@ use crate::batch;
 use crate::draft::{Draft, FIRST};
 use crate::fan_out::{self, Telling, Told};
 use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Record, mr, option};
+use crate::hold;
 use crate::lost;
 use crate::observe;
 use crate::quiet::{self, LOOK_AGAIN, Wait};
@@ -33,6 +34,10 @@ pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, w
 #[cold]
 #[inline(never)]
 fn queue_for_all(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    let may_stop = state.has_actions() && wait.is_at_exit(kernel);
+    if may_stop {
+        hold::received(kernel, state, &draft);
+    }
     let mut telling = Telling::of(kernel, &draft);
     loop {
         match fan_out::tell(kernel, state, &draft, &mut telling, wait) {
@@ -48,6 +53,9 @@ fn queue_for_all(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) 
     }
     if telling.has_to_wait() {
         fan_out::wait(kernel, state, telling);
+    }
+    if may_stop && state.holds_any() {
+        hold::stay(kernel, state);
     }
 }
 

@@ -4,8 +4,8 @@
 //! An engine may have several tasks, and a task several engines, in the order in which they were attached. An engine ends with the last
 //! right to its own port, or with its trace port; a task that ends is no longer the engine's.
 
-use trace_port::Direction;
 use trace_port::control::{self, Action, MAX_ACTIONS, MAX_ENGINES, MAX_RULES, Name, Rule, Seen, flag, policy};
+use trace_port::{Direction, EventKind};
 
 use crate::gnumach::{Port, SendRight};
 use crate::slab::Slab;
@@ -129,12 +129,18 @@ impl Engine {
 
     /// Of which events there has to be a record for it: also of those that it says what becomes of.
     pub(crate) fn needs(&self) -> u32 {
-        self.wish.events | if self.actions.is_empty() { 0 } else { control::event::SEND }
+        let of = |(action, _): &(Action, u32)| control::event_of(EventKind::Normal, action.direction());
+        self.actions.iter().fold(self.wish.events, |needs, action| needs | of(action))
     }
 
-    /// Whether it may say what becomes of messages.
+    /// Whether it may say what becomes of messages, and stop threads.
     pub(crate) fn has_control(&self) -> bool {
         self.wish.flags & flag::CONTROL != 0
+    }
+
+    /// Whether it stops each new thread of its tasks.
+    pub(crate) fn stops_births(&self) -> bool {
+        self.has_control() && self.wish.flags & flag::BIRTHS != 0
     }
 
     /// Whether it says so.
@@ -152,10 +158,11 @@ impl Engine {
         }
     }
 
-    /// What becomes of the next message of this id: the first action that takes hold of it. All that are for it count it.
-    pub(crate) fn act(&mut self, msgh_id: u32) -> Option<Action> {
+    /// What becomes of the next message of this id and direction: the first action that takes hold of it. All that are for it count it.
+    pub(crate) fn act(&mut self, msgh_id: u32, direction: Direction) -> Option<Action> {
         let mut held = None;
-        for (action, count) in self.actions.iter_mut().filter(|(action, _)| action.is_for(msgh_id)) {
+        let is_for = |action: &Action| action.is_for(msgh_id) && action.direction() == direction;
+        for (action, count) in self.actions.iter_mut().filter(|(action, _)| is_for(action)) {
             *count = count.saturating_add(1);
             if held.is_none() && action.takes_hold(*count) {
                 held = Some(*action);
@@ -206,7 +213,7 @@ impl Engine {
             name: self.wish.name,
             number: self.number.into(),
             owner: self.wish.owner.into(),
-            flags: (self.wish.flags & (flag::CHILDREN | flag::CONTROL)).into(),
+            flags: (self.wish.flags & (flag::CHILDREN | flag::CONTROL | flag::BIRTHS)).into(),
             events: self.wish.events.into(),
             policy: self.wish.policy.into(),
             rules: (self.rules.len() as u32).into(),
@@ -262,6 +269,11 @@ impl Turn {
     /// Nobody has been told. What enters the kernel the last one that was attached is told first, as it is the closest to user mode.
     pub(crate) const fn first(direction: Direction) -> Self {
         Self { direction, last: None }
+    }
+
+    /// Of what.
+    pub(crate) const fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Whose turn it is.

@@ -13,7 +13,7 @@ use self::copy::Parts;
 use crate::bare::{self, News};
 use crate::draft::{Draft, FIRST};
 use crate::engines::{Engine, EngineEnd, EngineKey, Turn};
-use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, mr, option};
+use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, Task, mr, option};
 use crate::numbers::ThreadNumber;
 use crate::quiet::{self, Wait};
 use crate::state::{Attachment, Next, Sending, State};
@@ -107,18 +107,59 @@ fn send(
     None
 }
 
-/// Tells one engine of a message that is about to be sent, if it asks for that: for it the thread waits. `false` if it is not told.
+/// The message that the thread of a settled draft has received by a call of its own: its id, and which record of the draft's it is.
 #[cold]
 #[inline(never)]
-pub(crate) fn tell_stopped(kernel: &impl Kernel, state: &State, key: Key, engine: EngineKey, draft: &Draft) -> bool {
+pub(crate) fn received(kernel: &impl Kernel, draft: &Draft) -> Option<(u32, u8)> {
+    Parts::of(kernel, draft.record()).received(kernel)
+}
+
+/// Tells one engine of a message that a thread is about to send, or has received, if it asks for that: for it the thread stops. `wanted` is
+/// which record of the draft's shows it. `false` if it is not told.
+#[cold]
+#[inline(never)]
+pub(crate) fn tell_stopped(
+    kernel: &impl Kernel,
+    state: &State,
+    (key, engine): (Key, EngineKey),
+    draft: &Draft,
+    (wanted, place): (u8, u32),
+) -> bool {
     let parts = Parts::of(kernel, draft.record());
     let Some(sending) = state.sending_to(kernel, key, engine, control::event::STOP) else { return false };
     let dropped = sending.dropped;
-    match copy::copy(kernel, state, parts, sending) {
+    match copy::copy(kernel, state, parts, Sending { wanted, ..sending }) {
         Ok(memory) => {
-            kernel.record_part(memory.record(), FIRST, |part: &mut Part| part.header.kind = EventKind::Stopped as u8);
+            kernel.record_part(memory.record(), FIRST, |part: &mut Part| {
+                part.header.kind = EventKind::Stopped as u8;
+                part.header.sender = place.into();
+            });
             force(kernel, state, (key, engine), memory, Wait::InCall.cap())
         }
+        Err(right) => {
+            kernel.ipc_port_release_send(right);
+            state.sent_to(key, engine, (dropped, 1));
+            false
+        }
+    }
+}
+
+/// Tells one engine that a thread has stopped which shows no message, if it asks for that. `false` if it is not told.
+#[cold]
+#[inline(never)]
+pub(crate) fn tell_held(
+    kernel: &impl Kernel,
+    state: &State,
+    (key, engine): (Key, EngineKey),
+    (task, thread): (Task, ThreadNumber),
+    place: u32,
+) -> bool {
+    let moment = observe::Moment::now_apart(kernel, state);
+    let Some(sending) = state.sending_to(kernel, key, engine, control::event::STOP) else { return false };
+    let dropped = sending.dropped;
+    let news = News { task: key.number, thread, sender: place, ..News::of(EventKind::Stopped) };
+    match bare::record(kernel, sending.right, kernel.task_send_right(task), (&news, moment, dropped)) {
+        Ok(memory) => force(kernel, state, (key, engine), memory, Wait::InCall.cap()),
         Err(right) => {
             kernel.ipc_port_release_send(right);
             state.sent_to(key, engine, (dropped, 1));

@@ -8,6 +8,7 @@
 use mach_abi::header::bits;
 use mach_abi::type_name::PORT_SEND_ONCE;
 use trace_port::Direction;
+use trace_port::control::stop::place;
 use trace_port::control::{Action, what};
 use trace_port::record::Part;
 
@@ -77,18 +78,18 @@ fn decide(
 fn ask(kernel: &impl Kernel, state: &State, (thread, key): (Thread, Key), engine: EngineKey, draft: &Draft) -> Answer {
     const GO: Answer = Answer { what: what::GO, value: 0 };
     let number = observe::thread_number(kernel, state, thread);
-    let Some(place) = state.stop(kernel, (engine, key), (thread, number)) else { return GO };
+    let Some(at) = state.stop(kernel, (engine, key), (thread, number)) else { return GO };
     // The wait is prepared for before it is told, so that no answer is missed.
-    if !fan_out::tell_stopped(kernel, state, key, engine, draft) {
-        state.unstop(place);
+    if !fan_out::tell_stopped(kernel, state, (key, engine), draft, (1, place::BEFORE_SEND)) {
+        state.unstop(at);
         return GO;
     }
     loop {
         if kernel.thread_is_halting(thread) {
-            state.unstop(place);
+            state.unstop(at);
             return Answer { what: what::FAIL, value: mr::MACH_SEND_INTERRUPTED };
         }
-        if let Some(answer) = state.answered(kernel, place) {
+        if let Some(answer) = state.answered(kernel, at) {
             return answer;
         }
         kernel.wait();

@@ -37,6 +37,7 @@ mod fan_out;
 #[cfg(any(all(target_os = "none", feature = "faults"), test))]
 mod faults;
 mod gnumach;
+mod hold;
 mod hooks;
 mod identity;
 mod inject;

@@ -14,12 +14,14 @@
 
 mod engines;
 mod handed;
+mod holds;
 mod owner;
 mod stops;
 mod turns;
 
 pub(crate) use engines::{Attachment, Unjoined};
 pub(crate) use handed::{Refusal, Released, Target, TracePort, Way};
+pub(crate) use holds::Settled;
 pub(crate) use owner::{Done, SystemEngine};
 pub(crate) use turns::{Next, Sending};
 
@@ -89,6 +91,10 @@ pub(crate) struct State {
     engine_numbers: AtomicU32,
     /// How many engines say what becomes of messages.
     acting: AtomicU32,
+    /// How many stops hold a thread, or will.
+    held: AtomicU32,
+    /// How many stops there have been.
+    stop_numbers: AtomicU32,
     /// Numbers of ports and threads.
     pub(crate) numbers: Numbers,
     /// Links between events.
@@ -123,6 +129,8 @@ impl State {
             untraced: AtomicU32::new(0),
             engine_numbers: AtomicU32::new(0),
             acting: AtomicU32::new(0),
+            held: AtomicU32::new(0),
+            stop_numbers: AtomicU32::new(0),
             numbers: Numbers::new(),
             links: Links::new(),
             pending: Pending::new(),

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Threads that wait, before their message is sent, until an engine says what becomes of it.
+//! Threads that engines stop: before a message is sent, until an engine says what becomes of it; anywhere else by the kernel's own count of
+//! suspensions, of which each such stop has one.
+//!
+//! That count is the kernel's `thread_hold`, not `thread_suspend`: nobody but the payload takes a stop away. Whoever ends, aborts or suspends
+//! a thread finds it as any other that is suspended. No reference to a thread is kept, as `task_terminate` waits until there is none: a
+//! thread's stops go before it does.
 
 use crate::engines::EngineKey;
 use crate::gnumach::{Key, Thread};
@@ -23,7 +28,18 @@ pub(crate) struct Answer {
     pub(crate) value: u32,
 }
 
-/// A thread that waits.
+/// How a thread is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It waits for an answer, which may be there.
+    Waits(Option<Answer>),
+    /// It will be held when its call is over.
+    Due,
+    /// It is held: it has one suspension for this.
+    Held,
+}
+
+/// A thread that is stopped.
 #[derive(Debug)]
 pub(crate) struct Stop {
     /// For whom.
@@ -32,8 +48,32 @@ pub(crate) struct Stop {
     pub(crate) key: Key,
     /// What tracers call it.
     pub(crate) number: ThreadNumber,
-    /// The thread, which waits here and so is alive.
+    /// The thread: alive, as it waits, or as its stops go before it does.
     pub(crate) thread: Thread,
-    /// Once it is there.
-    pub(crate) answer: Option<Answer>,
+    /// Which stop this is: no other has this number.
+    pub(crate) serial: u32,
+    /// One of `trace_port::control::stop::place`.
+    pub(crate) place: u32,
+    /// How.
+    pub(crate) how: How,
+    /// Whether its engine has been told.
+    pub(crate) is_told: bool,
+    /// Whether its call had been brought to an end when the engine began to examine it.
+    pub(crate) was_halted: bool,
+}
+
+impl Stop {
+    /// Whether the thread is held, or will be.
+    pub(crate) fn holds(&self) -> bool {
+        matches!(self.how, How::Due | How::Held)
+    }
+}
+
+/// Why a thread is not stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unstopped {
+    /// There is no room.
+    Full,
+    /// The engine has let go of its task.
+    Gone,
 }

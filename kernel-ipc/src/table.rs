@@ -58,7 +58,7 @@ pub(crate) struct Table {
     pub(crate) lists: Lists,
     /// The engines.
     pub(crate) engines: Engines,
-    /// Threads that wait for an engine's answer.
+    /// Threads that engines stop.
     pub(crate) stops: Stops,
     /// A right to a port of the payload's that nothing is sent to: what stands for the trace port where engine 0 is not there.
     pub(crate) nowhere: Option<SendRight>,

@@ -131,8 +131,10 @@ function global 0xffffffff81064f00   264 thread_force_terminate
 function global 0xffffffff81062e30  1992 thread_halt
 function global 0xffffffff81062840   531 thread_halt_self
 function global 0xffffffff81054330   766 thread_handoff (pointer, pointer, pointer) -> i32
+function global 0xffffffff81062790   163 thread_hold (pointer) -> nothing
 function global 0xffffffff81062770    17 thread_reference (pointer) -> nothing
 function local  0xffffffff81061b90   158 thread_reference.part.0
+function global 0xffffffff81062d60   199 thread_release (pointer) -> nothing
 function global 0xffffffff81053ea0   186 thread_set_self_state
 function global 0xffffffff8105f6a0   681 thread_switch
 function local  0xffffffff8105f950    35 thread_switch_continue
@@ -199,4 +201,4 @@ struct thread 576 0x29bd
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum bc46dddfd2d25b44f0df3fb7cc0f33d12105e7cdbd21d50cdb84644c890202ef
+sum f7badcbe251a4c9a4429adf3e385bf2ef9cb3e75233d34008c2b9c4bca6e88c6

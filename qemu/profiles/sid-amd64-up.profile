@@ -129,8 +129,10 @@ function global 0xffffffff8104eec0   175 thread_force_terminate
 function global 0xffffffff8104e1c0  1628 thread_halt
 function global 0xffffffff8104dd60   399 thread_halt_self
 function global 0xffffffff81043510   655 thread_handoff (pointer, pointer, pointer) -> i32
+function global 0xffffffff8104dce0   127 thread_hold (pointer) -> nothing
 function global 0xffffffff8104dcc0    17 thread_reference (pointer) -> nothing
 function local  0xffffffff8104d350   127 thread_reference.part.0
+function global 0xffffffff8104e110   175 thread_release (pointer) -> nothing
 function global 0xffffffff81043120   139 thread_set_self_state
 function global 0xffffffff8104b960   541 thread_switch
 function local  0xffffffff8104bb80    33 thread_switch_continue
@@ -197,4 +199,4 @@ struct thread 552 0x2854
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 9858222373e71a1016c85b4c54363379b3b3f8467ca1ce96345b8105863e99df
+sum d9a65530a37a487790dd35d889b136803cc9057611674f047bf777266f5b4a2d

@@ -129,8 +129,10 @@ function global 0xffffffff8101ef50   191 thread_force_terminate
 function global 0xffffffff8101e380  1453 thread_halt
 function global 0xffffffff8101df50   335 thread_halt_self
 function global 0xffffffff81054960   655 thread_handoff (pointer, pointer, pointer) -> i32
+function global 0xffffffff8101ded0   127 thread_hold (pointer) -> nothing
 function global 0xffffffff8101deb0    17 thread_reference (pointer) -> nothing
 function local  0xffffffff8101d590   127 thread_reference.part.0
+function global 0xffffffff8101e2d0   175 thread_release (pointer) -> nothing
 function global 0xffffffff810545b0   147 thread_set_self_state
 function global 0xffffffff8101bff0   461 thread_switch
 function local  0xffffffff8101c1c0    33 thread_switch_continue
@@ -197,4 +199,4 @@ struct thread 552 0x1e46
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum b06eb074b78558cde01ebbb60b12d0ab46c231de532733f8909a6b01babf2355
+sum 8c428c49e272a840e80bf20b5c2a0a8051c2f700347dc436fbb339dd39c5a2c6

@@ -200,6 +200,17 @@ fn ways() -> Result<()> {
     Ok(())
 }
 
+/// The nine ways out of a stop, or back to it, for a thread that is stopped in each of five places; on kernels for several processors, the
+/// thread runs on another one than its tracer.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn stops() -> Result<()> {
+    let run = qemu(&["--icount", "run", "stops", "${host-port}"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("stops: 45 ways out of a stop"), "{}", run.stdout);
+    Ok(())
+}
+
 /// Three rounds of everything at once, the same each time; with `--all` two minutes of it, which depend on when threads run.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

@@ -37,6 +37,7 @@ const UNSAFE: &[&str] =
 const REPR_C: &[&str] = &[
     "trace-port/src/control.rs",
     "trace-port/src/control/owner/wire.rs",
+    "trace-port/src/control/stop.rs",
     "trace-port/src/port.rs",
     "trace-port/src/record.rs",
     "kernel-ipc/src/gnumach/mach.rs",

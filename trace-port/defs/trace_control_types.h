@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define TRACE_CONTROL_VERSION	1
+#define TRACE_CONTROL_VERSION	2
 
 /* flags of trace_attach and of trace_engine_t */
 #define TRACE_CREATE		1
@@ -12,6 +12,7 @@
 #define TRACE_MATCH		4
 #define TRACE_CHILDREN		8
 #define TRACE_CONTROL		16
+#define TRACE_BIRTHS		32
 
 /* events */
 #define TRACE_EVENT_SEND	0x01
@@ -42,6 +43,20 @@
 #define TRACE_FAIL		2
 #define TRACE_REPLY		3
 #define TRACE_DELAY		4
+#define TRACE_HOLD		5
+
+/* place of trace_report_t, and sender of the record of a thread that has stopped */
+#define TRACE_BEFORE_SEND	0
+#define TRACE_BEFORE_RETURN	1
+#define TRACE_AT_BIRTH		2
+#define TRACE_ON_REQUEST	3
+
+/* flags of trace_report_t */
+#define TRACE_STOPPED		1
+#define TRACE_STANDS		2
+#define TRACE_HALTING		4
+#define TRACE_HALTED		8
+
 /* mode of trace_owner_t */
 #define TRACE_OWNER_OFF		0
 #define TRACE_OWNER_FOREGROUND	1
@@ -113,6 +128,13 @@ typedef struct {
 typedef trace_action_t trace_actions_t[16];
 
 typedef struct {
+	uint32_t flags;
+	uint32_t place;
+	uint32_t stops;
+	uint32_t stop;
+} trace_report_t;
+
+typedef struct {
 	trace_name_t configured_by;
 	uint32_t mode;
 	uint32_t owner;
@@ -125,6 +147,7 @@ typedef struct {
 } trace_owner_t;
 
 _Static_assert (sizeof (trace_owner_t) == 64, "trace_owner_t is 64 bytes on the wire");
+_Static_assert (sizeof (trace_report_t) == 16, "trace_report_t is 16 bytes on the wire");
 _Static_assert (sizeof (trace_limits_t) == 32, "trace_limits_t is 32 bytes on the wire");
 _Static_assert (sizeof (trace_engine_t) == 64, "trace_engine_t is 64 bytes on the wire");
 _Static_assert (sizeof (trace_rule_t) == 16, "trace_rule_t is 16 bytes on the wire");

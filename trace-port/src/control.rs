@@ -5,6 +5,7 @@
 //! arguments at multiples of 8. Every number is little-endian.
 
 pub mod owner;
+pub mod stop;
 
 use mach_abi::{Descriptor, type_name};
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -13,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::event::{Direction, EventKind};
 
 /// Version of the interface that this build knows: [`Limits::version`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// `msgh_id` of `trace_version`.
 pub const VERSION_ID: u32 = 5100;
@@ -55,8 +56,10 @@ pub mod flag {
     pub const CHILDREN: u32 = 8;
     /// The engine may say what becomes of messages: [`Action`](super::Action).
     pub const CONTROL: u32 = 16;
+    /// Each new thread of the engine's tasks stops before its first instruction. With [`CONTROL`] alone.
+    pub const BIRTHS: u32 = 32;
     /// All of them.
-    pub const ALL: u32 = CREATE | EXCLUSIVE | MATCH | CHILDREN | CONTROL;
+    pub const ALL: u32 = CREATE | EXCLUSIVE | MATCH | CHILDREN | CONTROL | BIRTHS;
 }
 
 /// What an engine can be told of: bits of [`Engine::events`].
@@ -83,7 +86,7 @@ pub mod event {
     pub const TASK_DEATH: u32 = 0x200;
     /// The engine ends.
     pub const END: u32 = 0x400;
-    /// It is about to send a message, and waits.
+    /// A thread of it has stopped for the engine: see [`stop::place`](super::stop::place).
     pub const STOP: u32 = 0x800;
     /// All that show messages.
     pub const MESSAGES: u32 = SEND | RECEIVE | CONTROL | EXCEPTION | TRAP | FAILED;
@@ -113,7 +116,7 @@ pub mod rule {
     pub const ALL: u32 = SEND | RECEIVE | FAILED;
 }
 
-/// What becomes of a message that a thread is about to send: [`Action::what`].
+/// What becomes of a message that a thread is about to send, or has received: [`Action::what`].
 pub mod what {
     /// It is sent.
     pub const GO: u32 = 0;
@@ -125,8 +128,10 @@ pub mod what {
     pub const REPLY: u32 = 3;
     /// It is sent so many milliseconds later.
     pub const DELAY: u32 = 4;
+    /// Of one that it receives: the engine is told, and the thread stops before `mach_msg` returns, until it is resumed.
+    pub const HOLD: u32 = 5;
     /// The last of them.
-    pub const LAST: u32 = DELAY;
+    pub const LAST: u32 = HOLD;
     /// Most milliseconds.
     pub const LONGEST_DELAY: u32 = 60_000;
 }
@@ -168,7 +173,7 @@ pub struct Engine {
     pub number: U32,
     /// The number of the control port of the task that made it, as in [`Port::number`](crate::Port::number), or 0.
     pub owner: U32,
-    /// [`flag::CHILDREN`] or 0.
+    /// [`flag::CHILDREN`], [`flag::CONTROL`] and [`flag::BIRTHS`].
     pub flags: U32,
     /// What it is told of: bits of [`event`].
     pub events: U32,
@@ -196,7 +201,7 @@ pub struct Rule {
     pub port: U32,
 }
 
-/// What becomes of messages that a task is about to send: `trace_action_t`, 24 bytes.
+/// What becomes of messages that a task is about to send, or receives: `trace_action_t`, 24 bytes.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
 #[repr(C)]
 pub struct Action {
@@ -218,7 +223,12 @@ impl Action {
     /// Whether it means something.
     pub fn is_known(&self) -> bool {
         let (what, value) = (self.what.get(), self.value.get());
-        self.nth.get() != 0 && (what == self::what::STOP || is_answer(what, value))
+        self.nth.get() != 0 && (matches!(what, self::what::STOP | self::what::HOLD) || is_answer(what, value))
+    }
+
+    /// Whether it is for messages that are sent, or for those that are received.
+    pub fn direction(&self) -> Direction {
+        if self.what.get() == self::what::HOLD { Direction::Receive } else { Direction::Send }
     }
 
     /// Whether it is for a message.
@@ -467,9 +477,9 @@ mod tests {
                 && known(what::DELAY, 60_000, 2)
         );
         assert!(
-            !known(what::STOP, 0, 0) && !known(what::FAIL, 0, 1) && !known(what::DELAY, 60_001, 1) && !known(5, 1, 1)
+            !known(what::STOP, 0, 0) && !known(what::FAIL, 0, 1) && !known(what::DELAY, 60_001, 1) && !known(6, 1, 1)
         );
-        assert!(!is_answer(what::STOP, 0));
+        assert!(!is_answer(what::STOP, 0) && !is_answer(what::HOLD, 0) && known(what::HOLD, 0, 1));
     }
 
     #[test]

@@ -58,9 +58,10 @@ pub enum EventKind {
     /// No message, and for engines alone that ask for it: the engine has ended with the last right to its own port. Nothing follows.
     /// [`RecordHeader::thread`](crate::RecordHeader::thread) is the engine's number; there is no task.
     EngineEnd = 11,
-    /// For the engine alone that wants it so: the message that the thread is about to send. The thread waits, before anything of it is sent, until
-    /// the engine answers, or somebody aborts the thread. What becomes of the message is told as that of any other afterwards, with the same
-    /// [`RecordHeader::sequence`](crate::RecordHeader::sequence).
+    /// For the engine alone that wants it so: a thread has stopped for it, [`RecordHeader::sender`](crate::RecordHeader::sender) says where (see
+    /// [`place`](crate::control::stop::place)). Before it sends a message, or when it has received one, the record shows that message, with the
+    /// [`RecordHeader::sequence`](crate::RecordHeader::sequence) of its other record; elsewhere there is none. Of a message that is about to be
+    /// sent nothing is sent until the engine answers, or somebody aborts the thread; what becomes of it is told as that of any other.
     Stopped = 12,
 }
 

@@ -153,7 +153,7 @@ pub struct RecordHeader {
     /// time the record is received.
     pub task: U32,
     /// In a record of another task's message to a control port: the number of the task that sent it if that is traced,
-    /// [`SENDER_IS_TRACER`], or 0. Zero in all other records.
+    /// [`SENDER_IS_TRACER`], or 0. In the birth of a task its parent's, in that of a stop its place. Zero in all other records.
     pub sender: U32,
     /// How many [`Port`]s follow the message, at most [`MAX_PORTS`].
     pub ports: U32,

@@ -303,6 +303,7 @@ unsafe extern "C" fn hook_ipc_thread_terminate(thread: Thread) {
     }
     // SAFETY: the caller's own argument.
     unsafe { ipc_thread_terminate(thread) };
+    lifecycle::thread_terminated(&Mach, &STATE, thread);
 }
 
 #[unsafe(no_mangle)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 
-use trace_port::control::{event, flag, policy};
+use trace_port::control::{event, flag, policy, stop};
 
 use super::*;
 use crate::gnumach::fake::{CHILD, KERNEL_TASK, TASK, THREAD, TRACE, TRACER, TRACERS_THREAD, control_port};
@@ -28,7 +28,7 @@ fn any_port_of_the_kernels_says_what_there_is() {
     let model = Model::new();
     let (code, results) = model.ask(THREAD, HOST, control::VERSION_ID, &Arguments::default()).unwrap();
     let words: Vec<u32> = results[8..].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
-    assert_eq!((code, &words[..5]), (0, &[1, u32::from(record::VERSION), 8, 16, 65536][..]));
+    assert_eq!((code, &words[..5]), (0, &[2, u32::from(record::VERSION), 8, 16, 65536][..]));
     assert_eq!(results[..8], control::LIMITS.to_le_bytes());
     assert!(model.state.nowhere().is_none(), "asking makes nothing");
     model.assert_ends_clean();
@@ -37,7 +37,7 @@ fn any_port_of_the_kernels_says_what_there_is() {
 #[test]
 fn what_is_not_of_the_interface_is_not_served() {
     let (model, engine) = attached();
-    for id in [0, 70, 5000, 5099, 5103, 5109, 5117, 5200, u32::MAX] {
+    for id in [0, 70, 5000, 5099, 5106, 5109, 5200, u32::MAX] {
         assert_eq!(model.ask(TRACERS_THREAD, HOST, id, &Arguments::default()), None, "{id}");
     }
     model.give_back_engine(engine);
@@ -56,6 +56,13 @@ fn requests() -> Vec<(u32, Arguments)> {
         (control::SET_FILTER_ID, none().integer(9).rules(&[rule(0, 0, 1, 0); 3])),
         (control::DETACH_ID, none().right(None)),
         (control::BARRIER_ID, none()),
+        (control::ANSWER_ID, none().integer(1).integer(0).integer(0)),
+        (stop::STOP_ID, none().integer(1)),
+        (stop::RESUME_ID, none().integer(1)),
+        (stop::INTERRUPT_ID, none().integer(1)),
+        (stop::REPORT_ID, none().integer(1)),
+        (stop::PREPARE_ID, none().integer(1)),
+        (stop::FINISH_ID, none().integer(1).integer(1)),
     ]
 }
 

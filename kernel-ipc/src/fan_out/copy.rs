@@ -42,6 +42,17 @@ impl Parts {
         seen(kernel, self.record, FIRST).1.direction
     }
 
+    /// The message that a thread has received by a call of its own: its id, and which of the records it is.
+    pub(super) fn received(self, kernel: &impl Kernel) -> Option<(u32, u8)> {
+        [2, 1].into_iter().find_map(|bit| {
+            let (at, _) = self.place(bit)?;
+            let (_, seen) = seen(kernel, self.record, at);
+            let is_received = seen.direction == Direction::Receive && seen.kind == EventKind::Normal && !seen.failed;
+            (is_received && extent(kernel, self.record, at).0 >= mach_abi::header::LP64.end)
+                .then_some((seen.msgh_id, bit))
+        })
+    }
+
     /// Which of them an engine wants that was attached at `since`: a bit for each.
     #[inline(never)]
     pub(super) fn wanted(self, kernel: &impl Kernel, engine: &Engine, since: u64) -> u8 {

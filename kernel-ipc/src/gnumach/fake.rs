@@ -108,6 +108,12 @@ pub(crate) struct FakeThread {
     pub(crate) receives: bool,
     /// Whether it runs on another processor.
     pub(crate) runs_elsewhere: bool,
+    /// Its suspensions by the payload.
+    pub(crate) held: u32,
+    /// Whether it runs on though it is held.
+    pub(crate) moves: bool,
+    /// `TH_HALTED`.
+    pub(crate) halted: bool,
 }
 
 /// A task.
@@ -233,6 +239,8 @@ pub(crate) struct Fake {
     pub(crate) slept: RefCell<Vec<u32>>,
     /// What was written to their buffers besides messages.
     pub(crate) written: RefCell<Vec<Vec<u8>>>,
+    /// Threads that have stayed where they were, and how often they were held when they went on.
+    pub(crate) stayed: RefCell<Vec<(Thread, u32)>>,
     /// What threads have waited for, and whether they were woken by it.
     pub(crate) waits: RefCell<Vec<(Port, bool)>>,
     awaited: Cell<Option<Port>>,

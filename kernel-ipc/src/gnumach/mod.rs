@@ -139,6 +139,24 @@ pub(crate) trait Threads {
     fn prepare_to_stop(&self, thread: Thread);
     /// Corresponds to `thread_wakeup`, for that.
     fn wake_stopped(&self, thread: Thread);
+    /// Corresponds to `thread_hold`: one suspension more, which nobody else takes away. A thread that runs, the current one too, stops when it
+    /// blocks, or on its way to user mode with the next tick of the clock.
+    fn hold_thread(&self, thread: Thread);
+    /// Corresponds to `thread_release`: takes that away.
+    fn release_thread(&self, thread: Thread);
+    /// Corresponds to `thread_block` of a current thread that is held: until it is not, or has to come to a clean point.
+    fn stay(&self);
+    /// Whether a thread neither runs nor is about to.
+    fn thread_stands(&self, thread: Thread) -> bool;
+    /// `TH_HALTED`: whether the thread has been brought to a clean point and is suspended there.
+    fn thread_is_halted(&self, thread: Thread) -> bool;
+    /// The thread of a task that has the lowest number above this one; each gets a number.
+    fn next_thread(
+        &self,
+        task: Task,
+        above: ThreadNumber,
+        numbers: &Numbers,
+    ) -> Option<(Reference<Thread>, ThreadNumber)>;
     /// Corresponds to `thread_will_wait_with_timeout` and `thread_block`: so many milliseconds, unless the thread is interrupted.
     fn sleep(&self, milliseconds: u32);
     /// Writes the current thread's buffer for the message that its call is to receive. `false` if it cannot be written.

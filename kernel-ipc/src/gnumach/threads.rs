@@ -29,6 +29,8 @@ unsafe extern "C" {
     safe fn thread_wakeup_prim(event: usize, one_thread: i32, result: i32) -> i32;
     safe fn thread_will_wait_with_timeout(thread: Thread, milliseconds: u32);
     safe fn clear_wait(thread: Thread, result: i32, interrupt_only: i32);
+    safe fn thread_hold(thread: Thread);
+    safe fn thread_release(thread: Thread);
     safe fn thread_deallocate(thread: Reference<Thread>);
     safe fn thread_reference(thread: Thread);
     safe fn convert_thread_to_port(thread: Reference<Thread>) -> MaybeRight;
@@ -56,6 +58,12 @@ const THREAD_INTERRUPTED: i32 = 2;
 
 /// `AST_HALT | AST_TERMINATE`.
 const AST_HALTING: u32 = 1 | 2;
+
+/// `TH_RUN | TH_UNINT`: the thread runs, or will before anybody can stop it.
+const TH_MOVES: u16 = 0x04 | 0x08;
+
+/// `TH_HALTED`.
+const TH_HALTED: u16 = 0x10;
 
 /// `TH_SWAPPED | TH_SW_COMING_IN`: the thread has no stack; it will run its continuation.
 const TH_SWAP_STATE: u16 = 0x100 | 0x200;
@@ -202,6 +210,56 @@ impl Threads for Mach {
 
     fn wake_stopped(&self, thread: Thread) {
         thread_wakeup_prim(thread.address(), 0, THREAD_AWAKENED);
+    }
+
+    fn hold_thread(&self, thread: Thread) {
+        thread_hold(thread);
+    }
+
+    fn release_thread(&self, thread: Thread) {
+        thread_release(thread);
+    }
+
+    fn stay(&self) {
+        Threads::wait(self);
+    }
+
+    fn thread_stands(&self, thread: Thread) -> bool {
+        thread.load(THREAD_STATE) & TH_MOVES == 0
+    }
+
+    fn thread_is_halted(&self, thread: Thread) -> bool {
+        thread.load(THREAD_STATE) & TH_HALTED != 0
+    }
+
+    fn next_thread(
+        &self,
+        task: Task,
+        above: ThreadNumber,
+        numbers: &Numbers,
+    ) -> Option<(Reference<Thread>, ThreadNumber)> {
+        loop {
+            let mut next = None;
+            each_thread(task, |thread| {
+                let known = self.thread_number(thread);
+                let number = if known.is_none() { self.give_thread_number(thread, numbers) } else { known };
+                if number.get() > above.get() && next.is_none_or(|next: ThreadNumber| number.get() < next.get()) {
+                    next = Some(number);
+                }
+            });
+            let number = next?;
+            let mut found = None;
+            each_thread(task, |thread| {
+                if self.thread_number(thread) == number {
+                    // The kernel, too, takes a thread's lock inside its task's.
+                    found = Some(Reference::to_thread(thread));
+                }
+            });
+            // It may have ended between both looks.
+            if let Some(found) = found {
+                return Some((found, number));
+            }
+        }
     }
 
     fn sleep(&self, milliseconds: u32) {

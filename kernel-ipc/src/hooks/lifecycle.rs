@@ -10,7 +10,7 @@ use crate::gnumach::{Kernel, Task, Thread};
 use crate::numbers::TaskNumber;
 use crate::open_call::OpenCall;
 use crate::state::{State, TracePort};
-use crate::{announce, fan_out, lost, observe};
+use crate::{announce, fan_out, hold, lost, observe};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
 ///
@@ -72,14 +72,27 @@ pub(crate) fn thread_created(kernel: &impl Kernel, state: &State, thread: Thread
     if kernel.task_entry(task) != 0 {
         kernel.watch_thread(thread);
         tell_of_thread(kernel, state, (task, thread), EventKind::ThreadBirth);
+        if state.has_had_engines() {
+            hold::born(kernel, state, (task, thread));
+        }
     }
 }
 
 /// Before `ipc_thread_terminate`, which may be called several times: the thread has stopped for good, or is the current one and at its end.
 pub(crate) fn thread_terminates(kernel: &impl Kernel, state: &State, thread: Thread) {
+    // While it ends itself it may not be stopped.
+    thread_terminated(kernel, state, thread);
     let task = kernel.thread_task(thread);
     if kernel.task_entry(task) != 0 && state.has_had_engines() && kernel.thread_is_alive(thread) {
         tell_of_thread(kernel, state, (task, thread), EventKind::ThreadDeath);
+    }
+}
+
+/// After `ipc_thread_terminate`: the thread has no port any more, so that nobody who looks for that afterwards keeps a stop of it. The caller
+/// holds it still.
+pub(crate) fn thread_terminated(kernel: &impl Kernel, state: &State, thread: Thread) {
+    if state.holds_any() {
+        state.release_thread(kernel, thread);
     }
 }
 

@@ -39,7 +39,8 @@
 //!
 //! A draft is a message to the trace port that lacks only its outcome. It owns its rights, so it outlives the trace and the task. One
 //! that is queued in the middle of a call never waits; each thread has at most one such before it waits at its exit, where its call is over
-//! and its result is returned whatever happens to the wait. A thread being halted, or another's thread, never waits.
+//! and its result is returned whatever happens to the wait. A thread being halted, or another's thread, never waits. Where an engine holds the
+//! thread with what it has received ([`hold`](crate::hold)), it stays there after that.
 //!
 //! | kernel function | its file (GNU Mach 1.8+git20250702) | hook |
 //! |---|---|---|

@@ -3,13 +3,14 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use trace_port::control::stop::place;
 use trace_port::control::{Action, what};
 
 use super::State;
 use crate::engines::{EngineKey, Turn};
 use crate::gnumach::{Kernel, Key, Thread};
 use crate::numbers::ThreadNumber;
-use crate::stops::{Answer, Stop};
+use crate::stops::{Answer, How, Stop, Unstopped};
 use crate::table::Table;
 
 /// It is sent: where there is nobody to answer.
@@ -45,7 +46,7 @@ impl State {
         }
     }
 
-    /// What the next engine of a task's whose turn it is says becomes of a message of this id.
+    /// What the next engine of a task's whose turn it is says becomes of a message of this id, in the turn's direction.
     pub(crate) fn next_action(&self, key: Key, turn: &mut Turn, msgh_id: u32) -> Option<(EngineKey, Action)> {
         let mut table = self.table.lock();
         let list = table.of(key)?.list();
@@ -54,7 +55,7 @@ impl State {
         loop {
             let engine = turn.next(list)?.engine;
             let found = engines.get(engine.place).filter(|found| found.number() == engine.number && !found.ends);
-            if let Some(action) = found.and_then(|found| found.act(msgh_id)) {
+            if let Some(action) = found.and_then(|found| found.act(msgh_id, turn.direction())) {
                 return Some((engine, action));
             }
         }
@@ -64,20 +65,55 @@ impl State {
     pub(crate) fn stop(
         &self,
         kernel: &impl Kernel,
-        (engine, key): (EngineKey, Key),
+        attachment: (EngineKey, Key),
         (thread, number): (Thread, ThreadNumber),
     ) -> Option<u32> {
+        let stop = self.new_stop(attachment, (thread, number), (place::BEFORE_SEND, How::Waits(None)));
+        self.add_stop(kernel, stop).ok()
+    }
+
+    /// A stop with a number of its own.
+    pub(super) fn new_stop(
+        &self,
+        (engine, key): (EngineKey, Key),
+        (thread, number): (Thread, ThreadNumber),
+        (place, how): (u32, How),
+    ) -> Stop {
+        let serial = self.stop_numbers.fetch_add(1, Relaxed).wrapping_add(1).max(1);
+        let is_told = place != place::ON_REQUEST;
+        Stop { engine, key, number, thread, serial, place, how, is_told, was_halted: false }
+    }
+
+    /// Puts a stop down: 1 + the index of its place. A thread that its engine holds already, or will, is not held twice.
+    pub(super) fn add_stop(&self, kernel: &impl Kernel, stop: Stop) -> Result<u32, Unstopped> {
         loop {
             let mut table = self.table.lock();
             if table.stops.is_full() {
                 drop(table);
-                self.grow(kernel, |table| &mut table.stops)?;
+                self.grow(kernel, |table| &mut table.stops).ok_or(Unstopped::Full)?;
                 continue;
             }
-            table.engine(engine).filter(|engine| !engine.ends)?;
-            let is_attached = table.list_of(key)?.iter().any(|each| each.engine == engine);
-            let stop = Stop { engine, key, number, thread, answer: None };
-            return if is_attached { table.stops.add(stop).ok() } else { None };
+            table.engine(stop.engine).filter(|engine| !engine.ends).ok_or(Unstopped::Gone)?;
+            let is_attached = |table: &mut Table| {
+                table.list_of(stop.key).is_some_and(|list| list.iter().any(|each| each.engine == stop.engine))
+            };
+            if !is_attached(&mut table) {
+                return Err(Unstopped::Gone);
+            }
+            let is_same = |other: &Stop| other.holds() && other.engine == stop.engine && other.thread == stop.thread;
+            if stop.holds()
+                && let Some(place) = find(&mut table, is_same)
+            {
+                return Ok(place);
+            }
+            if stop.holds() {
+                self.held.fetch_add(1, Relaxed);
+            }
+            if stop.how == How::Held {
+                kernel.hold_thread(stop.thread);
+            }
+            // There is room, and the lock has not been given back.
+            return table.stops.add(stop).map_err(|_| Unstopped::Full);
         }
     }
 
@@ -85,7 +121,7 @@ impl State {
     pub(crate) fn answered(&self, kernel: &impl Kernel, place: u32) -> Option<Answer> {
         let mut table = self.table.lock();
         let Some(stop) = table.stops.get(place) else { return Some(GO) };
-        let answer = stop.answer;
+        let How::Waits(answer) = stop.how else { return Some(GO) };
         match answer {
             Some(_) => drop(table.stops.remove(place)),
             None => kernel.prepare_to_stop(stop.thread),
@@ -104,17 +140,29 @@ impl State {
         answer_all(kernel, &mut table, answer, |stop| stop.engine == engine && stop.number == number)
     }
 
-    /// An engine lets go of a task, or of all: its threads do not wait for it any more.
+    /// An engine lets go of a task, or of all: it stops its threads no more.
     pub(super) fn let_threads_go(&self, kernel: &impl Kernel, table: &mut Table, engine: EngineKey, key: Option<Key>) {
-        answer_all(kernel, table, GO, |stop| stop.engine == engine && key.is_none_or(|key| stop.key == key));
+        let is_it = |stop: &Stop| stop.engine == engine && key.is_none_or(|key| stop.key == key);
+        answer_all(kernel, table, GO, is_it);
+        self.release_all(kernel, table, is_it);
     }
 }
 
-fn answer_all(kernel: &impl Kernel, table: &mut Table, answer: Answer, is_it: impl Fn(&Stop) -> bool) -> bool {
+/// The place of the first stop that `is_it` says so of.
+pub(super) fn find(table: &mut Table, is_it: impl Fn(&Stop) -> bool) -> Option<u32> {
+    (1..=table.stops.last()).find(|&place| table.stops.get(place).is_some_and(|stop| is_it(stop)))
+}
+
+pub(super) fn answer_all(
+    kernel: &impl Kernel,
+    table: &mut Table,
+    answer: Answer,
+    is_it: impl Fn(&Stop) -> bool,
+) -> bool {
     let mut found = false;
     for place in 1..=table.stops.last() {
-        if let Some(stop) = table.stops.get(place).filter(|stop| stop.answer.is_none() && is_it(stop)) {
-            stop.answer = Some(answer);
+        if let Some(stop) = table.stops.get(place).filter(|stop| stop.how == How::Waits(None) && is_it(stop)) {
+            stop.how = How::Waits(Some(answer));
             kernel.wake_stopped(stop.thread);
             found = true;
         }

@@ -97,9 +97,61 @@ impl Threads for Fake {
     fn wake_stopped(&self, thread: Thread) {
         self.woken.borrow_mut().push(Port::fake(thread.address()));
     }
+    fn hold_thread(&self, thread: Thread) {
+        self.thread(thread).held += 1;
+    }
+    fn release_thread(&self, thread: Thread) {
+        let mut thread = self.thread(thread);
+        thread.held = thread.held.checked_sub(1).expect("a thread is released as often as it is held");
+        thread.halted &= thread.held != 0;
+    }
+    fn stay(&self) {
+        self.unlocked();
+        let thread = self.current_thread();
+        if self.thread(thread).held != 0
+            && let Some(action) = self.while_waiting.borrow_mut().take()
+        {
+            action();
+            self.run(thread);
+        }
+        let held = self.thread(thread).held;
+        self.stayed.borrow_mut().push((thread, held));
+    }
+    fn thread_stands(&self, thread: Thread) -> bool {
+        !self.thread(thread).moves
+    }
+    fn thread_is_halted(&self, thread: Thread) -> bool {
+        self.thread(thread).halted
+    }
+    fn next_thread(
+        &self,
+        task: Task,
+        above: ThreadNumber,
+        numbers: &Numbers,
+    ) -> Option<(Reference<Thread>, ThreadNumber)> {
+        self.unlocked();
+        let of_task =
+            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
+        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
+        let number = |thread: Thread| match self.thread_number(thread) {
+            known if known.is_none() => self.give_thread_number(thread, numbers),
+            known => known,
+        };
+        let numbered = threads.into_iter().map(|thread| (number(thread).get(), thread.address()));
+        let (number, thread) = numbered.filter(|&(number, _)| number > above.get()).min()?;
+        self.references.set(self.references.get() + 1);
+        Some((Reference::fake(Thread::fake(thread)), ThreadNumber::new(number)))
+    }
     fn sleep(&self, milliseconds: u32) {
         self.unlocked();
         self.slept.borrow_mut().push(milliseconds);
+        if self.script.borrow().waiting == Waiting::SomethingElse
+            && let Some(action) = self.while_waiting.borrow_mut().take()
+        {
+            let thread = self.current_thread();
+            action();
+            self.run(thread);
+        }
     }
     fn write_received(&self, bytes: &[u8]) -> bool {
         self.unlocked();

@@ -397,6 +397,7 @@ impl Model {
         let threads: Vec<usize> = self.fake.threads.borrow().keys().copied().collect();
         for address in threads {
             let call = OpenCall::of(&self.fake, Thread::fake(address));
+            assert_eq!(self.fake.thread(Thread::fake(address)).held, 0, "{address:#x} is held by nobody");
             assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {call:?}");
         }
     }

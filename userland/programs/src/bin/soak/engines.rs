@@ -6,13 +6,15 @@ use alloc::vec::Vec;
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::stubs::trace_control::{
-    trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_rule_t,
-    trace_set_actions, trace_set_events, trace_set_filter,
+    trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_finish,
+    trace_interrupt, trace_prepare, trace_report, trace_resume, trace_rule_t, trace_set_actions, trace_set_events,
+    trace_set_filter, trace_stop,
 };
 use mach::sys::trap::task_terminate;
 use programs::engine::{Wish, attach, engines, name_of};
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, Tracer, child_with_port, send};
 use programs::{Doing, Mismatch};
+use trace_port::control::stop::EVERY_THREAD;
 use trace_port::control::{event, flag, policy, what};
 
 use crate::board::Board;
@@ -35,8 +37,9 @@ impl Engines {
     /// One more, of a task, that tells whoever receives from a port.
     pub(crate) fn attach(&mut self, task: PortName, port: PortName, wish: u64) {
         let field = |shift: u32, all: u32| (wish >> shift) as u32 & all;
-        // Children would be in more lists than are made before anything is counted.
-        let flags = field(0, flag::ALL & !flag::CHILDREN) | if wish.is_multiple_of(8) { 0 } else { flag::CREATE };
+        // Children would be in more lists than are made before anything is counted; nobody would resume those that are stopped at their birth.
+        let flags = field(0, flag::ALL & !flag::CHILDREN & !flag::BIRTHS)
+            | if wish.is_multiple_of(8) { 0 } else { flag::CREATE };
         let (events, policy) = (field(5, event::ALL), if wish & 1 << 17 == 0 { policy::BLOCK } else { policy::DROP });
         let made = trace_attach(task, port, Disposition::CopySend, name_of("soak"), flags, events, policy);
         if let Ok(engine) = made {
@@ -54,7 +57,7 @@ impl Engines {
             return self.shapeless(board.task(player), draw);
         };
         let number = (draw >> 8) as u32;
-        let _ = match draw % 12 {
+        let _ = match draw % 16 {
             0 => trace_set_events(engine, number & event::ALL, (draw >> 23) as u32 & 1),
             1 => trace_set_filter(engine, number % 4096, &rules(draw)),
             2 | 3 => trace_set_actions(engine, &actions(draw)),
@@ -62,9 +65,18 @@ impl Engines {
             // Nobody waits for an engine that has let go: the barrier comes to its end.
             5 => trace_detach(engine, PortName::NULL, Disposition::CopySend).and_then(|()| trace_barrier(engine)),
             6 => trace_engine(engine).map(drop),
-            7..10 => trace_answer(engine, number % 256, what::GO, 0),
+            7 | 8 => trace_answer(engine, number % 256, what::GO, 0),
+            9 => trace_resume(engine, number % 256),
             10 => trace_attach(engine, board.thread(player, thread), Disposition::CopySend, name_of(""), 1, 1, 0)
                 .map(drop),
+            // Those that are stopped at this moment are looked at, and go on.
+            11 | 12 => {
+                let _ = trace_stop(engine, if draw & 1 << 40 == 0 { EVERY_THREAD } else { number % 256 });
+                examine(engine, number % 256);
+                trace_resume(engine, EVERY_THREAD)
+            }
+            13 => trace_interrupt(engine, number % 256),
+            14 => trace_report(engine, number % 256).map(drop),
             _ => {
                 self.shapeless(engine, draw);
                 Ok(())
@@ -99,6 +111,13 @@ impl Engines {
     }
 }
 
+/// As a debugger looks at a thread.
+fn examine(engine: PortName, thread: u32) {
+    if let Ok(stop) = trace_prepare(engine, thread) {
+        let _ = trace_finish(engine, thread, stop);
+    }
+}
+
 fn rules(draw: u64) -> [trace_rule_t; 3] {
     core::array::from_fn(|index| {
         let part = (draw >> (8 * index)) as u32;
@@ -110,7 +129,7 @@ fn rules(draw: u64) -> [trace_rule_t; 3] {
 fn actions(draw: u64) -> [trace_action_t; 2] {
     core::array::from_fn(|index| {
         let part = (draw >> (8 * index)) as u32;
-        let what = [what::GO, what::STOP, what::DELAY][part as usize % 3];
+        let what = [what::GO, what::STOP, what::DELAY, what::HOLD][part as usize % 4];
         let value = if what == what::DELAY { part % LATE } else { 0 };
         trace_action_t { first: 0, last: u32::MAX, what, value, nth: 1 + part % 16, step: part % 32 }
     })
