@@ -52,6 +52,11 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         for expression in &mut options.expressions {
             *expression = expand(expression, Tables::parse(prepared.tables())?, &compile)?;
         }
+        for injection in &mut options.injections {
+            let tables = Tables::parse(prepared.tables())?;
+            injection.set = expand(&injection.set, tables, &compile)?;
+            injection.clone().resolve(tables)?.ids(tables)?;
+        }
         let mut arguments = vec![RPCTRACE2.to_owned()];
         arguments.extend(is_apart.then(|| options::APART.to_owned()));
         arguments.extend(options::guest_words(&options));

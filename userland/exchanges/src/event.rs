@@ -16,6 +16,17 @@ use zerocopy::FromBytes;
 /// What a record's message is padded to a multiple of.
 const WORD: usize = Format::Lp64.word();
 
+/// What a tracer has made of a message that was about to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injected {
+    /// It was not sent, and `mach_msg` returned this code.
+    Failure(u32),
+    /// It was not sent, and its sender received a reply with this return code.
+    Reply(i32),
+    /// It was sent later.
+    Delay,
+}
+
 /// One message that a task sent or received, or tried to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -57,6 +68,8 @@ pub struct Event {
     pub mach_header: Option<Header>,
     /// It has an id of an interface of ours, and is not known to be of it.
     pub(crate) is_foreign: bool,
+    /// What a tracer has made of it, if that is certain.
+    pub injected: Option<Injected>,
     /// The message and, after what pads it to whole words, [`Event::ports`].
     bytes: Bytes,
     /// Bytes of the message.
@@ -86,6 +99,7 @@ impl Event {
             sender: header.sender.get(),
             format: record.format,
             is_foreign: false,
+            injected: None,
             mach_header: Header::read(record.format, record.message),
             bytes: Self::part(record, buffer),
             captured: record.message.len(),

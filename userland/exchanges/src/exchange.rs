@@ -130,6 +130,14 @@ impl<'t> Exchange<'t> {
         }
     }
 
+    /// Whether the answer is nothing but this return code.
+    pub fn is_answered_with(&self, code: i32) -> bool {
+        let Some(reply) = &self.reply else { return false };
+        let mut items = reply.items();
+        let is_it = items.next().and_then(|item| item.return_code()) == Some(code);
+        is_it && items.next().is_none()
+    }
+
     /// Whether it ended with an error.
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Answered { failed: true } | Outcome::Failed(_))

@@ -8,10 +8,10 @@ use mach_abi::bytes::read_u32;
 use mach_abi::header::LP64;
 use mig_defs::table::Tables;
 use trace_port::record::SENDER_IS_TRACER;
-use trace_port::{EventKind, Record, RecordError, Records};
+use trace_port::{Direction, EventKind, Record, RecordError, Records};
 
 use crate::ending::{Ending, Unfinished, Untraced};
-use crate::event::Event;
+use crate::event::{Event, Injected};
 use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
 use crate::fate::Told;
 use crate::leave_out::LetThrough;
@@ -22,6 +22,9 @@ use crate::pair::{Pairs, Step};
 use crate::quiet::{Passed, Quiet};
 use crate::select::Selection;
 use crate::stray::Strays;
+
+/// Most messages whose records are waited for of which the tracer has made something.
+const INJECTED_MAX: usize = 4096;
 
 /// A trace of one command and its children.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct Exchanges<'t> {
     ending: Ending,
     /// Tasks that have ended, by the kernel's numbers, but may have records that are held back.
     gone: Vec<u32>,
+    /// What the tracer has made of messages whose records have not come, by their sequence numbers.
+    injected: Vec<(u64, Injected)>,
     /// Whether tasks are traced by engines.
     has_engines: bool,
     /// Whether any record was one.
@@ -59,6 +64,7 @@ impl<'t> Exchanges<'t> {
             strays: Strays::default(),
             ending: Ending::default(),
             gone: Vec::new(),
+            injected: Vec::new(),
             has_engines: false,
             has_records: false,
             now: 0,
@@ -88,6 +94,25 @@ impl<'t> Exchanges<'t> {
     pub fn call(&mut self, number: u32, name: &str) {
         let task = self.names.task(number);
         self.names.rename(task, name.as_bytes());
+    }
+
+    /// The tracer has made this of the message whose record has this sequence number. Before that record comes.
+    pub fn inject(&mut self, sequence: u64, injected: Injected) {
+        if self.injected.len() == INJECTED_MAX {
+            // Its record has been lost.
+            self.injected.remove(0);
+        }
+        self.injected.push((sequence, injected));
+    }
+
+    /// What the tracer has made of the message that a record shows, if the record agrees.
+    fn take_injected(&mut self, event: &Event) -> Option<Injected> {
+        let is_sent = event.kind == EventKind::Normal && event.direction == Direction::Send;
+        let place = self.injected.iter().position(|(sequence, _)| is_sent && *sequence == event.sequence)?;
+        let (_, injected) = self.injected.swap_remove(place);
+        // One that is ended, or interrupted, while it waits is told that.
+        let code = if let Injected::Failure(code) = injected { code } else { 0 };
+        Some(injected).filter(|_| event.retval == code || injected == Injected::Delay)
     }
 
     /// What tasks and ports are, as far as it is known.
@@ -159,6 +184,7 @@ impl<'t> Exchanges<'t> {
     fn passes(&mut self, record: &Record<'_>, sink: &mut impl Sink<'t>) -> bool {
         if !self.order.is_next(record.header.sequence.get())
             || !self.pairs.is_idle()
+            || !self.injected.is_empty()
             || !self.gone.is_empty()
             || self.names.is_watched && (self.names.has_crashed || self.names.may_give_back(record))
         {
@@ -260,6 +286,9 @@ impl<'t> Exchanges<'t> {
         let actor = Actor { task: self.names.meet(&event), thread: event.thread };
         if matches!(event.kind, EventKind::Normal | EventKind::Trap) {
             self.names.acts(actor, &event);
+        }
+        if !self.injected.is_empty() {
+            event.injected = self.take_injected(&event);
         }
         event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));

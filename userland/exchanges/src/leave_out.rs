@@ -83,7 +83,7 @@ fn ranges(known: &[u32], is_wanted: impl Fn(u32) -> bool, are_others: bool) -> V
 }
 
 /// Makes one of ranges that are close to each other, until there are so many at most.
-fn close_gaps(ranges: &mut Vec<(u32, u32)>, most: usize) {
+pub fn close_gaps(ranges: &mut Vec<(u32, u32)>, most: usize) {
     while ranges.len() > most.max(1) {
         let gap = |at: &usize| ranges[*at].0 - ranges[*at - 1].1;
         let Some(closest) = (1..ranges.len()).min_by_key(gap) else { return };

@@ -45,7 +45,7 @@ mod quiet;
 pub mod select;
 pub mod stray;
 
-pub use event::Event;
+pub use event::{Event, Injected};
 pub use exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
 pub use exchanges::Exchanges;
 pub use given::Roles;

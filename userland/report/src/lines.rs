@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
 use exchanges::names::Names;
-use exchanges::{Actor, Event, Subject};
+use exchanges::{Actor, Event, Injected, Subject};
 use mach_abi::code::mr;
 use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
@@ -228,6 +228,7 @@ impl<'t> Lines<'t> {
             (Outcome::OneWay, _) => {
                 self.draft.line.push_str(" = ");
                 self.draft.line.push_str(if self.style.repeats() { "MACH_MSG_SUCCESS" } else { SENT });
+                self.note_injected(exchange);
             }
             (Outcome::Answered { .. }, Some(reply)) => {
                 if is_held.is_none() {
@@ -300,6 +301,7 @@ impl<'t> Lines<'t> {
             (Some(message), None) => writer.reply(&message),
             (None, _) => writer.unknown_reply(),
         }
+        self.note_injected(exchange);
         self.note_id(exchange, reply);
         // Of the call that sent the request it has been said.
         let said = exchange.request.as_ref().is_some_and(|request| request.time_out_given() == reply.time_out_given());
@@ -340,6 +342,7 @@ impl<'t> Lines<'t> {
                 self.draft.line.push('}');
             }
         }
+        self.note_injected(exchange);
         self.note_bytes("message", event);
         self.end(event.time, out);
     }
@@ -377,6 +380,18 @@ impl<'t> Lines<'t> {
             decimal(&mut self.draft.line, asked.wrapping_add(REPLY_ID_OFFSET) as i32);
             self.draft.line.push('>');
         }
+    }
+
+    /// What the tracer has made of it, in strace's words.
+    fn note_injected(&mut self, exchange: &Exchange<'t>) {
+        let of = |event: Option<&Event>| event.and_then(|event| event.injected);
+        let injected = of(exchange.request.as_ref()).or_else(|| of(exchange.reply.as_ref()));
+        self.draft.line.push_str(match injected {
+            Some(Injected::Failure(_)) => " (INJECTED)",
+            Some(Injected::Reply(code)) if exchange.is_answered_with(code) => " (INJECTED)",
+            Some(Injected::Delay) => " (DELAYED)",
+            _ => "",
+        });
     }
 
     /// How long the call would wait.

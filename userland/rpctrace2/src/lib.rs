@@ -21,6 +21,7 @@ extern crate alloc;
 
 #[cfg(feature = "mach-task")]
 mod buffer;
+pub mod injections;
 pub mod options;
 #[cfg(feature = "mach-task")]
 mod pace;

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 pub mod absent;
 pub mod filter;
+pub mod inject;
 pub mod near;
 pub mod place;
 pub mod table;
@@ -21,6 +22,7 @@ pub mod text;
 mod values;
 
 use absent::ABSENT;
+use inject::{InjectError, Injection};
 use near::Suggestion;
 use place::{Here, Place};
 use table::{Action, Row, TABLE};
@@ -152,6 +154,8 @@ pub struct Options {
     pub kernel_filter: bool,
     /// `--engines`: list them.
     pub engines: bool,
+    /// `--inject`, one for each.
+    pub injections: Vec<Injection>,
     /// What needs files or a terminal.
     pub host: Host,
 }
@@ -229,6 +233,12 @@ pub enum OptionsError {
     /// Engines of nobody.
     #[error("option `--engines`: needs -p, which names the processes whose engines are listed")]
     EnginesOfNobody,
+    /// What is to be made of messages means nothing.
+    #[error(transparent)]
+    Inject(#[from] InjectError),
+    /// A list of engines, and something to be done.
+    #[error("option `--inject`: `--engines` traces nothing")]
+    InjectNothing,
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -264,6 +274,9 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
     }
     if options.engine.is_none() && options.kernel_filter {
         return Err(OptionsError::NeedsAs("--kernel-filter"));
+    }
+    if options.engines && !options.injections.is_empty() {
+        return Err(OptionsError::InjectNothing);
     }
     match (command.is_empty(), options.attach.is_empty()) {
         (_, true) if options.engines => Err(OptionsError::EnginesOfNobody),

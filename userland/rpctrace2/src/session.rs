@@ -30,6 +30,7 @@ use trace_port::record::{LARGEST, TASK_OFFSET};
 use zerocopy::IntoBytes;
 
 use crate::buffer::Buffer;
+use crate::injections::Injections;
 use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
@@ -38,6 +39,7 @@ use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
 mod end;
 mod engines;
+mod stops;
 mod subject;
 
 use end::End;
@@ -101,14 +103,16 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
         trace.set_apart();
     }
     let let_through = options.kernel_filter.then(|| trace.leave_out(MAX_RULES)).flatten();
-    let engines = Engines::of(&options, let_through);
-    let session = if command.is_empty() {
+    let injections = Injections::of(&options.injections, tables)?;
+    let engines = Engines::of(&options, let_through, &injections);
+    let mut session = if command.is_empty() {
         let session = Session::attach(&options.attach, engines, world)?;
         trace.attach(session.subject.only_name());
         session
     } else {
         Session::start(&command, options.until_all, engines, world)?
     };
+    session.injections = injections;
     if session.engines.are_there() {
         trace.keep_to_engines();
     }
@@ -126,6 +130,7 @@ struct Session<'a> {
     tasks: Tasks,
     subject: Subject,
     engines: Engines,
+    injections: Injections,
     buffer: Buffer,
     /// Where we are.
     world: &'a mut dyn World,
@@ -178,8 +183,9 @@ impl<'a> Session<'a> {
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
+        let (injections, buffer) = (Injections::default(), Buffer::default());
         let mut session =
-            Self { ports, trace, no_senders, tasks, subject, engines, buffer: Buffer::default(), world, until_all };
+            Self { ports, trace, no_senders, tasks, subject, engines, injections, buffer, world, until_all };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -330,7 +336,9 @@ impl<'a> Session<'a> {
             Some(right) => self.tasks.give_back(right),
             None => mach::msg::destroy(words),
         }
-        trace.message(&message, text);
+        if !stops::answer(&message, &mut self.injections, &self.engines, trace) {
+            trace.message(&message, text);
+        }
         size
     }
 
@@ -339,6 +347,7 @@ impl<'a> Session<'a> {
         let gone = self.tasks.gone();
         for task in &gone {
             trace.ended(*task, text);
+            self.injections.forget(*task);
         }
         if !gone.is_empty() {
             self.engines.give_up_empty();

@@ -9,7 +9,7 @@ use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark, Role, Tally};
 use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
-use exchanges::{Actor, Event, Exchanges, Names, Selection, Sink};
+use exchanges::{Actor, Event, Exchanges, Injected, Names, Selection, Sink};
 use mig_defs::table::Tables;
 use report::{Lines, Summary};
 use trace_port::{Record, RecordError};
@@ -119,6 +119,11 @@ impl<'t> Trace<'t> {
     /// What the kernel is to let through, in so many rules at most; nothing if that is everything. Before the first record.
     pub fn leave_out(&mut self, rules: usize) -> Option<LetThrough> {
         self.exchanges.leave_out(rules)
+    }
+
+    /// This has been made of the message whose record has this sequence number. Before that record.
+    pub fn inject(&mut self, sequence: u64, injected: Injected) {
+        self.exchanges.inject(sequence, injected);
     }
 
     /// The task with this number of the kernel's is called so.

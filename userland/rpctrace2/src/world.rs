@@ -16,6 +16,7 @@ use thiserror::Error;
 use trace_port::RecordError;
 
 use crate::options::filter::FilterError;
+use crate::options::inject::InjectError;
 use crate::options::place::Here;
 use crate::options::{Options, OptionsError};
 
@@ -38,6 +39,8 @@ pub(crate) enum Failure {
     Options(#[from] OptionsError),
     #[error(transparent)]
     Filter(#[from] FilterError),
+    #[error(transparent)]
+    Inject(#[from] InjectError),
     #[error("argument {0} is not UTF-8")]
     NotUtf8(usize),
     #[error("argument {index} holds a NUL byte at offset {offset}")]
@@ -70,7 +73,7 @@ pub(crate) enum Failure {
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
     #[error(
-        "this kernel has no engines, which `--as` and `--engines` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
+        "this kernel has no engines, which `--as`, `--inject` and `--engines` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
     )]
     NoEngines(KernReturn),
     #[error("this kernel's engines are of version {0}, this rpctrace2's of version {version}", version = trace_port::control::VERSION)]

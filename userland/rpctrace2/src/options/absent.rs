@@ -42,7 +42,7 @@ pub const ABSENT: &[Absent] = &[
         whose: "strace",
         why: "not there: neither users nor paths are Mach's",
     },
-    Absent { names: &["--inject", "--fault"], whose: "strace", why: "not there: the trace port only looks" },
+    Absent { names: &["--fault"], whose: "strace", why: "--inject=SET:error=CODE, which says how a message fails" },
     Absent {
         names: &["-d", "--debug"],
         whose: "strace",

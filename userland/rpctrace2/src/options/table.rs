@@ -10,8 +10,8 @@ use report::{Stamp, Strings};
 
 use super::place::Place;
 use super::values::{
-    add_expression, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy, set_string_size,
-    set_strings, set_until, status_words,
+    add_expression, add_injection, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy,
+    set_string_size, set_strings, set_until, status_words,
 };
 use super::{Options, OptionsError, Policy, Report, Status};
 
@@ -160,6 +160,16 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         letter: None,
+        longs: &["all-tasks"],
+        action: Action::Set(|options| options.attach.push("all".to_string())),
+        place: Place::Hurd,
+        help: "on a Hurd: as -p all",
+        others: ["none: -a is a column", "none", "none"],
+        test: "options_know_where_they_are_followed",
+        words: nothing,
+    },
+    Row {
+        letter: None,
         longs: &["until"],
         action: Action::Value("WHEN", set_until),
         place: Place::Hurd,
@@ -201,6 +211,19 @@ pub const TABLE: &[Row] = &[
         others: ["--seccomp-bpf", "none", "none"],
         test: "the_kernel_leaves_out_what_is_not_selected",
         words: |options| word_if(options.kernel_filter, "--kernel-filter"),
+    },
+    Row {
+        letter: None,
+        longs: &["inject"],
+        action: Action::Value("SET:WHAT[:when=WHEN]", add_injection),
+        place: Place::Everywhere,
+        help: "also -e inject=: what becomes of messages of SET, as of -e trace=, that are about to be sent, and a line then says INJECTED or \
+               DELAYED. error=CODE: mach_msg fails so; retval=CODE: a reply with this return code that nobody has sent; \
+               delay_enter=TIME: sent later. WHEN is first[..last][+[step]], counted for each task and msgh_id; all without it. Needs \
+               engines; makes one called rpctrace2 without --as",
+        others: ["the same; signal=, delay_exit= and more", "none", "none"],
+        test: "messages_become_what_is_injected",
+        words: |options| options.injections.iter().flat_map(|one| ["--inject".into(), one.text()]).collect(),
     },
     Row {
         letter: None,

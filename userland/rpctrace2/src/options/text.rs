@@ -77,7 +77,14 @@ and how they end, as far as its 16 rules of an engine go: ranges of msgh_ids, th
 then: what a program of the Hurd holds a port for (`cwd`, `fd 1`) is not said; threads are numbered, and reply ports \
 known, by those messages that come; an answer that has not the id of its request and 100 is not seen, so that the \
 call is unfinished; whether a thread went on after an exception is known by the exception's answer alone; and a line \
-may come a second late, because for a record that was left out it is waited as for one that has not come yet.\n";
+may come a second late, because for a record that was left out it is waited as for one that has not come yet.\n\n\
+`--inject` makes an engine that the kernel asks about each message of SET before it is sent, so that the thread waits \
+until rpctrace2 has answered, also for msgh_ids that only lie between those of SET where an engine's 16 \
+ranges do not suffice. A line says `(INJECTED)` if its record is that of a message that was asked about, its end is the one that was \
+injected and, of retval=, the reply is a return code and nothing else; `(DELAYED)` if the message was to wait. Nothing is \
+injected where the kernel cannot ask: the message cannot be copied in, or there is no memory. retval= is for those that \
+send and receive in one call, as MIG's stubs do; others are sent. The first `--inject` that has a message decides; the \
+time is whole milliseconds. A Hurd's errno values have their names (`retval=ENOENT`).\n";
 
 /// docs/options.md.
 pub fn markdown() -> String {

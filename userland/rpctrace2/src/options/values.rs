@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use report::{Stamp, Strings};
 use trace_port::control::Name;
 
+use super::inject::Injection;
 use super::near::Suggestion;
 use super::{Color, Options, OptionsError, Output, Policy, Status};
 
@@ -111,6 +112,7 @@ pub(super) fn add_expression(options: &mut Options, value: &str) -> Result<(), O
             Ok(())
         }
         "status" => set_status(options, set),
+        "inject" => add_injection(options, set),
         other => Err(error(Suggestion::of(other, KINDS, ""))),
     }
 }
@@ -147,6 +149,11 @@ pub(super) fn set_engine(options: &mut Options, value: &str) -> Result<(), Optio
         return Err(bad_value("--as", "a name of at most 32 letters, digits and signs", value));
     }
     options.engine = Some(value.to_string());
+    Ok(())
+}
+
+pub(super) fn add_injection(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.injections.push(Injection::parse(value)?);
     Ok(())
 }
 

@@ -12,13 +12,14 @@ use exchanges::leave_out::LetThrough;
 use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, SendRight};
 use mach::stubs::trace_control::{
-    trace_attach, trace_barrier, trace_detach, trace_engine, trace_engine_t, trace_engines, trace_limits_t,
-    trace_rule_t, trace_set_filter, trace_version,
+    trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_engine_t,
+    trace_engines, trace_limits_t, trace_rule_t, trace_set_actions, trace_set_filter, trace_version,
 };
 use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
-use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule};
+use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule, what};
 
+use crate::injections::Injections;
 use crate::options::{Options, Policy};
 use crate::world::{Failure, Target, doing};
 
@@ -46,22 +47,37 @@ const EVENTS: [(u32, &str); 12] = [
 pub(super) struct Engines {
     /// `--as`; without it by the trace port, if that is free.
     name: Option<String>,
+    /// An option says what it is called, so that nobody else's may be.
+    is_named: bool,
     policy: Policy,
     /// `--kernel-filter`.
     rules: Vec<trace_rule_t>,
+    /// Of which messages it is asked before they are sent.
+    actions: Vec<trace_action_t>,
     made: Vec<SendRight>,
 }
 
 impl Engines {
     /// As the options say.
-    pub(super) fn of(options: &Options, let_through: Option<LetThrough>) -> Self {
+    pub(super) fn of(options: &Options, let_through: Option<LetThrough>, injections: &Injections) -> Self {
         let rules = let_through.map(|LetThrough { ids, failed }| {
             let rule = |flags, first, last| trace_rule_t { flags, first, last, port: 0 };
             let ids = ids.into_iter().map(|(first, last)| rule(0, first, last));
             ids.chain(failed.then(|| rule(rule::FAILED, 0, u32::MAX))).collect()
         });
         let rules = rules.unwrap_or_default();
-        Self { name: options.engine.clone(), policy: options.policy, rules, made: Vec::new() }
+        let stop = |(first, last)| trace_action_t { first, last, what: what::STOP, value: 0, nth: 1, step: 1 };
+        let actions: Vec<trace_action_t> = injections.ranges().into_iter().map(stop).collect();
+        let must_be_one = (!actions.is_empty()).then(|| NAME.into());
+        let is_named = options.engine.is_some();
+        let name = options.engine.clone().or(must_be_one);
+        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new() }
+    }
+
+    /// Answers a thread that waits; `false` if it does no more.
+    pub(super) fn answer(&self, thread: u32, what: u32, value: u32) -> bool {
+        // It waits for one of them.
+        self.made.iter().any(|engine| trace_answer(engine.name(), thread, what, value).is_ok())
     }
 
     /// Whether something is traced by an engine.
@@ -80,7 +96,8 @@ impl Engines {
             None => doing("task_set_special_port", set(task, port)?),
             Some(name) => {
                 let limits = limits()?;
-                let how = flag::CREATE | flag::EXCLUSIVE | flag::CHILDREN;
+                let exclusive = if self.is_named { flag::EXCLUSIVE } else { 0 };
+                let how = flag::CREATE | exclusive | flag::CHILDREN;
                 let attached = self.attach(task, port, (&name, how), &limits);
                 attached.map_err(|error| match error {
                     KernReturn::KERN_NAME_EXISTS => Failure::EngineExists(name),
@@ -137,12 +154,19 @@ impl Engines {
             Policy::Drop => policy::DROP,
         };
         // What a trace port is told, if the kernel has it all.
-        let events = event::MESSAGES & limits.events;
+        let mut events = event::MESSAGES & limits.events;
+        let mut how = how;
+        if !self.actions.is_empty() {
+            (events, how) = (events | event::STOP, how | flag::CONTROL);
+        }
         let (port, disposition) = (port.name(), Disposition::CopySend);
         let engine = trace_attach(task, port, disposition, padded(name), how, events, policy)?;
         if !self.rules.is_empty() {
             // What comes before it does no harm: it is not selected.
             trace_set_filter(engine.name(), u32::MAX, &self.rules)?;
+        }
+        if !self.actions.is_empty() {
+            trace_set_actions(engine.name(), &self.actions)?;
         }
         self.made.push(engine);
         Ok(())

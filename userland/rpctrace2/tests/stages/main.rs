@@ -8,6 +8,7 @@ mod control;
 mod ending;
 mod fate;
 mod hurd;
+mod inject;
 mod items;
 mod lines;
 mod loading;

@@ -102,6 +102,8 @@ fn options_know_where_they_are_followed() {
         "option `--engines`: needs -p, which names the processes whose engines are listed"
     );
     assert_eq!((options.attach, command), (vec!["7".to_owned(), "ext2fs".to_owned()], vec![]));
+    let Ok(Request::Trace { options, .. }) = parse(["--all-tasks"], Here::Hurd) else { panic!("must be taken") };
+    assert_eq!(options.attach, ["all"]);
 }
 
 #[test]
@@ -196,6 +198,10 @@ fn the_guest_is_told_the_same() {
         (
             &["--as", "one", "--policy", "drop"],
             Options { engine: Some("one".into()), policy: Policy::Drop, ..Options::default() },
+        ),
+        (
+            &["-e", "inject=vm_map:retval=ENOENT:when=2+"],
+            accepted(&["--inject", "vm_map:retval=ENOENT:when=2+", "hello"]).0,
         ),
         (
             &["-rvqT", "--dump-messages", "-s3", "-e", "!none", "-Ce", "trace=all"],
