@@ -4,17 +4,18 @@
 use std::format;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 use mach_abi::Format;
 use thiserror::Error;
 
 use crate::annotations::Annotations;
-use crate::codegen::table::{MsgId, names_only, tables};
+use crate::codegen::table::tables;
 use crate::compile::{Options, compile};
 use crate::diag::{Diagnostics, Severity};
 use crate::model::Model;
+use crate::msgids::{self, BadLine};
 use crate::source::{Disk, Files as _, SourceMap};
 use crate::table::{TableError, Tables};
 
@@ -109,8 +110,8 @@ fn read(directory: &Path, include: &[PathBuf]) -> Result<Directory, InterfacesEr
     let with = |extension: &str| -> Vec<&PathBuf> {
         files.iter().filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
     };
-    let [defs, msgids, compiled, annotated] = ["defs", "msgids", "mdt", "annotations"].map(with);
-    if [&defs, &msgids, &compiled, &annotated].iter().all(|list| list.is_empty()) {
+    let [defs, lists, compiled, annotated] = ["defs", "msgids", "mdt", "annotations"].map(with);
+    if [&defs, &lists, &compiled, &annotated].iter().all(|list| list.is_empty()) {
         return Err(InterfacesError::Nothing(directory.to_path_buf()));
     }
     let mut found = Directory::default();
@@ -136,11 +137,16 @@ fn read(directory: &Path, include: &[PathBuf]) -> Result<Directory, InterfacesEr
         found.full.extend(bytes);
     }
     let mut ids = Vec::new();
-    for path in msgids.into_iter().rev() {
-        ids.extend(read_msgids(path, &text_of(path)?)?);
+    for path in lists.into_iter().rev() {
+        let list = msgids::read(&text_of(path)?);
+        ids.extend(list.map_err(|BadLine { line, found }| InterfacesError::MsgIds {
+            path: path.clone(),
+            line,
+            found,
+        })?);
     }
     if !ids.is_empty() {
-        found.names = names_only(&ids);
+        found.names = msgids::table(&ids);
     }
     Ok(found)
 }
@@ -164,35 +170,4 @@ fn sound(diagnostics: &Diagnostics, sources: &SourceMap) -> Result<(), Interface
         }
         None => Ok(()),
     }
-}
-
-/// The lines that `mig -list` writes and rpctrace reads.
-fn read_msgids(path: &Path, text: &str) -> Result<Vec<MsgId>, InterfacesError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    lines
-        .map(|(index, line)| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let parsed = match words[..] {
-                [subsystem, base, routine, number, request, reply] => {
-                    let numbers = [base, number, request, reply].map(|word| word.parse::<u32>().ok());
-                    match numbers {
-                        [Some(base), Some(_), Some(request), Some(reply)] => Some(MsgId {
-                            subsystem: subsystem.to_string(),
-                            base,
-                            routine: routine.to_string(),
-                            request,
-                            reply,
-                        }),
-                        _ => None,
-                    }
-                }
-                _ => None,
-            };
-            parsed.ok_or_else(|| InterfacesError::MsgIds {
-                path: path.to_path_buf(),
-                line: index + 1,
-                found: line.to_string(),
-            })
-        })
-        .collect()
 }

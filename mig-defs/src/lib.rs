@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A MIG compiler and message decoder for GNU Mach.
 //!
-//! **What.** With the feature `compiler` (std): reads .defs files and writes Rust stubs and binary decode tables. Without
-//! it (no_std, no alloc): opens decode tables and turns the bytes of Mach messages into named, typed fields.
+//! **What.** With the feature `compiler` (std): reads .defs files and writes Rust stubs and binary decode tables. With the
+//! feature `lists` (alloc): makes tables of lists of names. Without them (no_std, no alloc): opens decode tables and turns the bytes of Mach messages into named, typed fields.
 //!
 //! **Place in the flow.** `parse` decides what is grammar, `resolve` what has a meaning (and reports what has none),
 //! `layout` where things stand in a message, `codegen` how they are called. The printers of rpctrace2 see only [`table`],
@@ -25,6 +25,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "lists"))]
+extern crate alloc;
 #[cfg(any(test, feature = "compiler"))]
 extern crate std;
 
@@ -49,6 +51,8 @@ pub mod layout;
 pub mod lex;
 #[cfg(feature = "compiler")]
 pub mod model;
+#[cfg(any(test, feature = "lists"))]
+pub mod msgids;
 #[cfg(feature = "compiler")]
 pub mod parse;
 #[cfg(feature = "compiler")]

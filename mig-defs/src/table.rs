@@ -61,6 +61,8 @@ mod hostile;
 mod kind;
 mod record;
 mod set;
+#[cfg(any(test, feature = "lists"))]
+pub(crate) mod write;
 
 pub use kind::{Form, ItemRole, TypeKind};
 pub use record::{Choice, Item, Items, Member, Members, Routine, Type};

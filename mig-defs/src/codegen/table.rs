@@ -2,16 +2,18 @@
 //! Models to the binary decode tables of `table.rs`.
 
 use std::collections::BTreeMap;
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
+use mach_abi::Descriptor;
 use mach_abi::type_name::{self as tn, is_port};
-use mach_abi::{Descriptor, Format};
 
 use crate::annotations::{Annotations, Base, Meaning};
 use crate::layout::{self, Item, Source};
 use crate::model::{Member, Model, Routine, Shape, TypeId};
-use crate::table::{Form, ItemRole, MAGIC, NONE, PREFIX, SECTIONS, STRING_MARK, STRING_MAX, TypeKind, VERSION};
+pub use crate::msgids::rank;
+use crate::table::write::{ById, Sections, Strings, by_id, file};
+use crate::table::{Form, ItemRole, NONE, TypeKind};
 
 /// The bytes of `interfaces.mdt` for these subsystems, which the annotations have to have the format of. Where two have a routine with the same id, [`rank`] says which comes
 /// first, else the earlier one does.
@@ -27,57 +29,9 @@ pub fn tables(models: &[&Model], annotations: &Annotations) -> Vec<u8> {
     builder.finish()
 }
 
-/// A routine of which only this is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MsgId {
-    /// Its subsystem.
-    pub subsystem: String,
-    /// That one's first id.
-    pub base: u32,
-    /// Its name.
-    pub routine: String,
-    /// Its id.
-    pub request: u32,
-    /// Its reply's id; 0: none.
-    pub reply: u32,
-}
-
-/// A table of names and ids alone.
-pub fn names_only(ids: &[MsgId]) -> Vec<u8> {
-    let annotations = Annotations::new(Format::Lp64);
-    let mut builder = Builder::new(&annotations);
-    for id in ids {
-        let record = [builder.string(&id.subsystem), id.base, 0];
-        let known = builder.subsystems.iter().position(|known| known[..2] == record[..2]);
-        let subsystem = known.unwrap_or(builder.subsystems.len());
-        if known.is_none() {
-            builder.subsystems.push(record);
-        }
-        builder.subsystems[subsystem][2] += 1;
-        let index = builder.routines.len() as u32;
-        let name = builder.string(&id.routine);
-        builder.routines.push([name, subsystem as u32, id.request, id.reply, 0, 0, 0, 0, 0, 0, 1]);
-        builder.requests.push((id.request, rank(&id.routine), index));
-        if id.reply != 0 {
-            builder.replies.push((id.reply, rank(&id.routine), index));
-        }
-    }
-    builder.finish()
-}
-
-/// Of two names of one id the lesser is the proper one: many interfaces exist a second time for asynchronous use, under names
-/// that speak of a request, and a server may present one to itself with a prefix (`proc_exception_raise`).
-pub fn rank(routine: &str) -> (bool, usize) {
-    (routine.ends_with("_request") || routine.ends_with("_request_inband"), routine.len())
-}
-
-/// An id, the rank of the routine's name, the routine.
-type ById = (u32, (bool, usize), u32);
-
 struct Builder<'a> {
     annotations: &'a Annotations,
-    strings: Vec<u8>,
-    string_offsets: BTreeMap<String, u32>,
+    strings: Strings,
     types: Vec<[u32; 7]>,
     type_indices: BTreeMap<[u32; 7], u32>,
     /// Kind, a, b and size of the present subsystem's types, so that types made of types are taken apart once.
@@ -103,8 +57,7 @@ impl<'a> Builder<'a> {
     fn new(annotations: &'a Annotations) -> Self {
         Self {
             annotations,
-            strings: Vec::new(),
-            string_offsets: BTreeMap::new(),
+            strings: Strings::default(),
             types: Vec::new(),
             type_indices: BTreeMap::new(),
             kinds: BTreeMap::new(),
@@ -124,20 +77,7 @@ impl<'a> Builder<'a> {
     }
 
     fn string(&mut self, text: &str) -> u32 {
-        if let Some(offset) = self.string_offsets.get(text) {
-            return *offset;
-        }
-        let offset = self.strings.len() as u32;
-        // Names are far shorter; one that is not is cut at a character. None has a 0 in it.
-        let text = text.split(char::from(STRING_MARK)).next().unwrap_or_default();
-        let mut length = text.len().min(STRING_MAX);
-        while !text.is_char_boundary(length) {
-            length -= 1;
-        }
-        self.strings.extend([STRING_MARK, length as u8]);
-        self.strings.extend(&text.as_bytes()[..length]);
-        self.string_offsets.insert(text.to_string(), offset);
-        offset
+        self.strings.offset(text)
     }
 
     fn subsystem(&mut self, model: &Model) {
@@ -380,17 +320,14 @@ impl<'a> Builder<'a> {
         for (number, name) in &self.annotations.errors {
             errors.push([*number, self.string(name)]);
         }
-        self.requests.sort();
-        self.replies.sort();
-        let by_id = |list: &[ById]| list.iter().flat_map(|(id, _, routine)| [*id, *routine]).collect();
-        let sections: [Vec<u32>; SECTIONS.len() - 1] = [
+        let sections: Sections = [
             self.types.concat(),
             self.members.concat(),
             self.items.concat(),
             self.subsystems.concat(),
             self.routines.concat(),
-            by_id(&self.requests),
-            by_id(&self.replies),
+            by_id(&mut self.requests),
+            by_id(&mut self.replies),
             sets.concat(),
             values.concat(),
             errors.concat(),
@@ -399,7 +336,7 @@ impl<'a> Builder<'a> {
             self.structs.concat(),
             self.lists.concat(),
         ];
-        write_file(self.annotations.format, &self.strings, &sections)
+        file(self.annotations.format, &self.strings, &sections)
     }
 }
 
@@ -415,21 +352,6 @@ fn of_type<'k, T>(model: &Model, mut id: TypeId, known: &'k BTreeMap<String, T>)
             _ => return None,
         }
     }
-}
-
-fn write_file(format: Format, strings: &[u8], sections: &[Vec<u32>; SECTIONS.len() - 1]) -> Vec<u8> {
-    let mut body = strings.to_vec();
-    body.resize(body.len().next_multiple_of(4), 0);
-    let mut directory = Vec::from([PREFIX as u32, strings.len() as u32]);
-    for (section, (_, words)) in sections.iter().zip(&SECTIONS[1..]) {
-        directory.extend([(PREFIX + body.len()) as u32, (section.len() / words) as u32]);
-        body.extend(section.iter().flat_map(|word| word.to_le_bytes()));
-    }
-    let mut file = MAGIC.to_vec();
-    let head = [VERSION, format.word() as u32, (PREFIX + body.len()) as u32, 0];
-    file.extend(head.iter().chain(&directory).flat_map(|word| word.to_le_bytes()));
-    file.extend(body);
-    file
 }
 
 /// What the values of a basic type are. The message type does not say whether an integer has a sign: the name does.
