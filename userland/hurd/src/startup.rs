@@ -31,6 +31,16 @@ pub struct Startup {
     descriptors: Vec<Option<SendRight>>,
     ports: Vec<Option<SendRight>>,
     ints: [i32; int::MAX],
+    program: Loaded,
+}
+
+/// The program that exec has loaded: an interpreter of its is started in its place, and is told this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where it begins.
+    pub entry: u64,
+    /// Where its program headers are, and how many bytes; 0 if they are not in memory.
+    pub headers: (u64, u64),
 }
 
 static STARTUP: Once<Option<Startup>> = Once::new();
@@ -61,7 +71,8 @@ pub fn ask() -> Option<Arguments> {
         *to = from;
     }
     let descriptors = info.dtable.into_iter().map(owned).collect();
-    STARTUP.call_once(|| Some(Startup { descriptors, ports, ints }));
+    let program = Loaded { entry: info.user_entry, headers: (info.phdr_data, info.phdr_size) };
+    STARTUP.call_once(|| Some(Startup { descriptors, ports, ints, program }));
     let arguments = arguments::told(info.argv.as_bytes().to_vec(), info.envp.as_bytes().to_vec());
     begin(&arguments);
     Some(arguments)
@@ -129,6 +140,11 @@ impl Startup {
     /// The integers, in the order of [`crate::abi::int`].
     pub const fn ints(&self) -> [i32; int::MAX] {
         self.ints
+    }
+
+    /// Where the program is that exec was asked for: this one, or one that this one interprets.
+    pub const fn program(&self) -> Loaded {
+        self.program
     }
 
     /// This program's process id.

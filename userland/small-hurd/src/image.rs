@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A static ELF64 program, taken and refused as the Hurd's exec server does.
-//!
-//! What that server does with a program for a dynamic linker is not done here: such a program is refused.
+//! An ELF64 program, taken and refused as the Hurd's exec server does (its exec/exec.c).
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use mach_abi::KernReturn;
 
-use crate::errno::{ENOEXEC, Errno};
+use crate::errno::{ELIBEXEC, ENOEXEC, Errno};
 
 /// Size of a page.
 const PAGE: u64 = 4096;
@@ -22,8 +20,8 @@ const PROGRAM_HEADER: usize = 56;
 
 /// What the header of an x86-64 program has: the magic, 64 bits, little-endian, version 1.
 const IDENT: [u8; 7] = [0x7f, b'E', b'L', b'F', 2, 1, 1];
-/// `ET_EXEC`: a program without relocation.
-const FIXED: u16 = 2;
+/// `ET_REL` and `ET_DYN`: they may lie anywhere. Every other kind lies where it says.
+const ANYWHERE: [u16; 2] = [1, 3];
 /// `EM_X86_64`.
 const MACHINE: u16 = 62;
 
@@ -47,6 +45,10 @@ pub struct Image {
     pub code: Range<u64>,
     /// Whether its stack may be executed.
     pub is_stack_executable: bool,
+    /// If it may lie anywhere, how many bytes from address 0 to the end of its last part: all addresses count from where it will lie.
+    pub span: Option<u64>,
+    /// The name of the file that is started in its place.
+    pub interpreter: Option<Vec<u8>>,
 }
 
 /// Pages with one protection.
@@ -97,6 +99,13 @@ impl ProgramHeader {
         })
     }
 
+    /// The name that it leads to: it is looked for where the alignment says, and ends with a NUL.
+    fn name(&self, file: &[u8]) -> Option<Vec<u8>> {
+        let start = usize::try_from(self.offset & !self.align.wrapping_sub(1)).ok()?;
+        let bytes = file.get(start..start.checked_add(usize::try_from(self.file_size).ok()?)?)?;
+        bytes.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
+    }
+
     const fn protection(&self) -> i32 {
         (self.flags >> 2 & 1 | self.flags & 2 | (self.flags & 1) << 2) as i32
     }
@@ -106,9 +115,28 @@ impl Image {
     /// Reads a program.
     ///
     /// # Errors
-    /// `ENOEXEC` for what is none, or whose last loaded byte is the file's last; `KERN_NO_SPACE` if its parts lie over each other.
+    /// `ENOEXEC` for what is none, or whose last loaded byte is the file's last; `ELIBEXEC` for a library, which has no entry;
+    /// `KERN_NO_SPACE` if its parts lie over each other.
     pub fn parse(file: &[u8]) -> Result<Self, Errno> {
-        Self::headers(file).ok_or(ENOEXEC)?.load(file)
+        let headers = Self::headers(file).ok_or(ENOEXEC)?;
+        if headers.entry == 0 { Err(ELIBEXEC) } else { headers.load(file) }
+    }
+
+    /// The same where its address 0 is `base`; nothing if its end is not in a task's space.
+    pub fn at(mut self, base: u64) -> Option<Self> {
+        let to = |address: u64| address.checked_add(base);
+        self.entry = to(self.entry)?;
+        self.code = to(self.code.start)?..to(self.code.end)?;
+        self.headers = match self.headers {
+            Some((place, size)) => Some((to(place)?, size)),
+            None => None,
+        };
+        for region in &mut self.regions {
+            region.start = to(region.start)?;
+        }
+        let is_inside =
+            |region: &Region| region.start.checked_add(region.size).is_some_and(|end| end <= SPACE_END - PAGE);
+        self.regions.iter().all(is_inside).then_some(self)
     }
 
     /// Checks the file's header and reads its program headers.
@@ -117,7 +145,6 @@ impl Image {
         let half = |at| number(header, at).map(u16::from_le_bytes);
         let word = |at| number(header, at).map(u64::from_le_bytes);
         let is_sound = header.starts_with(&IDENT)
-            && half(16)? == FIXED
             && half(18)? == MACHINE
             && number(header, 20).map(u32::from_le_bytes)? == 1
             && usize::from(half(52)?) >= HEADER
@@ -130,7 +157,8 @@ impl Image {
         let size = usize::from(half(56)?) * PROGRAM_HEADER;
         let table = file.get(start..start.checked_add(size)?)?;
         let list: Option<Vec<_>> = table.chunks_exact(PROGRAM_HEADER).map(ProgramHeader::read).collect();
-        Some(Headers { entry: word(24)?, place, size: size as u64, list: list? })
+        let is_anywhere = ANYWHERE.contains(&half(16)?);
+        Some(Headers { entry: word(24)?, place, size: size as u64, list: list?, is_anywhere })
     }
 }
 
@@ -147,18 +175,28 @@ struct Headers {
     place: u64,
     size: u64,
     list: Vec<ProgramHeader>,
+    is_anywhere: bool,
 }
 
 impl Headers {
     fn load(&self, file: &[u8]) -> Result<Image, Errno> {
-        let mut image =
-            Image { entry: self.entry, regions: Vec::new(), headers: None, code: 0..0, is_stack_executable: true };
+        let mut image = Image {
+            entry: self.entry,
+            regions: Vec::new(),
+            headers: None,
+            code: 0..0,
+            is_stack_executable: true,
+            span: self.is_anywhere.then_some(0),
+            interpreter: None,
+        };
         for header in &self.list {
             match header.kind {
-                INTERPRETER => return Err(ENOEXEC),
+                INTERPRETER => image.interpreter = Some(header.name(file).ok_or(ENOEXEC)?),
                 STACK => image.is_stack_executable = header.flags & 1 != 0,
                 LOAD => {
                     self.load_part(header, file, &mut image)?;
+                    // The last one's end, and not the greatest: so it is there.
+                    image.span = image.span.map(|_| header.address.saturating_add(header.memory_size));
                 }
                 _ => {}
             }
@@ -291,9 +329,7 @@ mod tests {
     fn what_the_exec_server_refuses_is_refused() {
         let good = program(&[TEXT]);
         assert!(Image::parse(&good).is_ok());
-        for (offset, value) in
-            [(0, 0), (4, 1), (5, 2), (6, 0), (16, 3), (18, 3), (20, 2), (52, 63), (54, 55), (56, 200)]
-        {
+        for (offset, value) in [(0, 0), (4, 1), (5, 2), (6, 0), (18, 3), (20, 2), (52, 63), (54, 55), (56, 200)] {
             let mut file = good.clone();
             file[offset] = value;
             assert_eq!(Image::parse(&file), Err(ENOEXEC), "byte {offset}");
@@ -304,7 +340,7 @@ mod tests {
         assert!(Image::parse(&good[..0x201]).is_ok(), "one byte follows");
         assert_eq!((end_of_loaded(&good), end_of_loaded(b"#!")), (Some(0x200), None));
         for header in
-            [(INTERPRETER, 4, 0, 0, 8, 8, 1), (LOAD, 4, 0, 0x20_0000, 8, 8, 0), (LOAD, 4, 0, 0x20_0000, 8, 8, 3)]
+            [(INTERPRETER, 4, 0x3f9, 0, 8, 8, 1), (LOAD, 4, 0, 0x20_0000, 8, 8, 0), (LOAD, 4, 0, 0x20_0000, 8, 8, 3)]
         {
             assert_eq!(Image::parse(&program(&[header])), Err(ENOEXEC), "{header:?}");
         }
@@ -315,13 +351,45 @@ mod tests {
     }
 
     #[test]
+    fn what_may_lie_anywhere_lies_where_it_is_put() {
+        let mut file =
+            program(&[(LOAD, 5, 0, 0, 0x200, 0x200, 0x1000), (LOAD, 6, 0x200, 0x1200, 0x80, 0x2000, 0x1000)]);
+        file[16] = 3;
+        file[24..32].copy_from_slice(&0x110u64.to_le_bytes());
+        let image = Image::parse(&file).unwrap();
+        assert_eq!((image.span, image.entry, image.headers), (Some(0x3200), 0x110, Some((0x40, 112))));
+        let placed = image.clone().at(0x1_0000_0000).unwrap();
+        assert_eq!((placed.entry, placed.headers), (0x1_0000_0110, Some((0x1_0000_0040, 112))));
+        assert_eq!(placed.code, 0x1_0000_0000..0x1_0000_0200);
+        assert_eq!(
+            placed.regions.iter().map(|region| region.start).collect::<Vec<_>>(),
+            [0x1_0000_0000, 0x1_0000_1000]
+        );
+        assert_eq!((image.clone().at(u64::MAX - 0x1000), image.at(SPACE_END - 0x1000)), (None, None));
+        file[24..32].fill(0);
+        assert_eq!(Image::parse(&file), Err(ELIBEXEC));
+        assert_eq!(Image::parse(&program(&[TEXT])).unwrap().span, None);
+    }
+
+    #[test]
+    fn an_interpreter_is_named() {
+        let mut file = program(&[TEXT, (INTERPRETER, 4, 0x305, 0, 8, 8, 1), (STACK, 6, 0, 0, 0, 0, 0)]);
+        file[0x305..0x30d].copy_from_slice(b"/ld.so\0x");
+        assert_eq!(Image::parse(&file).unwrap().interpreter.as_deref(), Some(&b"/ld.so"[..]));
+        // An alignment leads elsewhere.
+        file[64 + 56 + 48] = 8;
+        file[0x300..0x306].copy_from_slice(b"/other");
+        assert_eq!(Image::parse(&file).unwrap().interpreter.as_deref(), Some(&b"/otherld"[..]));
+    }
+
+    #[test]
     fn no_damaged_file_panics() {
         let file = program(&[TEXT, (LOAD, 6, 0x200, 0x20_1200, 0x80, 0x2000, 0x1000)]);
         for offset in 0..0xb0 {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut damaged = file.clone();
                 damaged[offset] = value;
-                drop(Image::parse(&damaged));
+                drop(Image::parse(&damaged).map(|image| image.at(0x1_0000_0000)));
             }
         }
         assert_eq!(vec![Err(ENOEXEC)], [Image::parse(b"")]);

@@ -26,4 +26,5 @@ pub mod image;
 pub mod open_flags;
 pub mod options;
 pub mod script;
+pub mod tiny;
 pub mod tree;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use hurd::stubs::io;
-use mach::error::Result;
+use mach::error::{KernReturn, Result};
 use mach::memory::{PAGE_SIZE, Pages, VM_PROT_EXECUTE, VM_PROT_NONE, VM_PROT_READ, VM_PROT_WRITE};
 use mach::mig::AnyRight;
 use mach::port::{PortName, SendRight};
@@ -16,6 +16,9 @@ use small_hurd::image::Image;
 
 /// The end of a task's space.
 const SPACE_END: u64 = 0x8000_0000_0000;
+
+/// What is kept free below programs that may lie anywhere.
+const LOW: u64 = 1 << 32;
 
 /// Size of a program's first stack, as glibc's `mach_setup_thread` makes it.
 const STACK_SIZE: u64 = 16 << 20;
@@ -63,8 +66,10 @@ pub(super) fn clear(task: PortName, dealloc: &[PortName], destroy: &[PortName]) 
     Ok(())
 }
 
-/// Puts a program's pages into an empty task, and nothing at address 0.
-pub(super) fn load(task: PortName, image: &Image) -> Result<()> {
+/// Nothing may lie at the lowest addresses: in a page, or where all may lie anywhere in 4 GiB.
+pub(super) fn reserve(task: PortName, image: &Image, interpreter: Option<&Image>) -> Result<()> {
+    let is_anywhere = |image: &Image| image.span.is_some();
+    let size = if is_anywhere(image) && interpreter.is_none_or(is_anywhere) { LOW } else { PAGE_SIZE };
     let nothing = Mapping {
         mask: 0,
         anywhere: false,
@@ -75,7 +80,17 @@ pub(super) fn load(task: PortName, image: &Image) -> Result<()> {
         max_protection: VM_PROT_NONE,
         inheritance: VM_INHERIT_COPY,
     };
-    trap::vm_map(task, 0, PAGE_SIZE, &nothing)?;
+    trap::vm_map(task, 0, size, &nothing).map(drop)
+}
+
+/// Puts a program's pages into a task; what may lie anywhere where there is room. The program as it lies there.
+pub(super) fn load(task: PortName, mut image: Image) -> Result<Image> {
+    if let Some(span) = image.span.filter(|span| *span > 0) {
+        let mut base = 0;
+        stubs::mach::vm_allocate(task, &mut base, span, true)?;
+        stubs::mach::vm_deallocate(task, base, span)?;
+        image = image.at(base).ok_or(KernReturn::KERN_NO_SPACE)?;
+    }
     for region in &image.regions {
         stubs::mach::vm_allocate(task, &mut { region.start }, region.size, false)?;
         if !region.data.is_empty() {
@@ -85,7 +100,7 @@ pub(super) fn load(task: PortName, image: &Image) -> Result<()> {
         }
         stubs::mach::vm_protect(task, region.start, region.size, false, region.protection)?;
     }
-    Ok(())
+    Ok(image)
 }
 
 /// A program's first thread, suspended, and its stack.
@@ -95,18 +110,18 @@ pub(super) struct First {
     pub(super) stack_size: u64,
 }
 
-/// Makes the first thread, which starts at the program's entry with the stack pointer at the very end of its stack and all other registers 0.
-pub(super) fn first_thread(task: PortName, image: &Image) -> Result<First> {
+/// Makes the first thread, which starts at this entry with the stack pointer at the very end of its stack and all other registers 0.
+pub(super) fn first_thread(task: PortName, entry: u64, is_stack_executable: bool) -> Result<First> {
     let mut guard = 0;
     stubs::mach::vm_allocate(task, &mut guard, STACK_SIZE + PAGE_SIZE, true)?;
     stubs::mach::vm_protect(task, guard, PAGE_SIZE, false, VM_PROT_NONE)?;
     let stack_base = guard + PAGE_SIZE;
-    if image.is_stack_executable {
+    if is_stack_executable {
         let all = VM_PROT_READ | VM_PROT_WRITE | VM_PROT_EXECUTE;
         stubs::mach::vm_protect(task, stack_base, STACK_SIZE, false, all)?;
     }
     let thread = stubs::mach::thread_create(task)?;
-    let state = ThreadState { rsp: stack_base + STACK_SIZE, rip: image.entry, ..ThreadState::default() };
+    let state = ThreadState { rsp: stack_base + STACK_SIZE, rip: entry, ..ThreadState::default() };
     stubs::mach::thread_set_state(thread.name(), I386_THREAD_STATE, &state.words())?;
     Ok(First { thread, stack_base, stack_size: STACK_SIZE })
 }

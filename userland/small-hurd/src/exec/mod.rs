@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The exec server: loads a program into a task and tells it, once, how it was started.
 //!
-//! Only static programs without relocation are loaded; those for a dynamic linker are refused with `ENOEXEC`. Of its port as a file's it
-//! knows nothing.
+//! Programs may lie where they say or anywhere, and have an interpreter. Of its port as a file's it knows nothing.
 
 mod load;
 mod run;

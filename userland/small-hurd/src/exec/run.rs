@@ -73,6 +73,26 @@ impl Drop for New {
     }
 }
 
+/// What is loaded into a task.
+struct Files {
+    image: Image,
+    /// The one that is started.
+    interpreter: Option<Image>,
+}
+
+impl Files {
+    /// A program with its interpreter, which is looked up as the program itself would.
+    fn of(image: Image, boot: &Boot) -> Result<Self> {
+        let Some(name) = &image.interpreter else { return Ok(Self { image, interpreter: None }) };
+        let name = str::from_utf8(name).map_err(|_| ENOENT)?;
+        let (ports, descriptors) = (names(&boot.ports), names(&boot.descriptors));
+        let file = lookup(&mut Client { ports: &ports, descriptors: &descriptors }, name, open::READ, 0)?;
+        // An interpreter's own interpreter is nobody's business, and no script is one.
+        let interpreter = Image::parse(&load::read(file.name())?)?;
+        Ok(Self { image, interpreter: Some(interpreter) })
+    }
+}
+
 impl Exec {
     /// Starts a program.
     pub(super) fn run(&self, mut program: Program) -> Result<()> {
@@ -99,26 +119,28 @@ impl Exec {
             program.flags |= flag::NEWTASK;
         }
         if program.is(flag::NEWTASK | flag::SECURE) {
-            return self.in_new_task(&mut program, &image, old);
+            return self.in_new_task(&mut program, image, old);
         }
         let Some(old) = &mut old else { return Err(ENOENT) };
         let boot = self.context(&mut program, old.task.name(), Some(old.task.name()))?;
+        let files = Files::of(image, &boot)?;
         load::clear(old.task.name(), &program.dealloc, &program.destroy)?;
         // What fails from here on leaves nothing that could go on.
         old.ends = true;
-        self.start(old.task.name(), &program, &image, boot, |_| Ok(()))?;
+        self.start(old.task.name(), &program, files, boot, |_| Ok(()))?;
         old.ends = false;
         Ok(())
     }
 
     /// Starts the program in a task of its own, which takes the place of the old one.
-    fn in_new_task(&self, program: &mut Program, image: &Image, old: Option<Old>) -> Result<()> {
+    fn in_new_task(&self, program: &mut Program, image: Image, old: Option<Old>) -> Result<()> {
         // An old task that may be traced hands that on, but not to a program that has more rights.
         let parent = old.as_ref().filter(|_| !program.is(flag::SECURE)).map_or(task_self(), |old| old.task.name());
         let mut new = New { task: stubs::mach::task_create(parent, false)?, is_wanted: false };
         let (task, from) = (new.task.name(), old.as_ref().map(|old| old.task.name()));
         let boot = self.context(program, task, from)?;
-        self.start(task, program, image, boot, |boot| match from {
+        let files = Files::of(image, &boot)?;
+        self.start(task, program, files, boot, |boot| match from {
             Some(old) => self.take_over(program, boot, old, task),
             None => Ok(()),
         })?;
@@ -208,12 +230,19 @@ impl Exec {
         &self,
         task: PortName,
         program: &Program,
-        image: &Image,
+        files: Files,
         mut boot: Boot,
         loaded: impl FnOnce(&mut Boot) -> Result<()>,
     ) -> Result<()> {
-        load::load(task, image)?;
-        let First { thread, stack_base, stack_size } = load::first_thread(task, image)?;
+        let Files { image, interpreter } = files;
+        load::reserve(task, &image, interpreter.as_ref())?;
+        let image = load::load(task, image)?;
+        let interpreter = interpreter.map(|interpreter| load::load(task, interpreter)).transpose()?;
+        // Who interprets a program is started in its place, and told where it begins.
+        let entry = interpreter.as_ref().unwrap_or(&image).entry;
+        let is_stack_executable =
+            [Some(&image), interpreter.as_ref()].into_iter().flatten().any(|file| file.is_stack_executable);
+        let First { thread, stack_base, stack_size } = load::first_thread(task, entry, is_stack_executable)?;
         (boot.stack_base, boot.stack_size) = (stack_base, stack_size);
         loaded(&mut boot)?;
         boot.entry = image.entry;

@@ -7,6 +7,7 @@ use alloc::string::String;
 use mach::boot;
 use mach::error::Result;
 use protocol::archive::{INTERFACES, PROGRAMS};
+use small_hurd::tiny;
 use small_hurd::tree::{Kind, NodeId, ROOT, Tree};
 
 use super::contents::Contents;
@@ -21,6 +22,10 @@ const SET_ID: u32 = 0o4755;
 
 /// The program that files other than those of `/bin` are copies of.
 const HELLO: &str = "programs/hurd-hello";
+
+/// Lists of routines as `mig -list` writes them: one that every tracer reads, with an id that is known better already, and one for who asks.
+const LIST: &str = "nobody 6400 unheard_of 0 6400 0\nio 21000 known_better 0 21000 21100\n";
+const OTHER_LIST: &str = "# of the user's own\nmine 21000 my_write 0 21000 21100\n";
 
 /// A user of whom some files are.
 const USER: u32 = 1000;
@@ -55,6 +60,10 @@ pub(crate) fn root() -> Result<Tree<Contents>> {
     let share = tree.add_directory(usr, "share", 0o755);
     let own = tree.add_directory(share, "rpctrace2", 0o755);
     add(&mut tree, own, "interfaces.mdt", Contents::Member(INTERFACES), 0o444);
+    let lists = tree.add_directory(share, "msgids", 0o755);
+    add(&mut tree, lists, "none.msgids", text(LIST), 0o644);
+    let sources = tree.add_directory(usr, "include", 0o755);
+    add(&mut tree, sources, "io.defs", text("subsystem io 21000;\n"), 0o644);
     etc(&mut tree);
     tree.add_directory(ROOT, "tmp", 0o1777);
     let dev = tree.add_directory(ROOT, "dev", 0o755);
@@ -85,6 +94,17 @@ fn etc(tree: &mut Tree<Contents>) {
     add(tree, etc, "cut", Contents::Cut(HELLO), 0o755);
     add(tree, etc, "text", text("no program\n"), 0o755);
     add(tree, etc, "empty", text(""), 0o755);
+    add(tree, etc, "routines", text(OTHER_LIST), 0o644);
+    for (name, interpreter, code) in [
+        ("dynamic", Some("/bin/hurd-interpreter"), tiny::ANSWERS),
+        ("pie", None, tiny::ENDS),
+        ("by-pie", Some("/etc/pie"), tiny::ANSWERS),
+        ("lost", Some("/lib/none"), tiny::ANSWERS),
+        ("by-text", Some("/etc/motd"), tiny::ANSWERS),
+        ("library", None, &[]),
+    ] {
+        add(tree, etc, name, Contents::Bytes(tiny::program(interpreter, code)), 0o755);
+    }
     link(tree, etc, "message", "motd");
     link(tree, etc, "up", "../etc/motd");
     link(tree, etc, "absolute", "/etc/motd");
