@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use qemu::fetch::packages::{Flavour, SUITE};
 use qemu::fetch::programs::Consent;
 use qemu::setup::{Choices, Interfaces};
+use qemu::vm::typist::SHELL;
 
 use crate::cmd;
 
@@ -236,7 +237,16 @@ pub(crate) struct Hurd {
     /// Print QEMU's command line, a word a line, and boot nothing.
     #[arg(long)]
     pub(crate) show: bool,
-    /// What to type there; it is not typed for you.
+    /// What the prompt of root's shell looks like, at the end of a line (with CMD).
+    #[arg(long, value_name = "REGEX", default_value = SHELL, hide_default_value = true)]
+    pub(crate) prompt: String,
+    /// The file with root's password, which is its first line (with CMD; without it root has none).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// How long each step before and after CMD may take; otherwise ten minutes until the first prompt, and two for each other one.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) step_timeout: Option<u64>,
+    /// Log in as root, mount the second disk, run this with its directory in PATH, print what it prints and end with its status.
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
 }

@@ -161,6 +161,7 @@ pub fn generate(defs: &Path, workspace: &Path, out: &Path) -> Result<Generated, 
         write_if_changed(&generated.stubs.join(name), text.as_bytes())?;
     }
     write_if_changed(&generated.tables, &tables(defs, workspace, &options, &TABLES)?)?;
+    write_if_changed(&out.join("without-routines.mdt"), &mig_defs::interfaces::without_routines())?;
     write_if_changed(&generated.demonstrations, &tables(defs, workspace, &options, &DEMONSTRATIONS)?)?;
     Ok(generated)
 }

@@ -5,16 +5,18 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use qemu::cache::Cache;
 use qemu::disk::{self, Disk, Found};
-use qemu::fetch::packages::{self, Flavour, PRODUCTION, SUITE};
+use qemu::fetch::packages::{self, PRODUCTION};
 use qemu::fetch::programs::{Consent, mke2fs};
-use qemu::setup::{Choices, Interfaces, prepare};
 use qemu::ui::Progress;
 use tests::guest::{Run, qemu, setting};
+
+use boot_files::boot_files;
+
+mod boot_files;
 
 /// As GRUB's helper writes it for a Debian GNU/Hurd.
 const DEBIAN: &str = include_str!("../../qemu/src/disk/grub/debian.cfg");
@@ -334,30 +336,6 @@ fn qemu_is_told_what_grub_would_hand_over() -> Result<()> {
     Ok(())
 }
 
-/// Boot server and archive, which make a system of ours of a kernel, for a command.
-fn boot_files(command: &[&str]) -> Result<[Vec<u8>; 2]> {
-    let choices = Choices {
-        kernel: Some(setting("RPCTRACE2_KERNEL")?.into()),
-        dbg: None,
-        debug: false,
-        suite: SUITE.to_owned(),
-        flavour: Flavour::Up,
-        processors: 1,
-        stock: true,
-        payload_feature: None,
-        memory: 512,
-        kvm: false,
-        icount: false,
-        timeout: Some(Duration::from_secs(300)),
-        interfaces: Interfaces::default(),
-        environment: Vec::new(),
-        consent: Consent::default(),
-    };
-    let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-    let directory = prepare(&choices)?.boot_directory(&command, None)?;
-    Ok([fs::read(directory.path().join("bootstrap"))?, fs::read(directory.path().join("archive.tar"))?])
-}
-
 /// In the form of GRUB's helper, with our boot server in the place of the Hurd's servers.
 const OURS: &str = "set default=\"0\"\nmenuentry 'GNU/Hurd of ours' --class gnu $menuentry_id_option 'gnuhurd-simple-x' {\n\
     \tinsmod part_msdos\n\tset root='hd0,msdos2'\n\techo\t\t'Loading GNU Mach ...'\n\
@@ -417,9 +395,76 @@ fn an_image_boots_on_its_own_kernel_with_a_trace_port() -> Result<()> {
 #[ignore = "needs a kernel, QEMU and mke2fs: run cargo qemu test"]
 fn an_image_boots_on_its_kernel_as_it_is() -> Result<()> {
     let files = boot_files(&["trace-port"])?;
-    let run = boot(&fs::read(setting("RPCTRACE2_KERNEL")?)?, &files, &["--stock"], &["--", "ls", "-l"])?;
+    let run = boot(&fs::read(setting("RPCTRACE2_KERNEL")?)?, &files, &["--stock"], &[])?;
     assert_eq!(run.status, Some(3), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("trace-port: this kernel has no trace port"), "{}", run.stdout);
-    assert!(run.stderr.contains("log in and type `ls -l`: nothing is typed into a system"), "{}", run.stderr);
+    Ok(())
+}
+
+/// A console of ours that behaves like getty, login and a shell.
+fn typed(scene: &str, options: &[&str], command: &[&str]) -> Result<Run> {
+    let files = boot_files(&["console-login", scene])?;
+    boot(&fs::read(setting("RPCTRACE2_KERNEL")?)?, &files, &[], &[options, &["--"], command].concat())
+}
+
+/// Root logs in, the command's output is all that standard output gets, and its status is the tool's.
+#[test]
+#[ignore = "needs a kernel, QEMU and mke2fs: run cargo qemu test"]
+fn a_command_is_typed_and_its_status_is_the_tools() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let password = place.path().join("password");
+    fs::write(&password, "secret\n")?;
+    let password = ["--password-file", &password.to_string_lossy()];
+    let hello = ["rpctrace2", "-e", "task_terminate", "hello"];
+    for (scene, options, command, output, status) in [
+        ("plain", &[][..], &hello[..], "hello, world\n", 0),
+        ("password", &password, &["hello"], "hello, world\n", 0),
+        ("shell", &["--write"], &["none", "it s"], "sh: none: not found\n", 127),
+        ("chatter", &["--prompt", "root@small:~# $"], &["echo", "x; y"], "x; y\n", 0),
+    ] {
+        let run = typed(scene, options, command)?;
+        let text = format!("{scene}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.status, Some(status), "{text}");
+        assert!(run.stdout.starts_with(output) || scene == "plain" && run.stdout.contains(output), "{text}");
+        let is_clean = |text: &str| !text.contains("small login") && !text.contains("echo ") && !text.contains("\x1b");
+        assert!(is_clean(&run.stdout) && run.stderr.contains("root@small:~# "), "{text}");
+        if scene == "plain" {
+            assert!(run.stdout.ends_with("+++ hello[1] exited with 0 +++\n"), "{text}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel, QEMU and mke2fs: run cargo qemu test"]
+fn a_system_that_is_otherwise_is_one_line() -> Result<()> {
+    for (scene, options, said) in [
+        (
+            "silent",
+            &["--step-timeout", "20"][..],
+            "no prompt 20 seconds after the start: expected `login:` or a shell's, which",
+        ),
+        ("refused", &[], "root is not let in: Login incorrect"),
+        ("password", &[], "`Password:`: root has a password; --password-file FILE has it"),
+        (
+            "mountless",
+            &[],
+            "`PATH=/tmp/rpctrace2:$PATH; settrans -ac /tmp/rpctrace2 /hurd/ext2fs --readonly /dev/wd1` ended with 6: settrans: \
+             /dev/wd1: No such device or address",
+        ),
+        (
+            "plain",
+            &["--step-timeout", "20", "--prompt", "never"],
+            "no prompt of a shell after 20 seconds: expected one that looks",
+        ),
+        ("ends", &[], "the system has ended before the command did"),
+    ] {
+        let run = typed(scene, options, &["hello"])?;
+        assert_eq!(run.status, Some(125), "{scene}: {}{}", run.stdout, run.stderr);
+        let line = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(line.starts_with(&format!("error: {said}")), "{scene}: {}", run.stderr);
+    }
+    let run = typed("plain", &["--prompt", "("], &["hello"])?;
+    assert!(run.status == Some(125) && run.stderr.contains("error: --prompt: "), "{}", run.stderr);
     Ok(())
 }

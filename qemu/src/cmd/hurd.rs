@@ -6,8 +6,9 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, absolute};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use qemu::disk::{self, Disk, Found};
 use qemu::error::InstrumentError;
 use qemu::fetch::programs;
@@ -15,18 +16,26 @@ use qemu::guest::RPCTRACE2;
 use qemu::kernel::KernelElf;
 use qemu::setup::{self, Choices};
 use qemu::ui::Progress;
+use qemu::vm::typist::{Script, Typist, quoted};
 use qemu::vm::{self, Input, Limits, Machine, Paint, Sinks};
+use regex_lite::Regex;
 
 use crate::cli::{Hurd, Options};
 use crate::cmd::shell_status;
 
 /// Memory in MiB for a system with all its servers, unless something else is asked for.
 const MEMORY: u32 = 2048;
+/// Where the second disk is mounted.
+const MOUNT: &str = "/tmp/rpctrace2";
+/// How long each step may take unless the user says it: until the first prompt, each other one, the command.
+const BOOT: Duration = Duration::from_secs(600);
+const STEP: Duration = Duration::from_secs(120);
+const TIME: Duration = Duration::from_secs(600);
 /// The tables' file beside the program.
 const TABLES: &str = "interfaces.mdt";
 
 pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
-    let Hurd { image, dbg, entry, write, show, command } = hurd;
+    let Hurd { image, dbg, entry, write, show, .. } = hurd;
     let choices = Choices { memory: options.memory_or(MEMORY), ..options.choices() };
     if choices.kernel.is_some() || choices.processors > 1 {
         bail!("the kernel is the image's own, on one processor: leave --kernel and --smp out");
@@ -66,22 +75,53 @@ pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
     eprintln!(
         "the second disk has /{RPCTRACE2} and /{TABLES} (wd1, or hd1 where the kernel drives disks); Ctrl-C ends the machine"
     );
-    if !command.is_empty() {
-        eprintln!(
-            "log in and type `{}`: nothing is typed into a system whose prompts are not known",
-            command.join(" ")
-        );
+    let boot_files = directory.path().to_owned();
+    // QEMU has opened its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
+    let started = move || drop((directory, place));
+    if let Some(typist) = typist(hurd, &found, choices.timeout)? {
+        let limits = Limits { time: None, ..prepared.limits };
+        let (mut output, mut other) = (io::stdout(), io::stderr());
+        let outcome = vm::run_typed(&machine, &boot_files, typist, limits, [&mut output, &mut other], started)?;
+        return Ok(shell_status(outcome.status));
     }
     let is_typed = io::stdin().is_terminal();
     // Whoever types decides how long it takes.
     let limits = Limits { time: choices.timeout.filter(|_| !is_typed), ..prepared.limits };
     let (mut console, mut kernel) = (io::stdout(), io::stdout());
     let mut sinks = Sinks { console: &mut console, trace: None, kernel: &mut kernel, paint: Paint::default() };
-    let boot_files = directory.path().to_owned();
-    // QEMU has opened its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
-    let started = move || drop((directory, place));
     let outcome = vm::run(&machine, &boot_files, Input::Keys, limits, &mut sinks, started)?;
     Ok(shell_status(outcome.status))
+}
+
+/// Who types the command, if there is one.
+fn typist(hurd: &Hurd, found: &Found, timeout: Option<Duration>) -> Result<Option<Typist>> {
+    if hurd.command.is_empty() {
+        return Ok(None);
+    }
+    let shell = Regex::new(&hurd.prompt).map_err(|error| anyhow!("--prompt: {error}"))?;
+    let password = match &hurd.password_file {
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            Some(text.lines().next().unwrap_or_default().to_owned())
+        }
+        None => None,
+    };
+    // The kernel's words say by which driver the first disk is read.
+    let words = String::from_utf8_lossy(&found.words);
+    let disk = if words.contains(":hd0") { "hd1" } else { "wd1" };
+    let step = hurd.step_timeout.map(Duration::from_secs);
+    let command: Vec<String> = hurd.command.iter().map(|word| quoted(word)).collect();
+    let script = Script {
+        shell,
+        password,
+        before: format!("PATH={MOUNT}:$PATH; settrans -ac {MOUNT} /hurd/ext2fs --readonly /dev/{disk}"),
+        command: command.join(" "),
+        after: hurd.write.then(|| "sync".to_owned()),
+        boot: step.unwrap_or(BOOT),
+        step: step.unwrap_or(STEP),
+        time: timeout.unwrap_or(TIME),
+    };
+    Typist::new(script, Instant::now()).map(Some).map_err(|why| anyhow!(why))
 }
 
 /// Refuses what is no kernel for this, before anything is fetched or built; answers whether it is instrumented already.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
-use mig_defs::table::Tables;
+use mig_defs::table::{MAGIC, Tables};
 use qemu::guest::RPCTRACE2;
 use qemu::setup::{Choices, Interfaces, Prepared};
 use qemu::vm::{Input, Interrupt, Paint};
@@ -98,7 +98,9 @@ fn rpc_lists(files: &[String]) -> Result<Option<TempDir>> {
     }
     let place = tempfile::tempdir()?;
     for (index, file) in files.iter().enumerate() {
-        fs::copy(file, place.path().join(format!("{index}.msgids"))).with_context(|| format!("cannot read {file}"))?;
+        let contents = fs::read(file).with_context(|| format!("cannot read {file}"))?;
+        let kind = if contents.starts_with(&MAGIC) { "mdt" } else { "msgids" };
+        fs::write(place.path().join(format!("{index}.{kind}")), contents)?;
     }
     Ok(Some(place))
 }
@@ -254,6 +256,10 @@ mod tests {
         assert_eq!(directories(&host, Some(&copies)), [copies.path().to_owned(), "/a".into()]);
         let tables = mig_defs::interfaces::with_directories(&[copies.path().to_owned()], &[], &[]).unwrap();
         assert!(Tables::parse(&tables).unwrap().routines().any(|routine| routine.name() == "second"));
+        fs::write(place.path().join("tables"), &tables).unwrap();
+        let copies = rpc_lists(&[place.path().join("tables").to_str().unwrap().to_owned()]).unwrap().unwrap();
+        let again = mig_defs::interfaces::with_directories(&[copies.path().to_owned()], &[], &[]).unwrap();
+        assert_eq!(again, tables);
         assert!(rpc_lists(&["/no/such/file".into()]).is_err() && rpc_lists(&[]).unwrap().is_none());
     }
 

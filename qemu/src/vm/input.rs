@@ -14,6 +14,8 @@ pub enum Input {
     Keys,
     /// This process's standard input; from a terminal a line at a time, which the terminal shows and lets one edit.
     Lines,
+    /// What somebody types who sees the console.
+    Typed,
 }
 
 impl Input {
@@ -23,7 +25,7 @@ impl Input {
             Self::None => Stdio::null(),
             // QEMU puts the terminal into raw mode and keeps its signals: Ctrl-C ends it in an orderly way.
             Self::Keys if io::stdin().is_terminal() => Stdio::inherit(),
-            Self::Keys | Self::Lines => Stdio::piped(),
+            Self::Keys | Self::Lines | Self::Typed => Stdio::piped(),
         }
     }
 }

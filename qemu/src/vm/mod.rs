@@ -12,6 +12,7 @@ pub mod paint;
 pub mod pit;
 pub mod run;
 mod socket;
+pub mod typist;
 
 pub use command::Machine;
 pub use console::Sinks;
@@ -19,4 +20,4 @@ pub use followed::run_followed;
 pub use input::Input;
 pub use outcome::{Failure, Outcome};
 pub use paint::Paint;
-pub use run::{Interrupt, Limits, run};
+pub use run::{Interrupt, Limits, run, run_typed};

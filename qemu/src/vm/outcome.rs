@@ -44,6 +44,14 @@ pub enum Failure {
         /// The end of the console.
         tail: String,
     },
+    /// A command could not be typed, or did not end.
+    #[error("{why}\n{tail}")]
+    Typing {
+        /// In which step, and what was expected.
+        why: String,
+        /// The end of the console.
+        tail: String,
+    },
     /// A control line that makes no sense.
     #[error("{why}\n{tail}")]
     Control {

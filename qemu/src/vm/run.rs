@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Starts QEMU, feeds the console, and ends with the command's exit status or one clear failure.
 
+use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -18,14 +19,19 @@ use crate::vm::console::{Console, Notice, Sinks};
 use crate::vm::input::{self, Input};
 use crate::vm::line::{self, Line};
 use crate::vm::outcome::{Failure, Outcome};
+use crate::vm::paint::Paint;
 use crate::vm::pit::{self, Pit};
 use crate::vm::socket;
+use crate::vm::typist::{Act, Typist};
 
 /// How long QEMU may take to end by itself after the command's end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// How long a machine on the host's own processor may say nothing at first.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// What ends a system under the hands of who types.
+const SYSTEM_ENDED: &str = "the system has ended before the command did";
 
 /// What Ctrl-C does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +88,8 @@ struct Running {
     deadline: Option<Instant>,
     /// When a remark on the machine's silence is due.
     silent: Option<Instant>,
+    /// When who types has something to do.
+    typing: Option<Instant>,
 }
 
 /// Runs `machine` with the boot files in `directory`; `started` is called once QEMU has read them.
@@ -123,7 +131,88 @@ pub fn run(
     }
 }
 
+/// Runs `machine` as [`run`] does, with somebody who types in the place of this process's input, until that has done it all: what his command
+/// prints goes to `output`, all else to `other`.
+pub fn run_typed(
+    machine: &Machine,
+    directory: &Path,
+    mut typist: Typist,
+    limits: Limits,
+    [output, other]: [&mut dyn Write; 2],
+    started: impl FnOnce(),
+) -> Result<Outcome, Failure> {
+    let mut running = Running::start(machine, directory, Input::Typed, limits)?;
+    let mut keys = running.input.take();
+    let mut started = Some(started);
+    let mut resets = None;
+    loop {
+        running.typing = Some(typist.due());
+        match running.next() {
+            Ok(Event::Output(bytes)) => {
+                if let Some(started) = started.take() {
+                    resets = File::open(directory.join(RESETS)).ok();
+                    started();
+                }
+                let written = |source| Failure::Io { what: "write the console's output".to_owned(), source };
+                let text = running.text(&bytes)?;
+                let shown = typist.hear(&text, Instant::now());
+                for (sink, bytes) in [(&mut *output, shown.output), (&mut *other, shown.other)] {
+                    sink.write_all(&bytes).and_then(|()| sink.flush()).map_err(written)?;
+                }
+            }
+            Ok(Event::Interrupt) => return Err(Failure::Interrupted),
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => {
+                let tail = running.console.tail();
+                return running.ended(machine, resets).and_then(|_| Err(typing(SYSTEM_ENDED.to_owned(), tail)));
+            }
+            Err(RecvTimeoutError::Timeout) => running.overdue(limits)?,
+        }
+        match typist.act(Instant::now()).map_err(|why| typing(why, running.console.tail()))? {
+            None => {}
+            Some(Act::Done(status)) => return Ok(Outcome { status, restarted: false }),
+            Some(Act::Type(text)) => {
+                // Fails only if QEMU is gone, which is seen when its output ends.
+                let _ = keys.as_mut().map(|keys| keys.write_all(&text).and_then(|()| keys.flush()));
+            }
+        }
+    }
+}
+
+/// Why nobody types any more.
+fn typing(why: String, tail: String) -> Failure {
+    Failure::Typing { why, tail }
+}
+
+/// Bytes that come on two channels, in their order.
+struct Both<'a>(&'a RefCell<Vec<u8>>);
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Running {
+    /// What a reader of the screen sees of what QEMU wrote.
+    fn text(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+        let text = RefCell::new(Vec::new());
+        let (mut console, mut kernel) = (Both(&text), Both(&text));
+        let mut sinks = Sinks { console: &mut console, trace: None, kernel: &mut kernel, paint: Paint::default() };
+        let written = |source| Failure::Io { what: "keep the console's output".to_owned(), source };
+        for notice in self.console.feed(bytes, &mut sinks).map_err(written)? {
+            // A system that ends has not ended the command.
+            if self.notice(notice)?.is_some() {
+                return Err(typing(SYSTEM_ENDED.to_owned(), self.console.tail()));
+            }
+        }
+        Ok(text.into_inner())
+    }
+
     fn start(machine: &Machine, directory: &Path, input: Input, limits: Limits) -> Result<Self, Failure> {
         let mut command = command(machine, directory);
         if limits.interrupt == Interrupt::EndsTrace {
@@ -144,7 +233,7 @@ impl Running {
         let pit = if machine.needs_pit() { connect(&mut qemu, directory, pit::SOCKET)?.map(Pit::new) } else { None };
         let mut guest = qemu.0.stdin.take();
         // Of a system that is not ours nobody says when it reads.
-        if let Some(guest) = guest.take_if(|_| machine.foreign.is_some()) {
+        if let Some(guest) = guest.take_if(|_| machine.foreign.is_some() && input != Input::Typed) {
             input::forward(guest);
         }
         Ok(Self {
@@ -158,6 +247,7 @@ impl Running {
             is_ready: machine.foreign.is_some(),
             deadline: limits.time.map(|limit| Instant::now() + limit),
             silent: machine.kvm.then(|| Instant::now() + SILENCE),
+            typing: None,
         })
     }
 
@@ -165,7 +255,7 @@ impl Running {
     fn next(&mut self) -> Result<Event, RecvTimeoutError> {
         loop {
             let suspicion = self.line.as_ref().and_then(Line::deadline);
-            let due = [self.deadline, suspicion, self.silent].into_iter().flatten().min();
+            let due = [self.deadline, suspicion, self.silent, self.typing].into_iter().flatten().min();
             let left = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
             let event = match &mut self.pit {
                 None => self.events.recv_timeout(left),
