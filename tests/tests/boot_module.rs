@@ -15,6 +15,10 @@ use qemu::guest::{target_directory, workspace};
 use tempfile::TempDir;
 use tests::guest::{qemu, setting};
 
+use boot_files::boot_files as system;
+
+mod boot_files;
+
 /// Seconds after which a machine is stopped that has not said its last line.
 const LIMIT: u64 = 300;
 
@@ -68,21 +72,53 @@ fn boot(place: &Path, modules: &str, last: &str) -> Result<String> {
     Ok(text[start..].to_owned())
 }
 
+/// By its first task's trace port, and as the system trace, by an engine: the same lines.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn a_system_is_traced_from_its_first_message() -> Result<()> {
     let files = boot_files(&["hello", "vm"])?;
+    for host in ["", "--host=${host-port} "] {
+        let modules = format!(
+            "rpctrace2 --boot -e task_get_special_port {host}--device=${{device-port}} --trace=hello:${{hello-task}} --next=hello \
+             $(task-create) $(task-resume),hello $(hello-task=task-create)"
+        );
+        let console = boot(files.path(), &modules, "+++ hello[1] ended +++")?;
+        let expected = "hello[1] task_get_special_port(which_port: TASK_BOOTSTRAP_PORT) = 0 {special_port: MACH_PORT_NULL}\n\
+                        +++ hello[1] ended +++\n";
+        assert!(console.starts_with("start rpctrace2: "), "{host}: {console}");
+        assert!(console.ends_with(expected), "{host}: {console}");
+        assert!(console.contains("hello, world\n"), "{host}: {console}");
+    }
+    Ok(())
+}
+
+/// The boot of a small Hurd is the system trace in the background: a program claims it, and the boot's tracer says so and ends.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn who_claims_the_system_trace_takes_over_from_the_boot() -> Result<()> {
+    let files = boot_files(&[])?;
+    for (name, contents) in ["bootstrap", "archive.tar"].iter().zip(system(&["small-hurd", "hurd-claim"])?) {
+        fs::write(files.path().join(name), contents)?;
+    }
     let console = boot(
         files.path(),
-        "rpctrace2 --boot -e task_get_special_port --device=${device-port} --trace=hello:${hello-task} --next=hello \
-         $(task-create) $(task-resume),hello $(hello-task=task-create)",
-        "+++ hello[1] ended +++",
+        "archive.tar $(ramdisk-create),\
+         rpctrace2 --boot -e proc_getprivports --host=${host-port} --device=${device-port} --trace=boot:${boot-task} --next=boot \
+         $(task-create) $(task-resume),\
+         bootstrap ${host-port} ${device-port} $(boot-task=task-create)",
+        "exit 0",
     )?;
-    let expected = "hello[1] task_get_special_port(which_port: TASK_BOOTSTRAP_PORT) = 0 {special_port: MACH_PORT_NULL}\n\
-                    +++ hello[1] ended +++\n";
-    assert!(console.starts_with("start rpctrace2: "), "{console}");
-    assert!(console.ends_with(expected), "{console}");
-    assert!(console.contains("hello, world\n"), "{console}");
+    let at = |text: &str| console.find(text).with_context(|| format!("no {text:?}: {console}"));
+    let taken_over = at("--- the system trace was taken over by hurd-claim, tool 2; this one ends ---\n")?;
+    let order = [
+        at("hurd-claim: the boot has the system trace in the background\n")?,
+        at("hurd-claim: the boot's tracer has ended\n")?,
+        at("hurd-claim: the system trace is free\n")?,
+    ];
+    assert!(order.is_sorted() && taken_over < order[1], "{console}");
+    // It asks twice, and the second time it is not traced any more.
+    let asked: Vec<&str> = console.lines().filter(|line| line.contains("] proc_getprivports(")).collect();
+    assert_eq!(asked.len(), 1, "{console}");
     Ok(())
 }
 
@@ -94,7 +130,10 @@ fn the_system_starts_whatever_is_wrong_with_the_tracer() -> Result<()> {
         ("-e vm_alocate --next=vm", "rpctrace2: option `-e`"),
         ("--next=other", "rpctrace2: `--next=other`: expected the name in a --trace=NAME:PORT"),
         ("--next=vm --device=x", "rpctrace2: `--device=x`: expected --trace=NAME:PORT"),
+        ("--next=vm --host=${device-port}", "rpctrace2: trace_owner_tool: "),
         ("--next=vm -o f", "rpctrace2: option `-o`: a boot module has no files"),
+        ("--next=vm -I d", "rpctrace2: options `-I`, `-i`, `--nostdinc`: a boot module has no files"),
+        ("--next=vm --host=1 --as me", "rpctrace2: option `--as`: with --host= the engine is that of the system trace"),
     ] {
         let modules = format!(
             "rpctrace2 --boot {words} --trace=vm:${{vm-task}} $(task-create) $(task-resume),vm $(vm-task=task-create)"

@@ -47,18 +47,61 @@ fn what_cannot_be_traced_is_said_once_with_a_status() -> Result<()> {
         (&["rpctrace2", "/etc/cut"], "rpctrace2: /etc/cut: cannot be executed: ENOEXEC\n", 126),
         (&["rpctrace2", "-p", "999"], "rpctrace2: no process 999\n", 125),
         (&["rpctrace2", "-p", "roo"], "rpctrace2: no process whose program is called roo\n", 125),
-        (
-            &["rpctrace2", "-p", "/home"],
-            "rpctrace2: /home: a node does not say which process its translator is; name the process\n",
-            125,
-        ),
+        (&["rpctrace2", "-p", "/etc"], "rpctrace2: /etc: no translator runs there\n", 125),
+        (&["rpctrace2", "-p", "/none"], "rpctrace2: /none: ENOENT\n", 125),
+        (&["--user=7", "rpctrace2", "-p", "/home"], "rpctrace2: /home: EPERM\n", 125),
         (&["rpctrace2", "-p", "rpctrace2"], "rpctrace2: process 11 is rpctrace2 itself\n", 125),
         (&["rpctrace2", "-o", "/none/x", "hurd-hello"], "rpctrace2: /none/x: ENOENT\n", 125),
+        (
+            &["rpctrace2", "-I", "/usr/include", "hurd-hello"],
+            "rpctrace2: /usr/include: no .mdt or .msgids file in it, and .defs are not compiled on a Hurd: on Linux, `cargo mig-defs table -I \
+             DIRECTORY -o interfaces.mdt FILE.defs...` makes an .mdt file of them\n",
+            125,
+        ),
+        (&["rpctrace2", "-I", "/etc", "hurd-hello"], "rpctrace2: /etc: no .mdt or .msgids file in it\n", 125),
+        (&["rpctrace2", "-I", "/none", "hurd-hello"], "rpctrace2: /none: ENOENT\n", 125),
+        (
+            &["rpctrace2", "-i", "/etc/motd", "hurd-hello"],
+            "rpctrace2: /etc/motd:1: expected SUBSYSTEM BASE ROUTINE NUMBER REQUEST-ID REPLY-ID, found `This is a small Hurd.`\n",
+            125,
+        ),
+        (
+            &["rpctrace2", "--nostdinc", "-e", "unheard_of", "hurd-hello"],
+            "rpctrace2: option `-e`: no routine, subsystem or msgh_id is called `unheard_of`\n",
+            125,
+        ),
         (&["--user=7", "rpctrace2", "-p", "root"], "rpctrace2: process 10: EPERM\n", 125),
         (&["--user=7", "rpctrace2", "-p", "all"], "rpctrace2: option `-p all`: proc_getprivports: EPERM\n", 125),
     ] {
         let run = run(words)?;
         assert_eq!((run.stdout.as_str(), run.status), (said, Some(status)), "{words:?}: {}", run.stderr);
+    }
+    Ok(())
+}
+
+/// Names come from the lists that a Hurd has, and tables and lists from where the user says; who knows more comes first.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn definitions_come_from_files_of_the_hurd() -> Result<()> {
+    let writes = |words: &[&str]| -> Result<Vec<String>> {
+        let run = run(&[&["rpctrace2"], words, &["hurd-hello", "a"]].concat())?;
+        assert_eq!(run.status, Some(3), "{words:?}: {}{}", run.stdout, run.stderr);
+        let data = run.stdout.lines().filter(|line| line.contains("argument 1: a") && line.contains("] "));
+        Ok(data.map(str::to_owned).collect())
+    };
+    for (words, routine) in [
+        (&["-e", "io_write,unheard_of"][..], " io_write(io_object: "),
+        (&["-i", "/etc/routines", "-e", "io_write,my_write"], " io_write(io_object: "),
+        (&["--nostdinc", "-i", "/etc/routines", "-e", "my_write"], " my_write(port: "),
+        (
+            &["--nostdinc", "-i", "/etc/routines", "-I", "/usr/share/rpctrace2", "-e", "io_write"],
+            " io_write(io_object: ",
+        ),
+        (&["--nostdinc", "-i", "/usr/share/rpctrace2/interfaces.mdt", "-e", "io_write"], " io_write(io_object: "),
+        (&["--nostdinc", "-I", "/usr/share/msgids", "-e", "known_better"], " known_better(port: "),
+    ] {
+        let lines = writes(words)?;
+        assert!(lines.len() == 1 && lines[0].contains(routine), "{words:?}: {lines:?}");
     }
     Ok(())
 }
@@ -82,6 +125,31 @@ fn scripts_are_followed_and_set_id_programs_are_not() -> Result<()> {
     Ok(())
 }
 
+/// Programs that lie anywhere, and whose interpreter is started in their place: traced and untraced the same.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn programs_with_an_interpreter_are_loaded_and_traced() -> Result<()> {
+    let killed = 128 + 9;
+    let said = "interpreting /etc/dynamic below 4 GiB: true\nit has run\n";
+    for (program, said, status) in [("/etc/dynamic", said, 0), ("/etc/pie", "", killed), ("/etc/by-pie", "", killed)] {
+        let untraced = run(&[program])?;
+        assert_eq!((untraced.stdout.as_str(), untraced.status), (said, Some(status)), "{program}: {}", untraced.stderr);
+        let traced = run(&["rpctrace2", program])?;
+        let text = &traced.stdout;
+        assert_eq!(traced.status, Some(status), "{program}: {text}{}", traced.stderr);
+        assert!(said.lines().all(|line| text.lines().any(|found| found == line)), "{program}: {text}");
+        let name = program.rsplit('/').next().unwrap_or_default();
+        let end = if status == 0 { "exited with 0" } else { "killed by SIGKILL" };
+        assert!(text.ends_with(&format!("+++ {name}(12)[1] {end} +++\n")), "{program}: {text}");
+    }
+    for (program, error) in [("/etc/lost", "ENOENT"), ("/etc/by-text", "ENOEXEC"), ("/etc/library", "ELIBEXEC")] {
+        let run = run(&["rpctrace2", program])?;
+        let said = format!("rpctrace2: {program}: cannot be executed: {error}\n");
+        assert_eq!((run.stdout, run.status), (said, Some(126)), "{}", run.stderr);
+    }
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn the_first_interrupt_is_the_commands() -> Result<()> {
@@ -98,11 +166,14 @@ fn the_first_interrupt_is_the_commands() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn servers_are_attached_to_and_let_go() -> Result<()> {
-    for (server, rounds) in [("root", "3"), ("term", "1"), ("proc", "1"), ("exec", "1"), ("auth", "1"), ("home", "1")] {
+    for (server, rounds) in
+        [("root", "3"), ("term", "1"), ("proc", "1"), ("exec", "1"), ("auth", "1"), ("home", "1"), ("/home", "1")]
+    {
         let run = run(&["--threads=30", "hurd-attach", server, rounds])?;
         assert_eq!(run.status, Some(0), "{server}: {}{}", run.stdout, run.stderr);
         let said: Vec<&str> = run.stdout.lines().filter(|line| !line.starts_with("hello, Hurd")).collect();
         let said: Vec<&str> = said.into_iter().filter(|line| !line.starts_with("environment: ")).collect();
+        let server = server.trim_start_matches('/');
         let expected = [
             format!("{server}: its name stands before all lines"),
             format!("{server}: the last line is --- detached ---"),

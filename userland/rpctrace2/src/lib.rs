@@ -22,6 +22,8 @@ extern crate alloc;
 #[cfg(feature = "mach-task")]
 mod buffer;
 pub mod injections;
+#[cfg(any(test, feature = "mach-task"))]
+mod kept;
 pub mod options;
 #[cfg(feature = "mach-task")]
 mod pace;

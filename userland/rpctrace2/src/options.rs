@@ -221,6 +221,9 @@ pub enum OptionsError {
     /// An option that takes the host tool, and this is a Hurd.
     #[error("option `{0}`: not on a Hurd; `cargo qemu rpctrace2` takes it")]
     NotOnAHurd(String),
+    /// `-a` on a Hurd, by whom other tracers have taught that it is all processes.
+    #[error("option `-a`: the host tool moves results to a column; every task of a Hurd is `-p all`")]
+    ColumnOnAHurd,
     /// An option that takes a Hurd.
     #[error("option `{0}`: needs a Hurd, which has processes; here a trace begins with its command")]
     NeedsAHurd(String),
@@ -355,6 +358,7 @@ fn refuse_elsewhere(row: &Row, written: &str, here: Here) -> Result<(), OptionsE
     match (row.place, here) {
         (place, here) if here.follows(place) => Ok(()),
         (Place::Hurd, _) => Err(OptionsError::NeedsAHurd(written())),
+        (Place::Host, Here::Hurd) if row.letter == Some('a') => Err(OptionsError::ColumnOnAHurd),
         (_, Here::Hurd) => Err(OptionsError::NotOnAHurd(written())),
         _ => Err(OptionsError::NotHere(written())),
     }

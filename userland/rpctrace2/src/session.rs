@@ -37,6 +37,7 @@ use crate::tasks::Tasks;
 use crate::trace::Trace;
 use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
+mod background;
 mod end;
 mod engines;
 mod stops;
@@ -167,8 +168,11 @@ impl<'a> Session<'a> {
         Self::open(Subject::Command(task), until_all, engines, world)
     }
 
-    fn attach(wanted: &[String], engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
+    fn attach(wanted: &[String], mut engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
         let targets = world.processes(wanted)?;
+        if let Some(host) = world.background() {
+            engines.stay_in_background(&host)?;
+        }
         Self::open(Subject::Processes(targets), true, engines, world)
     }
 
@@ -288,19 +292,27 @@ impl<'a> Session<'a> {
                 self.write(&mut text)?;
             }
         }
+        self.finish(&mut end, trace, text)?;
+        match trace.other_version() {
+            Some(error) => Err(error.into()),
+            None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
+        }
+    }
+
+    /// No record comes any more: says how it ended.
+    fn finish(&mut self, end: &mut End, trace: &mut Trace<'_>, mut text: String) -> Result<(), Failure> {
         if end.is_letting_go() && self.subject.is_attached() {
             trace.detached(&mut text);
         } else if end.is_letting_go() {
             trace.interrupted(&mut text);
         }
-        self.tell(&mut end, trace, &mut text);
+        self.tell(end, trace, &mut text);
+        if let Some(successor) = self.engines.successor() {
+            trace.taken_over(&successor, &mut text);
+        }
         trace.finish(&mut text);
         self.write(&mut text)?;
-        self.world.finish()?;
-        match trace.other_version() {
-            Some(error) => Err(error.into()),
-            None => Ok(end.status.unwrap_or(CANNOT_TRACE)),
-        }
+        self.world.finish()
     }
 
     /// Whoever is traced goes on untraced.

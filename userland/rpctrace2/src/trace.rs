@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One trace: what the stages of `exchanges` make of it, into what `report` writes.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 use bytes::Bytes;
 use exchanges::ending::Untraced;
@@ -135,6 +137,12 @@ impl<'t> Trace<'t> {
     pub fn detached(&mut self, out: &mut String) {
         self.idle(out);
         out.push_str("--- detached ---\n");
+    }
+
+    /// Another tool has taken over: what was traced goes on, and may be traced by it.
+    pub fn taken_over(&mut self, by: &impl Display, out: &mut String) {
+        self.idle(out);
+        out.push_str(&format!("--- the system trace was taken over by {by}; this one ends ---\n"));
     }
 
     /// Its lines stand apart from the command's own output.

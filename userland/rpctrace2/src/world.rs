@@ -66,10 +66,14 @@ pub(crate) enum Failure {
     NotOnAHurd(&'static str),
     #[error("{0}")]
     NoProcess(String),
+    #[error("{0}")]
+    Interfaces(String),
     #[error("`{word}`: {expected}")]
     Word { word: String, expected: &'static str },
     #[error("option `-o`: a boot module has no files; its lines go to the kernel's console")]
     NoFiles,
+    #[error("options `-I`, `-i`, `--nostdinc`: a boot module has no files; it decodes with the tables inside it")]
+    NoInterfaces,
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
     #[error(
@@ -150,6 +154,11 @@ pub(crate) trait World {
 
     /// The processes of `-p`.
     fn processes(&mut self, wanted: &[String]) -> Result<Vec<Target>, Failure>;
+
+    /// The host's privileged port, if what is traced is to be the system trace that others may take over.
+    fn background(&mut self) -> Option<SendRight> {
+        None
+    }
 
     /// Lets the command run.
     fn begin(&mut self) -> Result<(), Failure>;

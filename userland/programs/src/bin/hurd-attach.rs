@@ -43,8 +43,10 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let server = arguments.get_str(1).doing("the name of a server")?;
     let rounds = arguments.get_str(2).map_or(Some(1), |rounds| rounds.parse().ok()).doing("a number of rounds")?;
     work(startup).doing("working untraced")?;
+    // A node's name may be its server's.
+    let name = server.trim_start_matches('/');
     let quiet = match arguments.get_str(3) {
-        Some("quiet") => Some(task_of(startup, server)?),
+        Some("quiet") => Some(task_of(startup, name)?),
         _ => None,
     };
     let before = quiet.as_ref().map(ports).transpose()?;
@@ -58,7 +60,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         return Ok(());
     }
     work(startup).doing("working after the trace")?;
-    report(server, &trace);
+    report(name, &trace);
     println!("{rounds} times attached and let go");
     Ok(())
 }

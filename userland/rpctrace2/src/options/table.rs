@@ -153,7 +153,7 @@ pub const TABLE: &[Row] = &[
             Ok(())
         }),
         place: Place::Hurd,
-        help: "on a Hurd: trace this process instead of a command, by its process id or the name of its program, as often as you like; all: every task",
+        help: "on a Hurd: trace this process instead of a command, by its process id, the name of its program or the node (/...) that it is the translator of, as often as you like; all: every task",
         others: [SAME, "none", "--remote-pid"],
         test: "options_know_where_they_are_followed",
         words: nothing,
@@ -344,7 +344,7 @@ pub const TABLE: &[Row] = &[
         longs: &["columns"],
         action: Action::Value("COLUMN", set_column),
         place: Place::Host,
-        help: "move results to this column (0: leave them where they are)",
+        help: "move results to this column (0: leave them where they are); all tasks of a Hurd are -p all",
         others: ["the same (40)", "none", "none: its --columns is the width of lines"],
         test: "results_stand_in_a_column",
         words: nothing,
@@ -366,8 +366,8 @@ pub const TABLE: &[Row] = &[
             options.host.directories.push(value.to_string());
             Ok(())
         }),
-        place: Place::Host,
-        help: "decode with .defs, .msgids, .annotations, .mdt of DIR too; the last DIR wins",
+        place: Place::Files,
+        help: "decode with .defs, .msgids, .annotations, .mdt of DIR too; the last DIR wins. On a Hurd with .msgids and .mdt",
         others: ["none: it says what Ctrl-C does", "the same, .msgids alone", "--fidl-ir-path"],
         test: "messages_decode_with_definitions_of_the_user",
         words: nothing,
@@ -379,8 +379,8 @@ pub const TABLE: &[Row] = &[
             options.host.rpc_lists.push(value.to_string());
             Ok(())
         }),
-        place: Place::Host,
-        help: "names of routines from FILE too, as `mig -list` writes them (.msgids)",
+        place: Place::Files,
+        help: "names of routines from FILE too, as `mig -list` writes them (.msgids), or decode tables (.mdt)",
         others: ["none: it prints the instruction pointer", SAME, "--fidl-ir-path"],
         test: "a_list_of_routines_is_a_file",
         words: nothing,
@@ -389,7 +389,7 @@ pub const TABLE: &[Row] = &[
         letter: None,
         longs: &["nostdinc"],
         action: Action::Set(|options| options.host.nostdinc = true),
-        place: Place::Host,
+        place: Place::Files,
         help: "decode with -I and -i alone",
         others: ["none", SAME, "none"],
         test: "the_hosts_options_stay_there",

@@ -19,6 +19,7 @@ use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule, what};
 
+use super::background::{Background, Successor};
 use crate::injections::Injections;
 use crate::options::{Options, Policy};
 use crate::world::{Failure, Target, doing};
@@ -55,6 +56,8 @@ pub(super) struct Engines {
     /// Of which messages it is asked before they are sent.
     actions: Vec<trace_action_t>,
     made: Vec<SendRight>,
+    /// Tasks are traced by that of all tasks, until somebody else wants it.
+    background: Option<Background>,
 }
 
 impl Engines {
@@ -71,7 +74,7 @@ impl Engines {
         let must_be_one = (!actions.is_empty()).then(|| NAME.into());
         let is_named = options.engine.is_some();
         let name = options.engine.clone().or(must_be_one);
-        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new() }
+        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new(), background: None }
     }
 
     /// Answers a thread that waits; `false` if it does no more.
@@ -80,14 +83,25 @@ impl Engines {
         self.made.iter().any(|engine| trace_answer(engine.name(), thread, what, value).is_ok())
     }
 
+    /// What is traced is the system trace, in the background. It takes the host's privileged port.
+    pub(super) fn stay_in_background(&mut self, host: &SendRight) -> Result<(), Failure> {
+        self.background = Some(Background::register(host)?);
+        Ok(())
+    }
+
+    /// Who has taken over the trace that was in the background, once its engine has ended.
+    pub(super) fn successor(&self) -> Option<Successor> {
+        self.background.as_ref()?.successor()
+    }
+
     /// Whether something is traced by an engine.
     pub(super) fn are_there(&self) -> bool {
-        !self.made.is_empty()
+        !self.made.is_empty() || self.background.as_ref().is_some_and(Background::is_tracing)
     }
 
     /// Whether nothing is traced by its trace port.
     pub(super) fn are_all(&self) -> bool {
-        self.name.is_some()
+        self.name.is_some() || self.background.is_some()
     }
 
     /// Traces the task of a command.
@@ -111,6 +125,9 @@ impl Engines {
     pub(super) fn join(&mut self, target: &Target, port: &SendRight) -> Result<Option<String>, Failure> {
         let Target { task, name } = target;
         let refused = |error| Failure::NotAttached { name: name.clone(), error };
+        if let Some(background) = &mut self.background {
+            return background.join(task.name(), port).map(|()| None);
+        }
         if self.name.is_some() {
             return match self.trace(task.name(), port) {
                 Err(Failure::EngineExists(engine)) => Err(Failure::HasEngine { name: name.clone(), engine }),
@@ -175,6 +192,9 @@ impl Engines {
     /// Gives up those that have no task any more.
     pub(super) fn give_up_empty(&mut self) {
         self.made.retain(|engine| trace_engine(engine.name()).is_ok_and(|state| state.tasks != 0));
+        if let Some(background) = &mut self.background {
+            background.give_up_empty();
+        }
     }
 
     /// Lets go of all tasks. What comes from now on came to the trace port before this returns.
@@ -209,7 +229,7 @@ fn limits() -> Result<trace_limits_t, Failure> {
 }
 
 /// A name as the kernel has it.
-fn padded(text: &str) -> [u8; 32] {
+pub(super) fn padded(text: &str) -> [u8; 32] {
     let mut name = [0; 32];
     for (to, from) in name.iter_mut().zip(text.bytes()) {
         *to = from;

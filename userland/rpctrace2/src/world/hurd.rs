@@ -24,13 +24,14 @@ use super::{Failure, Heard, Target, World, doing, embedded};
 use crate::options::place::Here;
 use crate::options::{Options, Output};
 
+mod interfaces;
+mod node;
 mod processes;
 mod writer;
 
+use interfaces::{Interfaces, TABLES};
 use writer::Writer;
 
-/// Decode tables to be used instead of those inside.
-const TABLES: &str = "/usr/share/rpctrace2/interfaces.mdt";
 /// The descriptors of standard output and of standard error.
 const OUTPUT: usize = 1;
 const ERROR: usize = 2;
@@ -89,13 +90,15 @@ pub(crate) struct Hurd {
     /// Where the trace goes.
     sink: Sink,
     started: Option<Started>,
+    interfaces: Interfaces,
 }
 
 impl Hurd {
     pub(crate) fn new(startup: &'static Startup) -> Result<Self, Failure> {
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let signals = doing("proc_setmsgport", MessagePort::register(startup))?;
-        Ok(Self { startup, exit, signals, interrupts: 0, sink: Sink::Descriptor(ERROR), started: None })
+        let (sink, interfaces) = (Sink::Descriptor(ERROR), Interfaces::default());
+        Ok(Self { startup, exit, signals, interrupts: 0, sink, started: None, interfaces })
     }
 
     fn names(&self) -> Names {
@@ -122,6 +125,7 @@ impl World for Hurd {
     }
 
     fn prepare(&mut self, options: &Options) -> Result<(), Failure> {
+        self.interfaces = Interfaces::of(&options.host);
         let named = |name: &str| {
             let end = if options.host.append { open::APPEND } else { open::TRUNC };
             let file = self.names().open(name, open::WRITE | open::CREAT | end, 0o666);
@@ -141,13 +145,7 @@ impl World for Hurd {
     }
 
     fn tables(&self) -> Result<&'static [u8], Failure> {
-        let file = self.names().open(TABLES, open::READ, 0).and_then(|file| file.read_to_end());
-        match file {
-            Ok(bytes) => Ok(bytes.leak()),
-            // Nobody has put others there.
-            Err(ENOENT | ENOTDIR) => Ok(embedded::TABLES),
-            Err(error) => Err(Failure::File { file: TABLES.to_string(), error }),
-        }
+        self.interfaces.read(self.names()).map(|bytes| &*bytes.leak())
     }
 
     fn tables_name(&self) -> &'static str {

@@ -3,7 +3,7 @@
 //! message.
 //!
 //! The kernel's boot script makes the tasks, inserts rights to them here and puts the rights' names into the words. Children inherit the
-//! trace port, so the whole system follows. Text goes to the kernel's own console: no server of the traced system is asked for anything.
+//! trace port, so the whole system follows; with the host's privileged port it is the system trace, which others may take over. Text goes to the kernel's own console: no server of the traced system is asked for anything.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -37,6 +37,8 @@ pub(crate) struct Module {
     start: Option<SendRight>,
     /// A word says which task that is.
     is_named: bool,
+    /// `--host=PORT`: what is traced is the system trace, which others may take over.
+    host: Option<SendRight>,
     /// What was wrong with a word.
     wrong: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Module {
                 Some(())
             }
             "--device" => right(value).map(set_console),
+            "--host" => right(value).map(|host| self.host = Some(host)),
             _ => return false,
         };
         if taken.is_none() && self.wrong.is_none() {
@@ -108,11 +111,20 @@ impl World for Module {
 
     fn prepare(&mut self, options: &Options) -> Result<(), Failure> {
         if let Some(word) = self.wrong.take() {
-            let expected = "expected --trace=NAME:PORT, --next=NAME or --device=PORT, a PORT being what the boot script's ${...} becomes";
+            let expected = "expected --trace=NAME:PORT, --next=NAME, --device=PORT or --host=PORT, a PORT being what the boot \
+                            script's ${...} becomes";
             return Err(Failure::Word { word, expected });
         }
         if options.host.output != Output::Error {
             return Err(Failure::NoFiles);
+        }
+        if options.host.nostdinc || !options.host.directories.is_empty() || !options.host.rpc_lists.is_empty() {
+            return Err(Failure::NoInterfaces);
+        }
+        if self.host.is_some() && options.engine.is_some() {
+            return Err(Failure::NotOnAHurd(
+                "option `--as`: with --host= the engine is that of the system trace, which has its tool's name",
+            ));
         }
         if self.is_named {
             return Ok(());
@@ -141,6 +153,10 @@ impl World for Module {
 
     fn processes(&mut self, _wanted: &[String]) -> Result<Vec<Target>, Failure> {
         Ok(core::mem::take(&mut self.targets))
+    }
+
+    fn background(&mut self) -> Option<SendRight> {
+        self.host.take()
     }
 
     fn begin(&mut self) -> Result<(), Failure> {

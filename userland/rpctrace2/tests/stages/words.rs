@@ -89,7 +89,11 @@ fn options_know_where_they_are_followed() {
         refused(&["-p", "7"], Here::Host),
         "option `-p`: needs a Hurd, which has processes; here a trace begins with its command"
     );
-    assert_eq!(refused(&["-I", "d", "x"], Here::Hurd), "option `-I`: not on a Hurd; `cargo qemu rpctrace2` takes it");
+    assert_eq!(refused(&["-E", "A", "x"], Here::Hurd), "option `-E`: not on a Hurd; `cargo qemu rpctrace2` takes it");
+    assert_eq!(
+        refused(&["-a"], Here::Hurd),
+        "option `-a`: the host tool moves results to a column; every task of a Hurd is `-p all`"
+    );
     assert_eq!(
         refused(&["-p", "7", "hello"], Here::Hurd),
         "option `-p`: traces processes that run already; a command cannot be traced at the same time"

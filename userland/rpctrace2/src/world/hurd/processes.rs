@@ -13,13 +13,14 @@ use mach::error::KernReturn;
 use mach::port::{PortName, SendRight};
 use mach::stubs as kernel;
 
+use super::node;
 use crate::world::{Failure, Target};
 
 /// What `-p` names if it is to be every task.
 const ALL: &str = "all";
 
 /// The tasks of these processes. They are looked up before anything is traced: proc itself may be one of them.
-pub(super) fn find(startup: &Startup, wanted: &[String]) -> Result<Vec<Target>, Failure> {
+pub(super) fn find(startup: &'static Startup, wanted: &[String]) -> Result<Vec<Target>, Failure> {
     let asked = |what: &'static str| move |error| Failure::Kernel { what, error };
     let proc = startup.proc().map_err(asked("proc"))?;
     let own = startup.process_id().map_err(asked("proc_getpids"))?;
@@ -31,12 +32,7 @@ pub(super) fn find(startup: &Startup, wanted: &[String]) -> Result<Vec<Target>, 
         }
         let id = match who.parse() {
             Ok(id) => id,
-            // fsys_getpriv has the task, and only the file system of the boot answers it.
-            Err(_) if who.starts_with('/') => {
-                return Err(Failure::NoProcess(format!(
-                    "{who}: a node does not say which process its translator is; name the process"
-                )));
-            }
+            Err(_) if who.starts_with('/') => node::process(startup, proc, own, who)?,
             Err(_) => by_name(proc, who)?,
         };
         if id == own {

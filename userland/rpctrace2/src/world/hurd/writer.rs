@@ -5,15 +5,14 @@
 //! and goes on receiving. What such a server does to write the text is traced, too, and becomes text: the pause between two writes
 //! keeps that slow.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
-use core::mem;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use mach::error::{KernReturn, Result};
 use mach::lock::Lock;
 use mach::{stubs, task_self, thread};
+
+use crate::kept::Kept;
 
 /// Bytes of text that are kept for a server that takes none.
 const KEPT: usize = 16 * 1024 * 1024;
@@ -23,16 +22,19 @@ const PAUSE: u32 = 200;
 const GSYNC_TIMED: i32 = 4;
 
 /// Text that is to be written.
-#[derive(Default)]
 struct State {
-    text: String,
+    text: Kept,
     /// Some of it is being written.
     is_writing: bool,
-    /// Bytes that there was no room for.
-    lost: usize,
     failure: Option<KernReturn>,
     /// Nothing is traced any more, and nothing is to be waited for.
     is_last: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { text: Kept::new(KEPT), is_writing: false, failure: None, is_last: false }
+    }
 }
 
 #[derive(Default)]
@@ -65,15 +67,7 @@ impl Writer {
         if let Some(failure) = state.failure {
             return Err(failure);
         }
-        if state.text.len() + text.len() > KEPT {
-            state.lost += text.len();
-        } else {
-            if state.lost > 0 {
-                let lost = mem::take(&mut state.lost);
-                state.text += &format!("--- {lost} bytes of the trace are lost: they were not taken ---\n");
-            }
-            state.text += text;
-        }
+        state.text.add(text);
         drop(state);
         wake(&self.0.posted)
     }
@@ -103,7 +97,7 @@ impl Shared {
         loop {
             let seen = self.posted.load(Ordering::Acquire);
             let mut state = self.state.lock();
-            let (text, is_last) = (mem::take(&mut state.text), state.is_last);
+            let (text, is_last) = (state.text.take(), state.is_last);
             state.is_writing = !text.is_empty();
             drop(state);
             if text.is_empty() {
