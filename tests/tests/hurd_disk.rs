@@ -419,7 +419,7 @@ fn a_command_is_typed_and_its_status_is_the_tools() -> Result<()> {
     for (scene, options, command, output, status) in [
         ("plain", &[][..], &hello[..], "hello, world\n", 0),
         ("password", &password, &["hello"], "hello, world\n", 0),
-        ("shell", &["--write"], &["none", "it s"], "sh: none: not found\n", 127),
+        ("shell", &["--write"], &["none", "it s"], "bootstrap: none: no such program\nsh: none: not found\n", 127),
         ("chatter", &["--prompt", "root@small:~# $"], &["echo", "x; y"], "x; y\n", 0),
     ] {
         let run = typed(scene, options, command)?;
