@@ -179,7 +179,7 @@ fn what_is_not_there_is_one_line_and_a_status_of_its_own() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn the_prompt_runs_programs_and_ends_with_the_status_it_is_told() -> Result<()> {
-    let output = type_to_shell(b"ps\nhello\nrpctrace2 hello\nexit 7\n")?;
+    let output = type_to(&["shell"], b"ps\nhello\nrpctrace2 hello\nexit 7\n")?;
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("running    shell"), "{text}");
     assert_eq!(text.matches("\nhello, world").count(), 2, "{text}");
@@ -193,7 +193,7 @@ fn the_prompt_runs_programs_and_ends_with_the_status_it_is_told() -> Result<()> 
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn the_end_of_the_input_ends_the_prompt() -> Result<()> {
     for keys in [&b"hello\n"[..], b"hello"] {
-        let output = type_to_shell(keys)?;
+        let output = type_to(&["shell"], keys)?;
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("\nhello, world"), "{text}");
         assert_eq!(output.status.code(), Some(0));
@@ -201,10 +201,23 @@ fn the_end_of_the_input_ends_the_prompt() -> Result<()> {
     Ok(())
 }
 
-/// The prompt, with these keys and then no more.
-fn type_to_shell(text: &[u8]) -> Result<Output> {
+/// One tracer alone: a second one takes the place of the first where the host tool's Ctrl-C is heard of, which ends the first.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn the_prompt_says_by_whom_tasks_are_traced() -> Result<()> {
+    let output = type_to(&["rpctrace2", "--as", "one", "shell"], b"ps\nexit 7\n")?;
+    let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let tasks: Vec<&str> = text.lines().filter(|line| line.contains(" running ")).collect();
+    let expected = ["1   running    rpctrace2", "2   running    shell  traced by one"];
+    assert_eq!(tasks, expected, "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(7));
+    Ok(())
+}
+
+/// The prompt, run by these words, with these keys and then no more.
+fn type_to(words: &[&str], text: &[u8]) -> Result<Output> {
     let mut shell = Command::new(setting("RPCTRACE2_QEMU")?)
-        .arg("shell")
+        .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

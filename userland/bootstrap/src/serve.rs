@@ -16,6 +16,7 @@ use mach::error::{KernReturn, Result};
 use mach::memory::OutOfLine;
 use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight, SendOnceRight, SendRight};
+use mach::stubs::trace_control::{trace_engine_t, trace_engines};
 use mach::sys::msg::mach_msg;
 use mach::sys::trap;
 use mach::{println, stubs, task_self};
@@ -25,7 +26,7 @@ use mach_abi::special_port::{TASK_BOOTSTRAP_PORT, TASK_EXCEPTION_PORT};
 use protocol::archive::{ENVIRONMENT, HOST_NAME, HOST_PROGRAM, PROGRAMS, RPCTRACE2, split_arguments};
 use protocol::channel::Key;
 use protocol::control::{ARE_YOU_THERE, Control, INTERRUPT};
-use protocol::tasks::{State, Task};
+use protocol::tasks::{State, Task, engine_name};
 use protocol::{ARGUMENTS_MAX, CRASH_STATUS, SPAWN_SUSPENDED};
 
 use crate::boot_archive::BootArchive;
@@ -36,6 +37,9 @@ use crate::tell;
 
 /// `TASK_BASIC_INFO` of task_info.h, whose first integer is the suspend count.
 const TASK_BASIC_INFO: i32 = 1;
+
+/// Most engines of a task: the bound of `trace_engines_t` in trace_control.defs.
+const ENGINES_MAX: usize = 8;
 
 /// Integers that `task_info` answers at most.
 const TASK_INFO_MAX: usize = 1024;
@@ -277,7 +281,11 @@ impl Server<'_> {
             None if suspended => State::Suspended,
             None => State::Running,
         };
-        Task { id: program.id, state, name: program.name.clone() }
+        let mut engines = [trace_engine_t::default(); ENGINES_MAX];
+        // A kernel without engines answers that it does not know the request.
+        let count = trace_engines(program.task.name(), &mut engines).unwrap_or(0);
+        let engines = engines.iter().take(count).map(|engine| engine_name(&engine.name)).collect();
+        Task { id: program.id, state, engines, name: program.name.clone() }
     }
 }
 

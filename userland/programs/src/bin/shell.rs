@@ -55,7 +55,7 @@ fn main(_arguments: Arguments) -> Result<i32> {
 /// What can be typed here.
 fn help() -> Result<()> {
     println!("help         this text");
-    println!("ps           the tasks the boot server started");
+    println!("ps           the tasks the boot server started, and the engines that trace each");
     println!("exit [N]     leaves, with status N or that of the last program");
     println!("NAME ARG...  runs a program:");
     for name in boot::directory()? {
@@ -70,7 +70,9 @@ fn help() -> Result<()> {
 fn list() -> Result<()> {
     println!("ID  STATE      NAME");
     for task in boot::tasks()? {
-        println!("{:<3} {:<10} {}", task.id, task.state.word(), task.name);
+        let engines = task.engines.join(", ");
+        let traced = if task.engines.is_empty() { "" } else { "  traced by " };
+        println!("{:<3} {:<10} {}{traced}{engines}", task.id, task.state.word(), task.name);
     }
     Ok(())
 }
