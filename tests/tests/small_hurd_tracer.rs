@@ -138,8 +138,10 @@ fn programs_with_an_interpreter_are_loaded_and_traced() -> Result<()> {
         let text = &traced.stdout;
         assert_eq!(traced.status, Some(status), "{program}: {text}{}", traced.stderr);
         assert!(said.lines().all(|line| text.lines().any(|found| found == line)), "{program}: {text}");
-        let end = if status == 0 { "exited with 0" } else { "killed by SIGKILL" };
-        assert!(text.ends_with(&format!("+++ {program}(12)[1] {end} +++\n")), "{program}: {text}");
+        // A traced task's traps that stand for RPCs fail, so that it asks by a message: these have no stub for that, and their next
+        // instruction is none.
+        let end = if status == 0 { "exited with 0" } else { "killed by EXC_BAD_INSTRUCTION" };
+        assert!(text.contains(&format!("\n+++ {program}(12)[1] {end}")), "{program}: {text}");
     }
     for (program, error) in [("/etc/lost", "ENOENT"), ("/etc/by-text", "ENOEXEC"), ("/etc/library", "ELIBEXEC")] {
         let run = run(&["rpctrace2", program])?;

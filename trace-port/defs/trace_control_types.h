@@ -52,10 +52,10 @@
 #define TRACE_ON_REQUEST	3
 
 /* flags of trace_report_t */
-#define TRACE_STOPPED		1
-#define TRACE_STANDS		2
-#define TRACE_HALTING		4
-#define TRACE_HALTED		8
+#define TRACE_THREAD_STOPPED	1
+#define TRACE_THREAD_STANDS	2
+#define TRACE_THREAD_HALTING	4
+#define TRACE_THREAD_HALTED	8
 
 /* mode of trace_owner_t */
 #define TRACE_OWNER_OFF		0

@@ -122,7 +122,7 @@ impl Image {
         if headers.entry == 0 { Err(ELIBEXEC) } else { headers.load(file) }
     }
 
-    /// The same where its address 0 is `base`; nothing if its end is not in a task's space.
+    /// This program as it lies with its address 0 at `base`; nothing if its end is not in a task's space.
     pub fn at(mut self, base: u64) -> Option<Self> {
         let to = |address: u64| address.checked_add(base);
         self.entry = to(self.entry)?;

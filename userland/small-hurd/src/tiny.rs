@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// Where code and data are, in the file and from where the program lies.
 pub const CODE: u64 = 0x1000;
-/// The same of the data: two words of 32 bits, the second of which is not in the file.
+/// Where the data is, in the file and from where the program lies: two words of 32 bits, the second of which is not in the file.
 pub const DATA: u64 = 0x2000;
 /// What the first word of the data is in the file, and what [`ANSWERS`] makes the second one.
 pub const ASKED: u32 = 7;
