@@ -14,6 +14,7 @@ use syn::visit::Visit;
 const ARROWS: &[(&str, &[&str])] = &[
     ("mach-abi", &[]),
     ("trace-port", &["mach-abi"]),
+    ("capture", &["trace-port"]),
     ("mig-defs", &["mach-abi"]),
     ("kernel-ipc", &["mach-abi", "trace-port"]),
     ("protocol", &[]),
@@ -23,7 +24,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("small-hurd", &["hurd", "mach", "mach-abi", "protocol"]),
     ("exchanges", &["mach-abi", "mig-defs", "trace-port"]),
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
-    ("rpctrace2", &["exchanges", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"]),
+    (
+        "rpctrace2",
+        &["capture", "exchanges", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"],
+    ),
     ("programs", &["hurd", "mach", "mach-abi", "protocol", "trace-port"]),
     ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),
     ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
