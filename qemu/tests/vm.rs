@@ -27,8 +27,13 @@ fn play_on(script: &str, limit: Duration, change: impl FnOnce(Machine) -> Machin
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     let machine = change(Machine::plain(file, 64));
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
-    let mut sinks =
-        Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
+    let mut sinks = Sinks {
+        console: &mut console,
+        trace: Some(&mut trace),
+        capture: None,
+        kernel: &mut kernel,
+        paint: Paint::default(),
+    };
     let limits = Limits { time: Some(limit), interrupt: Interrupt::EndsAll };
     let result = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {});
     Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
@@ -114,8 +119,13 @@ fn the_time_limit_ends_the_machine() {
 fn a_missing_qemu_is_an_error_not_a_panic() {
     let machine = Machine::plain(Path::new("/nonexistent/qemu").into(), 64);
     let mut nothing = (std::io::sink(), std::io::sink(), std::io::sink());
-    let mut sinks =
-        Sinks { console: &mut nothing.0, trace: Some(&mut nothing.1), kernel: &mut nothing.2, paint: Paint::default() };
+    let mut sinks = Sinks {
+        console: &mut nothing.0,
+        trace: Some(&mut nothing.1),
+        capture: None,
+        kernel: &mut nothing.2,
+        paint: Paint::default(),
+    };
     let directory = tempfile::tempdir().unwrap();
     let result = run(
         &machine,

@@ -14,7 +14,7 @@ use syn::visit::Visit;
 const ARROWS: &[(&str, &[&str])] = &[
     ("mach-abi", &[]),
     ("trace-port", &["mach-abi"]),
-    ("capture", &["trace-port"]),
+    ("capture", &["mach-abi", "trace-port"]),
     ("mig-defs", &["mach-abi"]),
     ("kernel-ipc", &["mach-abi", "trace-port"]),
     ("protocol", &[]),

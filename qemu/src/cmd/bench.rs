@@ -105,8 +105,13 @@ fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     let prepared = setup::prepare(choices)?;
     let directory = prepared.boot_directory(arguments, None)?;
     let (mut console, mut trace, mut kernel) = (Vec::new(), io::sink(), io::sink());
-    let mut sinks =
-        Sinks { console: &mut console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
+    let mut sinks = Sinks {
+        console: &mut console,
+        trace: Some(&mut trace),
+        capture: None,
+        kernel: &mut kernel,
+        paint: Paint::default(),
+    };
     let outcome = vm::run(&prepared.machine, directory.path(), Input::None, prepared.limits, &mut sinks, || ())?;
     let text = String::from_utf8_lossy(&console).into_owned();
     if outcome.status != 0 {

@@ -90,7 +90,8 @@ pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
     // Whoever types decides how long it takes.
     let limits = Limits { time: choices.timeout.filter(|_| !is_typed), ..prepared.limits };
     let (mut console, mut kernel) = (io::stdout(), io::stdout());
-    let mut sinks = Sinks { console: &mut console, trace: None, kernel: &mut kernel, paint: Paint::default() };
+    let mut sinks =
+        Sinks { console: &mut console, trace: None, capture: None, kernel: &mut kernel, paint: Paint::default() };
     let outcome = vm::run(&machine, &boot_files, Input::Keys, limits, &mut sinks, started)?;
     Ok(shell_status(outcome.status))
 }

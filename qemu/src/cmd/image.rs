@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     let machine = Machine { disc: Some(disc), ..prepared.machine };
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
     let kernel: &mut dyn io::Write = if options.verbose { &mut chatter } else { &mut nothing };
-    let mut sinks = Sinks { console: &mut console, trace: None, kernel, paint: Paint::default() };
+    let mut sinks = Sinks { console: &mut console, trace: None, capture: None, kernel, paint: Paint::default() };
     let input = if command.is_empty() { Input::Keys } else { Input::None };
     let outcome = vm::run(&machine, directory.path(), input, prepared.limits, &mut sinks, || ())?;
     Ok(told(outcome))

@@ -60,6 +60,8 @@ struct Launch<'a> {
     interrupt: Interrupt,
     /// Where the trace goes; `None` if it goes among the program's output.
     trace: Option<&'a mut dyn Write>,
+    /// Where it is kept.
+    capture: Option<&'a mut dyn Write>,
     paint: Paint,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Launch<'a> {
             input: Input::None,
             interrupt: Interrupt::EndsAll,
             trace: None,
+            capture: None,
             paint: Paint::default(),
         }
     }
@@ -94,7 +97,8 @@ fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> 
     let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };
     // Borrowed anew, for no longer than the others.
     let trace = launch.trace.map(|trace| trace as &mut dyn Write);
-    let mut sinks = Sinks { console: &mut console, trace, kernel, paint: launch.paint };
+    let capture = launch.capture.map(|capture| capture as &mut dyn Write);
+    let mut sinks = Sinks { console: &mut console, trace, capture, kernel, paint: launch.paint };
     // QEMU has read its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop(directory);
     let limits = Limits { interrupt: launch.interrupt, ..prepared.limits };

@@ -48,8 +48,12 @@ const IMAGES: &[(&str, &[&str], &[&str])] =
     &[("a disk image, multiboot", &[], &[]), ("a disk image, multiboot 2", &["--suite", "sid"], &["--multiboot2"])];
 
 /// How many inputs libFuzzer makes for each target: about a minute's worth.
-const FUZZ_RUNS: [(&str, &str); 3] =
-    [("compiler", "-runs=6000"), ("table", "-runs=500000"), ("decoder", "-runs=500000")];
+const FUZZ_RUNS: [(&str, &str, &str); 4] = [
+    ("mig-defs", "compiler", "-runs=6000"),
+    ("mig-defs", "table", "-runs=500000"),
+    ("mig-defs", "decoder", "-runs=500000"),
+    ("trace-port/capture", "capture", "-runs=500000"),
+];
 
 /// Suites with other versions of the interfaces: 2022, and the newest.
 const OTHER_DEFS: [&str; 2] = ["bookworm", MOVING_SUITE];
@@ -177,13 +181,18 @@ fn fuzz(consent: Consent, place: &Path, variables: &[(&str, OsString)], failed: 
     command.current_dir(workspace()).envs(variables.iter().cloned());
     command.env("MIG_DEFS_SEEDS", place.join("seeds")).env("MIG_DEFS_MUTATIONS", "5000");
     run_step("the fuzz targets without libFuzzer", &mut command, failed)?;
+    let mut command = cargo();
+    command.args(["test", "-p", "capture", "--features", "std", "--test", "fuzz", "--", "--include-ignored"]);
+    command.current_dir(workspace()).env("CAPTURE_MUTATIONS", "200000");
+    command.env("CAPTURE_SEEDS", place.join("seeds/capture"));
+    run_step("the fuzz target of captures without libFuzzer", &mut command, failed)?;
     programs::cxx(consent, &Progress::new(1))?;
-    for (target, runs) in FUZZ_RUNS {
+    for (package, target, runs) in FUZZ_RUNS {
         let mut command = cargo();
         command.args(["run", "--quiet", "--release", "--bin", target, "--target-dir"]).arg(place).arg("--");
         command.args([runs, "-seed=1", "-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1"]);
         command.arg(format!("-artifact_prefix={}/{target}-", place.display())).arg(place.join("seeds").join(target));
-        command.current_dir(workspace().join("mig-defs/fuzz")).envs(variables.iter().cloned());
+        command.current_dir(workspace().join(package).join("fuzz")).envs(variables.iter().cloned());
         run_step("libFuzzer", &mut command, failed)?;
     }
     Ok(())

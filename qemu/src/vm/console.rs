@@ -4,10 +4,12 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use protocol::channel::{Channel, Demultiplexer, Key};
 use protocol::control::{self, Control};
 
-use crate::vm::paint::Paint;
+use crate::vm::Paint;
 
 /// Lines of the console that an error shows.
 const TAIL_LINES: usize = 30;
@@ -24,6 +26,8 @@ pub struct Sinks<'a> {
     pub console: &'a mut dyn Write,
     /// Trace text, in whole lines; `None` if it goes where the programs' own output goes. There each line of it begins a line.
     pub trace: Option<&'a mut dyn Write>,
+    /// A trace as it is kept; `None` if it is not.
+    pub capture: Option<&'a mut dyn Write>,
     /// Kernel chatter.
     pub kernel: &'a mut dyn Write,
     /// How the lines of the trace are changed.
@@ -53,6 +57,8 @@ pub struct Console {
     /// The last line that has ended did so as the kernel's do.
     is_kernels: bool,
     control: String,
+    /// The beginning of a line of the trace as it is kept.
+    capture: String,
     /// The current line of everything that is not control, as the kernel's own messages come on any channel.
     line: String,
     tail: VecDeque<String>,
@@ -86,6 +92,10 @@ impl Console {
                     write(sinks.console, &bytes)?;
                 }
                 Channel::Trace => self.trace_bytes(&bytes, sinks)?,
+                Channel::Capture => {
+                    self.capture_bytes(&bytes, sinks)?;
+                    continue;
+                }
                 Channel::Control => {
                     self.control_bytes(&bytes, &mut notices);
                     continue;
@@ -116,6 +126,26 @@ impl Console {
             sinks.console.write_all(b"\n")?;
         }
         write(sinks.console, &lines)
+    }
+
+    /// Writes whole lines of the trace as it is kept. A line that is none of it is the kernel's.
+    fn capture_bytes(&mut self, bytes: &[u8], sinks: &mut Sinks<'_>) -> io::Result<()> {
+        for &byte in bytes {
+            self.capture.push(char::from(byte));
+            if byte != b'\n' {
+                continue;
+            }
+            let line = std::mem::take(&mut self.capture);
+            match (STANDARD.decode(line.trim_end()), &mut sinks.capture) {
+                (Ok(bytes), Some(capture)) => write(*capture, &bytes)?,
+                (Ok(_), None) => {}
+                (Err(_), _) => {
+                    write(sinks.kernel, line.as_bytes())?;
+                    self.text(line.as_bytes());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The last lines of the console.
@@ -193,8 +223,13 @@ mod tests {
 
     fn feed(console: &mut Console, input: &[u8]) -> (Vec<Notice>, [String; 3]) {
         let (mut programs, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sinks =
-            Sinks { console: &mut programs, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
+        let mut sinks = Sinks {
+            console: &mut programs,
+            trace: Some(&mut trace),
+            capture: None,
+            kernel: &mut kernel,
+            paint: Paint::default(),
+        };
         let notices = console.feed(input, &mut sinks).unwrap();
         (notices, [programs, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()))
     }
@@ -208,6 +243,26 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_that_is_kept_is_in_lines_and_the_kernels_are_not_of_it() {
+        let (mut nothing, mut kernel, mut kept) = (io::sink(), Vec::new(), Vec::new());
+        let mut console = Console::default();
+        let input = b"\x01dAAEC\r\nrtc: no clock\n\r/w==\r\n\x01chi\r\n\x01dDQ";
+        for piece in input.chunks(3) {
+            let capture: &mut dyn Write = &mut kept;
+            let mut sinks = Sinks {
+                console: &mut nothing,
+                trace: None,
+                capture: Some(capture),
+                kernel: &mut kernel,
+                paint: Paint::default(),
+            };
+            assert_eq!(console.feed(piece, &mut sinks).unwrap(), []);
+        }
+        assert_eq!((kept, kernel), (vec![0, 1, 2, 0xff], b"rtc: no clock\n".to_vec()));
+        assert!(console.tail().contains("rtc: no clock"));
+    }
+
+    #[test]
     fn each_line_of_a_trace_among_other_output_is_whole_and_begins_a_line() {
         let half =
             ["abc", "50%\r", "12345\x08\x08", "\x1b[2A", "\x1b["].map(|text| format!("\x01c{text}\x01t1 call\r\n"));
@@ -216,8 +271,13 @@ mod tests {
                 let (head, tail) = input.as_bytes().split_at(cut);
                 let (mut console, mut output, mut kernel) = (Console::default(), Vec::new(), Vec::new());
                 for input in [head, tail] {
-                    let mut sinks =
-                        Sinks { console: &mut output, trace: None, kernel: &mut kernel, paint: Paint::default() };
+                    let mut sinks = Sinks {
+                        console: &mut output,
+                        trace: None,
+                        capture: None,
+                        kernel: &mut kernel,
+                        paint: Paint::default(),
+                    };
                     console.feed(input, &mut sinks).unwrap();
                 }
                 let text = String::from_utf8(output).unwrap();

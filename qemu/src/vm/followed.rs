@@ -19,7 +19,8 @@ pub fn run_followed<T: Send>(
 ) -> (Result<Outcome, Failure>, T) {
     let machine = Machine { debugged: true, ..machine.clone() };
     let (mut trace, mut kernel) = (io::sink(), io::sink());
-    let mut sinks = Sinks { console, trace: Some(&mut trace), kernel: &mut kernel, paint: Paint::default() };
+    let mut sinks =
+        Sinks { console, trace: Some(&mut trace), capture: None, kernel: &mut kernel, paint: Paint::default() };
     thread::scope(|scope| {
         let follower = scope.spawn(|| follow(directory));
         let outcome = run(&machine, directory, Input::None, limits, &mut sinks, || ());

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
+use crate::vm::Paint;
 use crate::vm::command::{Machine, RESETS};
 use crate::vm::console::{Console, Notice, Sinks};
 use crate::vm::input::{self, Input};
 use crate::vm::line::{self, Line};
 use crate::vm::outcome::{Failure, Outcome};
-use crate::vm::paint::Paint;
 use crate::vm::pit::{self, Pit};
 use crate::vm::socket;
 use crate::vm::typist::{Act, Typist};
@@ -202,7 +202,8 @@ impl Running {
     fn text(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
         let text = RefCell::new(Vec::new());
         let (mut console, mut kernel) = (Both(&text), Both(&text));
-        let mut sinks = Sinks { console: &mut console, trace: None, kernel: &mut kernel, paint: Paint::default() };
+        let mut sinks =
+            Sinks { console: &mut console, trace: None, capture: None, kernel: &mut kernel, paint: Paint::default() };
         let written = |source| Failure::Io { what: "keep the console's output".to_owned(), source };
         for notice in self.console.feed(bytes, &mut sinks).map_err(written)? {
             // A system that ends has not ended the command.

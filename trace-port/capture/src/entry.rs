@@ -21,6 +21,17 @@ pub enum Untraced {
     SetId = 3,
 }
 
+/// What the tracer has made of a message that was about to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injected {
+    /// It was not sent, and `mach_msg` returned this code.
+    Failure(u32),
+    /// It was not sent, and its sender received a reply with this return code.
+    Reply(i32),
+    /// It was sent later.
+    Delay,
+}
+
 /// What the receiver of a trace knew beside the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note<'a> {
@@ -54,6 +65,10 @@ pub enum Note<'a> {
     Detached,
     /// Records that were lost, an interval.
     Lost(Lost),
+    /// What the tracer has made of the message whose record has this sequence number.
+    Injected(u64, Injected),
+    /// Another tool, called so, has taken over what was traced.
+    TakenOver(&'a str),
     /// A line about the trace.
     Mark(&'a str),
     /// No record comes any more.
@@ -104,6 +119,8 @@ mod kind {
     pub(super) const LOST: u32 = 16;
     pub(super) const MARK: u32 = 17;
     pub(super) const FINISHED: u32 = 18;
+    pub(super) const INJECTED: u32 = 19;
+    pub(super) const TAKEN_OVER: u32 = 20;
 }
 
 /// Bytes of an entry's size and kind.
@@ -152,6 +169,18 @@ fn push_contents(note: Note<'_>, out: &mut Vec<u8>) -> u32 {
             [first, last, time, count, bytes].iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
             (kind::LOST, &[], "")
         }
+        Note::Injected(sequence, injected) => {
+            out.extend_from_slice(&sequence.to_le_bytes());
+            let (what, code) = match injected {
+                Injected::Failure(code) => (0, code),
+                Injected::Reply(code) => (1, code as u32),
+                Injected::Delay => (2, 0),
+            };
+            out.extend_from_slice(&u32::to_le_bytes(what));
+            out.extend_from_slice(&code.to_le_bytes());
+            (kind::INJECTED, &[], "")
+        }
+        Note::TakenOver(by) => (kind::TAKEN_OVER, &[], by),
         Note::Mark(text) => (kind::MARK, &[], text),
         Note::Finished => (kind::FINISHED, &[], ""),
     };
@@ -192,6 +221,17 @@ fn note(kind: u32, bytes: &[u8]) -> Option<Note<'_>> {
             let [first, last, time, count, size] = [0, 8, 16, 24, 32].map(|at| u64_at(bytes, at));
             numbers(40, Note::Lost(Lost { first, last, time, count, bytes: size }))
         }
+        kind::INJECTED => {
+            let code = u32_at(bytes, 12);
+            let injected = match u32_at(bytes, 8) {
+                0 => Injected::Failure(code),
+                1 => Injected::Reply(code as i32),
+                2 if code == 0 => Injected::Delay,
+                _ => return None,
+            };
+            numbers(16, Note::Injected(u64_at(bytes, 0), injected))
+        }
+        kind::TAKEN_OVER => text(0).map(Note::TakenOver),
         kind::MARK => text(0).map(Note::Mark),
         kind::FINISHED => numbers(0, Note::Finished),
         _ => None,
@@ -240,7 +280,7 @@ mod tests {
     use super::*;
 
     /// One of each kind.
-    const NOTES: [Note<'_>; 19] = [
+    const NOTES: [Note<'_>; 23] = [
         Note::Attached(None),
         Note::Attached(Some("a task")),
         Note::ByEngines,
@@ -257,6 +297,10 @@ mod tests {
         Note::Interrupted,
         Note::Detached,
         Note::Lost(Lost { first: 1, last: 9, time: 2, count: 8, bytes: u64::MAX }),
+        Note::Injected(7, Injected::Failure(0x1000_0003)),
+        Note::Injected(u64::MAX, Injected::Reply(-1)),
+        Note::Injected(0, Injected::Delay),
+        Note::TakenOver("rpctrace2, process 7"),
         Note::Mark("ext2fs: has as many engines as there may be"),
         Note::Mark(""),
         Note::Finished,
@@ -292,7 +336,7 @@ mod tests {
     fn what_is_no_entry_ends_them() {
         let mut bytes = Vec::new();
         push_note(Note::Idle, &mut bytes);
-        for (size, kind) in [(0_u32, 0_u32), (0, 19), (9, 1), (u32::MAX, 1), (1, kind::LEFT), (4, kind::UNTRACED)] {
+        for (size, kind) in [(0_u32, 0_u32), (0, 21), (9, 1), (u32::MAX, 1), (1, kind::LEFT), (4, kind::UNTRACED)] {
             let mut bytes = bytes.clone();
             bytes.extend(size.to_le_bytes());
             bytes.extend(kind.to_le_bytes());
@@ -301,5 +345,12 @@ mod tests {
             assert_eq!(entries.next(), Some(Ok(Entry::Note(Note::Idle))));
             assert_eq!((entries.next(), entries.next()), (Some(Err(8)), None), "{size} {kind}");
         }
+        let injected = |what: u32, code: u32| {
+            let mut bytes = [7_u64.to_le_bytes(), [0; 8]].concat();
+            bytes[8..12].copy_from_slice(&what.to_le_bytes());
+            bytes[12..].copy_from_slice(&code.to_le_bytes());
+            note(kind::INJECTED, &bytes).is_some()
+        };
+        assert!(injected(0, 9) && injected(1, 9) && injected(2, 0) && !injected(2, 1) && !injected(3, 0));
     }
 }

@@ -3,8 +3,6 @@
 
 use thiserror::Error;
 
-use crate::format::VERSION;
-
 /// What is wrong with a file, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CaptureError {
@@ -12,8 +10,13 @@ pub enum CaptureError {
     #[error("no capture: it begins with {0:02x?}")]
     NotACapture([u8; 8]),
     /// A later rpctrace2 has written it.
-    #[error("a capture of version {0}; this rpctrace2 reads versions 1 to {VERSION}")]
-    Future(u16),
+    #[error("a capture of version {found}; this rpctrace2 reads versions 1 to {latest}")]
+    Future {
+        /// Its version.
+        found: u16,
+        /// The latest that this build reads.
+        latest: u16,
+    },
     /// It ends within something.
     #[error("cut in block {block} at offset {offset}: expected {need} bytes of {item}, found {have}")]
     Cut {

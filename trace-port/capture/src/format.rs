@@ -159,7 +159,7 @@ pub fn read_head(bytes: &[u8; HEAD]) -> Result<u8, CaptureError> {
         (0, _) => Err(damaged(8, "version", VERSION.into(), 0)),
         (version @ ..=VERSION, width @ (32 | 64)) if version > 0 => Ok(width),
         (..=VERSION, width) => Err(damaged(10, "bits of a word", 64, width.into())),
-        (version, _) => Err(CaptureError::Future(version)),
+        (found, _) => Err(CaptureError::Future { found, latest: VERSION }),
     }
 }
 

@@ -28,7 +28,7 @@ mod index;
 mod reader;
 mod writer;
 
-pub use entry::{Entries, Entry, Lost, Note, Untraced};
+pub use entry::{Entries, Entry, Injected, Lost, Note, Untraced};
 pub use error::CaptureError;
 pub use facts::{Fact, Facts};
 pub use index::{Index, Place};

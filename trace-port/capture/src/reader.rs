@@ -59,6 +59,9 @@ pub struct Reader<R> {
     file: R,
     /// What has been read of the next item.
     part: Vec<u8>,
+    /// Bits of a word, and what the file says of itself, once that has been read.
+    width: Option<u8>,
+    facts: Option<Facts>,
     /// The head of the next block, once it has been read.
     head: Option<BlockHead>,
     /// Where that block begins, or the file's head.
@@ -72,7 +75,17 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     /// Reads from here.
     pub fn new(file: R) -> Self {
-        Self { file, part: Vec::new(), head: None, offset: 0, index: Index::default(), index_at: None, is_whole: false }
+        Self {
+            file,
+            part: Vec::new(),
+            width: None,
+            facts: None,
+            head: None,
+            offset: 0,
+            index: Index::default(),
+            index_at: None,
+            is_whole: false,
+        }
     }
 
     /// How much of the file has been read, in bytes.
@@ -90,11 +103,36 @@ impl<R: Read> Reader<R> {
         &self.index
     }
 
-    /// Reads what stands before the entries. Before anything else, and once.
+    /// Reads what stands before the entries. Before anything else, and until it has succeeded.
     ///
     /// # Errors
-    /// If the file is no capture, of a later version, cut or damaged.
+    /// If the file is no capture, of a later version, cut or damaged. After a cut the same may be tried again.
     pub fn contents(&mut self) -> Result<Contents, ReadError> {
+        let width = match self.width {
+            Some(width) => width,
+            None => self.file_head()?,
+        };
+        self.width = Some(width);
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => {
+                let block = self.expect(Kind::Facts, "a block of facts, kind")?;
+                let wrong =
+                    |at| CaptureError::Contents { block: 0, offset: block.offset, item: "a fact", at: at as u64 };
+                Facts::read(&block.contents).map_err(wrong)?
+            }
+        };
+        match self.expect(Kind::Tables, "a block of tables, kind") {
+            Ok(tables) => Ok(Contents { width, facts, tables: tables.contents }),
+            Err(error) => {
+                self.facts = Some(facts);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the head of the file; answers how many bits a word has.
+    fn file_head(&mut self) -> Result<u8, ReadError> {
         let head = self.item(0, HEAD as u64, "the file's head");
         // Of a file that is cut there it may be seen that it is none.
         let begins = self.part.get(..MAGIC.len().min(self.part.len())).unwrap_or_default();
@@ -105,11 +143,7 @@ impl<R: Read> Reader<R> {
         }
         let width = format::read_head(head?.first_chunk().unwrap_or(&[0; HEAD]))?;
         self.offset = HEAD as u64;
-        let facts = self.expect(Kind::Facts, "a block of facts, kind")?;
-        let wrong = |at| CaptureError::Contents { block: 0, offset: facts.offset, item: "a fact", at: at as u64 };
-        let facts = Facts::read(&facts.contents).map_err(wrong)?;
-        let tables = self.expect(Kind::Tables, "a block of tables, kind")?.contents;
-        Ok(Contents { width, facts, tables })
+        Ok(width)
     }
 
     /// The next block of entries; `None` if the file is whole, and this was its end.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::mem::{offset_of, take};
 
 use lz4_flex::block::{compress_into, get_maximum_output_size};
+use mach_abi::header::LP64;
 use trace_port::record::HEADER_OFFSET;
 use trace_port::{RecordHeader, is_record};
 
@@ -15,8 +16,6 @@ use crate::index::Index;
 
 /// Where the time of a message's first record stands in it.
 const TIME: usize = HEADER_OFFSET + offset_of!(RecordHeader, time);
-/// Where `msgh_id` stands in it.
-const ID: usize = 28;
 
 /// A capture that is being written.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl Writer {
 
     /// Takes a message that came to the trace port.
     pub fn message(&mut self, message: &[u8]) {
-        if is_record(u32_at(message, ID)) {
+        if is_record(u32_at(message, LP64.id)) {
             let time = u64_at(message, TIME);
             if self.first == 0 {
                 self.first = time;

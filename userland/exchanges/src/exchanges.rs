@@ -82,6 +82,17 @@ impl<'t> Exchanges<'t> {
         self.has_engines = true;
     }
 
+    /// The kernel leaves something out, as [`Exchanges::leave_out`] of another trace said.
+    pub fn set_filtered(&mut self) {
+        self.names.is_filtered = true;
+    }
+
+    /// Records were lost before they came here.
+    pub fn lost(&mut self, records: u32, sink: &mut impl Sink<'t>) {
+        self.catch_up(sink);
+        self.remark(Some(Remark::Lost(records)), sink);
+    }
+
     /// What the kernel is to let through, in so many rules at most; nothing if that is everything, or nothing can be left out. Before the
     /// first record.
     pub fn leave_out(&mut self, rules: usize) -> Option<LetThrough> {

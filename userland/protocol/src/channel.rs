@@ -73,6 +73,8 @@ pub enum Channel {
     Console = b'c',
     /// The text of a trace.
     Trace = b't',
+    /// A trace as it is kept, in lines of base64: what the kernel says meanwhile is none.
+    Capture = b'd',
     /// Lines for the host tool, see [`crate::control`].
     Control = b'x',
 }
@@ -84,6 +86,7 @@ impl Channel {
             b'k' => Some(Self::Kernel),
             b'c' => Some(Self::Console),
             b't' => Some(Self::Trace),
+            b'd' => Some(Self::Capture),
             b'x' => Some(Self::Control),
             _ => None,
         }
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn every_letter_names_its_channel() {
-        for channel in [Channel::Kernel, Channel::Console, Channel::Trace, Channel::Control] {
+        for channel in [Channel::Kernel, Channel::Console, Channel::Trace, Channel::Capture, Channel::Control] {
             let mark = channel.switch(&Key::NONE);
             assert_eq!(mark.bytes().last().copied().and_then(Channel::from_letter), Some(channel));
             assert_eq!(mark.bytes().len(), 2);

@@ -6,6 +6,8 @@
 //! **Place in the flow.** `session` (on Mach, feature `mach-task`) starts the command and receives what comes to the trace port ->
 //! [`trace`] -> `exchanges` (records to exchanges) -> `report` (exchanges to text). [`options`] says what is wanted.
 //!
+//! On Linux the program `rpctrace2` (feature `host`) reads a capture, and [`replay`] makes the same calls of [`trace`].
+//!
 //! **Follow a record to the screen** from `session::Session::print_all` through [`Trace::message`] to `exchanges::Exchanges::message`; the
 //! stages that it goes through are listed in that crate's first lines. It comes out at `report::Lines`, which writes the line.
 //!
@@ -18,15 +20,20 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "host")]
+extern crate std;
 
 #[cfg(feature = "mach-task")]
 mod buffer;
+#[cfg(feature = "host")]
+pub mod host;
 pub mod injections;
 #[cfg(any(test, feature = "mach-task"))]
 mod kept;
 pub mod options;
 #[cfg(feature = "mach-task")]
 mod pace;
+pub mod replay;
 #[cfg(feature = "mach-task")]
 pub mod session;
 #[cfg(feature = "mach-task")]

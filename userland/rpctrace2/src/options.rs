@@ -117,6 +117,10 @@ pub struct Host {
     pub output: Output,
     /// `-A`.
     pub append: bool,
+    /// `--capture`: a file in which the trace is kept.
+    pub capture: Option<String>,
+    /// `--follow`: a capture that is being written.
+    pub follow: bool,
     /// `-I`, in the order given.
     pub directories: Vec<String>,
     /// `-i`, in the order given.
@@ -227,6 +231,15 @@ pub enum OptionsError {
     /// An option that takes a Hurd.
     #[error("option `{0}`: needs a Hurd, which has processes; here a trace begins with its command")]
     NeedsAHurd(String),
+    /// An option that takes a capture, and this is a live trace.
+    #[error("option `{0}`: needs a capture; `cargo rpctrace2 show FILE` takes it")]
+    NeedsACapture(String),
+    /// An option about a live trace, and this is a capture.
+    #[error("option `{0}`: is about a trace that is being made; this one has been")]
+    NotOfACapture(&'static str),
+    /// No capture, or several.
+    #[error("expected one file, found {0}; usage: rpctrace2 show [OPTION]... FILE")]
+    OneFile(usize),
     /// A command and processes.
     #[error("option `-p`: traces processes that run already; a command cannot be traced at the same time")]
     CommandAndProcesses,
@@ -281,11 +294,30 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
     if options.engines && !options.injections.is_empty() {
         return Err(OptionsError::InjectNothing);
     }
+    if here == Here::Show {
+        return of_a_capture(options, command);
+    }
     match (command.is_empty(), options.attach.is_empty()) {
         (_, true) if options.engines => Err(OptionsError::EnginesOfNobody),
         (true, true) => Err(OptionsError::NoCommand),
         (false, false) => Err(OptionsError::CommandAndProcesses),
         _ => Ok(Request::Trace { options: Box::new(options), command }),
+    }
+}
+
+/// What is asked for where a capture is shown.
+fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, OptionsError> {
+    let of_live = [
+        ("--capture", options.host.capture.is_some()),
+        ("-E", !options.host.environment.is_empty()),
+        ("--until", options.until_all),
+        ("--as", options.engine.is_some()),
+        ("--inject", !options.injections.is_empty()),
+    ];
+    match of_live.iter().find(|(_, is_there)| *is_there) {
+        Some((name, _)) => Err(OptionsError::NotOfACapture(name)),
+        None if command.len() != 1 => Err(OptionsError::OneFile(command.len())),
+        None => Ok(Request::Trace { options: Box::new(options), command }),
     }
 }
 
@@ -357,6 +389,7 @@ fn refuse_elsewhere(row: &Row, written: &str, here: Here) -> Result<(), OptionsE
     let written = || written.to_string();
     match (row.place, here) {
         (place, here) if here.follows(place) => Ok(()),
+        (Place::Show, _) => Err(OptionsError::NeedsACapture(written())),
         (Place::Hurd, _) => Err(OptionsError::NeedsAHurd(written())),
         (Place::Host, Here::Hurd) if row.letter == Some('a') => Err(OptionsError::ColumnOnAHurd),
         (_, Here::Hurd) => Err(OptionsError::NotOnAHurd(written())),
@@ -380,6 +413,9 @@ fn unknown(written: &str) -> OptionsError {
 
 /// What the host says before all options where the lines do not stand among the command's own output: they may come late then.
 pub const APART: &str = "--apart";
+
+/// What the host says before all options where the trace is kept in a file of the host's.
+pub const CAPTURED: &str = "--captured";
 
 /// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
 pub fn guest_words(options: &Options) -> Vec<String> {

@@ -38,6 +38,7 @@ use crate::trace::Trace;
 use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
 mod background;
+mod captured;
 mod end;
 mod engines;
 mod stops;
@@ -53,6 +54,8 @@ const INTERRUPTED: i32 = 130;
 /// Milliseconds without a record after which a request that waits for its reply is shown as unfinished, and after which those are left
 /// alone that go on when the command has ended: its exit status is waited for, and untraced its end is that of all.
 const IDLE: u32 = 1000;
+/// Milliseconds without a record after which what has come is written to a capture.
+const PAUSE: u32 = 50;
 /// Bytes of text that are written even if more records are there.
 const BATCH: usize = 4096;
 
@@ -96,10 +99,14 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
         return Ok(0);
     }
     let file = world.tables_name();
-    let tables = Tables::parse(world.tables()?).map_err(|error| Failure::Tables { file, error })?;
+    let bytes = world.tables()?;
+    let tables = Tables::parse(bytes).map_err(|error| Failure::Tables { file, error })?;
     let program = command.first().map_or("", String::as_str);
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
+    if world.has_capture() {
+        trace.keep(captured::begin(bytes, file, &options, &command));
+    }
     if world.is_apart() {
         trace.set_apart();
     }
@@ -117,6 +124,8 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     if session.engines.are_there() {
         trace.keep_to_engines();
     }
+    let mut said = String::new();
+    core::mem::take(&mut session.said).iter().for_each(|remark| trace.mark(remark, &mut said));
     session.follow(&mut trace)
 }
 
@@ -137,6 +146,8 @@ struct Session<'a> {
     world: &'a mut dyn World,
     /// The trace goes on until every traced task has ended.
     until_all: bool,
+    /// What was said before there was a trace.
+    said: Vec<String>,
 }
 
 /// What came.
@@ -187,9 +198,19 @@ impl<'a> Session<'a> {
         // The more records fit, the less often a traced thread waits.
         doing("mach_port_set_qlimit", trace.set_queue_limit(MACH_PORT_QLIMIT_MAX))?;
 
-        let (injections, buffer) = (Injections::default(), Buffer::default());
-        let mut session =
-            Self { ports, trace, no_senders, tasks, subject, engines, injections, buffer, world, until_all };
+        let mut session = Self {
+            ports,
+            trace,
+            no_senders,
+            tasks,
+            subject,
+            engines,
+            injections: Injections::default(),
+            buffer: Buffer::default(),
+            world,
+            until_all,
+            said: Vec::new(),
+        };
         match session.arm() {
             Ok(()) => Ok(session),
             Err(failure) => {
@@ -204,6 +225,7 @@ impl<'a> Session<'a> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
         for remark in self.subject.trace(&right, &mut self.engines)? {
             self.world.write(&format!("rpctrace2: {remark}\n"))?;
+            self.said.push(remark);
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -233,6 +255,7 @@ impl<'a> Session<'a> {
         let mut end = End::of(&self.subject, self.until_all, self.engines.are_there());
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.is_untraced || end.status.is_none() {
+            let is_kept = captured::append(trace, &mut *self.world)?;
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
             let mut is_due = self.tasks.has_gone();
             let mut may_rest = false;
@@ -248,7 +271,11 @@ impl<'a> Session<'a> {
                 }
             }
             let may_idle = trace.is_waiting() || may_rest;
-            let timeout = if is_due || !text.is_empty() { Some(0) } else { may_idle.then_some(IDLE) };
+            let timeout = match () {
+                () if is_due || !text.is_empty() => Some(0),
+                () if !is_kept => Some(PAUSE),
+                () => may_idle.then_some(IDLE),
+            };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
                     let size = self.take(trace, &mut text);
@@ -281,6 +308,7 @@ impl<'a> Session<'a> {
                 None if end.is_letting_go() => break,
                 None if is_due => self.tell(&mut end, trace, &mut text),
                 None if !text.is_empty() => self.write(&mut text)?,
+                None if !is_kept => captured::end_block(trace),
                 None if trace.is_waiting() => trace.idle(&mut text),
                 None => {
                     // The kernel tells of the ends of those tasks that records have come of, and not of others.
@@ -312,6 +340,7 @@ impl<'a> Session<'a> {
         }
         trace.finish(&mut text);
         self.write(&mut text)?;
+        captured::append(trace, &mut *self.world)?;
         self.world.finish()
     }
 

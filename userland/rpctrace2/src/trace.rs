@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One trace: what the stages of `exchanges` make of it, into what `report` writes.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
 use bytes::Bytes;
+use capture::{Lost, Note, Writer};
 use exchanges::ending::Untraced;
 use exchanges::exchange::{Exchange, Remark, Role, Tally};
 use exchanges::fate::Told;
@@ -28,6 +30,10 @@ pub struct Trace<'t> {
     lines: Option<Shown<'t>>,
     summary: Option<Summary>,
     is_live: bool,
+    /// Where all of it is kept, too.
+    capture: Option<Box<Writer>>,
+    /// Something has come since it was noted there that nothing comes.
+    has_come: bool,
 }
 
 /// Lines, and which ends of exchanges have some.
@@ -105,43 +111,99 @@ impl<'t> Trace<'t> {
             exchanges: Exchanges::new(tables, selection, command, !has_lines),
             lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
             summary: has_summary.then(Summary::default),
+            capture: None,
+            has_come: false,
         })
+    }
+
+    /// Keeps everything in a capture, too, from here on: before anything else is said of the trace.
+    pub fn keep(&mut self, capture: Writer) {
+        self.capture = Some(Box::new(capture));
+    }
+
+    /// The capture that it is kept in.
+    pub fn capture(&mut self) -> Option<&mut Writer> {
+        self.capture.as_deref_mut()
+    }
+
+    fn note(&mut self, note: Note<'_>) {
+        if let Some(capture) = &mut self.capture {
+            capture.note(note);
+        }
     }
 
     /// What is traced ran before: there is no command. If it is one task it has this name; otherwise [`Trace::call`] says what they are called.
     pub fn attach(&mut self, only: Option<&str>) {
+        self.note(Note::Attached(only));
         self.exchanges.attach(only);
     }
 
     /// Tasks are traced by engines, so that it ends no trace when somebody sets a task's trace port.
     pub fn keep_to_engines(&mut self) {
+        self.note(Note::ByEngines);
         self.exchanges.keep_to_engines();
     }
 
     /// What the kernel is to let through, in so many rules at most; nothing if that is everything. Before the first record.
     pub fn leave_out(&mut self, rules: usize) -> Option<LetThrough> {
-        self.exchanges.leave_out(rules)
+        let let_through = self.exchanges.leave_out(rules);
+        if let_through.is_some() {
+            self.note(Note::Filtered);
+        }
+        let_through
+    }
+
+    /// The kernel has left out what another trace did not want, of which this one is made again.
+    pub fn set_filtered(&mut self) {
+        self.exchanges.set_filtered();
+    }
+
+    /// Something is to be said about the trace; appends the line.
+    pub fn mark(&mut self, text: &str, out: &mut String) {
+        self.note(Note::Mark(text));
+        out.push_str("rpctrace2: ");
+        out.push_str(text);
+        out.push('\n');
+    }
+
+    /// Records were lost before they came here.
+    pub fn lost(&mut self, lost: Lost, out: &mut String) {
+        self.note(Note::Lost(lost));
+        let (exchanges, mut output) = self.parts(out);
+        exchanges.lost(u32::try_from(lost.count).unwrap_or(u32::MAX), &mut output);
     }
 
     /// This has been made of the message whose record has this sequence number. Before that record.
     pub fn inject(&mut self, sequence: u64, injected: Injected) {
+        self.note(Note::Injected(
+            sequence,
+            match injected {
+                Injected::Failure(code) => capture::Injected::Failure(code),
+                Injected::Reply(code) => capture::Injected::Reply(code),
+                Injected::Delay => capture::Injected::Delay,
+            },
+        ));
         self.exchanges.inject(sequence, injected);
     }
 
     /// The task with this number of the kernel's is called so.
     pub fn call(&mut self, number: u32, name: &str) {
+        self.note(Note::Called(number, name));
         self.exchanges.call(number, name);
     }
 
     /// The trace has let go of what it traced, which goes on.
     pub fn detached(&mut self, out: &mut String) {
-        self.idle(out);
+        self.note(Note::Detached);
+        self.catch_up(out);
         out.push_str("--- detached ---\n");
     }
 
     /// Another tool has taken over: what was traced goes on, and may be traced by it.
     pub fn taken_over(&mut self, by: &impl Display, out: &mut String) {
-        self.idle(out);
+        let by = by.to_string();
+        self.note(Note::TakenOver(&by));
+        self.catch_up(out);
         out.push_str(&format!("--- the system trace was taken over by {by}; this one ends ---\n"));
     }
 
@@ -163,12 +225,17 @@ impl<'t> Trace<'t> {
 
     /// Takes a message that came to the trace port, whoever sent it; appends the lines that are complete now.
     pub fn message(&mut self, message: &Bytes, out: &mut String) {
+        if let Some(capture) = &mut self.capture {
+            capture.message(message);
+            self.has_come = true;
+        }
         let (exchanges, mut output) = self.parts(out);
         exchanges.message(message, &mut output);
     }
 
     /// Takes note of a message that was too large to be received; this is what its header said.
     pub fn too_large(&mut self, id: u32, size: u32, out: &mut String) {
+        self.note(Note::TooLarge(id, size));
         let (exchanges, mut output) = self.parts(out);
         exchanges.too_large(id, size, &mut output);
     }
@@ -181,6 +248,12 @@ impl<'t> Trace<'t> {
 
     /// No task is traced any more, but the command goes on.
     pub fn untraced(&mut self, now: Untraced, out: &mut String) {
+        self.note(Note::Untraced(match now {
+            Untraced::Cleared => capture::Untraced::Cleared,
+            Untraced::Replaced => capture::Untraced::Replaced,
+            Untraced::EngineEnded => capture::Untraced::EngineEnded,
+            Untraced::SetId => capture::Untraced::SetId,
+        }));
         let (exchanges, mut output) = self.parts(out);
         exchanges.untraced(now, &mut output);
     }
@@ -195,13 +268,22 @@ impl<'t> Trace<'t> {
         self.exchanges.other_version()
     }
 
-    /// Whether something is held back that [`Trace::idle`] would print.
+    /// Whether something is held back that [`Trace::idle`] would print, or that nothing comes is to be noted in the capture, of which somebody may want
+    /// to see more.
     pub fn is_waiting(&self) -> bool {
-        self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(|shown| shown.lines.is_waiting())
+        self.has_come
+            || self.exchanges.is_waiting()
+            || self.lines.as_ref().is_some_and(|shown| shown.lines.is_waiting())
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
     pub fn idle(&mut self, out: &mut String) {
+        self.note(Note::Idle);
+        self.has_come = false;
+        self.catch_up(out);
+    }
+
+    fn catch_up(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
         if let Some(Shown { lines, .. }) = &mut self.lines {
@@ -211,21 +293,28 @@ impl<'t> Trace<'t> {
 
     /// The task with this number of the kernel's has ended, and all its records have been taken.
     pub fn ended(&mut self, number: u32, out: &mut String) {
+        self.note(Note::Ended(number));
         let (exchanges, mut output) = self.parts(out);
         exchanges.ended(number, &mut output);
     }
 
     /// The command has ended and nothing comes any more, but tasks are still traced.
     pub fn left(&mut self, out: &mut String) {
+        self.note(Note::Left);
+        self.leave(out);
+    }
+
+    fn leave(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.left(&mut output);
     }
 
     /// The user wants the trace to end now, whatever is still traced.
     pub fn interrupted(&mut self, out: &mut String) {
-        self.idle(out);
+        self.note(Note::Interrupted);
+        self.catch_up(out);
         out.push_str("--- interrupted ---\n");
-        self.left(out);
+        self.leave(out);
     }
 
     /// The command has ended, and all its records have been taken.
@@ -235,18 +324,27 @@ impl<'t> Trace<'t> {
 
     /// The command has ended so, and all its records have been taken.
     pub fn ended_so(&mut self, told: Told, out: &mut String) {
+        self.note(match told {
+            Told::Exited(status) => Note::Exited(status),
+            Told::Signaled(signal) => Note::Signaled(signal),
+        });
         let (exchanges, mut output) = self.parts(out);
         exchanges.exited(told, &mut output);
     }
 
     /// The command has ended, or will, but nobody says how; this was answered instead.
     pub fn end_unknown(&mut self, answer: &str, out: &mut String) {
-        self.idle(out);
+        self.note(Note::EndUnknown(answer));
+        self.catch_up(out);
         report::end_unknown(out, answer);
     }
 
     /// No record comes any more.
     pub fn finish(&mut self, out: &mut String) {
+        self.note(Note::Finished);
+        if let Some(capture) = &mut self.capture {
+            capture.finish();
+        }
         let (exchanges, mut output) = self.parts(out);
         exchanges.finish(&mut output);
         if let Some(shown) = &mut self.lines {

@@ -70,8 +70,8 @@ pub(crate) enum Failure {
     Interfaces(String),
     #[error("`{word}`: {expected}")]
     Word { word: String, expected: &'static str },
-    #[error("option `-o`: a boot module has no files; its lines go to the kernel's console")]
-    NoFiles,
+    #[error("option `{0}`: a boot module has no files; its lines go to the kernel's console")]
+    NoFiles(&'static str),
     #[error("options `-I`, `-i`, `--nostdinc`: a boot module has no files; it decodes with the tables inside it")]
     NoInterfaces,
     #[error("{name}: {}", Answer(*error))]
@@ -174,6 +174,16 @@ pub(crate) trait World {
 
     /// Writes text of the trace.
     fn write(&mut self, text: &str) -> Result<(), Failure>;
+
+    /// Whether the trace is kept in a file.
+    fn has_capture(&self) -> bool {
+        false
+    }
+
+    /// Appends bytes to that file.
+    fn capture(&mut self, _bytes: &[u8]) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Nothing is traced any more: waits until all text is written.
     fn finish(&mut self) -> Result<(), Failure>;

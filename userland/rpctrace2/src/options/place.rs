@@ -12,6 +12,8 @@ pub enum Place {
     Files,
     /// By rpctrace2 on a Hurd alone, where there are processes.
     Hurd,
+    /// By rpctrace2 on Linux alone, which shows a capture.
+    Show,
 }
 
 /// Who reads options.
@@ -23,6 +25,8 @@ pub enum Here {
     Guest,
     /// rpctrace2 on a Hurd.
     Hurd,
+    /// rpctrace2 on Linux, with a capture.
+    Show,
 }
 
 impl Here {
@@ -30,9 +34,10 @@ impl Here {
     pub const fn follows(self, place: Place) -> bool {
         match place {
             Place::Everywhere => true,
-            Place::Host => matches!(self, Self::Host),
-            Place::Files => matches!(self, Self::Host | Self::Hurd),
+            Place::Host => matches!(self, Self::Host | Self::Show),
+            Place::Files => matches!(self, Self::Host | Self::Hurd | Self::Show),
             Place::Hurd => matches!(self, Self::Hurd),
+            Place::Show => matches!(self, Self::Show),
         }
     }
 }

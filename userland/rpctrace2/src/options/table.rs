@@ -146,6 +146,29 @@ pub const TABLE: &[Row] = &[
         words: nothing,
     },
     Row {
+        letter: None,
+        longs: &["capture"],
+        action: Action::Value("FILE", |options, value| {
+            options.host.capture = Some(value.to_string());
+            Ok(())
+        }),
+        place: Place::Files,
+        help: "keep every message in FILE, too, whatever is printed; `cargo rpctrace2 show FILE` prints it again (docs/capture.md)",
+        others: ["none", "none", "--save"],
+        test: "what_is_shown_of_a_capture_is_what_was_printed",
+        words: nothing,
+    },
+    Row {
+        letter: None,
+        longs: &["follow"],
+        action: Action::Set(|options| options.host.follow = true),
+        place: Place::Show,
+        help: "wait for more where FILE ends, until its trace does",
+        others: ["none", "none", "none"],
+        test: "a_capture_that_grows_is_followed",
+        words: nothing,
+    },
+    Row {
         letter: Some('p'),
         longs: &["attach"],
         action: Action::Value("PID", |options, value| {

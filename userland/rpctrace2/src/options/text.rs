@@ -91,7 +91,8 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "# The options of rpctrace2\n\nMade of the table in userland/rpctrace2/src/options/table.rs, as `rpctrace2 -h` and \
          docs/rpctrace2.1 are; a test compares them. \"Only\": where it is followed if that \
-         is not everywhere: by `cargo qemu rpctrace2` on the host, by rpctrace2 as a program of a Hurd; rpctrace2 in our own small \
+         is not everywhere: by `cargo qemu rpctrace2` on the host, by rpctrace2 as a program of a Hurd, or, for \"show\", by `cargo rpctrace2 show FILE`, which takes those of the host, too, as far as \
+         they are not about how a trace is made; rpctrace2 in our own small \
          system has no files, no terminal and no processes.\n\n| option | what it does | only | strace | rpctrace | fidlcat | test |\n\
          |---|---|---|---|---|---|---|\n",
     );
@@ -102,6 +103,7 @@ pub fn markdown() -> String {
             Place::Host => "host",
             Place::Files => "host, Hurd",
             Place::Hurd => "Hurd",
+            Place::Show => "show",
         };
         let [strace, rpctrace, fidlcat] = row.others;
         let help = row.help.replace('|', "\\|");

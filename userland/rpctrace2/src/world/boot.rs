@@ -4,6 +4,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use exchanges::ending::Untraced;
 use exchanges::fate::Told;
 use mach::boot;
@@ -27,14 +29,19 @@ pub(crate) struct Boot {
     /// The command's, as long as it has not begun.
     suspended: Option<PortName>,
     is_apart: bool,
+    /// The host keeps the trace in a file.
+    has_capture: bool,
 }
+
+/// Bytes in a line of base64: short enough that it is in one message to the console device.
+const LINE: usize = 720;
 
 impl Boot {
     pub(crate) fn new() -> Result<Self, Failure> {
         let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
-        Ok(Self { exit, interrupt, suspended: None, is_apart: false })
+        Ok(Self { exit, interrupt, suspended: None, is_apart: false, has_capture: false })
     }
 }
 
@@ -47,8 +54,12 @@ impl World for Boot {
     }
 
     fn own_words<'a>(&mut self, mut words: Vec<&'a str>) -> Vec<&'a str> {
-        self.is_apart = words.first() == Some(&options::APART);
-        if self.is_apart {
+        while let Some(mine) = words.first().and_then(|word| match *word {
+            options::APART => Some(&mut self.is_apart),
+            options::CAPTURED => Some(&mut self.has_capture),
+            _ => None,
+        }) {
+            *mine = true;
             words.remove(0);
         }
         words
@@ -121,6 +132,18 @@ impl World for Boot {
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
         doing("writing to the console", console::write_on(Channel::Trace, text.as_bytes()))
+    }
+
+    fn has_capture(&self) -> bool {
+        self.has_capture
+    }
+
+    fn capture(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        bytes.chunks(LINE).try_for_each(|bytes| {
+            let mut line = STANDARD.encode(bytes);
+            line.push('\n');
+            doing("writing to the console", console::write_on(Channel::Capture, line.as_bytes()))
+        })
     }
 
     fn finish(&mut self) -> Result<(), Failure> {

@@ -56,14 +56,14 @@ impl Sink {
         match self {
             Self::Descriptor(number) => write_to(startup, *number, text),
             Self::File(file) => file.write_all(text),
-            Self::Writer { writer, .. } => writer.post(&String::from_utf8_lossy(text)),
+            Self::Writer { writer, .. } => writer.post(text),
         }
     }
 
     /// Writes as this one does, in a thread of its own.
-    fn by_thread(self, startup: &'static Startup) -> Answered<Self> {
+    fn by_thread(self, startup: &'static Startup, is_text: bool) -> Answered<Self> {
         let is_file = matches!(self, Self::File(_));
-        let writer = Writer::start(move |text| self.write(startup, text))?;
+        let writer = Writer::start(is_text, move |text| self.write(startup, text))?;
         Ok(Self::Writer { writer, is_file })
     }
 }
@@ -89,6 +89,8 @@ pub(crate) struct Hurd {
     interrupts: u32,
     /// Where the trace goes.
     sink: Sink,
+    /// The file that it is kept in.
+    capture: Option<Sink>,
     started: Option<Started>,
     interfaces: Interfaces,
 }
@@ -98,7 +100,7 @@ impl Hurd {
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let signals = doing("proc_setmsgport", MessagePort::register(startup))?;
         let (sink, interfaces) = (Sink::Descriptor(ERROR), Interfaces::default());
-        Ok(Self { startup, exit, signals, interrupts: 0, sink, started: None, interfaces })
+        Ok(Self { startup, exit, signals, interrupts: 0, sink, capture: None, started: None, interfaces })
     }
 
     fn names(&self) -> Names {
@@ -126,15 +128,17 @@ impl World for Hurd {
 
     fn prepare(&mut self, options: &Options) -> Result<(), Failure> {
         self.interfaces = Interfaces::of(&options.host);
-        let named = |name: &str| {
-            let end = if options.host.append { open::APPEND } else { open::TRUNC };
-            let file = self.names().open(name, open::WRITE | open::CREAT | end, 0o666);
+        let names = self.names();
+        let named = |name: &str, append: bool| {
+            let end = if append { open::APPEND } else { open::TRUNC };
+            let file = names.open(name, open::WRITE | open::CREAT | end, 0o666);
             file.map_err(|error| Failure::File { file: name.to_string(), error })
         };
+        self.capture = options.host.capture.as_deref().map(|name| named(name, false)).transpose()?.map(Sink::File);
         self.sink = match &options.host.output {
             Output::Error => Sink::Descriptor(ERROR),
             Output::Standard => Sink::Descriptor(OUTPUT),
-            Output::File(name) => Sink::File(named(name)?),
+            Output::File(name) => Sink::File(named(name, options.host.append)?),
             Output::Command(_) => {
                 return Err(Failure::NotOnAHurd(
                     "option `-o`: rpctrace2 starts no command for its output on a Hurd; name a file",
@@ -182,7 +186,10 @@ impl World for Hurd {
     fn processes(&mut self, wanted: &[String]) -> Result<Vec<Target>, Failure> {
         let targets = processes::find(self.startup, wanted)?;
         let sink = mem::replace(&mut self.sink, Sink::Descriptor(ERROR));
-        self.sink = doing("starting a thread", sink.by_thread(self.startup))?;
+        self.sink = doing("starting a thread", sink.by_thread(self.startup, true))?;
+        if let Some(sink) = self.capture.take() {
+            self.capture = Some(doing("starting a thread", sink.by_thread(self.startup, false))?);
+        }
         Ok(targets)
     }
 
@@ -241,10 +248,18 @@ impl World for Hurd {
         self.sink.write(self.startup, text.as_bytes()).map_err(not_written)
     }
 
+    fn has_capture(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    fn capture(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.capture.iter().try_for_each(|file| file.write(self.startup, bytes).map_err(not_written))
+    }
+
     fn finish(&mut self) -> Result<(), Failure> {
-        match &self.sink {
+        [Some(&self.sink), self.capture.as_ref()].into_iter().flatten().try_for_each(|sink| match sink {
             Sink::Writer { writer, .. } => writer.finish().map_err(not_written),
             _ => Ok(()),
-        }
+        })
     }
 }

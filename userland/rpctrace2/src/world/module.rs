@@ -116,7 +116,10 @@ impl World for Module {
             return Err(Failure::Word { word, expected });
         }
         if options.host.output != Output::Error {
-            return Err(Failure::NoFiles);
+            return Err(Failure::NoFiles("-o"));
+        }
+        if options.host.capture.is_some() {
+            return Err(Failure::NoFiles("--capture"));
         }
         if options.host.nostdinc || !options.host.directories.is_empty() || !options.host.rpc_lists.is_empty() {
             return Err(Failure::NoInterfaces);

@@ -27,7 +27,7 @@ pub(crate) use mach_abi::type_name::{COPY_SEND, MAKE_SEND, MAKE_SEND_ONCE, MOVE_
 pub(crate) const SELF: u64 = 1;
 pub(crate) const REPLY: u64 = 4;
 
-static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(crate) static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let compiled = ["sample.defs", "boot.defs", "trace.defs"].map(|name| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs").join(name);
         let compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);

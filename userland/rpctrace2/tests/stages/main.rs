@@ -10,6 +10,7 @@ mod fate;
 mod hurd;
 mod inject;
 mod items;
+mod kept;
 mod lines;
 mod loading;
 mod mixture;

@@ -78,9 +78,11 @@ fn options_know_where_they_are_followed() {
             "--until" => "all",
             _ => "auto",
         };
-        for here in [Here::Host, Here::Guest, Here::Hurd] {
+        for here in [Here::Host, Here::Guest, Here::Hurd, Here::Show] {
             let answer = parse([name.as_str(), value, "hello"], here).map_err(|error| error.to_string());
-            let refused = answer.err().filter(|error| error.contains("files inside") || error.contains("Hurd"));
+            let refused = answer
+                .err()
+                .filter(|error| ["files inside", "Hurd", "needs a capture"].iter().any(|part| error.contains(part)));
             assert_eq!(refused.is_some(), !here.follows(row.place), "{name} {here:?}: {refused:?}");
         }
     }
@@ -108,6 +110,18 @@ fn options_know_where_they_are_followed() {
     assert_eq!((options.attach, command), (vec!["7".to_owned(), "ext2fs".to_owned()], vec![]));
     let Ok(Request::Trace { options, .. }) = parse(["--all-tasks"], Here::Hurd) else { panic!("must be taken") };
     assert_eq!(options.attach, ["all"]);
+    for (words, expected) in [
+        (&["--capture", "a", "b"][..], "option `--capture`: is about a trace that is being made; this one has been"),
+        (&["-E", "A=1", "b"], "option `-E`: is about a trace that is being made; this one has been"),
+        (&[], "expected one file, found 0; usage: rpctrace2 show [OPTION]... FILE"),
+        (&["a", "-t"], "expected one file, found 2; usage: rpctrace2 show [OPTION]... FILE"),
+    ] {
+        assert_eq!(refused(words, Here::Show), expected);
+    }
+    assert_eq!(
+        refused(&["--follow", "x"], Here::Host),
+        "option `--follow`: needs a capture; `cargo rpctrace2 show FILE` takes it"
+    );
 }
 
 #[test]
@@ -126,6 +140,8 @@ fn the_hosts_options_stay_there() {
         "/a",
         "-i",
         "r.msgids",
+        "--capture",
+        "c",
         "--nostdinc",
         "-I/b",
         "-E",
@@ -137,6 +153,8 @@ fn the_hosts_options_stay_there() {
     let expected = Host {
         output: Output::File("f".into()),
         append: true,
+        capture: Some("c".into()),
+        follow: false,
         directories: ["/a", "/b"].map(String::from).into(),
         rpc_lists: vec!["r.msgids".into()],
         nostdinc: true,
@@ -278,7 +296,15 @@ fn the_documents_are_made_of_the_table() {
         assert!(found == made, "{name} is not what the table gives: BLESS=1 cargo test -p rpctrace2 documents");
     }
     let mut sources = String::new();
-    for folder in ["userland/rpctrace2/tests/stages", "tests/tests", "qemu/src/vm", "qemu/src/cmd"] {
+    for folder in [
+        "userland/rpctrace2/src",
+        "userland/rpctrace2/src/host",
+        "userland/rpctrace2/tests",
+        "userland/rpctrace2/tests/stages",
+        "tests/tests",
+        "qemu/src/vm",
+        "qemu/src/cmd",
+    ] {
         for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
             sources += &std::fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default();
         }

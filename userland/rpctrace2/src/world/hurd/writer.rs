@@ -47,29 +47,36 @@ struct Shared {
 }
 
 /// The writing thread.
-pub(super) struct Writer(Arc<Shared>);
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    is_text: bool,
+}
 
 impl Writer {
-    /// Starts the thread, which writes with `write`.
-    pub(super) fn start(write: impl Fn(&[u8]) -> Result<()> + Send + 'static) -> Result<Self> {
+    /// Starts the thread, which writes with `write`. Text may have gaps, and says so; others have none.
+    pub(super) fn start(is_text: bool, write: impl Fn(&[u8]) -> Result<()> + Send + 'static) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
         drop(thread::spawn(move || theirs.run(&write))?);
-        Ok(Self(shared))
+        Ok(Self { shared, is_text })
     }
 
     /// Has this text written, some time.
     ///
     /// # Errors
-    /// If an earlier one could not be.
-    pub(super) fn post(&self, text: &str) -> Result<()> {
-        let mut state = self.0.state.lock();
+    /// If an earlier one could not be, or there is no room for it and it is no text.
+    pub(super) fn post(&self, text: &[u8]) -> Result<()> {
+        let mut state = self.shared.state.lock();
         if let Some(failure) = state.failure {
             return Err(failure);
         }
-        state.text.add(text);
+        if self.is_text {
+            state.text.add(text);
+        } else if !state.text.add_all(text) {
+            return Err(KernReturn::KERN_RESOURCE_SHORTAGE);
+        }
         drop(state);
-        wake(&self.0.posted)
+        wake(&self.shared.posted)
     }
 
     /// Waits until everything is written.
@@ -77,17 +84,17 @@ impl Writer {
     /// # Errors
     /// If something could not be.
     pub(super) fn finish(&self) -> Result<()> {
-        self.0.state.lock().is_last = true;
-        wake(&self.0.posted)?;
+        self.shared.state.lock().is_last = true;
+        wake(&self.shared.posted)?;
         loop {
-            let seen = self.0.written.load(Ordering::Acquire);
-            let state = self.0.state.lock();
+            let seen = self.shared.written.load(Ordering::Acquire);
+            let state = self.shared.state.lock();
             match state.failure {
                 Some(failure) => return Err(failure),
                 None if state.text.is_empty() && !state.is_writing => return Ok(()),
                 None => drop(state),
             }
-            wait(&self.0.written, seen);
+            wait(&self.shared.written, seen);
         }
     }
 }
@@ -105,7 +112,7 @@ impl Shared {
                 wait(&self.posted, seen);
                 continue;
             }
-            if let Err(error) = write(text.as_bytes()) {
+            if let Err(error) = write(&text) {
                 self.state.lock().failure = Some(error);
             }
             if !is_last {

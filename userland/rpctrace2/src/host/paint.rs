@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a terminal adds to the lines of a trace: colors, and results that stand in one column.
 
+use std::borrow::ToOwned;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
 /// How lines are changed before they are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paint {
@@ -22,7 +27,7 @@ const GOOD: [&str; 5] = ["0", "sent", "?", "KERN_SUCCESS", "MACH_MSG_SUCCESS"];
 
 impl Paint {
     /// The lines, changed; they are whole.
-    pub(super) fn apply(self, lines: Vec<u8>) -> Vec<u8> {
+    pub fn apply(self, lines: Vec<u8>) -> Vec<u8> {
         // What is no text is not rpctrace2's, whose lines are ASCII.
         match (self == Self::default(), std::str::from_utf8(&lines)) {
             (false, Ok(text)) => {
@@ -86,6 +91,8 @@ fn result(rest: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+
     use super::*;
 
     const LINES: &str = "hello[1] vm_map(a: \") = (\", b: {c: 1}) = KERN_SUCCESS {d: 5}\n\

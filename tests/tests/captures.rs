@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A trace that was kept: what is shown of it is what was printed, to the last byte, and files of earlier versions stay readable.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rpctrace2::host::show;
+use tests::guest::qemu;
+
+/// What `show` makes of a capture, with its exit status.
+fn shown(file: &Path, options: &[&str]) -> Result<(String, u8)> {
+    let out = tempfile::NamedTempFile::new()?;
+    let mut words = vec!["-o".to_owned(), out.path().to_string_lossy().into_owned()];
+    words.extend(options.iter().map(|option| (*option).to_owned()));
+    words.push(file.to_string_lossy().into_owned());
+    let status = show::run(&words)?;
+    Ok((fs::read_to_string(out.path())?, status))
+}
+
+/// Runs a program once, printed and kept, and compares both.
+fn check(program: &str, options: &[&str]) -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (trace, kept) = (path("trace"), path("kept"));
+    let mut line = vec!["--icount", "rpctrace2", "-o", &trace, "--capture", &kept];
+    line.extend(options.iter().chain(&[program]));
+    let run = qemu(&line)?;
+    let printed = fs::read_to_string(&trace)?;
+    let (shown, status) = shown(Path::new(&kept), options).with_context(|| run.stderr.clone())?;
+    assert_eq!(shown, printed, "{program} {options:?}: {}", run.stderr);
+    assert_eq!(status, 0);
+    assert!(printed.lines().count() > 3, "{program}: {printed}");
+    Ok(())
+}
+
+macro_rules! programs {
+    ($($name:ident: $options:expr;)*) => {$(
+        #[test]
+        #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+        fn $name() -> Result<()> {
+            check(&stringify!($name).trim_start_matches("kept_").replace('_', "-"), $options)
+        }
+    )*};
+}
+
+programs! {
+    kept_hello: &[];
+    kept_ports: &["-Xraw"];
+    kept_vm: &["-C"];
+    kept_ping: &["-T", "-v"];
+    kept_items: &["--dump-messages"];
+    kept_arrays: &[];
+    kept_timeouts: &["-Z"];
+    kept_threads: &["-tt"];
+    kept_crash: &[];
+}
+
+/// One of several tasks and threads, whose trace is the longest.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_is_shown_of_a_capture_is_what_was_printed() -> Result<()> {
+    check("echo", &[])
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn kept_is_what_nobody_asked_for_too() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (trace, kept) = (path("trace"), path("kept"));
+    qemu(&["--icount", "rpctrace2", "-e", "trace=none", "-o", &trace, "--capture", &kept, "hello"])?;
+    assert!(!fs::read_to_string(&trace)?.contains("device_write_inband"));
+    let (shown, _) = shown(Path::new(&kept), &[])?;
+    assert!(shown.contains("] device_write_inband(device: device \"console\""), "{shown}");
+    Ok(())
+}
+
+/// What is printed of it is in no message.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn kept_is_what_was_injected_too() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (trace, kept) = (path("trace"), path("kept"));
+    let how = "boot_console:retval=KERN_NO_ACCESS";
+    qemu(&["--icount", "rpctrace2", "--inject", how, "-o", &trace, "--capture", &kept, "hello"])?;
+    let printed = fs::read_to_string(&trace)?;
+    assert!(printed.contains("= KERN_NO_ACCESS (INJECTED)"), "{printed}");
+    assert_eq!(shown(Path::new(&kept), &[])?.0, printed);
+    Ok(())
+}
+
+#[test]
+fn captures_of_all_versions_are_read() -> Result<()> {
+    let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("captures");
+    for version in 1..=1 {
+        let (shown, status) = shown(&place.join(format!("version{version}.mtrc")), &[])?;
+        assert_eq!(shown, fs::read_to_string(place.join(format!("version{version}.txt")))?);
+        assert_eq!(status, 0);
+    }
+    Ok(())
+}

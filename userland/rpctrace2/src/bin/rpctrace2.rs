@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! rpctrace2 on Linux: what is done with a capture (`cargo rpctrace2`).
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use rpctrace2::host::show;
+
+/// Exit status when rpctrace2 itself fails, as it is where it traces.
+const FAILURE: u8 = 125;
+
+const USAGE: &str =
+    "usage: rpctrace2 show [OPTION]... FILE; `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let result = match words.split_first() {
+        Some((verb, words)) if verb == "show" => show::run(words),
+        _ => Err(anyhow::Error::msg(USAGE)),
+    };
+    match result {
+        Ok(status) => status.into(),
+        // Who reads it has seen enough.
+        Err(error) if is_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rpctrace2: {error:#}");
+            FAILURE.into()
+        }
+    }
+}
+
+fn is_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}

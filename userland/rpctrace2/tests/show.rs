@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Captures in files, shown as `cargo rpctrace2 show` shows them.
+#![cfg(feature = "host")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use capture::{Fact, Facts, Writer};
+use rpctrace2::host::show;
+
+#[path = "stages/common.rs"]
+#[expect(dead_code, unused_imports, reason = "only what makes records is used")]
+mod common;
+#[path = "stages/mixture.rs"]
+mod mixture;
+
+/// A capture with so many records of each kind, and the text of its trace, with these options.
+fn kept(times: u64, arguments: &[&str]) -> (Vec<u8>, String) {
+    let facts = Facts::default().with(Fact::Command, "hello\0world").with(Fact::Writer, "rpctrace2 of a test");
+    let mut trace = common::usual_trace(arguments);
+    trace.keep(Writer::new(64, &facts, &common::BYTES));
+    let mut text = String::new();
+    mixture::messages(times).for_each(|message| trace.message(&message, &mut text));
+    trace.exited(0, &mut text);
+    trace.finish(&mut text);
+    (trace.capture().expect("it is kept").bytes().to_vec(), text)
+}
+
+/// What `show` makes of a file, and its exit status.
+fn shown(file: &Path, options: &[&str]) -> (String, u8) {
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let words = [&["-o", out.path().to_str().unwrap()], options, &[file.to_str().unwrap()]].concat();
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    let status = show::run(&words).unwrap_or_else(|error| panic!("{error:#}"));
+    (fs::read_to_string(out.path()).unwrap(), status)
+}
+
+fn refusal(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    format!("{:#}", show::run(&words).expect_err("must be refused"))
+}
+
+#[test]
+fn every_option_of_text_is_followed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), kept(3, &[]).0).unwrap();
+    for options in [&["-c"][..], &["-Xraw", "-T"], &["-e", "/^vm_.*t$"], &["-Z"], &["--dump-messages", "-tt"]] {
+        let expected = match options {
+            ["-e", _] => kept(3, &["-e", "vm_protect"]).1,
+            options => kept(3, options).1,
+        };
+        assert_eq!(shown(file.path(), options), (expected, 0), "{options:?}");
+    }
+    let (column, _) = shown(file.path(), &["-a", "70"]);
+    assert!(column.lines().next().unwrap().find(" = ").unwrap() >= 70, "{column}");
+    let (color, _) = shown(file.path(), &["--color=always"]);
+    assert!(color.contains("\x1b[36mhello[1]"), "{color:?}");
+    let (undecoded, _) = shown(file.path(), &["--nostdinc"]);
+    assert!(!undecoded.contains("vm_protect") && undecoded.contains("hello[1]"), "{undecoded}");
+}
+
+#[test]
+fn a_file_that_is_cut_is_shown_up_to_there() {
+    let (bytes, text) = kept(300, &[]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("cut");
+    fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let (part, status) = shown(&file, &[]);
+    assert_eq!(status, 1);
+    assert!(part.len() > 1000 && part.len() < text.len() && text.starts_with(&part[..part.len() - 200]));
+    let name = file.to_str().unwrap();
+    fs::write(&file, b"text").unwrap();
+    assert!(refusal(&[name]).ends_with(": no capture: it begins with [74, 65, 78, 74, 00, 00, 00, 00]"));
+    fs::write(&file, &bytes[..100]).unwrap();
+    assert!(refusal(&[name]).contains(": cut in block 0 at offset 64: expected "), "{}", refusal(&[name]));
+    assert!(refusal(&["/no/such/file"]).starts_with("cannot read /no/such/file: "));
+}
+
+#[test]
+fn a_capture_that_grows_is_followed() {
+    let (bytes, text) = kept(300, &[]);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("growing");
+    let mut file = File::create(&path).unwrap();
+    let writer = thread::spawn(move || {
+        for piece in bytes.chunks(bytes.len() / 7) {
+            file.write_all(piece).unwrap();
+            thread::sleep(Duration::from_millis(30));
+        }
+    });
+    assert_eq!(shown(&path, &["--follow"]), (text, 0));
+    writer.join().unwrap();
+}
+
+/// The file of the version that is written now, which `BLESS=1` makes when there is a new version: what stands there stays.
+#[test]
+fn there_is_a_file_of_this_version() {
+    let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
+    let name = |extension: &str| place.join(format!("version{}.{extension}", capture::format::VERSION));
+    if std::env::var_os("BLESS").is_some() && !name("mtrc").exists() {
+        let (bytes, text) = kept(2, &[]);
+        fs::write(name("mtrc"), bytes).unwrap();
+        fs::write(name("txt"), text).unwrap();
+    }
+    assert_eq!(shown(&name("mtrc"), &[]), (fs::read_to_string(name("txt")).unwrap(), 0));
+}
