@@ -64,6 +64,7 @@ fn hurd_hello() -> Result<()> {
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn hurd_rpctrace2() -> Result<()> {
     check(&["rpctrace2", "-o", "/tmp/trace", "hurd-hello", "a", "b c"], HELLO, 3)?;
+    check(&["rpctrace2", "--capture=/tmp/kept", "-o/tmp/trace", "hurd-hello", "a", "b c"], HELLO, 3)?;
     let shown = run(&["rpctrace2", "hurd-hello"])?;
     assert_eq!(shown.status, Some(3), "{}{}", shown.stdout, shown.stderr);
     let trace = shown.stdout + &shown.stderr;

@@ -105,7 +105,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     let program = program.strip_prefix(HOST_NAME).unwrap_or(program);
     let mut trace = Trace::new(tables, &options, program)?;
     if world.has_capture() {
-        trace.keep(captured::begin(bytes, file, &options, &command));
+        trace.keep(captured::begin(bytes, file, &options, program, &command));
     }
     if world.is_apart() {
         trace.set_apart();

@@ -4,18 +4,18 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use rpctrace2::host::show;
+use rpctrace2::host::{info, show};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
 
-const USAGE: &str =
-    "usage: rpctrace2 show [OPTION]... FILE; `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces";
+const USAGE: &str = "usage: rpctrace2 show [OPTION]... FILE, or info FILE; `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let result = match words.split_first() {
         Some((verb, words)) if verb == "show" => show::run(words),
+        Some((verb, words)) if verb == "info" => info::run(words),
         _ => Err(anyhow::Error::msg(USAGE)),
     };
     match result {

@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::mem::size_of;
 
 use capture::{Fact, Facts, Writer};
@@ -18,8 +19,8 @@ use crate::world::{Failure, World};
 /// Bits of a word of the kernels that this program runs on.
 const WIDTH: u8 = 8 * Format::Lp64.word() as u8;
 
-/// The capture of a trace of this command, decoded by tables with this name.
-pub(super) fn begin(tables: &[u8], name: &str, options: &Options, command: &[String]) -> Writer {
+/// The capture of a trace of this command, whose program is called so, decoded by tables with this name.
+pub(super) fn begin(tables: &[u8], name: &str, options: &Options, program: &str, command: &[String]) -> Writer {
     // A kernel that does not say what it is may be traced all the same.
     let kernel = stubs::mach_host::host_get_kernel_version(host_self()).ok();
     let kernel = kernel.map(|bytes| {
@@ -31,6 +32,8 @@ pub(super) fn begin(tables: &[u8], name: &str, options: &Options, command: &[Str
         "x86_64, record version {}, record header {header} bytes, at most {MAX_BODY} of a message",
         record::VERSION
     );
+    let arguments = command.iter().skip(1).map(String::as_str);
+    let command: Vec<&str> = command.first().map(|_| program).into_iter().chain(arguments).collect();
     let facts = Facts::default()
         .with(Fact::Writer, text::version().trim_end())
         .with(Fact::Kernel, kernel.as_deref().unwrap_or(""))
