@@ -292,3 +292,15 @@ fn random_requests_break_nothing_and_leave_nothing() {
         model.assert_ends_clean();
     }
 }
+
+/// By a send right, which is all that others than the kernel can have: its body and its reply right would be taken by nobody.
+#[test]
+fn only_the_kernel_says_that_an_engine_has_no_senders() {
+    let model = Model::new();
+    let engine = model.attach(TASK, TRACE, 0, event::ALL, policy::BLOCK).unwrap();
+    let forged = Arguments::default().integer(1);
+    assert_eq!(model.ask(TRACERS_THREAD, engine, mach_abi::notify::MACH_NOTIFY_NO_SENDERS, &forged), None);
+    assert_eq!(model.engines_of(TASK).len(), 1);
+    model.give_back_engine(engine);
+    assert_eq!(model.engines_of(TASK).len(), 0);
+}

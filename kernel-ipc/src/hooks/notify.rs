@@ -3,6 +3,7 @@
 //! trace_control.defs.
 
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
+use mach_abi::{header, type_name};
 
 use crate::control;
 use crate::gnumach::{InTransit, Kernel, mr};
@@ -12,6 +13,11 @@ use crate::state::State;
 pub(crate) fn asked(kernel: &impl Kernel, state: &State, request: InTransit, reply: InTransit) -> bool {
     if kernel.msgh_id(request.kmsg()) != MACH_NOTIFY_NO_SENDERS {
         return control::serve(kernel, state, request, reply);
+    }
+    // Send-once rights to ports of the kernel's are the kernel's alone. Of what anybody else sends under this id the body and the reply right
+    // would be left in the kernel for ever, as after MIG_NO_REPLY it takes nothing of the request back.
+    if header::remote(kernel.msgh_bits(request.kmsg())) != type_name::PORT_SEND_ONCE {
+        return false;
     }
     let is_engines = control::no_senders(kernel, state, kernel.destination(request));
     if is_engines {

@@ -5,6 +5,7 @@ use std::vec;
 use std::vec::Vec;
 
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
+use mach_abi::type_name::{PORT_SEND, PORT_SEND_ONCE};
 use trace_port::control::{self, Action, Engine, Rule, flag};
 use trace_port::{EventKind, Records};
 use zerocopy::{FromBytes, IntoBytes};
@@ -107,10 +108,21 @@ pub(crate) fn action(msgh_id: u32, what: u32, value: u32) -> Action {
 impl Model {
     /// A thread's request to a port of the kernel's: the return code, and what stands behind it in the reply. `None` if it is not served.
     pub(crate) fn ask(&self, thread: Thread, port: Port, id: u32, arguments: &Arguments) -> Option<(u32, Vec<u8>)> {
+        self.ask_by((PORT_SEND, thread), port, id, arguments)
+    }
+
+    /// Sends a request as [`Model::ask`] does, by a right of this kind.
+    fn ask_by(
+        &self,
+        (kind, thread): (u32, Thread),
+        port: Port,
+        id: u32,
+        arguments: &Arguments,
+    ) -> Option<(u32, Vec<u8>)> {
         let current = self.fake.current_thread();
         self.fake.run(thread);
         let Arguments { bytes, is_complex } = arguments;
-        let mut message = super::message(if *is_complex { COMPLEX | 17 } else { 17 }, 0, 0, id, 32);
+        let mut message = super::message(if *is_complex { COMPLEX | kind } else { kind }, 0, 0, id, 32);
         message.extend(bytes);
         let request = self.fake.kmsg(&message);
         self.fake.write(request, 8, &(port.address() as u64).to_le_bytes());
@@ -180,7 +192,7 @@ impl Model {
         };
         if rights == 0 && !is_dead {
             let arguments = Arguments::default().integer(1);
-            let answer = self.ask(TRACERS_THREAD, engine, MACH_NOTIFY_NO_SENDERS, &arguments);
+            let answer = self.ask_by((PORT_SEND_ONCE, TRACERS_THREAD), engine, MACH_NOTIFY_NO_SENDERS, &arguments);
             assert_eq!(answer.map(|(code, _)| code), Some(mr::MIG_NO_REPLY));
         }
     }
