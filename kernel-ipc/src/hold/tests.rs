@@ -5,16 +5,18 @@ use std::boxed::Box;
 use std::rc::Rc;
 use std::vec::Vec;
 
-use trace_port::control::stop::RESUME_ID;
+use trace_port::control::stop::{PREPARE_ID, RESUME_ID};
 use trace_port::control::{self, event, flag, policy, what};
 use trace_port::{Direction, EventKind};
 
 use super::*;
+use crate::engines::EngineKey;
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD};
 use crate::gnumach::{Port, mr};
 use crate::hooks::lifecycle;
 use crate::hooks::model::asking::{Arguments, action};
 use crate::hooks::model::{Call, Model};
+use crate::numbers::ThreadNumber;
 
 /// Trace ports of engines.
 const ONE: Port = Port::fake(0x5200);
@@ -163,4 +165,22 @@ fn a_new_thread_is_held_before_its_first_instruction() {
     assert_eq!((model.fake.thread(CHILDS_THREAD).held, model.state.holds_any()), (0, false));
     model.fake.script.borrow_mut().no_memory = false;
     end(&model, &[engine, other]);
+}
+
+/// On another processor its call is not over yet when the engine asks.
+#[test]
+fn an_engine_that_was_told_of_a_stop_is_not_told_that_there_is_none() {
+    let model = Model::new();
+    let engine = holding(&model, ONE, event::STOP);
+    let key = model.state.key(&model.fake, TASK).unwrap();
+    let number = model.engines_of(TASK)[0].number.get();
+    let of_engine = (EngineKey { place: 1, number }, key);
+    let how = (place::BEFORE_RETURN, How::Due);
+    model.state.hold(&model.fake, of_engine, (THREAD, ThreadNumber::new(1)), how).unwrap();
+    let prepare = |thread| model.ask_for_code(engine, PREPARE_ID, &Arguments::default().integer(thread));
+    assert_eq!((prepare(1), prepare(2)), (mr::KERN_FAILURE, mr::KERN_INVALID_ARGUMENT));
+    assert_eq!(model.fake.thread(THREAD).held, 0);
+    assert_eq!(resume(&model, engine, 1), 0);
+    assert_eq!(prepare(1), mr::KERN_INVALID_ARGUMENT);
+    end(&model, &[engine]);
 }

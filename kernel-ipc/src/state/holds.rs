@@ -192,7 +192,11 @@ impl State {
     /// does not stop such a thread.
     pub(crate) fn prepare(&self, kernel: &impl Kernel, engine: EngineKey, number: ThreadNumber) -> Option<Option<u32>> {
         let mut table = self.table.lock();
-        let stop = own(&mut table, engine, |stop| stop.number == number)?;
+        let Some(stop) = own(&mut table, engine, |stop| stop.number == number) else {
+            // The engine has been told, and on another processor the thread is still on its way to the end of its call.
+            let is_due = |stop: &Stop| stop.how == How::Due && stop.engine == engine && stop.number == number;
+            return find(&mut table, is_due).map(|_| None);
+        };
         if !kernel.thread_stands(stop.thread) || kernel.thread_is_halting(stop.thread) {
             return Some(None);
         }
