@@ -13,7 +13,7 @@ use self::copy::Parts;
 use crate::bare::{self, News};
 use crate::draft::{Draft, FIRST};
 use crate::engines::{Engine, EngineEnd, EngineKey, Turn};
-use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, Task, mr, option};
+use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, SendRight, Task, mr, option};
 use crate::numbers::ThreadNumber;
 use crate::quiet::{self, Wait};
 use crate::state::{Attachment, Next, Sending, State};
@@ -87,8 +87,7 @@ fn send(
     let memory = match copy::copy(kernel, state, parts, sending) {
         Ok(memory) => memory,
         Err(right) => {
-            kernel.ipc_port_release_send(right);
-            state.sent_to(key, engine, (dropped, wanted.count_ones()));
+            lose(kernel, state, (key, engine), right, (dropped, wanted.count_ones()));
             return None;
         }
     };
@@ -137,8 +136,7 @@ pub(crate) fn tell_stopped(
             force(kernel, state, (key, engine), memory, Wait::InCall.cap())
         }
         Err(right) => {
-            kernel.ipc_port_release_send(right);
-            state.sent_to(key, engine, (dropped, 1));
+            lose(kernel, state, (key, engine), right, (dropped, 1));
             false
         }
     }
@@ -161,11 +159,16 @@ pub(crate) fn tell_held(
     match bare::record(kernel, sending.right, kernel.task_send_right(task), (&news, moment, dropped)) {
         Ok(memory) => force(kernel, state, (key, engine), memory, Wait::InCall.cap()),
         Err(right) => {
-            kernel.ipc_port_release_send(right);
-            state.sent_to(key, engine, (dropped, 1));
+            lose(kernel, state, (key, engine), right, (dropped, 1));
             false
         }
     }
+}
+
+/// There was no memory for a copy: the engine has lost what it was to tell of, and so many records.
+fn lose(kernel: &impl Kernel, state: &State, (key, engine): (Key, EngineKey), right: SendRight, lost: (u32, u32)) {
+    kernel.ipc_port_release_send(right);
+    state.sent_to(key, engine, lost);
 }
 
 /// Whether the current thread's task receives from a port itself.

@@ -7,7 +7,7 @@ use trace_port::Direction;
 use trace_port::control::stop::place;
 
 use crate::draft::Draft;
-use crate::engines::{Engine, Turn};
+use crate::engines::Turn;
 use crate::fan_out;
 use crate::gnumach::{Kernel, Task, Thread};
 use crate::observe;
@@ -52,7 +52,7 @@ pub(crate) fn stay(kernel: &impl Kernel, state: &State) {
 pub(crate) fn born(kernel: &impl Kernel, state: &State, (task, thread): (Task, Thread)) {
     let Some(key) = state.key(kernel, task) else { return };
     let mut turn = Turn::first(Direction::Receive);
-    while let Some(engine) = state.next_that(key, &mut turn, Engine::stops_births) {
+    while let Some((engine, ())) = state.next_that(key, &mut turn, |engine| engine.stops_births().then_some(())) {
         let number = observe::thread_number(kernel, state, thread);
         let how = (place::AT_BIRTH, How::Held);
         if state.hold(kernel, (engine, key), (thread, number), how).is_ok()

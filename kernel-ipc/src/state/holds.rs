@@ -8,7 +8,7 @@ use trace_port::control::what;
 
 use super::State;
 use super::stops::{answer_all, find};
-use crate::engines::{Engine, EngineKey, Turn};
+use crate::engines::EngineKey;
 use crate::gnumach::{Kernel, Key, Reference, Task, Thread};
 use crate::numbers::ThreadNumber;
 use crate::stops::{Answer, How, Stop, Unstopped};
@@ -50,21 +50,6 @@ impl State {
             }
         }
         None
-    }
-
-    /// The next engine of a task's that `is_it` says so of.
-    pub(crate) fn next_that(&self, key: Key, turn: &mut Turn, is_it: impl Fn(&Engine) -> bool) -> Option<EngineKey> {
-        let mut table = self.table.lock();
-        let list = table.of(key)?.list();
-        let Table { lists, engines, .. } = &mut *table;
-        let list = lists.get(list)?;
-        loop {
-            let engine = turn.next(list)?.engine;
-            let found = engines.get(engine.place).filter(|found| found.number() == engine.number && !found.ends);
-            if found.is_some_and(|found| is_it(found)) {
-                return Some(engine);
-            }
-        }
     }
 
     /// An engine holds a thread from now on, or from the end of its call on. The caller sees to it that the thread is not just ending.

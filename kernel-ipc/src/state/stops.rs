@@ -7,7 +7,7 @@ use trace_port::control::stop::place;
 use trace_port::control::{Action, what};
 
 use super::State;
-use crate::engines::{EngineKey, Turn};
+use crate::engines::{Engine, EngineKey, Turn};
 use crate::gnumach::{Kernel, Key, Thread};
 use crate::numbers::ThreadNumber;
 use crate::stops::{Answer, How, Stop, Unstopped};
@@ -48,6 +48,17 @@ impl State {
 
     /// What the next engine of a task's whose turn it is says becomes of a message of this id, in the turn's direction.
     pub(crate) fn next_action(&self, key: Key, turn: &mut Turn, msgh_id: u32) -> Option<(EngineKey, Action)> {
+        let direction = turn.direction();
+        self.next_that(key, turn, |engine| engine.act(msgh_id, direction))
+    }
+
+    /// The next engine of a task's whose turn it is that `says` something, and what.
+    pub(crate) fn next_that<T>(
+        &self,
+        key: Key,
+        turn: &mut Turn,
+        says: impl Fn(&mut Engine) -> Option<T>,
+    ) -> Option<(EngineKey, T)> {
         let mut table = self.table.lock();
         let list = table.of(key)?.list();
         let Table { lists, engines, .. } = &mut *table;
@@ -55,8 +66,8 @@ impl State {
         loop {
             let engine = turn.next(list)?.engine;
             let found = engines.get(engine.place).filter(|found| found.number() == engine.number && !found.ends);
-            if let Some(action) = found.and_then(|found| found.act(msgh_id, turn.direction())) {
-                return Some((engine, action));
+            if let Some(said) = found.and_then(&says) {
+                return Some((engine, said));
             }
         }
     }

@@ -20,13 +20,13 @@ const ROOT: &str = "root";
 
 /// The program `name`, if an earlier run has unpacked it.
 pub fn find(cache: &Cache, name: &str) -> Option<PathBuf> {
-    Some(start_of(&directory(cache, name))).filter(|start| start.is_file())
+    Some(start_of(&cache.path(directory(name)))).filter(|start| start.is_file())
 }
 
 /// Downloads the packages, which apt checks, and unpacks them. The program is found at `usr/bin/NAME` of them; what starts it, with the libraries of
 /// the packages, is the file that is answered. It was started once.
 pub fn unpack(cache: &Cache, name: &str, packages: &[Needed], progress: &Progress) -> Result<PathBuf, FetchError> {
-    let made = cache.directory(&format!("own/{name}"), |place| {
+    let made = cache.directory(&directory(name), |place| {
         let downloads = tempfile::tempdir_in(cache.root())?;
         progress.note(&format!("fetching {} packages with {name}", packages.len()));
         download(packages, downloads.path())?;
@@ -34,7 +34,7 @@ pub fn unpack(cache: &Cache, name: &str, packages: &[Needed], progress: &Progres
         for package in fs::read_dir(downloads.path())? {
             run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(&root))?;
         }
-        let start = place.join("start");
+        let start = start_of(place);
         fs::write(&start, script(name, &libraries(&root)?))?;
         fs::set_permissions(&start, fs::Permissions::from_mode(0o755))?;
         run(Command::new(&start).arg("--version")).map(drop)
@@ -42,8 +42,9 @@ pub fn unpack(cache: &Cache, name: &str, packages: &[Needed], progress: &Progres
     Ok(start_of(&made))
 }
 
-fn directory(cache: &Cache, name: &str) -> PathBuf {
-    cache.path("own").join(name)
+/// Where a program is in the cache.
+fn directory(name: &str) -> String {
+    format!("own/{name}")
 }
 
 fn start_of(directory: &Path) -> PathBuf {
@@ -113,7 +114,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let cache = Cache::at(place.path());
         assert_eq!(find(&cache, "program"), None);
-        fs::create_dir_all(directory(&cache, "program")).unwrap();
+        fs::create_dir_all(cache.path(directory("program"))).unwrap();
         assert_eq!(find(&cache, "program"), None);
     }
 }
