@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tests::golden;
-use tests::guest::{all, qemu, qemu_on_one_screen};
+use tests::guest::{all, options, qemu, qemu_on_one_screen};
 use tests::normalise::{self, Order};
 
 fn golden_file(program: &str) -> PathBuf {
@@ -220,5 +220,22 @@ fn soak() -> Result<()> {
     let run = qemu(&[machine, &["soak", "--minutes", minutes, "--seed", "3"]].concat())?;
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("; nothing is left of it"), "{}", run.stdout);
+    Ok(())
+}
+
+/// Random requests of trace_control.defs: with `--all` 100,000 for each of 20 seeds, else a few thousand for each of two, the same each time.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn requests() -> Result<()> {
+    let (machine, last, count) = if all()? { (None, "20", "100000") } else { (Some("--icount"), "2", "5000") };
+    let command =
+        |first, last| ["--timeout", "1800", "run", "requests", "${host-port}", "${device-port}", first, last, count];
+    let run = qemu(&machine.into_iter().chain(command("1", last)).collect::<Vec<_>>())?;
+    let seed = run.stdout.lines().filter_map(|line| line.strip_prefix("requests: seed ")).next_back().unwrap_or("1");
+    let options = options();
+    let machine = machine.filter(|_| options.is_empty()).unwrap_or(&options);
+    let repeat = format!("cargo qemu {machine} {}", command(seed, seed).join(" ").replace('$', "\\$"));
+    assert_eq!(run.status, Some(0), "to repeat it: {repeat}\n{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("; nothing is left of them"), "to repeat it: {repeat}\n{}", run.stdout);
     Ok(())
 }

@@ -26,6 +26,7 @@ pub mod patience;
 pub mod ping;
 pub mod processors;
 pub mod random;
+pub mod requests;
 pub mod tracer;
 
 use alloc::format;
