@@ -90,7 +90,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ),
     ("userland/programs/src/bin/soak/player.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/soak/words.rs", &[Descriptor], "random messages without an interface"),
-    ("userland/programs/src/bin/soak/engines.rs", &[Builder], "random messages without an interface"),
+    ("userland/programs/src/bin/soak/engines.rs", &[Send], "random requests, right and wrong"),
     ("userland/programs/src/bin/soak/operation.rs", &[Builder], "random messages without an interface"),
     ("userland/programs/src/bin/soak/world.rs", &[Builder], "random messages without an interface"),
     ("userland/programs/src/bin/threads.rs", &[Builder], "shows messages without an interface"),

@@ -3,22 +3,29 @@
 
 use alloc::vec::Vec;
 
-use mach::msg::{Message, Received};
+use mach::msg::Received;
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::stubs::trace_control::{
     trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_finish,
     trace_interrupt, trace_prepare, trace_report, trace_resume, trace_rule_t, trace_set_actions, trace_set_events,
     trace_set_filter, trace_stop,
 };
+use mach::sys::msg::mach_msg;
 use mach::sys::trap::task_terminate;
+use mach_abi::header::{MACH_MSGH_BITS_COMPLEX, bits, word};
+use mach_abi::option::{MACH_SEND_MSG, MACH_SEND_TIMEOUT};
+use mach_abi::type_name::COPY_SEND;
 use programs::engine::{Wish, attach, engines, name_of};
+use programs::random::Random;
+use programs::requests::{self, DISPOSITIONS, LONGEST, Memory};
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, Tracer, child_with_port, send};
 use programs::{Doing, Mismatch};
 use trace_port::control::stop::EVERY_THREAD;
-use trace_port::control::{event, flag, policy, what};
+use trace_port::control::{ANSWER_ID, BARRIER_ID, SET_ACTIONS_ID, event, flag, policy, what};
+use zerocopy::IntoBytes;
 
 use crate::board::Board;
-use crate::names::PLAYERS;
+use crate::names::{ABSENT, PLAYERS};
 
 /// Engines that there are at most at a time.
 const MOST: usize = 24;
@@ -26,14 +33,21 @@ const MOST: usize = 24;
 const LATE: u32 = 20;
 /// Id of the message that is stopped once.
 const STOPPED: i32 = 7400;
-/// Beyond the first and the last request of trace_control.defs.
-const REQUESTS: core::ops::Range<u64> = 5099..5125;
 
 /// Rights to their ports.
-#[derive(Default)]
-pub(crate) struct Engines(Vec<SendRight>);
+pub(crate) struct Engines {
+    rights: Vec<SendRight>,
+    buffer: [u64; LONGEST / 8],
+    memory: Memory,
+}
 
 impl Engines {
+    /// None yet.
+    pub(crate) fn new() -> Result<Self, Mismatch> {
+        let memory = Memory::new().doing("memory for requests")?;
+        Ok(Self { rights: Vec::new(), buffer: [0; LONGEST / 8], memory })
+    }
+
     /// One more, of a task, that tells whoever receives from a port.
     pub(crate) fn attach(&mut self, task: PortName, port: PortName, wish: u64) {
         let field = |shift: u32, all: u32| (wish >> shift) as u32 & all;
@@ -43,17 +57,17 @@ impl Engines {
         let (events, policy) = (field(5, event::ALL), if wish & 1 << 17 == 0 { policy::BLOCK } else { policy::DROP });
         let made = trace_attach(task, port, Disposition::CopySend, name_of("soak"), flags, events, policy);
         if let Ok(engine) = made {
-            if self.0.len() == MOST {
-                self.0.remove(0);
+            if self.rights.len() == MOST {
+                self.rights.remove(0);
             }
-            self.0.push(engine);
+            self.rights.push(engine);
         }
         let _ = engines(task);
     }
 
     /// Something of an engine, of a player.
-    pub(crate) fn ask(&self, index: usize, board: Board, (player, thread): (usize, usize), draw: u64) {
-        let Some(engine) = self.0.get(index % self.0.len().max(1)).map(SendRight::name) else {
+    pub(crate) fn ask(&mut self, index: usize, board: Board, (player, thread): (usize, usize), draw: u64) {
+        let Some(engine) = self.rights.get(index % self.rights.len().max(1)).map(SendRight::name) else {
             return self.shapeless(board.task(player), draw);
         };
         let number = (draw >> 8) as u32;
@@ -84,30 +98,37 @@ impl Engines {
         };
     }
 
-    /// A message that is no request, or one of another shape.
-    fn shapeless(&self, to: PortName, draw: u64) {
-        let id = REQUESTS.start + (draw >> 8) % (REQUESTS.end - REQUESTS.start);
-        let mut message = Message::new(id as i32, to, Disposition::CopySend);
-        for item in 0..draw % 5 {
-            message = if draw >> (20 + item) & 1 == 0 {
-                message.integer((draw >> (8 * item)) as u32)
-            } else {
-                message.port(to, Disposition::CopySend)
-            };
+    /// A request of any shape, without rights that are anything: they would be moved away from where they are needed.
+    fn shapeless(&mut self, to: PortName, draw: u64) {
+        let bytes = &mut self.buffer.as_mut_bytes()[..LONGEST];
+        let right = |random: &mut Random| {
+            let name = random.pick(&[PortName::NULL, PortName::DEAD, ABSENT], PortName::NULL);
+            (random.pick(&DISPOSITIONS, 0), name)
+        };
+        let request = requests::write(bytes, &mut Random::new(draw), &mut self.memory, right);
+        // What the players say to each other is as they expect it, and nobody waits for long.
+        if matches!(request.id, SET_ACTIONS_ID | ANSWER_ID | BARRIER_ID) {
+            return;
         }
-        message.send(Some(0));
+        let complex = if request.is_complex { MACH_MSGH_BITS_COMPLEX } else { 0 };
+        self.buffer[word::BITS] = u64::from(bits(COPY_SEND, 0) | complex);
+        self.buffer[word::REMOTE_PORT] = to.0.into();
+        self.buffer[word::LOCAL_PORT] = 0;
+        self.buffer[word::ID] = u64::from(request.id) << 32;
+        let option = MACH_SEND_MSG | MACH_SEND_TIMEOUT;
+        mach_msg(&mut self.buffer, option, request.size, 0, PortName::NULL, 0, PortName::NULL);
     }
 
     /// One ends with its last right.
     pub(crate) fn forget(&mut self, index: usize) {
-        if !self.0.is_empty() {
-            self.0.swap_remove(index % self.0.len());
+        if !self.rights.is_empty() {
+            self.rights.swap_remove(index % self.rights.len());
         }
     }
 
     /// All do.
     pub(crate) fn forget_all(&mut self) {
-        self.0.clear();
+        self.rights.clear();
     }
 }
 

@@ -89,7 +89,7 @@ impl World {
             random,
             suspended: [0; PLAYERS],
             held: [[0; THREADS]; PLAYERS],
-            engines: Engines::default(),
+            engines: Engines::new()?,
             ended: Ended::default(),
         };
         board.set_over(false);
