@@ -10,12 +10,14 @@ use mach_abi::header::{LP64, MACH_MSGH_BITS_COMPLEX};
 use mach_abi::notify::{
     MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_NO_SENDERS, MACH_NOTIFY_PORT_DESTROYED, MACH_NOTIFY_SEND_ONCE,
 };
+use mach_abi::special_port::TASK_TRACE_PORT;
 use mach_abi::type_name as tn;
 use programs::random::Random;
+use programs::requests::{self, DISPOSITIONS, IDS, LONGEST, Memory as Names};
 
 use crate::hash::Hash;
-use crate::message::{self, DISPOSITIONS, Supply, Writer};
-use crate::world::{self, World};
+use crate::message::{self, Supply, Writer};
+use crate::world::{self, Looks, World};
 
 /// What a routine takes.
 enum Item {
@@ -26,6 +28,8 @@ enum Item {
     Long(&'static [u64]),
     /// A right with any disposition.
     Right,
+    /// A new right to a port that this task receives from, or none can be made.
+    Own,
     /// An address and a size that may be read, or not.
     Readable,
     /// An address and a size in the supply, so that it may be written.
@@ -35,12 +39,14 @@ enum Item {
     /// Memory out of line, to be written to the supply.
     Memory,
 }
-use Item::{Fresh, Int, Long, Memory, Name, Readable, Writable};
+use Item::{Fresh, Int, Long, Memory, Name, Own, Readable, Writable};
 
 /// `mach_port_right_t`, and one that is not.
 const RIGHTS: Item = Int(&[0, 1, 2, 3, 4, 5]);
 /// Special ports, but for the trace port: a traced task has one.
 const SPECIAL: Item = Int(&[1, 2, 3, 4, 6, 99]);
+/// The same of threads, which have no trace port.
+const SPECIAL_OF_THREADS: Item = Int(&[1, 2, 3, 4, TASK_TRACE_PORT as u32, 6, 99]);
 
 /// Notifications that one can ask for, and the one that one cannot.
 const NOTIFICATIONS: &[u32] =
@@ -79,13 +85,15 @@ const TASK: &[(u32, &[Item])] = &[
     (2029, &[Long(&[0x1000, 1 << 40, 0xffff_ffff_8100_0000])]),
     (2058, &[SPECIAL]),
     (2059, &[Int(&[3, 99]), Item::Right]),
+    // A task cannot receive its own trace, whether it is traced or not.
+    (2059, &[Int(&[TASK_TRACE_PORT as u32]), Own]),
     (2618, &[]),
 ];
 const THREAD: &[(u32, &[Item])] = &[
     (2017, &[Int(&[1, 99]), Int(&[0, 20])]),
     (2019, &[Int(&[99]), Int(&[0, 10])]),
-    (2067, &[SPECIAL]),
-    (2068, &[Int(&[3, 99]), Item::Right]),
+    (2067, &[SPECIAL_OF_THREADS]),
+    (2068, &[Int(&[3, TASK_TRACE_PORT as u32, 99]), Item::Right]),
     (2615, &[]),
     (2631, &[]),
     (4214, &[]),
@@ -119,6 +127,8 @@ pub(crate) struct Ports {
     /// One in a port set.
     member: PortName,
     set: PortName,
+    /// Where requests of trace_control.defs have what is out of line.
+    names: Names,
 }
 
 /// A request that is written.
@@ -148,7 +158,8 @@ impl Ports {
         for port in [reply, late] {
             stubs::mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend)?;
         }
-        Ok(Self { task: task_self(), thread: thread_self(), host: host_self(), reply, late, member, set })
+        let (task, thread, host) = (task_self(), thread_self(), host_self());
+        Ok(Self { task, thread, host, reply, late, member, set, names: Names::new()? })
     }
 
     /// Whether this is a kernel's port, which always has room.
@@ -212,12 +223,15 @@ impl Ports {
 
     /// Writes a request: most are sound, the others wrong in one way.
     pub(crate) fn request(
-        &self,
+        &mut self,
         to: &mut [u8],
         random: &mut Random,
         supply: &mut Supply,
         world: &World,
     ) -> Result<Request> {
+        if random.percent(25) {
+            return Ok(self.of_traces(to, random, world));
+        }
         let (remote, routines) = match random.below(20) {
             0..16 => (self.task, TASK),
             16 | 17 => (self.thread, THREAD),
@@ -239,6 +253,24 @@ impl Ports {
             }
         }
         Ok(request)
+    }
+}
+
+impl Ports {
+    /// A request of trace_control.defs, to a port that is no engine: none comes to be, as this task receives from each port that is named.
+    /// One whose receive right is in a message would do, and be full one day.
+    fn of_traces(&mut self, to: &mut [u8], random: &mut Random, world: &World) -> Request {
+        let remote = random.pick(&[self.task, self.thread, self.host], self.task);
+        let right = |random: &mut Random| {
+            let port = world.port(random);
+            let name = if Looks::default().is_receive(port) { port } else { PortName::NULL };
+            (random.pick(&DISPOSITIONS, tn::COPY_SEND), name)
+        };
+        let requests::Request { id, size, is_complex } =
+            requests::write(&mut to[..LONGEST], random, &mut self.names, right);
+        // A notification need not be answered, and what receives the answer may wait for it.
+        let id = if IDS.contains(&id) || UNKNOWN.contains(&id) { id } else { IDS.end };
+        Request { size, complex: if is_complex { MACH_MSGH_BITS_COMPLEX } else { 0 }, remote, id }
     }
 }
 
@@ -283,6 +315,11 @@ impl Item {
             Item::Right => {
                 writer.descriptor(random.pick(&DISPOSITIONS, tn::COPY_SEND), 64, 1, INLINE);
                 writer.long(world.name(random).0.into());
+                return Ok(MACH_MSGH_BITS_COMPLEX);
+            }
+            Own => {
+                writer.descriptor(tn::MAKE_SEND, 64, 1, INLINE);
+                writer.long(world.port(random).0.into());
                 return Ok(MACH_MSGH_BITS_COMPLEX);
             }
             Readable => {

@@ -10,13 +10,11 @@ use mach_abi::descriptor::{DEALLOCATE, INLINE, LONGFORM};
 use mach_abi::header::{self, LP64, MACH_MSGH_BITS_COMPLEX};
 use mach_abi::{Descriptor, Format, type_name as tn};
 use programs::random::Random;
+use programs::requests::DISPOSITIONS;
 
 use crate::hash::Hash;
 use crate::kernel;
 
-/// Moves, copies and makes.
-pub(crate) const DISPOSITIONS: [u32; 6] =
-    [tn::MOVE_RECEIVE, tn::MOVE_SEND, tn::MOVE_SEND_ONCE, tn::COPY_SEND, tn::MAKE_SEND, tn::MAKE_SEND_ONCE];
 /// Type names of data with their sizes in bits; the last one is none of the kernel's.
 const KINDS: [(u32, u32); 6] =
     [(tn::BYTE, 8), (tn::INTEGER_32, 32), (tn::INTEGER_16, 16), (tn::INTEGER_64, 64), (tn::PORT_NAME, 32), (3, 32)];
