@@ -51,10 +51,14 @@ enum Argument {
     Bits(u32),
     /// One integer, mostly below this.
     Below(u32),
+    /// The number of a thread, or 0 for all.
+    Thread,
+    /// The number of a stop.
+    Stop,
     Rules,
     Actions,
 }
-use Argument::{Actions, Below, Bits, Right, Rules};
+use Argument::{Actions, Below, Bits, Right, Rules, Stop, Thread};
 
 const EVENTS: Argument = Bits(event::ALL);
 const POLICY: Argument = Below(control::policy::LAST + 1);
@@ -71,7 +75,13 @@ const ROUTINES: &[(u32, &[Argument])] = &[
     (control::DETACH_ID, &[Right]),
     (control::BARRIER_ID, &[]),
     (control::SET_ACTIONS_ID, &[Actions]),
-    (control::ANSWER_ID, &[Below(64), Below(what::DELAY + 1), Below(100)]),
+    (control::ANSWER_ID, &[Thread, Below(what::LAST + 1), Below(100)]),
+    (stop::REPORT_ID, &[Thread]),
+    (stop::PREPARE_ID, &[Thread]),
+    (stop::FINISH_ID, &[Thread, Stop]),
+    (stop::STOP_ID, &[Thread]),
+    (stop::RESUME_ID, &[Thread]),
+    (stop::INTERRUPT_ID, &[Thread]),
     (wire::STATE_ID, &[]),
     (wire::TOOL_ID, &[Argument::Name]),
     (wire::POLICY_ID, &[Below(wire::policy::LAST + 1)]),
@@ -99,13 +109,23 @@ pub struct Request {
     pub is_complex: bool,
 }
 
-/// A page that requests send out of line: names of rights, or bytes.
-pub struct Memory(Pages);
+/// What requests are made of besides rights.
+pub struct Memory {
+    /// A page that they send out of line: names of rights, or bytes.
+    page: Pages,
+    /// The number of a thread that there is; 0 if none is known.
+    pub thread: u32,
+    /// The number of a stop that there has been; 0 if none is known.
+    pub stop: u32,
+}
 
 impl Memory {
-    /// Full of names that are none.
+    /// A page full of names that are none.
+    ///
+    /// # Errors
+    /// What `vm_allocate` returns.
     pub fn new() -> Result<Self> {
-        Pages::allocate(PAGE_SIZE).map(Self)
+        Ok(Self { page: Pages::allocate(PAGE_SIZE)?, thread: 0, stop: 0 })
     }
 }
 
@@ -186,7 +206,7 @@ pub fn write(
     if random.percent(5) {
         anything(&mut body, random, &mut right);
     } else {
-        arguments.iter().for_each(|argument| argument.write(&mut body, random, &mut right));
+        arguments.iter().for_each(|argument| argument.write(&mut body, random, memory, &mut right));
     }
     match random.below(100) {
         0..10 => id = IDS.start + random.below(u64::from(IDS.end - IDS.start)) as u32,
@@ -197,11 +217,35 @@ pub fn write(
     if random.percent(50) {
         size = damage(&mut body, random, memory, &mut right);
     }
+    keep_from_page_zero(body.to);
     Request { id, size: size as u32, is_complex: body.is_complex }
 }
 
+/// Names out of line in the first page stop a stock kernel, whoever sends them: its copyin faults there, and a fault of its own in page zero
+/// is the end (kernel_trap of i386/i386/trap.c). Whatever may be such a descriptor, whether it is read as one or not, leads elsewhere.
+fn keep_from_page_zero(bytes: &mut [u8]) {
+    let names = tn::MOVE_RECEIVE..=tn::MAKE_SEND_ONCE;
+    let mut may_be_address = 0;
+    for place in bytes.chunks_exact_mut(8) {
+        let word = place.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        if may_be_address > 0 && word < PAGE_SIZE {
+            place.copy_from_slice(&PAGE_SIZE.to_le_bytes());
+        }
+        let is_long = word & u64::from(LONGFORM) != 0;
+        let is_away = word & u64::from(INLINE) == 0 && (is_long || names.contains(&(word as u32 & 0xff)));
+        // Of a long one the number comes before the address.
+        may_be_address = if is_away { 1 + u32::from(is_long) } else { u32::saturating_sub(may_be_address, 1) };
+    }
+}
+
 impl Argument {
-    fn write(self, body: &mut Body<'_>, random: &mut Random, right: &mut impl FnMut(&mut Random) -> (u32, PortName)) {
+    fn write(
+        self,
+        body: &mut Body<'_>,
+        random: &mut Random,
+        memory: &Memory,
+        right: &mut impl FnMut(&mut Random) -> (u32, PortName),
+    ) {
         match self {
             Right => body.right(right(random)),
             Self::Name => {
@@ -219,6 +263,8 @@ impl Argument {
                 let edge = random.pick(&EDGES, 0);
                 body.integer(if random.percent(95) { random.below(bound.into()) as u32 } else { edge });
             }
+            Thread => body.integer(known(random, memory.thread)),
+            Stop => body.integer(known(random, memory.stop)),
             Rules => {
                 let count = random.below(control::MAX_RULES as u64 + 1) as usize;
                 let rule = |random: &mut Random| {
@@ -230,13 +276,23 @@ impl Argument {
             Actions => {
                 let count = random.below(control::MAX_ACTIONS as u64 + 1) as usize;
                 let action = |random: &mut Random| {
-                    let what = random.below(u64::from(what::DELAY) + 1) as u32;
+                    let what = random.below(u64::from(what::LAST) + 1) as u32;
                     let value = 1 + random.below(20) as u32;
                     [0, u32::MAX, what, value, 1 + random.below(8) as u32, random.below(8) as u32]
                 };
                 body.array(control::array_of::<Action>(count), (0..count).map(|_| action(random)));
             }
         }
+    }
+}
+
+/// Mostly a number that is known, or a small one.
+fn known(random: &mut Random, number: u32) -> u32 {
+    match random.below(10) {
+        0..7 => number,
+        7 => random.pick(&EDGES, 0),
+        8 => 0,
+        _ => random.below(64) as u32,
     }
 }
 
@@ -295,15 +351,15 @@ fn out_of_line(
 ) {
     let Some(&at) = body.items.get(random.below(body.count as u64) as usize).filter(|_| body.count > 0) else { return };
     let number = random.below(9) as u32;
-    for place in memory.0.as_mut_slice().chunks_mut(4).take(number as usize) {
+    for place in memory.page.as_mut_slice().chunks_mut(4).take(number as usize) {
         place.copy_from_slice(&right(random).1.0.to_le_bytes());
     }
     let (kind, bits) = if random.percent(60) { (right(random).0, 32) } else { (tn::BYTE, 8) };
     // The kernel says on its console, which takes long, that it has not so much memory.
     let number = if random.percent(99) { number } else { random.pick(&EDGES, 0) };
     let descriptor = Descriptor::inline(kind, bits, number).to_word() & !u64::from(INLINE);
-    let nowhere = random.pick(&[0, 0x1000, 0x7000_0000_0000, 0xffff_ffff_8100_0000, u64::MAX], 0);
-    let address = if random.percent(80) { memory.0.address() } else { nowhere };
+    let nowhere = random.pick(&[0x1000, 0x7000_0000_0000, 0xffff_ffff_8100_0000, u64::MAX], 0);
+    let address = if random.percent(80) { memory.page.address() } else { nowhere };
     for (place, word) in [(at, descriptor), (at + 8, address)] {
         if let Some(place) = body.to.get_mut(place..place + 8) {
             place.copy_from_slice(&word.to_le_bytes());

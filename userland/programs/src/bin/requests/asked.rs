@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
 use mach::error::{KernReturn, Result};
-use mach::msg::{destroy, destroy_body, only_right};
+use mach::msg::{destroy, destroy_body};
 use mach::port::PortName;
 use mach::sys::msg::mach_msg;
 use mach_abi::header::{self, LP64, MACH_MSGH_BITS_COMPLEX, REPLY_ID_OFFSET, word};
@@ -15,7 +15,8 @@ use programs::Mismatch;
 use programs::random::Random;
 use programs::requests::{self, DISPOSITIONS, IDS, LONGEST, Memory, Request};
 use trace_port::control::owner::wire;
-use trace_port::control::{ATTACH_ID, BARRIER_ID};
+use trace_port::control::stop::PREPARE_ID;
+use trace_port::control::{ATTACH_ID, BARRIER_ID, INTEGER, SEND_RIGHT};
 use zerocopy::IntoBytes;
 
 use crate::world::World;
@@ -24,6 +25,8 @@ use crate::world::World;
 const BUFFER: usize = 4096;
 /// Where the return code of a reply stands, in words of 64 bits, and the size of the reply from which on there is one.
 const RETURN_CODE: usize = LP64.end / 8 + 1;
+/// Where the descriptor of the first result stands, and the result.
+const RESULT: [usize; 2] = [RETURN_CODE + 1, RETURN_CODE + 2];
 
 /// Requests, and how many of each id did what they were asked for.
 pub(crate) struct Asked {
@@ -53,9 +56,11 @@ impl Asked {
     /// Draws one, sends it and looks at the answer.
     pub(crate) fn one(&mut self, world: &mut World, random: &mut Random) -> core::result::Result<(), Mismatch> {
         let target = world.target(random);
-        let to = target.name;
         let bytes = &mut self.buffer.as_mut_bytes()[..LONGEST];
+        self.memory.thread = world.thread;
         let request = requests::write(bytes, random, &mut self.memory, |random| world.right(random));
+        // This task is no engine's: there would be nobody to receive what is told of it, or to answer it.
+        let to = if request.id == ATTACH_ID { world.other_than_this(target.name) } else { target.name };
         if request.id == BARRIER_ID && target.is_engine && !world.is_at_rest() {
             // Its threads may wait for as long as nobody receives: it would be waited for, too.
             world.let_go(to);
@@ -122,9 +127,15 @@ impl Asked {
         if is_reply && self.buffer[RETURN_CODE] as u32 == 0 {
             self.succeeded[(request.id - IDS.start) as usize] += 1;
         }
-        match only_right(&self.buffer).filter(|_| is_reply) {
-            Some(right) if request.id == ATTACH_ID || request.id == wire::ENGINE_ID => world.keep_engine(right, random),
-            Some(right) if request.id == wire::TOOL_ID => world.keep_tool(right, random),
+        let has_succeeded = is_reply && self.buffer[RETURN_CODE] as u32 == 0;
+        let [descriptor, result] = RESULT.map(|at| self.buffer[at]);
+        match request.id {
+            ATTACH_ID | wire::ENGINE_ID | wire::TOOL_ID if has_succeeded && descriptor == SEND_RIGHT => {
+                let right = PortName(result as u32);
+                let is_tool = request.id == wire::TOOL_ID;
+                if is_tool { world.keep_tool(right, random) } else { world.keep_engine(right, random) }
+            }
+            PREPARE_ID if has_succeeded && descriptor == INTEGER => self.memory.stop = result as u32,
             _ => destroy_body(&self.buffer),
         }
         Ok(())

@@ -30,6 +30,7 @@ use programs::patience::pause;
 use programs::random::Random;
 use programs::requests::routine_ids;
 use programs::{Doing, Mismatch, expect, left};
+use trace_port::control::{ANSWER_ID, stop};
 
 use asked::Asked;
 use world::{Fixed, World};
@@ -46,9 +47,23 @@ const WHOLE_EVERY: u64 = 64;
 const GO_EVERY: u64 = 8;
 /// Tenths of a second that the kernel has to end what was ended.
 const PATIENCE: u32 = 100;
-/// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow (as in soak/held.rs).
-const KEPT: &[(&str, u64)] =
-    &[("kmem_slab", u64::MAX), ("rdxtree_node", 100), ("pv_entry", 200), ("thread_stack", 100)];
+/// Caches whose objects the kernel keeps for later or makes as it runs, and by how many they may grow (as in soak/held.rs). The last three grow
+/// in the first seeds and not in later ones. It is by so many for all seeds together.
+const KEPT: &[(&str, u64)] = &[
+    ("kmem_slab", u64::MAX),
+    ("rdxtree_node", 100),
+    ("pv_entry", 200),
+    ("thread_stack", 100),
+    ("ipc_entry", SPARE_ENTRIES),
+    ("vm_object", 4),
+    ("ipc_port", 4),
+    ("kalloc_2048", 1),
+];
+/// Routines that ask for the number of a thread which the engine has and, but for the first, stops: programs stops and inject have them
+/// succeed; here they are asked for, and may not.
+const BY_CHANCE: [u32; 5] = [stop::REPORT_ID, stop::PREPARE_ID, stop::FINISH_ID, stop::RESUME_ID, ANSWER_ID];
+/// Entries of names that were given back, which a space keeps for the next (IS_FREE_LIST_SIZE_LIMIT of ipc/ipc_space.h).
+const SPARE_ENTRIES: u64 = 64;
 /// The cache of the messages of a page of which each processor keeps one for the next.
 const OF_PROCESSORS: &str = "kalloc_4096";
 
@@ -63,8 +78,13 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     println!("requests: seeds {first} to {last}, {count} requests each");
     let mut asked = Asked::new().doing("memory for requests")?;
     let went = &shared_words(1).doing("memory that children share")?[0];
-    play((fixed, went), &mut asked, 0, WARM_UP)?;
+    // Twice: what this program's own memory is made of is made anew when it ends for the first time.
+    for _ in 0..2 {
+        play((fixed, went), &mut asked, 0, WARM_UP)?;
+    }
     pause(1000);
+    // As later, when what is held then and what was before are in memory at once.
+    drop([Held::now(privileged)?, Held::now(privileged)?]);
     let before = Held::now(privileged)?;
     for seed in first..=last {
         println!("requests: seed {seed}");
@@ -74,7 +94,8 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     println!("requests: {asked}; nothing is left of them");
     let total = count.saturating_mul(last.saturating_sub(first) + 1);
     if total >= ENOUGH {
-        let missing: Vec<u32> = routine_ids().filter(|&id| !asked.has_succeeded(id)).collect();
+        let missing: Vec<u32> =
+            routine_ids().filter(|id| !BY_CHANCE.contains(id) && !asked.has_succeeded(*id)).collect();
         expect("routines that never did what they were asked for", Vec::new(), missing)?;
     }
     Ok(())

@@ -22,6 +22,8 @@ use programs::requests::DISPOSITIONS;
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, give, record_buffer, send};
 use programs::{Doing, Mismatch, left};
 use trace_port::control::owner::wire::policy;
+use trace_port::record::Records;
+use zerocopy::IntoBytes;
 
 /// Ports that this task receives from.
 const PORTS: usize = 4;
@@ -70,6 +72,8 @@ pub(crate) struct World {
     /// How often the child was told to go, and how often it has.
     told: u64,
     went: &'static AtomicU64,
+    /// The number of a thread of the child's; 0 before any is known.
+    pub(crate) thread: u32,
     engines: Vec<PortName>,
     tools: Vec<PortName>,
     buffer: Vec<u64>,
@@ -106,6 +110,7 @@ impl World {
             from_child,
             told: 0,
             went,
+            thread: 0,
             engines: Vec::with_capacity(MOST + 1),
             tools: Vec::with_capacity(MOST + 1),
             buffer: record_buffer(),
@@ -130,6 +135,17 @@ impl World {
             // There may be one already, of as many references as there can be.
             let _ = mach_port::mach_port_insert_right(task_self(), port, port, Disposition::MakeSend);
         }
+        for list in [&mut self.engines, &mut self.tools] {
+            // The kernel ends an engine whose trace port is gone.
+            list.retain(|&name| {
+                let lives =
+                    mach_port::mach_port_type(task_self(), name).is_ok_and(|kind| kind & MACH_PORT_TYPE_DEAD_NAME == 0);
+                if !lives {
+                    let _ = mach_port::mach_port_destroy(task_self(), name);
+                }
+                lives
+            });
+        }
         let sent = self.kernels().map(|name| (name, Right::Send));
         for (name, right) in sent.into_iter().chain([(self.dead, Right::DeadName)]) {
             let references = mach_port::mach_port_get_refs(task_self(), name, right as u32);
@@ -144,6 +160,11 @@ impl World {
         let Fixed { privileged, device } = self.fixed;
         let child = [self.child.task.name(), self.child.thread.name()];
         [task_self(), thread_self(), host_self(), privileged, device, child[0], child[1], self.idle.name()]
+    }
+
+    /// The child in the place of this task.
+    pub(crate) fn other_than_this(&self, name: PortName) -> PortName {
+        if name == task_self() { self.child.task.name() } else { name }
     }
 
     /// Draws where a request goes.
@@ -168,7 +189,7 @@ impl World {
         let name = match random.below(100) {
             0..40 => random.pick(&self.ports, PortName::NULL),
             40..60 => random.pick(&[self.child.task.name(), self.idle.name()], PortName::NULL),
-            60..65 => random.pick(&self.kernels(), PortName::NULL),
+            60..65 => self.other_than_this(random.pick(&self.kernels(), PortName::NULL)),
             65..80 => random.pick(&self.tools, self.dead),
             80..90 => random.pick(&self.engines, self.dead),
             90..97 => PortName::NULL,
@@ -214,8 +235,9 @@ impl World {
     }
 
     /// An engine has no task any more.
-    pub(crate) fn let_go(&self, engine: PortName) {
+    pub(crate) fn let_go(&mut self, engine: PortName) {
         let _ = trace_detach(engine, PortName::NULL, Disposition::CopySend);
+        self.drain();
     }
 
     /// Takes what has come to this task's ports.
@@ -226,7 +248,10 @@ impl World {
                 let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT;
                 let code = mach_msg(&mut self.buffer, option, 0, limit, port, 0, PortName::NULL);
                 match KernReturn::from_mach_msg(code) {
-                    KernReturn::KERN_SUCCESS => destroy(&self.buffer),
+                    KernReturn::KERN_SUCCESS => {
+                        self.thread = thread_of(&self.buffer).unwrap_or(self.thread);
+                        destroy(&self.buffer);
+                    }
                     KernReturn::MACH_RCV_TOO_LARGE => {}
                     _ => break,
                 }
@@ -254,11 +279,22 @@ impl World {
     }
 }
 
+/// The number of the thread that a message of a trace port tells of.
+fn thread_of(message: &[u64]) -> Option<u32> {
+    let record = Records::parse(message.as_bytes()).ok()?.next()?.ok()?;
+    Some(record.header.thread.get()).filter(|&number| number != 0)
+}
+
+/// Keeps a right with as many references that no request moves it away: the kernel would give its name to another port.
 fn keep(names: &mut Vec<PortName>, right: PortName, random: &mut Random) {
+    if names.contains(&right) {
+        let _ = mach_port::mach_port_deallocate(task_self(), right);
+        return;
+    }
+    let _ = mach_port::mach_port_mod_refs(task_self(), right, Right::Send as u32, REFERENCES as i32);
     names.push(right);
     if names.len() > MOST {
-        // A request may have moved it away.
-        let _ = mach_port::mach_port_deallocate(task_self(), names.swap_remove(random.below(MOST as u64) as usize));
+        let _ = mach_port::mach_port_destroy(task_self(), names.swap_remove(random.below(MOST as u64) as usize));
     }
 }
 
@@ -278,7 +314,7 @@ fn run(went: &AtomicU64) -> ! {
     let port = ReceiveRight::from_name(CHILD);
     loop {
         if Received::receive(&port, 64, None).is_ok() {
-            let _ = mach_port::mach_port_type(task_self(), CHILD);
+            // No stub: each that fails gives its reply port back by another, which fails, too, where an engine fails every message.
             Message::new(WENT, PARENT, Disposition::CopySend).integer(1).send(Some(0));
             went.fetch_add(1, SeqCst);
         }
