@@ -45,7 +45,7 @@ use Item::{Fresh, Int, Long, Memory, Name, Own, Readable, Writable};
 const RIGHTS: Item = Int(&[0, 1, 2, 3, 4, 5]);
 /// Special ports, but for the trace port: a traced task has one.
 const SPECIAL: Item = Int(&[1, 2, 3, 4, 6, 99]);
-/// The same of threads, which have no trace port.
+/// Special ports of threads, which have no trace port.
 const SPECIAL_OF_THREADS: Item = Int(&[1, 2, 3, 4, TASK_TRACE_PORT as u32, 6, 99]);
 
 /// Notifications that one can ask for, and the one that one cannot.

@@ -216,7 +216,7 @@ impl World {
         keep(&mut self.engines, right, random);
     }
 
-    /// The same of a tool.
+    /// Keeps a tool, or lets the kernel have one back.
     pub(crate) fn keep_tool(&mut self, right: PortName, random: &mut Random) {
         keep(&mut self.tools, right, random);
     }
