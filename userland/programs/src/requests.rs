@@ -11,7 +11,7 @@ use mach_abi::notify::{
 };
 use mach_abi::{Descriptor, type_name as tn};
 use trace_port::control::owner::{part, wire};
-use trace_port::control::{self, Action, Name, Rule, event, flag, what};
+use trace_port::control::{self, Action, Name, Rule, event, flag, stop, what};
 
 use crate::random::Random;
 

@@ -20,7 +20,7 @@ use programs::random::Random;
 use programs::requests::{self, DISPOSITIONS, LONGEST, Memory};
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, Tracer, child_with_port, send};
 use programs::{Doing, Mismatch};
-use trace_port::control::stop::EVERY_THREAD;
+use trace_port::control::stop::{EVERY_THREAD, STOP_ID};
 use trace_port::control::{ANSWER_ID, BARRIER_ID, SET_ACTIONS_ID, event, flag, policy, what};
 use zerocopy::IntoBytes;
 
@@ -107,7 +107,7 @@ impl Engines {
         };
         let request = requests::write(bytes, &mut Random::new(draw), &mut self.memory, right);
         // What the players say to each other is as they expect it, and nobody waits for long.
-        if matches!(request.id, SET_ACTIONS_ID | ANSWER_ID | BARRIER_ID) {
+        if matches!(request.id, SET_ACTIONS_ID | ANSWER_ID | BARRIER_ID | STOP_ID) {
             return;
         }
         let complex = if request.is_complex { MACH_MSGH_BITS_COMPLEX } else { 0 };
