@@ -12,8 +12,8 @@ use super::types::{INTEGER_32, Type};
 use super::{AnyRight, COMPLEX, Complexity, Incoming, Item, Named, OutOfLinePorts};
 use crate::error::{KernReturn, Result};
 use crate::memory::OutOfLine;
-use crate::port::{Disposition, PortName, ReceiveRight};
-use crate::sys::msg::{forget_reply_port, mach_msg, reply_port};
+use crate::port::{Disposition, PortName};
+use crate::sys::msg::{give_back_reply_port, mach_msg, reply_port};
 
 /// A message being built. The first thing that does not fit is remembered and reported when it is sent; what the message had
 /// taken over until then, and what it is given from then on, is given back.
@@ -368,7 +368,7 @@ impl<'a> Outgoing<'a> {
         let forget = || {
             // What still comes must not be taken for that of a later request.
             if own {
-                drop(ReceiveRight::from_name(forget_reply_port()));
+                give_back_reply_port();
             }
         };
         // A send that failed may have made the reply right already and destroyed it, which is a message to the port, too.

@@ -6,7 +6,7 @@
 //! never uses its parent's names.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::trap;
 use crate::port::PortName;
@@ -23,6 +23,8 @@ pub struct ThreadBlock {
     task_self: AtomicU32,
     thread_self: AtomicU32,
     host_self: AtomicU32,
+    /// Whether the thread is giving a reply port back.
+    gives_back: AtomicBool,
 }
 
 impl ThreadBlock {
@@ -34,6 +36,7 @@ impl ThreadBlock {
             task_self: AtomicU32::new(0),
             thread_self: AtomicU32::new(0),
             host_self: AtomicU32::new(0),
+            gives_back: AtomicBool::new(false),
         }
     }
 
@@ -82,6 +85,15 @@ pub(crate) fn reply_port() -> PortName {
 /// Forgets the reply port, because a reply that was not waited for may still come to it.
 pub(crate) fn forget_reply_port() -> PortName {
     PortName(current().reply_port.swap(0, Ordering::Relaxed))
+}
+
+/// Runs `give_back`, unless this thread is in the midst of it already.
+pub(crate) fn once_at_a_time(give_back: impl FnOnce()) {
+    let is_under_way = &current().gives_back;
+    if !is_under_way.swap(true, Ordering::Relaxed) {
+        give_back();
+        is_under_way.store(false, Ordering::Relaxed);
+    }
 }
 
 /// `mach_task_self`, asked once per thread.

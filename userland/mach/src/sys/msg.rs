@@ -5,7 +5,7 @@ use mach_abi::header::LP64;
 use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
 
 use super::{block, trap};
-use crate::port::PortName;
+use crate::port::{PortName, ReceiveRight};
 
 /// Sends and/or receives one message.
 ///
@@ -49,8 +49,10 @@ pub fn reply_port() -> PortName {
     block::reply_port()
 }
 
-/// Takes the calling thread's reply port away from it; the next RPC gets a new one. A reply that was not waited for can
-/// so never be mistaken for the answer to a later request.
-pub fn forget_reply_port() -> PortName {
-    block::forget_reply_port()
+/// Gives the calling thread's reply port back; the next RPC gets a new one. A reply that was not waited for can so never be
+/// mistaken for the answer to a later request. Where the request to give it back fails, too, as where an engine fails every
+/// message, the port which that request used stays: it would take one more request, and that without end.
+pub(crate) fn give_back_reply_port() {
+    let name = block::forget_reply_port();
+    block::once_at_a_time(|| drop(ReceiveRight::from_name(name)));
 }

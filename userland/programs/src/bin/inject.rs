@@ -29,6 +29,8 @@ const GO: i32 = 6800;
 const DONE: i32 = 6801;
 /// `msgh_id` of `mach_port_get_set_status`.
 const GET_SET_STATUS: u32 = 3212;
+/// Ids of all requests to a task, a thread or the host, and of those about ports.
+const KERNELS: (u32, u32) = (2000, 3999);
 /// Most bytes of those messages.
 const LIMIT: u32 = 64;
 /// How long a record may take, in milliseconds.
@@ -36,6 +38,7 @@ const PATIENCE: u32 = 2000;
 
 fn main(_: Arguments) -> Result<(), Mismatch> {
     failing()?;
+    failing_all()?;
     replying()?;
     late()?;
     stopping()?;
@@ -63,7 +66,11 @@ impl Watched {
     }
 
     fn act(&self, id: u32, what: u32, value: u32, nth: u32, step: u32) -> Result<(), Mismatch> {
-        let action = trace_action_t { first: id, last: id, what, value, nth, step };
+        self.act_on((id, id), what, value, nth, step)
+    }
+
+    fn act_on(&self, (first, last): (u32, u32), what: u32, value: u32, nth: u32, step: u32) -> Result<(), Mismatch> {
+        let action = trace_action_t { first, last, what, value, nth, step };
         trace_set_actions(self.engine.name(), &[action]).doing("trace_set_actions")
     }
 
@@ -73,7 +80,7 @@ impl Watched {
     }
 
     fn answer(&self) -> Result<u32, Mismatch> {
-        let answer = Received::receive(&self.from_child, LIMIT, None).doing("receiving from the child")?;
+        let answer = Received::receive(&self.from_child, LIMIT, Some(PATIENCE)).doing("receiving from the child")?;
         number(&answer).doing("a number")
     }
 
@@ -116,6 +123,20 @@ fn failing() -> Result<(), Mismatch> {
         }
     }
     println!("inject: messages fail as told, and their sender tries again");
+    watched.end()
+}
+
+/// Every request to the kernel fails: what a failed one leaves is given back by another, which fails, too, and that is the end of it.
+fn failing_all() -> Result<(), Mismatch> {
+    let watched = Watched::new()?;
+    let refused = KernReturn::MACH_SEND_INVALID_DEST.0 as u32;
+    watched.act_on(KERNELS, what::FAIL, refused, 1, 1)?;
+    watched.go()?;
+    expect("what the kernel has said", refused, watched.answer()?)?;
+    watched.act(GET_SET_STATUS, what::GO, 0, 1, 1)?;
+    watched.go()?;
+    expect("what the kernel says", KernReturn::KERN_INVALID_RIGHT.0 as u32, watched.answer()?)?;
+    println!("inject: every request fails, and the program goes on");
     watched.end()
 }
 
