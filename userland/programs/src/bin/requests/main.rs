@@ -14,6 +14,7 @@
 extern crate alloc;
 
 mod asked;
+mod tables;
 mod world;
 
 use alloc::format;
@@ -78,6 +79,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     println!("requests: seeds {first} to {last}, {count} requests each");
     let mut asked = Asked::new().doing("memory for requests")?;
     let went = &shared_words(1).doing("memory that children share")?[0];
+    tables::fill()?;
     // Twice: what this program's own memory is made of is made anew when it ends for the first time.
     for _ in 0..2 {
         play((fixed, went), &mut asked, 0, WARM_UP)?;

@@ -314,7 +314,7 @@ fn run(went: &AtomicU64) -> ! {
     let port = ReceiveRight::from_name(CHILD);
     loop {
         if Received::receive(&port, 64, None).is_ok() {
-            // No stub: each that fails gives its reply port back by another, which fails, too, where an engine fails every message.
+            // No stub: where an engine fails every message, each would leave a name behind.
             Message::new(WENT, PARENT, Disposition::CopySend).integer(1).send(Some(0));
             went.fetch_add(1, SeqCst);
         }
