@@ -12,14 +12,15 @@ use tests::guest::{Run, all, qemu};
 /// Machines that run at once in the long test.
 const MACHINES: usize = 2;
 
-/// The program's own lines: a hash of everything seen so far. The kernel's remarks about bad names come in between.
+/// The program's own lines: hashes of everything seen so far. The kernel's remarks about bad names come in between.
 fn hashes(stdout: &str) -> Vec<&str> {
     let is_hash = |line: &&str| {
-        line.split_once(' ').is_some_and(|(count, hash)| {
-            count.bytes().all(|byte| byte.is_ascii_digit())
-                && hash.len() == 16
-                && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
+        let mut words = line.split(' ');
+        let (count, hash) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        !count.is_empty()
+            && count.bytes().all(|byte| byte.is_ascii_digit())
+            && hash.len() == 16
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
     stdout.lines().filter(is_hash).collect()
 }
@@ -52,12 +53,15 @@ fn compare(seed: u32, count: u32) -> Result<()> {
         let calls = |run: &Run| -> Vec<String> {
             run.stdout.lines().filter(|line| line.contains(" option 0x")).map(str::to_owned).collect()
         };
+        let hashes = [expected[index], found[index]];
         let (expected, found) = (calls(&expected_run), calls(&found_run));
         let first = (0..expected.len()).find(|&call| found.get(call) != expected.get(call)).unwrap_or(expected.len());
         ensure!(
             false,
-            "seed {seed}: the first difference is among the calls from {from}, and looked at again it is:\n  untraced {:?}\n  \
-             traced   {:?}\n{}",
+            "seed {seed}: the first difference is among the calls from {from}:\n  untraced {}\n  traced   {}\nand looked at again it is:\n  \
+             untraced {:?}\n  traced   {:?}\n{}",
+            hashes[0],
+            hashes[1],
             expected.get(first),
             found.get(first),
             found_run.stderr

@@ -2,8 +2,13 @@
 //! How quick records become text on this machine, on one core: `cargo bench -p rpctrace2`.
 //!
 //! The records are those of a program that asks the kernel and a server, writes, and fails now and then.
+//!
+//! `cargo bench -p rpctrace2 -- --write FILE GIB` writes a capture of so many GiB instead, for `cargo rpctrace2 show`: each text that is written
+//! is another one, so that the file does not shrink to nothing when it is compressed.
 
+use std::fs::File;
 use std::hint::black_box;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use capture::{Entries, Entry, Facts, Reader, Writer};
@@ -18,10 +23,20 @@ mod mixture;
 
 /// Rounds, of which the quickest counts: whatever else the machine does slows down some of them.
 const ROUNDS: usize = 15;
+/// Bytes of a capture that are written at once.
+const WRITTEN: usize = 1 << 20;
 /// Mixtures in a round.
 const TIMES: u64 = 4000;
 
+/// What the program writes in the mixture.
+const TEXT: &[u8] = b"a line of text that is written\n";
+
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == "--write") {
+        let [file, size] = words.get(at + 1..).and_then(|words| words.first_chunk()).expect("--write FILE GIB");
+        return write(file, size.parse().expect("a number of GiB"));
+    }
     for (what, arguments) in [
         ("records to text", &[][..]),
         ("-c", &["-c"]),
@@ -56,6 +71,37 @@ fn capture() -> (Vec<u8>, usize) {
     let count = mixture::messages(TIMES).map(|message| writer.message(&message)).count();
     writer.finish();
     (writer.bytes().to_vec(), count)
+}
+
+/// Writes a capture to a file.
+fn write(file: &str, size: u64) {
+    let mut out = File::create(file).expect("a file that can be made");
+    let mut writer = Writer::new(64, &Facts::default(), &common::BYTES);
+    let (mut written, mut random, mut count) = (0, 0x9e37_79b9_7f4a_7c15_u64, 0_u64);
+    for message in mixture::messages(u64::MAX / 10) {
+        let mut message = message.to_vec();
+        if let Some(at) = message.windows(TEXT.len()).position(|bytes| bytes == TEXT) {
+            for byte in &mut message[at..at + TEXT.len() - 1] {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                *byte = b'a' + (random % 26) as u8;
+            }
+        }
+        writer.message(&message);
+        count += 1;
+        if writer.bytes().len() > WRITTEN {
+            out.write_all(writer.bytes()).expect("room on the disk");
+            written += writer.bytes().len() as u64;
+            writer.appended();
+            if written >= size << 30 {
+                break;
+            }
+        }
+    }
+    writer.finish();
+    out.write_all(writer.bytes()).expect("room on the disk");
+    println!("{file}: {count} records");
 }
 
 /// Reads a capture and makes text of it; answers how many bytes.

@@ -32,7 +32,7 @@ use programs::random::Random;
 use programs::{Doing, Mismatch};
 
 use echo::Echo;
-use hash::Hash;
+use hash::{Hash, Kind, Seen};
 use kernel::Way;
 use message::Supply;
 use world::{Looks, World};
@@ -82,7 +82,7 @@ struct Run {
     supply: Supply,
     echo: Echo,
     kernel: kernel::Ports,
-    hash: Hash,
+    seen: Seen,
     log: Vec<Line>,
 }
 
@@ -103,7 +103,7 @@ fn main(arguments: mach::rt::arguments::Arguments) -> core::result::Result<(), M
         let shown = shown.contains(&index);
         run.step(index, shown).doing("looking at the state")?;
         if index % 1000 == 0 || index == count {
-            println!("{index} {:016x}", run.hash.0);
+            println!("{index} {}", run.seen);
         }
     }
     run.log.iter().for_each(show);
@@ -166,7 +166,7 @@ impl Run {
             supply,
             echo,
             kernel,
-            hash: Hash::START,
+            seen: Seen::NOTHING,
             log: Vec::new(),
         })
     }
@@ -175,7 +175,7 @@ impl Run {
     fn step(&mut self, index: u64, shown: bool) -> Result<()> {
         if index % NAMES_EVERY == 1 {
             self.world.refresh(&mut self.random)?;
-            self.world.hash_types(&mut self.hash);
+            self.seen.note(Kind::Names, self.world.types());
         }
         let call = match self.random.below(100) {
             0..8 => self.rpc(),
@@ -185,47 +185,51 @@ impl Run {
             _ => self.wild()?,
         };
         let result = self.arena.mach_msg(call.place, &call.arguments);
-        let before = self.hash;
-        self.hash.word(result.into());
-        self.hash_buffer(&call, result);
-        let buffer = self.hash;
+        let before = self.seen.all;
+        self.seen.note(Kind::Results, Hash(result.into()));
+        let mut written = self.written(&call, result);
+        let buffer = written;
         let code = KernReturn::from_mach_msg(result);
         if has_sent(result) {
             call.servers.iter().flatten().for_each(|server| self.echo.expect(*server));
         }
         for server in call.servers.iter().flatten() {
-            self.hash.word(self.echo.wait(*server));
+            self.seen.note(Kind::Servers, Hash(self.echo.wait(*server)));
         }
         let inside = call.place == Place::Inside(0);
         let received = result == 0 && call.arguments.option & MACH_RCV_MSG != 0;
         if inside && (received || matches!(code, KernReturn::MACH_SEND_TIMED_OUT | KernReturn::MACH_SEND_INTERRUPTED)) {
-            message::take_memory(&self.arena, Some(&self.supply), &mut self.hash);
+            message::take_memory(&self.arena, Some(&self.supply), &mut written);
         }
+        self.seen.note(Kind::Buffers, written);
         let mut state = Hash::START;
         if index.is_multiple_of(STATE_EVERY) {
+            self.seen.note(Kind::Messages, self.world.messages());
             self.world.hash_state(&mut state);
             self.kernel.hash_state(&mut state);
-            self.hash.word(state.0);
+            self.seen.note(Kind::State, state);
         }
         if shown {
             // Printed at the end: a message to the console in between would change what the kernel's heap holds.
             let after = words::<24>(self.arena.as_slice());
-            self.log.push((index, call, result, [before, buffer, self.hash, state], after, echo::last()));
+            self.log.push((index, call, result, [before, buffer, self.seen.all, state], after, echo::last()));
         }
         Ok(())
     }
 
-    /// Hashes what a call may have written.
-    fn hash_buffer(&mut self, call: &Call, result: u32) {
+    /// What a call may have written.
+    fn written(&mut self, call: &Call, result: u32) -> Hash {
         let offset = if let Place::Inside(offset) = call.place { offset } else { 0 };
         if call.arguments.option & MACH_RCV_MSG != 0 && has_sent(result) {
             message::clear_kernel_padding(&mut self.arena.as_mut_slice()[offset..]);
         }
         let bytes = self.arena.as_slice();
-        self.hash.bytes(&bytes[..SEEN]);
+        let mut hash = Hash::START;
+        hash.bytes(&bytes[..SEEN]);
         if offset >= SEEN {
-            self.hash.bytes(&bytes[offset..(offset + SEEN_ELSEWHERE).min(bytes.len())]);
+            hash.bytes(&bytes[offset..(offset + SEEN_ELSEWHERE).min(bytes.len())]);
         }
+        hash
     }
 
     /// A call to a server, which is answered or refused.
@@ -288,7 +292,7 @@ impl Run {
     fn late(&mut self) -> Call {
         let rcv_name = self.kernel.late(&mut self.random);
         let option = MACH_RCV_MSG | MACH_RCV_TIMEOUT | random_bit(&mut self.random, MACH_RCV_INTERRUPT);
-        let arguments = Arguments { option, rcv_size: receive_size(&mut self.random), rcv_name, ..NOTHING };
+        let arguments = Arguments { option, rcv_size: message::receive_size(&mut self.random), rcv_name, ..NOTHING };
         self.call(Place::Inside(0), arguments)
     }
 
@@ -314,8 +318,8 @@ impl Run {
         let random = &mut self.random;
         let mut arguments = Arguments {
             option,
-            send_size: if random.percent(5) { lie_about(random, request.size) } else { request.size },
-            rcv_size: receive_size(random),
+            send_size: if random.percent(5) { message::lie_about(random, request.size) } else { request.size },
+            rcv_size: message::receive_size(random),
             rcv_name: way.rcv_name,
             time_out: 0,
             notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
@@ -352,8 +356,8 @@ impl Run {
         let random = &mut self.random;
         let mut arguments = Arguments {
             option: option(random),
-            send_size: lie_about(random, size),
-            rcv_size: receive_size(random),
+            send_size: message::lie_about(random, size),
+            rcv_size: message::receive_size(random),
             rcv_name,
             time_out: if random.percent(1) { 1 + random.below(5) as u32 } else { 0 },
             notify: if random.percent(60) { self.world.name(random) } else { PortName::NULL },
@@ -457,27 +461,6 @@ fn option(random: &mut Random) -> u32 {
         10 | 11 => MACH_RCV_MSG | MACH_RCV_TIMEOUT,
         12 => random.word() as u32,
         _ => random.word() as u32 & ALL_OPTIONS | random.pick(&[MACH_SEND_MSG, MACH_RCV_MSG, RPC], RPC),
-    }
-}
-
-/// A send size that is right, nearly right, or wrong.
-fn lie_about(random: &mut Random, size: u32) -> u32 {
-    match random.below(25) {
-        0 => size.wrapping_sub(8),
-        1 => size + 8,
-        2 => size.wrapping_add(random.below(8) as u32),
-        3 => random.below(40) as u32,
-        4 => random.pick(&[60_000, 0x2_0000, 0x10_0000, 0x7fff_ffb8, 0x7fff_fff0, 0x7fff_fff8, 0x7fff_fffc], 0),
-        5 => size.wrapping_sub(4),
-        _ => size,
-    }
-}
-
-fn receive_size(random: &mut Random) -> u32 {
-    match random.below(10) {
-        0 => random.below(100) as u32,
-        1 => random.word() as u32,
-        _ => 8192,
     }
 }
 

@@ -268,3 +268,25 @@ pub(crate) fn take_memory(arena: &Arena, supply: Option<&Supply>, hash: &mut Has
         hash.word(u64::from(stubs::mach::vm_deallocate(task_self(), start, end - start).is_ok()));
     }
 }
+
+/// A send size that is right, nearly right, or wrong.
+pub(crate) fn lie_about(random: &mut Random, size: u32) -> u32 {
+    match random.below(25) {
+        0 => size.wrapping_sub(8),
+        1 => size + 8,
+        2 => size.wrapping_add(random.below(8) as u32),
+        3 => random.below(40) as u32,
+        4 => random.pick(&[60_000, 0x2_0000, 0x10_0000, 0x7fff_ffb8, 0x7fff_fff0, 0x7fff_fff8, 0x7fff_fffc], 0),
+        5 => size.wrapping_sub(4),
+        _ => size,
+    }
+}
+
+/// Room for a message, or too little.
+pub(crate) fn receive_size(random: &mut Random) -> u32 {
+    match random.below(10) {
+        0 => random.below(100) as u32,
+        1 => random.word() as u32,
+        _ => 8192,
+    }
+}

@@ -28,13 +28,17 @@ pub(crate) struct World {
     /// Names of the program itself, which no call touches.
     reserved: Vec<u32>,
     names: Vec<(PortName, u32)>,
+    /// Messages sent and received until then.
+    began: [u64; 2],
 }
 
 impl World {
-    /// Everything there is now is the program's own.
+    /// Everything there is now is the program's own. What the task did before is not compared: the kernel counts a message only if nobody waited
+    /// for it, and what others do who start this program depends on how long a console takes.
     pub(crate) fn new() -> Result<Self> {
-        let mut world = Self { reserved: Vec::new(), names: Vec::new() };
+        let mut world = Self { reserved: Vec::new(), names: Vec::new(), began: [0; 2] };
         world.reserved = all()?.into_iter().map(|(name, _)| name.0).collect();
+        world.began = messages()?;
         Ok(world)
     }
 
@@ -109,15 +113,24 @@ impl World {
     }
 
     /// The types of all names in play.
-    pub(crate) fn hash_types(&self, hash: &mut Hash) {
-        for (name, kind) in &self.names {
-            hash.word(u64::from(name.0) << 32 | u64::from(*kind));
-        }
+    pub(crate) fn types(&self) -> Hash {
+        let mut hash = Hash::START;
+        self.names.iter().for_each(|(name, kind)| hash.word(u64::from(name.0) << 32 | u64::from(*kind)));
+        hash
     }
 
-    /// References of every right, the state of every port in play, and how many messages were sent and received.
+    /// How many messages were sent and received, those that the kernel counts.
+    pub(crate) fn messages(&self) -> Hash {
+        let mut hash = Hash::START;
+        match messages() {
+            Ok(now) => self.began.iter().zip(now).for_each(|(began, now)| hash.word(now.wrapping_sub(*began))),
+            Err(error) => hash.word(u64::from(error.0 as u32) | 1 << 63),
+        }
+        hash
+    }
+
+    /// References of every right, and the state of every port in play.
     pub(crate) fn hash_state(&self, hash: &mut Hash) {
-        hash_messages(hash);
         for (name, kind) in &self.names {
             for (bit, right) in [(SEND, Right::Send), (SEND_ONCE, Right::SendOnce), (DEAD_NAME, Right::DeadName)] {
                 if kind & bit != 0 {
@@ -132,15 +145,12 @@ impl World {
     }
 }
 
-/// The two counts that end `struct task_events_info`, four words: those of the kernel's slow paths.
-fn hash_messages(hash: &mut Hash) {
+/// The two counts that end `struct task_events_info`, four words: those of the kernel's slow paths, messages sent and received.
+fn messages() -> Result<[u64; 2]> {
     const TASK_EVENTS_INFO: i32 = 2;
     let mut info = [0; 14];
-    let got = stubs::mach::task_info(task_self(), TASK_EVENTS_INFO, &mut info).map_or(0, |count| count as u64);
-    hash.word(got);
-    for word in &info[10..] {
-        hash.word(u64::from(word.cast_unsigned()));
-    }
+    stubs::mach::task_info(task_self(), TASK_EVENTS_INFO, &mut info)?;
+    Ok([10, 12].map(|at| u64::from(info[at].cast_unsigned()) | u64::from(info[at + 1].cast_unsigned()) << 32))
 }
 
 /// Everything that `mach_port_get_receive_status` says.
