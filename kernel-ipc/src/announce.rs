@@ -11,6 +11,7 @@ use crate::fan_out;
 use crate::gnumach::{Kernel, Key, Task};
 use crate::observe::Moment;
 use crate::quiet::Wait;
+use crate::recorder;
 use crate::state::{Next, State};
 
 /// Tells the engines of a trace that ask for such. A right to `about` goes with it, if there is one.
@@ -24,6 +25,12 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, key: Key, news: &News, a
             Next::Dead(engine) => fan_out::end(kernel, state, engine),
             Next::Engine(sending) => {
                 let (to, dropped) = ((key, sending.engine), sending.dropped);
+                if state.recorder.is(to.1) {
+                    recorder::write_news(kernel, state, news, moment, dropped);
+                    kernel.ipc_port_release_send(sending.right);
+                    state.sent_to(key, to.1, (0, 0));
+                    continue;
+                }
                 let task = about.and_then(|about| kernel.task_send_right(about));
                 match bare::record(kernel, sending.right, task, (news, moment, dropped)) {
                     Ok(memory) => drop(fan_out::force(kernel, state, to, memory, Wait::InCall.cap())),

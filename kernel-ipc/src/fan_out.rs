@@ -60,6 +60,12 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, draft: &Draft, telling: 
     match state.next_engine(kernel, key, &mut telling.turn, look) {
         Next::None => Told::All,
         Next::Dead(engine) => Told::Dead(engine),
+        Next::Engine(sending) if state.recorder.is(sending.engine) => {
+            copy::record(kernel, state, parts, &sending);
+            kernel.ipc_port_release_send(sending.right);
+            state.sent_to(key, sending.engine, (0, 0));
+            Told::One
+        }
         Next::Engine(sending) => {
             let engine = sending.engine;
             if let Some(memory) = send(kernel, state, key, parts, sending, wait) {

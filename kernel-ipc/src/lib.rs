@@ -51,6 +51,7 @@ pub mod payload_abi;
 mod pending;
 mod quiet;
 mod received_on;
+mod recorder;
 mod replies;
 mod room;
 mod slab;
@@ -58,3 +59,5 @@ mod stamp;
 mod state;
 mod stops;
 mod table;
+
+pub use trace_port::{EventKind, Record, ring};

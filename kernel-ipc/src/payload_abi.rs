@@ -14,10 +14,16 @@ pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 11;
+pub const VERSION: u64 = 12;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";
+
+/// Symbol of the machine's recorder, zeroed memory behind the payload; [`RING_END_SYMBOL`] is where it ends.
+pub const RING_SYMBOL: &str = "rpctrace2_ring";
+
+/// See [`RING_SYMBOL`].
+pub const RING_END_SYMBOL: &str = "rpctrace2_ring_end";
 
 /// First word of the slot table.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rpctrac2");

@@ -8,7 +8,7 @@
 //! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
 //! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
 //! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
-//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside. All are taken at spl0 by
+//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside, those of [`State::recorder`] with nothing. All are taken at spl0 by
 //! code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
 //! of them.
 
@@ -36,6 +36,7 @@ use crate::identity::Numbers;
 use crate::links::Links;
 use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
 use crate::pending::Pending;
+use crate::recorder::Recorder;
 use crate::table::{Asked, EVERYTHING, Entry, Table};
 
 /// Set in the number that a task keeps of its entry while the entry has a spare kmsg.
@@ -105,6 +106,8 @@ pub(crate) struct State {
     pub(crate) aside: Aside,
     /// Whose the system trace is.
     pub(crate) owner: owner::Owner,
+    /// The machine's recorder.
+    pub(crate) recorder: Recorder,
 }
 
 impl Default for State {
@@ -136,6 +139,7 @@ impl State {
             pending: Pending::new(),
             aside: Aside::new(),
             owner: owner::Owner::new(),
+            recorder: Recorder::new(),
         }
     }
 

@@ -66,6 +66,7 @@ function global 0xffffffff81054bb0   217 ipc_thread_terminate (pointer) -> nothi
 function global 0xffffffff81019a20    21 kalloc (u64) -> u64
 function local  0xffffffff81019380   330 kalloc.part.0
 function local  0xffffffff8105f9d0    42 kern_invalid
+data     global 0xffffffff810a5770     8 kernel_cmdline pointer
 data     global 0xffffffff810ce340     8 kernel_task pointer
 function global 0xffffffff81019a40    17 kfree (u64, u64) -> nothing
 function local  0xffffffff81018730   418 kfree.part.0
@@ -201,4 +202,4 @@ struct thread 576 0x29bd
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum f7badcbe251a4c9a4429adf3e385bf2ef9cb3e75233d34008c2b9c4bca6e88c6
+sum 426af39b827777979b2f0580080130ae36c4ead7be2b6881667509b3df98148c

@@ -63,6 +63,7 @@ function global 0xffffffff81043b90   199 ipc_thread_terminate (pointer) -> nothi
 function global 0xffffffff8100f7d0    21 kalloc (u64) -> u64
 function local  0xffffffff8100f1a0   357 kalloc.part.0
 function local  0xffffffff8104bc00    42 kern_invalid
+data     global 0xffffffff8108c770     8 kernel_cmdline pointer
 data     global 0xffffffff810a8b00     8 kernel_task pointer
 function global 0xffffffff8100f7f0    17 kfree (u64, u64) -> nothing
 function local  0xffffffff8100e690   342 kfree.part.0
@@ -199,4 +200,4 @@ struct thread 552 0x2854
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum d9a65530a37a487790dd35d889b136803cc9057611674f047bf777266f5b4a2d
+sum e070a150f1b9a585edfbe4c63c118959cb373c324733f7e964493a31091c0ced

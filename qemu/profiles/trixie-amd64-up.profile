@@ -62,6 +62,7 @@ function global 0xffffffff81054fb0   175 ipc_thread_terminate (pointer) -> nothi
 function global 0xffffffff81018fc0    21 kalloc (u64) -> u64
 function local  0xffffffff81018a10   318 kalloc.part.0
 function local  0xffffffff8101c240    42 kern_invalid
+data     global 0xffffffff81086000     8 kernel_cmdline pointer
 data     global 0xffffffff810947c0     8 kernel_task pointer
 function global 0xffffffff81018fe0    17 kfree (u64, u64) -> nothing
 function local  0xffffffff81017ed0   339 kfree.part.0
@@ -199,4 +200,4 @@ struct thread 552 0x1e46
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 8c428c49e272a840e80bf20b5c2a0a8051c2f700347dc436fbb339dd39c5a2c6
+sum 05b144d8025ce5ba1f3c61289638eed33ddcaa5e38eeef3250858d421cc65914

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qemu::fetch::packages::{Flavour, SUITE};
 use qemu::fetch::programs::Consent;
+use qemu::link::RECORDER;
 use qemu::setup::{Choices, Interfaces};
 use qemu::vm::typist::SHELL;
 
@@ -125,6 +126,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS PROGRAM [ARGUMENTS]")]
         command: Vec<String>,
     },
+    /// Run a program, and print what the kernel's own recorder has of every task from the first one on: nothing in the machine traces.
+    Record(Record),
     /// An interactive prompt on the booted system; `exit` or Ctrl-C ends it.
     Shell,
     /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
@@ -137,6 +140,9 @@ enum Verb {
         /// The file to write (default: KERNEL.trace without .gz, in the current directory).
         #[arg(short, long)]
         output: Option<PathBuf>,
+        /// Bytes for the machine's recorder, with K or M: 0 for none, else a power of two.
+        #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
+        recorder: u64,
     },
     /// Find everything in a kernel without symbols by its -dbg kernel and write it down, so that the -dbg kernel is not needed again.
     Profile {
@@ -197,6 +203,41 @@ enum Verb {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+}
+
+/// `cargo qemu record`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Record {
+    /// Write a capture to this file, of which `cargo rpctrace2 show` makes text, instead of text to standard error.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Record only the header of each message.
+    #[arg(long)]
+    pub(crate) headers: bool,
+    /// Let the kernel wait until what it has recorded is read, rather than overwrite it.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Bytes of the recorder, with K or M: a power of two.
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
+    pub(crate) recorder: u64,
+    /// Let this file be the machine's memory, and keep it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) memory_file: Option<PathBuf>,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM [ARGUMENTS]")]
+    pub(crate) command: Vec<String>,
+}
+
+/// A number of bytes, with K or M.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| "expected a number, with K or M behind it".to_owned())
 }
 
 /// `cargo qemu soak`.
@@ -306,6 +347,9 @@ impl Options {
             interfaces: Interfaces::default(),
             environment: Vec::new(),
             consent: self.consent(),
+            words: String::new(),
+            memory_file: None,
+            recorder: RECORDER,
         }
     }
 }
@@ -324,7 +368,10 @@ pub(crate) fn run() -> Result<u8> {
         Verb::Run { command } => cmd::run::run(&options, &command),
         Verb::Rpctrace2 { command } => cmd::rpctrace2::run(&options, &command),
         Verb::Shell => cmd::shell::run(&options),
-        Verb::Instrument { kernel, dbg, output } => cmd::instrument::run(&kernel, dbg.as_deref(), output),
+        Verb::Instrument { kernel, dbg, output, recorder } => {
+            cmd::instrument::run(&kernel, dbg.as_deref(), output, recorder)
+        }
+        Verb::Record(record) => cmd::record::run(&options, &record),
         Verb::Deb { output } => cmd::deb::run(&options, &output),
         Verb::Hurd(hurd) => cmd::hurd::run(&options, &hurd),
         Verb::Profile { kernel, dbg, output } => cmd::profile::run(&options, kernel.zip(dbg), output),

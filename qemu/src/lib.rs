@@ -30,6 +30,7 @@ pub mod kernel;
 pub mod link;
 pub mod plan;
 pub mod profile;
+pub mod recorder;
 pub mod rewrite;
 pub mod setup;
 pub mod stripped;

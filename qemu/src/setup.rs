@@ -61,6 +61,12 @@ pub struct Choices {
     pub environment: Vec<String>,
     /// What may be installed.
     pub consent: Consent,
+    /// Further words of the kernel's command line.
+    pub words: String,
+    /// The file that is to be the machine's memory.
+    pub memory_file: Option<PathBuf>,
+    /// Bytes of the machine's recorder in an instrumented kernel.
+    pub recorder: u64,
 }
 
 /// What the traces are decoded with.
@@ -124,13 +130,15 @@ pub fn prepare(choices: &Choices) -> Result<Prepared> {
             Some(feature) => built.builder.payload_with(feature)?,
             None => built.builder.payload()?,
         };
-        instrumented_kernel(&stock, &payload, &built.target)?
+        instrumented_kernel(&stock, &payload, choices.recorder, &built.target)?
     };
     let machine = Machine {
         processors: choices.processors,
         kvm: choices.kvm,
         icount: choices.icount,
         key: random_key().context("reading /dev/urandom")?,
+        words: choices.words.clone(),
+        memory_file: choices.memory_file.clone(),
         ..Machine::plain(qemu, choices.memory)
     };
     let limits = Limits { time: choices.timeout, interrupt: Interrupt::default() };
@@ -257,24 +265,25 @@ pub fn build(progress: &mut Progress) -> Result<Built> {
 pub fn instrumented(choices: &Choices, built: &Built, progress: &Progress) -> Result<(PathBuf, Outputs)> {
     let stock = stock(choices, progress)?;
     let payload = built.builder.payload()?;
-    let elf32 = instrumented_kernel(&stock, &payload, &built.target)?;
+    let elf32 = instrumented_kernel(&stock, &payload, choices.recorder, &built.target)?;
     Ok((stock.file, Outputs::beside(&elf32.with_extension(""))))
 }
 
 /// The instrumented form of `stock` for QEMU, made anew only for a new pair of kernel and payload, or for another who has its names.
-fn instrumented_kernel(stock: &Stock, payload: &Path, target: &Path) -> Result<PathBuf> {
+fn instrumented_kernel(stock: &Stock, payload: &Path, recorder: u64, target: &Path) -> Result<PathBuf> {
+    let linker = Linker::find()?.with_recorder(recorder).map_err(anyhow::Error::msg)?;
     let Stock { file, names } = stock;
     let bytes = instrument::read_kernel(file)?;
     let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
     let (library, names_of) = (read(payload)?, names.as_deref().map(read).transpose()?.unwrap_or_default());
-    let key = [sha256(&bytes), sha256(&names_of), sha256(&library), tool_state()].join(" ");
+    let key = [sha256(&bytes), sha256(&names_of), sha256(&library), recorder.to_string(), tool_state()].join(" ");
     let key = sha256(key.as_bytes());
     let kernels = Cache::at(target);
     let directory = kernels.directory(&format!("kernels/{}", &key[..16]), |place| -> Result<()> {
         let outputs = Outputs::beside(&place.join("kernel"));
         let what = || format!("instrumenting {}", file.display());
         let (kernel, _) = instrument::open(file, names.as_deref()).with_context(what)?;
-        instrument::instrument_kernel(&kernel, payload, &Linker::find()?, &outputs).with_context(what)?;
+        instrument::instrument_kernel(&kernel, payload, &linker, &outputs).with_context(what)?;
         Ok(())
     })?;
     Ok(Outputs::beside(&directory.join("kernel")).elf32)

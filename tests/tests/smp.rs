@@ -12,6 +12,7 @@ use qemu::fetch::packages::{Flavour, MOVING_SUITE, fetch_kernel, kernel_file};
 use qemu::fetch::programs::Consent;
 use qemu::instrument::read_kernel;
 use qemu::kernel::KernelElf;
+use qemu::link::RECORDER;
 use qemu::setup::{self, Choices, Interfaces};
 use qemu::ui::Progress;
 use qemu::vm;
@@ -64,6 +65,9 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
         icount: false,
         timeout: Some(Duration::from_secs(120)),
         interfaces: Interfaces::default(),
+        words: String::new(),
+        memory_file: None,
+        recorder: RECORDER,
     };
     let prepared = setup::prepare(&choices)?;
     let directory = prepared.boot_directory(&["hello".to_owned()], None)?;

@@ -183,6 +183,23 @@ pub struct Prefix {
     pub task: U64,
 }
 
+impl Prefix {
+    /// What stands before a record of so many bytes, as it is in a [ring](crate::ring), where that is kept as a `trace_record`: no port, and no
+    /// right to the task.
+    pub fn without_rights(part: usize) -> Self {
+        Self {
+            bits: 0.into(),
+            size: ((size_of::<Self>() + part) as u32).into(),
+            remote_port: 0.into(),
+            local_port: 0.into(),
+            seqno: 0.into(),
+            id: TRACE_RECORD_MSGH_ID.into(),
+            task_type: TASK_TYPE.into(),
+            task: 0.into(),
+        }
+    }
+}
+
 /// A record before its message bytes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

@@ -19,8 +19,8 @@ use crate::gnumach::members::Struct;
 use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, time};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
-use crate::received_on;
 use crate::state::State;
+use crate::{received_on, recorder};
 
 static STATE: State = State::new();
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -262,15 +262,21 @@ unsafe extern "C" fn hook_task_set_special_port(task: Option<Task>, which: u32, 
 unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
     // SAFETY: the caller's own arguments.
     unsafe { ipc_task_init(task, parent) };
+    let mut is_first = false;
     if parent.is_none() && !ARMED.load(Relaxed) && slots::check_slots() {
         // The kernel task, the first of all; the boot task has no parent either.
         STATE.keep_secret(time::secret());
         ARMED.store(true, Relaxed);
         slots::announce();
+        recorder::begin(&Mach, &STATE);
+        is_first = true;
     }
     if ARMED.load(Relaxed) {
         time::look_once();
         lifecycle::created(&Mach, &STATE, task, parent);
+        if parent.is_none() && !is_first {
+            recorder::adopt(&Mach, &STATE, task);
+        }
     }
 }
 

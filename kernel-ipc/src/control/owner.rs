@@ -12,7 +12,7 @@ use crate::engines::Wish;
 use crate::gnumach::objects::PORT_SEND;
 use crate::gnumach::{Kernel, Port, SendRight, mr, option};
 use crate::state::{Done, State, SystemEngine};
-use crate::{fan_out, observe, quiet};
+use crate::{fan_out, observe, quiet, recorder};
 
 /// Where the right stands in a request with one.
 const RIGHT: usize = ARGUMENTS + core::mem::offset_of!(RightRequest, right);
@@ -257,7 +257,10 @@ pub(super) fn no_senders(kernel: &impl Kernel, state: &State, port: Port) -> boo
 /// Does what a step has asked for.
 #[inline(never)]
 fn finish(kernel: &impl Kernel, state: &State, done: Done) {
-    let Done { engine, tell, unused } = done;
+    let Done { engine, tell, unused, recorder } = done;
+    if recorder {
+        recorder::end(kernel, state);
+    }
     if let Some(engine) = engine {
         end_engine(kernel, state, engine);
     }

@@ -7,9 +7,9 @@ use trace_port::{Direction, EventKind, Port, TRACE_RECORD_MSGH_ID, TRACE_RECORDS
 
 use crate::draft::FIRST;
 use crate::engines::Engine;
-use crate::gnumach::{Kernel, OwnedKmsg, Record, SendRight, mr};
+use crate::gnumach::{Kernel, OwnedKmsg, Port as KernelPort, Record, SendRight, mr};
 use crate::state::{Sending, State};
-use crate::{named, observe};
+use crate::{named, observe, recorder};
 
 /// The one or two records of a message: where they stand. Small, as it is on the stack all the way.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +118,23 @@ pub(super) fn copy(
     Ok(memory)
 }
 
+/// Writes those records that the machine's recorder wants where that keeps them.
+#[inline(never)]
+pub(super) fn record(kernel: &impl Kernel, state: &State, parts: Parts, sending: &Sending) {
+    let mut dropped = sending.dropped;
+    for bit in [1, 2] {
+        if sending.wanted & bit != 0
+            && let Some((start, _)) = parts.place(bit)
+        {
+            let (captured, ports) = extent(kernel, parts.record, start);
+            let sender = sender_of(kernel, state, (parts.record, start), sending.right.port());
+            let extent = (captured, sending.bytes as usize, ports);
+            recorder::write(kernel, state, (parts.record, start), extent, (dropped, sender));
+            dropped = 0;
+        }
+    }
+}
+
 /// Memory of that size, addressed to the engine's trace port, with the right to the task that the other message has. On its own: `kalloc` is
 /// deep.
 #[inline(never)]
@@ -157,14 +174,18 @@ fn fill(
 
 /// A request on a control port is made by whoever has a right to that, which may be this tracer.
 fn say_sender(kernel: &impl Kernel, state: &State, copy: Record, at: usize) {
-    let mut is_control = false;
-    kernel.record_part(copy, at, |part: &mut Part| {
-        is_control = matches!(EventKind::from_wire(part.header.kind), Some(EventKind::Task | EventKind::Thread));
-    });
-    if is_control {
-        let sender = observe::sender(kernel, state, kernel.record_port(copy));
+    if let Some(sender) = sender_of(kernel, state, (copy, at), kernel.record_port(copy)) {
         kernel.record_part(copy, at, |part: &mut Part| part.header.sender = sender.into());
     }
+}
+
+/// Who has made a request that a record shows, for who receives from `port`; nothing if it shows none on a control port.
+fn sender_of(kernel: &impl Kernel, state: &State, (record, at): (Record, usize), port: KernelPort) -> Option<u32> {
+    let mut is_control = false;
+    kernel.record_part(record, at, |part: &mut Part| {
+        is_control = matches!(EventKind::from_wire(part.header.kind), Some(EventKind::Task | EventKind::Thread));
+    });
+    is_control.then(|| observe::sender(kernel, state, port))
 }
 
 /// Copies a record with at most so many bytes of its message. Returns its size.

@@ -8,6 +8,7 @@
 mod messages;
 mod traits;
 
+use core::sync::atomic::AtomicU64;
 use std::boxed::Box;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
@@ -241,6 +242,10 @@ pub(crate) struct Fake {
     pub(crate) written: RefCell<Vec<Vec<u8>>>,
     /// Threads that have stayed where they were, and how often they were held when they went on.
     pub(crate) stayed: RefCell<Vec<(Thread, u32)>>,
+    /// The kernel's command line.
+    pub(crate) command_line: Cell<&'static [u8]>,
+    /// The recorder's memory.
+    pub(crate) ring: Cell<Option<Ring<'static, AtomicU64>>>,
     /// What threads have waited for, and whether they were woken by it.
     pub(crate) waits: RefCell<Vec<(Port, bool)>>,
     awaited: Cell<Option<Port>>,

@@ -3,9 +3,12 @@
 
 use core::ffi::c_char;
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU64;
+
+use trace_port::ring::Ring;
 
 use super::mach::Mach;
-use super::{Kernel, switches, time};
+use super::{Kernel, recording, switches, time};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. Memory may be asked for with nothing locked.
@@ -27,6 +30,15 @@ impl Kernel for Mach {
 
     fn rest(&self) {
         time::rest();
+    }
+
+    fn command_line(&self) -> &'static [u8] {
+        recording::command_line()
+    }
+
+    #[inline(always)]
+    fn ring(&self) -> Option<Ring<'static, AtomicU64>> {
+        recording::ring()
     }
 
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {

@@ -30,6 +30,8 @@ mod ports;
 #[cfg(target_os = "none")]
 mod queue;
 #[cfg(target_os = "none")]
+mod recording;
+#[cfg(target_os = "none")]
 mod records;
 #[cfg(target_os = "none")]
 pub(crate) mod slots;
@@ -42,8 +44,11 @@ mod threads;
 #[cfg(target_os = "none")]
 pub(crate) mod time;
 
+use core::sync::atomic::AtomicU64;
+
 pub(crate) use mach_abi::code::mr;
 pub(crate) use mach_abi::option;
+use trace_port::ring::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub(crate) use handles::{
@@ -355,6 +360,10 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);
     /// Nobody is traced any more.
     fn rest(&self);
+    /// The kernel's command line, before anything else runs.
+    fn command_line(&self) -> &'static [u8];
+    /// The memory of the machine's recorder, if the instrumenter has given it enough.
+    fn ring(&self) -> Option<Ring<'static, AtomicU64>>;
     /// Memory from kalloc, with so many defaults, that is never given back.
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]>;
     /// Says on the console that children of traced tasks are not traced.

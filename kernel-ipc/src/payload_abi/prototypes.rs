@@ -161,6 +161,7 @@ pub const PROTOTYPES: &[Prototype] = &[
     // Read.
     Prototype { name: "elapsed_ticks", what: What::Variable(U64) },
     Prototype { name: "ipc_space_kernel", what: What::Variable(PTR) },
+    Prototype { name: "kernel_cmdline", what: What::Variable(PTR) },
     Prototype { name: "kernel_task", what: What::Variable(PTR) },
     Prototype { name: "mtime", what: What::Variable(PTR) },
     Prototype { name: "tick", what: What::Variable(I32) },

@@ -50,6 +50,12 @@ impl State {
         self.table.lock().nowhere.is_some()
     }
 
+    /// A right to that port.
+    pub(crate) fn nowhere_right(&self, kernel: &impl Kernel) -> Option<SendRight> {
+        let table = self.table.lock();
+        table.nowhere.as_ref().and_then(|nowhere| kernel.ipc_port_copy_send(nowhere.port()))
+    }
+
     /// That port.
     #[cfg(test)]
     pub(crate) fn nowhere(&self) -> Option<Port> {

@@ -31,6 +31,8 @@ pub(crate) struct Done {
     pub(crate) tell: Option<(SendRight, u32)>,
     /// A right that nobody needs any more.
     pub(crate) unused: Option<SendRight>,
+    /// The recorder ends.
+    pub(crate) recorder: bool,
 }
 
 /// A tool that lives.
@@ -68,6 +70,12 @@ impl Owner {
         let inner = self.inner.lock();
         let state = wire::State { tools: inner.last.into(), ..wire::State::of(&inner.machine) };
         (state, inner.engine.as_ref().map(|engine| engine.key))
+    }
+
+    /// The kernel itself takes these parts, before there is anybody else.
+    pub(crate) fn configure_kernel(&self, parts: u32) -> Result<(), Refused> {
+        // Nothing of another's is there that could end.
+        self.inner.lock().machine.configure_kernel(parts).map(|_| ())
     }
 
     /// A new tool, which is at this place; nothing if there are as many as may be, or no number is left.
@@ -175,7 +183,7 @@ impl Inner {
 
     fn done(&mut self, kernel: &impl Kernel, effects: Effects) -> Done {
         let Effects { ended, tell } = effects;
-        let mut done = Done::default();
+        let mut done = Done { recorder: ended & part::RECORDER != 0, ..Done::default() };
         if ended & part::TASKS != 0 {
             done.engine = self.engine.take();
         }

@@ -107,6 +107,22 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
     Ok(figures)
 }
 
+/// What the machine's recorder costs everybody, with the headers of messages and with all of them.
+pub fn recorder_figures(stock: &Results, headers: &Results, all: &Results) -> Result<Vec<Figure>, BenchError> {
+    let mut figures = Vec::new();
+    for (name, case, ours) in [
+        ("kernel RPC, recorder with headers", "untraced/kernel-rpc", headers),
+        ("kernel RPC, recorder with all", "untraced/kernel-rpc", all),
+        ("task RPC, recorder with headers", "untraced/task-rpc", headers),
+        ("task RPC, recorder with all", "untraced/task-rpc", all),
+    ] {
+        let (stock, ours) = (stock.each(case)?, ours.each(case)?);
+        let (value, unit) = (ours / stock, TIMES);
+        figures.push(Figure { name: name.into(), stock: Some(stock), ours, value, unit, counted: EACH });
+    }
+    Ok(figures)
+}
+
 /// What [`tool_figures`] calls the program that nobody traces.
 pub const UNTRACED: &str = "tool-untraced";
 
@@ -193,6 +209,16 @@ bench traced-16/kernel-rpc 16800 7
 bench traced-256/kernel-rpc 17640 7
 bench traced-10000/kernel-rpc 16800 7
 ";
+
+    #[test]
+    fn a_recorder_is_held_against_the_stock_kernel() {
+        let [stock, headers] = [STOCK, OURS].map(|text| Results::parse(text).unwrap());
+        let all = Results::parse("bench untraced/kernel-rpc 16800 7\nbench untraced/task-rpc 21000 7\n").unwrap();
+        let found = recorder_figures(&stock, &headers, &all).unwrap();
+        let values: Vec<f64> = found.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [8421.0 / 8400.0, 2.0, 14028.0 / 14000.0, 1.5]);
+        assert!(recorder_figures(&stock, &headers, &Results::default()).is_err());
+    }
 
     #[test]
     fn each_figure_is_what_its_unit_says() {

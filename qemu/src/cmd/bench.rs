@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 
 use anyhow::{Context, Result, bail};
-use qemu::bench::figures::{PayloadSize, UNTRACED, USES, figures, tool_figures};
+use qemu::bench::figures::{PayloadSize, UNTRACED, USES, figures, recorder_figures, tool_figures};
 use qemu::bench::frames::Stacks;
 use qemu::bench::{Ceilings, Figure, Results, Verdict, ceilings};
 use qemu::fetch::packages::Flavour;
@@ -20,10 +20,13 @@ use qemu::ui::Progress;
 use qemu::vm::{self, Input, Paint, Sinks};
 
 use crate::cli::{FAILURE, Options};
-use crate::cmd::follow;
+use crate::cmd::{follow, record};
 
 /// The guest program that measures.
 const PROGRAM: &str = "bench-rpc";
+
+/// Its word for the cases in which it traces nobody.
+const NOBODY_TRACED: &str = "untraced";
 
 /// The guest program that rpctrace2 is measured on, and its word for itself untraced.
 const TRACED: [&str; 2] = ["bench-tool", UNTRACED];
@@ -65,9 +68,14 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
         print!("{}", follow::profile(&followed, |address| linked.function(address)));
         return Ok(0);
     }
-    let ours = measure(&Choices { stock: false, ..choices.clone() })?;
-    let stock = measure(&Choices { stock: true, ..choices.clone() })?;
+    let ours = measure(&Choices { stock: false, ..choices.clone() }, &[])?;
+    let stock = measure(&Choices { stock: true, ..choices.clone() }, &[])?;
     let mut figures = figures(&stock, &ours, linked.size)?;
+    let recorded = |words: &str| {
+        let choices = Choices { stock: false, words: words.to_owned(), ..choices.clone() };
+        measure(&choices, &[NOBODY_TRACED])
+    };
+    figures.extend(recorder_figures(&stock, &recorded(record::HEADERS)?, &recorded(record::ALL)?)?);
     figures.extend(tool_figures(&measure_tool(&Choices { stock: false, ..choices.clone() })?)?);
     figures.extend(linked.stacks()?);
     figures.extend(follow::figures(&followed));
@@ -85,8 +93,9 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
 }
 
 /// Boots one kernel and lets it be measured.
-fn measure(choices: &Choices) -> Result<Results> {
-    let output = boot(choices, &[PROGRAM.to_owned()])?;
+fn measure(choices: &Choices, words: &[&str]) -> Result<Results> {
+    let arguments = [PROGRAM].iter().chain(words).map(|word| (*word).to_owned());
+    let output = boot(choices, &arguments.collect::<Vec<_>>())?;
     Ok(Results::parse(&output)?)
 }
 
@@ -142,7 +151,7 @@ fn payload(choices: &Choices, with_names: bool) -> Result<Linked> {
     let (kernel, _) = instrument::open(&stock.file, stock.names.as_deref())?;
     let planned = plan::plan(&kernel, &payload, &Linker::find()?)?;
     let segment = &planned.plan.payload;
-    let size = PayloadSize { file: segment.filesz, memory: segment.memsz };
+    let size = PayloadSize { file: segment.filesz, memory: segment.memsz - planned.plan.recorder.bytes };
     Ok(Linked { base: segment.vaddr, size, kernel, symbols: planned.symbols, image: planned.image })
 }
 

@@ -14,7 +14,8 @@ use qemu::ui::Progress;
 /// Steps of the build before the kernel's turn.
 const STEPS: u64 = 4;
 
-pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>) -> Result<u8> {
+pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>, recorder: u64) -> Result<u8> {
+    let linker = Linker::find()?.with_recorder(recorder).map_err(anyhow::Error::msg)?;
     let output = output.unwrap_or_else(|| default_output(path));
     let outputs = Outputs::beside(&output);
     outputs.keep(path)?;
@@ -25,7 +26,7 @@ pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>) -> R
     progress.step("building the payload");
     let payload = built.builder.payload()?;
     drop(progress);
-    let plan = instrument::instrument_kernel(&kernel, &payload, &Linker::find()?, &outputs)
+    let plan = instrument::instrument_kernel(&kernel, &payload, &linker, &outputs)
         .with_context(|| path.display().to_string())?;
     let mut out = io::stdout().lock();
     if let Some(Told::Profile(profile)) = kernel.told() {

@@ -9,18 +9,22 @@ pub(crate) mod hurd;
 pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod profile;
+pub(crate) mod record;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod soak;
 pub(crate) mod test;
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::Sender;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
+use qemu::instrument::Outputs;
 use qemu::setup::{self, Choices, Prepared};
 use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};
 
@@ -63,6 +67,8 @@ struct Launch<'a> {
     /// Where it is kept.
     capture: Option<&'a mut dyn Write>,
     paint: Paint,
+    /// Who is told what the machine is, before it boots.
+    ready: Option<Sender<record::Ready>>,
 }
 
 impl<'a> Launch<'a> {
@@ -77,6 +83,7 @@ impl<'a> Launch<'a> {
             trace: None,
             capture: None,
             paint: Paint::default(),
+            ready: None,
         }
     }
 }
@@ -92,6 +99,12 @@ fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> 
     }
     let arguments = (launch.arguments)(&prepared)?;
     let directory = prepared.boot_directory(&arguments, launch.program)?;
+    if let Some(ready) = launch.ready {
+        let layout = Outputs::beside(&prepared.elf64()).layout;
+        let layout = fs::read_to_string(&layout).with_context(|| format!("reading {}", layout.display()))?;
+        // Who does not hear it has failed, and says so.
+        let _ = ready.send((prepared.tables().to_vec(), layout));
+    }
     let place = directory.path().to_owned();
     let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
     let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
+use kernel_ipc::ring;
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol};
 
@@ -16,12 +17,18 @@ pub use archive::{Archive, Needs};
 
 use crate::error::InstrumentError;
 use crate::kernel::KernelElf;
+use crate::payload_abi;
 
 /// The `rust-lld` of a toolchain.
 #[derive(Clone, Debug)]
 pub struct Linker {
     path: PathBuf,
+    /// Bytes of the machine's recorder.
+    recorder: u64,
 }
+
+/// Bytes of the machine's recorder if nothing else is asked for.
+pub const RECORDER: u64 = 4 << 20;
 
 /// A payload at its final address.
 #[derive(Clone, Debug)]
@@ -67,10 +74,23 @@ impl Linker {
         for entry in fs::read_dir(&targets)? {
             let path = entry?.path().join("bin/rust-lld");
             if path.is_file() {
-                return Ok(Self { path });
+                return Ok(Self { path, recorder: RECORDER });
             }
         }
         Err(io::Error::new(io::ErrorKind::NotFound, format!("no rust-lld under {}", targets.display())))
+    }
+
+    /// This linker, for payloads with so many bytes for the machine's recorder: 0 for none, else a power of two.
+    ///
+    /// # Errors
+    /// What is wrong with that size.
+    pub fn with_recorder(self, bytes: u64) -> Result<Self, String> {
+        let sizes = ring::MIN_CAPACITY as u64..=ring::MAX_CAPACITY as u64;
+        if bytes == 0 || bytes.is_power_of_two() && sizes.contains(&bytes) {
+            return Ok(Self { recorder: bytes, ..self });
+        }
+        let (least, most) = (sizes.start() >> 10, sizes.end() >> 20);
+        Err(format!("a recorder of {bytes} bytes: expected 0 or a power of two from {least}K to {most}M"))
     }
 
     /// Where it is.
@@ -97,7 +117,7 @@ impl Linker {
         let output = dir.path().join("payload");
         let (how, symbols) = symbols_of(kernel);
         fs::write(&stock, symbols).map_err(io_error("write", &stock))?;
-        fs::write(&script, script_text(base, roots)).map_err(io_error("write", &script))?;
+        fs::write(&script, script_text(base, roots, self.recorder)).map_err(io_error("write", &script))?;
         let mut command = Command::new(&self.path);
         command
             .args(["-flavor", "gnu", "-m", "elf_x86_64", "-static", "-nostdlib", "--gc-sections", "--omagic"])
@@ -132,9 +152,11 @@ fn symbols_of(kernel: &KernelElf) -> (&'static [&'static str], Vec<u8>) {
     (&[], options.into_bytes())
 }
 
-/// One segment with code, constants, data and bss in this order, so that everything but bss is in the file.
-fn script_text(base: u64, roots: &[&str]) -> String {
+/// One segment with code, constants, data, bss and the machine's recorder in this order, so that everything but the last two is in the file.
+fn script_text(base: u64, roots: &[&str], recorder: u64) -> String {
     let mut text = String::new();
+    let room = if recorder == 0 { 0 } else { recorder + ring::HEADER_SIZE as u64 };
+    let (begin, end) = (payload_abi::RING_SYMBOL, payload_abi::RING_END_SYMBOL);
     for root in roots {
         let _ = writeln!(text, "EXTERN({root})");
     }
@@ -155,6 +177,7 @@ SECTIONS {{
     . = ALIGN(8);
   }} :payload
   .payload_bss : {{ *(.bss .bss.*) *(COMMON) }} :payload
+  .payload_ring (NOLOAD) : {{ . = ALIGN(4096); {begin} = .; . += {room:#x}; {end} = .; }} :payload
   .comment 0 : {{ *(.comment) }}
   .symtab 0 : {{ *(.symtab) }}
   .shstrtab 0 : {{ *(.shstrtab) }}

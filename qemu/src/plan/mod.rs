@@ -75,10 +75,23 @@ pub struct Plan {
     pub slots: Vec<SlotValue>,
     /// Everything that is replaced in the stock kernel.
     pub patches: Vec<Patch>,
+    /// The memory of the machine's recorder, in the payload's segment.
+    pub recorder: Recorder,
     /// Address of the table of `switches` in the payload.
     pub switches_address: u64,
     /// Everything that the payload replaces in memory.
     pub switches: Vec<Switch>,
+}
+
+/// Where the machine's recorder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorder {
+    /// Address of its first byte.
+    pub vaddr: u64,
+    /// Its physical address.
+    pub paddr: u64,
+    /// Bytes, with the two pages before the records; 0 if there is none.
+    pub bytes: u64,
 }
 
 /// A plan and the bytes of the segment it adds.
@@ -106,7 +119,10 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
     let one_processor = facts::one_processor(&slots);
     let roots = roots(one_processor);
-    let needs = archive.needs(&roots, &link_symbols(&slots), kernel)?;
+    // Where the ring is the linker says.
+    let ring = [payload_abi::RING_SYMBOL, payload_abi::RING_END_SYMBOL].map(|symbol| (symbol, 0));
+    let given = [&link_symbols(&slots)[..], &ring].concat();
+    let needs = archive.needs(&roots, &given, kernel)?;
     misses.extend(needs.misses);
     let (references, sites_found, imports) = (&references, &sites, &needs.imports);
     let found =
@@ -157,6 +173,9 @@ fn assemble(
         }
     }
     let switches_address = linked.symbol(payload_abi::SWITCHES_SYMBOL)?;
+    let ring = linked.symbol(payload_abi::RING_SYMBOL)?;
+    let ring_end = linked.symbol(payload_abi::RING_END_SYMBOL)?;
+    let recorder = Recorder { vaddr: ring, paddr: ring - KERNEL_OFFSET, bytes: ring_end.saturating_sub(ring) };
     switches::fill_table(&mut image, switches_address - linked.base, &switches, &linked.archive)?;
     let memory_end = linked.base + linked.memsz;
     patches.extend(boot_ends.iter().map(|found| found.patch(memory_end - KERNEL_OFFSET)));
@@ -179,6 +198,7 @@ fn assemble(
         slots_address,
         slots,
         patches,
+        recorder,
         switches_address,
         switches,
     };
@@ -209,6 +229,8 @@ impl fmt::Display for Plan {
         }
         writeln!(out, "payload  {}", Shown(&self.payload))?;
         writeln!(out, "         sha256 {}", self.payload_hash)?;
+        let Recorder { vaddr, paddr, bytes } = self.recorder;
+        writeln!(out, "recorder {vaddr:#18x} phys {paddr:#x} memory {bytes:#x}")?;
         writeln!(out, "slots    {} at {:#x}, version {}", self.slots.len(), self.slots_address, payload_abi::VERSION)?;
         for slot in &self.slots {
             writeln!(out, "slot     {:<28} {:#18x}  {}", slot.name, slot.value, slot.evidence)?;

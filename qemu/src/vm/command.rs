@@ -38,6 +38,10 @@ pub struct Machine {
     pub foreign: Option<Foreign>,
     /// What stands in the console's marks; with one, a second serial line leads to the boot server.
     pub key: Key,
+    /// Further words of the kernel's command line, where QEMU's own loader gives it one.
+    pub words: String,
+    /// The machine's memory is this file, which others may read and write while it runs, and which stays.
+    pub memory_file: Option<PathBuf>,
     /// Wait for a debugger at the socket [`gdb::SOCKET`] in the directory before the first instruction.
     pub debugged: bool,
 }
@@ -54,6 +58,8 @@ impl Machine {
             disc: None,
             foreign: None,
             key: Key::NONE,
+            words: String::new(),
+            memory_file: None,
             debugged: false,
         }
     }
@@ -101,7 +107,8 @@ impl Machine {
             "-D",
             RESETS,
         ];
-        let files: &[&str] = &["-kernel", KERNEL, "-append", "console=com0", "-initrd", &modules];
+        let words = format!("console=com0{}{}", if self.words.is_empty() { "" } else { " " }, self.words);
+        let files: &[&str] = &["-kernel", KERNEL, "-append", &words, "-initrd", &modules];
         let socket = format!("unix:{},server=on,wait=off", gdb::SOCKET);
         let debugger: &[&str] = if self.debugged { &["-S", "-gdb", &socket] } else { &[] };
         let monitor = format!("unix:{},server=on,wait=off", pit::SOCKET);
@@ -111,6 +118,12 @@ impl Machine {
         let icount: &[&str] = if self.icount { &["-icount", "shift=0,sleep=off"] } else { &[] };
         let mut arguments: Vec<OsString> =
             fixed.iter().chain(line).chain(icount).chain(debugger).chain(monitor).map(OsString::from).collect();
+        if let Some(file) = &self.memory_file {
+            let mut object = OsString::from(format!("memory-backend-file,id=memory,size={memory}M,share=on,mem-path="));
+            // A comma would begin another of its properties.
+            object.push(file.to_string_lossy().replace(',', ",,"));
+            arguments.extend(["-object".into(), object, "-machine".into(), "pc,memory-backend=memory".into()]);
+        }
         match (&self.foreign, &self.disc) {
             (Some(foreign), _) => arguments.extend(foreign.arguments()),
             (None, Some(image)) => arguments.extend(["-cdrom".into(), image.clone().into_os_string()]),
@@ -185,6 +198,18 @@ mod tests {
     fn only_a_machine_with_several_processors_has_a_monitor() {
         assert!(!machine().arguments().contains(&"-monitor".into()));
         assert!(Machine { processors: 2, ..machine() }.arguments().contains(&"-monitor".into()));
+    }
+
+    #[test]
+    fn memory_may_be_a_file_and_the_kernel_told_more() {
+        let plain = machine().arguments();
+        assert!(plain.contains(&"console=com0".into()) && !plain.contains(&"-object".into()));
+        let file = Some("/t/a,b".into());
+        let arguments = Machine { memory_file: file, words: "rpctrace2=all".to_owned(), ..machine() }.arguments();
+        assert!(arguments.contains(&"console=com0 rpctrace2=all".into()), "{arguments:?}");
+        let object = "memory-backend-file,id=memory,size=512M,share=on,mem-path=/t/a,,b";
+        let expected = ["-object", object, "-machine", "pc,memory-backend=memory"].map(OsString::from);
+        assert!(arguments.windows(4).any(|words| words == expected), "{arguments:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use qemu::fetch::packages::{Flavour, SUITE};
 use qemu::fetch::programs::Consent;
+use qemu::link::RECORDER;
 use qemu::setup::{Choices, Interfaces, prepare};
 use tests::guest::setting;
 
@@ -26,6 +27,9 @@ pub(crate) fn boot_files(command: &[&str]) -> Result<[Vec<u8>; 2]> {
         icount: false,
         timeout: Some(Duration::from_secs(300)),
         interfaces: Interfaces::default(),
+        words: String::new(),
+        memory_file: None,
+        recorder: RECORDER,
         environment: Vec::new(),
         consent: Consent::default(),
     };

@@ -6,8 +6,9 @@ use core::mem::{offset_of, take};
 
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 use mach_abi::header::LP64;
-use trace_port::record::HEADER_OFFSET;
+use trace_port::record::{HEADER_OFFSET, HEADER_TYPE, Prefix};
 use trace_port::{RecordHeader, is_record};
+use zerocopy::IntoBytes;
 
 use crate::entry::{Note, push_message, push_note};
 use crate::facts::Facts;
@@ -64,6 +65,14 @@ impl Writer {
         if self.entries.len() >= FULL || self.last.saturating_sub(self.first) >= AGE {
             self.end_block();
         }
+    }
+
+    /// Takes a record as it stands in a [ring](trace_port::ring): it is kept as the message that would have brought it.
+    pub fn record(&mut self, part: &[u8]) {
+        let Some(rest) = part.get(size_of::<u64>()..) else { return };
+        let prefix = Prefix::without_rights(part.len());
+        // Its first word may be any.
+        self.message(&[prefix.as_bytes(), &HEADER_TYPE.to_le_bytes(), rest].concat());
     }
 
     /// Takes note of something else.

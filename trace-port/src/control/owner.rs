@@ -17,7 +17,7 @@ use super::Name;
 pub mod part {
     /// The engine of all tasks.
     pub const TASKS: u32 = 1;
-    /// A recorder of the machine. The kernel has none of its own: who has this part runs it.
+    /// The recorder of the machine, which the kernel begins at boot if its command line asks for it. It ends with this part.
     pub const RECORDER: u32 = 2;
     /// All of them.
     pub const ALL: u32 = TASKS | RECORDER;

@@ -25,6 +25,7 @@ extern crate std;
 
 #[cfg(feature = "mach-task")]
 mod buffer;
+pub mod facts;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod injections;

@@ -460,6 +460,12 @@ impl Kernel for Fake {
     fn rest(&self) {
         assert!(!self.is_redirected(), "nobody is traced any more");
     }
+    fn command_line(&self) -> &'static [u8] {
+        self.command_line.get()
+    }
+    fn ring(&self) -> Option<Ring<'static, AtomicU64>> {
+        self.ring.get()
+    }
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {
         self.unlocked();
         let has_room = !self.script.borrow().no_room;

@@ -3,7 +3,8 @@
 //!
 //! Each line `bench NAME TOTAL COUNT` says that COUNT calls took TOTAL instructions: the least of many batches, because a
 //! clock interrupt can only add. A kernel without trace ports answers the untraced cases alone. The clients are tasks of
-//! their own; this one is the tracer, which receives records and throws them away. `bench-rpc NAME` measures one case.
+//! their own; this one is the tracer, which receives records and throws them away. `bench-rpc NAME` measures one case, `bench-rpc untraced`
+//! those in which this program traces nobody.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -39,6 +40,8 @@ use trace_port::record::wire_size;
 
 mach::entry!(main);
 
+/// The word for the cases in which nobody is traced by this program.
+const UNTRACED: &str = "untraced";
 /// What a child calls its send right to this task.
 const PARENT: PortName = PortName(0x101);
 /// What the server calls its receive right, and a client its send right to the server.
@@ -106,14 +109,15 @@ struct Bench {
 }
 
 fn main(arguments: Arguments) -> Result<(), Mismatch> {
-    let bench = &mut Bench::new(arguments.get_str(1))?;
+    let named = arguments.get_str(1);
+    let bench = &mut Bench::new(named.filter(|name| *name != UNTRACED))?;
     bench.line("untraced/kernel-rpc", Work::KernelCall, Traced::Nobody)?;
     bench.line("untraced/task-rpc", Work::ServerCall, Traced::Nobody)?;
     for size in SIZES {
         bench.line(&format!("untraced/send-{size}"), Work::Send(size), Traced::Nobody)?;
     }
     let mut others = Vec::new();
-    if !bench.trace_one_more(&mut others)? {
+    if named == Some(UNTRACED) || !bench.trace_one_more(&mut others)? {
         return Ok(());
     }
     bench.line("other-traced/kernel-rpc", Work::KernelCall, Traced::Nobody)?;

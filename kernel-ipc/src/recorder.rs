@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The machine's own recorder: an engine of all tasks, from the first one on, whose records go into memory of the payload's.
+//!
+//! What is asked for stands on the kernel's command line: `rpctrace2=record`, the begin of every message, or `rpctrace2=all`, all of it.
+//! That is read before anything else runs. The tasks that the kernel makes join as they are made, all others are their children. Nobody waits, unless
+//! the reader, who looks at the memory from outside, asks for it; the oldest records are overwritten.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use spin::mutex::SpinMutex;
+use trace_port::control::owner::part;
+use trace_port::control::{Name, event, flag, policy};
+use trace_port::record::{self, Part};
+use trace_port::ring::{Policy, Producer, Refused, Reservation, Ring, WAIT};
+
+use crate::bare::News;
+use crate::engines::{EngineKey, Wish};
+use crate::fan_out;
+use crate::gnumach::{Kernel, Record, SendRight, Task};
+use crate::observe::{self, Event, Moment};
+use crate::state::State;
+
+/// What begins the kernel's word about it.
+const WORD: &[u8] = b"rpctrace2=";
+
+/// Bytes of a message that [`RECORD`] keeps: its header.
+const HEADER: u32 = mach_abi::header::LP64.end as u32;
+
+/// The flags of the ring while the begin of every message is recorded.
+pub(crate) const RECORD: u64 = 1;
+/// While all of it is.
+pub(crate) const ALL: u64 = 2;
+
+/// Set beside them when a task that the kernel has made is not recorded.
+pub(crate) const MISSES: u64 = 4;
+
+/// How often a producer looks whether the reader has made room, after it has for the last time.
+const PATIENCE: u32 = 1 << 24;
+
+/// Words of a record before its message.
+const PART_WORDS: usize = size_of::<Part>() / 8;
+
+/// Where in a [`Part`] what the message's bytes are shown to be stands, by words of two halves: `message_size` and `captured_size`.
+const SIZES: usize = 6;
+/// `dropped` and `rcv_name`.
+const DROPPED: usize = 7;
+/// `task` and `sender`.
+const TASKS: usize = 9;
+/// The descriptor of the message.
+const BODY_TYPE: usize = PART_WORDS - 1;
+
+const _: () = {
+    let header = core::mem::offset_of!(Part, header);
+    assert!(header + core::mem::offset_of!(record::RecordHeader, message_size) == SIZES * 8);
+    assert!(header + core::mem::offset_of!(record::RecordHeader, dropped) == DROPPED * 8);
+    assert!(header + core::mem::offset_of!(record::RecordHeader, task) == TASKS * 8);
+    assert!(core::mem::offset_of!(Part, body_type) == BODY_TYPE * 8);
+};
+
+/// What its engine is called.
+const NAME: Name = {
+    let mut name = [0; 32];
+    let text = *b"recorder";
+    let mut at = 0;
+    while at < text.len() {
+        name[at] = text[at];
+        at += 1;
+    }
+    Name(name)
+};
+
+/// The recorder's state; of the ring nothing is read back but the reader's page.
+pub(crate) struct Recorder {
+    /// [`RECORD`], [`ALL`] or 0.
+    what: AtomicU64,
+    /// Its engine's number and place, or 0.
+    engine: AtomicU64,
+    producer: SpinMutex<Producer>,
+    /// The right to its engine's port.
+    right: SpinMutex<Option<SendRight>>,
+}
+
+impl Recorder {
+    /// Off. All zero bytes.
+    pub(crate) const fn new() -> Self {
+        Self {
+            what: AtomicU64::new(0),
+            engine: AtomicU64::new(0),
+            producer: SpinMutex::new(Producer::new()),
+            right: SpinMutex::new(None),
+        }
+    }
+
+    /// Whether an engine is its own.
+    #[inline(always)]
+    pub(crate) fn is(&self, engine: EngineKey) -> bool {
+        self.engine.load(Relaxed) == key_word(engine)
+    }
+}
+
+const fn key_word(engine: EngineKey) -> u64 {
+    (engine.number as u64) << 32 | engine.place as u64
+}
+
+/// What the kernel's command line asks for: [`RECORD`], [`ALL`] or 0; its last word about it counts.
+fn asked(line: &[u8]) -> u64 {
+    let mut asked = 0;
+    for word in line.split(|byte| byte.is_ascii_whitespace()) {
+        match word.strip_prefix(WORD) {
+            Some(b"record") => asked = RECORD,
+            Some(b"all") => asked = ALL,
+            Some(b"off") => asked = 0,
+            _ => {}
+        }
+    }
+    asked
+}
+
+/// Before anything else runs: begins the ring if the command line asks for it, which makes the kernel the owner of that part of the system trace.
+#[cold]
+#[inline(never)]
+pub(crate) fn begin(kernel: &impl Kernel, state: &State) {
+    let what = asked(kernel.command_line());
+    if what == 0 {
+        return;
+    }
+    let Some(ring) = kernel.ring() else { return };
+    if state.owner.configure_kernel(part::RECORDER).is_err() {
+        return;
+    }
+    let recorder = &state.recorder;
+    recorder.producer.lock().begin(&ring);
+    ring.set_flags(what);
+    recorder.what.store(what, Relaxed);
+}
+
+/// A task that the kernel itself has made, which nobody can see yet, is recorded. If it is not, for want of room, the flags say so.
+#[cold]
+#[inline(never)]
+pub(crate) fn adopt(kernel: &impl Kernel, state: &State, task: Task) {
+    let what = state.recorder.what.load(Relaxed);
+    if what == 0 {
+        return;
+    }
+    let joined = engine(kernel, state).is_some_and(|engine| state.join(kernel, engine, task, None).is_ok());
+    if joined {
+        kernel.watch_task(task);
+    } else if let Some(ring) = kernel.ring() {
+        ring.set_flags(what | MISSES);
+    }
+}
+
+/// The recorder's engine, made for the first task.
+fn engine(kernel: &impl Kernel, state: &State) -> Option<EngineKey> {
+    let known = state.recorder.engine.load(Relaxed);
+    if known != 0 {
+        return Some(EngineKey { place: known as u32, number: (known >> 32) as u32 });
+    }
+    if !state.has_nowhere()
+        && let Some(another) = state.keep_nowhere(kernel.kernel_port()?)
+    {
+        kernel.end_kernel_port(another.port());
+        kernel.ipc_port_release_send(another);
+    }
+    // Nothing is ever sent to its trace port.
+    let nowhere = state.nowhere_right(kernel)?;
+    let Some(own) = kernel.kernel_port() else {
+        kernel.ipc_port_release_send(nowhere);
+        return None;
+    };
+    // Nobody is to say what becomes of messages, nor to be told of the end in a message.
+    let events = event::ALL & !(event::STOP | event::END);
+    let wish = Wish { name: NAME, owner: 0, flags: flag::CHILDREN, events, policy: policy::DROP };
+    let engine = match state.add_engine(kernel, (own.port(), nowhere), wish) {
+        Ok(engine) => engine,
+        Err(nowhere) => {
+            kernel.end_kernel_port(own.port());
+            kernel.ipc_port_release_send(own);
+            kernel.ipc_port_release_send(nowhere);
+            return None;
+        }
+    };
+    if state.recorder.what.load(Relaxed) == RECORD {
+        let _ = state.set_filter(engine, core::iter::empty(), HEADER);
+    }
+    state.recorder.engine.store(key_word(engine), Relaxed);
+    *state.recorder.right.lock() = Some(own);
+    Some(engine)
+}
+
+/// Its part of the system trace is given back: nothing more is recorded, what was stays.
+#[cold]
+#[inline(never)]
+pub(crate) fn end(kernel: &impl Kernel, state: &State) {
+    let recorder = &state.recorder;
+    recorder.what.store(0, Relaxed);
+    if let Some(ring) = kernel.ring() {
+        ring.set_flags(0);
+    }
+    let known = recorder.engine.swap(0, Relaxed);
+    let right = recorder.right.lock().take();
+    if known != 0 {
+        fan_out::end(kernel, state, EngineKey { place: known as u32, number: (known >> 32) as u32 });
+    }
+    if let Some(right) = right {
+        kernel.ipc_port_release_send(right);
+    }
+}
+
+/// Writes one record of a draft, which stands at `start`, with at most so many bytes of its message, and these ports.
+#[inline(never)]
+pub(crate) fn write(
+    kernel: &impl Kernel,
+    state: &State,
+    (record, start): (Record, usize),
+    (captured, bytes, ports): (usize, usize, usize),
+    (dropped, sender): (u32, Option<u32>),
+) {
+    let Some(ring) = kernel.ring() else { return };
+    let word = |offset: usize| kernel.record_read(record, start + offset);
+    let shown = captured.min(bytes);
+    let size = record::part_size(shown, ports);
+    let time = word(core::mem::offset_of!(Part, header) + core::mem::offset_of!(record::RecordHeader, time));
+    let Some(room) = reserve(state, &ring, size as u64, time) else { return };
+    for index in 0..PART_WORDS {
+        let mut value = word(index * 8);
+        match index {
+            0 => value = record::HEADER_TYPE,
+            SIZES => value = value & LOW | (shown as u64) << 32,
+            DROPPED => value = value & !LOW | u64::from(dropped),
+            TASKS => value = sender.map_or(value, |sender| value & LOW | u64::from(sender) << 32),
+            BODY_TYPE => value = record::body_type(record::carried(shown, ports) as u32),
+            _ => {}
+        }
+        room.set(&ring, index as u64, value);
+    }
+    let (body, words) = (size_of::<Part>(), shown.div_ceil(8));
+    for index in 0..words {
+        room.set(&ring, (PART_WORDS + index) as u64, word(body + index * 8));
+    }
+    let listed = body + captured.next_multiple_of(8);
+    for index in 0..ports * (size_of::<trace_port::Port>() / 8) {
+        room.set(&ring, (PART_WORDS + words + index) as u64, word(listed + index * 8));
+    }
+    state.recorder.producer.lock().commit(&ring, room);
+}
+
+const LOW: u64 = 0xffff_ffff;
+
+/// Writes a record without a message.
+#[inline(never)]
+pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, moment: Moment, dropped: u32) {
+    let Some(ring) = kernel.ring() else { return };
+    let Some(room) = reserve(state, &ring, size_of::<Part>() as u64, moment.time) else { return };
+    let event =
+        Event { sender: news.sender, ..Event::other(trace_port::Direction::Send, news.kind, news.thread, moment) };
+    let mut header = observe::header(kernel, &event, news.task, 0);
+    header.dropped = dropped.into();
+    room.set(&ring, 0, record::HEADER_TYPE);
+    room.put(&ring, 1, zerocopy::IntoBytes::as_bytes(&header));
+    room.set(&ring, BODY_TYPE as u64, record::body_type(0));
+    state.recorder.producer.lock().commit(&ring, room);
+}
+
+/// Room for a record; none if it is lost, which is counted. Waits only where the reader asks for it, and only while that goes on reading.
+#[inline(never)]
+fn reserve(state: &State, ring: &Ring<'_, AtomicU64>, size: u64, time: u64) -> Option<Reservation> {
+    let (mut tail, mut looks) = (0, 0);
+    loop {
+        let is_to_wait = ring.wants() & WAIT != 0 && looks < PATIENCE;
+        let mut producer = state.recorder.producer.lock();
+        match producer.reserve(ring, size, if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
+            Ok(room) => return Some(room),
+            Err(Refused::Full) if is_to_wait => {}
+            Err(_) => {
+                producer.refuse(ring, size, time);
+                return None;
+            }
+        }
+        drop(producer);
+        let now = ring.tail();
+        looks = if now == tail { looks + 1 } else { 0 };
+        tail = now;
+        core::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

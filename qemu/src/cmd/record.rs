@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo qemu record [-o FILE] PROGRAM [ARGUMENTS]`: what the kernel's own recorder has of every task, read from the machine's memory while
+//! it runs. Nothing in the machine traces. However it ends, what was still there is read to the last committed record.
+
+mod kept;
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use qemu::recorder::{GuestRing, Reader, RingError};
+use qemu::setup::{Choices, Prepared};
+use qemu::vm::Input;
+
+use crate::cli::{self, Record};
+use crate::cmd::{Launch, boot, spelled_out, take_host_program};
+use kept::{Kept, Source, Tally};
+
+/// The kernel's word for recording headers, and for recording all.
+pub(crate) const HEADERS: &str = "rpctrace2=record";
+pub(crate) const ALL: &str = "rpctrace2=all";
+
+/// How long a reader waits that has read everything.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// After so many pauses what is held back is printed, such as a request whose reply has not come.
+const SILENCE: u32 = 250;
+
+/// What the name of a folder with a machine's memory begins with, and the name of the memory in it.
+const FOLDER: &str = "rpctrace2-memory-";
+const MEMORY: &str = "memory";
+
+/// What is known before the machine boots: tables, and the kernel's layout.
+pub(crate) type Ready = (Vec<u8>, String);
+
+pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
+    let mut command: Vec<String> = record.command.iter().map(|argument| spelled_out(argument)).collect();
+    let program = match command.first_mut() {
+        Some(first) => take_host_program(first)?,
+        None => None,
+    };
+    if machine.is_stock() {
+        bail!("--stock: the kernel as it is has no recorder");
+    }
+    let file = match &record.output {
+        Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
+        None => None,
+    };
+    let place = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
+    let memory = record.memory_file.clone().unwrap_or_else(|| place.path().join(MEMORY));
+    // What is in it from before is nothing of this machine's.
+    File::create(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
+    let choices = Choices {
+        words: if record.headers { HEADERS } else { ALL }.to_owned(),
+        memory_file: Some(memory.clone()),
+        recorder: record.recorder,
+        ..machine.choices()
+    };
+    let is_over = AtomicBool::new(false);
+    let arguments = |_: &Prepared| Ok(command.clone());
+    let launch =
+        Launch { named: command.first().map(String::as_str), program, input: Input::Lines, ..Launch::of(&arguments) };
+    let follower = Follower { is_over: &is_over, waits: record.wait, memory };
+    let (sender, ready) = mpsc::channel::<Ready>();
+    thread::scope(|scope| {
+        let (follower, choices) = (&follower, &choices);
+        let words = record.command.as_slice();
+        let following = scope.spawn(move || match ready.recv() {
+            Ok((tables, layout)) => {
+                let kernel = layout.lines().next().and_then(|line| line.strip_prefix("kernel")).unwrap_or("");
+                let source = Source { tables: &tables, kernel: kernel.trim(), options: &choices.words, command: words };
+                follower.follow(&layout, &source, file).map(Some)
+            }
+            // Nothing was booted.
+            Err(mpsc::RecvError) => Ok(None),
+        });
+        let status = boot(machine, choices, Launch { ready: Some(sender), ..launch });
+        is_over.store(true, Ordering::Release);
+        let recorded = following.join().map_err(|_| anyhow!("the reader of the recorder has failed"))?;
+        match (recorded, status) {
+            (Ok(tally), status) => {
+                if let Some(tally) = tally {
+                    eprintln!("{tally}");
+                }
+                status
+            }
+            (Err(error), Ok(_)) => Err(error),
+            // The machine's end may be why there is nothing to read.
+            (Err(error), Err(other)) => {
+                eprintln!("the recorder: {error:#}");
+                Err(other)
+            }
+        }
+    })
+}
+
+struct Follower<'a> {
+    is_over: &'a AtomicBool,
+    waits: bool,
+    memory: PathBuf,
+}
+
+impl Follower<'_> {
+    /// Reads until the machine has ended and nothing is left.
+    fn follow(&self, layout: &str, source: &Source<'_>, file: Option<File>) -> Result<Tally> {
+        let mut kept = match file {
+            Some(file) => Kept::capture(source, file)?,
+            None => Kept::text(source, Box::new(io::stderr()))?,
+        };
+        let (ring, mut reader) = self.open(layout)?;
+        let mut buffer = GuestRing::buffer();
+        let mut pauses = 0;
+        loop {
+            let is_last = self.is_over.load(Ordering::Acquire);
+            let before = (reader.position(), reader.number());
+            for item in reader.read(&ring, &mut buffer)? {
+                kept.take(item);
+            }
+            kept.write()?;
+            if (reader.position(), reader.number()) != before {
+                ring.set_tail(reader.position())?;
+                pauses = 0;
+            } else if is_last {
+                break;
+            } else {
+                pauses += 1;
+                if pauses == SILENCE {
+                    kept.idle()?;
+                }
+                thread::sleep(PAUSE);
+            }
+        }
+        kept.finish(reader.rest(&ring))
+    }
+
+    /// Waits until the kernel has made its ring.
+    fn open(&self, layout: &str) -> Result<(GuestRing, Reader)> {
+        loop {
+            let is_last = self.is_over.load(Ordering::Acquire);
+            if self.memory.exists() {
+                let ring = GuestRing::of_layout(&self.memory, layout)?.context("the kernel has no recorder")?;
+                match Reader::open(&ring) {
+                    Ok(reader) => {
+                        if self.waits {
+                            ring.ask_to_wait()?;
+                        }
+                        return Ok((ring, reader));
+                    }
+                    Err(RingError::NoRing) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if is_last {
+                bail!("the kernel has recorded nothing: it did not get so far");
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}

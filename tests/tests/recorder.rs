@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The machine's own recorder: read from outside, while the machine runs and after its end.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rpctrace2::host::show;
+use tests::guest::{Run, qemu};
+
+/// Seen and lost, as the last line but one says.
+fn tally(run: &Run) -> Result<(u64, u64)> {
+    let line = run.stderr.lines().find_map(|line| line.strip_prefix("recorder: ")).context(run.stderr.clone())?;
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [seen, lost] = numbers[..] else { bail!("{line}") };
+    Ok((seen, lost))
+}
+
+/// Runs a command with the recorder; answers what was printed of it.
+fn record(options: &[&str], command: &[&str]) -> Result<Run> {
+    qemu(&[options, &["record", "--wait"], command].concat())
+}
+
+/// What of a line is the same whatever numbers tasks and ports have.
+const FROM_THE_FIRST_TASK_ON: [&str; 4] = [
+    // The bootstrap task's own start, which no tracer in the machine could see.
+    "] device_open(master_port: port ",
+    "] task_create(",
+    "hello[",
+    // The boot server's end of it all.
+    "] host_reboot(host_priv: host-priv, options: RB_AUTOBOOT) <unfinished ...>",
+];
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn every_task_is_recorded_and_nothing_in_the_machine_traces() -> Result<()> {
+    let run = record(&[], &["hello"])?;
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), "hello, world\n"), "{}", run.stderr);
+    let (seen, lost) = tally(&run)?;
+    assert!(seen > 100 && lost == 0, "{}", run.stderr);
+    for part in FROM_THE_FIRST_TASK_ON {
+        assert!(run.stderr.contains(part), "no {part}:\n{}", run.stderr);
+    }
+    for part in ["trace port", "trace_attach", "rpctrace2["] {
+        assert!(!run.stderr.contains(part), "nobody traces, but {part}:\n{}", run.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn headers_have_no_bodies() -> Result<()> {
+    let run = record(&[], &["--headers", "hello"])?;
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let (seen, lost) = tally(&run)?;
+    assert!(seen > 100 && lost == 0, "{}", run.stderr);
+    assert!(run.stderr.contains("] device_open("), "routines are known by the header: {}", run.stderr);
+    assert!(!run.stderr.contains("name: \"console\""), "a body: {}", run.stderr);
+    Ok(())
+}
+
+/// Records of several rounds of the ring, while the kernel waits for the reader.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn who_asks_the_kernel_to_wait_loses_nothing() -> Result<()> {
+    let run = record(&["--timeout", "300"], &["--recorder", "512K", "bench-rpc", "untraced"])?;
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let (seen, lost) = tally(&run)?;
+    // Each record takes 168 bytes at least.
+    assert!(seen * 168 > 2 * 512 * 1024, "too few records for a ring that comes round twice: {seen}");
+    assert_eq!(lost, 0, "{seen} seen");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_recording_is_kept_and_shown_again() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (kept, text) = (path("kept"), path("text"));
+    let run = record(&[], &["-o", &kept, "hello"])?;
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(!run.stderr.contains("device_open"), "lines besides the file: {}", run.stderr);
+    assert_eq!(show::run(&["-o".to_owned(), text.clone(), kept.clone()])?, 0);
+    let shown = fs::read_to_string(Path::new(&text))?;
+    for part in FROM_THE_FIRST_TASK_ON {
+        assert!(shown.contains(part), "no {part}:\n{shown}");
+    }
+    // What is selected, as of any capture.
+    assert_eq!(show::run(&["-o", &text, "-e", "trace=task_create", &kept].map(str::to_owned))?, 0);
+    let selected = fs::read_to_string(Path::new(&text))?;
+    assert!(selected.contains("] task_create(") && !selected.contains("device_open"), "{selected}");
+    Ok(())
+}
