@@ -28,7 +28,7 @@ const FROM_THE_FIRST_TASK_ON: [&str; 4] = [
     "] task_create(",
     "hello[",
     // The boot server's end of it all.
-    "] host_reboot(host_priv: host-priv, options: RB_AUTOBOOT) <unfinished ...>",
+    "] host_reboot(host_priv: host-priv, options: RB_AUTOBOOT) ",
 ];
 
 #[test]
@@ -90,5 +90,57 @@ fn a_recording_is_kept_and_shown_again() -> Result<()> {
     assert_eq!(show::run(&["-o", &text, "-e", "trace=task_create", &kept].map(str::to_owned))?, 0);
     let selected = fs::read_to_string(Path::new(&text))?;
     assert!(selected.contains("] task_create(") && !selected.contains("device_open"), "{selected}");
+    Ok(())
+}
+
+/// What is left of the machine is said first, then all of it, to the last record.
+fn ends_with(run: &Run, last: &str) -> Result<()> {
+    let (seen, lost) = tally(run)?;
+    assert!(seen > 100 && lost == 0, "{}", run.stderr);
+    for part in &FROM_THE_FIRST_TASK_ON[..3] {
+        assert!(run.stderr.contains(&part.replace("hello[", "pretend[")), "no {part}:\n{}", run.stderr);
+    }
+    let lines: Vec<&str> = run.stderr.lines().filter(|line| line.contains("] ")).collect();
+    assert!(lines.iter().any(|line| line.contains(last)), "no {last}:\n{}", run.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_program_that_restarts_the_machine_is_recorded_to_the_end() -> Result<()> {
+    let run = record(&[], &["pretend", "${host-port}"])?;
+    assert!(run.stderr.ends_with("the program restarted the machine\n"), "{}", run.stderr);
+    assert_eq!(run.status, Some(0));
+    ends_with(&run, "pretend[2] host_reboot(host_priv: host-priv, options: RB_AUTOBOOT) ")
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_kernel_that_stops_is_recorded_to_the_end() -> Result<()> {
+    // The kernel that people boot has no debugger, and panics.
+    for kernel in [&[][..], &["--debug-kernel"]] {
+        let run = record(kernel, &["pretend", "${host-port}", "4096"])?;
+        assert_eq!(run.status, Some(125), "{}", run.stderr);
+        assert!(run.stderr.contains("error: the kernel stopped: "), "{}", run.stderr);
+        ends_with(&run, "pretend[2] host_reboot(host_priv: host-priv, options: RB_DEBUGGER) ")?;
+    }
+    Ok(())
+}
+
+/// Two tasks wait for each other, and the time limit ends it.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_machine_that_hangs_is_recorded_to_the_end() -> Result<()> {
+    let run = record(&["--timeout", "20"], &["deadlock"])?;
+    assert_eq!(run.status, Some(125), "{}", run.stderr);
+    assert!(run.stderr.contains("no end after 20 seconds"), "{}", run.stderr);
+    let (_, lost) = tally(&run)?;
+    assert_eq!(lost, 0);
+    for unfinished in [
+        "deadlock[2] ping(port: port made by deadlock[2], number: 3)",
+        "(deadlock)[3] ping(port: port made by deadlock[2], number: 4)",
+    ] {
+        assert!(run.stderr.contains(unfinished), "no {unfinished}:\n{}", run.stderr);
+    }
     Ok(())
 }

@@ -8,17 +8,13 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use mach::error::{KernReturn, Result as KernResult};
-use mach::mig::{Patience, send_reply};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::arguments::Arguments;
 use mach::rt::exit::terminate;
-use mach::sys::msg::mach_msg;
 use mach::sys::trap::mach_port_insert_right;
 use mach::{println, stubs, task_self, thread};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
-use mach_abi::option::MACH_RCV_MSG;
-use programs::ping::{client, server};
+use programs::ping::{client, serve_one};
 use programs::{Doing, Mismatch, expect};
 
 mach::entry!(main);
@@ -78,28 +74,4 @@ fn child() {
         }
     }
     terminate()
-}
-
-/// The side that answers, and what it was asked.
-struct Doubler(i32);
-
-impl server::Server for Doubler {
-    fn ping(&mut self, _port: PortName, number: i32) -> KernResult<i32> {
-        self.0 = number;
-        Ok(2 * number)
-    }
-}
-
-/// Receives one call, answers it, and returns the number in it.
-fn serve_one(port: PortName) -> KernResult<i32> {
-    let mut request = [0; 16];
-    let mut reply = [0; 16];
-    let limit = size_of_val(&request) as u32;
-    let received = mach_msg(&mut request, MACH_RCV_MSG, 0, limit, port, 0, PortName::NULL);
-    KernReturn::from_mach_msg(received).into_result()?;
-    let mut doubler = Doubler(0);
-    if !server::demux(&mut doubler, &request, &mut reply) {
-        return Err(KernReturn::MIG_BAD_ID);
-    }
-    send_reply(&mut reply, Patience::Endless).map(|()| doubler.0)
 }
