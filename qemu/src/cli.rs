@@ -128,6 +128,8 @@ enum Verb {
     },
     /// Run a program, and print what the kernel's own recorder has of every task from the first one on: nothing in the machine traces.
     Record(Record),
+    /// Look into the memory of a machine that hangs or has died: the last messages that its kernel has recorded, and who waits for whom.
+    Autopsy(Autopsy),
     /// An interactive prompt on the booted system; `exit` or Ctrl-C ends it.
     Shell,
     /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
@@ -220,12 +222,41 @@ pub(crate) struct Record {
     /// Bytes of the recorder, with K or M: a power of two.
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
     pub(crate) recorder: u64,
-    /// Let this file be the machine's memory, and keep it.
+    /// Let this file be the machine's memory, and keep it: `cargo qemu autopsy FILE` looks into it.
     #[arg(long, value_name = "FILE")]
     pub(crate) memory_file: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM [ARGUMENTS]")]
     pub(crate) command: Vec<String>,
+}
+
+/// `cargo qemu autopsy`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Autopsy {
+    /// The machine's memory from physical address 0 on, as QEMU's `pmemsave` writes it (default: that of the machine that `cargo qemu record` runs).
+    #[arg(value_name = "FILE", conflicts_with_all = ["monitor", "gdb"])]
+    pub(crate) file: Option<PathBuf>,
+    /// A monitor of QEMU's, HMP or QMP: the path of its socket, or HOST:PORT. The machine stands still while its memory is saved.
+    #[arg(long, value_name = "SOCKET", conflicts_with = "gdb")]
+    pub(crate) monitor: Option<String>,
+    /// A gdb socket of QEMU's: its path, or HOST:PORT. The machine runs on afterwards, even if it was stopped; --memory says how much it has.
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) gdb: Option<String>,
+    /// Write all there is as a capture to this file, too.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print so many lines of the last messages.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub(crate) last: usize,
+    /// The recorder at this physical address, in hexadecimal.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) at: Option<u64>,
+}
+
+/// An address in hexadecimal.
+fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).map_err(|_| "expected a hexadecimal address".to_owned())
 }
 
 /// A number of bytes, with K or M.
@@ -372,6 +403,7 @@ pub(crate) fn run() -> Result<u8> {
             cmd::instrument::run(&kernel, dbg.as_deref(), output, recorder)
         }
         Verb::Record(record) => cmd::record::run(&options, &record),
+        Verb::Autopsy(autopsy) => cmd::autopsy::run(&options, &autopsy),
         Verb::Deb { output } => cmd::deb::run(&options, &output),
         Verb::Hurd(hurd) => cmd::hurd::run(&options, &hurd),
         Verb::Profile { kernel, dbg, output } => cmd::profile::run(&options, kernel.zip(dbg), output),

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod autopsy;
 pub mod bench;
 pub mod cache;
 pub mod deb;

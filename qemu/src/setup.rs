@@ -171,6 +171,11 @@ fn random_key() -> io::Result<Key> {
     }
 }
 
+/// What traces are decoded with where nothing is booted.
+pub fn decode_tables(choices: &Choices, progress: &mut Progress) -> Result<Vec<u8>> {
+    tables(&choices.interfaces, &build(progress)?)
+}
+
 /// The decode tables of a run.
 fn tables(interfaces: &Interfaces, built: &Built) -> Result<Vec<u8>> {
     let read = |path: &PathBuf| fs::read(path).with_context(|| format!("reading {}", path.display()));

@@ -144,3 +144,33 @@ fn a_machine_that_hangs_is_recorded_to_the_end() -> Result<()> {
     }
     Ok(())
 }
+
+/// The machine is gone, its memory is there: who waits for whom is in it.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_deadlock_is_found_in_the_memory_that_is_left() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (memory, kept, text) = (path("memory"), path("kept"), path("text"));
+    let run = record(&["--timeout", "20"], &["--memory-file", &memory, "deadlock"])?;
+    assert_eq!(run.status, Some(125), "{}", run.stderr);
+    let found = qemu(&["autopsy", &memory, "-o", &kept])?;
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    let lines: Vec<&str> = found.stdout.lines().skip_while(|line| *line != "who waits for whom:").collect();
+    assert_eq!(lines.get(1), Some(&"cycle: (deadlock)[3] -> deadlock[2] -> (deadlock)[3]"), "{}", found.stdout);
+    // What each waits for, and that nobody says who will receive it.
+    for part in [
+        "for the answer to ping to port made by deadlock[2]: received by nobody; ",
+        " last received from that port, at ",
+        "  this holds if those that received last from these ports are still to receive from them, which no record says",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(part)), "no {part}:\n{}", found.stdout);
+    }
+    assert_eq!(show::run(&["-o".to_owned(), text.clone(), kept])?, 0);
+    assert!(fs::read_to_string(text)?.contains("] ping("), "a capture of all of it");
+    // What has no recorder is said to have none.
+    let none = qemu(&["autopsy", "/dev/null"])?;
+    assert_eq!(none.status, Some(125));
+    assert!(none.stderr.ends_with("was the kernel told `rpctrace2=record` or `rpctrace2=all`?\n"), "{}", none.stderr);
+    Ok(())
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One file per verb: takes the parsed options, calls the library, prints.
 
+pub(crate) mod autopsy;
 pub(crate) mod bench;
 pub(crate) mod deb;
 pub(crate) mod doctor;

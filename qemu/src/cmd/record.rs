@@ -4,9 +4,9 @@
 
 mod kept;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -19,7 +19,7 @@ use qemu::vm::Input;
 
 use crate::cli::{self, Record};
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
-use kept::{Kept, Source, Tally};
+pub(crate) use kept::{Kept, Source, Tally};
 
 /// The kernel's word for recording headers, and for recording all.
 pub(crate) const HEADERS: &str = "rpctrace2=record";
@@ -72,8 +72,8 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
         let words = record.command.as_slice();
         let following = scope.spawn(move || match ready.recv() {
             Ok((tables, layout)) => {
-                let kernel = layout.lines().next().and_then(|line| line.strip_prefix("kernel")).unwrap_or("");
-                let source = Source { tables: &tables, kernel: kernel.trim(), options: &choices.words, command: words };
+                let options = &choices.words;
+                let source = Source { tables: &tables, kernel: kernel(&layout), options, command: words };
                 follower.follow(&layout, &source, file).map(Some)
             }
             // Nothing was booted.
@@ -97,6 +97,26 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
             }
         }
     })
+}
+
+/// The memories of machines that run here, or were killed.
+pub(crate) fn memories(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let memory = entry.path().join(MEMORY);
+        if entry.file_name().to_string_lossy().starts_with(FOLDER) && memory.is_file() {
+            found.push(memory);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The kernel's version, by the first line of a layout; empty if that does not say it.
+fn kernel(layout: &str) -> &str {
+    let line = layout.lines().next().and_then(|line| line.strip_prefix("kernel"));
+    line.and_then(|line| line.split_once(" (")).map_or("", |(version, _)| version.trim())
 }
 
 struct Follower<'a> {
@@ -160,5 +180,33 @@ impl Follower<'_> {
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_says_the_kernels_version() {
+        assert_eq!(
+            kernel("kernel   GNU Mach 1.8-up-amd64 (690104 bytes)\n         sha256 00\n"),
+            "GNU Mach 1.8-up-amd64"
+        );
+        assert_eq!(kernel("payload  x\n"), "");
+    }
+
+    #[test]
+    fn memories_of_ours_are_found_by_their_folders() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(memories(place.path()).unwrap().is_empty());
+        for folder in ["rpctrace2-memory-2", "rpctrace2-memory-1", "rpctrace2-memory-empty", "other-memory-1"] {
+            fs::create_dir(place.path().join(folder)).unwrap();
+        }
+        let expected =
+            ["rpctrace2-memory-1", "rpctrace2-memory-2"].map(|folder| place.path().join(folder).join(MEMORY));
+        expected.iter().for_each(|memory| fs::write(memory, [0]).unwrap());
+        fs::write(place.path().join("other-memory-1").join(MEMORY), [0]).unwrap();
+        assert_eq!(memories(place.path()).unwrap(), expected);
     }
 }

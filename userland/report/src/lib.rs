@@ -51,11 +51,13 @@ mod number;
 mod pieces;
 mod ports;
 mod remarks;
+mod stuck;
 mod style;
 mod summary;
 mod values;
 
 pub use lines::Lines;
 pub use remarks::{end_unknown, strays};
+pub use stuck::Stuck;
 pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo qemu autopsy`: what the recorder in a machine's memory has last, and who waits for whom: of a machine of ours, of any QEMU with a
+//! monitor or a gdb socket, or of memory in a file. It needs nothing of the machine but its memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use exchanges::{Exchanges, Selection};
+use mig_defs::table::Tables;
+use qemu::autopsy::{Source, find};
+use qemu::recorder::{GuestRing, Item, Reader, RingRecord};
+use qemu::setup;
+use qemu::ui::Progress;
+use report::Stuck;
+
+use crate::cli::{Autopsy, Options};
+use crate::cmd::record::{self, Kept};
+
+/// Steps of the preparation, for the progress bar.
+const STEPS: u64 = 3;
+
+/// How often it is looked again whether a ring has more, while it is written: what came meanwhile is enough.
+const TURNS: u32 = 1 << 16;
+
+pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
+    let source = source(options, autopsy)?;
+    let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
+    let found = find(&source, autopsy.at)?;
+    let known = record::Source { tables: &tables, kernel: "", options: "", command: &[] };
+    let last = Arc::new(Mutex::new(Last { most: autopsy.last, ..Last::default() }));
+    let mut text = Kept::text(&known, Box::new(Shared(Arc::clone(&last))))?;
+    let mut capture = match &autopsy.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Some(Kept::capture(&known, file)?)
+        }
+        None => None,
+    };
+    let mut who = Who::new(&tables)?;
+    let mut reader = Reader::open(&found.ring)?;
+    let mut buffer = GuestRing::buffer();
+    for _ in 0..TURNS {
+        let before = (reader.position(), reader.number());
+        for item in reader.read(&found.ring, &mut buffer)? {
+            who.take(item);
+            text.take(item);
+            capture.iter_mut().for_each(|capture| capture.take(item));
+        }
+        text.write()?;
+        capture.iter_mut().try_for_each(Kept::write)?;
+        if (reader.position(), reader.number()) == before {
+            break;
+        }
+    }
+    let rest = reader.rest(&found.ring);
+    let tally = text.finish(rest)?;
+    if let Some(capture) = capture {
+        capture.finish(rest)?;
+    }
+    rest.into_iter().for_each(|lost| who.take(Item::Lost(lost)));
+    let mut out = io::stdout().lock();
+    last.lock().unwrap_or_else(PoisonError::into_inner).write(&mut out)?;
+    writeln!(out, "\nwho waits for whom:")?;
+    out.write_all(who.finish().as_bytes())?;
+    writeln!(out, "recorder at {:#x}: {} records, {} lost", found.address, tally.seen, tally.lost)?;
+    Ok(0)
+}
+
+/// What the options name; without any, the only machine of ours that has a recorder.
+fn source(options: &Options, autopsy: &Autopsy) -> Result<Source> {
+    if let Some(socket) = &autopsy.monitor {
+        return Ok(Source::Monitor(socket.clone()));
+    }
+    if let Some(socket) = &autopsy.gdb {
+        let memory = u64::from(options.choices().memory);
+        return Ok(Source::Gdb(socket.clone(), memory << 20));
+    }
+    if let Some(file) = &autopsy.file {
+        return Ok(Source::File(file.clone()));
+    }
+    let ours = record::memories(&std::env::temp_dir())?;
+    match &ours[..] {
+        [one] => Ok(Source::File(one.clone())),
+        [] => bail!(
+            "no machine of ours has a recorder (`cargo qemu record` starts one): expected FILE, --monitor or --gdb"
+        ),
+        several => bail!("{} machines of ours have a recorder: expected one of {}", several.len(), list(several)),
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The last lines of a text.
+#[derive(Debug, Default)]
+struct Last {
+    lines: VecDeque<String>,
+    most: usize,
+    /// Lines that were before them.
+    before: u64,
+}
+
+impl Last {
+    fn take(&mut self, text: &str) {
+        for line in text.lines() {
+            self.lines.push_back(line.to_owned());
+            if self.lines.len() > self.most {
+                self.lines.pop_front();
+                self.before += 1;
+            }
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.before > 0 {
+            writeln!(out, "... {} lines before these (--last N shows more) ...", self.before)?;
+        }
+        self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    }
+}
+
+/// Whole lines are written to it.
+struct Shared(Arc<Mutex<Last>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Who waits for whom, by all records.
+struct Who<'t> {
+    exchanges: Exchanges<'t>,
+    stuck: Stuck,
+}
+
+impl<'t> Who<'t> {
+    fn new(tables: &'t [u8]) -> Result<Self> {
+        let tables = Tables::parse(tables)?;
+        let mut exchanges = Exchanges::new(tables, Selection::default(), "", false);
+        exchanges.attach(None);
+        exchanges.keep_to_engines();
+        Ok(Self { exchanges, stuck: Stuck::default() })
+    }
+
+    fn take(&mut self, item: Item<'_>) {
+        match item {
+            Item::Record(_, contents) => {
+                let bytes = Bytes::copy_from_slice(contents);
+                // The reader has looked at it.
+                if let Ok(record) = RingRecord::in_ring(&bytes) {
+                    self.stuck.record(&record);
+                    self.exchanges.record(&record, &bytes, &mut self.stuck);
+                }
+            }
+            Item::Lost(lost) => {
+                let count = u32::try_from(lost.count()).unwrap_or(u32::MAX);
+                self.exchanges.lost(count, &mut self.stuck);
+            }
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.exchanges.finish(&mut self.stuck);
+        let mut text = String::new();
+        self.stuck.write(self.exchanges.names(), &mut text);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_the_others_counted() {
+        let mut last = Last { most: 2, ..Last::default() };
+        last.take("one\ntwo\n");
+        last.take("three\n");
+        let mut out = Vec::new();
+        last.write(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "... 1 lines before these (--last N shows more) ...\ntwo\nthree\n");
+    }
+}
