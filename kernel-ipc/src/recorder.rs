@@ -222,26 +222,23 @@ pub(crate) fn write(
     let size = record::part_size(shown, ports);
     let time = word(core::mem::offset_of!(Part, header) + core::mem::offset_of!(record::RecordHeader, time));
     let Some(room) = reserve(state, &ring, size as u64, time) else { return };
-    for index in 0..PART_WORDS {
-        let mut value = word(index * 8);
+    let part = (0..PART_WORDS).map(|index| {
+        let value = word(index * 8);
         match index {
-            0 => value = record::HEADER_TYPE,
-            SIZES => value = value & LOW | (shown as u64) << 32,
-            DROPPED => value = value & !LOW | u64::from(dropped),
-            TASKS => value = sender.map_or(value, |sender| value & LOW | u64::from(sender) << 32),
-            BODY_TYPE => value = record::body_type(record::carried(shown, ports) as u32),
-            _ => {}
+            0 => record::HEADER_TYPE,
+            SIZES => value & LOW | (shown as u64) << 32,
+            DROPPED => value & !LOW | u64::from(dropped),
+            TASKS => sender.map_or(value, |sender| value & LOW | u64::from(sender) << 32),
+            BODY_TYPE => record::body_type(record::carried(shown, ports) as u32),
+            _ => value,
         }
-        room.set(&ring, index as u64, value);
-    }
+    });
+    room.fill(&ring, 0, part);
     let (body, words) = (size_of::<Part>(), shown.div_ceil(8));
-    for index in 0..words {
-        room.set(&ring, (PART_WORDS + index) as u64, word(body + index * 8));
-    }
+    room.fill(&ring, PART_WORDS as u64, (0..words).map(|index| word(body + index * 8)));
     let listed = body + captured.next_multiple_of(8);
-    for index in 0..ports * (size_of::<trace_port::Port>() / 8) {
-        room.set(&ring, (PART_WORDS + words + index) as u64, word(listed + index * 8));
-    }
+    let ports = ports * (size_of::<trace_port::Port>() / 8);
+    room.fill(&ring, (PART_WORDS + words) as u64, (0..ports).map(|index| word(listed + index * 8)));
     state.recorder.producer.lock().commit(&ring, room);
 }
 

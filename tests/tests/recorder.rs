@@ -59,15 +59,15 @@ fn headers_have_no_bodies() -> Result<()> {
     Ok(())
 }
 
-/// Records of several rounds of the ring, while the kernel waits for the reader.
+/// More records than the ring has room for, while the kernel waits for the reader.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn who_asks_the_kernel_to_wait_loses_nothing() -> Result<()> {
     let run = record(&["--timeout", "300"], &["--recorder", "512K", "bench-rpc", "untraced"])?;
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     let (seen, lost) = tally(&run)?;
-    // Each record takes 168 bytes at least.
-    assert!(seen * 168 > 2 * 512 * 1024, "too few records for a ring that comes round twice: {seen}");
+    // That of a message takes 152 bytes at least: frame, header, the message's own header. Births and deaths, which take less, are few.
+    assert!(seen * 152 > 512 * 1024, "too few records for a ring that comes round: {seen}");
     assert_eq!(lost, 0, "{seen} seen");
     Ok(())
 }
@@ -109,7 +109,7 @@ fn ends_with(run: &Run, last: &str) -> Result<()> {
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn a_program_that_restarts_the_machine_is_recorded_to_the_end() -> Result<()> {
     let run = record(&[], &["pretend", "${host-port}"])?;
-    assert!(run.stderr.ends_with("the program restarted the machine\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("\nthe program restarted the machine\n"), "{}", run.stderr);
     assert_eq!(run.status, Some(0));
     ends_with(&run, "pretend[2] host_reboot(host_priv: host-priv, options: RB_AUTOBOOT) ")
 }
@@ -137,7 +137,7 @@ fn a_machine_that_hangs_is_recorded_to_the_end() -> Result<()> {
     let (_, lost) = tally(&run)?;
     assert_eq!(lost, 0);
     for unfinished in [
-        "deadlock[2] ping(port: port made by deadlock[2], number: 3)",
+        "deadlock[2] ping(port: port 2 made by deadlock[2], number: 3)",
         "(deadlock)[3] ping(port: port made by deadlock[2], number: 4)",
     ] {
         assert!(run.stderr.contains(unfinished), "no {unfinished}:\n{}", run.stderr);

@@ -262,19 +262,30 @@ unsafe extern "C" fn hook_task_set_special_port(task: Option<Task>, which: u32, 
 unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
     // SAFETY: the caller's own arguments.
     unsafe { ipc_task_init(task, parent) };
-    let mut is_first = false;
-    if parent.is_none() && !ARMED.load(Relaxed) && slots::check_slots() {
-        // The kernel task, the first of all; the boot task has no parent either.
-        STATE.keep_secret(time::secret());
-        ARMED.store(true, Relaxed);
-        slots::announce();
-        recorder::begin(&Mach, &STATE);
-        is_first = true;
+    if parent.is_none() {
+        return made_by_the_kernel(task);
     }
     if ARMED.load(Relaxed) {
         time::look_once();
         lifecycle::created(&Mach, &STATE, task, parent);
-        if parent.is_none() && !is_first {
+    }
+}
+
+/// The kernel's own task, the first of all, or one that the kernel makes while it boots.
+#[cold]
+#[inline(never)]
+fn made_by_the_kernel(task: Task) {
+    let is_first = !ARMED.load(Relaxed);
+    if is_first && slots::check_slots() {
+        STATE.keep_secret(time::secret());
+        ARMED.store(true, Relaxed);
+        slots::announce();
+        recorder::begin(&Mach, &STATE);
+    }
+    if ARMED.load(Relaxed) {
+        time::look_once();
+        lifecycle::begun(&Mach, task);
+        if !is_first {
             recorder::adopt(&Mach, &STATE, task);
         }
     }

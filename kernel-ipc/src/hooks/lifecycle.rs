@@ -17,9 +17,7 @@ use crate::{announce, fan_out, hold, lost, observe};
 /// Emits nothing. A child that there is no room for runs untraced, and its parent's next record says so.
 #[inline(never)]
 pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: Option<Task>) {
-    // Slab memory is not zeroed: the hole still holds whatever the last task left in it.
-    kernel.set_task_entry(task, 0);
-    kernel.set_task_number(task, TaskNumber::NONE);
+    begun(kernel, task);
     let Some(parent) = parent else { return };
     let mut lacks_room = inherit_trace_port(kernel, state, task, parent);
     if state.has_had_engines() {
@@ -42,6 +40,13 @@ pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: O
         let news = News { task: child, sender: key.number.get(), ..News::of(EventKind::TaskBirth) };
         announce::tell(kernel, state, key, &news, Some(task));
     }
+}
+
+/// The new task has nothing of ours yet. Slab memory is not zeroed: the hole still holds whatever the last task left in it.
+#[inline(always)]
+pub(crate) fn begun(kernel: &impl Kernel, task: Task) {
+    kernel.set_task_entry(task, 0);
+    kernel.set_task_number(task, TaskNumber::NONE);
 }
 
 /// Whether there was no room for that.

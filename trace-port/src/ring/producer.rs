@@ -62,6 +62,21 @@ impl Reservation {
         }
     }
 
+    /// Writes words from one on; beyond the contents' end nothing happens.
+    #[inline(always)]
+    pub fn fill<W: Word>(&self, ring: &Ring<'_, W>, index: u64, mut words: impl Iterator<Item = u64>) {
+        let count = (self.size >> 3).saturating_sub(index) as usize;
+        let start = (self.contents.wrapping_add(index << 3) >> 3) as usize & ring.frames.len().wrapping_sub(1);
+        let Some((begin, end)) = ring.frames.split_at_checked(start) else { return };
+        // What does not fit before the end stands at the begin.
+        let places = [end.get(..count).unwrap_or(end), begin.get(..count.saturating_sub(end.len())).unwrap_or(begin)];
+        for place in places {
+            for (place, word) in place.iter().zip(words.by_ref()) {
+                place.store(word, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Writes bytes from a word on, with zeros up to a multiple of 8; beyond the contents' end nothing happens.
     #[inline]
     pub fn put<W: Word>(&self, ring: &Ring<'_, W>, mut index: u64, bytes: &[u8]) {
@@ -96,6 +111,8 @@ pub struct Producer {
     marked: u64,
     /// Where open reservations begin, plus one; 0 of a free place.
     open: [u64; OPEN],
+    /// How many of them are taken: most often none.
+    opened: usize,
     untold: Option<Untold>,
 }
 
@@ -108,7 +125,7 @@ impl Default for Producer {
 impl Producer {
     /// Of a ring that nothing was written to.
     pub const fn new() -> Self {
-        Self { reserved: 0, number: 0, marked: 0, open: [0; OPEN], untold: None }
+        Self { reserved: 0, number: 0, marked: 0, open: [0; OPEN], opened: 0, untold: None }
     }
 
     /// Makes zeroed memory a ring: from now on it is found.
@@ -140,7 +157,10 @@ impl Producer {
         let start = self.reserved;
         let end = start.checked_add(size).ok_or(Refused::Full)?;
         let floor = end.saturating_sub(capacity);
-        let slot = self.open.iter().position(|&place| place == 0).ok_or(Refused::Busy)?;
+        let slot = match self.opened {
+            0 => 0,
+            _ => self.open.iter().position(|&place| place == 0).ok_or(Refused::Busy)?,
+        };
         if self.oldest_open().is_some_and(|oldest| oldest < floor) {
             return Err(Refused::Busy);
         }
@@ -153,6 +173,7 @@ impl Producer {
         W::fence(Ordering::Release);
         if let Some(place) = self.open.get_mut(slot) {
             *place = start + 1;
+            self.opened += 1;
         }
         self.reserved = end;
         if let Some(untold) = self.untold.take() {
@@ -171,6 +192,7 @@ impl Producer {
     pub fn commit<W: Word>(&mut self, ring: &Ring<'_, W>, reservation: Reservation) {
         if let Some(place) = self.open.get_mut(reservation.slot) {
             *place = 0;
+            self.opened = self.opened.saturating_sub(1);
         }
         let head = self.oldest_open().unwrap_or(self.reserved);
         Ring::set(ring.control, control::HEAD, head, Ordering::Release);
@@ -193,6 +215,9 @@ impl Producer {
 
     #[inline(always)]
     fn oldest_open(&self) -> Option<u64> {
+        if self.opened == 0 {
+            return None;
+        }
         self.open.iter().filter_map(|place| place.checked_sub(1)).min()
     }
 

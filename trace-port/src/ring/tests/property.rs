@@ -102,7 +102,19 @@ impl<'a> World<'a> {
 
     fn finish(&mut self, index: usize) {
         let (room, contents) = self.open.remove(index);
-        room.put(&self.ring, 0, &contents);
+        // Half of them word by word, from the second on, and with more than there is room for; the others as bytes.
+        if index.is_multiple_of(2) {
+            let words = contents.chunks(8).map(|chunk| {
+                let mut word = [0; 8];
+                word.iter_mut().zip(chunk).for_each(|(place, byte)| *place = *byte);
+                u64::from_le_bytes(word)
+            });
+            let words: Vec<u64> = words.collect();
+            room.fill(&self.ring, 0, words.iter().take(1).copied());
+            room.fill(&self.ring, 1, words.iter().skip(1).copied().chain([u64::MAX; 9]));
+        } else {
+            room.put(&self.ring, 0, &contents);
+        }
         self.producer.commit(&self.ring, room);
     }
 
