@@ -60,4 +60,4 @@ mod state;
 mod stops;
 mod table;
 
-pub use trace_port::{EventKind, Record, ring};
+pub use trace_port::ring;

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use kernel_ipc::ring::{FRAMES_WORD, LARGEST_FRAME, MARKS, MARKS_WORD, Memory, WAIT, WISHES_WORD, wishes};
 
-pub use kernel_ipc::ring::{Item, Lost, Reader, RingError, Why};
-pub use kernel_ipc::{EventKind, Record as RingRecord};
+pub use kernel_ipc::ring::{Item, Reader, RingError};
 
 use crate::error::InstrumentError;
 
@@ -30,7 +29,7 @@ impl GuestRing {
         Ok(Self::over(File::options().read(true).write(true).open(memory)?, base, bytes))
     }
 
-    /// The same of an open file, which may be shorter; what is beyond its end is not there.
+    /// The ring at a physical address in an open file, with so many bytes in all; what is beyond the file's end is not there.
     pub const fn over(file: File, base: u64, bytes: u64) -> Self {
         Self { file, base, words: (bytes / 8).saturating_sub(FRAMES_WORD as u64) }
     }

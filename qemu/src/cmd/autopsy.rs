@@ -9,17 +9,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
-use exchanges::{Exchanges, Selection};
-use mig_defs::table::Tables;
 use qemu::autopsy::{Source, find};
-use qemu::recorder::{GuestRing, Item, Reader, RingRecord};
+use qemu::recorder::{GuestRing, Item, Reader};
 use qemu::setup;
 use qemu::ui::Progress;
-use report::Stuck;
+use rpctrace2::host::ring::{self, Kept, Who};
 
 use crate::cli::{Autopsy, Options};
-use crate::cmd::record::{self, Kept};
+use crate::cmd::record;
 
 /// Steps of the preparation, for the progress bar.
 const STEPS: u64 = 3;
@@ -31,13 +28,13 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     let source = source(options, autopsy)?;
     let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
     let found = find(&source, autopsy.at)?;
-    let known = record::Source { tables: &tables, kernel: "", options: "", command: &[] };
+    let known = ring::Source { tables: &tables, kernel: "", options: "", command: &[] };
     let last = Arc::new(Mutex::new(Last { most: autopsy.last, ..Last::default() }));
     let mut text = Kept::text(&known, Box::new(Shared(Arc::clone(&last))))?;
     let mut capture = match &autopsy.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            Some(Kept::capture(&known, file)?)
+            Some(Kept::capture(&known, file))
         }
         None => None,
     };
@@ -136,46 +133,6 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Who waits for whom, by all records.
-struct Who<'t> {
-    exchanges: Exchanges<'t>,
-    stuck: Stuck,
-}
-
-impl<'t> Who<'t> {
-    fn new(tables: &'t [u8]) -> Result<Self> {
-        let tables = Tables::parse(tables)?;
-        let mut exchanges = Exchanges::new(tables, Selection::default(), "", false);
-        exchanges.attach(None);
-        exchanges.keep_to_engines();
-        Ok(Self { exchanges, stuck: Stuck::default() })
-    }
-
-    fn take(&mut self, item: Item<'_>) {
-        match item {
-            Item::Record(_, contents) => {
-                let bytes = Bytes::copy_from_slice(contents);
-                // The reader has looked at it.
-                if let Ok(record) = RingRecord::in_ring(&bytes) {
-                    self.stuck.record(&record);
-                    self.exchanges.record(&record, &bytes, &mut self.stuck);
-                }
-            }
-            Item::Lost(lost) => {
-                let count = u32::try_from(lost.count()).unwrap_or(u32::MAX);
-                self.exchanges.lost(count, &mut self.stuck);
-            }
-        }
-    }
-
-    fn finish(mut self) -> String {
-        self.exchanges.finish(&mut self.stuck);
-        let mut text = String::new();
-        self.stuck.write(self.exchanges.names(), &mut text);
-        text
     }
 }
 

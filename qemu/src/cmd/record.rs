@@ -2,8 +2,6 @@
 //! `cargo qemu record [-o FILE] PROGRAM [ARGUMENTS]`: what the kernel's own recorder has of every task, read from the machine's memory while
 //! it runs. Nothing in the machine traces. However it ends, what was still there is read to the last committed record.
 
-mod kept;
-
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +14,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::{Choices, Prepared};
 use qemu::vm::Input;
+use rpctrace2::host::ring::{Kept, Source, Tally};
 
 use crate::cli::{self, Record};
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
-pub(crate) use kept::{Kept, Source, Tally};
 
 /// The kernel's word for recording headers, and for recording all.
 pub(crate) const HEADERS: &str = "rpctrace2=record";
@@ -129,7 +127,7 @@ impl Follower<'_> {
     /// Reads until the machine has ended and nothing is left.
     fn follow(&self, layout: &str, source: &Source<'_>, file: Option<File>) -> Result<Tally> {
         let mut kept = match file {
-            Some(file) => Kept::capture(source, file)?,
+            Some(file) => Kept::capture(source, file),
             None => Kept::text(source, Box::new(io::stderr()))?,
         };
         let (ring, mut reader) = self.open(layout)?;

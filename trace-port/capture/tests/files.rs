@@ -8,7 +8,9 @@ use capture::format::{self, FULL, HEAD, TRAILER, VERSION};
 use capture::{CaptureError, Contents, Entries, Entry, Fact, Facts, Note, ReadError, Reader, Writer, index};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use trace_port::record::HEADER_OFFSET;
+use trace_port::record::{HEADER_OFFSET, Part, body_type};
+use trace_port::{RecordHeader, Records};
+use zerocopy::IntoBytes;
 
 const TABLES: &[u8] = b"tables that are the same again and again and again and again";
 
@@ -289,4 +291,29 @@ fn blocks_are_written_when_they_are_full_or_old() {
     }
     let entry = 8 + message(1, &[0; 1000]).len().next_multiple_of(8);
     assert_eq!(count, FULL.div_ceil(entry), "full");
+}
+
+/// A record of a ring, whose first word may be any, is kept as the message that a tracer would have received.
+#[test]
+fn a_record_of_a_ring_is_kept_as_a_message() {
+    let header = RecordHeader {
+        version: trace_port::record::VERSION.into(),
+        time: 77.into(),
+        captured_size: 5.into(),
+        message_size: 5.into(),
+        ..RecordHeader::default()
+    };
+    let part = Part { header_type: u64::MAX.into(), header, body_type: body_type(5).into() };
+    let part = [part.as_bytes(), b"bytes\0\0\0"].concat();
+    let mut writer = Writer::new(64, &facts(), TABLES);
+    writer.record(&part);
+    // What is no record is none, and no reason to panic.
+    writer.record(b"less");
+    writer.finish();
+    let (came, error) = read(writer.bytes());
+    assert!(error.is_none(), "{error:?}");
+    let [Came::Message(message)] = &came[..] else { panic!("{came:?}") };
+    let records: Vec<_> = Records::parse(message).expect("a message").collect();
+    let [Ok(record)] = records[..] else { panic!("{records:?}") };
+    assert_eq!((record.task, record.message, *record.header), (0, &b"bytes"[..], header));
 }

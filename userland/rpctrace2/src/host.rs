@@ -23,6 +23,7 @@ use crate::options::{Color, Host, Output};
 
 pub mod info;
 mod paint;
+pub mod ring;
 pub mod show;
 
 pub use paint::Paint;

@@ -1,36 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Where records of a ring go: into the text of a trace, or into a capture.
+//! Where records of a ring go that somebody has found in a machine's memory: into the text of a trace, into a capture, and into who waits for whom.
 
+use std::boxed::Box;
 use std::fmt;
+use std::format;
 use std::fs::File;
 use std::io::Write;
+use std::string::String;
 
 use anyhow::Result;
 use bytes::Bytes;
 use capture::{Note, Writer};
+use exchanges::{Exchanges, Selection};
 use mig_defs::table::Tables;
-use qemu::recorder::{EventKind, Item, Lost, RingRecord, Why};
-use rpctrace2::facts::{WIDTH, facts};
-use rpctrace2::{Options, Trace};
+use report::Stuck;
+use trace_port::ring::{Item, Lost, Why};
+use trace_port::{EventKind, Record};
+
+use crate::facts::{WIDTH, facts};
+use crate::{Options, Trace};
 
 /// What is known of a recording besides its records.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'t> {
+pub struct Source<'t> {
     /// What decodes it.
-    pub(crate) tables: &'t [u8],
+    pub tables: &'t [u8],
     /// The kernel's own words on its version, empty if they are not known.
-    pub(crate) kernel: &'t str,
+    pub kernel: &'t str,
     /// What was asked of the kernel, empty if that is not known.
-    pub(crate) options: &'t str,
+    pub options: &'t str,
     /// What ran, if that is known.
-    pub(crate) command: &'t [String],
+    pub command: &'t [String],
 }
 
 /// How many records there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) seen: u64,
-    pub(crate) lost: u64,
+pub struct Tally {
+    /// That came.
+    pub seen: u64,
+    /// That were lost.
+    pub lost: u64,
 }
 
 impl fmt::Display for Tally {
@@ -39,8 +48,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Where records go.
-pub(crate) struct Kept<'t> {
+/// Where records go, one way or the other.
+pub struct Kept<'t> {
     form: Form<'t>,
     tally: Tally,
 }
@@ -52,7 +61,10 @@ enum Form<'t> {
 
 impl<'t> Kept<'t> {
     /// Lines of text, which are written there.
-    pub(crate) fn text(source: &Source<'t>, out: Box<dyn Write>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If the tables are none.
+    pub fn text(source: &Source<'t>, out: Box<dyn Write>) -> Result<Self> {
         let mut trace = Box::new(Trace::new(Tables::parse(source.tables)?, &Options::default(), "")?);
         trace.attach(None);
         trace.keep_to_engines();
@@ -61,16 +73,16 @@ impl<'t> Kept<'t> {
     }
 
     /// A capture in this file.
-    pub(crate) fn capture(source: &Source<'_>, file: File) -> Result<Self> {
+    pub fn capture(source: &Source<'_>, file: File) -> Self {
         let facts = facts(source.kernel, source.options, &source.command.join("\0"), "of the host");
         let mut writer = Box::new(Writer::new(WIDTH, &facts, source.tables));
         writer.note(Note::Attached(None));
         writer.note(Note::ByEngines);
-        Ok(Self { form: Form::Capture { writer, file }, tally: Tally::default() })
+        Self { form: Form::Capture { writer, file }, tally: Tally::default() }
     }
 
     /// Takes what a reader has found.
-    pub(crate) fn take(&mut self, item: Item<'_>) {
+    pub fn take(&mut self, item: Item<'_>) {
         match item {
             Item::Record(record, contents) => {
                 self.tally.seen += 1;
@@ -86,7 +98,7 @@ impl<'t> Kept<'t> {
             Form::Text { trace, text, .. } => {
                 let bytes = Bytes::copy_from_slice(contents);
                 // The reader has looked at it.
-                if let Ok(record) = RingRecord::in_ring(&bytes) {
+                if let Ok(record) = Record::in_ring(&bytes) {
                     trace.record(&record, &bytes, text);
                 }
                 ended.into_iter().for_each(|task| trace.ended(task, text));
@@ -125,7 +137,10 @@ impl<'t> Kept<'t> {
     }
 
     /// Nothing has come for a while.
-    pub(crate) fn idle(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn idle(&mut self) -> Result<()> {
         match &mut self.form {
             Form::Text { trace, text, .. } => {
                 if trace.is_waiting() {
@@ -141,7 +156,10 @@ impl<'t> Kept<'t> {
     }
 
     /// Writes what is complete.
-    pub(crate) fn write(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&mut self) -> Result<()> {
         match &mut self.form {
             Form::Text { text, out, .. } => {
                 let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -157,7 +175,10 @@ impl<'t> Kept<'t> {
     }
 
     /// Nothing comes any more, and behind the last record this was lost.
-    pub(crate) fn finish(mut self, lost: Option<Lost>) -> Result<Tally> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(mut self, lost: Option<Lost>) -> Result<Tally> {
         if let Some(lost) = lost {
             self.lost(&lost);
         }
@@ -170,5 +191,58 @@ impl<'t> Kept<'t> {
         }
         self.write()?;
         Ok(self.tally)
+    }
+}
+
+impl fmt::Debug for Kept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+/// Who waits for whom, by all records.
+#[derive(Debug)]
+pub struct Who<'t> {
+    exchanges: Exchanges<'t>,
+    stuck: Stuck,
+}
+
+impl<'t> Who<'t> {
+    /// Of records that these tables decode.
+    ///
+    /// # Errors
+    /// If the tables are none.
+    pub fn new(tables: &'t [u8]) -> Result<Self> {
+        let tables = Tables::parse(tables)?;
+        let mut exchanges = Exchanges::new(tables, Selection::default(), "", false);
+        exchanges.attach(None);
+        exchanges.keep_to_engines();
+        Ok(Self { exchanges, stuck: Stuck::default() })
+    }
+
+    /// Takes what a reader has found.
+    pub fn take(&mut self, item: Item<'_>) {
+        match item {
+            Item::Record(_, contents) => {
+                let bytes = Bytes::copy_from_slice(contents);
+                // The reader has looked at it.
+                if let Ok(record) = Record::in_ring(&bytes) {
+                    self.stuck.record(&record);
+                    self.exchanges.record(&record, &bytes, &mut self.stuck);
+                }
+            }
+            Item::Lost(lost) => {
+                let count = u32::try_from(lost.count()).unwrap_or(u32::MAX);
+                self.exchanges.lost(count, &mut self.stuck);
+            }
+        }
+    }
+
+    /// Nothing comes any more: the text.
+    pub fn finish(mut self) -> String {
+        self.exchanges.finish(&mut self.stuck);
+        let mut text = String::new();
+        self.stuck.write(self.exchanges.names(), &mut text);
+        text
     }
 }
