@@ -11,6 +11,7 @@ use qemu::setup::{Choices, Interfaces, Prepared};
 use qemu::vm::{Input, Interrupt, Paint};
 use rpctrace2::host::{Sink, compile, directories, is_colored, rpc_lists};
 use rpctrace2::options::filter::expand;
+use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::Here;
 use rpctrace2::options::{self, Request};
 
@@ -21,6 +22,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let (mut options, command) = match options::parse(words.iter().map(String::as_str), Here::Host)? {
         Request::Help => return print(&options::text::help()),
         Request::Version => return print(&options::text::version()),
+        Request::Owner(owner) => return own(machine, owner),
         Request::Trace { options, command } => (options, command),
     };
     let mut command: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
@@ -79,6 +81,15 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let status = boot(machine, &choices, launch);
     sink.close()?;
     status
+}
+
+/// The boot server gives the tool the host's privileged port.
+fn own(machine: &cli::Options, owner: Owner) -> Result<u8> {
+    let arguments = |_: &Prepared| {
+        let words = [RPCTRACE2, "--host=${host-port}"].into_iter().chain(owner.words());
+        Ok(words.map(ToOwned::to_owned).collect())
+    };
+    boot(machine, &machine.choices(), Launch { interrupt: Interrupt::EndsTrace, ..Launch::of(&arguments) })
 }
 
 fn print(text: &str) -> Result<u8> {

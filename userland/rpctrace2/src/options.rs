@@ -16,6 +16,7 @@ pub mod absent;
 pub mod filter;
 pub mod inject;
 pub mod near;
+pub mod owner;
 pub mod place;
 pub mod table;
 pub mod text;
@@ -24,6 +25,7 @@ mod values;
 use absent::ABSENT;
 use inject::{InjectError, Injection};
 use near::Suggestion;
+use owner::{OWNER, Owner};
 use place::{Here, Place};
 use table::{Action, Row, TABLE};
 
@@ -171,6 +173,8 @@ pub enum Request {
     Help,
     /// `-V`: print [`text::version`].
     Version,
+    /// `owner`: the system trace and whose it is.
+    Owner(Owner),
     /// Trace a command.
     Trace {
         /// How.
@@ -255,6 +259,16 @@ pub enum OptionsError {
     /// A list of engines, and something to be done.
     #[error("option `--inject`: `--engines` traces nothing")]
     InjectNothing,
+    /// Something else than what can become of the system trace.
+    #[error(
+        "`owner`: expected claim, release, background or nothing, found `{found}` (a program of that name is traced by `-- owner`){near}"
+    )]
+    Owner {
+        /// As it was written.
+        found: String,
+        /// What may be meant.
+        near: Suggestion,
+    },
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -267,7 +281,10 @@ pub enum OptionsError {
 pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Result<Request, OptionsError> {
     let mut options = Options::default();
     let mut command: Vec<String> = Vec::new();
-    let mut arguments = arguments.into_iter();
+    let mut arguments = arguments.into_iter().peekable();
+    if here != Here::Show && arguments.next_if_eq(&OWNER).is_some() {
+        return Owner::parse(arguments);
+    }
     while let Some(argument) = arguments.next() {
         let asked = match argument {
             "--" => break,
@@ -410,6 +427,9 @@ fn unknown(written: &str) -> OptionsError {
     };
     OptionsError::Unknown { name: written.to_string(), near }
 }
+
+/// What `-p` names if it is to be every task.
+pub const ALL: &str = "all";
 
 /// What the host says before all options where the lines do not stand among the command's own output: they may come late then.
 pub const APART: &str = "--apart";

@@ -37,12 +37,13 @@ use crate::tasks::Tasks;
 use crate::trace::Trace;
 use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
 
-mod background;
 mod captured;
 mod end;
 mod engines;
+mod owner;
 mod stops;
 mod subject;
+mod system;
 
 use end::End;
 use engines::Engines;
@@ -92,6 +93,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
             print!("{}", text::version());
             return Ok(0);
         }
+        Request::Owner(wanted) => return owner::run(wanted, world),
     };
     world.prepare(&options)?;
     if options.engines {
@@ -182,7 +184,9 @@ impl<'a> Session<'a> {
     fn attach(wanted: &[String], mut engines: Engines, world: &'a mut dyn World) -> Result<Self, Failure> {
         let targets = world.processes(wanted)?;
         if let Some(host) = world.background() {
-            engines.stay_in_background(&host)?;
+            engines.stay_in_background(host)?;
+        } else if wanted.iter().any(|wanted| wanted == options::ALL) {
+            engines.claim_system(world.privileged_host()?)?;
         }
         Self::open(Subject::Processes(targets), true, engines, world)
     }

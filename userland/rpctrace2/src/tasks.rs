@@ -10,6 +10,8 @@ use mach::{stubs, task_self};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
 use trace_port::Records;
 
+use crate::world::{Failure, doing};
+
 /// Most references that are owed: the kernel counts up to 65,535.
 const OWED_MAX: u32 = 1000;
 /// Room for any reply of a notify.defs server.
@@ -132,6 +134,19 @@ impl Tasks {
     pub(crate) fn gone(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.gone)
     }
+}
+
+/// The tasks of this host, by its privileged port: every one, the kernel's and our own among them.
+pub(crate) fn all(host: PortName) -> core::result::Result<Vec<SendRight>, Failure> {
+    let mut found = Vec::new();
+    for set in doing("host_processor_sets", stubs::mach_host::host_processor_sets(host))? {
+        let set = stubs::mach_host::host_processor_set_priv(host, set.name());
+        let set = doing("host_processor_set_priv", set)?;
+        let tasks = doing("processor_set_tasks", stubs::mach_host::processor_set_tasks(set.name()))?;
+        // Of one that has ended meanwhile there is no right.
+        found.extend(tasks.filter(|task| task.name().is_valid()).map(|task| SendRight::from_name(task.into_name())));
+    }
+    Ok(found)
 }
 
 /// What a notification says.

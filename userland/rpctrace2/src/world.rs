@@ -77,7 +77,7 @@ pub(crate) enum Failure {
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
     #[error(
-        "this kernel has no engines, which `--as`, `--inject` and `--engines` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
+        "this kernel has no engines, which `--as`, `--inject`, `--engines`, `-p all` and `owner` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
     )]
     NoEngines(KernReturn),
     #[error("this kernel's engines are of version {0}, this rpctrace2's of version {version}", version = trace_port::control::VERSION)]
@@ -86,6 +86,12 @@ pub(crate) enum Failure {
     EngineExists(String),
     #[error("{name}: has as many engines as there may be; `rpctrace2 --engines -p` lists them")]
     EnginesFull { name: String },
+    #[error("the system trace is owned by {0}, and nobody else's as long as that lives; `rpctrace2 owner` says more")]
+    Owned(String),
+    #[error(
+        "`owner`: a change takes the host's privileged port; in the small system --host=${{host-port}} before `owner` is that"
+    )]
+    NoHost,
     #[error("{name}: has an engine that is called {engine}; `rpctrace2 --engines -p` lists them")]
     HasEngine { name: String, engine: String },
 }
@@ -159,6 +165,9 @@ pub(crate) trait World {
     fn background(&mut self) -> Option<SendRight> {
         None
     }
+
+    /// The host's privileged port.
+    fn privileged_host(&mut self) -> Result<SendRight, Failure>;
 
     /// Lets the command run.
     fn begin(&mut self) -> Result<(), Failure>;

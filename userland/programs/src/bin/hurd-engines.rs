@@ -15,10 +15,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hurd::abi::{open, signal};
+use hurd::abi::signal;
 use hurd::message_port::MessagePort;
-use hurd::names::Here;
-use hurd::spawn::{Child, receive_end};
 use hurd::startup::{self, Startup};
 use hurd::stubs::{msg, process};
 use hurd::wait::Ending;
@@ -32,7 +30,7 @@ use mach::{println, stubs, thread};
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::port::{MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND};
 use programs::engine::{self, Wish, attach, detach, engines};
-use programs::on_hurd::start;
+use programs::on_hurd::{Started, contents};
 use programs::patience::pause;
 use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
@@ -86,65 +84,31 @@ fn work(startup: &'static Startup, is_calm: bool) -> Result<(), Mismatch> {
     Ok(())
 }
 
-/// A process of ours, and where its end is heard of.
-struct Started {
-    child: Child,
-    end: ReceiveRight,
+/// What is traced, which waits for its signal.
+fn worker(startup: &'static Startup, how: &[&str]) -> Result<Started, Mismatch> {
+    let worker = Started::new(startup, &[&["hurd-engines", "work"], how].concat())?;
+    // Who has not begun has none.
+    while !worker.message_port(startup)?.name().is_valid() {
+        pause(PAUSE);
+    }
+    Ok(worker)
 }
 
-impl Started {
-    fn new(startup: &'static Startup, words: &[&str]) -> Result<Self, Mismatch> {
-        let file = format!("/bin/{}", words[0]);
-        let child = start(startup, &file, words).doing("starting a program")?;
-        let end = ReceiveRight::allocate().doing("mach_port_allocate")?;
-        child.wait(startup, &end).doing("proc_waitid")?;
-        Ok(Self { child, end })
-    }
+/// rpctrace2 with an engine of this name at a process; it has the engine when this returns.
+fn tracer(startup: &'static Startup, worker: &Started, name: &str, words: &[&str]) -> Result<Started, Mismatch> {
+    let (id, file) = (format!("{}", worker.child.id), file_of(name));
+    let words = [&["rpctrace2", "--as", name, "-o", &file], words, &["-p", &id]].concat();
+    let tracer = Started::new(startup, &words)?;
+    wait_for_engine(worker, name)?;
+    Ok(tracer)
+}
 
-    /// What is traced, which waits for its signal.
-    fn work(startup: &'static Startup, how: &[&str]) -> Result<Self, Mismatch> {
-        let worker = Self::new(startup, &[&["hurd-engines", "work"], how].concat())?;
-        // Who has not begun has none.
-        while !worker.message_port(startup)?.name().is_valid() {
-            pause(PAUSE);
-        }
-        Ok(worker)
+fn wait_for_engine(worker: &Started, name: &str) -> Result<(), Mismatch> {
+    let is_it = |engine: &stubs::trace_control::trace_engine_t| engine.name == engine::name_of(name);
+    while !engines(worker.task()).doing("trace_engines")?.iter().any(is_it) {
+        pause(PAUSE);
     }
-
-    /// rpctrace2 with an engine of this name at a process; it has the engine when this returns.
-    fn tracer(startup: &'static Startup, worker: &Self, name: &str, words: &[&str]) -> Result<Self, Mismatch> {
-        let (id, file) = (format!("{}", worker.child.id), file_of(name));
-        let words = [&["rpctrace2", "--as", name, "-o", &file], words, &["-p", &id]].concat();
-        let tracer = Self::new(startup, &words)?;
-        worker.wait_for_engine(name)?;
-        Ok(tracer)
-    }
-
-    fn wait_for_engine(&self, name: &str) -> Result<(), Mismatch> {
-        let is_it = |engine: &stubs::trace_control::trace_engine_t| engine.name == engine::name_of(name);
-        while !engines(self.task()).doing("trace_engines")?.iter().any(is_it) {
-            pause(PAUSE);
-        }
-        Ok(())
-    }
-
-    fn task(&self) -> PortName {
-        self.child.task.name()
-    }
-
-    fn message_port(&self, startup: &'static Startup) -> Result<SendRight, Mismatch> {
-        process::proc_getmsgport(startup.proc().doing("our process")?, self.child.id).doing("proc_getmsgport")
-    }
-
-    fn signal(&self, startup: &'static Startup, number: i32) -> Result<(), Mismatch> {
-        let to = self.message_port(startup)?;
-        msg::msg_sig_post(to.name(), number, 0, self.task()).doing("msg_sig_post")
-    }
-
-    /// Waits until it has ended so.
-    fn ends(&self, what: &str, expected: Ending) -> Result<(), Mismatch> {
-        expect(what, expected, receive_end(&self.end).doing("its end")?)
-    }
+    Ok(())
 }
 
 /// An engine of a program's whose tracer takes its records one by one, and whom the program waits for.
@@ -166,8 +130,7 @@ fn file_of(name: &str) -> String {
 }
 
 fn trace(startup: &'static Startup, name: &str) -> Result<String, Mismatch> {
-    let file = Here(startup).open(&file_of(name), open::READ, 0).doing("opening the trace")?;
-    Ok(String::from_utf8_lossy(&file.read_to_end().doing("reading the trace")?).into_owned())
+    contents(startup, &file_of(name))
 }
 
 /// Prints a trace, each line after a mark.
@@ -179,8 +142,8 @@ fn show(startup: &'static Startup, name: &str) -> Result<(), Mismatch> {
 const ENDED: Ending = Ending::Exited(0);
 
 fn alone(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &[])?;
-    let one = Started::tracer(startup, &worker, "one", &[])?;
+    let worker = worker(startup, &[])?;
+    let one = tracer(startup, &worker, "one", &[])?;
     worker.signal(startup, signal::HUP)?;
     worker.ends("the work", ENDED)?;
     one.ends("the tracer", ENDED)?;
@@ -188,10 +151,10 @@ fn alone(startup: &'static Startup) -> Result<(), Mismatch> {
 }
 
 fn crowd(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &[])?;
-    let one = Started::tracer(startup, &worker, "one", &[])?;
-    let killed = Started::tracer(startup, &worker, "killed", &[])?;
-    let still = Started::tracer(startup, &worker, "still", &["--policy=drop"])?;
+    let worker = worker(startup, &[])?;
+    let one = tracer(startup, &worker, "one", &[])?;
+    let killed = tracer(startup, &worker, "killed", &[])?;
+    let still = tracer(startup, &worker, "still", &["--policy=drop"])?;
     let engine = slow_tracer(&worker)?;
     stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
     worker.signal(startup, signal::HUP)?;
@@ -210,11 +173,11 @@ fn crowd(startup: &'static Startup) -> Result<(), Mismatch> {
 }
 
 fn refused(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &[])?;
+    let worker = worker(startup, &[])?;
     let id = format!("{}", worker.child.id);
     let run = |words: &[&str]| Started::new(startup, &[&["rpctrace2"], words, &["-p", &id]].concat());
     run(&["--engines"])?.ends("a list of none", ENDED)?;
-    let one = Started::tracer(startup, &worker, "one", &["--policy=drop"])?;
+    let one = tracer(startup, &worker, "one", &["--policy=drop"])?;
     run(&["--engines"])?.ends("a list", ENDED)?;
     let other = engine::find(worker.task(), Some("one")).map(drop);
     expect("the engine of another tracer", Err(KernReturn::KERN_INVALID_NAME), other)?;
@@ -244,14 +207,14 @@ fn is_traced(task: PortName) -> bool {
 }
 
 fn beside(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &[])?;
+    let worker = worker(startup, &[])?;
     let id = format!("{}", worker.child.id);
     let port = Started::new(startup, &["rpctrace2", "-o", "/tmp/port", "-p", &id])?;
     while !is_traced(worker.task()) {
         pause(PAUSE);
     }
     let engine = Started::new(startup, &["rpctrace2", "-o", "/tmp/engine", "-p", &id])?;
-    worker.wait_for_engine("rpctrace2")?;
+    wait_for_engine(&worker, "rpctrace2")?;
     worker.signal(startup, signal::HUP)?;
     worker.ends("the work", ENDED)?;
     port.ends("the tracer with the trace port", ENDED)?;
@@ -261,8 +224,8 @@ fn beside(startup: &'static Startup) -> Result<(), Mismatch> {
 }
 
 fn interrupt(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &[])?;
-    let one = Started::tracer(startup, &worker, "one", &[])?;
+    let worker = worker(startup, &[])?;
+    let one = tracer(startup, &worker, "one", &[])?;
     let _engine = slow_tracer(&worker)?;
     worker.signal(startup, signal::HUP)?;
     pause(UNDER_WAY);
@@ -275,12 +238,12 @@ fn interrupt(startup: &'static Startup) -> Result<(), Mismatch> {
 
 /// One without and one with a filter in the kernel, and one that stands still and would lose most of what is done.
 fn filtered(startup: &'static Startup) -> Result<(), Mismatch> {
-    let worker = Started::work(startup, &["calm"])?;
+    let worker = worker(startup, &["calm"])?;
     let selected = ["-e", "trace=processor_set_default"];
-    let one = Started::tracer(startup, &worker, "one", &selected)?;
-    let few = Started::tracer(startup, &worker, "few", &["--kernel-filter", selected[0], selected[1]])?;
+    let one = tracer(startup, &worker, "one", &selected)?;
+    let few = tracer(startup, &worker, "few", &["--kernel-filter", selected[0], selected[1]])?;
     let end = ["--policy=drop", "--kernel-filter", "-e", "trace=proc_mark_exit"];
-    let still = Started::tracer(startup, &worker, "still", &end)?;
+    let still = tracer(startup, &worker, "still", &end)?;
     stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
     worker.signal(startup, signal::HUP)?;
     worker.ends("the work", ENDED)?;

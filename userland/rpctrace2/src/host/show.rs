@@ -39,6 +39,7 @@ pub fn run(words: &[String]) -> Result<u8> {
     let (mut options, command) = match options::parse(words.iter().map(String::as_str), Here::Show)? {
         Request::Help => return print(&text::help()),
         Request::Version => return print(&text::version()),
+        Request::Owner(_) => return Err(options::OptionsError::NoCommand.into()),
         Request::Trace { options, command } => (options, command),
     };
     let name = command.first().map_or("", String::as_str);

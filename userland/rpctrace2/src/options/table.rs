@@ -13,7 +13,7 @@ use super::values::{
     add_expression, add_injection, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy,
     set_string_size, set_strings, set_until, status_words,
 };
-use super::{Options, OptionsError, Policy, Report, Status};
+use super::{ALL, Options, OptionsError, Policy, Report, Status};
 
 /// What an option takes and does.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +176,7 @@ pub const TABLE: &[Row] = &[
             Ok(())
         }),
         place: Place::Hurd,
-        help: "on a Hurd: trace this process instead of a command, by its process id, the name of its program or the node (/...) that it is the translator of, as often as you like; all: every task",
+        help: "on a Hurd: trace this process instead of a command, by its process id, the name of its program or the node (/...) that it is the translator of, as often as you like; all: every task, as the owner of the system trace",
         others: [SAME, "none", "--remote-pid"],
         test: "options_know_where_they_are_followed",
         words: nothing,
@@ -184,7 +184,7 @@ pub const TABLE: &[Row] = &[
     Row {
         letter: None,
         longs: &["all-tasks"],
-        action: Action::Set(|options| options.attach.push("all".to_string())),
+        action: Action::Set(|options| options.attach.push(ALL.to_string())),
         place: Place::Hurd,
         help: "on a Hurd: as -p all",
         others: ["none: -a is a column", "none", "none"],

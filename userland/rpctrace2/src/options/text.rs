@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::absent::ABSENT;
 use super::filter::CLASSES;
+use super::owner::{OWNER, Owner};
 use super::place::Place;
 use super::table::{Action, Row, TABLE};
 
@@ -21,27 +22,34 @@ pub fn help() -> String {
          send and receive,\nto standard error unless -o says otherwise.\n\n",
     );
     for row in TABLE {
-        let names = format!("  {}", names(row));
-        text += &format!("{names:<COLUMN$}");
-        let mut column = COLUMN.max(names.len());
-        if column > COLUMN - 1 && names.len() >= COLUMN {
-            text += &format!("\n{:COLUMN$}", "");
-            column = COLUMN;
-        }
-        for word in row.help.split(' ') {
-            if column + word.len() + 1 > WIDTH {
-                text += &format!("\n{:COLUMN$}", "");
-                column = COLUMN;
-            }
-            let space = if column == COLUMN { "" } else { " " };
-            text += space;
-            text += word;
-            column += word.len() + space.len();
-        }
-        text.push('\n');
+        explain(&mut text, &format!("  {}", names(row)), row.help);
+    }
+    text += "\nrpctrace2 owner [WORD]: the system trace, which is that of all tasks and one tool's at a time\n";
+    for (word, _, does) in Owner::ALL {
+        explain(&mut text, &format!("  {}", command(word)), does);
     }
     text += "\nThe exit status is COMMAND's; 127 if it is not found, 126 if it cannot be executed, 125 if it\ncannot be traced, 130 after Ctrl-C.\n";
     text
+}
+
+/// What something does, beside or below it, in lines that are not too long.
+fn explain(text: &mut String, what: &str, does: &str) {
+    *text += &format!("{what:<COLUMN$}");
+    let mut column = COLUMN;
+    if what.len() >= COLUMN {
+        *text += &format!("\n{:COLUMN$}", "");
+    }
+    for word in does.split(' ') {
+        if column + word.len() + 1 > WIDTH {
+            *text += &format!("\n{:COLUMN$}", "");
+            column = COLUMN;
+        }
+        let space = if column == COLUMN { "" } else { " " };
+        *text += space;
+        *text += word;
+        column += word.len() + space.len();
+    }
+    text.push('\n');
 }
 
 /// The text of `-V`.
@@ -86,6 +94,20 @@ injected where the kernel cannot ask: the message cannot be copied in, or there 
 send and receive in one call, as MIG's stubs do; others are sent. The first `--inject` that has a message decides; the \
 time is whole milliseconds. A Hurd's errno values have their names (`retval=ENOENT`).\n";
 
+/// What docs/options.md says of `rpctrace2 owner` and `-p all`.
+const SYSTEM: &str = "\n## The system trace\n\nThe trace of all tasks is one tool's at a time (docs/ktrace.md). `-p all` claims it in the \
+foreground, under the name of `--as`, or as rpctrace2: where another owns it that lives, one line says who; a tool in the \
+background is taken over, and what it has configured ends. One engine has all tasks that are there, and their children; \
+tasks are listed again until there is nobody new. With `--inject` each task gets an engine of its own, because that of all tasks asks \
+nobody about messages; the system trace is owned all the same. It is given back at the end, also after Ctrl-C; what an rpctrace2 that is killed \
+leaves is ended by `rpctrace2 owner release`, or claimed by the next `-p all`.\n\n`owner` stands before everything else: `rpctrace2 -- owner` traces \
+a program of that name. Changes take the host's privileged port, which a privileged user of a Hurd has; in our own small system the boot server \
+writes it for `${host-port}`: `rpctrace2 --host=${host-port} owner claim`.\n";
+
+fn command(word: Option<&str>) -> String {
+    ["rpctrace2", OWNER].into_iter().chain(word).collect::<Vec<_>>().join(" ")
+}
+
 /// docs/options.md.
 pub fn markdown() -> String {
     let mut text = String::from(
@@ -116,6 +138,11 @@ pub fn markdown() -> String {
         text += &format!("| `{class}` | {beginnings} |\n");
     }
     text += ENGINES;
+    text += SYSTEM;
+    text += "\n| command | what it does |\n|---|---|\n";
+    for (word, _, does) in Owner::ALL {
+        text += &format!("| `{}` | {does} |\n", command(word));
+    }
     text += "\n## Options of others that are not here\n\nEach is refused with the same words, before anything boots.\n\n\
              | option | of | why not, or what else |\n|---|---|---|\n";
     for absent in ABSENT {
@@ -131,11 +158,15 @@ pub fn manual() -> String {
     let mut text = String::from(
         ".\\\" Made of userland/rpctrace2/src/options/table.rs; a test compares them.\n.TH RPCTRACE2 1\n.SH NAME\n\
          rpctrace2 \\- print the Mach messages of a command\n.SH SYNOPSIS\n.B rpctrace2\n[\\fIOPTION\\fR]...\n\
-         \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n.SH DESCRIPTION\nRuns \\fICOMMAND\\fR and prints every Mach message that it \
+         \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n.br\n.B rpctrace2 owner\n[claim|release|background]\n.SH DESCRIPTION\nRuns \\fICOMMAND\\fR and prints every Mach message that it \
          and its children send and receive, to standard error unless \\fB\\-o\\fR says otherwise.\n.SH OPTIONS\n",
     );
     for row in TABLE {
         text += &format!(".TP\n.B {}\n{}\n", escape(&names(row)), escape(row.help));
+    }
+    text += ".SH THE SYSTEM TRACE\nThat of all tasks, which is one tool's at a time: that of \\fB\\-p all\\fR, or of who claims it.\n";
+    for (word, _, does) in Owner::ALL {
+        text += &format!(".TP\n.B {}\n{}\n", escape(&command(word)), escape(does));
     }
     text += ".SH EXIT STATUS\nThat of \\fICOMMAND\\fR; 127 if it is not found, 126 if it cannot be executed, 125 if it cannot be traced, 130 \
              after Ctrl\\-C.\n";

@@ -19,7 +19,7 @@ use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
 use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule, what};
 
-use super::background::{Background, Successor};
+use super::system::{Successor, System, Wish};
 use crate::injections::Injections;
 use crate::options::{Options, Policy};
 use crate::world::{Failure, Target, doing};
@@ -56,8 +56,8 @@ pub(super) struct Engines {
     /// Of which messages it is asked before they are sent.
     actions: Vec<trace_action_t>,
     made: Vec<SendRight>,
-    /// Tasks are traced by that of all tasks, until somebody else wants it.
-    background: Option<Background>,
+    /// Tasks are traced by that of all tasks, or we have that trace while engines ask us about messages.
+    system: Option<System>,
 }
 
 impl Engines {
@@ -74,7 +74,7 @@ impl Engines {
         let must_be_one = (!actions.is_empty()).then(|| NAME.into());
         let is_named = options.engine.is_some();
         let name = options.engine.clone().or(must_be_one);
-        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new(), background: None }
+        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new(), system: None }
     }
 
     /// Answers a thread that waits; `false` if it does no more.
@@ -84,24 +84,35 @@ impl Engines {
     }
 
     /// What is traced is the system trace, in the background. It takes the host's privileged port.
-    pub(super) fn stay_in_background(&mut self, host: &SendRight) -> Result<(), Failure> {
-        self.background = Some(Background::register(host)?);
+    pub(super) fn stay_in_background(&mut self, host: SendRight) -> Result<(), Failure> {
+        self.system = Some(System::register(host)?);
         Ok(())
     }
 
-    /// Who has taken over the trace that was in the background, once its engine has ended.
+    /// What is traced is the system trace, in the foreground. It takes the host's privileged port.
+    pub(super) fn claim_system(&mut self, host: SendRight) -> Result<(), Failure> {
+        self.system = Some(System::claim(host, self.name.as_deref().unwrap_or(NAME))?);
+        Ok(())
+    }
+
+    /// The tasks that there are, if all are to be traced.
+    pub(super) fn present(&self) -> Result<Vec<SendRight>, Failure> {
+        self.system.as_ref().map_or(Ok(Vec::new()), System::tasks)
+    }
+
+    /// Who has taken over the system trace, once its engine has ended.
     pub(super) fn successor(&self) -> Option<Successor> {
-        self.background.as_ref()?.successor()
+        self.system.as_ref()?.successor()
     }
 
     /// Whether something is traced by an engine.
     pub(super) fn are_there(&self) -> bool {
-        !self.made.is_empty() || self.background.as_ref().is_some_and(Background::is_tracing)
+        !self.made.is_empty() || self.system.as_ref().is_some_and(System::is_tracing)
     }
 
     /// Whether nothing is traced by its trace port.
     pub(super) fn are_all(&self) -> bool {
-        self.name.is_some() || self.background.is_some()
+        self.name.is_some() || self.system.is_some()
     }
 
     /// Traces the task of a command.
@@ -125,8 +136,13 @@ impl Engines {
     pub(super) fn join(&mut self, target: &Target, port: &SendRight) -> Result<Option<String>, Failure> {
         let Target { task, name } = target;
         let refused = |error| Failure::NotAttached { name: name.clone(), error };
-        if let Some(background) = &mut self.background {
-            return background.join(task.name(), port).map(|()| None);
+        // The engine of all tasks asks nobody about messages: others do, and all tasks are ours all the same.
+        if let Some(system) = self.system.as_mut().filter(|_| self.actions.is_empty()) {
+            let wish = Wish { policy: wire_policy(self.policy), rules: &self.rules };
+            return system.join(task.name(), port, &wish).map(|()| None).map_err(|failure| match failure {
+                Failure::Kernel { what: "trace_join", error } => refused(error),
+                other => other,
+            });
         }
         if self.name.is_some() {
             return match self.trace(task.name(), port) {
@@ -166,10 +182,7 @@ impl Engines {
         (name, how): (&str, u32),
         limits: &trace_limits_t,
     ) -> Result<(), KernReturn> {
-        let policy = match self.policy {
-            Policy::Block => policy::BLOCK,
-            Policy::Drop => policy::DROP,
-        };
+        let policy = wire_policy(self.policy);
         // What a trace port is told, if the kernel has it all.
         let mut events = event::MESSAGES & limits.events;
         let mut how = how;
@@ -192,8 +205,8 @@ impl Engines {
     /// Gives up those that have no task any more.
     pub(super) fn give_up_empty(&mut self) {
         self.made.retain(|engine| trace_engine(engine.name()).is_ok_and(|state| state.tasks != 0));
-        if let Some(background) = &mut self.background {
-            background.give_up_empty();
+        if let Some(system) = &mut self.system {
+            system.give_up_empty();
         }
     }
 
@@ -208,6 +221,16 @@ impl Engines {
             // Where a thread is suspended that has such a record, it times out: that record is not taken.
             let _ = trace_barrier(engine.name());
         }
+        if let Some(system) = &self.system {
+            system.let_go();
+        }
+    }
+}
+
+fn wire_policy(policy: Policy) -> u32 {
+    match policy {
+        Policy::Block => policy::BLOCK,
+        Policy::Drop => policy::DROP,
     }
 }
 
@@ -220,7 +243,7 @@ fn set(task: PortName, port: &SendRight) -> Result<Result<(), KernReturn>, Failu
 }
 
 /// What the kernel can do about engines.
-fn limits() -> Result<trace_limits_t, Failure> {
+pub(super) fn limits() -> Result<trace_limits_t, Failure> {
     match trace_version(task_self()) {
         Ok(limits) if limits.version == control::VERSION => Ok(limits),
         Ok(limits) => Err(Failure::OtherEngines(limits.version)),

@@ -26,7 +26,7 @@ impl Subject {
     ///
     /// # Errors
     /// If nothing can be traced.
-    pub(super) fn trace(&self, port: &SendRight, engines: &mut Engines) -> Result<Vec<String>, Failure> {
+    pub(super) fn trace(&mut self, port: &SendRight, engines: &mut Engines) -> Result<Vec<String>, Failure> {
         let targets = match self {
             Self::Command(task) => return engines.trace(task.name(), port).map(|()| Vec::new()),
             Self::Processes(targets) => targets,
@@ -44,6 +44,23 @@ impl Subject {
         }
         if said.is_empty() && !failures.is_empty() {
             return Err(failures.swap_remove(0));
+        }
+        // Children of those that are traced are, too: nobody is new in the end.
+        let known = |targets: &[Target], task: &SendRight| targets.iter().any(|known| known.task == *task);
+        loop {
+            let before = targets.len();
+            for task in engines.present()? {
+                if known(targets, &task) {
+                    continue;
+                }
+                let target = Target { task, name: String::new() };
+                // The kernel's task and our own are refused, and one that has ended.
+                let _ = engines.join(&target, port);
+                targets.push(target);
+            }
+            if targets.len() == before {
+                break;
+            }
         }
         Ok(said.into_iter().flatten().chain(failures.iter().map(ToString::to_string)).collect())
     }

@@ -31,7 +31,12 @@ pub(crate) struct Boot {
     is_apart: bool,
     /// The host keeps the trace in a file.
     has_capture: bool,
+    /// The host's privileged port, if we have been given it.
+    host: Option<SendRight>,
 }
+
+/// What stands before the name of the host's privileged port, which the boot server writes for `${host-port}`.
+const HOST: &str = "--host=";
 
 /// Bytes in a line of base64: short enough that it is in one message to the console device.
 const LINE: usize = 720;
@@ -41,7 +46,7 @@ impl Boot {
         let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
-        Ok(Self { exit, interrupt, suspended: None, is_apart: false, has_capture: false })
+        Ok(Self { exit, interrupt, suspended: None, is_apart: false, has_capture: false, host: None })
     }
 }
 
@@ -54,12 +59,15 @@ impl World for Boot {
     }
 
     fn own_words<'a>(&mut self, mut words: Vec<&'a str>) -> Vec<&'a str> {
-        while let Some(mine) = words.first().and_then(|word| match *word {
-            options::APART => Some(&mut self.is_apart),
-            options::CAPTURED => Some(&mut self.has_capture),
-            _ => None,
-        }) {
-            *mine = true;
+        while let Some(word) = words.first() {
+            match *word {
+                options::APART => self.is_apart = true,
+                options::CAPTURED => self.has_capture = true,
+                word => match word.strip_prefix(HOST).and_then(|name| name.parse().ok()).map(PortName) {
+                    Some(name) if name.is_valid() => self.host = Some(SendRight::from_name(name)),
+                    _ => break,
+                },
+            }
             words.remove(0);
         }
         words
@@ -103,6 +111,10 @@ impl World for Boot {
     fn processes(&mut self, _wanted: &[String]) -> Result<Vec<Target>, Failure> {
         // The option is refused before.
         Ok(Vec::new())
+    }
+
+    fn privileged_host(&mut self) -> Result<SendRight, Failure> {
+        self.host.take().ok_or(Failure::NoHost)
     }
 
     fn begin(&mut self) -> Result<(), Failure> {

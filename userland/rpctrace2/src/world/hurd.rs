@@ -193,6 +193,11 @@ impl World for Hurd {
         Ok(targets)
     }
 
+    fn privileged_host(&mut self) -> Result<SendRight, Failure> {
+        let proc = doing("proc", self.startup.proc())?;
+        doing("the host's privileged port: proc_getprivports", processes::privileged_host(proc))
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         let Some(Started { child, command, arguments: words }) = &self.started else { return Ok(()) };
         let environment = arguments().map(|arguments| spawn::block(arguments.environment())).unwrap_or_default();

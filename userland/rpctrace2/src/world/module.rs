@@ -162,6 +162,10 @@ impl World for Module {
         self.host.take()
     }
 
+    fn privileged_host(&mut self) -> Result<SendRight, Failure> {
+        self.host.take().ok_or(Failure::NoHost)
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         match self.start.take() {
             Some(task) => doing("task_resume", stubs::mach::task_resume(task.name())),

@@ -7,6 +7,7 @@ use crate::common::*;
 use report::{Stamp, Strings, Style};
 use rpctrace2::options::absent::ABSENT;
 use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patterns};
+use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::{Here, Place};
 use rpctrace2::options::table::{Action, TABLE};
 use rpctrace2::options::{Color, Host, Output, Policy, Report, Status, guest_words, parse, text};
@@ -355,4 +356,29 @@ fn sets_of_routines_are_expanded() {
     let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
     let refused = Trace::new(sample_tables(), &options, "hello").expect_err("must be refused");
     assert!(refused.to_string().contains("`vm_protekt`; did you mean `vm_protect`?"), "{refused}");
+}
+
+/// `owner` is the first word, or a program that is called so.
+#[test]
+fn the_owner_is_asked_for_by_one_word() {
+    for (words, expected) in [
+        (&["owner"][..], Owner::Show),
+        (&["owner", "claim"], Owner::Claim),
+        (&["owner", "release"], Owner::Release),
+        (&["owner", "background"], Owner::Background),
+    ] {
+        for here in [Here::Host, Here::Guest, Here::Hurd] {
+            assert_eq!(parse(words.iter().copied(), here), Ok(Request::Owner(expected)));
+        }
+        assert_eq!(expected.words().collect::<Vec<_>>(), words);
+    }
+    for words in [&["--", "owner"][..], &["-q", "owner"]] {
+        let Ok(Request::Trace { command, .. }) = parse(words.iter().copied(), Here::Guest) else { panic!("a program") };
+        assert_eq!(command, ["owner"]);
+    }
+    for (words, found) in [(&["owner", "clam"][..], "`clam` "), (&["owner", "claim", "x"], "`x` ")] {
+        let refused = parse(words.iter().copied(), Here::Hurd).expect_err("must be refused").to_string();
+        let expected = format!("`owner`: expected claim, release, background or nothing, found {found}");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
 }

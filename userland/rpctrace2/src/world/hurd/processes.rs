@@ -11,17 +11,14 @@ use hurd::startup::Startup;
 use hurd::stubs::process;
 use mach::error::KernReturn;
 use mach::port::{PortName, SendRight};
-use mach::stubs as kernel;
 
 use super::node;
+use crate::options::ALL;
+use crate::tasks;
 use crate::world::{Failure, Target};
-
-/// What `-p` names if it is to be every task.
-const ALL: &str = "all";
 
 /// The tasks of these processes. They are looked up before anything is traced: proc itself may be one of them.
 pub(super) fn find(startup: &'static Startup, wanted: &[String]) -> Result<Vec<Target>, Failure> {
-    let asked = |what: &'static str| move |error| Failure::Kernel { what, error };
     let proc = startup.proc().map_err(asked("proc"))?;
     let own = startup.process_id().map_err(asked("proc_getpids"))?;
     let mut targets = Vec::new();
@@ -53,27 +50,27 @@ pub(super) fn find(startup: &'static Startup, wanted: &[String]) -> Result<Vec<T
 
 /// Every task of the machine but the kernel's and our own; those that proc knows by their processes' names.
 fn all(proc: PortName, own: i32) -> Result<Vec<Target>, Failure> {
-    let asked = |what: &'static str| move |error| Failure::Kernel { what, error };
-    let host = process::proc_getprivports(proc).map_err(asked("option `-p all`: proc_getprivports"))?.host_priv;
-    let sets = kernel::mach_host::host_processor_sets(host.name()).map_err(asked("host_processor_sets"))?;
+    let host = privileged_host(proc).map_err(asked("option `-p all`: proc_getprivports"))?;
     let mut targets = Vec::new();
-    for set in sets {
-        let set = kernel::mach_host::host_processor_set_priv(host.name(), set.name());
-        let set = set.map_err(asked("host_processor_set_priv"))?;
-        let tasks = kernel::mach_host::processor_set_tasks(set.name()).map_err(asked("processor_set_tasks"))?;
-        // Of one that has ended meanwhile there is no right.
-        for task in tasks.filter(|task| task.name().is_valid()) {
-            let task = SendRight::from_name(task.into_name());
-            let id = process::proc_task2pid(proc, task.name()).ok();
-            if id == Some(own) || id == Some(pid::KERNEL) {
-                continue;
-            }
-            let program = id.and_then(|id| program(proc, id).ok()).unwrap_or_default();
-            let name = id.map_or_else(String::new, |id| format!("{program}({id})"));
-            targets.push(Target { task, name });
+    for task in tasks::all(host.name())? {
+        let id = process::proc_task2pid(proc, task.name()).ok();
+        if id == Some(own) || id == Some(pid::KERNEL) {
+            continue;
         }
+        let program = id.and_then(|id| program(proc, id).ok()).unwrap_or_default();
+        let name = id.map_or_else(String::new, |id| format!("{program}({id})"));
+        targets.push(Target { task, name });
     }
     Ok(targets)
+}
+
+/// The host's privileged port, which takes a privileged user.
+pub(super) fn privileged_host(proc: PortName) -> Result<SendRight, KernReturn> {
+    Ok(process::proc_getprivports(proc)?.host_priv)
+}
+
+fn asked(what: &'static str) -> impl Fn(KernReturn) -> Failure {
+    move |error| Failure::Kernel { what, error }
 }
 
 /// The one process whose program is called so.
