@@ -2,9 +2,9 @@
 //! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced. Its options are read here, before anything boots.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mig_defs::table::Tables;
 use qemu::guest::RPCTRACE2;
 use qemu::setup::{Choices, Interfaces, Prepared};
@@ -13,7 +13,7 @@ use rpctrace2::host::{Sink, compile, directories, is_colored, rpc_lists};
 use rpctrace2::options::filter::expand;
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::Here;
-use rpctrace2::options::{self, Request};
+use rpctrace2::options::{self, Request, inject};
 
 use crate::cli;
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
@@ -46,7 +46,8 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {path}"))?),
         None => None,
     };
-    let (is_apart, is_captured) = (sink.is_apart(), capture.is_some());
+    let (is_apart, is_captured, asks) = (sink.is_apart(), capture.is_some(), !options.stops.is_empty());
+    ensure!(!asks || !choices.icount, "option `--stop-at`: nothing can be typed with --icount");
     let paint = Paint { color: is_colored(&host), column: host.column };
     let arguments = |prepared: &Prepared| {
         let mut options = options.clone();
@@ -58,9 +59,16 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
             injection.set = expand(&injection.set, tables, &compile)?;
             injection.clone().resolve(tables)?.ids(tables)?;
         }
+        for set in &mut options.stops {
+            let tables = Tables::parse(prepared.tables())?;
+            *set = expand(set, tables, &compile)?;
+            inject::ids("--stop-at", set, tables)?;
+        }
         let mut arguments = vec![RPCTRACE2.to_owned()];
         arguments.extend(is_apart.then(|| options::APART.to_owned()));
         arguments.extend(is_captured.then(|| options::CAPTURED.to_owned()));
+        // Who types at a terminal sees it there; from elsewhere it is to be seen what was answered.
+        arguments.extend((asks && io::stdin().is_terminal()).then(|| options::LINES.to_owned()));
         arguments.extend(options::guest_words(&options));
         // What follows is not read as options, and variables are for the program's task, not for rpctrace2's: the boot server takes the
         // escape away.

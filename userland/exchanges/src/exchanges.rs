@@ -20,7 +20,7 @@ use crate::names::{Names, TaskIndex};
 use crate::order::Order;
 use crate::pair::{Pairs, Step};
 use crate::quiet::{Passed, Quiet};
-use crate::select::Selection;
+use crate::select::{Selection, Subject};
 use crate::stray::Strays;
 
 /// Most messages whose records are waited for of which the tracer has made something.
@@ -105,6 +105,23 @@ impl<'t> Exchanges<'t> {
     pub fn call(&mut self, number: u32, name: &str) {
         let task = self.names.task(number);
         self.names.rename(task, name.as_bytes());
+    }
+
+    /// What would begin with the message that a record, a part of this buffer, says is about to be sent. Nothing is kept of it.
+    pub fn preview(&self, record: &Record<'_>, buffer: &Bytes) -> Exchange<'t> {
+        let mut event = Event::new(record, buffer);
+        event.kind = EventKind::Normal;
+        event.is_foreign = self.names.is_foreign(self.tables, &event);
+        Exchange {
+            id: 0,
+            actor: Actor { task: self.names.would_be(event.task), thread: event.thread },
+            role: Role::Client,
+            peer: None,
+            subject: Subject::of(self.tables, &event),
+            request: Some(event),
+            reply: None,
+            outcome: Outcome::Open,
+        }
     }
 
     /// The tracer has made this of the message whose record has this sequence number. Before that record comes.

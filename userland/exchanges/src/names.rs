@@ -208,6 +208,13 @@ impl Names {
         TaskIndex(self.tasks.len() - 1)
     }
 
+    /// What [`Names::task`] would answer.
+    pub(crate) fn would_be(&self, number: u32) -> TaskIndex {
+        let first_is_free = self.tasks.first().is_some_and(|first| first.number.is_none());
+        let new = TaskIndex(if first_is_free { 0 } else { self.tasks.len() });
+        self.find(number).unwrap_or(new)
+    }
+
     /// A thread of a task; 0 is none.
     pub(crate) fn meet_thread(&mut self, task: TaskIndex, thread: u32) {
         if let Some(known) = self.tasks.get_mut(task.0)

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use mach::error::Result;
+use mach::mig::Received;
 use mach::port::{PortName, SendRight};
 
 use crate::abi::AT_FILE_POINTER;
@@ -55,10 +56,7 @@ impl File {
     pub fn read_to_end(&self) -> Result<Vec<u8>> {
         let mut whole = Vec::new();
         loop {
-            let piece = match io::io_read(self.name(), AT_FILE_POINTER, READ) {
-                Err(EINTR) => continue,
-                piece => piece?,
-            };
+            let piece = read_piece(self.name(), READ)?;
             match piece.as_bytes() {
                 [] => return Ok(whole),
                 piece => whole.extend_from_slice(piece),
@@ -93,6 +91,27 @@ impl File {
     pub fn access(&self) -> Result<i32> {
         fs::file_check_access(self.name())
     }
+}
+
+fn read_piece(file: PortName, amount: u64) -> Result<Received<'static, u8>> {
+    loop {
+        match io::io_read(file, AT_FILE_POINTER, amount) {
+            Err(EINTR) => {}
+            piece => return piece,
+        }
+    }
+}
+
+/// Waits until a file has something where its file pointer stands, and reads that into a buffer as far as it has room; 0 bytes are the file's end.
+///
+/// # Errors
+/// What the server answers.
+pub fn read(file: PortName, buffer: &mut [u8]) -> Result<usize> {
+    let piece = read_piece(file, buffer.len() as u64)?;
+    // A server that sends more than it was asked for is believed as far as there is room.
+    let count = piece.as_bytes().len().min(buffer.len());
+    buffer[..count].copy_from_slice(&piece.as_bytes()[..count]);
+    Ok(count)
 }
 
 /// Writes all of these bytes to whatever answers io.defs behind this name.

@@ -56,7 +56,7 @@ mod style;
 mod summary;
 mod values;
 
-pub use lines::Lines;
+pub use lines::{Lines, UNFINISHED};
 pub use remarks::{end_unknown, strays};
 pub use stuck::Stuck;
 pub use style::{Stamp, Strings, Style};

@@ -29,6 +29,9 @@ const SECOND: u64 = 1_000_000_000;
 const SUCCESS: &str = "0";
 const SENT: &str = "sent";
 
+/// What stands behind a request whose reply is not there yet.
+pub const UNFINISHED: &str = " <unfinished ...>";
+
 /// Writes lines, and holds back at most one request and what may be folded with it.
 #[derive(Debug)]
 pub struct Lines<'t> {
@@ -421,7 +424,7 @@ impl<'t> Lines<'t> {
 
     fn give_up(&mut self, out: &mut String) {
         if let Some((_, time)) = self.held.take() {
-            self.draft.line.push_str(" <unfinished ...>");
+            self.draft.line.push_str(UNFINISHED);
             self.end(time, out);
         }
     }

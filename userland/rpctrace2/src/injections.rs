@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What `--inject` makes of messages that wait to be sent, one after the other: which injection has a message, and whose turn it is.
+//! What `--inject` and `--stop-at` make of messages that wait to be sent, one after the other: which has a message, and whose turn it is.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use exchanges::leave_out::close_gaps;
@@ -10,7 +11,7 @@ use mig_defs::table::Tables;
 use trace_port::control::MAX_ACTIONS;
 use trace_port::{EventKind, Record};
 
-use crate::options::inject::{InjectError, Injection, Instead};
+use crate::options::inject::{InjectError, Injection, Instead, ids};
 
 /// The injections of a trace, and how often each was asked about.
 #[derive(Debug, Default)]
@@ -18,6 +19,19 @@ pub struct Injections {
     /// Each with its `msgh_id`s.
     all: Vec<(Injection, Vec<u32>)>,
     counts: Vec<Count>,
+    /// The `msgh_id`s of `--stop-at`.
+    stops: Vec<u32>,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is sent.
+    Go,
+    /// This is made of it.
+    Instead(Instead),
+    /// The user says it.
+    Ask,
 }
 
 /// How many messages of an id a task has been about to send, by the kernel's number of the task.
@@ -33,24 +47,26 @@ impl Injections {
     ///
     /// # Errors
     /// The first [`InjectError`].
-    pub fn of(injections: &[Injection], tables: Tables<'_>) -> Result<Self, InjectError> {
+    pub fn of(injections: &[Injection], stops: &[String], tables: Tables<'_>) -> Result<Self, InjectError> {
         let resolve = |injection: &Injection| {
             let injection = injection.clone().resolve(tables)?;
             let ids = injection.ids(tables)?;
             Ok((injection, ids))
         };
         let all = injections.iter().map(resolve).collect::<Result<_, InjectError>>()?;
-        Ok(Self { all, counts: Vec::new() })
+        let stops = stops.iter().map(|set| ids("--stop-at", set, tables)).collect::<Result<Vec<_>, _>>()?.concat();
+        Ok(Self { all, counts: Vec::new(), stops })
     }
 
     /// Whether there are none.
     pub fn are_none(&self) -> bool {
-        self.all.is_empty()
+        self.all.is_empty() && self.stops.is_empty()
     }
 
     /// The ranges of the `msgh_id`s of all messages that are to wait, as many as a kernel takes at most: others may lie between.
     pub fn ranges(&self) -> Vec<(u32, u32)> {
-        let mut ids: Vec<u32> = self.all.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+        let injected = self.all.iter().flat_map(|(_, ids)| ids.iter().copied());
+        let mut ids: Vec<u32> = injected.chain(self.stops.iter().copied()).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut ranges: Vec<(u32, u32)> = ids.into_iter().map(|id| (id, id)).collect();
@@ -58,15 +74,28 @@ impl Injections {
         ranges
     }
 
-    /// What is made of the message that a record shows; `None` if it is sent. Counts it.
-    pub fn decide(&mut self, record: &Record<'_>) -> Option<Instead> {
-        let msgh_id = Header::read(record.format, record.message)?.id;
+    /// What is made of the message that a record shows. Counts it. What is injected is not asked about.
+    pub fn decide(&mut self, record: &Record<'_>) -> Verdict {
+        let Some(Header { id: msgh_id, .. }) = Header::read(record.format, record.message) else { return Verdict::Go };
         let count = self.count(record.header.task.get(), msgh_id);
         let mut of_message = self.all.iter().filter(|(_, ids)| ids.contains(&msgh_id));
-        let (injection, _) = of_message.find(|(injection, _)| injection.when.has(count))?;
-        // Who receives nothing in the same call gets no reply.
-        let may_reply = record.header.options.get() & MACH_RCV_MSG != 0;
-        Some(injection.instead).filter(|instead| may_reply || !matches!(instead, Instead::Reply(_)))
+        let injection = of_message.find(|(injection, _)| injection.when.has(count));
+        let instead = injection.map(|(injection, _)| injection.instead);
+        match instead.filter(|instead| may_reply(record) || !matches!(instead, Instead::Reply(_))) {
+            Some(instead) => Verdict::Instead(instead),
+            None if self.stops.contains(&msgh_id) => Verdict::Ask,
+            None => Verdict::Go,
+        }
+    }
+
+    /// Nobody is asked any more. Whether somebody would have been.
+    pub fn ask_no_more(&mut self) -> bool {
+        !core::mem::take(&mut self.stops).is_empty()
+    }
+
+    /// Whether the user is asked about some.
+    pub fn asks(&self) -> bool {
+        !self.stops.is_empty()
     }
 
     /// Which message of its id of this task it is, from 1.
@@ -89,4 +118,9 @@ impl Injections {
 /// Whether a record says that a message waits to be sent.
 pub fn is_stop(record: &Record<'_>) -> bool {
     record.kind == EventKind::Stopped
+}
+
+/// Who receives nothing in the same call gets no reply.
+pub fn may_reply(record: &Record<'_>) -> bool {
+    record.header.options.get() & MACH_RCV_MSG != 0
 }

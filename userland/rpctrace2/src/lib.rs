@@ -23,6 +23,7 @@ extern crate alloc;
 #[cfg(feature = "host")]
 extern crate std;
 
+pub mod answers;
 #[cfg(feature = "mach-task")]
 mod buffer;
 pub mod facts;

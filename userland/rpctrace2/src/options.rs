@@ -162,6 +162,8 @@ pub struct Options {
     pub engines: bool,
     /// `--inject`, one for each.
     pub injections: Vec<Injection>,
+    /// `--stop-at`, one for each.
+    pub stops: Vec<String>,
     /// What needs files or a terminal.
     pub host: Host,
 }
@@ -257,7 +259,7 @@ pub enum OptionsError {
     #[error(transparent)]
     Inject(#[from] InjectError),
     /// A list of engines, and something to be done.
-    #[error("option `--inject`: `--engines` traces nothing")]
+    #[error("options `--inject`, `--stop-at`: `--engines` traces nothing")]
     InjectNothing,
     /// Something else than what can become of the system trace.
     #[error(
@@ -308,7 +310,7 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
     if options.engine.is_none() && options.kernel_filter {
         return Err(OptionsError::NeedsAs("--kernel-filter"));
     }
-    if options.engines && !options.injections.is_empty() {
+    if options.engines && !(options.injections.is_empty() && options.stops.is_empty()) {
         return Err(OptionsError::InjectNothing);
     }
     if here == Here::Show {
@@ -330,6 +332,7 @@ fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, Optio
         ("--until", options.until_all),
         ("--as", options.engine.is_some()),
         ("--inject", !options.injections.is_empty()),
+        ("--stop-at", !options.stops.is_empty()),
     ];
     match of_live.iter().find(|(_, is_there)| *is_there) {
         Some((name, _)) => Err(OptionsError::NotOfACapture(name)),
@@ -436,6 +439,9 @@ pub const APART: &str = "--apart";
 
 /// What the host says before all options where the trace is kept in a file of the host's.
 pub const CAPTURED: &str = "--captured";
+
+/// What the host says before all options where a terminal of its own shows what is typed, and lets one edit it.
+pub const LINES: &str = "--lines";
 
 /// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
 pub fn guest_words(options: &Options) -> Vec<String> {

@@ -10,24 +10,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use exchanges::fate::Told;
 use hurd::errno::Answer;
-use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, PortSet, ReceiveRight};
 use mach::rt::arguments::Arguments;
-use mach::sys::msg::mach_msg;
 use mach::{print, stubs, task_self};
-use mach_abi::code::MACH_MSG_MASK;
 use mach_abi::header::LP64;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
-use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::port::MACH_PORT_QLIMIT_MAX;
-use mach_abi::{Format, Header};
 use mig_defs::table::Tables;
 use protocol::archive::HOST_NAME;
 use trace_port::control::MAX_RULES;
-use trace_port::record::{LARGEST, TASK_OFFSET};
-use zerocopy::IntoBytes;
+use trace_port::record::TASK_OFFSET;
 
 use crate::buffer::Buffer;
 use crate::injections::Injections;
@@ -35,18 +28,24 @@ use crate::options::{self, Request, text};
 use crate::pace::Pace;
 use crate::tasks::Tasks;
 use crate::trace::Trace;
-use crate::world::{self, CANNOT_TRACE, Failure, Heard, World, doing};
+use crate::world::{self, CANNOT_TRACE, Failure, World, doing};
 
 mod captured;
 mod end;
 mod engines;
 mod owner;
+mod prompt;
+mod received;
+mod registers;
 mod stops;
 mod subject;
 mod system;
 
 use end::End;
 use engines::Engines;
+use prompt::Prompt;
+use received::Message;
+use stops::Left;
 use subject::Subject;
 
 /// Exit status after an interrupt, as shells have it: 128 and SIGINT.
@@ -113,7 +112,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
         trace.set_apart();
     }
     let let_through = options.kernel_filter.then(|| trace.leave_out(MAX_RULES)).flatten();
-    let injections = Injections::of(&options.injections, tables)?;
+    let injections = Injections::of(&options.injections, &options.stops, tables)?;
     let engines = Engines::of(&options, let_through, &injections);
     let mut session = if command.is_empty() {
         let session = Session::attach(&options.attach, engines, world)?;
@@ -122,7 +121,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     } else {
         Session::start(&command, options.until_all, engines, world)?
     };
-    session.injections = injections;
+    session.set_injections(injections)?;
     if session.engines.are_there() {
         trace.keep_to_engines();
     }
@@ -143,6 +142,8 @@ struct Session<'a> {
     subject: Subject,
     engines: Engines,
     injections: Injections,
+    /// Where the user is asked about threads that have stopped.
+    prompt: Option<Prompt>,
     buffer: Buffer,
     /// Where we are.
     world: &'a mut dyn World,
@@ -150,29 +151,6 @@ struct Session<'a> {
     until_all: bool,
     /// What was said before there was a trace.
     said: Vec<String>,
-}
-
-/// What came.
-enum Message {
-    /// For the trace: a message to the trace port.
-    Trace,
-    /// A message to the trace port that is larger than any record; its `msgh_id` and `msgh_size`.
-    TooLarge(u32, u32),
-    /// A message to the trace port of which nothing but the header has come.
-    Header,
-    /// No traced task is left, and no record of one.
-    NoSenders,
-    /// The task with this number of the kernel's is gone.
-    Ended(u32),
-    /// The command has ended: how, and what a shell would have in `$?`.
-    EndedSo(Told, i32),
-    /// Nobody says how it ended; this was answered instead.
-    EndUnknown(KernReturn),
-    /// The user wants the trace to end.
-    Interrupted,
-    Other,
-    /// Something else, and what it brought has been taken.
-    Taken,
 }
 
 impl<'a> Session<'a> {
@@ -210,6 +188,7 @@ impl<'a> Session<'a> {
             subject,
             engines,
             injections: Injections::default(),
+            prompt: None,
             buffer: Buffer::default(),
             world,
             until_all,
@@ -275,14 +254,15 @@ impl<'a> Session<'a> {
                 }
             }
             let may_idle = trace.is_waiting() || may_rest;
+            let is_written = !text.is_empty() && !self.keeps_back(&text);
             let timeout = match () {
-                () if is_due || !text.is_empty() => Some(0),
+                () if is_due || is_written => Some(0),
                 () if !is_kept => Some(PAUSE),
                 () => may_idle.then_some(IDLE),
             };
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
-                    let size = self.take(trace, &mut text);
+                    let size = self.take(trace, &mut text)?;
                     if let Some(pace) = &mut pace {
                         pace.take(size);
                     }
@@ -298,20 +278,20 @@ impl<'a> Session<'a> {
                     trace.end_unknown(&format!("{}", Answer(error)), &mut text);
                 }
                 Some(Message::NoSenders) => end.untraced(),
+                Some(Message::Interrupted) if self.subject.is_attached() || self.engines.are_there() => {
+                    self.interrupt(&mut end);
+                }
                 Some(Message::Interrupted) => {
                     end.ended(None, INTERRUPTED);
-                    if !self.subject.is_attached() && !self.engines.are_there() {
-                        trace.interrupted(&mut text);
-                        break;
-                    }
-                    self.let_go();
-                    end.let_go();
+                    trace.interrupted(&mut text);
+                    break;
                 }
+                Some(Message::Typed) => self.typed(&mut end, trace, &mut text)?,
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if end.is_letting_go() => break,
-                None if is_due => self.tell(&mut end, trace, &mut text),
-                None if !text.is_empty() => self.write(&mut text)?,
+                None if is_due => self.tell(&mut end, trace, &mut text)?,
+                None if is_written => self.write(&mut text)?,
                 None if !is_kept => captured::end_block(trace),
                 None if trace.is_waiting() => trace.idle(&mut text),
                 None => {
@@ -320,7 +300,7 @@ impl<'a> Session<'a> {
                     end.leave();
                 }
             }
-            if text.len() >= BATCH {
+            if text.len() >= BATCH && !self.keeps_back(&text) {
                 self.write(&mut text)?;
             }
         }
@@ -338,7 +318,7 @@ impl<'a> Session<'a> {
         } else if end.is_letting_go() {
             trace.interrupted(&mut text);
         }
-        self.tell(end, trace, &mut text);
+        self.tell(end, trace, &mut text)?;
         if let Some(successor) = self.engines.successor() {
             trace.taken_over(&successor, &mut text);
         }
@@ -366,7 +346,7 @@ impl<'a> Session<'a> {
 
     /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
     #[inline]
-    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> usize {
+    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<usize, Failure> {
         let size = self.message_size();
         let (words, message) = (self.buffer.whole(), self.buffer.share(size));
         let words = words.get(..size.div_ceil(8)).unwrap_or(words);
@@ -381,18 +361,25 @@ impl<'a> Session<'a> {
             Some(right) => self.tasks.give_back(right),
             None => mach::msg::destroy(words),
         }
-        if !stops::answer(&message, &mut self.injections, &self.engines, trace) {
+        let left = stops::answer((task, &message), &mut self.injections, &self.engines, trace);
+        if !matches!(left, Left::Nothing) {
             trace.message(&message, text);
         }
-        size
+        if let Left::Asks(stop) = left {
+            self.stopped(stop, text)?;
+        }
+        Ok(size)
     }
 
     /// Tells what is known of the end and has not been told.
-    fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) {
+    fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
         let gone = self.tasks.gone();
         for task in &gone {
             trace.ended(*task, text);
             self.injections.forget(*task);
+            if let Some(prompt) = &mut self.prompt {
+                prompt.forget(*task)?;
+            }
         }
         if !gone.is_empty() {
             self.engines.give_up_empty();
@@ -407,35 +394,7 @@ impl<'a> Session<'a> {
         if let Some(told) = end.told.take() {
             trace.ended_so(told, text);
         }
-    }
-
-    /// Receives one message into the buffer; `None` if none came in time.
-    fn receive(&mut self, timeout: Option<u32>) -> Result<Option<Message>, Failure> {
-        let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
-        let mut large = MACH_RCV_LARGE;
-        loop {
-            let ports = self.ports.name();
-            let buffer = self.buffer.words();
-            let room = size_of_val(buffer) as u32;
-            let answer = mach_msg(buffer, option | large, 0, room, ports, timeout.unwrap_or(0), PortName::NULL);
-            match KernReturn::from_mach_msg(answer) {
-                KernReturn::KERN_SUCCESS => return Ok(Some(self.what_came())),
-                KernReturn::MACH_RCV_TIMED_OUT => return Ok(None),
-                KernReturn::MACH_RCV_TOO_LARGE if large == 0 => return Ok(Some(self.too_large())),
-                // It stays in the queue, and the kernel has left its size in the buffer.
-                KernReturn::MACH_RCV_TOO_LARGE => match self.message_size() {
-                    size if size > LARGEST => large = 0,
-                    size => self.buffer.grow(size.max(2 * room as usize)),
-                },
-                KernReturn::MACH_RCV_INTERRUPTED => {}
-                error => match KernReturn::from_mach_msg(answer & !MACH_MSG_MASK) {
-                    // There was no room in this task for what it brought: the rest has come.
-                    KernReturn::MACH_RCV_BODY_ERROR => return Ok(Some(self.what_came())),
-                    KernReturn::MACH_RCV_HEADER_ERROR => return Ok(Some(Message::Header)),
-                    _ => return Err(Failure::Kernel { what: "receiving from the trace port", error }),
-                },
-            }
-        }
+        Ok(())
     }
 
     /// Writes the text, as trace, and empties it.
@@ -445,49 +404,5 @@ impl<'a> Session<'a> {
             text.clear();
         }
         Ok(())
-    }
-
-    /// The message in the buffer.
-    fn message(&self) -> &[u64] {
-        self.buffer.whole().get(..self.message_size().div_ceil(8)).unwrap_or(self.buffer.whole())
-    }
-
-    fn header(&self) -> Header {
-        Header::read(Format::Lp64, self.buffer.whole().as_bytes()).unwrap_or_default()
-    }
-
-    /// `msgh_size` of the message in the buffer.
-    fn message_size(&self) -> usize {
-        self.header().size as usize
-    }
-
-    /// `msgh_id` and `msgh_size`: the kernel leaves the header of a message that it destroys because it is too large.
-    fn too_large(&self) -> Message {
-        let header = self.header();
-        Message::TooLarge(header.id, header.size)
-    }
-
-    /// What the message in the buffer is, by the port that it came to.
-    fn what_came(&mut self) -> Message {
-        let port = PortName(self.header().local_port as u32);
-        if port == self.trace.name() {
-            Message::Trace
-        } else if port == self.no_senders.name() {
-            Message::NoSenders
-        } else if port == self.tasks.news.name() {
-            let message = self.buffer.whole();
-            let ended = self.tasks.ended(message.get(..self.message_size().div_ceil(8)).unwrap_or(message));
-            ended.map_or(Message::Taken, Message::Ended)
-        } else {
-            let words = self.message_size().div_ceil(8);
-            let whole = self.buffer.whole();
-            match self.world.heard(port, whole.get(..words).unwrap_or(whole)) {
-                Heard::Ended(told, status) => Message::EndedSo(told, status),
-                Heard::EndUnknown(error) => Message::EndUnknown(error),
-                Heard::Interrupted => Message::Interrupted,
-                Heard::Nothing => Message::Taken,
-                Heard::NotOurs => Message::Other,
-            }
-        }
     }
 }

@@ -15,7 +15,7 @@ use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
 use exchanges::{Actor, Event, Exchanges, Injected, Names, Selection, Sink};
 use mig_defs::table::Tables;
-use report::{Lines, Summary};
+use report::{Lines, Stamp, Style, Summary};
 use trace_port::{Record, RecordError};
 
 use crate::options::filter::{FilterError, expand, no_patterns};
@@ -34,6 +34,7 @@ pub struct Trace<'t> {
     capture: Option<Box<Writer>>,
     /// Something has come since it was noted there that nothing comes.
     has_come: bool,
+    style: Style,
 }
 
 /// Lines, and which ends of exchanges have some.
@@ -113,6 +114,7 @@ impl<'t> Trace<'t> {
             summary: has_summary.then(Summary::default),
             capture: None,
             has_come: false,
+            style: options.style,
         })
     }
 
@@ -184,6 +186,22 @@ impl<'t> Trace<'t> {
             },
         ));
         self.exchanges.inject(sequence, injected);
+    }
+
+    /// The line of a message that a record, a part of this buffer, says is about to be sent, without its end; in full with what `-v` and
+    /// `--dump-messages` say. Nothing is kept of it.
+    pub fn preview(&self, record: &Record<'_>, buffer: &Bytes, in_full: bool) -> String {
+        let verbose = self.style.verbose || in_full;
+        let style = Style { stamp: Stamp::None, verbose, dump: in_full, ..self.style };
+        let (mut lines, mut text) = (Lines::new(self.tables, style), String::new());
+        lines.opened(self.exchanges.names(), &self.exchanges.preview(record, buffer), &mut text);
+        lines.interrupt(&mut text);
+        text.replacen(report::UNFINISHED, "", 1)
+    }
+
+    /// What it decodes with.
+    pub fn tables(&self) -> Tables<'t> {
+        self.tables
     }
 
     /// The task with this number of the kernel's is called so.

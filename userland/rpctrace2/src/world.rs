@@ -72,12 +72,14 @@ pub(crate) enum Failure {
     Word { word: String, expected: &'static str },
     #[error("option `{0}`: a boot module has no files; its lines go to the kernel's console")]
     NoFiles(&'static str),
+    #[error("option `--stop-at`: a boot module has no terminal, at which it could be asked")]
+    NoTerminal,
     #[error("options `-I`, `-i`, `--nostdinc`: a boot module has no files; it decodes with the tables inside it")]
     NoInterfaces,
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
     #[error(
-        "this kernel has no engines, which `--as`, `--inject`, `--engines`, `-p all` and `owner` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
+        "this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--engines`, `-p all` and `owner` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
     )]
     NoEngines(KernReturn),
     #[error("this kernel's engines are of version {0}, this rpctrace2's of version {version}", version = trace_port::control::VERSION)]
@@ -132,6 +134,20 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
+/// Waits for keys, and puts them into the buffer; how many.
+type Read = dyn Fn(&mut [u8]) -> mach::error::Result<usize> + Send + Sync;
+/// Writes all of a text.
+type Write = dyn Fn(&[u8]) -> mach::error::Result<()> + Send + Sync;
+
+/// Where the user is asked.
+pub(crate) struct Terminal {
+    /// If it reads no key there are no more.
+    pub(crate) read: Box<Read>,
+    pub(crate) write: Box<Write>,
+    /// What is typed is shown by nobody else.
+    pub(crate) echoes: bool,
+}
+
 /// Where rpctrace2 runs.
 pub(crate) trait World {
     /// Says why nothing is traced, where the trace would have gone.
@@ -168,6 +184,9 @@ pub(crate) trait World {
 
     /// The host's privileged port.
     fn privileged_host(&mut self) -> Result<SendRight, Failure>;
+
+    /// The user's terminal.
+    fn terminal(&self) -> Result<Terminal, Failure>;
 
     /// Lets the command run.
     fn begin(&mut self) -> Result<(), Failure>;

@@ -93,8 +93,13 @@ pub enum InjectError {
         why: &'static str,
     },
     /// A set that is no set of messages.
-    #[error("option `--inject`: `{0}` names no message; expected routines, subsystems, msgh_ids, %classes")]
-    NoMessage(String),
+    #[error("option `{option}`: `{name}` names no message; expected routines, subsystems, msgh_ids, %classes")]
+    NoMessage {
+        /// The option.
+        option: &'static str,
+        /// What of the set.
+        name: String,
+    },
     /// A reply to what has none.
     #[error("option `--inject`: {0} has no reply, which retval= would make up; error= and delay_enter= can be had")]
     NoReply(String),
@@ -185,22 +190,7 @@ impl Injection {
     /// # Errors
     /// [`InjectError`], where it has what is no message, or what no reply can be made up for.
     pub fn ids(&self, tables: Tables<'_>) -> Result<Vec<u32>, InjectError> {
-        let no_message = |name: &str| InjectError::NoMessage(name.to_string());
-        if self.set.starts_with('!') {
-            return Err(no_message(&self.set));
-        }
-        let mut ids = Vec::new();
-        for name in expand(&self.set, tables, &no_patterns)?.split(',') {
-            let before = ids.len();
-            ids.extend(name.parse::<u32>().ok());
-            let routines = tables.routines().filter(|routine| routine.name() == name || routine.subsystem() == name);
-            ids.extend(routines.map(|routine| routine.request_id()));
-            if ids.len() == before {
-                return Err(no_message(name));
-            }
-        }
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = ids("--inject", &self.set, tables)?;
         if matches!(self.instead, Instead::Reply(_))
             && let Some(one_way) = ids.iter().filter_map(|id| tables.request(*id)).find(|one| one.reply_id().is_none())
         {
@@ -208,6 +198,43 @@ impl Injection {
         }
         Ok(ids)
     }
+}
+
+/// The `msgh_id`s of a set of messages, in their order, each once: routines, subsystems, `msgh_id`s, `%classes`.
+///
+/// # Errors
+/// [`InjectError::NoMessage`] or [`InjectError::Filter`], where it has what is no message.
+pub fn ids(option: &'static str, set: &str, tables: Tables<'_>) -> Result<Vec<u32>, InjectError> {
+    let no_message = |name: &str| InjectError::NoMessage { option, name: name.to_string() };
+    if set.starts_with('!') {
+        return Err(no_message(set));
+    }
+    let mut ids = Vec::new();
+    for name in expand(set, tables, &no_patterns)?.split(',') {
+        let before = ids.len();
+        ids.extend(name.parse::<u32>().ok());
+        let routines = tables.routines().filter(|routine| routine.name() == name || routine.subsystem() == name);
+        ids.extend(routines.map(|routine| routine.request_id()));
+        if ids.len() == before {
+            return Err(no_message(name));
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// What a code means that is to come instead of a message being sent: one of a `mach_msg` that has not sent anything, or else the return code of a reply, an errno
+/// value of these tables' among them.
+pub fn instead(code: &str, tables: Tables<'_>) -> Option<Instead> {
+    let of_send =
+        |code: &u32| code::ALL.iter().any(|(name, of)| name.starts_with("MACH_SEND_") && of.0 as u32 == *code);
+    if let Some(code) = failure(code).filter(of_send) {
+        return Some(Instead::Failure(code));
+    }
+    let of_errno = || (1..=LAST_ERRNO).map(|value| ERRNO | value).find(|value| tables.error_name(*value) == Some(code));
+    let reply = if is_errno(code) { of_errno() } else { return_code(code) };
+    reply.map(Instead::Reply)
 }
 
 /// A number in decimal or, after `0x`, hexadecimal; of the latter the bits.

@@ -250,6 +250,20 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         letter: None,
+        longs: &["stop-at"],
+        action: Action::Value("SET", |options, value| {
+            options.stops.push(value.to_string());
+            Ok(())
+        }),
+        place: Place::Everywhere,
+        help: "a thread that is about to send a message of SET, as of -e trace=, stops, and it is asked at the terminal what becomes of that: \
+               show, registers, go, fail CODE, quit; all goes on at the end of the input. Needs engines; makes one called rpctrace2 without --as",
+        others: ["none: -e inject=SET:signal=STOP", "none", "none"],
+        test: "a_stopped_thread_waits_for_what_is_typed",
+        words: |options| options.stops.iter().flat_map(|set| ["--stop-at".into(), set.clone()]).collect(),
+    },
+    Row {
+        letter: None,
         longs: &["engines"],
         action: Action::Set(|options| options.engines = true),
         place: Place::Hurd,

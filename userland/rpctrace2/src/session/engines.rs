@@ -77,6 +77,17 @@ impl Engines {
         Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new(), system: None }
     }
 
+    /// Whether threads may wait for an answer.
+    pub(super) fn may_stop(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    /// Lets go of all tasks, and of the engines.
+    pub(super) fn give_up(&mut self) {
+        self.let_go();
+        self.made.clear();
+    }
+
     /// Answers a thread that waits; `false` if it does no more.
     pub(super) fn answer(&self, thread: u32, what: u32, value: u32) -> bool {
         // It waits for one of them.

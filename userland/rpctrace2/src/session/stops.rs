@@ -1,36 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Messages that wait for our word before they are sent: what `--inject` makes of each.
+//! Messages that wait for our word before they are sent: what `--inject` makes of each, and about which the user is asked.
 //!
 //! The kernel could do without us what its actions say. But only who is asked about every message knows which record shows what was injected:
 //! the record of a message has the sequence number of the one that said that it waits.
 
 use bytes::Bytes;
-use exchanges::Injected;
-use trace_port::Records;
+use mach::port::PortName;
+use mach_abi::Header;
 use trace_port::control::what;
+use trace_port::{Record, Records};
 
 use super::engines::Engines;
-use crate::injections::{Injections, is_stop};
-use crate::options::inject::Instead;
+use super::prompt::{Stop, words};
+use super::registers::Call;
+use crate::injections::{Injections, Verdict, is_stop, may_reply};
 use crate::trace::Trace;
 
-/// Answers where a message to the trace port says that a thread waits. `true` if that is all it says.
-pub(super) fn answer(message: &Bytes, injections: &mut Injections, engines: &Engines, trace: &mut Trace<'_>) -> bool {
-    if injections.are_none() {
-        return false;
+/// What is left of a message to the trace port.
+pub(super) enum Left {
+    /// All of it is for the trace.
+    All,
+    /// Nothing.
+    Nothing,
+    /// The user is asked, and it is for the trace.
+    Asks(Stop),
+}
+
+/// Answers where a message to the trace port says that a thread waits, of the task that we have this right to.
+pub(super) fn answer(
+    (task, message): (PortName, &Bytes),
+    injections: &mut Injections,
+    engines: &Engines,
+    trace: &mut Trace<'_>,
+) -> Left {
+    if injections.are_none() && !engines.may_stop() {
+        return Left::All;
     }
-    let Ok(mut records) = Records::parse(message) else { return false };
-    let Some(Ok(record)) = records.next() else { return false };
+    let Ok(mut records) = Records::parse(message) else { return Left::All };
+    let Some(Ok(record)) = records.next() else { return Left::All };
     if !is_stop(&record) {
-        return false;
+        return Left::All;
     }
-    let (what, value, injected) = match injections.decide(&record) {
-        None => (what::GO, 0, None),
-        Some(Instead::Failure(code)) => (what::FAIL, code, Some(Injected::Failure(code))),
-        Some(Instead::Reply(code)) => (what::REPLY, code as u32, Some(Injected::Reply(code))),
-        Some(Instead::Delay(time)) => (what::DELAY, time, Some(Injected::Delay)),
-    };
     let header = &record.header;
+    let (what, value, injected) = match injections.decide(&record) {
+        Verdict::Ask => return Left::Asks(stop(&record, (task, message), trace)),
+        Verdict::Go => words(None),
+        Verdict::Instead(instead) => words(Some(instead)),
+    };
     // One that has been ended, or let go, waits no more: nothing was made of its message.
     if engines.answer(header.thread.get(), what, value)
         && let Some(injected) = injected
@@ -38,5 +54,28 @@ pub(super) fn answer(message: &Bytes, injections: &mut Injections, engines: &Eng
         trace.inject(header.sequence.get(), injected);
     }
     // The message's own record has its place in the order, unless it is to come late. What was lost is told by the first that comes.
-    what != what::DELAY && header.lost() == 0 && !header.child_not_traced()
+    let is_all = what != what::DELAY && header.lost() == 0 && !header.child_not_traced();
+    if is_all { Left::Nothing } else { Left::All }
+}
+
+/// What the user is told of a thread that waits.
+fn stop(record: &Record<'_>, (task, message): (PortName, &Bytes), trace: &Trace<'_>) -> Stop {
+    let header = &record.header;
+    let msgh_id = Header::read(record.format, record.message).map_or(0, |header| header.id);
+    let is_one_way = trace.tables().request(msgh_id).is_some_and(|routine| routine.reply_id().is_none());
+    let no_reply = match () {
+        () if is_one_way => Some("this routine has no reply"),
+        () if !may_reply(record) => Some("the call that sends it receives no reply"),
+        () => None,
+    };
+    Stop {
+        task,
+        number: header.task.get(),
+        thread: header.thread.get(),
+        sequence: header.sequence.get(),
+        line: trace.preview(record, message, false),
+        whole: trace.preview(record, message, true),
+        call: Call { options: header.options.get(), msgh_id },
+        no_reply,
+    }
 }

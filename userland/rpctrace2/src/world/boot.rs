@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Our own small system: the boot server starts commands from its archive, and text goes to the console on a channel of its own.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,7 +17,7 @@ use mach::{console, stubs};
 use protocol::archive::{self, INTERFACES};
 use protocol::channel::Channel;
 
-use super::{Failure, Heard, Target, World, doing};
+use super::{Failure, Heard, Target, Terminal, World, doing};
 use crate::options::place::Here;
 use crate::options::{self, Options};
 
@@ -31,6 +32,8 @@ pub(crate) struct Boot {
     is_apart: bool,
     /// The host keeps the trace in a file.
     has_capture: bool,
+    /// The host's terminal shows what is typed.
+    has_lines: bool,
     /// The host's privileged port, if we have been given it.
     host: Option<SendRight>,
 }
@@ -46,7 +49,7 @@ impl Boot {
         let interrupt = doing("mach_port_allocate", ReceiveRight::allocate())?;
         let exit = doing("mach_port_allocate", ReceiveRight::allocate())?;
         console::set_key(doing("boot_tracer", boot::tracer(&interrupt))?);
-        Ok(Self { exit, interrupt, suspended: None, is_apart: false, has_capture: false, host: None })
+        Ok(Self { exit, interrupt, suspended: None, is_apart: false, has_capture: false, has_lines: false, host: None })
     }
 }
 
@@ -63,6 +66,7 @@ impl World for Boot {
             match *word {
                 options::APART => self.is_apart = true,
                 options::CAPTURED => self.has_capture = true,
+                options::LINES => self.has_lines = true,
                 word => match word.strip_prefix(HOST).and_then(|name| name.parse().ok()).map(PortName) {
                     Some(name) if name.is_valid() => self.host = Some(SendRight::from_name(name)),
                     _ => break,
@@ -115,6 +119,11 @@ impl World for Boot {
 
     fn privileged_host(&mut self) -> Result<SendRight, Failure> {
         self.host.take().ok_or(Failure::NoHost)
+    }
+
+    fn terminal(&self) -> Result<Terminal, Failure> {
+        let (read, write) = (Box::new(console::read), Box::new(console::write));
+        Ok(Terminal { read, write, echoes: !self.has_lines })
     }
 
     fn begin(&mut self) -> Result<(), Failure> {

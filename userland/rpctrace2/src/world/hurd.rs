@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A Hurd: commands are programs that exec loads into a task of ours, text goes to the standard error or a file, the end comes from proc.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem;
@@ -20,7 +21,7 @@ use mach::error::{KernReturn, Result as Answered};
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::arguments;
 
-use super::{Failure, Heard, Target, World, doing, embedded};
+use super::{Failure, Heard, Target, Terminal, World, doing, embedded};
 use crate::options::place::Here;
 use crate::options::{Options, Output};
 
@@ -32,7 +33,8 @@ mod writer;
 use interfaces::{Interfaces, TABLES};
 use writer::Writer;
 
-/// The descriptors of standard output and of standard error.
+/// The descriptors of standard input, standard output and standard error.
+const INPUT: usize = 0;
 const OUTPUT: usize = 1;
 const ERROR: usize = 2;
 
@@ -196,6 +198,17 @@ impl World for Hurd {
     fn privileged_host(&mut self) -> Result<SendRight, Failure> {
         let proc = doing("proc", self.startup.proc())?;
         doing("the host's privileged port: proc_getprivports", processes::privileged_host(proc))
+    }
+
+    fn terminal(&self) -> Result<Terminal, Failure> {
+        let startup = self.startup;
+        let read = move |buffer: &mut [u8]| match startup.descriptor(INPUT) {
+            Some(input) => file::read(input, buffer),
+            None => Ok(0),
+        };
+        let write = move |text: &[u8]| write_to(startup, ERROR, text);
+        // Its server does, or another program has told it not to.
+        Ok(Terminal { read: Box::new(read), write: Box::new(write), echoes: false })
     }
 
     fn begin(&mut self) -> Result<(), Failure> {

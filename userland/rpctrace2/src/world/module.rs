@@ -13,7 +13,7 @@ use exchanges::ending::Untraced;
 use mach::port::{PortName, ReceiveRight, SendRight};
 use mach::{console, stubs};
 
-use super::{Failure, Heard, Target, World, doing, embedded};
+use super::{Failure, Heard, Target, Terminal, World, doing, embedded};
 use crate::options::place::Here;
 use crate::options::{Options, Output};
 
@@ -118,6 +118,9 @@ impl World for Module {
         if options.host.output != Output::Error {
             return Err(Failure::NoFiles("-o"));
         }
+        if !options.stops.is_empty() {
+            return Err(Failure::NoTerminal);
+        }
         if options.host.capture.is_some() {
             return Err(Failure::NoFiles("--capture"));
         }
@@ -164,6 +167,10 @@ impl World for Module {
 
     fn privileged_host(&mut self) -> Result<SendRight, Failure> {
         self.host.take().ok_or(Failure::NoHost)
+    }
+
+    fn terminal(&self) -> Result<Terminal, Failure> {
+        Err(Failure::NoTerminal)
     }
 
     fn begin(&mut self) -> Result<(), Failure> {

@@ -2,9 +2,11 @@
 //! `--inject`: how it is written, and how lines say what was injected.
 
 use crate::common::*;
+use bytes::Bytes;
 use exchanges::Injected;
 use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
-use rpctrace2::injections::Injections;
+use rpctrace2::answers::{Answer, Keys, Line};
+use rpctrace2::injections::{Injections, Verdict};
 use rpctrace2::options::inject::{InjectError, Injection, Instead};
 use trace_port::{Direction, EventKind, Record};
 
@@ -121,7 +123,7 @@ fn what_was_injected_is_said() {
 #[test]
 fn each_task_and_each_id_is_counted_apart() {
     let injections = ["vm_protect:retval=5:when=2", "7001,7008:error=0x10000003:when=3+"].map(parsed);
-    let mut injections = Injections::of(&injections, sample_tables()).expect("a set");
+    let mut injections = Injections::of(&injections, &[], sample_tables()).expect("a set");
     assert_eq!(injections.ranges(), [(7001, 7001), (7008, 7008)]);
     let mut decide = |task: u32, id: u32, options: u32| {
         let mut sample = Sample::sent(Message::request(id, SELF).int(1)).kind(EventKind::Stopped).options(options, 0);
@@ -129,13 +131,98 @@ fn each_task_and_each_id_is_counted_apart() {
         let wire = sample.wire();
         injections.decide(&Record::parse(&wire).expect("a record"))
     };
-    let (both, failure) = (MACH_SEND_MSG | MACH_RCV_MSG, Some(Instead::Failure(0x1000_0003)));
-    assert_eq!([decide(1, 7001, both), decide(2, 7001, both), decide(1, 7008, both)], [None; 3]);
-    assert_eq!(decide(1, 7001, both), Some(Instead::Reply(5)));
+    let (both, failure) = (MACH_SEND_MSG | MACH_RCV_MSG, Verdict::Instead(Instead::Failure(0x1000_0003)));
+    assert_eq!([decide(1, 7001, both), decide(2, 7001, both), decide(1, 7008, both)], [Verdict::Go; 3]);
+    assert_eq!(decide(1, 7001, both), Verdict::Instead(Instead::Reply(5)));
     // Nobody waits for a reply.
-    assert_eq!(decide(2, 7001, MACH_SEND_MSG), None);
+    assert_eq!(decide(2, 7001, MACH_SEND_MSG), Verdict::Go);
     assert_eq!([decide(1, 7001, both), decide(1, 7001, both)], [failure; 2]);
-    assert_eq!([decide(1, 7008, both), decide(1, 7008, both), decide(1, 7002, both)], [None, failure, None]);
+    assert_eq!(
+        [decide(1, 7008, both), decide(1, 7008, both), decide(1, 7002, both)],
+        [Verdict::Go, failure, Verdict::Go]
+    );
+}
+
+/// The user is asked about messages of a set, unless something is injected, until there is nobody to answer.
+#[test]
+fn the_user_is_asked_about_messages_of_a_set() {
+    let injections = ["vm_protect:retval=5:when=2"].map(parsed);
+    let mut injections = Injections::of(&injections, &["vm_protect".into()], sample_tables()).expect("sets");
+    assert_eq!(injections.ranges(), [(7001, 7001)]);
+    let decide = |injections: &mut Injections| {
+        let options = MACH_SEND_MSG | MACH_RCV_MSG;
+        let sample = Sample::sent(Message::request(7001, SELF).int(1)).kind(EventKind::Stopped).options(options, 0);
+        let wire = sample.wire();
+        injections.decide(&Record::parse(&wire).expect("a record"))
+    };
+    let verdicts = [decide(&mut injections), decide(&mut injections), decide(&mut injections)];
+    assert_eq!(verdicts, [Verdict::Ask, Verdict::Instead(Instead::Reply(5)), Verdict::Ask]);
+    assert_eq!((injections.ask_no_more(), injections.ask_no_more()), (true, false));
+    assert_eq!(decide(&mut injections), Verdict::Go);
+    let refused = Injections::of(&[], &["!vm_protect".into()], sample_tables()).expect_err("no set");
+    assert_eq!(
+        refused.to_string(),
+        "option `--stop-at`: `!vm_protect` names no message; expected routines, subsystems, msgh_ids, %classes"
+    );
+}
+
+/// Keys become lines, wherever they are cut, and a line an answer or one clear word.
+#[test]
+fn what_is_typed_becomes_an_answer() {
+    let (mut keys, mut echo, mut lines) = (Keys::default(), Vec::new(), Vec::new());
+    for typed in [&b"g"[..], b"o\rsh", b"ox\x7fw\n\n\x03abc", b"", b""] {
+        keys.typed(typed);
+        lines.extend(std::iter::from_fn(|| keys.line(&mut echo)));
+    }
+    let text = |text: &str| Line::Text(text.into());
+    assert_eq!(lines, [text("go"), text("show"), text(""), Line::Interrupt, text("abc"), Line::End, Line::End]);
+    assert_eq!(echo, b"go\nshox\x08 \x08w\n\n^C\nabc\n\n\n");
+
+    let answer = |line: &str| Answer::parse(line, sample_tables());
+    for (line, expected) in [
+        ("", Answer::Nothing),
+        (" show ", Answer::Show),
+        ("r", Answer::Registers),
+        ("g", Answer::Go),
+        ("q", Answer::Quit),
+        ("help", Answer::Help),
+        ("fail MACH_SEND_NO_BUFFER", Answer::Fail(Instead::Failure(0x1000_000d))),
+        ("f 0x10000003", Answer::Fail(Instead::Failure(0x1000_0003))),
+        ("fail KERN_NO_ACCESS", Answer::Fail(Instead::Reply(8))),
+        ("fail 0", Answer::Fail(Instead::Reply(0))),
+        ("fail -303", Answer::Fail(Instead::Reply(-303))),
+    ] {
+        assert_eq!(answer(line), Ok(expected), "{line}");
+    }
+    for (line, said) in [
+        ("sohw", "expected show, registers, go, fail CODE, quit or help, found `sohw`; did you mean `show`?"),
+        ("go now", "`go`: found `now` besides"),
+        ("fail", "`fail CODE`: expected a name, "),
+        ("fail KERN_NONSENSE", "`fail KERN_NONSENSE`: expected a name, "),
+        ("fail 1 2", "`fail CODE`: found `2` besides"),
+    ] {
+        let refused = answer(line).expect_err(line);
+        assert!(refused.starts_with(said), "{refused}");
+    }
+    assert_eq!(Answer::help().lines().count(), 6);
+}
+
+/// The line of a message that waits is that of the message, and nothing of it is kept.
+#[test]
+fn a_message_that_waits_has_its_line_beforehand() {
+    let first = Sample::sent(Message::request(7008, SELF).int(1)).sequence(1);
+    let request = Sample::sent(Message::request(7001, SELF).int(1)).sequence(2);
+    let waits = Bytes::from(request.clone().kind(EventKind::Stopped).wire());
+    let mut of_it = trace(&[]);
+    first.feed(&mut of_it, &mut String::new());
+    let record = Record::parse(&waits).expect("a record");
+    let before = of_it.preview(&record, &waits, false);
+    assert_eq!(before, of_it.preview(&record, &waits, false));
+    let after = lines_of(trace(&[]), &[first, request]);
+    let called = before.trim_end();
+    assert!(called.starts_with("hello[1] vm_protect(") && called.ends_with(')'), "{before}");
+    assert!(after.iter().any(|line| line.starts_with(called)), "{before}: {after:?}");
+    assert!(of_it.preview(&record, &waits, true).lines().count() > 1);
 }
 
 /// The record that says that a message waits is no line, and the message's own, which has the same number, comes when it does.
