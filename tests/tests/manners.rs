@@ -59,6 +59,40 @@ fn the_first_ctrl_c_ends_the_trace() -> Result<()> {
     Ok(())
 }
 
+/// Each prints its own trace: what the inner one traces has an engine beside the outer one's trace port.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_tracer_is_traced_to_its_end() -> Result<()> {
+    let run = qemu(&["rpctrace2", "-e", "boot_exit", "rpctrace2", "-e", "task_get_special_port", "hello"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("hello, world\n"), "{}", run.stdout);
+    let said = "rpctrace2: the command: its trace port is another tracer's; traced by an engine beside it\n";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    for line in [
+        "hello[1] task_get_special_port(",
+        "+++ hello[1] exited with 0 +++",
+        "rpctrace2[1] boot_exit(",
+        "hello[2] boot_exit(",
+    ] {
+        assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("--- interrupted ---"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("+++ rpctrace2[1] exited with 0 +++\n"), "{}", run.stderr);
+    Ok(())
+}
+
+/// The inner one's trace ends, and so its own end is seen by the outer one, which ends as its command has.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn of_two_tracers_the_inner_one_is_interrupted() -> Result<()> {
+    let ended = interrupt(&["-e", "boot_exit", "rpctrace2", "-e", "boot_exit"])?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert_eq!(said.matches("--- interrupted ---").count(), 1, "{said}");
+    assert!(said.contains("+++ rpctrace2[1] exited with 130 +++\n"), "{said}");
+    Ok(())
+}
+
 /// Sends a signal to a process.
 fn signal(name: &str, process: u32) -> Result<()> {
     let kill = Command::new("kill").args([format!("-{name}"), process.to_string()]).status()?;

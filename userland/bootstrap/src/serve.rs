@@ -84,8 +84,9 @@ pub(crate) struct Server<'a> {
     last_id: u32,
     /// Where the host tool is heard, if there is one.
     line: Option<Line>,
-    /// Who is told that the trace is to end.
-    interrupt: Option<SendOnceRight>,
+    /// The tracers that run, by their programs' ids, and by what each is told that its trace is to end. The last one is told first: a tracer in a
+    /// traced shell ends, and the shell goes on.
+    tracers: Vec<(u32, SendOnceRight)>,
     /// The host tool has said so.
     is_interrupted: bool,
 }
@@ -109,7 +110,7 @@ impl<'a> Server<'a> {
             programs: Vec::new(),
             last_id: 0,
             line,
-            interrupt: None,
+            tracers: Vec::new(),
             is_interrupted: false,
         })
     }
@@ -174,10 +175,10 @@ impl Server<'_> {
         }
     }
 
-    /// Tells the tracer if its trace is to end, now or when it is there.
+    /// Tells a tracer if its trace is to end, now or when there is one.
     fn tell_tracer(&mut self) {
         if self.is_interrupted
-            && let Some(interrupt) = self.interrupt.take()
+            && let Some((_, interrupt)) = self.tracers.pop()
         {
             self.is_interrupted = false;
             // Whoever asked to be told may be gone.
@@ -351,7 +352,10 @@ impl stubs::boot_server::Server for Call<'_, '_> {
         if !self.program().is_tracer {
             return Err(KernReturn::KERN_NO_ACCESS);
         }
-        self.server.interrupt = Some(interrupt);
+        let id = self.program().id;
+        // Who asks again is told once.
+        self.server.tracers.retain(|(tracer, _)| *tracer != id);
+        self.server.tracers.push((id, interrupt));
         self.server.tell_tracer();
         Ok(self.server.privileges.key.bytes().to_vec())
     }
@@ -397,6 +401,7 @@ impl stubs::notify_server::Server for Call<'_, '_> {
             return Ok(());
         }
         let program = self.server.programs.remove(self.index);
+        self.server.tracers.retain(|(tracer, _)| *tracer != program.id);
         let status = program.status.unwrap_or(0);
         if let Some(exit_port) = program.exit_port {
             // Whoever asked may be gone itself.

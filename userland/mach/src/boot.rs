@@ -59,19 +59,38 @@ pub fn wait_exit(exit_port: &ReceiveRight) -> Result<i32> {
 /// The exit status in a message that came to an exit port; `None` if it is no `boot_exited`: the kernel says that the
 /// right was destroyed when the program could not be started.
 pub fn exit_status(message: &[u64]) -> Option<i32> {
-    let mut exited = Exited(None);
-    // Nobody waits for an answer: boot_exited is one-way.
+    told(message).exited
+}
+
+/// Whether a message that came to a tracer's interrupt port says that the user wants the trace to end. The kernel says there that the right
+/// was destroyed.
+pub fn is_interrupt(message: &[u64]) -> bool {
+    told(message).is_interrupted
+}
+
+fn told(message: &[u64]) -> Told {
+    let mut told = Told::default();
+    // Nobody waits for an answer: what the boot server tells is one-way.
     let mut reply = [0; REPLY_MAX / 8];
-    stubs::boot_server::demux(&mut exited, message, &mut reply);
-    exited.0
+    stubs::boot_server::demux(&mut told, message, &mut reply);
+    told
 }
 
 /// The side of boot.defs that a program serves: hearing of an end.
-struct Exited(Option<i32>);
+#[derive(Default)]
+struct Told {
+    exited: Option<i32>,
+    is_interrupted: bool,
+}
 
-impl stubs::boot_server::Server for Exited {
+impl stubs::boot_server::Server for Told {
     fn boot_exited(&mut self, _exit_port: PortName, status: i32) -> Result<()> {
-        self.0 = Some(status);
+        self.exited = Some(status);
+        Ok(())
+    }
+
+    fn boot_interrupted(&mut self, _interrupt: PortName) -> Result<()> {
+        self.is_interrupted = true;
         Ok(())
     }
 }

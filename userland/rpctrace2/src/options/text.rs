@@ -74,7 +74,7 @@ fn names(row: &Row) -> String {
 /// What docs/options.md says of `--as`.
 const ENGINES: &str = "\n## Engines\n\nA task has one trace port (special port 5), which belongs to who receives from it, and beside it up \
 to eight engines, each with a trace port of its own (trace-port/defs/trace_control.defs). Without `--as` rpctrace2 \
-takes the trace port; where that is another tracer's, `-p` makes an engine called rpctrace2 and says so, and a \
+takes the trace port; where that is another tracer's, it makes an engine called rpctrace2 and says so, and a \
 kernel without engines refuses (`KERN_NO_ACCESS`). With `--as` the trace port is left alone, whoever has it. \
 Children of a task that is traced by an engine are traced by it, too.\n\nThere is no option to join an engine that \
 is there: only who receives from an engine's trace port gets a right to the engine, and that port, the queue and the \

@@ -24,6 +24,9 @@ use crate::injections::Injections;
 use crate::options::{Options, Policy};
 use crate::world::{Failure, Target, doing};
 
+/// What is said where an engine is made because a trace port is not free.
+const BESIDE: &str = "its trace port is another tracer's; traced by an engine beside it";
+
 /// What an engine is called where no option says it.
 const NAME: &str = "rpctrace2";
 
@@ -126,16 +129,22 @@ impl Engines {
         self.name.is_some() || self.system.is_some()
     }
 
-    /// Traces the task of a command.
-    pub(super) fn trace(&mut self, task: PortName, port: &SendRight) -> Result<(), Failure> {
+    /// Traces the task of a command. What is to be said of how, if it is otherwise than one would think.
+    pub(super) fn trace(&mut self, task: PortName, port: &SendRight) -> Result<Option<&'static str>, Failure> {
         match self.name.clone() {
-            None => doing("task_set_special_port", set(task, port)?),
+            None => match set(task, port)? {
+                Err(KernReturn::KERN_NO_ACCESS) => {
+                    self.name = Some(NAME.into());
+                    self.trace(task, port).map(|_| Some(BESIDE))
+                }
+                other => doing("task_set_special_port", other).map(|()| None),
+            },
             Some(name) => {
                 let limits = limits()?;
                 let exclusive = if self.is_named { flag::EXCLUSIVE } else { 0 };
                 let how = flag::CREATE | exclusive | flag::CHILDREN;
                 let attached = self.attach(task, port, (&name, how), &limits);
-                attached.map_err(|error| match error {
+                attached.map(|()| None).map_err(|error| match error {
                     KernReturn::KERN_NAME_EXISTS => Failure::EngineExists(name),
                     error => Failure::Kernel { what: "trace_attach", error },
                 })
@@ -159,7 +168,7 @@ impl Engines {
             return match self.trace(task.name(), port) {
                 Err(Failure::EngineExists(engine)) => Err(Failure::HasEngine { name: name.clone(), engine }),
                 Err(Failure::Kernel { error, .. }) => Err(Self::refusal(target, error)),
-                other => other.map(|()| None),
+                other => other.map(|_| None),
             };
         }
         match set(task.name(), port)? {
@@ -168,7 +177,7 @@ impl Engines {
                 let limits = limits().map_err(|_| refused(error))?;
                 let attached = self.attach(task.name(), port, (NAME, flag::CREATE | flag::CHILDREN), &limits);
                 attached.map_err(|error| Self::refusal(target, error))?;
-                Ok(Some(format!("{name}: its trace port is another tracer's; traced by an engine beside it")))
+                Ok(Some(format!("{name}: {BESIDE}")))
             }
             other => other.map(|()| None).map_err(refused),
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is traced: a command of ours, or tasks that ran before.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -28,7 +29,10 @@ impl Subject {
     /// If nothing can be traced.
     pub(super) fn trace(&mut self, port: &SendRight, engines: &mut Engines) -> Result<Vec<String>, Failure> {
         let targets = match self {
-            Self::Command(task) => return engines.trace(task.name(), port).map(|()| Vec::new()),
+            Self::Command(task) => {
+                let remark = engines.trace(task.name(), port)?;
+                return Ok(remark.into_iter().map(|how| format!("the command: {how}")).collect());
+            }
             Self::Processes(targets) => targets,
         };
         let (mut said, mut failures) = (Vec::new(), Vec::new());

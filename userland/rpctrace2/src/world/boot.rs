@@ -139,7 +139,7 @@ impl World for Boot {
 
     fn heard(&mut self, port: PortName, message: &[u64]) -> Heard {
         if port == self.interrupt.name() {
-            Heard::Interrupted
+            if boot::is_interrupt(message) { Heard::Interrupted } else { Heard::NotOurs }
         } else if port == self.exit.name() {
             boot::exit_status(message).map_or(Heard::NotOurs, |status| Heard::Ended(Told::Exited(status), status))
         } else {
