@@ -144,3 +144,20 @@ fn the_system_starts_whatever_is_wrong_with_the_tracer() -> Result<()> {
     }
     Ok(())
 }
+
+/// A program does as the boot script does; its right is one behind which nobody answers.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_right_behind_which_nobody_answers_does_not_stop_the_boot() -> Result<()> {
+    for word in ["host", "device"] {
+        let run = qemu(&["--icount", "run", "mute", word])?;
+        let said = format!(
+            "rpctrace2: `--{word}=257`: nobody has answered there within a second; expected what the boot script's "
+        );
+        assert!(run.stdout.contains(&said), "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("hello, world\n"), "{}", run.stdout);
+        assert!(run.stdout.ends_with("mute: the system has started\n"), "{}", run.stdout);
+        assert_eq!(run.status, Some(0));
+    }
+    Ok(())
+}

@@ -50,6 +50,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         &[Builder],
         "an empty word from a thread of its own to the one that receives",
     ),
+    (
+        "userland/rpctrace2/src/world/module.rs",
+        &[Builder],
+        "asks behind a right that may be anybody's, who may never answer, with a time-out",
+    ),
     ("userland/programs/src/tracer.rs", &[Builder], "messages of a kind that no interface has, for traces of such"),
     ("userland/programs/src/bin/arrays.rs", &[Builder], "shows rights out of line without an interface"),
     ("userland/programs/src/bin/bench-rpc.rs", &[Builder, Send, Descriptor], "little but the kernel is to be measured"),

@@ -74,6 +74,10 @@ pub(crate) enum Failure {
     NoFiles(&'static str),
     #[error("option `--stop-at`: a boot module has no terminal, at which it could be asked")]
     NoTerminal,
+    #[error(
+        "`{0}`: nobody has answered there within a second; expected what the boot script's ${{host-port}} or ${{device-port}} becomes"
+    )]
+    Silent(String),
     #[error("options `-I`, `-i`, `--nostdinc`: a boot module has no files; it decodes with the tables inside it")]
     NoInterfaces,
     #[error("{name}: {}", Answer(*error))]

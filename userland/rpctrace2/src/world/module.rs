@@ -10,8 +10,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use exchanges::ending::Untraced;
-use mach::port::{PortName, ReceiveRight, SendRight};
+use mach::error::KernReturn;
+use mach::msg::{Message, Received};
+use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::{console, stubs};
+use trace_port::control::VERSION_ID;
 
 use super::{Failure, Heard, Target, Terminal, World, doing, embedded};
 use crate::options::place::Here;
@@ -20,6 +23,10 @@ use crate::options::{Options, Output};
 /// The first word of a boot module.
 pub(super) const BOOT: &str = "--boot";
 
+/// Milliseconds that a right is waited for.
+const PATIENCE: u32 = 1000;
+/// Bytes of an answer, which is not looked at.
+const ANSWER: u32 = 256;
 /// `D_WRITE` of device_types.h.
 const D_WRITE: u32 = 2;
 /// The kernel's console, by the name that devices are opened by.
@@ -41,6 +48,8 @@ pub(crate) struct Module {
     host: Option<SendRight>,
     /// What was wrong with a word.
     wrong: Option<String>,
+    /// A word with a right behind which nobody answers.
+    silent: Option<String>,
 }
 
 impl Module {
@@ -61,8 +70,12 @@ impl Module {
                 self.next = Some(value.to_string());
                 Some(())
             }
-            "--device" => right(value).map(set_console),
-            "--host" => right(value).map(|host| self.host = Some(host)),
+            "--device" | "--host" => right(value).map(|right| match (answers(&right), name) {
+                // Asked for anything it would stop the boot.
+                (false, _) => self.silent = self.silent.take().or(Some(word.to_string())),
+                (true, "--device") => set_console(&right),
+                (true, _) => self.host = Some(right),
+            }),
             _ => return false,
         };
         if taken.is_none() && self.wrong.is_none() {
@@ -72,8 +85,22 @@ impl Module {
     }
 }
 
+/// Whether somebody answers behind a right, as the kernel does at once, or whoever sends to it is told that there is nobody. A wrong right may be to
+/// any port.
+fn answers(right: &SendRight) -> bool {
+    let Ok(reply) = ReceiveRight::allocate() else { return true };
+    let mut question = Message::new(VERSION_ID as i32, right.name(), Disposition::CopySend);
+    question = question.reply_to(reply.name(), Disposition::MakeSendOnce);
+    match question.send(Some(PATIENCE)) {
+        KernReturn::KERN_SUCCESS => {
+            !matches!(Received::receive(&reply, ANSWER, Some(PATIENCE)), Err(KernReturn::MACH_RCV_TIMED_OUT))
+        }
+        failure => failure != KernReturn::MACH_SEND_TIMED_OUT,
+    }
+}
+
 /// Opens the kernel's console. Without it text goes there by the trap that prints.
-fn set_console(master: SendRight) {
+fn set_console(master: &SendRight) {
     if let Ok(device) = stubs::device::device_open(master.name(), D_WRITE, CONSOLE) {
         console::set_device(device);
     }
@@ -131,6 +158,9 @@ impl World for Module {
             return Err(Failure::NotOnAHurd(
                 "option `--as`: with --host= the engine is that of the system trace, which has its tool's name",
             ));
+        }
+        if let Some(word) = self.silent.take() {
+            return Err(Failure::Silent(word));
         }
         if self.is_named {
             return Ok(());
