@@ -91,6 +91,40 @@ fn kept_is_what_was_injected_too() -> Result<()> {
     Ok(())
 }
 
+/// What a line says of a file that hurd-keep prints.
+fn of_file<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn bytes(hexadecimal: &str) -> Result<Vec<u8>> {
+    let digits = |at: usize| hexadecimal.get(at..at + 2).context("half a byte");
+    (0..hexadecimal.len()).step_by(2).map(|at| Ok(u8::from_str_radix(digits(at)?, 16)?)).collect()
+}
+
+/// On the file system of a Hurd, of a command and of another that spawns; it is printed there, read here.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_hurds_capture_is_shown_as_it_was_printed() -> Result<()> {
+    for (words, line) in [
+        (&["hurd-hello", "a"][..], "+++ hurd-hello(13)[1] exited with 3 +++"),
+        (&["-T", "-e", "trace=process", "hurd-spawn"], "exited with 0 +++"),
+    ] {
+        let run = qemu(&[&["--icount", "run", "small-hurd", "hurd-keep"], words].concat())?;
+        let text = run.stdout.replace('\r', "");
+        assert_eq!(run.status, Some(0), "{text}{}", run.stderr);
+        let printed: String = of_file(&text, "trace").map(|line| format!("{line}\n")).collect();
+        let kept = bytes(&of_file(&text, "kept").collect::<String>())?;
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), &kept)?;
+        let options: Vec<&str> = words.iter().copied().take_while(|word| !word.starts_with("hurd-")).collect();
+        let (shown, status) = shown(file.path(), &options)?;
+        assert_eq!(shown, printed, "{words:?}");
+        assert!(printed.trim_end().ends_with(line), "{printed}");
+        assert_eq!(status, 0);
+    }
+    Ok(())
+}
+
 #[test]
 fn captures_of_all_versions_are_read() -> Result<()> {
     let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("captures");

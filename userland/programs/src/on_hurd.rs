@@ -64,9 +64,14 @@ impl Started {
         msg::msg_sig_post(to.name(), number, 0, self.task()).doing("msg_sig_post")
     }
 
+    /// Waits until it has ended, and says how.
+    pub fn ended(&self) -> Result<Ending> {
+        receive_end(&self.end)
+    }
+
     /// Waits until it has ended so.
     pub fn ends(&self, what: &str, expected: Ending) -> core::result::Result<(), Mismatch> {
-        expect(what, expected, receive_end(&self.end).doing("its end")?)
+        expect(what, expected, self.ended().doing("its end")?)
     }
 }
 
