@@ -87,9 +87,9 @@ pub(crate) fn serve(kernel: &impl Kernel, state: &State, request: InTransit, rep
     true
 }
 
-/// Puts the return code into a reply.
+/// Puts the return code into a reply, and zeros behind it, where the reply's memory holds what was there before.
 pub(crate) fn answer(kernel: &impl Kernel, reply: InTransit, code: u32) {
-    kernel.reply_part(reply, RETURN_CODE, &code);
+    kernel.reply_part(reply, RETURN_CODE, &u64::from(code));
 }
 
 /// An engine's or a tool's own port has no senders any more. `false` if it is another port.

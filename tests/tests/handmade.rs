@@ -93,11 +93,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ),
     ("userland/programs/src/requests.rs", &[Descriptor], "random requests, right and wrong"),
     ("userland/programs/src/bin/requests/asked.rs", &[Send], "random requests, with right and wrong headers"),
-    (
-        "userland/programs/src/bin/requests/world.rs",
-        &[Builder, Send],
-        "a signal between tasks; what has come is thrown away",
-    ),
+    ("userland/programs/src/bin/requests/world.rs", &[Builder], "a signal between tasks; what has come is thrown away"),
     ("userland/programs/src/bin/soak/player.rs", &[Send], "random options of mach_msg"),
     ("userland/programs/src/bin/soak/words.rs", &[Descriptor], "random messages without an interface"),
     ("userland/programs/src/bin/soak/engines.rs", &[Send], "random requests, right and wrong"),

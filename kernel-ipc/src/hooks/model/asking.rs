@@ -126,9 +126,12 @@ impl Model {
         message.extend(bytes);
         let request = self.fake.kmsg(&message);
         self.fake.write(request, 8, &(port.address() as u64).to_le_bytes());
-        let reply = self.fake.new_kmsg(vec![0; 4096], false);
+        // As the kernel's memory is: whatever it held before.
+        let reply = self.fake.new_kmsg([vec![0; 32], vec![0xbb; 4064]].concat(), false);
         let served = notify::asked(&self.fake, &self.state, InTransit::fake(request), InTransit::fake(reply));
-        let code = self.fake.read(reply, 40) as u32;
+        let code = self.fake.read(reply, 40);
+        assert!(!served || code >> 32 == 0, "what is behind the return code is sent, too");
+        let code = code as u32;
         let size = self.fake.msgh_size(reply) as usize;
         let results = self.fake.memory(reply).bytes[48..size.max(48)].to_vec();
         if !served || !matches!(code, mr::MACH_MSG_SUCCESS | mr::MIG_NO_REPLY) {
