@@ -81,10 +81,20 @@ impl Stub {
         bytes.filter(|bytes| bytes.len() as u64 == count).ok_or_else(|| unexpected("memory", &answer))
     }
 
-    /// Sends a packet; answers what the next one says.
+    /// Sends a packet; answers what the next one says, but for the news that the machine has stopped, which comes with the connection.
     fn ask(&mut self, command: &str) -> io::Result<String> {
         let sum = command.bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte));
         self.stream.get_mut().write_all(format!("+${command}#{sum:02x}").as_bytes())?;
+        loop {
+            let answer = self.packet()?;
+            if !answer.starts_with(['T', 'S']) {
+                return Ok(answer);
+            }
+            self.stream.get_mut().write_all(b"+")?;
+        }
+    }
+
+    fn packet(&mut self) -> io::Result<String> {
         let mut byte = [0];
         while byte != *b"$" {
             self.stream.read_exact(&mut byte)?;

@@ -137,6 +137,8 @@ fn gdb(mut stream: UnixStream) {
     let memory = memory(&[PLACE]);
     let mut reader = stream.try_clone().unwrap();
     let mut byte = [0];
+    // As QEMU says of a machine that ran until somebody connected.
+    stream.write_all(b"$T02thread:01;#04").unwrap();
     loop {
         let mut packet = String::new();
         while byte != *b"$" {
