@@ -132,7 +132,7 @@ fn ctrl_c_ends_the_trace_while_it_asks() -> Result<()> {
     Ok(())
 }
 
-/// At the terminal of a Hurd, of a command and of a process that runs already.
+/// At the terminal of a Hurd, of a command.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn a_hurds_terminal_is_asked_at() -> Result<()> {
