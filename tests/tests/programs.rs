@@ -223,11 +223,11 @@ fn soak() -> Result<()> {
     Ok(())
 }
 
-/// Random requests of trace_control.defs: with `--all` 5,000 for each of 20 seeds, else two thousand for each of two, the same each time.
+/// Random requests of trace_control.defs: with `--all` 100,000 for each of 20 seeds, else two thousand for each of two, the same each time.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn requests() -> Result<()> {
-    let (machine, last, count) = if all()? { (None, "20", "5000") } else { (Some("--icount"), "2", "2000") };
+    let (machine, last, count) = if all()? { (None, "20", "100000") } else { (Some("--icount"), "2", "2000") };
     let command =
         |first, last| ["--timeout", "1800", "run", "requests", "${host-port}", "${device-port}", first, last, count];
     let run = qemu(&machine.into_iter().chain(command("1", last)).collect::<Vec<_>>())?;

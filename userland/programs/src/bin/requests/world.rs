@@ -88,6 +88,8 @@ impl World {
         let _ = (reply_port(), thread_self(), host_self());
         let mut own = Vec::with_capacity(64);
         left::each_name(task_self(), |name, _| own.push(name)).doing("mach_port_names")?;
+        // A call that fails has the thread take another one, and this name may be of something else then.
+        own.retain(|name| *name != reply_port());
         let allocate = |right: Right| mach_port::mach_port_allocate(task_self(), right as u32);
         let (reply, set) = (allocate(Right::Receive), allocate(Right::PortSet));
         let dead = allocate(Right::Receive).doing("mach_port_allocate")?;
