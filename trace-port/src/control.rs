@@ -141,6 +141,19 @@ pub mod what {
 #[repr(C)]
 pub struct Name(pub [u8; 32]);
 
+impl Name {
+    /// The name that this text is, or its first 32 bytes.
+    pub const fn of(text: &str) -> Self {
+        let (mut name, text) = ([0; 32], text.as_bytes());
+        let mut at = 0;
+        while at < text.len() && at < name.len() {
+            name[at] = text[at];
+            at += 1;
+        }
+        Self(name)
+    }
+}
+
 /// What a kernel can do, and how much of it: `trace_limits_t`, 32 bytes.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
 #[repr(C)]

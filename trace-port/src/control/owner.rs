@@ -91,16 +91,7 @@ pub struct Ownership {
 }
 
 /// What the kernel is called where it has configured the trace.
-pub const KERNEL: Name = {
-    let mut name = [0; 32];
-    let text = *b"kernel";
-    let mut at = 0;
-    while at < text.len() {
-        name[at] = text[at];
-        at += 1;
-    }
-    Name(name)
-};
+pub const KERNEL: Name = Name::of("kernel");
 
 impl Default for Ownership {
     fn default() -> Self {

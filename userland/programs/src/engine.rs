@@ -4,7 +4,7 @@
 use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, SendRight};
 use mach::stubs::trace_control::{self, trace_attach, trace_detach, trace_engine_t, trace_engines, trace_rule_t};
-use trace_port::control::{MAX_ENGINES, event, flag, policy};
+use trace_port::control::{MAX_ENGINES, Name, event, flag, policy};
 
 use crate::tracer::Tracer;
 
@@ -45,11 +45,7 @@ impl<'a> Wish<'a> {
 
 /// A name as the kernel has it.
 pub fn name_of(text: &str) -> [u8; 32] {
-    let mut name = [0; 32];
-    for (to, from) in name.iter_mut().zip(text.bytes()) {
-        *to = from;
-    }
-    name
+    Name::of(text).0
 }
 
 /// Makes an engine of a task's that tells a tracer.

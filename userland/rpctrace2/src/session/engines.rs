@@ -17,7 +17,7 @@ use mach::stubs::trace_control::{
 };
 use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
-use trace_port::control::{self, MAX_ENGINES, event, flag, policy, rule, what};
+use trace_port::control::{self, MAX_ENGINES, Name, event, flag, policy, rule, what};
 
 use super::system::{Successor, System, Wish};
 use crate::injections::Injections;
@@ -210,7 +210,7 @@ impl Engines {
             (events, how) = (events | event::STOP, how | flag::CONTROL);
         }
         let (port, disposition) = (port.name(), Disposition::CopySend);
-        let engine = trace_attach(task, port, disposition, padded(name), how, events, policy)?;
+        let engine = trace_attach(task, port, disposition, Name::of(name).0, how, events, policy)?;
         if !self.rules.is_empty() {
             // What comes before it does no harm: it is not selected.
             trace_set_filter(engine.name(), u32::MAX, &self.rules)?;
@@ -269,15 +269,6 @@ pub(super) fn limits() -> Result<trace_limits_t, Failure> {
         Ok(limits) => Err(Failure::OtherEngines(limits.version)),
         Err(error) => Err(Failure::NoEngines(error)),
     }
-}
-
-/// A name as the kernel has it.
-pub(super) fn padded(text: &str) -> [u8; 32] {
-    let mut name = [0; 32];
-    for (to, from) in name.iter_mut().zip(text.bytes()) {
-        *to = from;
-    }
-    name
 }
 
 /// The text of `--engines`: a line for each engine of these tasks.

@@ -14,13 +14,14 @@ use mach::sys::msg::mach_msg;
 use mach::{println, task_self};
 use mach_abi::option::MACH_RCV_MSG;
 use mach_abi::{Format, Header};
+use trace_port::control::Name;
 use trace_port::control::owner::wire::{AVAILABLE_ID, state_flag};
 use trace_port::control::owner::{Mode, part};
 use zerocopy::IntoBytes;
 
 use super::INTERRUPTED;
-use super::engines::{limits, padded};
-use super::system::refusal;
+use super::engines::limits;
+use super::system::{named, refusal};
 use crate::options::owner::Owner;
 use crate::world::{Failure, Heard, World, doing};
 
@@ -37,7 +38,7 @@ pub(super) fn run(wanted: Owner, world: &mut dyn World) -> Result<i32, Failure> 
         return Ok(0);
     }
     let host = world.privileged_host()?;
-    let tool = doing("trace_owner_tool", trace_owner_tool(host.name(), padded(NAME)))?;
+    let tool = doing("trace_owner_tool", trace_owner_tool(host.name(), Name::of(NAME).0))?;
     match wanted {
         Owner::Show => Ok(0),
         Owner::Claim => claim(&tool, world),
@@ -53,7 +54,7 @@ fn state() -> Result<trace_owner_t, Failure> {
 /// A line for each thing there is to say of it.
 fn shown(state: &trace_owner_t) -> String {
     let trace_owner_t { mode, owner, background, parts, flags, engine, .. } = *state;
-    let name = named(state);
+    let name = format!("{}", named(state));
     let is_kernels = flags & state_flag::KERNEL != 0;
     let mode = match mode {
         mode if mode == Mode::Off as u32 => "off",
@@ -88,12 +89,6 @@ fn shown(state: &trace_owner_t) -> String {
         text.push_str("kept over resets: yes\n");
     }
     text
-}
-
-/// The name of who has configured it last, who is its owner if it has one: whatever a tool has called itself.
-fn named(state: &trace_owner_t) -> String {
-    let name = state.configured_by.split(|byte| *byte == 0).next().unwrap_or(&[]);
-    format!("{}", name.escape_ascii())
 }
 
 /// Owns it in the foreground until the user wants that to end.

@@ -7,6 +7,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
+use core::slice::EscapeAscii;
 
 use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
@@ -16,9 +17,9 @@ use mach::stubs::trace_control::{
 };
 use mach::task_self;
 use trace_port::control::owner::part;
-use trace_port::control::{event, flag};
+use trace_port::control::{Name, event, flag};
 
-use super::engines::{limits, padded};
+use super::engines::limits;
 use crate::tasks;
 use crate::world::{Failure, doing};
 
@@ -51,7 +52,7 @@ pub(super) struct Wish<'a> {
 impl System {
     fn new(host: SendRight, name: &str) -> Result<Self, Failure> {
         limits()?;
-        let tool = doing("trace_owner_tool", trace_owner_tool(host.name(), padded(name)))?;
+        let tool = doing("trace_owner_tool", trace_owner_tool(host.name(), Name::of(name).0))?;
         Ok(Self { host, tool, notify: None, engine: None, has_parts: false, number: None })
     }
 
@@ -154,14 +155,18 @@ pub(super) fn refusal(what: &'static str, error: KernReturn) -> Failure {
     }
 }
 
+/// The name of who has configured the system trace last, who is its owner if it has one: whatever a tool has called itself.
+pub(super) fn named(state: &trace_owner_t) -> EscapeAscii<'_> {
+    state.configured_by.split(|byte| *byte == 0).next().unwrap_or(&[]).escape_ascii()
+}
+
 impl fmt::Display for Successor {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(trace_owner_t { owner, configured_by, .. }) = self;
+        let Self(state @ trace_owner_t { owner, .. }) = self;
         if *owner == 0 {
             // It has died already, or given the trace back: the name may be that of a third one.
             return out.write_str("a tool that has it no longer");
         }
-        let name = configured_by.split(|byte| *byte == 0).next().unwrap_or(&[]).escape_ascii();
-        write!(out, "{name}, tool {owner}")
+        write!(out, "{}, tool {owner}", named(state))
     }
 }
