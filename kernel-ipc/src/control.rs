@@ -240,15 +240,7 @@ impl<K: Kernel> Server<'_, K> {
         if kernel.port_is_received_in(right.port(), kernel.task_space(task)) {
             return Err(release(mr::KERN_FAILURE)(right));
         }
-        let Some(own) = kernel.kernel_port() else { return Err(release(mr::KERN_RESOURCE_SHORTAGE)(right)) };
-        let engine = match state.add_engine(kernel, (own.port(), right), wish) {
-            Ok(engine) => engine,
-            Err(right) => {
-                kernel.end_kernel_port(own.port());
-                kernel.ipc_port_release_send(own);
-                return Err(release(mr::KERN_RESOURCE_SHORTAGE)(right));
-            }
-        };
+        let (engine, own) = state.make_engine(kernel, right, wish).ok_or(mr::KERN_RESOURCE_SHORTAGE)?;
         // Before the engine has a task: nobody else can end it until then, and its port lives.
         kernel.watch_senders(own.port(), engine.place);
         let only = (wish.flags & control::flag::EXCLUSIVE != 0).then_some(&wish.name);
@@ -291,14 +283,7 @@ impl<K: Kernel> Server<'_, K> {
 
     /// Makes sure that there is what stands for the trace port of a task that has none.
     fn has_nowhere(&self) -> Result<(), Refusal> {
-        if !self.state.has_nowhere() {
-            let port = self.kernel.kernel_port().ok_or(mr::KERN_RESOURCE_SHORTAGE)?;
-            if let Some(another) = self.state.keep_nowhere(port) {
-                self.kernel.end_kernel_port(another.port());
-                self.kernel.ipc_port_release_send(another);
-            }
-        }
-        Ok(())
+        if self.state.make_nowhere(self.kernel) { Ok(()) } else { Err(mr::KERN_RESOURCE_SHORTAGE) }
     }
 
     #[inline(never)]

@@ -58,16 +58,7 @@ const _: () = {
 };
 
 /// What its engine is called.
-const NAME: Name = {
-    let mut name = [0; 32];
-    let text = *b"recorder";
-    let mut at = 0;
-    while at < text.len() {
-        name[at] = text[at];
-        at += 1;
-    }
-    Name(name)
-};
+const NAME: Name = Name::of("recorder");
 
 /// The recorder's state; of the ring nothing is read back but the reader's page.
 pub(crate) struct Recorder {
@@ -156,30 +147,13 @@ fn engine(kernel: &impl Kernel, state: &State) -> Option<EngineKey> {
     if known != 0 {
         return Some(EngineKey { place: known as u32, number: (known >> 32) as u32 });
     }
-    if !state.has_nowhere()
-        && let Some(another) = state.keep_nowhere(kernel.kernel_port()?)
-    {
-        kernel.end_kernel_port(another.port());
-        kernel.ipc_port_release_send(another);
-    }
+    state.make_nowhere(kernel).then_some(())?;
     // Nothing is ever sent to its trace port.
     let nowhere = state.nowhere_right(kernel)?;
-    let Some(own) = kernel.kernel_port() else {
-        kernel.ipc_port_release_send(nowhere);
-        return None;
-    };
     // Nobody is to say what becomes of messages, nor to be told of the end in a message.
     let events = event::ALL & !(event::STOP | event::END);
     let wish = Wish { name: NAME, owner: 0, flags: flag::CHILDREN, events, policy: policy::DROP };
-    let engine = match state.add_engine(kernel, (own.port(), nowhere), wish) {
-        Ok(engine) => engine,
-        Err(nowhere) => {
-            kernel.end_kernel_port(own.port());
-            kernel.ipc_port_release_send(own);
-            kernel.ipc_port_release_send(nowhere);
-            return None;
-        }
-    };
+    let (engine, own) = state.make_engine(kernel, nowhere, wish)?;
     if state.recorder.what.load(Relaxed) == RECORD {
         let _ = state.set_filter(engine, core::iter::empty(), HEADER);
     }

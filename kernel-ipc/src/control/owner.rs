@@ -196,19 +196,7 @@ impl<K: Kernel> Server<'_, K> {
             kernel.ipc_port_release_send(right);
             return Err(mr::KERN_INVALID_ARGUMENT);
         }
-        let Some(own) = kernel.kernel_port() else {
-            kernel.ipc_port_release_send(right);
-            return Err(mr::KERN_RESOURCE_SHORTAGE);
-        };
-        let key = match state.add_engine(kernel, (own.port(), right), wish) {
-            Ok(key) => key,
-            Err(right) => {
-                kernel.end_kernel_port(own.port());
-                kernel.ipc_port_release_send(own);
-                kernel.ipc_port_release_send(right);
-                return Err(mr::KERN_RESOURCE_SHORTAGE);
-            }
-        };
+        let (key, own) = state.make_engine(kernel, right, wish).ok_or(mr::KERN_RESOURCE_SHORTAGE)?;
         // Nobody can end it yet: it has no task, and nobody else a right to it.
         kernel.watch_senders(own.port(), key.place);
         let engine = SystemEngine { key, right: kernel.make_send(own.port()) };

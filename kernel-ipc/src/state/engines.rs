@@ -45,9 +45,40 @@ impl State {
         self.engine_numbers.load(Relaxed) != 0
     }
 
-    /// Whether the payload has its port that stands for a missing trace port.
-    pub(crate) fn has_nowhere(&self) -> bool {
-        self.table.lock().nowhere.is_some()
+    /// Makes sure that the payload has its port that stands for a missing trace port. `false` if there is no memory for one.
+    #[inline(always)]
+    pub(crate) fn make_nowhere(&self, kernel: &impl Kernel) -> bool {
+        if self.table.lock().nowhere.is_none() {
+            let Some(port) = kernel.kernel_port() else { return false };
+            if let Some(another) = self.keep_nowhere(port) {
+                kernel.end_kernel_port(another.port());
+                kernel.ipc_port_release_send(another);
+            }
+        }
+        true
+    }
+
+    /// A new engine, and a right to its own port; nothing, and the right to its trace port is given back, if there is no room.
+    #[inline(always)]
+    pub(crate) fn make_engine(
+        &self,
+        kernel: &impl Kernel,
+        trace_port: SendRight,
+        wish: Wish,
+    ) -> Option<(EngineKey, SendRight)> {
+        let Some(own) = kernel.kernel_port() else {
+            kernel.ipc_port_release_send(trace_port);
+            return None;
+        };
+        match self.add_engine(kernel, (own.port(), trace_port), wish) {
+            Ok(engine) => Some((engine, own)),
+            Err(trace_port) => {
+                kernel.end_kernel_port(own.port());
+                kernel.ipc_port_release_send(own);
+                kernel.ipc_port_release_send(trace_port);
+                None
+            }
+        }
     }
 
     /// A right to that port.
@@ -63,7 +94,7 @@ impl State {
     }
 
     /// Takes a right to one; gives it back if there is one.
-    pub(crate) fn keep_nowhere(&self, right: SendRight) -> Option<SendRight> {
+    fn keep_nowhere(&self, right: SendRight) -> Option<SendRight> {
         let mut table = self.table.lock();
         if table.nowhere.is_some() { Some(right) } else { table.nowhere.replace(right) }
     }
