@@ -129,7 +129,7 @@ fn place(layout: &str) -> Option<(u64, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
 
     use kernel_ipc::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, Producer, Reader, Ring};
@@ -145,17 +145,21 @@ mod tests {
         assert_eq!(place("payload  x\n"), None);
     }
 
-    #[test]
-    fn what_is_in_the_file_is_read_and_the_tail_comes_there() {
+    /// A ring with one record's room in it.
+    pub(crate) fn ring_of_one() -> Vec<u8> {
         let words: Vec<AtomicU64> = (0..(HEADER_SIZE + MIN_CAPACITY) / 8).map(|_| AtomicU64::new(0)).collect();
         let ring = Ring::over(&words).unwrap();
         let mut producer = Producer::new();
         producer.begin(&ring);
         let room = producer.reserve(&ring, 8, Policy::Overwrite).unwrap();
         producer.commit(&ring, room);
+        words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn what_is_in_the_file_is_read_and_the_tail_comes_there() {
         let place = tempfile::NamedTempFile::new().unwrap();
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
-        fs::write(place.path(), [vec![0; 4096], bytes].concat()).unwrap();
+        fs::write(place.path(), [vec![0; 4096], ring_of_one()].concat()).unwrap();
         let found = GuestRing::open(place.path(), 4096, (HEADER_SIZE + MIN_CAPACITY) as u64).unwrap();
         let mut reader = Reader::open(&found).unwrap();
         let mut buffer = GuestRing::buffer();

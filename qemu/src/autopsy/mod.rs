@@ -102,25 +102,19 @@ pub struct Found {
 pub fn find(source: &Source, at: Option<u64>) -> Result<Found, AutopsyError> {
     match source {
         Source::File(path) => in_file(path, &path.display().to_string(), at, None),
-        Source::Monitor(address) => {
-            let copy = tempfile::Builder::new().prefix("rpctrace2-autopsy-").tempdir().map_err(|source| {
-                AutopsyError::Io { place: "a directory for a copy of the memory".to_owned(), source }
-            })?;
-            let path = copy.path().join("memory");
-            let save = monitor::save(address, &path);
-            save.map_err(|why| AutopsyError::Unreachable { place: address.clone(), why: why.to_string() })?;
-            in_file(&path, address, at, Some(copy))
-        }
-        Source::Gdb(address, bytes) => {
-            let copy = tempfile::Builder::new().prefix("rpctrace2-autopsy-").tempdir().map_err(|source| {
-                AutopsyError::Io { place: "a directory for a copy of the memory".to_owned(), source }
-            })?;
-            let path = copy.path().join("memory");
-            let save = gdb::save(address, *bytes, at, &path);
-            save.map_err(|why| AutopsyError::Unreachable { place: address.clone(), why: why.to_string() })?;
-            in_file(&path, address, at, Some(copy))
-        }
+        Source::Monitor(address) => in_copy(address, at, |copy| monitor::save(address, copy)),
+        Source::Gdb(address, bytes) => in_copy(address, at, |copy| gdb::save(address, *bytes, at, copy)),
     }
+}
+
+/// In a copy of the memory, which has to be made.
+fn in_copy(place: &str, at: Option<u64>, save: impl FnOnce(&Path) -> io::Result<()>) -> Result<Found, AutopsyError> {
+    let folder = tempfile::Builder::new().prefix("rpctrace2-autopsy-").tempdir();
+    let folder = folder
+        .map_err(|source| AutopsyError::Io { place: "a directory for a copy of the memory".to_owned(), source })?;
+    let copy = folder.path().join("memory");
+    save(&copy).map_err(|why| AutopsyError::Unreachable { place: place.to_owned(), why: why.to_string() })?;
+    in_file(&copy, place, at, Some(folder))
 }
 
 fn in_file(path: &Path, place: &str, at: Option<u64>, copy: Option<tempfile::TempDir>) -> Result<Found, AutopsyError> {

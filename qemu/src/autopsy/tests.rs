@@ -4,33 +4,20 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
-use kernel_ipc::ring::{MIN_CAPACITY, Policy, Producer, Ring};
-
 use super::*;
+use crate::recorder::tests::ring_of_one;
 
 /// Bytes of a machine's memory, and where recorders begin in it.
 const MEMORY: usize = 4 << 20;
 const PLACE: usize = (1 << 20) + 4096;
 const OTHER: usize = 3 << 20;
 
-/// A ring with one record's room in it.
-fn ring() -> Vec<u8> {
-    let words: Vec<AtomicU64> = (0..(HEADER_SIZE + MIN_CAPACITY) / 8).map(|_| AtomicU64::new(0)).collect();
-    let ring = Ring::over(&words).unwrap();
-    let mut producer = Producer::new();
-    producer.begin(&ring);
-    let room = producer.reserve(&ring, 8, Policy::Overwrite).unwrap();
-    producer.commit(&ring, room);
-    words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect()
-}
-
 /// Memory with rings at these places.
 fn memory(places: &[usize]) -> Vec<u8> {
     let mut memory = vec![0; MEMORY];
-    let ring = ring();
+    let ring = ring_of_one();
     places.iter().for_each(|place| memory[*place..][..ring.len()].copy_from_slice(&ring));
     memory
 }

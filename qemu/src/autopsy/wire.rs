@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long an answer may take.
-pub(super) const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
+pub(super) const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 2000 } else { 10_000 });
 
 /// Either kind of stream.
 #[derive(Debug)]

@@ -26,8 +26,9 @@ const TURNS: u32 = 1 << 16;
 
 pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     let source = source(options, autopsy)?;
-    let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
+    // First: without a recorder nothing has to be fetched.
     let found = find(&source, autopsy.at)?;
+    let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
     let known = ring::Source { tables: &tables, kernel: "", options: "", command: &[] };
     let last = Arc::new(Mutex::new(Last { most: autopsy.last, ..Last::default() }));
     let mut text = Kept::text(&known, Box::new(Shared(Arc::clone(&last))))?;
