@@ -17,7 +17,7 @@ use trace_port::Direction;
 use crate::draft::Draft;
 use crate::fold::Fold;
 use crate::loading::Loading;
-use crate::number::{decimal, padded};
+use crate::number::{decimal, of_day, padded};
 use crate::ports::{self, LastLabel, Seen, label};
 use crate::remarks;
 use crate::style::{Stamp, Style};
@@ -439,18 +439,11 @@ impl<'t> Lines<'t> {
     }
 
     fn stamp(&mut self, time: u64, out: &mut String) {
-        let day = |out: &mut String| {
-            let of_day = time / SECOND;
-            for (at, part) in [of_day / 3600 % 24, of_day / 60 % 60, of_day % 60].into_iter().enumerate() {
-                out.push_str(if at > 0 { ":" } else { "" });
-                padded(out, part, 2);
-            }
-        };
         match self.style.stamp {
             Stamp::None => return,
-            Stamp::Day => day(out),
+            Stamp::Day => of_day(out, time / SECOND),
             Stamp::DayMicroseconds => {
-                day(out);
+                of_day(out, time / SECOND);
                 out.push('.');
                 padded(out, time % SECOND / 1000, 6);
             }

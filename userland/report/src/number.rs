@@ -16,6 +16,14 @@ pub(crate) fn padded(out: &mut String, number: u64, digits: usize) {
     out.push_str(text);
 }
 
+/// Appends the time of the day that so many seconds since the epoch are.
+pub(crate) fn of_day(out: &mut String, seconds: u64) {
+    for (at, part) in [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60].into_iter().enumerate() {
+        out.push_str(if at > 0 { ":" } else { "" });
+        padded(out, part, 2);
+    }
+}
+
 /// Appends a number in hexadecimal, after `0x`.
 pub(crate) fn hexadecimal(out: &mut String, number: u64) {
     out.push_str("0x");

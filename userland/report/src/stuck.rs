@@ -16,12 +16,11 @@ use mach_abi::option::MACH_RCV_MSG;
 use trace_port::{Direction, EventKind, Port, Record, port};
 
 use crate::lines::subject;
-use crate::number::padded;
+use crate::number::{of_day, padded};
 use crate::ports::{self, Seen, label};
 
-/// Nanoseconds of a second and of a day.
+/// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
-const DAY: u64 = 24 * 60 * 60 * SECOND;
 
 /// A thread, by the kernel's numbers of its task and of itself.
 type ThreadId = (u32, u32);
@@ -244,11 +243,7 @@ fn thread(out: &mut String, names: &Names, (task, number): ThreadId) {
 
 /// Appends the time of the day.
 fn moment(out: &mut String, time: u64) {
-    let of_day = time % DAY / SECOND;
-    for (place, part) in [of_day / 3600, of_day / 60 % 60, of_day % 60].into_iter().enumerate() {
-        out.push_str(if place > 0 { ":" } else { "" });
-        padded(out, part, 2);
-    }
+    of_day(out, time / SECOND);
     out.push('.');
     padded(out, time % SECOND / 1000, 6);
 }

@@ -7,30 +7,18 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use mach::port::{Disposition, PortName, ReceiveRight};
+use mach::port::ReceiveRight;
+use mach::println;
 use mach::rt::arguments::Arguments;
-use mach::rt::exit::terminate;
-use mach::sys::trap::mach_port_insert_right;
-use mach::{println, thread};
 use programs::ping::{client, serve_one};
+use programs::tracer::{FIRST as PARENT, SECOND as CHILD, child_with_port};
 use programs::{Doing, Mismatch, expect};
 
 mach::entry!(main);
 
-/// What the child calls its send right to the parent's port.
-const PARENT: PortName = PortName(0x101);
-/// What the child calls the receive right of its own port.
-const CHILD: PortName = PortName(0x102);
-
 fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     let parent_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
-    let child_port = ReceiveRight::allocate().doing("mach_port_allocate")?;
-    let to_child = child_port.make_send().doing("a send right to the child's port")?;
-    let child = thread::fork(child).doing("making the child")?;
-    mach_port_insert_right(child.task.name(), PARENT, parent_port.name(), Disposition::MakeSend)
-        .doing("inserting a send right into the child")?;
-    mach_port_insert_right(child.task.name(), CHILD, child_port.into_name(), Disposition::MoveReceive)
-        .doing("inserting a receive right into the child")?;
+    let (child, to_child) = child_with_port(child, &parent_port)?;
     child.resume().doing("starting the child")?;
     expect("the child's number", 1, serve_one(parent_port.name()).doing("serving the child")?)?;
     expect("the child's answer", 4, client::ping(to_child.name(), 2).doing("asking the child")?)?;
@@ -45,5 +33,4 @@ fn child() {
         // It is answered only if the parent receives again.
         let _ = client::ping(PARENT, 4);
     }
-    terminate()
 }
