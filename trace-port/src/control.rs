@@ -144,12 +144,9 @@ pub struct Name(pub [u8; 32]);
 impl Name {
     /// The name that this text is, or its first 32 bytes.
     pub const fn of(text: &str) -> Self {
-        let (mut name, text) = ([0; 32], text.as_bytes());
-        let mut at = 0;
-        while at < text.len() && at < name.len() {
-            name[at] = text[at];
-            at += 1;
-        }
+        let mut name = [0; 32];
+        let length = if text.len() < name.len() { text.len() } else { name.len() };
+        name.split_at_mut(length).0.copy_from_slice(text.as_bytes().split_at(length).0);
         Self(name)
     }
 }
