@@ -143,8 +143,13 @@ impl Player {
             let time = self.limit();
             let result = mach_msg(&mut message.words, option, answer, limit, from, time, PortName::NULL);
             self.board.step(self.player, self.thread);
-            if KernReturn::from_mach_msg(result) == KernReturn::MACH_RCV_TIMED_OUT && !self.alone {
-                trap::thread_switch_depressed(1 + self.soon());
+            match KernReturn::from_mach_msg(result) {
+                KernReturn::MACH_RCV_TIMED_OUT if !self.alone => trap::thread_switch_depressed(1 + self.soon()),
+                // The thread was aborted while an engine had stopped it with its answer, which is its own still.
+                KernReturn::MACH_SEND_INTERRUPTED if answer != 0 => {
+                    give_up(PortName(message.words[word::REMOTE_PORT] as u32))
+                }
+                _ => {}
             }
             answer = if result == 0 { self.answer(&mut message) } else { 0 };
         }
@@ -166,8 +171,12 @@ impl Player {
             return (reply[word::BITS] >> 32) as u32;
         }
         let how = bits & 0xff;
-        if !matches!(how, 17 | 18) || self.random.percent(5) {
-            destroy(&message.words);
+        let is_question = matches!(how, 17 | 18);
+        if !is_question || self.random.percent(5) {
+            destroy_body(&message.words);
+            if is_question {
+                give_up(PortName(to as u32));
+            }
             return 0;
         }
         destroy_body(&message.words);
@@ -325,4 +334,10 @@ impl Player {
             let _ = trap::mach_port_insert_right(task_self(), name, name, Disposition::MakeSend);
         }
     }
+}
+
+/// Drops a right to answer, so that who waits for the answer is told that there will be none. An engine may have stopped the thread with the
+/// request for that, too, when it is aborted.
+fn give_up(right: PortName) {
+    while trap::mach_port_deallocate(task_self(), right) == Err(KernReturn::MACH_SEND_INTERRUPTED) {}
 }
