@@ -9,7 +9,7 @@ use mach::port::PortName;
 use mach::stubs::mach_debug::host_slab_info;
 use mach::{stubs, task_self};
 
-use crate::{Doing, Mismatch};
+use crate::{Doing, Mismatch, processors};
 
 /// How many names this task has.
 pub fn names() -> Result<usize, Mismatch> {
@@ -32,6 +32,25 @@ pub fn each_name(task: PortName, mut show: impl FnMut(PortName, u32)) -> Result<
 pub fn caches(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
     let caches = host_slab_info(host).doing("host_slab_info")?;
     Ok(caches.iter().map(|cache| (name(&cache.name), cache.nr_objs)).collect())
+}
+
+/// How many entries the maps of all tasks have, the kernel's own among them.
+///
+/// # Errors
+/// As for [`processors::tasks`].
+pub fn map_entries(host: PortName) -> Result<u64, Mismatch> {
+    Ok(processors::tasks(host)?.iter().map(|task| regions(task.name())).sum())
+}
+
+/// One may just have ended: it has none.
+fn regions(task: PortName) -> u64 {
+    let (mut address, mut count) = (0, 0);
+    while let Ok(region) = stubs::mach::vm_region(task, &mut address) {
+        count += 1;
+        let Some(end) = address.checked_add(region.size) else { break };
+        address = end;
+    }
+    count
 }
 
 /// How many objects a cache has; 0 if there is none of that name.

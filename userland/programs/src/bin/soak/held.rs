@@ -22,6 +22,10 @@ const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096", "kalloc_64"];
 /// Caches with the list of a task's threads that comes out of line. With several processors GNU Mach, traced or not, leaves it behind if the
 /// memory that it is to be written to goes meanwhile, with the task of the thread that receives it (docs/differences.md).
 const OF_RECEIVERS: &[&str] = &["kalloc_32", "kalloc_64"];
+/// The cache of what is in the maps of tasks. Of it only what is in no map can be left: an entry is cut in two, and stays so, where
+/// something is asked of a part of it, as where a request of no shape sends what is at address 0 out of line (vm_map_copyin of vm/vm_map.c), and the
+/// kernel's own map has entries for what its caches keep.
+const OF_MAPS: &str = "vm_map_entry";
 /// The cache of the messages of a page of which each processor keeps one for the next (`ipc_kmsg_cache` of ipc_kmsg.c).
 const OF_PROCESSORS: &str = "kalloc_4096";
 /// Tenths of a second that the kernel has to end what was ended.
@@ -54,7 +58,12 @@ impl Held {
     /// What there is now.
     pub(crate) fn now(fixed: &Fixed) -> Result<Self, Mismatch> {
         let names = if fixed.processors == 1 { Some(left::names()?) } else { None };
-        Ok(Self { names, caches: left::caches(fixed.privileged)? })
+        let mut caches = left::caches(fixed.privileged)?;
+        let in_maps = left::map_entries(fixed.privileged)?;
+        for (_, objects) in caches.iter_mut().filter(|(name, _)| name == OF_MAPS) {
+            *objects = objects.saturating_sub(in_maps);
+        }
+        Ok(Self { names, caches })
     }
 
     /// The caches that have grown, and by how much.
