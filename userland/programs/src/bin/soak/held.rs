@@ -22,6 +22,10 @@ const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096", "kalloc_64"];
 /// Caches with the list of a task's threads that comes out of line. With several processors GNU Mach, traced or not, leaves it behind if the
 /// memory that it is to be written to goes meanwhile, with the task of the thread that receives it (docs/differences.md).
 const OF_RECEIVERS: &[&str] = &["kalloc_32", "kalloc_64"];
+/// The cache of what is mapped. With several processors the program's own memory may be in more objects than before: what it writes once it has
+/// made a child is in an object before the one that both have, until a fault that copies a page finds the child gone (vm_object_collapse of
+/// vm/vm_object.c). It has fewer regions than this.
+const OBJECTS: (&str, u64) = ("vm_object", 10);
 /// The cache of what is in the maps of tasks. Of it only what is in no map can be left: an entry is cut in two, and stays so, where
 /// something is asked of a part of it, as where a request of no shape sends what is at address 0 out of line (vm_map_copyin of vm/vm_map.c), and the
 /// kernel's own map has entries for what its caches keep.
@@ -82,7 +86,8 @@ fn allowed(name: &str, processors: usize, ended: Ended) -> u64 {
     let of_exceptions = if OF_EXCEPTIONS.contains(&name) { ended.hurt } else { 0 };
     let of_receivers = if processors > 1 && OF_RECEIVERS.contains(&name) { ended.players } else { 0 };
     let of_processors = if name == OF_PROCESSORS { processors as u64 } else { 0 };
-    kept.saturating_add(of_exceptions + of_receivers + of_processors)
+    let of_children = if processors > 1 && name == OBJECTS.0 { OBJECTS.1 } else { 0 };
+    kept.saturating_add(of_exceptions + of_receivers + of_processors + of_children)
 }
 
 /// Waits until there is no more than before: the kernel ends threads in a thread of its own. So many have ended meanwhile.
