@@ -24,7 +24,7 @@ const OF_EXCEPTIONS: &[&str] = &["ipc_port", "kalloc_4096", "kalloc_64"];
 const OF_RECEIVERS: &[&str] = &["kalloc_32", "kalloc_64"];
 /// The cache of what is mapped. With several processors the program's own memory may be in more objects than before: what it writes once it has
 /// made a child is in an object before the one that both have, until a fault that copies a page finds the child gone (vm_object_collapse of
-/// vm/vm_object.c). It has fewer regions than this.
+/// vm/vm_object.c). It has no more regions of memory than this.
 const OBJECTS: (&str, u64) = ("vm_object", 10);
 /// The cache of what is in the maps of tasks. Of it only what is in no map can be left: an entry is cut in two, and stays so, where
 /// something is asked of a part of it, as where a request of no shape sends what is at address 0 out of line (vm_map_copyin of vm/vm_map.c), and the
