@@ -137,7 +137,8 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, address: u64, name: 
     let (thread, call) = OpenCall::current(kernel);
     let task = kernel.thread_task(thread);
     // One that could not be sent comes back the same way: what is put aside then is not for its record, which is a sender's.
-    if !call.is_open(kernel) || call.has_received() || kernel.task_entry(task) == 0 {
+    // What is put aside for one who is looked at lightly goes into no record, unless its message is wanted.
+    if !(call.is_open(kernel) || call.is_light()) || call.has_received() || kernel.task_entry(task) == 0 {
         return;
     }
     let number = observe::thread_number(kernel, state, thread);
@@ -191,9 +192,15 @@ fn beginning(address: u64) -> Port {
 pub(crate) fn settle(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall) -> OpenCall {
     let Some(kmsg) = state.aside.take(kernel, kernel.thread_number(thread)) else { return call };
     let flags = call.bare();
-    let draft = call.into_draft().map(|draft| add(kernel, state, draft, kmsg.record()));
+    let call = if call.has_draft() {
+        let draft = call.into_draft().map(|draft| add(kernel, state, draft, kmsg.record()));
+        flags.with_draft(kernel, draft)
+    } else {
+        // Nobody wants the message, or its record was lost.
+        call
+    };
     aside::give_back(kernel, state, kmsg);
-    flags.with_draft(kernel, draft)
+    call
 }
 
 fn add(kernel: &impl Kernel, state: &State, draft: Draft, aside: Record) -> Draft {

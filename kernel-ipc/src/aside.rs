@@ -87,7 +87,10 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: Thr
         },
     };
     let record = kmsg.record();
-    kernel.set_note(record, Note { key: target.key, part: FIRST as u32, lost: state.lost() });
+    kernel.set_note(
+        record,
+        Note { key: target.key, part: FIRST as u32, lost: state.lost(), has_engines: false, answers: false },
+    );
     kernel.record_part(record, FIRST, |part: &mut Part| {
         part.header_type = record::HEADER_TYPE.into();
         part.header = RecordHeader { thread: thread.get().into(), ..RecordHeader::default() };

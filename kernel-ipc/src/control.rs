@@ -20,7 +20,7 @@ use crate::numbers::ThreadNumber;
 use crate::state::{State, Unjoined};
 use crate::stops::Answer;
 use crate::table::CAPACITY;
-use crate::{fan_out, observe, quiet};
+use crate::{fan_out, light, observe};
 
 /// Where the arguments of a request begin.
 const ARGUMENTS: usize = mach_abi::header::LP64.end;
@@ -78,6 +78,7 @@ pub(crate) fn serve(kernel: &impl Kernel, state: &State, request: InTransit, rep
             None => return false,
         },
     };
+    light::settle(kernel, state);
     let (code, results) = match result {
         Ok(results) => (mr::MACH_MSG_SUCCESS, results),
         Err(code) => (code, Results::NONE),
@@ -317,7 +318,7 @@ impl<K: Kernel> Server<'_, K> {
         if !known(events, policy) {
             return Err(mr::KERN_INVALID_VALUE);
         }
-        self.state.set_events(engine, events, policy).ok_or(mr::KERN_TERMINATED)?;
+        self.state.set_events(self.kernel, engine, (events, policy)).ok_or(mr::KERN_TERMINATED)?;
         Ok(Results::NONE)
     }
 
@@ -337,7 +338,7 @@ impl<K: Kernel> Server<'_, K> {
         if (0..count).any(|index| rule(index).flags.get() & !control::rule::ALL != 0) {
             return Err(mr::KERN_INVALID_VALUE);
         }
-        self.state.set_filter(engine, (0..count).map(rule), bytes).ok_or(mr::KERN_TERMINATED)?;
+        self.state.set_filter(self.kernel, engine, (0..count).map(rule), bytes).ok_or(mr::KERN_TERMINATED)?;
         Ok(Results::NONE)
     }
 
@@ -364,7 +365,6 @@ impl<K: Kernel> Server<'_, K> {
             task.map(|task| TaskOf { kernel: self.kernel, task: Some(task) }).ok_or(mr::KERN_INVALID_ARGUMENT)?;
         let attachment = self.state.let_go(self.kernel, engine, task.get()?).ok_or(mr::KERN_INVALID_TASK)?;
         fan_out::let_go(self.kernel, self.state, attachment);
-        self.kernel.interrupt_threads(task.get()?, |thread| quiet::is_waiting(self.kernel, thread));
         Ok(Results::NONE)
     }
 
@@ -383,7 +383,7 @@ impl<K: Kernel> Server<'_, K> {
         if !(0..count).all(|index| action(index).is_known()) {
             return Err(mr::KERN_INVALID_VALUE);
         }
-        match self.state.set_actions(engine, (0..count).map(action)) {
+        match self.state.set_actions(self.kernel, engine, (0..count).map(action)) {
             Some(true) => Ok(Results::NONE),
             Some(false) => Err(mr::KERN_NO_ACCESS),
             None => Err(mr::KERN_TERMINATED),

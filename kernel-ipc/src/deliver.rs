@@ -23,7 +23,7 @@ pub(crate) fn queue(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wai
 /// Queues a message as [`queue`] does, on the path of every call.
 #[inline(always)]
 pub(crate) fn queue_at_exit(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
-    if state.has_had_engines() {
+    if kernel.note(draft.record()).has_engines {
         queue_for_all(kernel, state, draft, wait)
     } else {
         queue_for_own(kernel, state, draft, wait)

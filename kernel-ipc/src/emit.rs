@@ -157,7 +157,8 @@ fn draft_for(
         },
     };
     let record = memory.record();
-    kernel.set_note(record, Note { key: target.key, part: FIRST, lost: state.lost() });
+    let Target { key, has_engines, .. } = target;
+    kernel.set_note(record, Note { key, part: FIRST, lost: state.lost(), has_engines, answers: false });
     write(kernel, record, (FIRST, target.key.number), event, content);
     kernel.set_message(record, record::wire_size(content.captured, 0) as u32, TRACE_RECORD_MSGH_ID);
     kernel.record_part(record, FIRST as usize, |first: &mut Part| first.header.dropped = target.dropped.into());
@@ -226,13 +227,14 @@ pub(crate) fn has_room(kernel: &impl Kernel, draft: &Draft, content: Content) ->
     kernel.msgh_size(draft.record().kmsg()) as usize + content.most() <= MAX_BATCH
 }
 
-/// Puts a second record into the message, which must have room for it.
+/// Puts a second record of the current task into the message, which must have room for it.
 #[inline(never)]
 pub(crate) fn add(kernel: &impl Kernel, draft: &Draft, event: &Event, content: Content) {
     let record = draft.record();
     let note = kernel.note(record);
     let part = kernel.msgh_size(record.kmsg());
-    kernel.set_note(record, Note { part, ..note });
+    let has_engines = note.has_engines || State::has_engines(kernel, observe::current_task(kernel));
+    kernel.set_note(record, Note { part, has_engines, answers: false, ..note });
     write(kernel, record, (part, note.key.number), event, content);
     end_at(kernel, record, part, record::part_size(content.captured, 0));
 }

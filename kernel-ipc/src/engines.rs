@@ -4,6 +4,7 @@
 //! An engine may have several tasks, and a task several engines, in the order in which they were attached. An engine ends with the last
 //! right to its own port, or with its trace port; a task that ends is no longer the engine's.
 
+use mach_abi::header::REPLY_ID_OFFSET;
 use trace_port::control::{self, Action, MAX_ACTIONS, MAX_ENGINES, MAX_RULES, Name, Rule, Seen, flag, policy};
 use trace_port::{Direction, EventKind};
 
@@ -229,9 +230,38 @@ impl Engine {
 
     /// Whether it may want an event, of which not all is known yet.
     pub(crate) fn may_want(&self, asked: Asked) -> bool {
-        let of_rules = |id: u32| self.rules.iter().any(|rule| rule.first.get() <= id && id <= rule.last.get());
+        // That it was the kernel that was asked is known of an answer by the record of the request.
+        let is_for = |rule: &Rule, id: u32| {
+            rule.is_for(id) || self.asks_for_kernel_calls() && rule.is_for(id.wrapping_add(REPLY_ID_OFFSET))
+        };
+        let of_rules = |id: u32| self.rules.iter().any(|rule| is_for(rule, id));
         self.needs() & asked.events != 0
             && (self.rules.is_empty() || !self.actions.is_empty() || asked.msgh_id.is_none_or(of_rules))
+    }
+
+    /// Whether it asks for messages that its tasks exchange themselves.
+    fn asks_for_messages(&self) -> bool {
+        use control::event::{FAILED, KERNEL_CALL, RECEIVE, SEND};
+        self.wish.events & (SEND | RECEIVE | FAILED | KERNEL_CALL) != 0
+    }
+
+    /// Whether it is told of such a message only if the id is among [`Engine::ids`], whatever else there is to the message. A rule for very many
+    /// ids is as none.
+    pub(crate) fn goes_by_ids(&self) -> bool {
+        let is_narrow = |rule: &Rule| is_of_none(rule) || rule.last.get().saturating_sub(rule.first.get()) < MOST_IDS;
+        let has_ids = !self.rules.is_empty() && self.rules.iter().all(is_narrow);
+        self.actions.is_empty() && (!self.asks_for_messages() || has_ids)
+    }
+
+    /// The rules whose ids it goes by; none if it goes by other things, or is told of no message.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &Rule> {
+        let has_ids = self.asks_for_messages() && self.goes_by_ids();
+        self.rules.iter().filter(move |rule| has_ids && !is_of_none(rule))
+    }
+
+    /// Whether it asks for calls of the kernel as such.
+    pub(crate) fn asks_for_kernel_calls(&self) -> bool {
+        self.wish.events & control::event::KERNEL_CALL != 0
     }
 
     /// Whether it wants an event. `has_port` says whether one of the message's ports has a number.
@@ -240,8 +270,17 @@ impl Engine {
             let port = rule.port.get();
             seen.is_allowed(rule.flags.get(), rule.first.get(), rule.last.get()) && (port == 0 || has_port(port))
         };
-        seen.is_among(self.wish.events) && (self.rules.is_empty() || self.rules.iter().any(allows))
+        let is_allowed = || !seen.needs_rule() || self.rules.is_empty() || self.rules.iter().any(allows);
+        seen.is_among(self.wish.events) && is_allowed()
     }
+}
+
+/// Ids of a rule with which it may be looked for one by one: half of all that are told apart.
+const MOST_IDS: u32 = 1 << 15;
+
+/// Whether a rule is for what has no message, and for no message.
+fn is_of_none(rule: &Rule) -> bool {
+    rule.flags.get() & control::rule::NO_MESSAGE != 0
 }
 
 /// That a task is an engine's.

@@ -17,7 +17,7 @@ use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, SendRight, Task
 use crate::numbers::ThreadNumber;
 use crate::quiet::{self, Wait};
 use crate::state::{Attachment, Next, Sending, State};
-use crate::{batch, lost, observe};
+use crate::{batch, light, lost, observe};
 
 /// How far a task's engines have been told of what a draft shows.
 #[derive(Debug)]
@@ -70,7 +70,10 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, draft: &Draft, telling: 
             let engine = sending.engine;
             if let Some(memory) = send(kernel, state, key, parts, sending, wait) {
                 let copy = memory.record();
-                kernel.set_note(copy, Note { key, part: engine.place, lost: engine.number });
+                kernel.set_note(
+                    copy,
+                    Note { key, part: engine.place, lost: engine.number, has_engines: true, answers: false },
+                );
                 kernel.set_link(copy, telling.waiting.take());
                 telling.waiting = Some(memory);
             }
@@ -110,6 +113,21 @@ fn send(
     let cap = if blocks { wait.cap() } else { 0 };
     force(kernel, state, (key, engine), memory, cap);
     None
+}
+
+/// Whether a draft whose message shows one record is of what its task asks of the kernel, and its engines are to be told.
+#[cold]
+#[inline(never)]
+pub(crate) fn asks_kernel(kernel: &impl Kernel, draft: &Draft) -> bool {
+    kernel.note(draft.record()).has_engines && copy::asks_kernel(kernel, draft.record())
+}
+
+/// A draft is of what the kernel has answered to that.
+#[cold]
+#[inline(never)]
+pub(crate) fn answers_kernel_call(kernel: &impl Kernel, draft: &Draft) {
+    let note = kernel.note(draft.record());
+    kernel.set_note(draft.record(), Note { answers: true, ..note });
 }
 
 /// The message that the thread of a settled draft has received by a call of its own: its id, and which record of the draft's it is.
@@ -239,7 +257,7 @@ pub(crate) fn wait(kernel: &impl Kernel, state: &State, telling: Telling) {
 /// Queues a copy once its engine has made room. One that has let go of the task meanwhile is told nothing; where the thread is interrupted
 /// the copy goes beyond the limit.
 fn wait_for(kernel: &impl Kernel, state: &State, mut memory: OwnedKmsg) {
-    let Note { key, part: place, lost: number } = kernel.note(memory.record());
+    let Note { key, part: place, lost: number, .. } = kernel.note(memory.record());
     let engine = EngineKey { place, number };
     let port = kernel.record_port(memory.record());
     // So that it can be asked afterwards whether the port has died, and took the message with it.
@@ -326,6 +344,10 @@ pub(crate) fn let_go(kernel: &impl Kernel, state: &State, attachment: Attachment
     released.release(kernel);
     if let Some(task) = task {
         kernel.interrupt_threads(task.get(), |thread| quiet::is_waiting(kernel, thread));
+        if kernel.task_entry(task.get()) == 0 {
+            // Those that were looked at lightly take their marks away themselves, as others do.
+            light::closely(kernel, task.get());
+        }
         kernel.task_deallocate(task);
     }
 }

@@ -41,6 +41,7 @@ mod hold;
 mod hooks;
 mod identity;
 mod inject;
+mod light;
 mod links;
 mod lost;
 mod named;
@@ -59,5 +60,6 @@ mod stamp;
 mod state;
 mod stops;
 mod table;
+mod wanted;
 
 pub use trace_port::ring;

@@ -85,8 +85,9 @@ impl Event {
     /// As which events engines ask for it: bits of [`control::event`]. Its outcome is not known yet.
     #[inline(always)]
     pub(crate) const fn wants(&self) -> u32 {
+        use control::event::{FAILED, KERNEL_CALL};
         let event = control::event_of(self.kind, self.direction);
-        if matches!(self.kind, EventKind::Normal) { event | control::event::FAILED } else { event }
+        if matches!(self.kind, EventKind::Normal) { event | FAILED | KERNEL_CALL } else { event }
     }
 
     /// What the call was asked for, as far as this half of it uses it, and the notify port's name.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The `mach_msg` that a thread is in, as one word in a hole of its struct.
 //!
-//! 0 is a thread that is in no observed call: that is all the stubs look at. The word belongs to the thread itself; whoever
-//! else changes it knows that the thread stands still ([`Threads::look_at_threads`](crate::gnumach::Threads::look_at_threads),
-//! `mach_msg_interrupt`). What a call has left there whose end nobody saw, because nobody was traced any more, is of another period
-//! ([`CallWord`]), and nothing.
+//! 0 is a thread that is in no observed call, and 1 one that is looked at lightly ([`crate::light`]): that is all the stubs look at. The word
+//! belongs to the thread itself; whoever else changes it knows that the thread stands still
+//! ([`Threads::look_at_threads`](crate::gnumach::Threads::look_at_threads), `mach_msg_interrupt`), or changes 1 to 3, with one instruction, which
+//! the thread itself may overlook: it looks again ([`crate::light`]). What a call has left there whose end nobody saw, because nobody was
+//! traced any more, is of another period ([`CallWord`]), and nothing.
 //!
 //! ```text
 //! bits 31..3  the draft, by the lower half of its address, or the period
@@ -14,7 +15,7 @@
 //! ```
 
 use crate::draft::Draft;
-use crate::gnumach::{CallWord, Kernel, Thread};
+use crate::gnumach::{CallWord, Kernel, Task, Thread};
 
 /// A thread's word, and the draft in it: who takes that out must keep another word for the thread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(crate) struct OpenCall(CallWord);
 impl OpenCall {
     /// In no observed call.
     pub(crate) const NONE: Self = Self(CallWord::NOTHING);
+    /// In no observed call, of a thread that is looked at lightly: the flag of an open call of a period before the first.
+    pub(crate) const LIGHT: Self = Self(CallWord::of_flags(Self::IS_OPEN, 0));
+    /// In no observed call, of a thread that was looked at lightly: the stubs lead to the payload whatever the message is.
+    const STIRRED: Self = Self(CallWord::of_flags(Self::IS_OPEN | Self::FLUSH, 0));
     const IS_OPEN: u32 = 1;
     const FLUSH: u32 = 2;
     const RECEIVED: u32 = 4;
@@ -37,6 +42,12 @@ impl OpenCall {
     pub(crate) fn current(kernel: &impl Kernel) -> (Thread, Self) {
         let thread = kernel.current_thread();
         (thread, Self::of(kernel, thread))
+    }
+
+    /// The threads of a task that are looked at lightly are looked at closely from their next call on, and the calls in which they are lead to
+    /// the payload.
+    pub(crate) fn stir(kernel: &impl Kernel, task: Task) {
+        kernel.watch_threads_closely(task, (Self::LIGHT.0, Self::STIRRED.0));
     }
 
     /// That of a thread.
@@ -67,6 +78,12 @@ impl OpenCall {
     #[inline(always)]
     pub(crate) fn is_open(&self, kernel: &impl Kernel) -> bool {
         self.0.has(Self::IS_OPEN) && self.0.is_of(kernel.period())
+    }
+
+    /// Whether the thread is looked at lightly: see [`crate::light`].
+    #[inline(always)]
+    pub(crate) fn is_light(&self) -> bool {
+        self.0.has(Self::IS_OPEN) && !self.0.has_kmsg() && self.0.is_of(0)
     }
 
     /// This word, which is no open call, without what a call of an earlier period has left.

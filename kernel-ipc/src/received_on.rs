@@ -7,17 +7,24 @@
 
 use crate::gnumach::{InTransit, Kernel, Kmsg, Port};
 use crate::identity::Identity;
+use crate::light;
 use crate::numbers::PortNumber;
 use crate::observe;
+use crate::open_call::OpenCall;
 use crate::state::State;
 
 /// In the thread's word, beside the message: it is the thread's to receive, and came to a port with a payload. No message begins at such
 /// an address.
 const HAS_PAYLOAD: u32 = 4;
 
-/// The current thread, in an observed call, has taken a message out of a queue.
+/// The current thread, in an observed call or looked at lightly, has taken a message out of a queue.
 #[inline(always)]
 pub(crate) fn taken_out(kernel: &impl Kernel, state: &State, message: InTransit) {
+    let (thread, call) = OpenCall::current(kernel);
+    if call.is_light() && light::open_if_wanted(kernel, state, (thread, call), kernel.msgh_id(message.kmsg())).is_none()
+    {
+        return;
+    }
     keep(kernel, state, message, false);
 }
 

@@ -155,7 +155,7 @@ fn engine(kernel: &impl Kernel, state: &State) -> Option<EngineKey> {
     let wish = Wish { name: NAME, owner: 0, flags: flag::CHILDREN, events, policy: policy::DROP };
     let (engine, own) = state.make_engine(kernel, nowhere, wish)?;
     if state.recorder.what.load(Relaxed) == RECORD {
-        let _ = state.set_filter(engine, core::iter::empty(), HEADER);
+        let _ = state.set_filter(kernel, engine, core::iter::empty(), HEADER);
     }
     state.recorder.engine.store(key_word(engine), Relaxed);
     *state.recorder.right.lock() = Some(own);

@@ -8,13 +8,15 @@
 //! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
 //! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
 //! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
-//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside, those of [`State::recorder`] with nothing. All are taken at spl0 by
-//! code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in the task, changes only under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table
-//! of them.
+//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside, those of [`State::recorder`] with
+//! nothing. All are taken at spl0 by
+//! code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in the task, changes only
+//! under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table of them.
 
 mod engines;
 mod handed;
 mod holds;
+mod looks;
 mod owner;
 mod stops;
 mod turns;
@@ -22,6 +24,8 @@ mod turns;
 pub(crate) use engines::{Attachment, Unjoined};
 pub(crate) use handed::{Refusal, Released, Target, TracePort, Way};
 pub(crate) use holds::Settled;
+pub(crate) use looks::REFUSES_TRAPS;
+use looks::{HAS_SPARE, place};
 pub(crate) use owner::{Done, SystemEngine};
 pub(crate) use turns::{Next, Sending};
 
@@ -38,15 +42,7 @@ use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
 use crate::pending::Pending;
 use crate::recorder::Recorder;
 use crate::table::{Asked, EVERYTHING, Entry, Table};
-
-/// Set in the number that a task keeps of its entry while the entry has a spare kmsg.
-const HAS_SPARE: u32 = 1 << 31;
-
-/// Where a task's entry is in the table: 1 + index of its place, or 0.
-#[inline(always)]
-fn place(kernel: &impl Kernel, task: Task) -> u32 {
-    kernel.task_entry(task) & !HAS_SPARE
-}
+use crate::wanted::Wanted;
 
 #[inline(always)]
 fn take_spare(kernel: &impl Kernel, entry: &mut Entry) -> Option<OwnedKmsg> {
@@ -60,16 +56,6 @@ fn put_spare(kernel: &impl Kernel, entry: &mut Entry, kmsg: OwnedKmsg) {
     entry.put_spare(kmsg);
     let task = entry.task();
     kernel.set_task_entry(task, kernel.task_entry(task) | HAS_SPARE);
-}
-
-/// Gives an entry another trace port.
-fn replace(kernel: &impl Kernel, table: &mut Table, place: u32, right: SendRight) -> Released {
-    let Some(entry) = table.at(place) else { return Released { right: Some(right), ..Released::NOTHING } };
-    let (spare, number) = (take_spare(kernel, entry), entry.number());
-    let dropped = core::mem::take(entry.dropped());
-    let released = Released { spare, right: Some(entry.set_port(right)), number, dropped };
-    table.count_wanted(place);
-    released
 }
 
 /// The payload's state; one static instance in the kernel, one per test on the host.
@@ -90,6 +76,8 @@ pub(crate) struct State {
     untraced: AtomicU32,
     /// How many engines there have been.
     engine_numbers: AtomicU32,
+    /// How many entries are [`Entry::set_stirred`].
+    stirred: AtomicU32,
     /// How many engines say what becomes of messages.
     acting: AtomicU32,
     /// How many stops hold a thread, or will.
@@ -104,6 +92,8 @@ pub(crate) struct State {
     pub(crate) pending: Pending,
     /// What is known of messages that have no record yet.
     pub(crate) aside: Aside,
+    /// Of which messages the rules of engines may allow a record.
+    pub(crate) wanted: Wanted,
     /// Whose the system trace is.
     pub(crate) owner: owner::Owner,
     /// The machine's recorder.
@@ -131,6 +121,7 @@ impl State {
             dropped: AtomicU32::new(0),
             untraced: AtomicU32::new(0),
             engine_numbers: AtomicU32::new(0),
+            stirred: AtomicU32::new(0),
             acting: AtomicU32::new(0),
             held: AtomicU32::new(0),
             stop_numbers: AtomicU32::new(0),
@@ -138,6 +129,7 @@ impl State {
             links: Links::new(),
             pending: Pending::new(),
             aside: Aside::new(),
+            wanted: Wanted::new(),
             owner: owner::Owner::new(),
             recorder: Recorder::new(),
         }
@@ -187,7 +179,7 @@ impl State {
                 if !table.is_nowhere(old) && !may_replace(old) {
                     return Err((Refusal::Kept, right));
                 }
-                return Ok(replace(kernel, &mut table, place, right));
+                return Ok(self.replace(kernel, &mut table, place, right));
             }
             if let Some(chunk) = more.take()
                 && !table.grow(chunk)
@@ -219,7 +211,7 @@ impl State {
         let number = TaskNumber::new(self.tasks.fetch_add(1, Relaxed).wrapping_add(1));
         let entry = Entry::new(task, right, number);
         let place = table.add(entry).map_err(|entry| (Refusal::Full, entry.into_parts().0))?;
-        kernel.set_task_entry(task, place);
+        kernel.set_task_entry(task, place | REFUSES_TRAPS);
         kernel.set_task_number(task, number);
         if self.traced.fetch_add(1, Relaxed) == 0 {
             self.numbers.begin();
@@ -263,9 +255,12 @@ impl State {
             && let Some(nowhere) = table.nowhere.as_ref().and_then(|nowhere| kernel.ipc_port_copy_send(nowhere.port()))
         {
             // Other engines go on.
-            return replace(kernel, table, place, nowhere);
+            return self.replace(kernel, table, place, nowhere);
         }
-        let Some(entry) = table.remove(place) else { return Released::NOTHING };
+        let Some(mut entry) = table.remove(place) else { return Released::NOTHING };
+        if entry.set_stirred(false) {
+            self.stirred.fetch_sub(1, Relaxed);
+        }
         let (right, spare, dropped) = entry.into_parts();
         let released = Released { right: Some(right), spare, number, dropped };
         kernel.set_task_entry(task, 0);
@@ -369,8 +364,8 @@ impl State {
             if !kernel.port_is_received_in(entry.port(), kernel.task_space(task)) {
                 if let Some(way) = way(entry) {
                     let key = Key { entry: place, number: entry.number() };
-                    let dropped = core::mem::take(entry.dropped());
-                    return Some(Target { key, task, way, dropped });
+                    let (dropped, has_engines) = (core::mem::take(entry.dropped()), entry.list() != 0);
+                    return Some(Target { key, task, way, dropped, has_engines });
                 }
             } else if entry.list() == 0 {
                 return None;

@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     list: u32,
     /// Of which events there is somebody to be told: bits of `trace_port::control::event`.
     wanted: u32,
+    /// Whether its threads are still looked at lightly, which they are no longer to be.
+    stirred: bool,
 }
 
 /// [`Entry::wanted`] where engine 0 is told of everything.
@@ -68,7 +70,7 @@ impl Entry {
     /// That of a task.
     pub(crate) fn new(task: Task, right: SendRight, number: TaskNumber) -> Self {
         let number = if number.is_none() { TaskNumber::new(1) } else { number };
-        Self { task, right, spare: None, number, dropped: 0, list: 0, wanted: EVERYTHING }
+        Self { task, right, spare: None, number, dropped: 0, list: 0, wanted: EVERYTHING, stirred: false }
     }
 
     /// The traced task, which outlives its entry: `ipc_task_terminate` ends it.
@@ -138,6 +140,11 @@ impl Entry {
     /// Sets it.
     pub(crate) fn set_wanted(&mut self, wanted: u32) {
         self.wanted = wanted;
+    }
+
+    /// Says whether its threads are still looked at lightly, which they are no longer to be; returns what was said before.
+    pub(crate) fn set_stirred(&mut self, stirred: bool) -> bool {
+        core::mem::replace(&mut self.stirred, stirred)
     }
 
     /// What is left of it: the right to the trace port, the kmsg, and what was lost.
@@ -228,19 +235,24 @@ impl Table {
         list.iter().any(|each| engines.get(each.engine.place).is_some_and(|engine| engine.may_want(asked)))
     }
 
-    /// Says anew of which events there is somebody to be told, after a list or an engine has changed.
-    pub(crate) fn count_wanted(&mut self, place: u32) {
+    /// Says anew of which events there is somebody to be told, after a list or an engine has changed. Returns whose entry it is, and whether
+    /// of messages only those of some ids may be told.
+    pub(crate) fn count_wanted(&mut self, place: u32) -> Option<(Task, bool)> {
         let Self { entries, lists, engines, nowhere, .. } = self;
-        let Some(entry) = entries.get(place) else { return };
-        let mut wanted = 0;
+        let entry = entries.get(place)?;
+        let (mut wanted, mut by_ids) = (0, false);
         if nowhere.as_ref().is_none_or(|nowhere| nowhere.port() != entry.port()) {
             wanted = EVERYTHING;
         } else if let Some(list) = lists.get(entry.list) {
+            by_ids = true;
             for attached in list {
-                wanted |= engines.get(attached.engine.place).map_or(0, |engine| engine.needs());
+                let engine = engines.get(attached.engine.place);
+                by_ids &= engine.as_ref().is_some_and(|engine| engine.goes_by_ids());
+                wanted |= engine.map_or(0, |engine| engine.needs());
             }
         }
         entry.set_wanted(wanted);
+        Some((entry.task, by_ids))
     }
 }
 

@@ -34,6 +34,7 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         "compares the kernel's own exception_raise with what exc.defs says",
     ),
     ("kernel-ipc/src/named.rs", &[Descriptor], "looks for names in any message, whose interface it does not know"),
+    ("kernel-ipc/src/state/looks.rs", &[Descriptor], "a flag in a word of a task's, no descriptor"),
     ("kernel-ipc/src/conceal.rs", &[Descriptor], "walks any message in the kernel, whose interfaces it does not know"),
     (
         "trace-port/src/record.rs",

@@ -130,7 +130,7 @@ fn on_a_stock_kernel_the_c_program_says_that_there_is_no_trace_port() -> Result<
 
 /// Flags: TRACE_CHILDREN. Events: TRACE_EVENT_SEND, then TRACE_EVENT_TASK_DEATH too.
 const ENGINES: &str = "\
-version 2, engines 8, rules 16, tasks 65536
+version 3, engines 8, rules 16, tasks 65536
 1 engine: engine 1 `in C' of somebody: flags 8 events 1 policy 1 rules 0 tasks 1 lost 0
 found again
 engine 1 `in C' of somebody: flags 8 events 513 policy 0 rules 2 tasks 1 lost 0

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define TRACE_CONTROL_VERSION	2
+#define TRACE_CONTROL_VERSION	3
 
 /* flags of trace_attach and of trace_engine_t */
 #define TRACE_CREATE		1
@@ -27,6 +27,8 @@
 #define TRACE_EVENT_TASK_DEATH	0x200
 #define TRACE_EVENT_END		0x400
 #define TRACE_EVENT_STOP	0x800
+#define TRACE_EVENT_KERNEL_CALL	0x1000
+#define TRACE_EVENT_RPC_TRAP	0x2000
 
 /* policy */
 #define TRACE_BLOCK		0
@@ -36,6 +38,8 @@
 #define TRACE_RULE_SEND		1
 #define TRACE_RULE_RECEIVE	2
 #define TRACE_RULE_FAILED	4
+#define TRACE_RULE_NO_MESSAGE	8
+#define TRACE_RULE_ANSWERS	16
 
 /* what of trace_action_t and of trace_answer */
 #define TRACE_GO		0

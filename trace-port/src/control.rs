@@ -7,6 +7,7 @@
 pub mod owner;
 pub mod stop;
 
+use mach_abi::header::REPLY_ID_OFFSET;
 use mach_abi::{Descriptor, type_name};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -14,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::event::{Direction, EventKind};
 
 /// Version of the interface that this build knows: [`Limits::version`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// `msgh_id` of `trace_version`.
 pub const VERSION_ID: u32 = 5100;
@@ -88,8 +89,14 @@ pub mod event {
     pub const END: u32 = 0x400;
     /// A thread of it has stopped for the engine: see [`stop::place`](super::stop::place).
     pub const STOP: u32 = 0x800;
+    /// It sends a message to a port that the kernel receives from, and receives what the kernel answers within the same `mach_msg`, also where
+    /// [`SEND`] and [`RECEIVE`] are not asked for.
+    pub const KERNEL_CALL: u32 = 0x1000;
+    /// The traps that stand for requests to the kernel, such as `syscall_vm_allocate`, are refused, so that it sends those requests. They
+    /// are told of as such where they are asked for. Of a task that no engine asks this of, and which has no trace port, nobody sees these traps.
+    pub const RPC_TRAP: u32 = 0x2000;
     /// All that show messages.
-    pub const MESSAGES: u32 = SEND | RECEIVE | CONTROL | EXCEPTION | TRAP | FAILED;
+    pub const MESSAGES: u32 = SEND | RECEIVE | CONTROL | EXCEPTION | TRAP | FAILED | KERNEL_CALL | RPC_TRAP;
     /// All of them.
     pub const ALL: u32 = MESSAGES | TASK_BIRTH | THREAD_BIRTH | THREAD_DEATH | TASK_DEATH | END | STOP;
 }
@@ -112,8 +119,12 @@ pub mod rule {
     pub const RECEIVE: u32 = 2;
     /// For what fails alone.
     pub const FAILED: u32 = 4;
+    /// For a `mach_msg` that fails before there is a message, and for no message: its ids say nothing.
+    pub const NO_MESSAGE: u32 = 8;
+    /// For what answers them, too: messages whose ids are 100 higher.
+    pub const ANSWERS: u32 = 16;
     /// All of them.
-    pub const ALL: u32 = SEND | RECEIVE | FAILED;
+    pub const ALL: u32 = SEND | RECEIVE | FAILED | NO_MESSAGE | ANSWERS;
 }
 
 /// What becomes of a message that a thread is about to send, or has received: [`Action::what`].
@@ -197,7 +208,8 @@ pub struct Engine {
     pub lost: U32,
 }
 
-/// What an engine is told of: `trace_rule_t`, 16 bytes. A message is told of if one of the engine's rules allows it.
+/// What an engine is told of: `trace_rule_t`, 16 bytes. A message is told of if one of the engine's rules allows it, and so is a `mach_msg` that
+/// fails without one. Other events have no message, as births do and traps that give rights: of them the engine's mask alone says.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rule {
@@ -276,8 +288,10 @@ pub struct Seen {
     pub kind: EventKind,
     /// Whether `mach_msg` did not return success.
     pub failed: bool,
-    /// `msgh_id` of the message; 0 if there is none.
-    pub msgh_id: u32,
+    /// Whether the kernel is asked, or answers within the same call: [`event::KERNEL_CALL`].
+    pub kernel_call: bool,
+    /// `msgh_id` of the message, if there is one.
+    pub msgh_id: Option<u32>,
 }
 
 impl Seen {
@@ -291,7 +305,13 @@ impl Seen {
         let is_normal = matches!(self.kind, EventKind::Normal);
         events & self.event() != 0
             || is_normal && self.failed && events & event::FAILED != 0
+            || is_normal && self.kernel_call && events & event::KERNEL_CALL != 0
             || matches!(self.kind, EventKind::Lost)
+    }
+
+    /// Whether it is told only if a rule allows it, where there are rules.
+    pub const fn needs_rule(&self) -> bool {
+        self.kind.shows_message() && !matches!(self.kind, EventKind::Trap)
     }
 
     /// Whether a rule allows it, but for the rule's port.
@@ -301,11 +321,28 @@ impl Seen {
             Direction::Send => rule::SEND,
             Direction::Receive => rule::RECEIVE,
         };
-        (directions == 0 || directions & direction != 0)
-            && (flags & rule::FAILED == 0 || self.failed)
-            && first <= self.msgh_id
-            && self.msgh_id <= last
+        let is_among = match self.msgh_id {
+            Some(id) => is_for(flags, first, last, id),
+            None => flags & rule::NO_MESSAGE != 0,
+        };
+        (directions == 0 || directions & direction != 0) && (flags & rule::FAILED == 0 || self.failed) && is_among
     }
+}
+
+impl Rule {
+    /// Whether it is for messages of this id.
+    pub const fn is_for(&self, msgh_id: u32) -> bool {
+        is_for(self.flags.get(), self.first.get(), self.last.get(), msgh_id)
+    }
+}
+
+/// Whether a rule of these flags and ids is for messages of this one.
+const fn is_for(flags: u32, first: u32, last: u32, msgh_id: u32) -> bool {
+    let is_answer = match msgh_id.checked_sub(REPLY_ID_OFFSET) {
+        Some(request) => flags & rule::ANSWERS != 0 && first <= request && request <= last,
+        None => false,
+    };
+    flags & rule::NO_MESSAGE == 0 && (first <= msgh_id && msgh_id <= last || is_answer)
 }
 
 /// The bit of [`event`] that asks for events of this kind and direction; 0 of [`EventKind::Lost`].
@@ -434,67 +471,4 @@ pub struct DetachRequest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SENT: Seen = Seen { direction: Direction::Send, kind: EventKind::Normal, failed: false, msgh_id: 2021 };
-
-    #[test]
-    fn an_engine_is_told_of_what_it_asks_for() {
-        let received = Seen { direction: Direction::Receive, ..SENT };
-        assert!(SENT.is_among(event::SEND) && !SENT.is_among(event::ALL & !event::SEND));
-        assert!(received.is_among(event::RECEIVE) && !received.is_among(event::SEND | event::FAILED));
-        let failed = Seen { failed: true, ..received };
-        assert!(failed.is_among(event::FAILED) && failed.is_among(event::RECEIVE) && !failed.is_among(event::TRAP));
-        for (kind, event) in [
-            (EventKind::Task, event::CONTROL),
-            (EventKind::Thread, event::CONTROL),
-            (EventKind::TaskException, event::EXCEPTION),
-            (EventKind::ThreadException, event::EXCEPTION),
-            (EventKind::Trap, event::TRAP),
-        ] {
-            let seen = Seen { kind, failed: true, ..SENT };
-            assert!(seen.is_among(event) && !seen.is_among(event::ALL & !event), "{kind:?}");
-        }
-        assert!(Seen { kind: EventKind::Lost, ..SENT }.is_among(0));
-    }
-
-    #[test]
-    fn a_rule_allows_a_range_of_ids_a_direction_and_failures() {
-        let allowed = |flags, first, last| SENT.is_allowed(flags, first, last);
-        assert!(
-            allowed(0, 2021, 2021) && allowed(rule::SEND, 0, u32::MAX) && allowed(rule::SEND | rule::RECEIVE, 0, 2021)
-        );
-        assert!(!allowed(0, 2022, u32::MAX) && !allowed(0, 0, 2020) && !allowed(rule::RECEIVE, 0, u32::MAX));
-        assert!(!allowed(rule::FAILED, 0, u32::MAX) && !allowed(0, 2022, 2020));
-        assert!(Seen { failed: true, ..SENT }.is_allowed(rule::FAILED, 0, u32::MAX));
-    }
-
-    #[test]
-    fn an_action_takes_hold_of_the_nth_message_and_of_every_step_after_it() {
-        let held = |nth: u32, step: u32| {
-            let action = Action { nth: nth.into(), step: step.into(), ..Action::default() };
-            (0..10).filter(|&count| action.takes_hold(count)).fold(0, |held, count| held * 10 + count)
-        };
-        assert_eq!([held(1, 0), held(3, 0), held(3, 1), held(2, 3)], [1, 3, 3_456_789, 258]);
-        let known = |what: u32, value: u32, nth: u32| {
-            Action { what: what.into(), value: value.into(), nth: nth.into(), ..Action::default() }.is_known()
-        };
-        assert!(
-            known(what::STOP, 0, 1)
-                && known(what::FAIL, 1, 1)
-                && known(what::REPLY, 0, 1)
-                && known(what::DELAY, 60_000, 2)
-        );
-        assert!(
-            !known(what::STOP, 0, 0) && !known(what::FAIL, 0, 1) && !known(what::DELAY, 60_001, 1) && !known(6, 1, 1)
-        );
-        assert!(!is_answer(what::STOP, 0) && !is_answer(what::HOLD, 0) && known(what::HOLD, 0, 1));
-    }
-
-    #[test]
-    fn only_a_whole_number_of_rules_is_an_array_of_them() {
-        assert_eq!([0, 1, 16].map(|count| rules_in(array_of::<Rule>(count))), [Some(0), Some(1), Some(16)]);
-        assert_eq!([array_of::<Rule>(17), integers(3), INTEGER, NAME, u64::MAX].map(rules_in), [None; 5]);
-    }
-}
+mod tests;

@@ -91,6 +91,11 @@ impl Port {
         self.flags & OUT_OF_LINE != 0
     }
 
+    /// Whether it stands for an object of the kernel's, so that the kernel receives from it. What is sent to a memory object a pager receives.
+    pub fn is_kernels(&self) -> bool {
+        !matches!(self.kind, NONE | MEMORY_OBJECT | PORT_SET | NOTHING)
+    }
+
     /// Whether more is known of it than its name.
     pub fn is_known(&self) -> bool {
         self.kind != NOTHING

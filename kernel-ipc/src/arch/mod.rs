@@ -72,6 +72,16 @@ unsafe extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: MessageOfKmsg
     copy::copied_in(&Mach, &STATE, kernel.kmsg())
 }
 
+/// A thread that is looked at lightly has copied a message in that is wanted, or has failed to copy in one.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_wanted_copyinmsg(kernel: MessageOfKmsg, failed: i32) -> i32 {
+    if failed != 0 {
+        return failed;
+    }
+    emit::prepare(&Mach, &STATE);
+    copy::copied_in(&Mach, &STATE, kernel.kmsg())
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.

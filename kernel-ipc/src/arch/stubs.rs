@@ -2,13 +2,15 @@
 //! Where the kernel enters the payload in the middle of a message's path: assembly, because a stub that finds nothing to do must leave
 //! every register and stack argument in place, and cost next to nothing.
 //!
-//! Each looks for the current thread's open call (a word in a hole of its struct) and goes on to the original without one.
+//! Each looks for the current thread's open call (a word in a hole of its struct) and goes on to the original without one, or, where the
+//! thread is looked at lightly, without a message that is wanted.
 //! For a thread in an observed call `cld` comes first: `syscall` does not clear the direction flag that a user may have set.
 
 use core::arch::global_asm;
 
 use crate::gnumach::mach;
 use crate::gnumach::objects::IO_BITS_PROTECTED_PAYLOAD;
+use crate::state::State;
 
 macro_rules! code {
     ($symbol:literal, $($line:expr),* $(; $($operand:tt)*)?) => {
@@ -36,14 +38,30 @@ macro_rules! is_in_call {
     };
 }
 
-// Goes on to the original, unless the current thread's task is traced.
+// Above: in an observed call; equal: looked at lightly (see crate::light); below: neither.
+macro_rules! which_call {
+    () => {
+        "cmp dword ptr [rax + rpctrace2_slot_thread_call], 1"
+    };
+}
+
+// Carry: a message of the id at `$id` may be wanted (see crate::wanted). Changes r11.
+macro_rules! is_wanted {
+    ($header:literal) => {
+        concat!("movzx r11d, word ptr [", $header, " + {id}]\nbt dword ptr [rip + {state} + {wanted}], r11d")
+    };
+}
+
+// Goes on to the original, unless the current thread's task is traced, and its word has one of these bits.
 macro_rules! unless_traced {
-    ($original:literal) => {
+    ($original:literal, $bits:literal) => {
         concat!(
             "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0\nje ",
             $original,
             "\nmov rax, qword ptr [rax + rpctrace2_slot_thread_task]\n",
-            "cmp dword ptr [rax + rpctrace2_slot_task_entry], 0\nje ",
+            "test dword ptr [rax + rpctrace2_slot_task_entry], ",
+            $bits,
+            "\njz ",
             $original
         )
     };
@@ -61,6 +79,8 @@ code!(
     current_thread!(),
     "cmp dword ptr [rax + rpctrace2_slot_thread_watched], 0",
     "je mach_msg_trap",
+    // The sign: its thread is looked at lightly.
+    "js 7f",
     "cld",
     is_in_call!(),
     "jne 5f",
@@ -117,6 +137,33 @@ code!(
     "mov eax, {too_small}",
     "test dl, 4",
     "cmovnz edi, eax",
+    "jmp rpctrace2_returned",
+    // As of an untraced thread, unless a message turns out to be wanted, or the call fails: then it is seen to end, too. Whether it has copied
+    // one in says this word.
+    "7:",
+    "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",
+    "test edx, edx",
+    "js 6b",
+    "cmp esi, 3",
+    "je mach_msg_trap",
+    "test esi, {with_notify}",
+    "jz 8f",
+    "mov r11d, dword ptr [rsp + 8]",
+    "mov dword ptr [rax + rpctrace2_slot_thread_notify], r11d",
+    "8:",
+    "push qword ptr [rsp + 8]",
+    "call mach_msg_trap",
+    "add rsp, 8",
+    "mov edi, eax",
+    current_thread!(),
+    which_call!(),
+    "ja 9f",
+    "test edi, edi",
+    "jnz 9f",
+    "mov eax, edi",
+    "ret",
+    "9:",
+    "cld",
     "jmp rpctrace2_returned";
     with_notify = const crate::gnumach::option::WITH_NOTIFY,
     no_buffer = const crate::gnumach::mr::MACH_SEND_NO_BUFFER,
@@ -132,20 +179,72 @@ code!(
     "mov r11d, dword ptr [rip + rpctrace2_period]",
     "mov dword ptr [rax + rpctrace2_slot_thread_message], esi",
     "mov dword ptr [rax + rpctrace2_slot_thread_awaited], r11d",
-    is_in_call!(),
-    "je copyinmsg",
+    which_call!(),
+    "jb copyinmsg",
+    "je 2f",
     "cld",
     // Of an observed call both mean something else, which nothing has happened to yet.
     "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",
     "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
-    "jmp rpctrace2_traced_copyinmsg"
+    "jmp rpctrace2_traced_copyinmsg",
+    "2:",
+    "push rsi",
+    "call copyinmsg",
+    "pop rsi",
+    // Also of one that could not be copied in, of which there is nothing to tell.
+    is_wanted!("rsi"),
+    "jc 3f",
+    "ret",
+    "3:",
+    "mov rdi, rsi",
+    "mov esi, eax",
+    "cld",
+    "jmp rpctrace2_wanted_copyinmsg";
+    id = const mach::MSGH_ID.offset(),
+    state = sym super::STATE,
+    wanted = const core::mem::offset_of!(State, wanted),
 );
-observed!("rpctrace2_copyout", "copyout", "rpctrace2_traced_copyout");
-observed!("rpctrace2_copyin_name", "copyin", "rpctrace2_traced_copyin_name");
+code!(
+    "rpctrace2_copyout",
+    current_thread!(),
+    which_call!(),
+    "jb copyout",
+    "je 2f",
+    "1:",
+    "cld",
+    "jmp rpctrace2_traced_copyout",
+    "2:",
+    is_wanted!("rdi"),
+    "jnc copyout",
+    "jmp 1b";
+    id = const mach::MSGH_ID.offset(),
+    state = sym super::STATE,
+    wanted = const core::mem::offset_of!(State, wanted),
+);
+code!(
+    "rpctrace2_copyin_name",
+    current_thread!(),
+    which_call!(),
+    "jbe copyin",
+    "cld",
+    "jmp rpctrace2_traced_copyin_name"
+);
 observed!("rpctrace2_copyout_name", "copyout", "rpctrace2_traced_copyout_name");
 observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
 observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
-observed!("rpctrace2_thread_syscall_return", "thread_syscall_return", "rpctrace2_traced_exit");
+// Of a thread that is looked at lightly only a failure is seen.
+code!(
+    "rpctrace2_thread_syscall_return",
+    current_thread!(),
+    which_call!(),
+    "jb thread_syscall_return",
+    "ja 2f",
+    "test edi, edi",
+    "jz thread_syscall_return",
+    "2:",
+    "cld",
+    "jmp rpctrace2_traced_exit"
+);
 
 // Is the sender or the receiver in an observed call? If the receiver alone is, it matters only whether the port has a payload: the sender
 // has copied a message in since the first of the present traces began, whose header is in transit by now.
@@ -155,8 +254,8 @@ code!(
     "mov r11d, dword ptr [rax + rpctrace2_slot_thread_call]",
     "or r11d, dword ptr [rdx + rpctrace2_slot_thread_call]",
     "jz thread_handoff",
-    is_in_call!(),
-    "jne 2f",
+    which_call!(),
+    "ja 2f",
     "mov r11d, dword ptr [rax + rpctrace2_slot_thread_awaited]",
     "cmp r11d, dword ptr [rip + rpctrace2_period]",
     "jne thread_handoff",
@@ -200,8 +299,8 @@ code!(
 code!(
     "rpctrace2_ipc_mqueue_copyin",
     current_thread!(),
-    is_in_call!(),
-    "je ipc_mqueue_copyin",
+    which_call!(),
+    "jbe ipc_mqueue_copyin",
     "cmp dword ptr [rax + rpctrace2_slot_thread_message], 0",
     "je ipc_mqueue_copyin",
     "cld",
@@ -282,7 +381,7 @@ macro_rules! giving {
         $(code!(
             $symbol,
             current_thread!(),
-            unless_traced!($original),
+            unless_traced!($original, "-1"),
             "cld",
             "sub rsp, 8",
             concat!("call ", $original),
@@ -307,9 +406,10 @@ macro_rules! emulation {
         $(code!(
             $symbol,
             current_thread!(),
-            unless_traced!($original),
+            unless_traced!($original, "{refuses}"),
             "mov eax, 0x10000007",
-            "ret"
+            "ret";
+            refuses = const crate::state::REFUSES_TRAPS,
         );)*
     };
 }

@@ -28,7 +28,7 @@ fn any_port_of_the_kernels_says_what_there_is() {
     let model = Model::new();
     let (code, results) = model.ask(THREAD, HOST, control::VERSION_ID, &Arguments::default()).unwrap();
     let words: Vec<u32> = results[8..].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
-    assert_eq!((code, &words[..5]), (0, &[2, u32::from(record::VERSION), 8, 16, 65536][..]));
+    assert_eq!((code, &words[..5]), (0, &[3, u32::from(record::VERSION), 8, 16, 65536][..]));
     assert_eq!(results[..8], control::LIMITS.to_le_bytes());
     assert!(model.state.nowhere().is_none(), "asking makes nothing");
     model.assert_ends_clean();
@@ -96,7 +96,7 @@ fn values_that_mean_nothing_are_refused() {
     let none = Arguments::default;
     refused(control::SET_EVENTS_ID, none().integer(event::ALL + 1).integer(0));
     refused(control::SET_EVENTS_ID, none().integer(0).integer(policy::LAST + 1));
-    refused(control::SET_FILTER_ID, none().integer(0).rules(&[rule(0, 0, 0, 0), rule(8, 0, 0, 0)]));
+    refused(control::SET_FILTER_ID, none().integer(0).rules(&[rule(0, 0, 0, 0), rule(32, 0, 0, 0)]));
     for wrong in [[flag::ALL + 1, 0, 0], [flag::CREATE, event::ALL + 1, 0], [flag::CREATE, 0, policy::LAST + 1]] {
         assert_eq!(model.attach_as("name", TASK, None, wrong), Err(mr::KERN_INVALID_VALUE));
     }

@@ -48,8 +48,7 @@ impl Parts {
             let (at, _) = self.place(bit)?;
             let (_, seen) = seen(kernel, self.record, at);
             let is_received = seen.direction == Direction::Receive && seen.kind == EventKind::Normal && !seen.failed;
-            (is_received && extent(kernel, self.record, at).0 >= mach_abi::header::LP64.end)
-                .then_some((seen.msgh_id, bit))
+            seen.msgh_id.filter(|_| is_received).map(|msgh_id| (msgh_id, bit))
         })
     }
 
@@ -58,18 +57,46 @@ impl Parts {
     pub(super) fn wanted(self, kernel: &impl Kernel, engine: &Engine, since: u64) -> u8 {
         let wants = |bit| {
             let Some((at, _)) = self.place(bit) else { return 0 };
-            let (sequence, seen) = seen(kernel, self.record, at);
+            let (sequence, mut seen) = seen(kernel, self.record, at);
+            if engine.asks_for_kernel_calls() && !seen.is_among(engine.events()) {
+                seen.kernel_call = self.is_of_kernel_call(kernel, bit);
+            }
             let is_wanted = sequence > since && engine.wants(&seen, |number| has_port(kernel, self.record, at, number));
             if is_wanted { bit } else { 0 }
         };
         wants(1) | wants(2)
     }
+
+    /// Whether one of them is of a call of the kernel: a second one is of the same call as the first.
+    fn is_of_kernel_call(self, kernel: &impl Kernel, bit: u8) -> bool {
+        bit == 1 && kernel.note(self.record).answers || asks_kernel(kernel, self.record)
+    }
+}
+
+/// Whether a message's first record shows one that a task sends to the kernel.
+#[inline(never)]
+pub(super) fn asks_kernel(kernel: &impl Kernel, record: Record) -> bool {
+    let (_, seen) = seen(kernel, record, FIRST);
+    let is_sent = seen.kind == EventKind::Normal && seen.direction == Direction::Send && seen.msgh_id.is_some();
+    let (captured, ports) = extent(kernel, record, FIRST);
+    if !is_sent || ports == 0 {
+        return false;
+    }
+    let message = FIRST + size_of::<Part>();
+    let name = kernel.record_read(record, message + mach_abi::header::LP64.remote_port) as u32;
+    let mut found = false;
+    // What it is sent to is said first, if it is known.
+    kernel.record_part(record, message + captured.next_multiple_of(8), |port: &mut Port| {
+        found = port.name.get() == name && port.is_kernels();
+    });
+    found
 }
 
 /// A record as an engine's filter sees it, and its place in the order of events.
 fn seen(kernel: &impl Kernel, record: Record, at: usize) -> (u64, Seen) {
     let (mut sequence, mut captured) = (0, 0);
-    let mut seen = Seen { direction: Direction::Send, kind: EventKind::Normal, failed: false, msgh_id: 0 };
+    let mut seen =
+        Seen { direction: Direction::Send, kind: EventKind::Normal, failed: false, kernel_call: false, msgh_id: None };
     kernel.record_part(record, at, |part: &mut Part| {
         let header = &part.header;
         sequence = header.sequence.get();
@@ -80,7 +107,7 @@ fn seen(kernel: &impl Kernel, record: Record, at: usize) -> (u64, Seen) {
     });
     if captured >= mach_abi::header::LP64.end {
         let word = kernel.record_read(record, at + size_of::<Part>() + mach_abi::header::LP64.seqno);
-        seen.msgh_id = (word >> 32) as u32;
+        seen.msgh_id = Some((word >> 32) as u32);
     }
     (sequence, seen)
 }

@@ -121,6 +121,12 @@ fn masks_and_filters_say_what_an_engine_is_told_of() {
     model.script(|steps| steps.copyin = 0x1000_0003);
     assert_eq!(told(&Call::simple()), [Send]);
     model.script(|steps| steps.copyin = 0);
+    set(event::KERNEL_CALL);
+    assert_eq!(told(&Call::of_host()), [Send, Receive]);
+    assert_eq!(told(&Call::simple()), []);
+    model.script(|steps| steps.reply = Some((2121, MAX_BATCH)));
+    assert_eq!(told(&Call::of_host()), [Send, Receive], "in two messages");
+    model.script(|steps| steps.reply = Some((2121, 48)));
     set(event::ALL);
     filter(&[rule(0, 7000, 7000, 0)]);
     assert_eq!(told(&Call::simple()), [Send]);
@@ -131,7 +137,7 @@ fn masks_and_filters_say_what_an_engine_is_told_of() {
     filter(&[rule(0, 0, u32::MAX, number)]);
     assert_eq!(told(&Call::of_host()), [Send], "the reply has another port");
     assert_eq!(told(&Call::simple()), []);
-    assert_eq!(model.seen_at(ONE).len(), 13, "the other one is told of all");
+    assert_eq!(model.seen_at(ONE).len(), 18, "the other one is told of all");
     end(&model, engines);
 }
 

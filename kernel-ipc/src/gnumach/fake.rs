@@ -97,6 +97,8 @@ pub(crate) struct FakeThread {
     pub(crate) notify: u32,
     /// Payload's.
     pub(crate) watched: bool,
+    /// Payload's: in the same word.
+    pub(crate) lightly: bool,
     /// As in the pcb.
     pub(crate) arguments: Arguments,
     /// Whether it is being halted.

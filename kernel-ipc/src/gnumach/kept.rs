@@ -24,9 +24,10 @@ impl CallWord {
     const IS_KMSG: u32 = 1 << 31;
 
     /// What the first period is, before which there is none, and the next one after a period: odd, as the stub of `mach_msg_trap` writes
-    /// it as a word with the lowest flag.
+    /// it as a word with the lowest flag. None is that before the first.
     pub(crate) const fn next_period(period: u32) -> u32 {
-        period.wrapping_add(Self::FLAGS + 1) & !Self::IS_KMSG | 1
+        let next = period.wrapping_add(Self::FLAGS + 1) & !Self::IS_KMSG | 1;
+        if next > Self::FLAGS { next } else { Self::next_period(next) }
     }
 
     /// Nothing.

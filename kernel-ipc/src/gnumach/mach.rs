@@ -33,7 +33,7 @@ pub(crate) const MSGH_REMOTE_PORT: Header<usize> = Header::at(LP64.remote_port);
 /// `msgh_local_port`, the same.
 pub(super) const MSGH_LOCAL_PORT: Header<usize> = Header::at(LP64.local_port);
 /// `msgh_id`.
-pub(super) const MSGH_ID: Header<u32> = Header::at(LP64.id);
+pub(crate) const MSGH_ID: Header<u32> = Header::at(LP64.id);
 
 impl<T> Header<T> {
     const fn at(offset: usize) -> Self {

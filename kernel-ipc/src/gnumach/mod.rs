@@ -71,6 +71,10 @@ pub(crate) struct Note {
     pub(crate) part: u32,
     /// Records lost in all when the message was begun.
     pub(crate) lost: u32,
+    /// Whether its task had engines when one of its records was begun: nobody else can be told of it.
+    pub(crate) has_engines: bool,
+    /// Whether its first record is of what the kernel has answered within the call that asked it, whose record is in another message.
+    pub(crate) answers: bool,
 }
 
 /// What a trace is known by, also when its task may be gone.
@@ -137,6 +141,10 @@ pub(crate) trait Threads {
     fn watch_thread(&self, thread: Thread);
     /// Ends that for the calls of the current thread, if its task is not traced.
     fn unwatch_untraced(&self, thread: Thread);
+    /// A thread that may be looked at lightly ([`crate::light`]) is not from its next call on. By the thread itself, or with its task's threads.
+    fn watch_closely(&self, thread: Thread);
+    /// The current thread is looked at lightly from its next call on, unless `is_light` says by then that its task is not to be.
+    fn watch_lightly(&self, thread: Thread, is_light: impl Fn() -> bool);
     /// Corresponds to `thread_block`, after [`Threads::prepare_to_stop`]: until it is woken, or interrupted.
     fn wait(&self);
     /// Corresponds to `assert_wait` of an interruptible wait for what only this thread waits for. The caller's next call that may sleep is
@@ -195,6 +203,9 @@ pub(crate) trait Tasks {
     fn task_send_right(&self, task: Task) -> Option<SendRight>;
     /// [`Threads::watch_thread`] for all threads that the task has now, and the same for requests on its own control port.
     fn watch_task(&self, task: Task);
+    /// [`Threads::watch_closely`] for all threads that the task has now; the first word of a call that one has becomes the second one, wherever
+    /// the thread is.
+    fn watch_threads_closely(&self, task: Task, words: (CallWord, CallWord));
     /// Corresponds to `task_reference`.
     fn task_reference(&self, task: Task) -> Reference<Task>;
     /// The task that a port is the control port of.

@@ -22,6 +22,11 @@ unsafe extern "C" {
     safe fn kalloc(size: usize) -> usize;
 }
 
+/// Beside [`Note::part`], which is less.
+const HAS_ENGINES: u32 = 1 << 31;
+/// Likewise: [`Note::answers`].
+const ANSWERS: u32 = 1 << 30;
+
 impl Records for Mach {
     #[cfg_attr(not(feature = "faults"), expect(unused_variables, reason = "faults strike where something is lost"))]
     #[inline(always)]
@@ -82,13 +87,18 @@ impl Records for Mach {
     fn note(&self, record: Record) -> Note {
         let (whose, numbers) = (record.load(RECORD_WHOSE), record.load(RECORD_NUMBERS));
         let key = Key { entry: (whose >> 32) as u32, number: TaskNumber::new(whose as u32) };
-        Note { key, part: (numbers >> 32) as u32, lost: numbers as u32 }
+        let part = (numbers >> 32) as u32;
+        let has = |flag| part & flag != 0;
+        let (has_engines, answers) = (has(HAS_ENGINES), has(ANSWERS));
+        Note { key, part: part & !(HAS_ENGINES | ANSWERS), lost: numbers as u32, has_engines, answers }
     }
 
     #[inline(always)]
     fn set_note(&self, record: Record, note: Note) {
         record.store(RECORD_WHOSE, u64::from(note.key.entry) << 32 | u64::from(note.key.number.get()));
-        record.store(RECORD_NUMBERS, u64::from(note.part) << 32 | u64::from(note.lost));
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let part = note.part | flag(note.has_engines, HAS_ENGINES) | flag(note.answers, ANSWERS);
+        record.store(RECORD_NUMBERS, u64::from(part) << 32 | u64::from(note.lost));
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Tasks and spaces of the running kernel.
 
+use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{Ordering, fence};
 
 use mach_abi::port::{
@@ -14,11 +15,11 @@ use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
     NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, SPACE_LOCK, SPACE_MAP, Struct, TASK_ENTRY,
-    TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
+    TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE, THREAD_CALL,
 };
 use super::ports::identify;
 use super::threads::each_thread;
-use super::{MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
+use super::{CallWord, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
 use crate::identity::{Identity, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber};
 
@@ -136,6 +137,16 @@ impl Tasks for Mach {
             control::watch(right);
         }
         each_thread(task, |thread| self.watch_thread(thread));
+    }
+
+    fn watch_threads_closely(&self, task: Task, (before, after): (CallWord, CallWord)) {
+        // After the task's word has changed: see `watch_lightly`.
+        fence(Ordering::SeqCst);
+        each_thread(task, |thread| {
+            self.watch_closely(thread);
+            // The thread may just be changing it itself.
+            let _ = thread.shared(THREAD_CALL).compare_exchange(before.word(), after.word(), Relaxed, Relaxed);
+        });
     }
 
     fn task_reference(&self, task: Task) -> Reference<Task> {

@@ -2,7 +2,8 @@
 //! Threads of the running kernel.
 
 use core::arch::asm;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::fence;
 
 use super::control;
 use super::lock::{TASK_LOCK, THREAD_LOCK};
@@ -67,6 +68,9 @@ const TH_HALTED: u16 = 0x10;
 
 /// `TH_SWAPPED | TH_SW_COMING_IN`: the thread has no stack; it will run its continuation.
 const TH_SWAP_STATE: u16 = 0x100 | 0x200;
+
+/// In the mark of a thread: it is looked at lightly. The sign, which the stub of `mach_msg_trap` looks at.
+const LIGHTLY: u32 = 1 << 31;
 
 impl Threads for Mach {
     #[inline(always)]
@@ -187,6 +191,19 @@ impl Threads for Mach {
         let is_traced = || self.task_entry(self.thread_task(thread)) != 0;
         if !is_traced() {
             control::unmark(thread, THREAD_WATCHED, is_traced);
+        }
+    }
+
+    fn watch_closely(&self, thread: Thread) {
+        thread.store(THREAD_WATCHED, control::MARKED);
+    }
+
+    fn watch_lightly(&self, thread: Thread, is_light: impl Fn() -> bool) {
+        thread.store(THREAD_WATCHED, control::MARKED | LIGHTLY);
+        // Who stirs the task takes its bit away before it marks the threads: either that mark comes later than this, or it is seen.
+        fence(SeqCst);
+        if !is_light() {
+            thread.store(THREAD_WATCHED, control::MARKED);
         }
     }
 

@@ -9,13 +9,15 @@ use crate::arrays;
 use crate::deliver;
 use crate::draft::Draft;
 use crate::emit::{self, Content};
+use crate::fan_out;
 use crate::gnumach::{Kernel, Task, Thread, mr};
 use crate::inject;
+use crate::light;
 use crate::lost;
 use crate::numbers::HalfCorrelation;
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
-use crate::quiet::Wait;
+use crate::quiet::{self, Wait};
 use crate::replies;
 use crate::state::State;
 
@@ -79,9 +81,12 @@ pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     OpenCall::NONE.keep(kernel, thread);
-    let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
+    let mut call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
     if !call.is_open(kernel) {
-        return result;
+        match light::failed(kernel, thread, &call, result) {
+            Some(open) => call = open,
+            None => return result,
+        }
     }
     let (result, last) = if result == mr::MACH_MSG_SUCCESS || KernReturn::from_mach_msg(result).is_of_receive() {
         (result, received(kernel, state, thread, call, result))
@@ -93,8 +98,8 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
         deliver::queue_at_exit(kernel, state, draft, wait);
         state.draft_closed(kernel);
     } else {
-        // Lost, or the trace has ended.
-        kernel.unwatch_untraced(thread);
+        // Lost, not wanted, or the trace has ended.
+        light::rest(kernel, thread);
     }
     result
 }
@@ -139,6 +144,9 @@ fn failed_to_send(
     call: OpenCall,
     result: u32,
 ) -> (u32, Option<Draft>) {
+    if call.has_received() {
+        return given_back(kernel, state, call, result);
+    }
     let draft = match call.into_draft() {
         // Its record was lost.
         None if kernel.thread_message(thread) != 0 => None,
@@ -157,6 +165,15 @@ fn failed_to_send(
     }
     emit::settle(kernel, &draft, result);
     (result, Some(draft))
+}
+
+/// A message that nobody wanted could not be sent, and was wanted when it was given back, which looked like a receive.
+fn given_back(kernel: &impl Kernel, state: &State, call: OpenCall, result: u32) -> (u32, Option<Draft>) {
+    if let Some(draft) = call.into_draft() {
+        quiet::discard(kernel, draft.into_memory());
+        state.draft_closed(kernel);
+    }
+    (result, None)
 }
 
 #[inline(never)]
@@ -202,8 +219,13 @@ pub(crate) fn extend(
         say_names(kernel, state, &request, event, content);
         return Some(request);
     }
+    let is_answer = fan_out::asks_kernel(kernel, &request);
     deliver::post(kernel, state, request, Wait::InCall);
-    open(kernel, state, event, content)
+    let draft = open(kernel, state, event, content);
+    if is_answer && let Some(draft) = &draft {
+        fan_out::answers_kernel_call(kernel, draft);
+    }
+    draft
 }
 
 /// Adds a message that the task is given by an engine to a request's draft, which was not sent: as [`extend`] does, with these bytes.
@@ -256,7 +278,7 @@ pub(crate) fn extend_apart(
 pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     let call = OpenCall::of(kernel, thread);
     OpenCall::NONE.keep(kernel, thread);
-    if !call.is_open(kernel) {
+    if !call.is_open(kernel) && light::failed(kernel, thread, &call, mr::MACH_RCV_INTERRUPTED).is_none() {
         return;
     }
     if !kernel.thread_awaited(thread).is_none() {

@@ -6,10 +6,11 @@ use trace_port::Direction;
 use super::call;
 use crate::emit::Content;
 use crate::gnumach::{Kernel, Kmsg, Thread, mr};
+use crate::numbers::HalfCorrelation;
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{inject, replies, stamp};
+use crate::{inject, light, replies, stamp};
 
 /// What `copyinmsg` and `copyout` answer where all went well.
 const COPIED: i32 = 0;
@@ -20,19 +21,39 @@ const NOT_COPIED: i32 = 1;
 /// After a successful `copyinmsg`: the kmsg holds the message exactly as the task sends it. Returns what the kernel is to be told.
 #[inline(never)]
 pub(crate) fn copied_in(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> i32 {
-    let (thread, call) = OpenCall::current(kernel);
+    let (thread, mut call) = OpenCall::current(kernel);
     // The trace may have ended within the call, and another have begun, which sees the next one.
     if !call.is_open(kernel) {
-        // Of an earlier period: the stubs need not lead here again.
-        call.forgotten().keep(kernel, thread);
-        COPIED
-    } else if call.has_draft() {
+        match unseen(kernel, state, (thread, call), kmsg) {
+            Some(open) => call = open,
+            None => return COPIED,
+        }
+    }
+    if call.has_draft() {
         copied_in_again(kernel, thread, call)
     } else if kernel.task_entry(kernel.thread_task(thread)) != 0 {
         send(kernel, state, (thread, call), kmsg)
     } else {
         COPIED
     }
+}
+
+/// In a call that is not open: the same, open now, if the message is wanted after all.
+#[cold]
+#[inline(never)]
+fn unseen(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall), kmsg: Kmsg) -> Option<OpenCall> {
+    if call.is_light() {
+        let open = light::open_if_wanted(kernel, state, (thread, call), kernel.msgh_id(kmsg));
+        if open.is_none() {
+            // As of an untraced thread.
+            kernel.set_thread_message(thread, kmsg.message_half());
+            kernel.set_thread_awaited(thread, HalfCorrelation::new(kernel.period()));
+        }
+        return open;
+    }
+    // Of an earlier period: the stubs need not lead here again.
+    call.forgotten().keep(kernel, thread);
+    None
 }
 
 /// A message that is not to be sent is copied in twice: `mach_msg_trap` tries it another way.
@@ -72,8 +93,14 @@ fn send(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCall),
 /// answered.
 #[inline(never)]
 pub(crate) fn copied_out(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32, answer: i32) -> i32 {
-    let (thread, call) = OpenCall::current(kernel);
-    if call.is_open(kernel) && !call.has_received() && kernel.thread_message(thread) != kmsg.message_half() {
+    let (thread, mut call) = OpenCall::current(kernel);
+    if !call.is_open(kernel) {
+        match light::open_if_wanted(kernel, state, (thread, call), kernel.msgh_id(kmsg)) {
+            Some(open) => call = open,
+            None => return answer,
+        }
+    }
+    if !call.has_received() && kernel.thread_message(thread) != kmsg.message_half() {
         receive(kernel, state, (thread, call), kmsg, size);
     }
     answer
@@ -102,7 +129,10 @@ fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
 /// After `copyout` of a size alone: the message is larger than the buffer and stays queued.
 #[inline(never)]
 pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size: u32) {
-    let (thread, call) = OpenCall::current(kernel);
+    let (thread, mut call) = OpenCall::current(kernel);
+    if call.is_light() {
+        call = light::open(kernel, thread, &call);
+    }
     if call.is_open(kernel) {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
         let received = call.bare().received();

@@ -7,6 +7,7 @@
 use crate::deliver;
 use crate::emit;
 use crate::gnumach::{InTransit, Kernel, mr};
+use crate::light;
 use crate::open_call::OpenCall;
 use crate::quiet::Wait;
 use crate::received_on;
@@ -25,19 +26,28 @@ pub(crate) fn hand_off(
 ) -> bool {
     let (sender, before) = OpenCall::current(kernel);
     let word = kernel.thread_message(sender);
-    before.without_draft(kernel).keep(kernel, sender);
+    // Another processor may be changing the word of one that is looked at lightly.
+    let has_draft = before.has_draft();
+    if has_draft {
+        before.without_draft(kernel).keep(kernel, sender);
+    }
     kernel.set_thread_message(sender, 0);
     if !switch() {
-        before.keep(kernel, sender);
+        if has_draft {
+            before.keep(kernel, sender);
+        }
         kernel.set_thread_message(sender, word);
         return false;
     }
     let (receiver, call) = OpenCall::current(kernel);
-    if call.is_open(kernel)
-        && let Some(message) = message
+    if let Some(message) = message
+        && (call.is_open(kernel)
+            || call.is_light()
+                && light::open_if_wanted(kernel, state, (receiver, call), kernel.msgh_id(message.kmsg())).is_some())
     {
         received_on::handed_over(kernel, state, message);
     }
+    let call = OpenCall::of(kernel, receiver);
     if let Some(draft) = before.into_draft() {
         emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
         state.pending.push(kernel, draft);

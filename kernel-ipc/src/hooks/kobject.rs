@@ -151,7 +151,8 @@ fn make(
     let sender = observe::sender(kernel, state, kernel.record_port(memory.record()));
     // What was lost before the request is told with the request.
     let dropped = if direction == Direction::Receive { to.dropped } else { 0 };
-    let target = Target { key: to.key, task: to.task.get(), way: Way::Memory(memory), dropped };
+    let (task, way) = (to.task.get(), Way::Memory(memory));
+    let target = Target { key: to.key, task, way, dropped, has_engines: State::has_engines(kernel, task) };
     let (message_size, correlation) = (kernel.msgh_size(message.kmsg()), to.correlation);
     let kind = if to.thread.is_none() { EventKind::Task } else { EventKind::Thread };
     let event = Event::other(direction, kind, to.thread, moment);

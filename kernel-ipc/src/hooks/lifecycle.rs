@@ -10,7 +10,7 @@ use crate::gnumach::{Kernel, Task, Thread};
 use crate::numbers::TaskNumber;
 use crate::open_call::OpenCall;
 use crate::state::{State, TracePort};
-use crate::{announce, fan_out, hold, lost, observe};
+use crate::{announce, fan_out, hold, light, lost, observe};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
 ///
@@ -20,8 +20,9 @@ pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: O
     begun(kernel, task);
     let Some(parent) = parent else { return };
     let mut lacks_room = inherit_trace_port(kernel, state, task, parent);
-    if state.has_had_engines() {
+    if State::has_engines(kernel, parent) {
         lacks_room |= state.inherit(kernel, parent, task);
+        light::settle(kernel, state);
     }
     if lacks_room && let Some(key) = state.key(kernel, parent) {
         let total = state.child_not_traced(key);
@@ -33,7 +34,7 @@ pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: O
     if kernel.task_entry(task) != 0 {
         kernel.watch_task(task);
     }
-    if state.has_had_engines()
+    if State::has_engines(kernel, parent)
         && let Some(key) = state.key(kernel, parent)
     {
         let child = state.key(kernel, task).map_or(TaskNumber::NONE, |key| key.number);
@@ -77,7 +78,7 @@ pub(crate) fn thread_created(kernel: &impl Kernel, state: &State, thread: Thread
     if kernel.task_entry(task) != 0 {
         kernel.watch_thread(thread);
         tell_of_thread(kernel, state, (task, thread), EventKind::ThreadBirth);
-        if state.has_had_engines() {
+        if State::has_engines(kernel, task) {
             hold::born(kernel, state, (task, thread));
         }
     }
@@ -88,7 +89,7 @@ pub(crate) fn thread_terminates(kernel: &impl Kernel, state: &State, thread: Thr
     // While it ends itself it may not be stopped.
     thread_terminated(kernel, state, thread);
     let task = kernel.thread_task(thread);
-    if kernel.task_entry(task) != 0 && state.has_had_engines() && kernel.thread_is_alive(thread) {
+    if State::has_engines(kernel, task) && kernel.thread_is_alive(thread) {
         tell_of_thread(kernel, state, (task, thread), EventKind::ThreadDeath);
     }
 }
@@ -102,7 +103,7 @@ pub(crate) fn thread_terminated(kernel: &impl Kernel, state: &State, thread: Thr
 }
 
 fn tell_of_thread(kernel: &impl Kernel, state: &State, (task, thread): (Task, Thread), kind: EventKind) {
-    if !state.has_had_engines() {
+    if !State::has_engines(kernel, task) {
         return;
     }
     if let Some(key) = state.key(kernel, task) {
@@ -116,7 +117,10 @@ pub(crate) fn terminates(kernel: &impl Kernel, state: &State, task: Task) {
     if kernel.task_entry(task) == 0 {
         return;
     }
-    if state.has_had_engines() && observe::current_task(kernel) == task && OpenCall::current(kernel).1.is_open(kernel) {
+    if State::has_engines(kernel, task)
+        && observe::current_task(kernel) == task
+        && OpenCall::current(kernel).1.is_open(kernel)
+    {
         // The request that ends its own task is sent: engines are told before they are told of the end.
         call::sent(kernel, state);
     }
@@ -140,12 +144,12 @@ fn tell_of_lost(kernel: &impl Kernel, state: &State, task: Task) {
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
 pub(crate) fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
-    if state.has_had_engines()
+    if State::has_engines(kernel, task)
         && let Some(key) = state.key(kernel, task)
     {
         announce::tell(kernel, state, key, &News { task: key.number, ..News::of(EventKind::TaskDeath) }, None);
     }
-    while state.has_had_engines()
+    while State::has_engines(kernel, task)
         && let Some(attachment) = state.let_go_of_ended(kernel, task)
     {
         fan_out::let_go(kernel, state, attachment);

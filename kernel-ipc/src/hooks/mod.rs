@@ -37,6 +37,9 @@
 //! thread_syscall_return, or return T  call::finish                 the result: drafts settled, QUEUED: T WAITS
 //! ```
 //!
+//! Of a task that is looked at lightly ([`light`](crate::light)) no call opens until a message is copied in, taken out of a queue, or copied
+//! out whose id may be wanted, or the call fails; the stubs look for that themselves.
+//!
 //! A draft is a message to the trace port that lacks only its outcome. It owns its rights, so it outlives the trace and the task. One
 //! that is queued in the middle of a call never waits; each thread has at most one such before it waits at its exit, where its call is over
 //! and its result is returned whatever happens to the wait. A thread being halted, or another's thread, never waits. Where an engine holds the
@@ -61,7 +64,7 @@
 //! | `host_reboot` | kern/machine.c | [`call`] |
 //! | `ipc_port_destroy` | ipc/ipc_port.c | none: the stub of `arch` clears what is kept with the port ([`replies`](crate::replies)) |
 //! | `mach_reply_port`, `mach_thread_self`, `mach_task_self`, `mach_host_self` | ipc/mach_port.c, kern/ipc_tt.c, kern/ipc_host.c | [`trap`] |
-//! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `arch` refuses them for a traced task, so that a real RPC is sent |
+//! | the traps that stand in for RPCs | kern/ipc_mig.c | none: `arch` refuses them for a task of which somebody wants to be told of them, so that a real RPC is sent |
 
 pub(crate) mod call;
 pub(crate) mod copy;

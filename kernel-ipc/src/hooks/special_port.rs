@@ -6,6 +6,7 @@
 
 use super::call;
 use crate::gnumach::{Kernel, MaybePort, Port, SendRight, Task, mr};
+use crate::light;
 use crate::lost;
 use crate::observe;
 use crate::quiet;
@@ -77,6 +78,7 @@ pub(crate) fn set(kernel: &impl Kernel, state: &State, task: Task, right: Option
         kernel.watch_task(task);
         call::join(kernel, task);
     }
+    light::settle(kernel, state);
     replaced(kernel, state, task, old)
 }
 

@@ -69,7 +69,7 @@ fn flags_say_something_in_their_own_period_only() {
 
 #[test]
 fn periods_differ_and_are_no_drafts() {
-    assert_eq!(CallWord::next_period(0x7fff_fff9), 1, "the last one before they begin again");
+    assert_eq!(CallWord::next_period(0x7fff_fff9), 9, "the last one before they begin again");
     let periods: std::vec::Vec<u32> = (0..5).map(|times| kernel(times).period()).collect();
     assert_eq!(periods, [0, 9, 17, 25, 33]);
 }

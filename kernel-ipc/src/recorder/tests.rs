@@ -72,7 +72,7 @@ fn nothing_is_there_unless_it_is_asked_for() {
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     assert!(Reader::open(&model.fake.ring.get().unwrap()).is_err(), "no ring");
     assert_eq!(model.state.owner.state().0.mode.get(), Mode::Off as u32);
-    assert!(model.fake.redirected.borrow().is_empty() && !model.state.has_had_engines());
+    assert!(model.fake.redirected.borrow().is_empty() && model.state.recorder.engine.load(Relaxed) == 0);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_kernel_without_memory_for_it_records_nothing() {
     adopt(&model.fake, &model.state, TASK);
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     assert_eq!(model.state.owner.state().0.mode.get(), Mode::Off as u32);
-    assert!(!model.state.has_had_engines());
+    assert!(model.state.recorder.engine.load(Relaxed) == 0);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::table::Table;
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Attachment {
-    /// The task, unless the caller has it.
+    /// The task, unless it has ended and the caller has it.
     pub(crate) task: Option<Reference<Task>>,
     /// A right to the engine's trace port, to tell it what was lost.
     pub(crate) untold: Option<(SendRight, TaskNumber, u32)>,
@@ -39,12 +39,6 @@ pub(crate) enum Unjoined {
 }
 
 impl State {
-    /// Whether there has been an engine since boot.
-    #[inline(always)]
-    pub(crate) fn has_had_engines(&self) -> bool {
-        self.engine_numbers.load(Relaxed) != 0
-    }
-
     /// Makes sure that the payload has its port that stands for a missing trace port. `false` if there is no memory for one.
     #[inline(always)]
     pub(crate) fn make_nowhere(&self, kernel: &impl Kernel) -> bool {
@@ -157,7 +151,7 @@ impl State {
     }
 
     /// Puts an engine last in an entry's list, which has room.
-    fn add_to_list(&self, table: &mut Table, place: u32, engine: EngineKey) {
+    fn add_to_list(&self, kernel: &impl Kernel, table: &mut Table, place: u32, engine: EngineKey) {
         let list = table.at(place).map_or(0, |entry| entry.list());
         let attached = Attached { engine, since: self.next_sequence(), dropped: 0 };
         if let Some(list) = table.lists.get(list)
@@ -167,7 +161,7 @@ impl State {
             engine.tasks += 1;
             engine.had_tasks = true;
         }
-        table.count_wanted(place);
+        self.count_wanted(kernel, table, place);
     }
 
     /// An engine that has no task yet.
@@ -219,7 +213,7 @@ impl State {
             return Err(Unjoined::Exists);
         }
         let (at, is_new) = self.listed(kernel, &mut table, task).ok_or(Unjoined::Full)?;
-        self.add_to_list(&mut table, at, engine);
+        self.add_to_list(kernel, &mut table, at, engine);
         Ok(is_new)
     }
 
@@ -280,25 +274,41 @@ impl State {
     }
 
     /// Tells an engine of this from now on.
-    pub(crate) fn set_events(&self, engine: EngineKey, events: u32, policy: u32) -> Option<()> {
+    pub(crate) fn set_events(
+        &self,
+        kernel: &impl Kernel,
+        engine: EngineKey,
+        (events, policy): (u32, u32),
+    ) -> Option<()> {
         let mut table = self.table.lock();
         table.engine(engine)?.set_events(events, policy);
-        self.count_wanted_by(&mut table, engine);
+        self.count_wanted_by(kernel, &mut table, engine);
         Some(())
     }
 
     /// An engine wants to be told of other events than before.
-    pub(super) fn count_wanted_by(&self, table: &mut Table, engine: EngineKey) {
+    pub(super) fn count_wanted_by(&self, kernel: &impl Kernel, table: &mut Table, engine: EngineKey) {
+        // First: a thread may be looked at lightly as soon as its task's word says so.
+        self.wanted.count(&mut table.engines);
         for place in 1..=table.last() {
             if attached_at(table, place, engine).is_some() {
-                table.count_wanted(place);
+                self.count_wanted(kernel, table, place);
             }
         }
     }
 
     /// Tells an engine of this alone from now on.
-    pub(crate) fn set_filter(&self, engine: EngineKey, rules: impl Iterator<Item = Rule>, bytes: u32) -> Option<()> {
-        self.table.lock().engine(engine).map(|engine| engine.set_filter(rules, bytes))
+    pub(crate) fn set_filter(
+        &self,
+        kernel: &impl Kernel,
+        engine: EngineKey,
+        rules: impl Iterator<Item = Rule>,
+        bytes: u32,
+    ) -> Option<()> {
+        let mut table = self.table.lock();
+        table.engine(engine)?.set_filter(rules, bytes);
+        self.count_wanted_by(kernel, &mut table, engine);
+        Some(())
     }
 
     /// An engine lets go of a task; nothing if it is not the engine's.
@@ -307,7 +317,8 @@ impl State {
         let place = place(kernel, task);
         table.find(place, task)?;
         attached_at(&mut table, place, engine)?;
-        Some(self.detach(kernel, &mut table, place, engine))
+        let task = Some(kernel.task_reference(task));
+        Some(Attachment { task, ..self.detach(kernel, &mut table, place, engine) })
     }
 
     /// An engine lets go of the first of its tasks that has its entry at `from` or behind; nothing without one.
@@ -363,7 +374,7 @@ impl State {
         let port = table.at(place).map(|entry| entry.port());
         let is_untraced = is_last && port.is_some_and(|port| table.is_nowhere(port));
         let released = if is_untraced { self.take(kernel, table, task) } else { Released::NOTHING };
-        table.count_wanted(place);
+        self.count_wanted(kernel, table, place);
         Attachment { untold, released, ..nothing }
     }
 
@@ -383,11 +394,16 @@ impl State {
     /// Ends an engine that has let go of all its tasks; nothing if it has ended already.
     pub(crate) fn end_engine(&self, kernel: &impl Kernel, engine: EngineKey) -> Option<EngineEnd> {
         let mut table = self.table.lock();
-        table.engine(engine)?;
+        let known = table.engine(engine)?;
+        // Before it is removed: it is large.
+        let (acts, has_ids) = (known.has_actions(), known.ids().next().is_some());
         self.let_threads_go(kernel, &mut table, engine, None);
-        let ended = table.engines.remove(engine.place)?;
-        self.count_acting(ended.has_actions(), false);
-        Some(ended.end())
+        let end = table.engines.remove(engine.place)?.end();
+        self.count_acting(acts, false);
+        if has_ids {
+            self.wanted.count(&mut table.engines);
+        }
+        Some(end)
     }
 
     /// A new right to an engine's own port, unless it has ended.

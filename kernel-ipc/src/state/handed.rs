@@ -24,6 +24,8 @@ pub(crate) struct Target<W> {
     pub(crate) way: W,
     /// Records lost since the last one, which the next one is to tell of.
     pub(crate) dropped: u32,
+    /// Whether the task has engines.
+    pub(crate) has_engines: bool,
 }
 
 /// How a record gets to its trace port.

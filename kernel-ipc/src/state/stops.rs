@@ -24,7 +24,12 @@ impl State {
     }
 
     /// An engine says this alone from now on. `None` if it has ended, `Some(false)` if it may not.
-    pub(crate) fn set_actions(&self, engine: EngineKey, actions: impl Iterator<Item = Action>) -> Option<bool> {
+    pub(crate) fn set_actions(
+        &self,
+        kernel: &impl Kernel,
+        engine: EngineKey,
+        actions: impl Iterator<Item = Action>,
+    ) -> Option<bool> {
         let mut table = self.table.lock();
         let known = table.engine(engine)?;
         if !known.has_control() {
@@ -33,7 +38,7 @@ impl State {
         let before = known.has_actions();
         known.set_actions(actions);
         self.count_acting(before, known.has_actions());
-        self.count_wanted_by(&mut table, engine);
+        self.count_wanted_by(kernel, &mut table, engine);
         Some(true)
     }
 

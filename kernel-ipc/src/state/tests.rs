@@ -39,10 +39,10 @@ fn without_room_a_task_is_refused_and_a_place_that_becomes_free_is_used_again() 
     assert_eq!((fake.task_entry(TASK), fake.rights(TRACE)), (0, 65));
     remove(&fake, &state, task(3));
     begin(&fake, &state, TASK);
-    assert_eq!(fake.task_entry(TASK), 4);
+    assert_eq!(place(&fake, TASK), 4);
     fake.script.borrow_mut().no_room = false;
     begin(&fake, &state, task(3));
-    assert_eq!((fake.task_entry(task(3)), fake.rooms.get()), (65, 2));
+    assert_eq!((place(&fake, task(3)), fake.rooms.get()), (65, 2));
     assert_eq!(fake.rights(TRACE), 1 + 65);
 }
 

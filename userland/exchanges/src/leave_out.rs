@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel may leave out, because no line would be otherwise but for names: ranges of the `msgh_id`s of all other messages.
 //!
-//! Wanted are the messages that are selected, what answers them, and those that tell which tasks and ports there are and how tasks end. What has no id,
-//! as a trap or a receive that failed, has 0. More is let through than is wanted where there are more ranges than the kernel has rules.
+//! Wanted are the messages that are selected, what answers them, and those that tell which tasks and ports there are and how tasks end. What has no
+//! message, as a receive that failed, is let through whatever is selected: it may be how a call ends that is. More is let through than is wanted
+//! where there are more ranges than the kernel has rules.
 
 use alloc::vec::Vec;
 
@@ -21,6 +22,8 @@ const EXCEPTION: &str = "exception_raise";
 pub struct LetThrough {
     /// The first and the last `msgh_id` of each range, in their order.
     pub ids: Vec<(u32, u32)>,
+    /// Whether what answers these is let through, too.
+    pub answers: bool,
     /// Calls of `mach_msg` that failed, whatever id their messages have.
     pub failed: bool,
 }
@@ -40,22 +43,30 @@ impl LetThrough {
         };
         let is_answer = |id: u32| id.checked_sub(REPLY_ID_OFFSET).is_some_and(is_asked);
         let is_wanted = |id: u32| match (tables.request(id), tables.reply(id)) {
-            _ if id == 0 => true,
             // It may be anything.
             (None, None) => is_asked(id) || is_answer(id),
             (request, reply) => request.is_some() && is_asked(id) || reply.is_some() && is_answer(id),
         };
         let asked = tables.routines().map(|routine| routine.request_id()).chain(selection.ids());
-        let mut known: Vec<u32> = asked.flat_map(|id| [id, id.saturating_add(REPLY_ID_OFFSET)]).chain([0]).collect();
+        let are_others = is_selected(None, None);
+        let answers_of =
+            |id: u32| [id, id.saturating_add(REPLY_ID_OFFSET)].into_iter().take(1 + usize::from(are_others));
+        let mut known: Vec<u32> = asked.flat_map(answers_of).collect();
         known.sort_unstable();
         known.dedup();
-        let mut ids = ranges(&known, is_wanted, is_selected(None, None));
+        // With others answers are said one by one, as others may have such ids.
+        let mut ids = match are_others {
+            true => ranges(&known, is_wanted, true),
+            false => ranges(&known, is_asked, false),
+        };
         if ids[..] == [(0, u32::MAX)] {
             return None;
         }
         let failed = selection.has(Subject { msgh_id: None, routine: None, failed: true });
-        close_gaps(&mut ids, rules.saturating_sub(failed.into()));
-        Some(Self { ids, failed })
+        let between = |from: u32, to: u32| known.iter().filter(|&&id| from < id && id < to).count();
+        // One is for what has no message. A range between whose parts there are few messages lets few through.
+        close(&mut ids, rules.saturating_sub(1 + usize::from(failed)), |from, to| (between(from, to), to - from));
+        Some(Self { ids, answers: !are_others, failed })
     }
 }
 
@@ -84,8 +95,13 @@ fn ranges(known: &[u32], is_wanted: impl Fn(u32) -> bool, are_others: bool) -> V
 
 /// Makes one of ranges that are close to each other, until there are so many at most.
 pub fn close_gaps(ranges: &mut Vec<(u32, u32)>, most: usize) {
+    close(ranges, most, |from, to| to - from);
+}
+
+/// Makes one of two ranges between whose end and begin there is the least of something, until there are so many at most.
+fn close<T: Ord>(ranges: &mut Vec<(u32, u32)>, most: usize, gap: impl Fn(u32, u32) -> T) {
     while ranges.len() > most.max(1) {
-        let gap = |at: &usize| ranges[*at].0 - ranges[*at - 1].1;
+        let gap = |at: &usize| gap(ranges[*at - 1].1, ranges[*at].0);
         let Some(closest) = (1..ranges.len()).min_by_key(gap) else { return };
         let (_, last) = ranges.remove(closest);
         ranges[closest - 1].1 = last;

@@ -9,6 +9,15 @@ use trace_port::record::MAX_BATCH;
 
 use super::*;
 
+impl Fake {
+    /// The threads of a task.
+    fn threads_of(&self, task: Task) -> Vec<Thread> {
+        let of_task =
+            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
+        self.threads.borrow().iter().filter_map(of_task).collect()
+    }
+}
+
 impl Threads for Fake {
     fn current_thread(&self) -> Thread {
         Thread::fake(self.current.get())
@@ -58,18 +67,25 @@ impl Threads for Fake {
         self.thread(thread).exception_is_threads
     }
     fn interrupt_threads(&self, task: Task, mut waits: impl FnMut(Thread) -> bool) {
-        let of_task =
-            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
-        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
-        self.interrupted.borrow_mut().extend(threads.into_iter().filter(|&thread| waits(thread)));
+        let threads = self.threads_of(task).into_iter();
+        self.interrupted.borrow_mut().extend(threads.filter(|&thread| waits(thread)));
     }
     fn watch_thread(&self, thread: Thread) {
         self.thread(thread).watched = true;
+        self.thread(thread).lightly = false;
         let mut ports = self.ports.borrow_mut();
         ports
             .values_mut()
             .filter(|port| port.kobject == Some(Kobject::Thread(thread)))
             .for_each(|port| port.watched = true);
+    }
+    fn watch_closely(&self, thread: Thread) {
+        self.thread(thread).watched = true;
+        self.thread(thread).lightly = false;
+    }
+    fn watch_lightly(&self, thread: Thread, is_light: impl Fn() -> bool) {
+        self.thread(thread).watched = true;
+        self.thread(thread).lightly = is_light();
     }
     fn unwatch_untraced(&self, thread: Thread) {
         if self.task_entry(self.thread_task(thread)) == 0 {
@@ -130,14 +146,11 @@ impl Threads for Fake {
         numbers: &Numbers,
     ) -> Option<(Reference<Thread>, ThreadNumber)> {
         self.unlocked();
-        let of_task =
-            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
-        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
         let number = |thread: Thread| match self.thread_number(thread) {
             known if known.is_none() => self.give_thread_number(thread, numbers),
             known => known,
         };
-        let numbered = threads.into_iter().map(|thread| (number(thread).get(), thread.address()));
+        let numbered = self.threads_of(task).into_iter().map(|thread| (number(thread).get(), thread.address()));
         let (number, thread) = numbered.filter(|&(number, _)| number > above.get()).min()?;
         self.references.set(self.references.get() + 1);
         Some((Reference::fake(Thread::fake(thread)), ThreadNumber::new(number)))
@@ -224,10 +237,15 @@ impl Tasks for Fake {
     }
     fn watch_task(&self, task: Task) {
         self.port(control_port(task)).watched = true;
-        let of_task =
-            |(&thread, fake): (&usize, &FakeThread)| (fake.task == task.address()).then_some(Thread::fake(thread));
-        let threads: Vec<Thread> = self.threads.borrow().iter().filter_map(of_task).collect();
-        threads.into_iter().for_each(|thread| self.watch_thread(thread));
+        self.threads_of(task).into_iter().for_each(|thread| self.watch_thread(thread));
+    }
+    fn watch_threads_closely(&self, task: Task, (before, after): (CallWord, CallWord)) {
+        for thread in self.threads_of(task) {
+            self.watch_closely(thread);
+            if self.thread(thread).call == before.word() {
+                self.thread(thread).call = after.word();
+            }
+        }
     }
     fn task_reference(&self, task: Task) -> Reference<Task> {
         self.references.set(self.references.get() + 1);

@@ -38,11 +38,34 @@ impl Model {
         self.fake.is_redirected() && self.fake.thread(self.fake.current_thread()).call != 0
     }
 
+    /// Whether they find the current thread looked at lightly.
+    fn is_light(&self) -> bool {
+        self.is_observed() && self.fake.thread(self.fake.current_thread()).call == 1
+    }
+
     /// The stub of `mach_msg_trap`, and the trap.
     pub(super) fn enter(&self, call: &Call) -> Option<u32> {
         let (fake, thread) = (&self.fake, self.fake.current_thread());
         if !fake.is_redirected() || !fake.thread(thread).watched {
             return self.trap(call);
+        }
+        if fake.thread(thread).lightly {
+            assert!(
+                matches!(fake.thread(thread).call, 1 | 3),
+                "a thread that is looked at lightly has the word for it"
+            );
+            fake.set_thread_message(thread, 0);
+            if let Some(result) = self.too_large(call) {
+                return Some(call::finish(fake, &self.state, result));
+            }
+            if !call.is_rpc() && call.arguments.option & option::WITH_NOTIFY != 0 {
+                fake.thread(thread).notify = call.notify;
+            }
+            let result = self.trap(call);
+            if call.is_rpc() || self.is_light() && result == Some(mr::MACH_MSG_SUCCESS) {
+                return result;
+            }
+            return result.map(|result| call::finish(fake, &self.state, result));
         }
         if fake.thread(thread).call != 0 {
             call::begin_again(fake, &self.state);
@@ -50,12 +73,10 @@ impl Model {
         fake.thread(thread).call = fake.period();
         fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         fake.set_thread_message(thread, 0);
-        let arguments = call.arguments;
-        if arguments.send_size >= 1 << 31 && arguments.option & option::MACH_SEND_MSG != 0 {
-            let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
-            let result = if odd { mr::MACH_SEND_MSG_TOO_SMALL } else { mr::MACH_SEND_NO_BUFFER };
+        if let Some(result) = self.too_large(call) {
             return Some(call::finish(fake, &self.state, result));
         }
+        let arguments = call.arguments;
         if call.is_rpc() {
             return self.trap(call);
         }
@@ -65,16 +86,27 @@ impl Model {
         self.trap(call).map(|result| call::finish(fake, &self.state, result))
     }
 
+    /// What the stub answers to a message of 2 GiB and more.
+    fn too_large(&self, call: &Call) -> Option<u32> {
+        let arguments = call.arguments;
+        if arguments.send_size < 1 << 31 || arguments.option & option::MACH_SEND_MSG == 0 {
+            return None;
+        }
+        let odd = arguments.send_size & 3 == 0 && arguments.send_size & 4 != 0;
+        Some(if odd { mr::MACH_SEND_MSG_TOO_SMALL } else { mr::MACH_SEND_NO_BUFFER })
+    }
+
     /// `thread_syscall_return`.
     pub(super) fn exit(&self, result: u32) -> Option<u32> {
-        let result = if self.is_observed() { call::finish(&self.fake, &self.state, result) } else { result };
+        let is_seen = self.is_observed() && !(self.is_light() && result == mr::MACH_MSG_SUCCESS);
+        let result = if is_seen { call::finish(&self.fake, &self.state, result) } else { result };
         self.results.borrow_mut().insert(self.fake.current_thread().address(), result);
         None
     }
 
     /// `ipc_mqueue_copyin`.
     pub(super) fn mqueue_copyin(&self) {
-        if self.is_observed() && self.fake.thread_message(self.fake.current_thread()) != 0 {
+        if self.is_observed() && !self.is_light() && self.fake.thread_message(self.fake.current_thread()) != 0 {
             call::sent(&self.fake, &self.state);
         }
     }
@@ -82,7 +114,8 @@ impl Model {
     /// `thread_handoff` to this thread of this message.
     pub(super) fn thread_handoff(&self, receiver: Thread, kmsg: Kmsg, switch: impl FnOnce() -> bool) -> bool {
         let is_receiver_observed = self.fake.is_redirected() && self.fake.thread(receiver).call != 0;
-        if !self.is_observed() && !is_receiver_observed {
+        let is_sender_observed = self.is_observed() && !self.is_light();
+        if !is_sender_observed && !is_receiver_observed {
             return switch();
         }
         let message = self.copied_in();
@@ -145,11 +178,17 @@ impl Model {
             let end = self.fake.memory(kmsg).bytes.len();
             self.fake.write(kmsg, end - 8, &[0; 8]);
         }
-        let is_observed = self.is_observed();
+        let is_light = self.is_light();
+        let is_observed = self.is_observed() && !is_light;
         if self.fake.is_redirected() && !is_observed {
             let thread = self.fake.current_thread();
             self.fake.set_thread_message(thread, kmsg.message_half());
             self.fake.set_thread_awaited(thread, HalfCorrelation::new(self.fake.period()));
+        }
+        if is_observed {
+            let thread = self.fake.current_thread();
+            self.fake.set_thread_message(thread, 0);
+            self.fake.set_thread_awaited(thread, HalfCorrelation::NONE);
         }
         self.moment(Moment::CopyIn);
         if self.steps.borrow().bad_copyins != 0 {
@@ -158,7 +197,7 @@ impl Model {
         }
         self.fake.write(kmsg, 0, message);
         self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
-        if is_observed {
+        if is_observed || is_light && self.state.wanted.may_be(self.fake.msgh_id(kmsg)) {
             emit::prepare(&self.fake, &self.state);
             return copy::copied_in(&self.fake, &self.state, kmsg) == 0;
         }
@@ -176,7 +215,7 @@ impl Model {
             let bytes = self.fake.memory(kmsg).bytes[..size as usize].to_vec();
             self.received.borrow_mut().insert(self.fake.current_thread().address(), bytes);
         }
-        if is_observed {
+        if is_observed && (!self.is_light() || self.state.wanted.may_be(self.fake.msgh_id(kmsg))) {
             if !OpenCall::current(&self.fake).1.has_draft() {
                 emit::prepare(&self.fake, &self.state);
             }
@@ -398,7 +437,9 @@ impl Model {
         for address in threads {
             let call = OpenCall::of(&self.fake, Thread::fake(address));
             assert_eq!(self.fake.thread(Thread::fake(address)).held, 0, "{address:#x} is held by nobody");
-            assert!(!call.has_draft() && !call.has_to_flush(), "{address:#x} has nothing to say: {call:?}");
+            // The flag of one that is looked at lightly says that its task was stirred.
+            let has_to_flush = call.has_to_flush() && !call.is_light();
+            assert!(!call.has_draft() && !has_to_flush, "{address:#x} has nothing to say: {call:?}");
         }
     }
 }

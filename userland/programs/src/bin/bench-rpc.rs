@@ -34,7 +34,7 @@ use mach_abi::type_name::{BYTE, PORT_NAME};
 use programs::engine::{self, Wish};
 use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
-use trace_port::control::{MAX_ENGINES, event};
+use trace_port::control::{MAX_ENGINES, event, rule};
 use trace_port::port::MAX_PORTS;
 use trace_port::record::wire_size;
 
@@ -141,7 +141,6 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         bench.line(&format!("traced-{tasks}/kernel-rpc"), Work::KernelCall, Traced::Client)?;
     }
     end(&mut others)?;
-    // Last: once there has been an engine, each record is offered to engines.
     for (name, traced) in [
         ("unasked", Traced::Unasked),
         ("filtered", Traced::Filtered),
@@ -151,6 +150,8 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     ] {
         bench.line(&format!("{name}/kernel-rpc"), Work::KernelCall, traced)?;
     }
+    // As before there was an engine.
+    bench.line("traced-again/kernel-rpc", Work::KernelCall, Traced::Client)?;
     Ok(())
 }
 
@@ -229,7 +230,8 @@ impl Bench {
         if traced == Traced::Filtered
             && let Some(engine) = engines.first()
         {
-            trace_set_filter(engine.name(), u32::MAX, &[engine::rule(0, 1, 2, 0)]).doing("trace_set_filter")?;
+            let rules = [engine::rule(0, 1, 2, 0), engine::rule(rule::NO_MESSAGE, 0, 0, 0)];
+            trace_set_filter(engine.name(), u32::MAX, &rules).doing("trace_set_filter")?;
         }
         Ok(engines)
     }

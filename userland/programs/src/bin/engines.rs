@@ -14,13 +14,14 @@ use mach::error::KernReturn;
 use mach::msg::Received;
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
+use mach::stubs::mach_port::mach_port_type;
 use mach::stubs::trace_control::{trace_engine, trace_set_events, trace_set_filter, trace_version};
 use mach::thread::Child;
 use mach::{println, task_self};
 use programs::engine::{self, Wish, attach, barrier, detach, engines, find, rule};
 use programs::tracer::{FIRST as PARENT, SECOND as CHILD, Seen, Tracer, child_with_port, number, send};
 use programs::{Doing, Mismatch, expect};
-use trace_port::control::{event, flag, policy};
+use trace_port::control::{event, flag, policy, rule as control_rule};
 use trace_port::{Direction, EventKind};
 
 mach::entry!(main);
@@ -28,6 +29,10 @@ mach::entry!(main);
 /// Ids of the messages between parent and child.
 const GO: i32 = 6700;
 const DONE: i32 = 6701;
+/// `mach_port_allocate` of mach_port.defs.
+const MACH_PORT_ALLOCATE: i32 = 3204;
+/// `mach_port_type` of mach_port.defs.
+const MACH_PORT_TYPE: i32 = 3201;
 /// Most bytes of those messages.
 const LIMIT: u32 = 64;
 /// How long a record may take, in milliseconds; it is there before the answer of the child.
@@ -42,7 +47,8 @@ fn main(_: Arguments) -> Result<(), Mismatch> {
     detaching()?;
     lists()?;
     dying()?;
-    filters()
+    filters()?;
+    kinds()
 }
 
 /// A child that answers each number with the same number.
@@ -244,7 +250,85 @@ fn filters() -> Result<(), Mismatch> {
     expect("what comes of a message", (36, 48), (seen.header.captured_size.get(), seen.header.message_size.get()))?;
     expect("what one rule of two lets through", (Direction::Send, DONE), (seen.direction, seen.id))?;
     nothing(&mut tracer, "what both do not")?;
-    expect("an unknown rule", Err(KernReturn::KERN_INVALID_VALUE), set(&[rule(8, 0, 0, 0)], 0))?;
+    expect("an unknown rule", Err(KernReturn::KERN_INVALID_VALUE), set(&[rule(32, 0, 0, 0)], 0))?;
     println!("engines: filters by id and direction, and the first bytes of messages");
+    echo.end()
+}
+
+/// What a child does besides, by the number that it is sent.
+mod what {
+    /// A request to the kernel.
+    pub(super) const ASK: u32 = 101;
+    /// A trap that stands for one.
+    pub(super) const TRAP: u32 = 102;
+    /// A receive of which nothing comes.
+    pub(super) const WAIT: u32 = 103;
+}
+
+/// What the child runs.
+fn work() {
+    let port = ReceiveRight::from_name(CHILD);
+    while let Ok(message) = Received::receive(&port, LIMIT, None) {
+        let done = match number(&message) {
+            Some(what::ASK) => mach_port_type(task_self(), CHILD).is_ok(),
+            Some(what::TRAP) => ReceiveRight::allocate().map(ReceiveRight::into_name).is_ok(),
+            Some(what::WAIT) => Received::receive(&port, LIMIT, Some(0)).is_err(),
+            _ => true,
+        };
+        let answer = if done { number(&message) } else { None };
+        if send(DONE, PARENT, Disposition::CopySend, answer.unwrap_or(u32::MAX)) != KernReturn::KERN_SUCCESS {
+            break;
+        }
+    }
+}
+
+/// Requests to the kernel, traps that stand for them, and calls without a message are asked for on their own; what is not wanted is not missed when
+/// it comes to be.
+fn kinds() -> Result<(), Mismatch> {
+    let from_child = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let (child, to_child) = child_with_port(work, &from_child)?;
+    let echo = Echo { child, to_child, from_child };
+    echo.child.resume().doing("starting the child")?;
+    let mut tracer = Tracer::new(16)?;
+    let engine = attach(echo.task(), &tracer, Wish::new("kinds").of(0)).doing("trace_attach")?;
+    // Of a thread that nobody asks anything of, nothing comes; with its next call something may.
+    let events = |events| trace_set_events(engine.name(), events, policy::BLOCK).doing("trace_set_events");
+    let rules = |rules: &[_]| trace_set_filter(engine.name(), u32::MAX, rules).doing("trace_set_filter");
+    let mut told = |what: u32| -> Result<Vec<(Direction, i32)>, Mismatch> {
+        echo.go(0)?;
+        echo.go(what)?;
+        let mut told = Vec::new();
+        while let Some(seen) = seen(&mut tracer, 0)? {
+            told.push((seen.direction, seen.id));
+        }
+        Ok(told)
+    };
+    let call = |id: i32| [(Direction::Send, id), (Direction::Receive, id + 100)];
+    let none: [(Direction, i32); 0] = [];
+    expect("without events", none.to_vec(), told(what::ASK)?)?;
+    events(event::KERNEL_CALL)?;
+    expect("a request to the kernel", call(MACH_PORT_TYPE).to_vec(), told(what::ASK)?)?;
+    expect("a trap that nobody asks for", none.to_vec(), told(what::TRAP)?)?;
+    events(event::KERNEL_CALL | event::RPC_TRAP)?;
+    expect("one that is asked for", call(MACH_PORT_ALLOCATE).to_vec(), told(what::TRAP)?)?;
+    events(event::ALL)?;
+    rules(&[rule(0, 1, 2, 0)])?;
+    expect("of other ids", none.to_vec(), told(what::ASK)?)?;
+    expect("of other ids, without a message", none.to_vec(), told(what::WAIT)?)?;
+    rules(&[rule(0, 1, 2, 0), rule(control_rule::NO_MESSAGE, 0, 0, 0)])?;
+    expect("a receive without a message", [(Direction::Receive, 0)].to_vec(), told(what::WAIT)?)?;
+    rules(&[rule(0, MACH_PORT_TYPE as u32 + 100, MACH_PORT_TYPE as u32 + 100, 0)])?;
+    expect("a reply alone", call(MACH_PORT_TYPE)[1..].to_vec(), told(what::ASK)?)?;
+    rules(&[rule(0, 1, 2, 0)])?;
+    expect("of other ids again", none.to_vec(), told(what::ASK)?)?;
+    rules(&[])?;
+    // It sleeps in a receive that began before.
+    echo.go(what::ASK)?;
+    let seen: Vec<(Direction, i32)> = [next(&mut tracer)?, next(&mut tracer)?, next(&mut tracer)?, next(&mut tracer)?]
+        .map(|seen| (seen.0, seen.1))
+        .into();
+    let [asked, answered] = call(MACH_PORT_TYPE);
+    expect("everything", [(Direction::Receive, GO), asked, answered, (Direction::Send, DONE)].to_vec(), seen)?;
+    println!("engines: calls of the kernel, traps, and what has no message, each where it is asked for");
     echo.end()
 }

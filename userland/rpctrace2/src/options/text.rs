@@ -81,7 +81,7 @@ is there: only who receives from an engine's trace port gets a right to the engi
 records in it are of the rpctrace2 that made the engine. To see what another tracer sees one makes an engine of \
 one's own.\n\nEvery message comes to rpctrace2, and `-e trace=` selects there, because names come from messages of \
 all kinds. `--kernel-filter` has the kernel leave out what is neither selected nor tells what tasks and ports are \
-and how they end, as far as its 16 rules of an engine go: ranges of msgh_ids, the closest joined. Less is known \
+and how they end, as far as its 16 rules of an engine go: ranges of msgh_ids, joined where the fewest messages lie between. Less is known \
 then: what a program of the Hurd holds a port for (`cwd`, `fd 1`) is not said; threads are numbered, and reply ports \
 known, by those messages that come; an answer that has not the id of its request and 100 is not seen, so that the \
 call is unfinished; whether a thread went on after an exception is known by the exception's answer alone; and a line \

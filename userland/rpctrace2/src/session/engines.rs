@@ -31,7 +31,7 @@ const BESIDE: &str = "its trace port is another tracer's; traced by an engine be
 const NAME: &str = "rpctrace2";
 
 /// What bits of `events` are called by `--engines`.
-const EVENTS: [(u32, &str); 12] = [
+const EVENTS: [(u32, &str); 14] = [
     (event::SEND, "send"),
     (event::RECEIVE, "receive"),
     (event::CONTROL, "control"),
@@ -44,6 +44,8 @@ const EVENTS: [(u32, &str); 12] = [
     (event::TASK_DEATH, "task-death"),
     (event::END, "end"),
     (event::STOP, "stop"),
+    (event::KERNEL_CALL, "kernel-call"),
+    (event::RPC_TRAP, "rpc-trap"),
 ];
 
 /// How tasks are traced, and the engines that they are traced by.
@@ -66,10 +68,12 @@ pub(super) struct Engines {
 impl Engines {
     /// As the options say.
     pub(super) fn of(options: &Options, let_through: Option<LetThrough>, injections: &Injections) -> Self {
-        let rules = let_through.map(|LetThrough { ids, failed }| {
+        let rules = let_through.map(|LetThrough { ids, answers, failed }| {
             let rule = |flags, first, last| trace_rule_t { flags, first, last, port: 0 };
-            let ids = ids.into_iter().map(|(first, last)| rule(0, first, last));
-            ids.chain(failed.then(|| rule(rule::FAILED, 0, u32::MAX))).collect()
+            let flags = if answers { rule::ANSWERS } else { 0 };
+            let ids = ids.into_iter().map(|(first, last)| rule(flags, first, last));
+            let failed = failed.then(|| rule(rule::FAILED, 0, u32::MAX));
+            ids.chain([rule(rule::NO_MESSAGE, 0, 0)]).chain(failed).collect()
         });
         let rules = rules.unwrap_or_default();
         let stop = |(first, last)| trace_action_t { first, last, what: what::STOP, value: 0, nth: 1, step: 1 };
