@@ -63,8 +63,8 @@ fn a_kernel_without_engines_gives_one_clear_line() -> Result<()> {
     Ok(())
 }
 
-/// One is killed, one stands still and loses what it has no room for, one takes a record at a time while the task waits: what the fourth one
-/// writes is what it writes alone.
+/// One is killed, one stands still and loses what it has no room for, one takes a record at a time while the task waits, one stops a thread before
+/// each call of a routine: what the fifth one writes is what it writes alone.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn two_tracers_of_one_task_do_not_notice_each_other() -> Result<()> {

@@ -2,7 +2,7 @@
 //! `rpctrace2 --stop-at`: a thread waits before it sends a message, and a user at the terminal says what becomes of that.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
 use tests::guest::{Run, options, qemu, setting};
@@ -113,22 +113,145 @@ fn who_quits_lets_the_program_go_on() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn ctrl_c_ends_the_trace_while_it_asks() -> Result<()> {
-    let mut tool = start(&["rpctrace2", "--stop-at", "device_write_inband", "hello"])?;
-    let mut output = BufReader::new(tool.stdout.take().context("its output")?);
-    let mut shown = Vec::new();
-    while !shown.ends_with(b"stop> ") {
-        anyhow::ensure!(output.read_until(b' ', &mut shown)? > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
-    }
-    // Held open: the end of the input would be an answer.
-    let keys = tool.stdin.take();
-    let kill = Command::new("kill").args(["-INT", &tool.id().to_string()]).status()?;
-    anyhow::ensure!(kill.success(), "no process {}", tool.id());
-    output.read_to_end(&mut shown)?;
-    let ended = tool.wait_with_output()?;
-    drop(keys);
-    let trace = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(130), "{trace}");
+    let mut user = User::of(&["rpctrace2", "--stop-at", "device_write_inband", "hello"])?;
+    user.until_asked()?;
+    let kill = Command::new("kill").args(["-INT", &user.tool.id().to_string()]).status()?;
+    anyhow::ensure!(kill.success(), "no process {}", user.tool.id());
+    let (_, trace, status) = user.until_the_end()?;
+    assert_eq!(status, Some(130), "{trace}");
     assert!(trace.contains("--- interrupted ---\n"), "{trace}");
+    Ok(())
+}
+
+/// A user who reads before typing.
+struct User {
+    tool: Child,
+    keys: ChildStdin,
+    screen: BufReader<ChildStdout>,
+}
+
+impl User {
+    fn of(words: &[&str]) -> Result<Self> {
+        let mut tool = start(words)?;
+        let keys = tool.stdin.take().context("its input")?;
+        let screen = BufReader::new(tool.stdout.take().context("its output")?);
+        Ok(Self { tool, keys, screen })
+    }
+
+    /// What is shown up to the next prompt, without it.
+    fn until_asked(&mut self) -> Result<String> {
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"stop> ") {
+            let count = self.screen.read_until(b' ', &mut shown)?;
+            anyhow::ensure!(count > 0, "no prompt: {}", String::from_utf8_lossy(&shown));
+        }
+        Ok(String::from_utf8_lossy(&shown).replace('\r', ""))
+    }
+
+    fn types(&mut self, line: &str) -> Result<()> {
+        Ok(self.keys.write_all(format!("{line}\n").as_bytes())?)
+    }
+
+    /// What is shown up to the end, the trace, and the status.
+    fn until_the_end(mut self) -> Result<(String, String, Option<i32>)> {
+        let mut shown = String::new();
+        self.screen.read_to_string(&mut shown)?;
+        let ended = self.tool.wait_with_output()?;
+        // Held open until then: the end of the input would be an answer.
+        drop(self.keys);
+        Ok((shown.replace('\r', ""), String::from_utf8_lossy(&ended.stderr).into_owned(), ended.status.code()))
+    }
+}
+
+/// The hexadecimal number behind the first of these words in a text.
+fn number(text: &str, word: &str) -> Option<u64> {
+    let (_, after) = text.split_once(word)?;
+    let digits = after.trim_start().strip_prefix("0x")?;
+    let digits = digits.split(|letter: char| !letter.is_ascii_hexdigit()).next()?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+/// Three threads have stopped with a message of one id, and each has its own registers.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn of_several_threads_the_one_that_is_asked_about_has_its_registers() -> Result<()> {
+    const STACK: u64 = 0x2_0000;
+    let mut user = User::of(&["rpctrace2", "--stop-at", "6450", "alike"])?;
+    let mut stacks = Vec::new();
+    for _ in 0..3 {
+        let line = user.until_asked()?;
+        user.types("registers")?;
+        let registers = user.until_asked()?;
+        let stack = number(&line, "stack ").with_context(|| line.clone())?;
+        let pointer = number(&registers, "rsp ").with_context(|| registers.clone())?;
+        assert_eq!(stack / STACK, pointer / STACK, "{line}{registers}");
+        stacks.push(stack / STACK);
+        user.types("go")?;
+    }
+    stacks.sort_unstable();
+    stacks.dedup();
+    let (shown, trace, _) = user.until_the_end()?;
+    assert_eq!(stacks.len(), 3, "{stacks:x?}");
+    assert!(shown.contains("alike: 3 messages\n") && trace.ends_with("+++ alike[1] exited with 0 +++\n"), "{trace}");
+    Ok(())
+}
+
+/// Where nothing tells them apart, none is said to be it.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn registers_that_may_be_anothers_are_not_shown() -> Result<()> {
+    let mut user = User::of(&["rpctrace2", "--stop-at", "6450", "alike", "same"])?;
+    user.until_asked()?;
+    // The others come to their message while the first is asked about.
+    let said = loop {
+        user.types("registers")?;
+        let answer = user.until_asked()?;
+        if !answer.contains("rip ") {
+            break answer;
+        }
+    };
+    let (_, said) = said.split_once("of 4 threads ").with_context(|| said.clone())?;
+    let after = " are in such a call: it cannot be said which one has stopped\nstop> ";
+    assert!(["2", "3"].iter().any(|count| said.strip_prefix(count) == Some(after)), "{said}");
+    for _ in 0..2 {
+        user.types("go")?;
+        user.until_asked()?;
+    }
+    user.types("go")?;
+    let (_, trace, _) = user.until_the_end()?;
+    assert!(trace.ends_with("+++ alike[1] exited with 0 +++\n"), "{trace}");
+    Ok(())
+}
+
+/// A process that ran before, at whose calls it is asked, and which goes on to its end when that is enough.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_process_that_runs_already_stops_and_is_let_go() -> Result<()> {
+    let words = ["run", "small-hurd", "hurd-engines", "stopped"];
+    let run = typed(&words, "show\nregisters\ngo\nquit\n")?;
+    let text = &run.stdout;
+    assert_eq!(run.status, Some(0), "{text}{}", run.stderr);
+    let asked: Vec<&str> = text.split("stop> ").filter_map(|part| part.lines().next_back()).collect();
+    let is_asked = |line: &&&str| line.starts_with("hurd-engines(12)[1] proc_getpids(") && line.ends_with(" <stopped>");
+    assert_eq!(asked.iter().filter(is_asked).count(), 2, "{text}");
+    assert!(text.contains(" | message, 32 bytes\n") && text.contains("  rip    0x0000"), "{text}");
+    // The rest of its work is not traced.
+    let traced = text.lines().filter(|line| line.starts_with("one: hurd-engines(12)[1] proc_getpids(")).count();
+    assert!((1..=2).contains(&traced), "{text}");
+    assert!(text.ends_with("one: --- detached ---\n"), "{text}");
+    Ok(())
+}
+
+/// Ctrl-C at the prompt ends the trace also where the command hears of it.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn ctrl_c_at_a_hurds_prompt_ends_the_trace() -> Result<()> {
+    let words = ["run", "small-hurd", "--interrupt=stop> ", "rpctrace2", "--stop-at", "proc_mark_exit", "hurd-hello"];
+    let mut user = User::of(&words)?;
+    user.until_asked()?;
+    let (shown, trace, status) = user.until_the_end()?;
+    assert_eq!(status, Some(130), "{shown}{trace}");
+    assert!(shown.contains("\n--- interrupted ---\n"), "{shown}{trace}");
     Ok(())
 }
 

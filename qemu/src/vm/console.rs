@@ -75,6 +75,11 @@ impl Console {
         Self { demultiplexer: Demultiplexer::new(key), ..Self::default() }
     }
 
+    /// Somebody else has ended the line that the programs' output has begun.
+    pub fn line_has_ended(&mut self) {
+        self.is_within_line = false;
+    }
+
     /// Takes what QEMU wrote.
     pub fn feed(&mut self, input: &[u8], sinks: &mut Sinks<'_>) -> io::Result<Vec<Notice>> {
         let input = self.without_kernel_returns(input);

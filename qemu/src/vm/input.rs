@@ -47,7 +47,12 @@ pub(super) fn forward(mut guest: ChildStdin) {
             }
             last = buffer[count - 1];
         }
-        let end: &[u8] = if last == b'\n' { &[END] } else { &[b'\n', END] };
+        let is_whole = last == b'\n';
+        if !is_whole && io::stdin().is_terminal() {
+            // The terminal has shown the keys of this line, and no end of it.
+            println!();
+        }
+        let end: &[u8] = if is_whole { &[END] } else { &[b'\n', END] };
         // Fails only if the guest is gone.
         let _ = guest.write_all(end).and_then(|()| guest.flush());
     });

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -336,7 +336,12 @@ impl Running {
         if !passed_on {
             return Err(Failure::Interrupted);
         }
-        eprintln!("the trace ends; once more ends the machine");
+        // A terminal shows `^C` behind whatever stands there.
+        let is_shown = io::stdin().is_terminal();
+        if is_shown {
+            self.console.line_has_ended();
+        }
+        eprintln!("{}the trace ends; once more ends the machine", if is_shown { "\n" } else { "" });
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use mig_defs::table::Tables;
 use crate::options::inject::{Instead, instead};
 use crate::options::near::Suggestion;
 
-/// What can be answered: each word, its letter, what it takes, and what it does.
+/// What can be answered: each word, its letter, what it takes, and what it does. No two begin with the same letter, so that any beginning will do.
 const WORDS: [(&str, &str, &str, &str); 6] = [
     ("show", "s", "", "the whole message, with its bytes"),
     ("registers", "r", "", "what the thread has in its registers"),
@@ -55,7 +55,7 @@ impl Answer {
     pub fn parse(line: &str, tables: Tables<'_>) -> Result<Self, String> {
         let mut words = line.split_ascii_whitespace();
         let Some(word) = words.next() else { return Ok(Self::Nothing) };
-        let known = WORDS.iter().find(|(name, letter, ..)| *name == word || *letter == word);
+        let known = WORDS.iter().find(|(name, ..)| name.starts_with(word));
         let (argument, more) = (words.next(), words.next());
         let Some((name, _, takes, _)) = known else {
             let near = Suggestion::of(word, WORDS.iter().map(|(name, ..)| *name), "");
@@ -105,11 +105,38 @@ pub enum Line {
 pub struct Keys {
     waiting: Vec<u8>,
     line: Vec<u8>,
+    escape: Escape,
 }
 
-/// Control-C, Control-D.
+/// Control-C, Control-D, Escape, with which arrows and the like begin.
 const INTERRUPT: u8 = 0x03;
 const END: u8 = 0x04;
+const ESCAPE: u8 = 0x1b;
+
+/// How much of an arrow or the like has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    None,
+    Begun,
+    /// What follows ends with a letter or `~`.
+    Sequence,
+}
+
+impl Escape {
+    /// Whether a key is part of one.
+    fn takes(&mut self, key: u8) -> bool {
+        let (next, takes) = match (*self, key) {
+            (_, ESCAPE) => (Self::Begun, true),
+            // No sequence has control keys: what was one has been given up.
+            (Self::None, _) | (_, ..b' ') => (Self::None, false),
+            (Self::Begun, b'[' | b'O') | (Self::Sequence, ..b'@') => (Self::Sequence, true),
+            (Self::Begun | Self::Sequence, _) => (Self::None, true),
+        };
+        *self = next;
+        takes
+    }
+}
 
 impl Keys {
     /// Further keys; none is the end of the input.
@@ -126,6 +153,9 @@ impl Keys {
         let found = loop {
             let Some(key) = self.waiting.get(used) else { break None };
             used += 1;
+            if self.escape.takes(*key) {
+                continue;
+            }
             match *key {
                 b'\r' | b'\n' => {
                     echo.push(b'\n');

@@ -126,6 +126,8 @@ pub(crate) enum Heard {
     EndUnknown(KernReturn),
     /// The user wants the trace to end.
     Interrupted,
+    /// The user has interrupted what runs at the terminal: the command, too, which may have its own mind about it.
+    CommandInterrupted,
     /// Nothing that the trace needs to know.
     Nothing,
     /// It came to a port of somebody else, and what it brought is still to be given back.

@@ -2,9 +2,10 @@
 //! hurd-engines SCENE: rpctrace2 and other tracers at one process of a Hurd, which is this program itself with the word `work`: it waits for
 //! a signal, does the same work each time and ends. Prints what rpctrace2 wrote.
 //!
-//! `alone`: one rpctrace2 at it. `crowd`: beside that one that is killed in the middle, one that stands still and loses records, and a tracer
-//! of this program's own that takes them one by one. `refused`: whom the engines and the trace port are refused. `beside`: its trace port is
+//! `alone`: one rpctrace2 at it. `crowd`: beside that one that is killed in the middle, one that stands still and loses records, and two tracers
+//! of this program's own: one takes them one by one, one stops a thread before each call of a routine. `refused`: whom the engines and the trace port are refused. `beside`: its trace port is
 //! taken. `interrupt`: Ctrl-C while it works. `ended`: an engine that ends before its command does. `filtered`: what the kernel leaves out.
+//! `stopped`: an rpctrace2 with `--stop-at` at it, which asks at this program's terminal.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use hurd::abi::signal;
 use hurd::message_port::MessagePort;
@@ -24,7 +26,7 @@ use mach::error::{KernReturn, Result as KernResult};
 use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::rt::arguments::Arguments;
-use mach::stubs::trace_control::trace_engine;
+use mach::stubs::trace_control::{trace_action_t, trace_answer, trace_engine, trace_set_actions};
 use mach::sys::msg::mach_msg;
 use mach::{println, stubs, thread};
 use mach_abi::option::MACH_RCV_MSG;
@@ -34,7 +36,7 @@ use programs::on_hurd::{Started, contents};
 use programs::patience::pause;
 use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
-use trace_port::control::{ENGINE_ID, Engine, flag};
+use trace_port::control::{ENGINE_ID, Engine, event, flag, what};
 
 hurd::entry!(main);
 
@@ -58,6 +60,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         Some("interrupt") => interrupt(startup),
         Some("ended") => ended(startup),
         Some("filtered") => filtered(startup),
+        Some("stopped") => stopped(startup),
         _ => Err(Mismatch::new("the name of a scene")),
     }
 }
@@ -124,6 +127,27 @@ fn slow_tracer(worker: &Started) -> Result<SendRight, Mismatch> {
     Ok(engine)
 }
 
+/// An engine that is asked about each call for process ids, whose tracer lets some time pass before it goes on.
+fn stopping_tracer(worker: &Started) -> Result<SendRight, Mismatch> {
+    let mut stopping = Tracer::new(1)?;
+    let wish = Wish::new("stopping").of(event::STOP).with(flag::CONTROL);
+    let engine = attach(worker.task(), &stopping, wish).doing("trace_attach")?;
+    let action =
+        trace_action_t { first: PROC_GETPIDS, last: PROC_GETPIDS, what: what::STOP, value: 0, nth: 1, step: 1 };
+    trace_set_actions(engine.name(), &[action]).doing("trace_set_actions")?;
+    let answers = engine.try_clone().doing("a second right to the engine")?;
+    let goes_on = move || {
+        while let Ok(Some(record)) = stopping.record(None) {
+            pause(SLOWNESS);
+            if trace_answer(answers.name(), record.header.thread.get(), what::GO, 0).is_ok() {
+                STOPS.fetch_add(1, Relaxed);
+            }
+        }
+    };
+    thread::spawn(goes_on).doing("a thread")?;
+    Ok(engine)
+}
+
 /// Where the trace of this name is written.
 fn file_of(name: &str) -> String {
     format!("/tmp/{name}")
@@ -138,6 +162,11 @@ fn show(startup: &'static Startup, name: &str) -> Result<(), Mismatch> {
     trace(startup, name)?.lines().for_each(|line| println!("{name}: {line}"));
     Ok(())
 }
+
+/// `proc_getpids` of process.defs.
+const PROC_GETPIDS: u32 = 24016;
+/// How often a call for process ids was let go on.
+static STOPS: AtomicU32 = AtomicU32::new(0);
 
 const ENDED: Ending = Ending::Exited(0);
 
@@ -155,18 +184,19 @@ fn crowd(startup: &'static Startup) -> Result<(), Mismatch> {
     let one = tracer(startup, &worker, "one", &[])?;
     let killed = tracer(startup, &worker, "killed", &[])?;
     let still = tracer(startup, &worker, "still", &["--policy=drop"])?;
-    let engine = slow_tracer(&worker)?;
+    let engines_of_ours = (slow_tracer(&worker)?, stopping_tracer(&worker)?);
     stubs::mach::task_suspend(still.task()).doing("task_suspend")?;
     worker.signal(startup, signal::HUP)?;
     pause(UNDER_WAY);
     // In the middle of it all.
-    expect("the engines of the process", 4, engines(worker.task()).doing("trace_engines")?.len())?;
+    expect("the engines of the process", 5, engines(worker.task()).doing("trace_engines")?.len())?;
     killed.child.kill();
     worker.ends("the work", ENDED)?;
     one.ends("the first tracer", ENDED)?;
     stubs::mach::task_resume(still.task()).doing("task_resume")?;
     still.ends("the tracer that stood still", ENDED)?;
-    drop(engine);
+    drop(engines_of_ours);
+    expect("calls that were stopped", ROUNDS, STOPS.load(Relaxed))?;
     let lost = trace(startup, "still")?.lines().any(|line| line.starts_with("--- ") && line.contains(" lost ---"));
     println!("still: {}", if lost { "says what it has lost" } else { "does not say that it has lost anything" });
     show(startup, "one")
@@ -254,6 +284,16 @@ fn filtered(startup: &'static Startup) -> Result<(), Mismatch> {
     show(startup, "one")?;
     show(startup, "few")?;
     show(startup, "still")
+}
+
+/// Its first calls are asked about, until who types has enough of it.
+fn stopped(startup: &'static Startup) -> Result<(), Mismatch> {
+    let worker = worker(startup, &[])?;
+    let one = tracer(startup, &worker, "one", &["--stop-at", "proc_getpids"])?;
+    worker.signal(startup, signal::HUP)?;
+    worker.ends("the work", ENDED)?;
+    one.ends("the tracer", ENDED)?;
+    show(startup, "one")
 }
 
 /// Whoever has the tracer's task can have its engine let go.

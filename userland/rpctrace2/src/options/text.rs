@@ -97,9 +97,10 @@ time is whole milliseconds. A Hurd's errno values have their names (`retval=ENOE
 /// What docs/options.md says of `--stop-at`.
 const STOPS: &str = "\n## At the prompt\n\n`--stop-at SET` has each thread that is about to send a message of SET wait, prints the line of that \
 message and asks `stop> `, of several threads one after the other. `show` prints all of the message, `registers` those of the thread (of a task with several \
-threads only if one alone is in such a call), `go` sends it, `fail CODE` does not: mach_msg returns a MACH_SEND_ code, and any other is the \
+threads only if one alone is in such a call with such a message), `go` sends it, `fail CODE` does not: mach_msg returns a MACH_SEND_ code, and any other is the \
 return code of a reply that nobody has sent, where the routine has one and the call receives it. `quit` sends it, lets go of everything and waits for the command's end; \
-Ctrl-C ends the trace as ever. At the end of the input everything goes on, which a line says. First letters do. What `--inject` has made \
+Ctrl-C ends the trace, on a Hurd also the first one, which otherwise is the command's alone. At the end of the input everything goes on, which a line says. \
+Any beginning of a word does. What `--inject` has made \
 something of is not asked about.\n\nOnly who has stopped waits, and whoever waits for it: other threads go on, and what they do is written when the question has been \
 answered. Who ends a thread that has stopped ends it at once. The question goes to the terminal, wherever the trace goes: to standard error on a Hurd, to the console in our \
 own small system. A program that reads the same terminal meanwhile may get what is typed.\n";

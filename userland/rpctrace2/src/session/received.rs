@@ -12,6 +12,7 @@ use trace_port::record::LARGEST;
 use zerocopy::IntoBytes;
 
 use super::Session;
+use super::prompt::Prompt;
 use crate::world::{Failure, Heard};
 
 /// What came.
@@ -109,6 +110,11 @@ impl Session<'_> {
                 Heard::Ended(told, status) => Message::EndedSo(told, status),
                 Heard::EndUnknown(error) => Message::EndUnknown(error),
                 Heard::Interrupted => Message::Interrupted,
+                // Who is being asked is to get an answer; else it is the command's.
+                Heard::CommandInterrupted if self.prompt.as_ref().is_some_and(Prompt::is_asking) => {
+                    Message::Interrupted
+                }
+                Heard::CommandInterrupted => Message::Taken,
                 Heard::Nothing => Message::Taken,
                 Heard::NotOurs => Message::Other,
             }

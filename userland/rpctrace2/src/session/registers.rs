@@ -2,8 +2,9 @@
 //! The registers of a thread that has stopped before it sends.
 //!
 //! The kernel has numbers for threads in records, and ports for those who ask about them; nothing says which are whose. In a task with one
-//! thread it is that one. Of several it is the only one that is in a `mach_msg` as the record says: its arguments, and the message in
-//! its memory. If that can be said of more than one, none is shown.
+//! thread it is that one. Of several it is the only one that is in a `mach_msg` as the record says: its arguments, and in its memory
+//! the message, whose reply port is another in each thread; if that can be said of several, the only one whose message has the same contents,
+//! as far as they are compared. If that is none, or several, none is shown.
 
 use alloc::format;
 use alloc::string::String;
@@ -13,13 +14,35 @@ use mach::port::PortName;
 use mach::stubs;
 use mach::sys::thread::{I386_THREAD_STATE, I386_THREAD_STATE_COUNT};
 use mach_abi::header::LP64;
+use mach_abi::{Format, Header};
+use trace_port::Record;
 
 /// What a thread has told `mach_msg`.
 pub(super) struct Call {
     /// `option`.
-    pub(super) options: u32,
-    /// `msgh_id` of the message.
-    pub(super) msgh_id: u32,
+    options: u32,
+    /// The message, or its beginning.
+    message: Vec<u8>,
+}
+
+impl Call {
+    /// What the record says of a message that is about to be sent.
+    pub(super) fn of(record: &Record<'_>) -> Self {
+        let message = record.message.get(..MESSAGE_MAX).unwrap_or(record.message);
+        Self { options: record.header.options.get(), message: message.to_vec() }
+    }
+
+    /// Whether these bytes begin as a message to the same port, with the same port for a reply, of the same kind.
+    fn is_headed_so(&self, bytes: &[u8]) -> bool {
+        let header =
+            |bytes| Header::read(Format::Lp64, bytes).map(|header| (header.remote_port, header.local_port, header.id));
+        header(bytes).is_some_and(|found| header(&self.message) == Some(found))
+    }
+
+    /// Whether what is behind the header is the same, too.
+    fn is_the_same(&self, bytes: &[u8]) -> bool {
+        self.message.get(LP64.end..) == bytes.get(LP64.end..self.message.len())
+    }
 }
 
 /// Registers of `struct i386_thread_state` of the 64-bit kernel, in its order.
@@ -36,6 +59,8 @@ const SHOWN: [&str; 18] = [
 const IN_A_LINE: usize = 3;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
+/// Most bytes of a message that are compared.
+const MESSAGE_MAX: usize = 4096;
 
 /// The registers of a thread.
 struct Registers([u32; I386_THREAD_STATE_COUNT]);
@@ -53,9 +78,11 @@ impl Registers {
         word(2 * place) | word(2 * place + 1) << 32
     }
 
-    /// Whether it is in this call: the second argument, and the message that the first one points to.
-    fn is_in(&self, task: PortName, call: &Call) -> bool {
-        self.get("rsi") as u32 == call.options && msgh_id(task, self.get("rdi")) == Some(call.msgh_id)
+    /// The bytes where its message is, if it has told `mach_msg` this.
+    fn message(&self, task: PortName, call: &Call) -> Option<Vec<u8>> {
+        let has_said = self.get("rsi") as u32 == call.options;
+        let bytes = has_said.then(|| read(task, self.get("rdi"), call.message.len()))??;
+        call.is_headed_so(&bytes).then_some(bytes)
     }
 
     fn text(&self) -> String {
@@ -70,29 +97,38 @@ impl Registers {
     }
 }
 
-/// `msgh_id` of the message at an address of a task's memory.
-fn msgh_id(task: PortName, address: u64) -> Option<u32> {
-    let at = address.checked_add(LP64.id as u64)?;
-    // It may lie across two pages.
-    let memory =
-        stubs::mach::vm_read(task, at & !(PAGE - 1), if at % PAGE > PAGE - 4 { 2 * PAGE } else { PAGE }).ok()?;
-    let bytes = memory.as_slice().get((at % PAGE) as usize..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
+/// So many bytes of a task's memory.
+fn read(task: PortName, address: u64, size: usize) -> Option<Vec<u8>> {
+    let begin = address & !(PAGE - 1);
+    let end = address.checked_add(size as u64)?.checked_next_multiple_of(PAGE)?;
+    let memory = stubs::mach::vm_read(task, begin, end - begin).ok()?;
+    let skipped = (address - begin) as usize;
+    Some(memory.as_slice().get(skipped..skipped.checked_add(size)?)?.to_vec())
 }
 
 /// The text of the registers of the thread of a task that is in this call, or why there is none.
 pub(super) fn of(task: PortName, call: &Call) -> String {
     let Ok(threads) = stubs::mach::task_threads(task) else { return String::from("its task has ended\n") };
     let threads: Vec<_> = threads.collect();
-    let is_only = threads.len() == 1;
-    let all = threads.iter().filter_map(|thread| Registers::of(thread.name()));
-    let all: Vec<Registers> = all.filter(|registers| is_only || registers.is_in(task, call)).collect();
-    match &all[..] {
-        [one] => one.text(),
+    let all: Vec<Registers> = threads.iter().filter_map(|thread| Registers::of(thread.name())).collect();
+    if threads.len() == 1
+        && let [only] = &all[..]
+    {
+        return only.text();
+    }
+    let mut found: Vec<(Registers, Vec<u8>)> = Vec::new();
+    for registers in all {
+        found.extend(registers.message(task, call).map(|message| (registers, message)));
+    }
+    let alike = found.len();
+    if alike > 1 {
+        found.retain(|(_, message)| call.is_the_same(message));
+    }
+    match &found[..] {
+        [(one, _)] => one.text(),
         _ => format!(
-            "of {} threads {} are in such a call: it cannot be said which one has stopped\n",
-            threads.len(),
-            all.len()
+            "of {} threads {alike} are in such a call: it cannot be said which one has stopped\n",
+            threads.len()
         ),
     }
 }

@@ -75,7 +75,7 @@ fn stop(record: &Record<'_>, (task, message): (PortName, &Bytes), trace: &Trace<
         sequence: header.sequence.get(),
         line: trace.preview(record, message, false),
         whole: trace.preview(record, message, true),
-        call: Call { options: header.options.get(), msgh_id },
+        call: Call::of(record),
         no_reply,
     }
 }

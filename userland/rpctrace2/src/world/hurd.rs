@@ -246,10 +246,9 @@ impl World for Hurd {
             return Heard::NotOurs;
         }
         match self.signals.answer(self.startup, message) {
-            // The command has got the first one, too, and may have its own mind about it.
             Some(signal::INT) if self.started.is_some() && self.interrupts == 0 => {
                 self.interrupts += 1;
-                Heard::Nothing
+                Heard::CommandInterrupted
             }
             Some(signal::INT | signal::QUIT | signal::TERM | signal::HUP) => Heard::Interrupted,
             _ => Heard::Nothing,

@@ -178,11 +178,21 @@ fn what_is_typed_becomes_an_answer() {
     assert_eq!(lines, [text("go"), text("show"), text(""), Line::Interrupt, text("abc"), Line::End, Line::End]);
     assert_eq!(echo, b"go\nshox\x08 \x08w\n\n^C\nabc\n\n\n");
 
+    // Arrows and the like are no text, wherever they are cut, and what is no whole one takes no line with it.
+    let (mut echo, mut lines) = (Vec::new(), Vec::new());
+    for typed in [&b"s\x1b[Ah\x1b"[..], b"OHo\x1b[1;5", b"Cw\x1b[3~\n", b"g\x1bxo\x1b[\n"] {
+        keys.typed(typed);
+        lines.extend(std::iter::from_fn(|| keys.line(&mut echo)));
+    }
+    assert_eq!(lines, [text("show"), text("go")]);
+    assert_eq!(echo, b"show\ngo\n");
+
     let answer = |line: &str| Answer::parse(line, sample_tables());
     for (line, expected) in [
         ("", Answer::Nothing),
         (" show ", Answer::Show),
         ("r", Answer::Registers),
+        ("reg", Answer::Registers),
         ("g", Answer::Go),
         ("q", Answer::Quit),
         ("help", Answer::Help),
@@ -196,6 +206,7 @@ fn what_is_typed_becomes_an_answer() {
     }
     for (line, said) in [
         ("sohw", "expected show, registers, go, fail CODE, quit or help, found `sohw`; did you mean `show`?"),
+        ("gone", "expected show, registers, go, fail CODE, quit or help, found `gone`"),
         ("go now", "`go`: found `now` besides"),
         ("fail", "`fail CODE`: expected a name, "),
         ("fail KERN_NONSENSE", "`fail KERN_NONSENSE`: expected a name, "),
