@@ -189,6 +189,20 @@ fn tracers() -> Result<()> {
     Ok(())
 }
 
+/// Of those above, some that count nothing in which the events of another's trace are counted, too.
+const TRACED_TRACERS: [&str; 6] = ["outstanding", "backpressure", "chain", "payloads", "births", "inject"];
+
+/// A tracer is a program like others, also where its own calls and what it does to others are traced.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn tracers_that_are_traced() -> Result<()> {
+    for program in TRACED_TRACERS {
+        let run = qemu(&["--icount", "rpctrace2", "--as", "x", "-c", program, "${host-port}"])?;
+        assert_eq!(run.status, Some(0), "`{program}`:\n{}{}", run.stdout, run.stderr);
+    }
+    Ok(())
+}
+
 /// The eight ways out of a full queue for a thread in each of three situations; on kernels for several processors, the thread runs on
 /// another one than its tracer.
 #[test]
