@@ -2,11 +2,15 @@
 //! The machine's own recorder: read from outside, while the machine runs and after its end.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rpctrace2::host::show;
-use tests::guest::{Run, qemu};
+use tests::guest::{Run, options, qemu, setting};
 
 /// Seen and lost, as the last line but one says.
 fn tally(run: &Run) -> Result<(u64, u64)> {
@@ -19,6 +23,70 @@ fn tally(run: &Run) -> Result<(u64, u64)> {
 /// Runs a command with the recorder; answers what was printed of it.
 fn record(options: &[&str], command: &[&str]) -> Result<Run> {
     qemu(&[options, &["record", "--wait"], command].concat())
+}
+
+/// A tool with a folder for temporary files of its own, so that no other machine's memory is there.
+fn apart(folder: &Path, words: &[&str]) -> Result<Child> {
+    let mut command = Command::new(setting("RPCTRACE2_QEMU")?);
+    command.args(options().split_whitespace()).args(words).env("TMPDIR", folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting cargo qemu")
+}
+
+/// Sends a signal to the tool, and not to its machine.
+fn signal(tool: &Child, name: &str) -> Result<()> {
+    let sent = Command::new("kill").args([name, &tool.id().to_string()]).status()?;
+    anyhow::ensure!(sent.success(), "no process {}", tool.id());
+    Ok(())
+}
+
+/// Records that there are in the only machine that runs in this folder, and those that are overwritten.
+fn look(folder: &Path) -> Result<(u64, u64)> {
+    let found = apart(folder, &["autopsy"])?.wait_with_output()?;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    anyhow::ensure!(found.status.success(), "{text}{}", String::from_utf8_lossy(&found.stderr));
+    let line = text.lines().find(|line| line.starts_with("recorder at 0x")).context(text.clone())?;
+    let numbers: Vec<u64> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let [records, lost] = numbers[..] else { bail!("{line}") };
+    Ok((records, lost))
+}
+
+/// The reader stands still until all that it cannot have read is overwritten, which an autopsy without arguments sees in the machine that runs on.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_is_overwritten_before_it_is_read_is_said_to_be_lost() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let words = ["--timeout", "300", "record", "--recorder", "512K", "clock", "${host-port}", "60000"];
+    let mut tool = apart(place.path(), &words)?;
+    let mut trace = BufReader::new(tool.stderr.take().context("its trace")?);
+    let mut text = String::new();
+    while !text.ends_with("\n") || !text.contains("] device_open(") {
+        anyhow::ensure!(trace.read_line(&mut text)? > 0, "no record: {text}");
+    }
+    signal(&tool, "-STOP")?;
+    let (records, overwritten) = look(place.path())?;
+    let most = records + overwritten;
+    let since = Instant::now();
+    while look(place.path())?.1 <= most {
+        anyhow::ensure!(since.elapsed() < Duration::from_secs(100), "no more than {most} records overwritten");
+        sleep(Duration::from_millis(200));
+    }
+    signal(&tool, "-CONT")?;
+    trace.read_to_string(&mut text)?;
+    let ended = tool.wait_with_output()?;
+    assert_eq!(ended.status.code(), Some(0), "{text}");
+    let run = Run { stdout: String::new(), stderr: text, status: Some(0) };
+    let (_, lost) = tally(&run)?;
+    // `records 12 to 345 of the recorder are lost: newer ones …`
+    let said =
+        run.stderr.lines().filter_map(|line| line.split_once("records ")?.1.split_once(" of the recorder are lost: "));
+    let numbers = said.map(|(numbers, why)| -> Result<u64> {
+        assert!(why.starts_with("newer ones took their place before they were read; "), "{why}");
+        let (first, last) = numbers.split_once(" to ").context("two numbers")?;
+        Ok(last.parse::<u64>()? - first.parse::<u64>()? + 1)
+    });
+    let numbers = numbers.collect::<Result<Vec<u64>>>()?;
+    assert!(lost > 0 && numbers.iter().sum::<u64>() == lost, "{lost} lost: {numbers:?}");
+    Ok(())
 }
 
 /// What of a line is the same whatever numbers tasks and ports have.
