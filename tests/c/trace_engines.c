@@ -83,8 +83,9 @@ main (int argc, char **argv)
 				       TRACE_EVENT_SEND, TRACE_DROP, &engine));
   check ("trace_engines", trace_engines (task, engines, &count));
   say_number (count);
-  say (" engine: ");
-  show (&engines[0]);
+  say (count == 1 ? " engine: " : " engines: ");
+  for (mach_msg_type_number_t i = 0; i < count; i++)
+    show (&engines[i]);
   check ("trace_attach", trace_attach (task, MACH_PORT_NULL, MACH_MSG_TYPE_COPY_SEND, name, TRACE_MATCH, 0, 0, &again));
   say (again == engine ? "found again\n" : "ANOTHER PORT\n");
   check ("trace_set_events", trace_set_events (engine, TRACE_EVENT_SEND | TRACE_EVENT_TASK_DEATH, TRACE_BLOCK));

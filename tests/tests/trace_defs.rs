@@ -153,3 +153,26 @@ fn a_c_program_uses_engines_through_the_stubs_of_the_stock_mig() -> Result<()> {
     assert!(stock.stdout.ends_with("this kernel has no engines\n"), "{}{}", stock.stdout, stock.stderr);
     Ok(())
 }
+
+/// The tracers' engines go on to the task that the C program makes, of which it makes one of its own.
+#[test]
+#[ignore = "needs a kernel, Debian's MIG and QEMU: run cargo qemu test"]
+fn two_tracers_and_a_c_program_have_engines_of_one_task() -> Result<()> {
+    let out = tempfile::tempdir()?;
+    let program = build(out.path(), "trace_engines", ("trace_control", "user"))?.to_string_lossy().into_owned();
+    let words = ["--as", "outer", "-e", "task_create", "rpctrace2", "--as", "inner", "-e", "task_create", &program];
+    let run = qemu(&[&["rpctrace2"], &words[..]].concat())?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    let said: Vec<&str> = run.stdout.lines().skip(1).collect();
+    for (line, begin) in
+        said.iter().zip(["3 engines: engine 1 `outer'", "engine 2 `inner'", "engine 3 `in C'", "found again"])
+    {
+        assert!(line.starts_with(begin), "{begin}: {}", run.stdout);
+    }
+    assert!(run.stdout.ends_with("\n2 engines\n"), "{}", run.stdout);
+    assert!(!run.stdout.contains("NOT AS EXPECTED"), "{}", run.stdout);
+    // Each tracer has seen the program make the task.
+    assert!(run.stderr.matches("trace_engines[").count() >= 2, "{}", run.stderr);
+    assert_eq!(run.stderr.matches(" task_create(").count(), 2, "{}", run.stderr);
+    Ok(())
+}
