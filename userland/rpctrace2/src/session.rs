@@ -282,7 +282,7 @@ impl<'a> Session<'a> {
                     self.interrupt(&mut end);
                 }
                 Some(Message::Interrupted) => {
-                    end.ended(None, INTERRUPTED);
+                    end.interrupted();
                     trace.interrupted(&mut text);
                     break;
                 }

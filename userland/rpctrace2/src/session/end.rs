@@ -3,6 +3,7 @@
 
 use exchanges::fate::Told;
 
+use super::INTERRUPTED;
 use super::subject::Subject;
 
 /// Nanoseconds of the trace after which tasks are left that go on when the command has ended, however much they have to say.
@@ -19,6 +20,8 @@ pub(super) struct End {
     pub(super) is_untraced: bool,
     /// If the command still was there then, that has been told.
     pub(super) untraced_shown: bool,
+    /// The user has ended the trace.
+    is_interrupted: bool,
     /// Every traced task is waited for.
     until_all: bool,
     /// The time of the trace when the command's end was heard of.
@@ -44,7 +47,16 @@ impl End {
 
     /// The command has ended, so if that is to be told, with this exit status for us.
     pub(super) fn ended(&mut self, told: Option<Told>, status: i32) {
-        (self.told, self.status, self.is_near) = (told, Some(status), true);
+        (self.told, self.is_near) = (told, true);
+        if !self.is_interrupted {
+            self.status = Some(status);
+        }
+    }
+
+    /// The user has ended the trace: that is our exit status, whatever is still heard of the command, which may go on.
+    pub(super) fn interrupted(&mut self) {
+        self.ended(None, INTERRUPTED);
+        self.is_interrupted = true;
     }
 
     /// No task is traced any more.

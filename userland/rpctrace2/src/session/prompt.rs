@@ -18,9 +18,9 @@ use mach::port::{Disposition, PortName, ReceiveRight, SendRight};
 use mach::thread;
 use trace_port::control::what;
 
+use super::Session;
 use super::end::End;
 use super::registers::{self, Call};
-use super::{INTERRUPTED, Session};
 use crate::Trace;
 use crate::answers::{Answer, Keys, Line};
 use crate::injections::Injections;
@@ -278,7 +278,7 @@ impl Session<'_> {
 
     /// The user wants the trace to end.
     pub(super) fn interrupt(&mut self, end: &mut End) {
-        end.ended(None, INTERRUPTED);
+        end.interrupted();
         self.release();
         self.let_go();
         end.let_go();
