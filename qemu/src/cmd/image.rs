@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     if arguments.is_empty() {
         arguments.push(protocol::archive::SHELL.to_owned());
     }
-    let program = take_host_program(&mut arguments[0])?;
+    let program = take_host_program(&mut arguments)?;
     let mkrescue = programs::mkrescue(options.consent(), &Progress::new(1))?;
     let prepared = setup::prepare(&options.choices())?;
     if program.is_none() {

@@ -22,9 +22,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
+use ::rpctrace2::options::place::Here;
+use ::rpctrace2::options::{self, Request};
 use anyhow::{Context, Result};
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
+use qemu::guest::RPCTRACE2;
 use qemu::instrument::Outputs;
 use qemu::setup::{self, Choices, Prepared};
 use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};
@@ -34,14 +37,26 @@ use crate::cli::Options;
 /// The bytes of a program that comes from the host.
 type HostProgram = Option<Vec<u8>>;
 
-/// If `word` is the path of a host file, reads it and replaces `word` by what starts it.
-fn take_host_program(word: &mut String) -> Result<HostProgram> {
-    if !word.contains('/') {
-        return Ok(None);
-    }
+/// If the word of a command that names its program is the path of a host file, reads it and replaces the word by what starts it.
+fn take_host_program(command: &mut [String]) -> Result<HostProgram> {
+    let innermost = innermost(command);
+    let Some(word) = command.get_mut(innermost).filter(|word| word.contains('/')) else { return Ok(None) };
     let (name, contents) = host_program(Path::new(word.as_str()))?;
     *word = name;
     Ok(Some(contents))
+}
+
+/// Which word of a command names the program that is run at last: what is traced may be a tracer, too.
+fn innermost(command: &[String]) -> usize {
+    let mut at = 0;
+    while command.get(at).is_some_and(|word| word == RPCTRACE2) {
+        let words = command.iter().skip(at + 1).map(String::as_str);
+        match options::parse(words, Here::Guest) {
+            Ok(Request::Trace { command: inner, .. }) if !inner.is_empty() => at = command.len() - inner.len(),
+            _ => break,
+        }
+    }
+    at
 }
 
 /// Other spellings of the variables for privileged rights, which shells leave alone where nobody thinks of quotation marks.
@@ -199,5 +214,19 @@ mod tests {
         let said = of_unused(3).unwrap();
         assert!(said.starts_with("the kernel is for one processor: 3 of 4 stay unused"), "{said}");
         assert_eq!(of_unused(0), None);
+    }
+
+    #[test]
+    fn the_program_behind_traced_tracers_is_the_users() {
+        for (words, expected) in [
+            ("./program", 0),
+            ("hello rpctrace2 ./file", 0),
+            ("rpctrace2", 0),
+            ("rpctrace2 ./program", 1),
+            ("rpctrace2 --as ./inner rpctrace2 -e task_create ./program ./argument", 6),
+        ] {
+            let words: Vec<String> = words.split(' ').map(String::from).collect();
+            assert_eq!(innermost(&words), expected, "{words:?}");
+        }
     }
 }

@@ -38,10 +38,7 @@ pub(crate) type Ready = (Vec<u8>, String);
 
 pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     let mut command: Vec<String> = record.command.iter().map(|argument| spelled_out(argument)).collect();
-    let program = match command.first_mut() {
-        Some(first) => take_host_program(first)?,
-        None => None,
-    };
+    let program = take_host_program(&mut command)?;
     if machine.is_stock() {
         bail!("--stock: the kernel as it is has no recorder");
     }

@@ -26,11 +26,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         Request::Trace { options, command } => (options, command),
     };
     let mut command: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
-    let innermost = innermost(&command);
-    let program = match command.get_mut(innermost) {
-        Some(word) => take_host_program(word)?,
-        None => None,
-    };
+    let program = take_host_program(&mut command)?;
     let host = std::mem::take(&mut options.host);
     let lists = rpc_lists(&host.rpc_lists)?;
     let choices = Choices {
@@ -92,19 +88,6 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     status
 }
 
-/// Which word of a command names the program that is run at last: what is traced may be a tracer, too.
-fn innermost(command: &[String]) -> usize {
-    let mut at = 0;
-    while command.get(at).is_some_and(|word| word == RPCTRACE2) {
-        let words = command.iter().skip(at + 1).map(String::as_str);
-        match options::parse(words, Here::Guest) {
-            Ok(Request::Trace { command: inner, .. }) if !inner.is_empty() => at = command.len() - inner.len(),
-            _ => break,
-        }
-    }
-    at
-}
-
 /// The boot server gives the tool the host's privileged port.
 fn own(machine: &cli::Options, owner: Owner) -> Result<u8> {
     let arguments = |_: &Prepared| {
@@ -139,19 +122,5 @@ mod tests {
         let changes = ["A=1", "B=2", "A=3", "B", "C", "D="].map(String::from);
         assert_eq!(environment(&changes), ["A=3", "D="]);
         assert_eq!(environment(&[]), [""; 0]);
-    }
-
-    #[test]
-    fn the_program_behind_traced_tracers_is_the_users() {
-        for (words, expected) in [
-            ("./program", 0),
-            ("hello rpctrace2 ./file", 0),
-            ("rpctrace2", 0),
-            ("rpctrace2 ./program", 1),
-            ("rpctrace2 --as ./inner rpctrace2 -e task_create ./program ./argument", 6),
-        ] {
-            let words: Vec<String> = words.split(' ').map(String::from).collect();
-            assert_eq!(innermost(&words), expected, "{words:?}");
-        }
     }
 }

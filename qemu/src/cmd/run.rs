@@ -10,10 +10,7 @@ use crate::cmd::{Launch, boot, spelled_out, take_host_program};
 
 pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
     let mut arguments: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
-    let program = match arguments.first_mut() {
-        Some(first) => take_host_program(first)?,
-        None => None,
-    };
+    let program = take_host_program(&mut arguments)?;
     let all = |_: &Prepared| Ok(arguments.clone());
     let launch =
         Launch { named: arguments.first().map(String::as_str), program, input: Input::Lines, ..Launch::of(&all) };
