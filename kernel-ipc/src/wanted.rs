@@ -42,18 +42,22 @@ impl Wanted {
     /// Says anew what is wanted, after an engine has other rules. A bit that is set before and after is set meanwhile.
     #[inline(never)]
     pub(crate) fn count(&self, engines: &mut Engines) {
-        let mut rules = 0;
+        let (mut rules, mut places) = (0, heapless::Vec::<u16, MOST_RULES>::new());
         for place in 1..=engines.last() {
-            rules += engines.get(place).map_or(0, |engine| engine.ids().count());
+            let of_this = engines.get(place).map_or(0, |engine| engine.ids().count());
+            if of_this != 0 {
+                rules += of_this;
+                // Of more engines than that there are too many rules.
+                let _ = places.push(place as u16);
+            }
         }
         for (index, word) in self.words.iter().enumerate() {
-            let mut bits = if rules > MOST_RULES { u64::MAX } else { 0 };
-            for place in 1..=engines.last() {
-                if bits == u64::MAX {
-                    break;
-                }
-                bits |= engines.get(place).map_or(0, |engine| bits_of(engine, index as u32));
-            }
+            let mut of_engine =
+                |place: &u16| engines.get((*place).into()).map_or(0, |engine| bits_of(engine, index as u32));
+            let bits = match rules > MOST_RULES {
+                true => u64::MAX,
+                false => places.iter().fold(0, |bits, place| bits | of_engine(place)),
+            };
             word.store(bits, Relaxed);
         }
     }
@@ -75,18 +79,23 @@ fn bits_of_rule(rule: &Rule, word: u32) -> u64 {
 }
 
 /// Which bits of a word the ids from `first` on set, of which there are `more` behind it.
+#[inline(never)]
 fn bits_of_range(first: u16, more: u32, word: u32) -> u64 {
     // Where the word begins, seen from the first id, round the circle.
     let begin = (word as u16).wrapping_mul(BITS as u16).wrapping_sub(first);
-    if more >= u32::from(u16::MAX) || u32::from(begin) + BITS - 1 <= more {
+    let begin = u32::from(begin);
+    if more >= u32::from(u16::MAX) {
         return u64::MAX;
     }
-    let mut bits = 0;
-    for bit in 0..BITS {
-        let at = begin.wrapping_add(bit as u16);
-        bits |= u64::from(u32::from(at) <= more) << bit;
-    }
-    bits
+    // So many bits until the circle closes, where the first id is.
+    let round = (1 << 16) - begin;
+    let before = lowest((more + 1).saturating_sub(begin).min(round));
+    before | lowest(round + more + 1) & !lowest(round)
+}
+
+/// So many of the lowest bits, or all.
+const fn lowest(bits: u32) -> u64 {
+    if bits < BITS { (1 << bits) - 1 } else { u64::MAX }
 }
 
 #[cfg(test)]

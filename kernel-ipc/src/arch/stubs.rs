@@ -25,6 +25,19 @@ macro_rules! code {
     };
 }
 
+// One that looks at what is wanted.
+macro_rules! code_that_looks {
+    ($symbol:literal, $($line:expr),* $(,)?) => {
+        code!(
+            $symbol,
+            $($line),*;
+            id = const mach::MSGH_ID.offset(),
+            state = sym super::STATE,
+            wanted = const core::mem::offset_of!(State, wanted),
+        );
+    };
+}
+
 // mov rax, segment:[address]: see payload_abi::link_symbols.
 macro_rules! current_thread {
     () => {
@@ -172,7 +185,7 @@ code!(
 
 // What an earlier sender left in the last word of the buffer is none of this one's. Whoever it may be handed over to wants to know which
 // message it is, and that it was copied in since the first of the present traces began.
-code!(
+code_that_looks!(
     "rpctrace2_copyinmsg",
     "mov qword ptr [rsi + rcx - 40], 0",
     current_thread!(),
@@ -199,12 +212,9 @@ code!(
     "mov rdi, rsi",
     "mov esi, eax",
     "cld",
-    "jmp rpctrace2_wanted_copyinmsg";
-    id = const mach::MSGH_ID.offset(),
-    state = sym super::STATE,
-    wanted = const core::mem::offset_of!(State, wanted),
+    "jmp rpctrace2_wanted_copyinmsg"
 );
-code!(
+code_that_looks!(
     "rpctrace2_copyout",
     current_thread!(),
     which_call!(),
@@ -216,10 +226,7 @@ code!(
     "2:",
     is_wanted!("rdi"),
     "jnc copyout",
-    "jmp 1b";
-    id = const mach::MSGH_ID.offset(),
-    state = sym super::STATE,
-    wanted = const core::mem::offset_of!(State, wanted),
+    "jmp 1b"
 );
 code!(
     "rpctrace2_copyin_name",

@@ -149,3 +149,18 @@ fn with_too_many_rules_everything_is_wanted() {
     let wanted = with_engines(5);
     assert!((0..1 << 16).all(|id| wanted.may_be(id)));
 }
+
+/// Each bit by itself, round the circle.
+#[test]
+fn the_bits_of_a_range_are_those_of_its_ids() {
+    let mut random = Random(0x0b17);
+    for _ in 0..20_000 {
+        let [any, some, some_word] = [1 << 16, 1 << 16, WORDS as u64].map(|limit| random.below(limit));
+        let first = random.one(&[0, 1, 63, 64, 65_472, 65_500, 65_535, any as u16]);
+        let more = random.one(&[0, 1, 35, 62, 63, 64, 100, 65_470, 65_534, 65_535, 70_000, some as u32]);
+        let word = random.one(&[0, 1, 2, 1022, 1023, some_word as u32]);
+        let is_of = |bit: u32| u32::from(((word * BITS + bit) as u16).wrapping_sub(first)) <= more;
+        let expected = (0..BITS).fold(0, |bits, bit| bits | u64::from(is_of(bit)) << bit);
+        assert_eq!(bits_of_range(first, more, word), expected, "{first} {more} {word}");
+    }
+}
