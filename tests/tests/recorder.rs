@@ -234,8 +234,12 @@ fn a_deadlock_is_found_in_the_memory_that_is_left() -> Result<()> {
     ] {
         assert!(lines.iter().any(|line| line.contains(part)), "no {part}:\n{}", found.stdout);
     }
-    assert_eq!(show::run(&["-o".to_owned(), text.clone(), kept])?, 0);
-    assert!(fs::read_to_string(text)?.contains("] ping("), "a capture of all of it");
+    assert_eq!(show::run(&["-o".to_owned(), text.clone(), kept.clone()])?, 0);
+    assert!(fs::read_to_string(&text)?.contains("] ping("), "a capture of all of it");
+    // Of which the same question has the same answer, and the exit status says that there is a cycle.
+    assert_eq!(show::run(&["--ask=stuck".to_owned(), "-o".to_owned(), text.clone(), kept])?, 1);
+    let answer = fs::read_to_string(text)?;
+    assert_eq!(answer.lines().collect::<Vec<_>>(), lines[1..lines.len() - 1], "{}", found.stdout);
     // What has no recorder is said to have none.
     let none = qemu(&["autopsy", "/dev/null"])?;
     assert_eq!(none.status, Some(125));

@@ -13,7 +13,8 @@ use qemu::autopsy::{Source, find};
 use qemu::recorder::{GuestRing, Item, Reader};
 use qemu::setup;
 use qemu::ui::Progress;
-use rpctrace2::host::ring::{self, Kept, Who};
+use rpctrace2::Question;
+use rpctrace2::host::ring::{self, Asked, Kept};
 
 use crate::cli::{Autopsy, Options};
 use crate::cmd::record;
@@ -39,7 +40,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
         }
         None => None,
     };
-    let mut who = Who::new(&tables)?;
+    let mut who = Asked::new(&tables, Question::Stuck)?;
     let mut reader = Reader::open(&found.ring)?;
     let mut buffer = GuestRing::buffer();
     for _ in 0..TURNS {

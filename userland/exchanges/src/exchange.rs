@@ -236,4 +236,8 @@ pub trait Sink<'t> {
 
     /// Something about the trace itself, at this time.
     fn remark(&mut self, names: &Names, time: u64, remark: &Remark);
+
+    /// A record, in order, before anything is told that it brings about; births and deaths, too, and those of messages that are not selected
+    /// unless they are passed over: [`Exchanges::look_at_all`](crate::Exchanges::look_at_all).
+    fn event(&mut self, _: &Event) {}
 }

@@ -87,6 +87,11 @@ impl<'t> Exchanges<'t> {
         self.names.is_filtered = true;
     }
 
+    /// No record is passed over, whatever is selected: [`Sink::event`] is called for each.
+    pub fn look_at_all(&mut self) {
+        self.quiet = Quiet::default();
+    }
+
     /// Records were lost before they came here.
     pub fn lost(&mut self, records: u32, sink: &mut impl Sink<'t>) {
         self.catch_up(sink);
@@ -308,6 +313,7 @@ impl<'t> Exchanges<'t> {
             self.names.forget_all(task);
         }
         self.remark(lost, sink);
+        sink.event(&event);
         if !event.kind.shows_message() && event.kind != EventKind::Lost || self.is_known_otherwise(&event) {
             return;
         }

@@ -50,6 +50,7 @@ mod loading;
 mod number;
 mod pieces;
 mod ports;
+mod question;
 mod remarks;
 mod stuck;
 mod style;
@@ -57,7 +58,7 @@ mod summary;
 mod values;
 
 pub use lines::{Lines, UNFINISHED};
+pub use question::{Analysis, Found, Question};
 pub use remarks::{end_unknown, strays};
-pub use stuck::Stuck;
 pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;

@@ -13,11 +13,12 @@ use core::fmt::Write;
 use exchanges::exchange::{Exchange, Outcome, Remark, Role, Tally};
 use exchanges::{Actor, Event, Names, Sink};
 use mach_abi::option::MACH_RCV_MSG;
-use trace_port::{Direction, EventKind, Port, Record, port};
+use trace_port::{Direction, EventKind, Port, port};
 
 use crate::lines::subject;
 use crate::number::{of_day, padded};
 use crate::ports::{self, Seen, label};
+use crate::question::{Analysis, Found};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -73,7 +74,7 @@ impl Next {
 
 /// What is known of calls that are not answered.
 #[derive(Debug, Default)]
-pub struct Stuck {
+pub(crate) struct Stuck {
     calls: Vec<Call>,
     /// Requests that were received and not answered, by their correlation numbers.
     taken: BTreeMap<u64, Done>,
@@ -89,31 +90,7 @@ pub struct Stuck {
 }
 
 impl Stuck {
-    /// Takes note of a record, which the exchanges are also made of.
-    pub fn record(&mut self, record: &Record<'_>) {
-        let header = record.header;
-        let (by, time) = ((header.task.get(), header.thread.get()), header.time.get());
-        self.now = self.now.max(time);
-        match record.kind {
-            EventKind::Normal | EventKind::Trap => {
-                let last = self.last.entry(by).or_default();
-                *last = header.sequence.get().max(*last);
-            }
-            EventKind::ThreadDeath => drop(self.gone.insert(by)),
-            EventKind::TaskDeath => drop(self.gone.insert((by.0, 0))),
-            _ => {}
-        }
-        let is_received = record.kind == EventKind::Normal && record.direction == Direction::Receive;
-        if is_received && header.retval.get() == 0 {
-            let on = record.ports.iter().find(|port| port.is_received_on()).or_else(|| local_port(record));
-            if let Some(on) = on {
-                self.receivers.insert(on.number.get(), Done { by, time });
-            }
-        }
-    }
-
-    /// Records were lost before they came here.
-    pub fn lost(&mut self, count: u64) {
+    fn lost(&mut self, count: u64) {
         self.lost = self.lost.saturating_add(count);
     }
 
@@ -135,13 +112,14 @@ impl Stuck {
         }
     }
 
-    /// Appends who waits for whom: those that wait for each other first, then those that have waited longest. Once all exchanges are closed.
-    pub fn write(&self, names: &Names, out: &mut String) {
+    /// Those that wait for each other first, then those that have waited longest.
+    fn write(&self, names: &Names, out: &mut String) -> Found {
         let mut waiting: Vec<&Call> = self.calls.iter().filter(|call| self.waits(call)).collect();
         waiting.sort_by_key(|call| call.time);
         if waiting.is_empty() {
             out.push_str("no thread of the records waits for an answer to a request of its own\n");
-            return self.write_lost(out);
+            self.write_lost(out);
+            return Found::Nothing;
         }
         let cycles = self.cycles(&waiting);
         for cycle in &cycles {
@@ -152,6 +130,7 @@ impl Stuck {
             self.write_call(names, call, out);
         }
         self.write_lost(out);
+        if cycles.is_empty() { Found::Nothing } else { Found::Something }
     }
 
     /// Calls that lead back to where they begin, each from its oldest one on.
@@ -248,10 +227,16 @@ fn moment(out: &mut String, time: u64) {
     padded(out, time % SECOND / 1000, 6);
 }
 
-/// The port that a record's message was received on by its name in the header.
-fn local_port<'a>(record: &Record<'a>) -> Option<&'a Port> {
-    let name = mach_abi::Header::read(record.format, record.message)?.local_port as u32;
-    record.ports.iter().find(|port| port.name.get() == name && port.is_known())
+/// The port that a message was received on, also where only the header says its name.
+fn received_on(event: &Event) -> Option<&Port> {
+    let of_header = || event.port(event.mach_header?.local_port as u32);
+    event.received_on().or_else(of_header)
+}
+
+impl<'t> Analysis<'t> for Stuck {
+    fn finish(&mut self, names: &Names, out: &mut String) -> Found {
+        self.write(names, out)
+    }
 }
 
 impl<'t> Sink<'t> for Stuck {
@@ -290,6 +275,24 @@ impl<'t> Sink<'t> for Stuck {
     fn remark(&mut self, _: &Names, _: u64, remark: &Remark) {
         if let Remark::Lost(count) = remark {
             self.lost(u64::from(*count));
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let (by, time) = ((event.task, event.thread), event.time);
+        self.now = self.now.max(time);
+        match event.kind {
+            EventKind::Normal | EventKind::Trap => {
+                let last = self.last.entry(by).or_default();
+                *last = event.sequence.max(*last);
+            }
+            EventKind::ThreadDeath => drop(self.gone.insert(by)),
+            EventKind::TaskDeath => drop(self.gone.insert((by.0, 0))),
+            _ => {}
+        }
+        let is_received = event.kind == EventKind::Normal && event.direction == Direction::Receive;
+        if let Some(on) = received_on(event).filter(|_| is_received && event.retval == 0) {
+            self.receivers.insert(on.number.get(), Done { by, time });
         }
     }
 }

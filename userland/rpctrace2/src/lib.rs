@@ -45,4 +45,5 @@ pub mod trace;
 mod world;
 
 pub use options::{Options, Request};
+pub use report::Question;
 pub use trace::Trace;

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use exchanges::exchange::Outcome;
-use report::Style;
+use report::{Question, Style};
 use thiserror::Error;
 
 pub mod absent;
@@ -39,6 +39,8 @@ pub enum Report {
     Summary,
     /// `-C`: both.
     Both,
+    /// `--ask`: the answer to a question, at the end.
+    Answer(Question),
 }
 
 /// Which ends of calls are printed: `-z`, `-Z`, `-e status=`.

@@ -15,7 +15,7 @@ use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
 use exchanges::{Actor, Event, Exchanges, Injected, Names, Selection, Sink};
 use mig_defs::table::Tables;
-use report::{Lines, Stamp, Style, Summary};
+use report::{Analysis, Found, Lines, Stamp, Style, Summary};
 use trace_port::{Record, RecordError};
 
 use crate::options::filter::{FilterError, expand, no_patterns};
@@ -29,6 +29,8 @@ pub struct Trace<'t> {
     exchanges: Exchanges<'t>,
     lines: Option<Shown<'t>>,
     summary: Option<Summary>,
+    analysis: Option<Box<dyn Analysis<'t> + 't>>,
+    found: Found,
     is_live: bool,
     /// Where all of it is kept, too.
     capture: Option<Box<Writer>>,
@@ -48,6 +50,7 @@ struct Shown<'t> {
 struct Output<'a, 't> {
     lines: Option<&'a mut Shown<'t>>,
     summary: Option<&'a mut Summary>,
+    analysis: Option<&'a mut (dyn Analysis<'t> + 't)>,
     out: &'a mut String,
 }
 
@@ -55,6 +58,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
     fn opened(&mut self, names: &Names, exchange: &Exchange<'t>) {
         if let Some(summary) = &mut self.summary {
             summary.opened(exchange);
+        }
+        if let Some(analysis) = &mut self.analysis {
+            analysis.opened(names, exchange);
         }
         // Before its end it is not known whether it has a line.
         if let Some(shown) = self.lines.as_mut().filter(|shown| shown.status == Status::ALL) {
@@ -65,6 +71,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
     fn closed(&mut self, names: &Names, exchange: &Exchange<'t>) {
         if let Some(summary) = &mut self.summary {
             summary.closed(exchange);
+        }
+        if let Some(analysis) = &mut self.analysis {
+            analysis.closed(names, exchange);
         }
         if let Some(Shown { lines, status }) = self.lines.as_mut().filter(|shown| shown.status.has(exchange.outcome)) {
             if *status != Status::ALL && exchange.role != Role::Failed {
@@ -84,6 +93,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.given(names, actor, event, self.out);
         }
+        if let Some(analysis) = &mut self.analysis {
+            analysis.given(names, actor, event);
+        }
     }
 
     fn remark(&mut self, names: &Names, time: u64, remark: &Remark) {
@@ -92,6 +104,15 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         }
         if let Some(Shown { lines, .. }) = &mut self.lines {
             lines.remark(names, time, remark, self.out);
+        }
+        if let Some(analysis) = &mut self.analysis {
+            analysis.remark(names, time, remark);
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        if let Some(analysis) = &mut self.analysis {
+            analysis.event(event);
         }
     }
 }
@@ -105,17 +126,35 @@ impl<'t> Trace<'t> {
         let expressions = options.expressions.iter().map(|expression| expand(expression, tables, &no_patterns));
         let selection = Selection::new(&expressions.collect::<Result<Vec<_>, _>>()?, tables)
             .map_err(|unknown| FilterError::UnknownName { name: unknown.0, near: Suggestion::none() })?;
-        let (has_lines, has_summary) = (options.report != Report::Summary, options.report != Report::Lines);
-        Ok(Self {
+        let has_lines = matches!(options.report, Report::Lines | Report::Both);
+        let has_summary = matches!(options.report, Report::Summary | Report::Both);
+        let mut trace = Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
-            exchanges: Exchanges::new(tables, selection, command, !has_lines),
+            exchanges: Exchanges::new(tables, selection, command, options.report == Report::Summary),
             lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
             summary: has_summary.then(Summary::default),
+            analysis: None,
+            found: Found::Nothing,
             capture: None,
             has_come: false,
             style: options.style,
-        })
+        };
+        if let Report::Answer(question) = options.report {
+            trace.analyse(question.begin(tables));
+        }
+        Ok(trace)
+    }
+
+    /// Has all exchanges go there, too. Before the first record.
+    pub fn analyse(&mut self, analysis: Box<dyn Analysis<'t> + 't>) {
+        self.exchanges.look_at_all();
+        self.analysis = Some(analysis);
+    }
+
+    /// What the answer to a question came to, once it has been written.
+    pub fn found(&self) -> Found {
+        self.found
     }
 
     /// Keeps everything in a capture, too, from here on: before anything else is said of the trace.
@@ -237,8 +276,8 @@ impl<'t> Trace<'t> {
 
     /// The stages, and where they lead.
     fn parts<'a>(&'a mut self, out: &'a mut String) -> (&'a mut Exchanges<'t>, Output<'a, 't>) {
-        let output = Output { lines: self.lines.as_mut(), summary: self.summary.as_mut(), out };
-        (&mut self.exchanges, output)
+        let (lines, summary, analysis) = (self.lines.as_mut(), self.summary.as_mut(), self.analysis.as_deref_mut());
+        (&mut self.exchanges, Output { lines, summary, analysis, out })
     }
 
     /// Takes a message that came to the trace port, whoever sent it; appends the lines that are complete now.
@@ -370,6 +409,9 @@ impl<'t> Trace<'t> {
         }
         if let Some(summary) = &self.summary {
             summary.write(self.tables, out);
+        }
+        if let Some(analysis) = &mut self.analysis {
+            self.found = analysis.finish(self.exchanges.names(), out);
         }
         report::strays(out, self.exchanges.strays(), self.lines.is_some());
     }

@@ -4,19 +4,33 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use rpctrace2::Question;
 use rpctrace2::host::{info, show};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
 
-const USAGE: &str = "usage: rpctrace2 show [OPTION]... FILE, or info FILE; `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces";
+fn usage() -> String {
+    let questions =
+        Question::ALL.map(|question| format!("  rpctrace2 {:<8} FILE   {}\n", question.name(), question.help()));
+    format!(
+        "usage: rpctrace2 VERB [OPTION]... FILE, where FILE is a capture and VERB one of\n\
+         \x20 rpctrace2 show     FILE   its lines, as they were or would have been printed\n\
+         \x20 rpctrace2 info     FILE   what it is of, and how much is in it\n{}\
+         `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces",
+        questions.concat()
+    )
+}
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let result = match words.split_first() {
         Some((verb, words)) if verb == "show" => show::run(words),
         Some((verb, words)) if verb == "info" => info::run(words),
-        _ => Err(anyhow::Error::msg(USAGE)),
+        Some((verb, words)) if Question::ALL.iter().any(|question| question.name() == verb) => {
+            show::run(&[&["--ask".into(), verb.clone()], words].concat())
+        }
+        _ => Err(anyhow::Error::msg(usage())),
     };
     match result {
         Ok(status) => status.into(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Where records of a ring go that somebody has found in a machine's memory: into the text of a trace, into a capture, and into who waits for whom.
+//! Where records of a ring go that somebody has found in a machine's memory: into the text of a trace, into a capture, and into the answer to a question.
 
 use std::boxed::Box;
 use std::fmt;
@@ -11,13 +11,13 @@ use std::string::String;
 use anyhow::Result;
 use bytes::Bytes;
 use capture::{Note, Writer};
-use exchanges::{Exchanges, Selection};
 use mig_defs::table::Tables;
-use report::Stuck;
+use report::Question;
 use trace_port::ring::{Item, Lost, Why};
 use trace_port::{EventKind, Record};
 
 use crate::facts::{WIDTH, facts};
+use crate::options::Report;
 use crate::{Options, Trace};
 
 /// What is known of a recording besides its records.
@@ -200,24 +200,24 @@ impl fmt::Debug for Kept<'_> {
     }
 }
 
-/// Who waits for whom, by all records.
+/// The answer to a question, by all records.
 #[derive(Debug)]
-pub struct Who<'t> {
-    exchanges: Exchanges<'t>,
-    stuck: Stuck,
+pub struct Asked<'t> {
+    trace: Box<Trace<'t>>,
+    text: String,
 }
 
-impl<'t> Who<'t> {
+impl<'t> Asked<'t> {
     /// Of records that these tables decode.
     ///
     /// # Errors
     /// If the tables are none.
-    pub fn new(tables: &'t [u8]) -> Result<Self> {
-        let tables = Tables::parse(tables)?;
-        let mut exchanges = Exchanges::new(tables, Selection::default(), "", false);
-        exchanges.attach(None);
-        exchanges.keep_to_engines();
-        Ok(Self { exchanges, stuck: Stuck::default() })
+    pub fn new(tables: &'t [u8], question: Question) -> Result<Self> {
+        let options = Options { report: Report::Answer(question), ..Options::default() };
+        let mut trace = Box::new(Trace::new(Tables::parse(tables)?, &options, "")?);
+        trace.attach(None);
+        trace.keep_to_engines();
+        Ok(Self { trace, text: String::new() })
     }
 
     /// Takes what a reader has found.
@@ -227,22 +227,19 @@ impl<'t> Who<'t> {
                 let bytes = Bytes::copy_from_slice(contents);
                 // The reader has looked at it.
                 if let Ok(record) = Record::in_ring(&bytes) {
-                    self.stuck.record(&record);
-                    self.exchanges.record(&record, &bytes, &mut self.stuck);
+                    self.trace.record(&record, &bytes, &mut self.text);
                 }
             }
             Item::Lost(lost) => {
-                let count = u32::try_from(lost.count()).unwrap_or(u32::MAX);
-                self.exchanges.lost(count, &mut self.stuck);
+                let lost = capture::Lost { first: 0, last: 0, time: lost.from, count: lost.count(), bytes: lost.bytes };
+                self.trace.lost(lost, &mut self.text);
             }
         }
     }
 
     /// Nothing comes any more: the text.
     pub fn finish(mut self) -> String {
-        self.exchanges.finish(&mut self.stuck);
-        let mut text = String::new();
-        self.stuck.write(self.exchanges.names(), &mut text);
-        text
+        self.trace.finish(&mut self.text);
+        self.text
     }
 }

@@ -14,6 +14,7 @@ use capture::{CaptureError, Fact, Facts, ReadError, Reader};
 use indicatif::{ProgressBar, ProgressStyle};
 use mig_defs::interfaces::{with_directories, without_routines};
 use mig_defs::table::Tables;
+use report::Found;
 
 use super::{Paint, Sink, compile, directories, is_colored, rpc_lists};
 use crate::options::filter::expand;
@@ -24,6 +25,8 @@ use crate::trace::Trace;
 
 /// Exit status where a file is shown up to where it is cut or damaged.
 const CUT: u8 = 1;
+/// Exit status where an answer is that something is wrong.
+const FOUND: u8 = 1;
 /// How long a file that does not grow is left alone.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of text that are written at once.
@@ -62,7 +65,7 @@ pub fn run(words: &[String]) -> Result<u8> {
     if let Some(error) = trace.other_version() {
         return Err(anyhow::Error::msg(format!("{name}: {error}")));
     }
-    let Some(error) = cut else { return Ok(0) };
+    let Some(error) = cut else { return Ok(if trace.found() == Found::Something { FOUND } else { 0 }) };
     std::eprintln!("rpctrace2: {name}: {error}; what is before it has been shown");
     Ok(CUT)
 }

@@ -11,7 +11,7 @@ use report::{Stamp, Strings};
 use super::place::Place;
 use super::values::{
     add_expression, add_injection, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy,
-    set_string_size, set_strings, set_until, status_words,
+    set_question, set_string_size, set_strings, set_until, status_words,
 };
 use super::{ALL, Options, OptionsError, Policy, Report, Status};
 
@@ -124,6 +124,19 @@ pub const TABLE: &[Row] = &[
         others: [SAME, "none", "--with=top"],
         test: "the_summary_counts_by_routine",
         words: |options| word_if(options.report == Report::Both, "-C"),
+    },
+    Row {
+        letter: None,
+        longs: &["ask"],
+        action: Action::Value("QUESTION", set_question),
+        place: Place::Everywhere,
+        help: "no lines, but at the end the answer to a question. stuck: who waits for whom",
+        others: ["none", "none", "none"],
+        test: "a_deadlock_is_found_in_the_memory_that_is_left",
+        words: |options| match options.report {
+            Report::Answer(question) => vec!["--ask".into(), question.name().into()],
+            _ => Vec::new(),
+        },
     },
     Row {
         letter: Some('o'),

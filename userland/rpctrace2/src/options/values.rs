@@ -6,12 +6,12 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use report::{Stamp, Strings};
+use report::{Question, Stamp, Strings};
 use trace_port::control::Name;
 
 use super::inject::Injection;
 use super::near::Suggestion;
-use super::{Color, Options, OptionsError, Output, Policy, Status};
+use super::{Color, Options, OptionsError, Output, Policy, Report, Status};
 
 pub(super) fn status_words(options: &Options) -> Vec<String> {
     let Status { successful, failed, unfinished } = options.status;
@@ -47,6 +47,13 @@ pub(super) fn set_until(options: &mut Options, value: &str) -> Result<(), Option
         "command" => false,
         found => return Err(bad_value("--until", "command or all", found)),
     };
+    Ok(())
+}
+
+pub(super) fn set_question(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    let question = Question::ALL.into_iter().find(|question| question.name() == value);
+    let expected = "a question that rpctrace2 answers: stuck";
+    options.report = Report::Answer(question.ok_or_else(|| bad_value("--ask", expected, value))?);
     Ok(())
 }
 
