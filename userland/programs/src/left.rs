@@ -11,6 +11,9 @@ use mach::{stubs, task_self};
 
 use crate::{Doing, Mismatch, processors};
 
+/// The cache of what is in the maps of tasks.
+const OF_MAPS: &str = "vm_map_entry";
+
 /// How many names this task has.
 pub fn names() -> Result<usize, Mismatch> {
     Ok(stubs::mach_port::mach_port_names(task_self()).doing("mach_port_names")?.names.as_slice().len() / 4)
@@ -34,12 +37,19 @@ pub fn caches(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
     Ok(caches.iter().map(|cache| (name(&cache.name), cache.nr_objs)).collect())
 }
 
-/// How many entries the maps of all tasks have, the kernel's own among them.
+/// [`caches`], but of what is in the maps of tasks only what is in no map, for only that can be left: an entry is cut in two, and stays so,
+/// where something is asked of a part of it, as where a request of no shape sends what is at address 0 out of line (vm_map_copyin of vm/vm_map.c),
+/// and the kernel's own map has entries for what its caches keep.
 ///
 /// # Errors
-/// As for [`processors::tasks`].
-pub fn map_entries(host: PortName) -> Result<u64, Mismatch> {
-    Ok(processors::tasks(host)?.iter().map(|task| regions(task.name())).sum())
+/// As for [`caches`] and [`processors::tasks`].
+pub fn caches_beside_maps(host: PortName) -> Result<Vec<(String, u64)>, Mismatch> {
+    let mut caches = caches(host)?;
+    let in_maps: u64 = processors::tasks(host)?.iter().map(|task| regions(task.name())).sum();
+    for (_, objects) in caches.iter_mut().filter(|(name, _)| name == OF_MAPS) {
+        *objects = objects.saturating_sub(in_maps);
+    }
+    Ok(caches)
 }
 
 /// One may just have ended: it has none.

@@ -128,7 +128,7 @@ struct Held {
 
 impl Held {
     fn now(privileged: PortName) -> Result<Self, Mismatch> {
-        Ok(Self { names: left::names()?, caches: left::caches(privileged)? })
+        Ok(Self { names: left::names()?, caches: left::caches_beside_maps(privileged)? })
     }
 }
 

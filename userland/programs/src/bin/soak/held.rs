@@ -26,10 +26,6 @@ const OF_RECEIVERS: &[&str] = &["kalloc_32", "kalloc_64"];
 /// made a child is in an object before the one that both have, until a fault that copies a page finds the child gone (vm_object_collapse of
 /// vm/vm_object.c). It has no more regions of memory than this.
 const OBJECTS: (&str, u64) = ("vm_object", 10);
-/// The cache of what is in the maps of tasks. Of it only what is in no map can be left: an entry is cut in two, and stays so, where
-/// something is asked of a part of it, as where a request of no shape sends what is at address 0 out of line (vm_map_copyin of vm/vm_map.c), and the
-/// kernel's own map has entries for what its caches keep.
-const OF_MAPS: &str = "vm_map_entry";
 /// The cache of the messages of a page of which each processor keeps one for the next (`ipc_kmsg_cache` of ipc_kmsg.c).
 const OF_PROCESSORS: &str = "kalloc_4096";
 /// Tenths of a second that the kernel has to end what was ended.
@@ -62,12 +58,7 @@ impl Held {
     /// What there is now.
     pub(crate) fn now(fixed: &Fixed) -> Result<Self, Mismatch> {
         let names = if fixed.processors == 1 { Some(left::names()?) } else { None };
-        let mut caches = left::caches(fixed.privileged)?;
-        let in_maps = left::map_entries(fixed.privileged)?;
-        for (_, objects) in caches.iter_mut().filter(|(name, _)| name == OF_MAPS) {
-            *objects = objects.saturating_sub(in_maps);
-        }
-        Ok(Self { names, caches })
+        Ok(Self { names, caches: left::caches_beside_maps(fixed.privileged)? })
     }
 
     /// The caches that have grown, and by how much.
