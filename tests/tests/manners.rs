@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use qemu::cache::Cache;
@@ -110,6 +112,17 @@ fn read_until(lines: &mut impl BufRead, words: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until a file has these words.
+fn file_has(path: &Path, words: &str) -> Result<()> {
+    for _ in 0..600 {
+        if std::fs::read_to_string(path)?.contains(words) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    anyhow::bail!("no {words:?} in {}", path.display())
+}
+
 /// QEMU is stopped before the first Ctrl-C, so that nobody in the guest can follow that.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
@@ -119,6 +132,8 @@ fn the_second_ctrl_c_ends_the_machine() -> Result<()> {
     let mut output = BufReader::new(tool.stdout.take().context("its output")?);
     let mut errors = BufReader::new(tool.stderr.take().context("its errors")?);
     until_prompt(&mut output)?;
+    // What the shell has sent stands there once it has come to rest, which on a busy machine may be later than its prompt.
+    file_has(file.path(), "shell[1] ")?;
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", tool.id()))?;
     let machine = children.split_whitespace().next().context("QEMU is its child")?.parse()?;
     signal("STOP", machine)?;
@@ -126,7 +141,7 @@ fn the_second_ctrl_c_ends_the_machine() -> Result<()> {
     read_until(&mut errors, "the trace ends; once more ends the machine")?;
     signal("INT", tool.id())?;
     assert_eq!(tool.wait()?.code(), Some(130));
-    assert!(!std::path::Path::new(&format!("/proc/{machine}")).exists(), "QEMU goes on");
+    assert!(!Path::new(&format!("/proc/{machine}")).exists(), "QEMU goes on");
     let trace = std::fs::read_to_string(file.path())?;
     assert!(trace.contains("shell[1] ") && trace.ends_with('\n'), "{trace}");
     Ok(())
