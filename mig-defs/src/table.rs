@@ -400,11 +400,22 @@ impl<'a> Tables<'a> {
         })
     }
 
+    /// All codes that have a name, and their names.
+    pub fn errors(&self) -> impl Iterator<Item = (i32, &'a str)> {
+        self.all().flat_map(|tables| {
+            let errors = tables.section(ERRORS);
+            (0..errors.count).map(move |at| (errors.get(at, 0) as i32, tables.string(errors.get(at, 1))))
+        })
+    }
+
+    /// All sets of constants.
+    pub fn sets(&self) -> impl Iterator<Item = Set<'a>> {
+        self.all().flat_map(|tables| (0..tables.section(SETS).count).map(move |index| Set { tables, index }))
+    }
+
     /// The set with this name, for values that do not come from a message (`mach_msg` options).
     pub fn set(&self, name: &str) -> Option<Set<'a>> {
-        self.all().find_map(|tables| {
-            (0..tables.section(SETS).count).map(|index| Set { tables, index }).find(|set| set.name() == name)
-        })
+        self.sets().find(|set| set.name() == name)
     }
 
     pub(crate) fn ty(&self, index: u32) -> Type<'a> {

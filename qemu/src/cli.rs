@@ -130,6 +130,12 @@ enum Verb {
     Record(Record),
     /// Look into the memory of a machine that hangs or has died: the last messages that its kernel has recorded, and who waits for whom.
     Autopsy(Autopsy),
+    /// Say what words of a trace mean: routines, subsystems, msgh_ids, return codes, constants, what ports are called.
+    Explain {
+        /// As they stand in a line; codes and ids also in hexadecimal.
+        #[arg(required = true, allow_hyphen_values = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
     /// An interactive prompt on the booted system; `exit` or Ctrl-C ends it.
     Shell,
     /// Instrument a kernel file: print the plan, write OUT, OUT.elf32 and OUT.layout.
@@ -404,6 +410,7 @@ pub(crate) fn run() -> Result<u8> {
         }
         Verb::Record(record) => cmd::record::run(&options, &record),
         Verb::Autopsy(autopsy) => cmd::autopsy::run(&options, &autopsy),
+        Verb::Explain { words } => cmd::explain::run(&options, &words),
         Verb::Deb { output } => cmd::deb::run(&options, &output),
         Verb::Hurd(hurd) => cmd::hurd::run(&options, &hurd),
         Verb::Profile { kernel, dbg, output } => cmd::profile::run(&options, kernel.zip(dbg), output),

@@ -25,6 +25,13 @@ impl<'a> Set<'a> {
         self.get(1) == 1
     }
 
+    /// Its numbers and their names, in the order of the table.
+    pub fn values(&self) -> impl Iterator<Item = (u32, &'a str)> {
+        let (tables, values) = (self.tables, self.tables.section(VALUES));
+        let (first, count) = (self.get(2) as usize, self.get(3) as usize);
+        (first..first + count).map(move |at| (values.get(at, 0), tables.string(values.get(at, 1))))
+    }
+
     /// The name of exactly this number.
     pub fn name_of(&self, number: u32) -> Option<&'a str> {
         let values = self.tables.section(VALUES);

@@ -5,6 +5,7 @@ pub(crate) mod autopsy;
 pub(crate) mod bench;
 pub(crate) mod deb;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 mod follow;
 pub(crate) mod hurd;
 pub(crate) mod image;

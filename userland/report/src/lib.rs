@@ -44,6 +44,7 @@
 extern crate alloc;
 
 mod draft;
+mod explain;
 mod fold;
 pub mod lines;
 mod loading;
@@ -57,6 +58,7 @@ mod style;
 mod summary;
 mod values;
 
+pub use explain::explain;
 pub use lines::{Lines, UNFINISHED};
 pub use question::{Analysis, Found, Question};
 pub use remarks::{end_unknown, strays};

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use rpctrace2::Question;
-use rpctrace2::host::{info, show};
+use rpctrace2::host::{explain, info, show};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
@@ -16,7 +16,8 @@ fn usage() -> String {
     format!(
         "usage: rpctrace2 VERB [OPTION]... FILE, where FILE is a capture and VERB one of\n\
          \x20 rpctrace2 show     FILE   its lines, as they were or would have been printed\n\
-         \x20 rpctrace2 info     FILE   what it is of, and how much is in it\n{}\
+         \x20 rpctrace2 info     FILE   what it is of, and how much is in it\n\
+         \x20 rpctrace2 explain WORD... FILE   what routines, ids, codes, constants and ports in it mean\n{}\
          `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces",
         questions.concat()
     )
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let result = match words.split_first() {
         Some((verb, words)) if verb == "show" => show::run(words),
         Some((verb, words)) if verb == "info" => info::run(words),
+        Some((verb, words)) if verb == "explain" => explain::by_capture(words),
         Some((verb, words)) if Question::ALL.iter().any(|question| question.name() == verb) => {
             show::run(&[&["--ask".into(), verb.clone()], words].concat())
         }
