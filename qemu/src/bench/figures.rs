@@ -47,6 +47,9 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
         ("task RPC, another task traced", "untraced/task-rpc", "other-traced/task-rpc", 2.0),
         ("kernel RPC, an engine that asks for no messages", "untraced/kernel-rpc", "unasked/kernel-rpc", 1.0),
         ("kernel RPC, an engine whose rules allow none", "untraced/kernel-rpc", "filtered/kernel-rpc", 1.0),
+        ("one message, an engine whose rules allow none", "untraced/send-32", "filtered/send-32", 1.0),
+        ("task RPC, client by an engine whose rules allow none", "untraced/task-rpc", "filtered/task-rpc", 2.0),
+        ("task RPC, both by engines whose rules allow none", "untraced/task-rpc", "both-filtered/task-rpc", 2.0),
     ] {
         let (stock, ours) = (stock.each(base)?, ours.each(case)?);
         let value = (ours - stock) / calls;
@@ -209,6 +212,9 @@ bench machine/task-rpc 256000 64
 bench both-traced/task-rpc 512000 64
 bench unasked/kernel-rpc 8610 7
 bench filtered/kernel-rpc 10500 7
+bench filtered/send-32 650 1
+bench filtered/task-rpc 14700 7
+bench both-filtered/task-rpc 15400 7
 bench engines-1/kernel-rpc 21000 7
 bench engines-2/kernel-rpc 25200 7
 bench engines-8/kernel-rpc 50400 7
@@ -239,6 +245,8 @@ bench traced-10000/kernel-rpc 16800 7
         assert_eq!(value("kernel RPC, another task traced"), 10.0);
         assert_eq!(value("task RPC, another task traced"), 10.0);
         assert_eq!(value("kernel RPC, an engine that asks for no messages"), 30.0);
+        assert_eq!(value("one message, an engine whose rules allow none"), 50.0);
+        assert_eq!(value("task RPC, both by engines whose rules allow none"), 100.0);
         assert_eq!(value("kernel RPC, 8 engines, its own thread"), 6.0);
         assert_eq!(value("kernel RPC, client traced, its own thread"), 2.0);
         assert_eq!(value("kernel RPC, client traced, whole machine"), 2.5);

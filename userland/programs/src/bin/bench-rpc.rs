@@ -94,6 +94,8 @@ enum Traced {
     Unasked,
     /// The client, by an engine whose rules allow no message of the client's.
     Filtered,
+    /// Client and server, each by such an engine.
+    BothFiltered,
 }
 
 /// The ports of this task.
@@ -150,6 +152,9 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     ] {
         bench.line(&format!("{name}/kernel-rpc"), Work::KernelCall, traced)?;
     }
+    bench.line("filtered/send-32", Work::Send(32), Traced::Filtered)?;
+    bench.line("filtered/task-rpc", Work::ServerCall, Traced::Filtered)?;
+    bench.line("both-filtered/task-rpc", Work::ServerCall, Traced::BothFiltered)?;
     // As before there was an engine.
     bench.line("traced-again/kernel-rpc", Work::KernelCall, Traced::Client)?;
     Ok(())
@@ -191,7 +196,10 @@ impl Bench {
             .doing("inserting the server's receive right")?;
         let has_trace_port = matches!(traced, Traced::Client | Traced::ClientTogether | Traced::BothTogether);
         let client = self.child(move || client(work, calls), has_trace_port)?;
-        let engines = self.attach(client.task.name(), traced)?;
+        let mut engines = self.attach(client.task.name(), traced)?;
+        if traced == Traced::BothFiltered {
+            engines.extend(self.attach(server.task.name(), traced)?);
+        }
         mach_port_insert_right(client.task.name(), SERVER, to_server.name(), Disposition::CopySend)
             .doing("inserting a send right to the server")?;
         server.resume().doing("starting the server")?;
@@ -221,13 +229,13 @@ impl Bench {
         let (count, events) = match traced {
             Traced::Engines(count) => (count, event::ALL),
             Traced::Unasked => (1, event::EXCEPTION),
-            Traced::Filtered => (1, event::MESSAGES),
+            Traced::Filtered | Traced::BothFiltered => (1, event::MESSAGES),
             _ => (0, 0),
         };
         let wish = Wish::new("bench").of(events);
         let engines = self.traces.iter().take(count).map(|tracer| engine::attach(task, tracer, wish));
         let engines = engines.collect::<Result<Vec<_>, _>>().doing("trace_attach")?;
-        if traced == Traced::Filtered
+        if matches!(traced, Traced::Filtered | Traced::BothFiltered)
             && let Some(engine) = engines.first()
         {
             let rules = [engine::rule(0, 1, 2, 0), engine::rule(rule::NO_MESSAGE, 0, 0, 0)];
