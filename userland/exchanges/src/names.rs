@@ -241,6 +241,11 @@ impl Names {
         Label { name: &known.name, task: number, thread }
     }
 
+    /// Whether the kernel was to leave messages out of the trace.
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
+    }
+
     /// What a name stands for.
     pub fn named(&self, port: &Port) -> Named<'_> {
         let (number, object) = (port.number.get(), port.object.get());

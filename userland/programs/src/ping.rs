@@ -32,14 +32,22 @@ impl server::Server for Doubler {
 /// # Errors
 /// What a call of the kernel's answers, or that it was another request.
 pub fn serve_one(port: PortName) -> Result<i32> {
+    let mut doubler = Doubler(0);
+    serve_one_with(port, &mut doubler).map(|()| doubler.0)
+}
+
+/// Receives one call, and answers it as the server says.
+///
+/// # Errors
+/// What a call of the kernel's answers, or that it was another request.
+pub fn serve_one_with(port: PortName, server: &mut impl server::Server) -> Result<()> {
     let mut request = [0; 16];
     let mut reply = [0; 16];
     let limit = size_of_val(&request) as u32;
     let received = mach_msg(&mut request, MACH_RCV_MSG, 0, limit, port, 0, PortName::NULL);
     KernReturn::from_mach_msg(received).into_result()?;
-    let mut doubler = Doubler(0);
-    if !server::demux(&mut doubler, &request, &mut reply) {
+    if !server::demux(server, &request, &mut reply) {
         return Err(KernReturn::MIG_BAD_ID);
     }
-    send_reply(&mut reply, Patience::Endless).map(|()| doubler.0)
+    send_reply(&mut reply, Patience::Endless)
 }

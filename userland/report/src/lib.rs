@@ -43,24 +43,30 @@
 
 extern crate alloc;
 
+mod analysis;
 mod draft;
 mod explain;
+mod figures;
 mod fold;
+mod histogram;
 pub mod lines;
 mod loading;
 mod number;
 mod pieces;
 mod ports;
 mod question;
+mod questions;
 mod remarks;
-mod stuck;
 mod style;
 mod summary;
+mod table;
 mod values;
 
+pub use analysis::{Analysis, Found};
 pub use explain::explain;
 pub use lines::{Lines, UNFINISHED};
-pub use question::{Analysis, Found, Question};
+pub use question::Question;
 pub use remarks::{end_unknown, strays};
 pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;
+pub use table::{Column, Layout, Sort};

@@ -59,6 +59,23 @@ pub(crate) struct Seen<'a> {
     pub(crate) verbose: bool,
 }
 
+/// Who sees a port, whatever message it is in.
+#[derive(Clone, Copy)]
+struct Viewer<'a> {
+    names: &'a Names,
+    task: TaskIndex,
+    thread: u32,
+    verbose: bool,
+}
+
+/// Who looks at the whole trace is no task of it.
+const NOBODY: TaskIndex = TaskIndex(usize::MAX);
+
+/// Appends what a port is to who looks at the whole trace.
+pub(crate) fn to_all(out: &mut String, names: &Names, port: &Port) {
+    known(out, Viewer { names, task: NOBODY, thread: 0, verbose: false }, port.name.get(), port);
+}
+
 /// Appends what a name without a right in the message stands for.
 pub(crate) fn port_name(out: &mut String, seen: Seen<'_>, name: u32) {
     let is_no_name = matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD);
@@ -78,13 +95,13 @@ pub(crate) fn port(out: &mut String, seen: Seen<'_>, name: u32) {
         _ => {}
     }
     let Some(port) = seen.event.port(name).or_else(|| seen.ended(name)) else { return unknown(out, seen, name) };
-    known(out, seen, name, port);
+    known(out, seen.viewer(), name, port);
 }
 
 /// Appends what a right in an array out of line is.
 pub(crate) fn element(out: &mut String, seen: Seen<'_>, element: &Port) {
     let name = element.name.get();
-    if element.is_known() { known(out, seen, name, element) } else { port(out, seen, name) }
+    if element.is_known() { known(out, seen.viewer(), name, element) } else { port(out, seen, name) }
 }
 
 /// Whether it is the port of who sees it: of the task, or of the thread.
@@ -96,16 +113,16 @@ pub(crate) fn is_own(seen: Seen<'_>, port: &Port) -> bool {
     }
 }
 
-fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
-    let (known, names) = (seen.names.named(port), seen.names);
+fn known(out: &mut String, by: Viewer<'_>, name: u32, port: &Port) {
+    let (known, names) = (by.names.named(port), by.names);
     match known {
-        Named::Known(_) | Named::Port(Kind::Port, _) if held(out, seen, port) => {}
-        Named::Task(task) if task == seen.actor.task => out.push_str("self"),
+        Named::Known(_) | Named::Port(Kind::Port, _) if held(out, by, port) => {}
+        Named::Task(task) if task == by.task => out.push_str("self"),
         Named::Task(task) => {
             out.push_str("task ");
             label(out, names.label(task, 0));
         }
-        Named::Thread(..) if port.object.get() == seen.actor.thread => out.push_str("thread-self"),
+        Named::Thread(..) if port.object.get() == by.thread => out.push_str("thread-self"),
         Named::Thread(TaskIndex(task), place) => {
             out.push_str("thread [");
             decimal(out, task + 1);
@@ -113,14 +130,14 @@ fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
             decimal(out, place);
             out.push(']');
         }
-        Named::Known(what) => known_port(out, seen, what),
+        Named::Known(what) => known_port(out, by, what),
         Named::Port(Kind::Host, _) => out.push_str("host"),
         Named::Port(Kind::HostPrivileged, _) => out.push_str("host-priv"),
         Named::Port(Kind::MasterDevice, _) => out.push_str("device-master"),
         Named::Port(kind, number) => numbered(out, kind_text(kind), number),
         Named::PortSet => return numbered(out, "port set", name),
     }
-    if seen.verbose && name & PORT_NUMBER == 0 {
+    if by.verbose && name & PORT_NUMBER == 0 {
         out.push_str(" (");
         plain_name(out, name);
         out.push(')');
@@ -128,8 +145,8 @@ fn known(out: &mut String, seen: Seen<'_>, name: u32, port: &Port) {
 }
 
 /// Appends what who sees the port, or another task, holds it for; `false` if that is not known.
-fn held(out: &mut String, seen: Seen<'_>, port: &Port) -> bool {
-    let Some((roles, of)) = seen.names.roles(seen.actor.task, port) else { return false };
+fn held(out: &mut String, by: Viewer<'_>, port: &Port) -> bool {
+    let Some((roles, of)) = by.names.roles(by.task, port) else { return false };
     let mut separator = if roles.is_terminal { "terminal of " } else { "" };
     for name in roles.names() {
         out.push_str(core::mem::replace(&mut separator, " and "));
@@ -146,7 +163,7 @@ fn held(out: &mut String, seen: Seen<'_>, port: &Port) -> bool {
     }
     if let Some(task) = of {
         out.push_str(" of ");
-        label(out, seen.names.label(task, 0));
+        label(out, by.names.label(task, 0));
     }
     true
 }
@@ -166,6 +183,11 @@ pub(crate) fn plain_name(out: &mut String, name: u32) {
 }
 
 impl<'a> Seen<'a> {
+    fn viewer(&self) -> Viewer<'a> {
+        let Self { names, actor, verbose, .. } = *self;
+        Viewer { names, task: actor.task, thread: actor.thread, verbose }
+    }
+
     /// What a name stood for of which the kernel now says that it stands for nothing any more.
     fn ended(&self, name: u32) -> Option<&'a Port> {
         let id = self.event.mach_header?.id;
@@ -174,11 +196,11 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn known_port(out: &mut String, seen: Seen<'_>, what: &What) {
-    let of = |out: &mut String, task: TaskIndex| label(out, seen.names.label(task, 0));
+fn known_port(out: &mut String, by: Viewer<'_>, what: &What) {
+    let of = |out: &mut String, task: TaskIndex| label(out, by.names.label(task, 0));
     let own = |out: &mut String, what: &str, task: TaskIndex| {
         out.push_str(what);
-        if task != seen.actor.task {
+        if task != by.task {
             out.push_str(" of ");
             of(out, task);
         }

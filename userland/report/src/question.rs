@@ -2,59 +2,78 @@
 //! Questions that a whole trace answers, live, from a capture or from a machine's memory alike.
 
 use alloc::boxed::Box;
-use core::fmt::Debug;
 
-use alloc::string::String;
-
-use exchanges::{Names, Sink};
 use mig_defs::table::Tables;
 
-use crate::stuck::Stuck;
-
-/// What makes an answer of all exchanges of a trace.
-pub trait Analysis<'t>: Sink<'t> + Debug {
-    /// Nothing comes any more, and all exchanges are closed: appends the answer. Returns what was found.
-    fn finish(&mut self, names: &Names, out: &mut String) -> Found;
-}
-
-/// What an answer comes to, for an exit status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// What nobody needs to look at.
-    Nothing,
-    /// What the question is about: a fault.
-    Something,
-}
+use crate::analysis::Analysis;
+use crate::questions::leaks::Leaks;
+use crate::questions::ports::Ports;
+use crate::questions::stuck::Stuck;
+use crate::questions::top::Top;
+use crate::questions::tree::Tree;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Who waits for whom when the records end.
     Stuck,
+    /// How often what was asked, how long it took and how it failed.
+    Top,
+    /// Which rights come and never go.
+    Leaks,
+    /// Where each port comes from.
+    Ports,
+    /// Which calls a call has led to, and where its time went.
+    Tree,
 }
 
 impl Question {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 1] = [Self::Stuck];
+    pub const ALL: [Self; 5] = [Self::Stuck, Self::Top, Self::Leaks, Self::Ports, Self::Tree];
 
     /// What it is called by the user.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stuck => "stuck",
+            Self::Top => "top",
+            Self::Leaks => "leaks",
+            Self::Ports => "ports",
+            Self::Tree => "tree",
         }
     }
 
     /// What it asks, to the user.
     pub const fn help(self) -> &'static str {
         match self {
-            Self::Stuck => "who waits for whom at the end of the trace, cycles first, then who has waited longest",
+            Self::Stuck => {
+                "who waits for whom at the end, cycles first, then who has waited longest; messages in queues"
+            }
+            Self::Top => {
+                "calls, errors by code, and times (least, p50, p99, most, mean, drawn) by task, subsystem, routine"
+            }
+            Self::Leaks => {
+                "which port rights come and never go, or are given back twice; what came and went by routine"
+            }
+            Self::Ports => "who made each port, and by which messages rights to it came to whom",
+            Self::Tree => {
+                "which calls each call has led to, its time in queue, server and reply; who has the most to do"
+            }
         }
     }
 
-    /// What answers it.
-    pub fn begin<'t>(self, _tables: Tables<'t>) -> Box<dyn Analysis<'t> + 't> {
+    /// Whether its answer may be false where messages are left out.
+    pub const fn needs_all(self) -> bool {
+        !matches!(self, Self::Top)
+    }
+
+    /// What answers it; of calls that took less than so many nanoseconds [`Question::Tree`] says nothing.
+    pub fn begin<'t>(self, tables: Tables<'t>, min: u64) -> Box<dyn Analysis<'t> + 't> {
         match self {
-            Self::Stuck => Box::new(Stuck::default()),
+            Self::Stuck => Box::new(Stuck::new(tables)),
+            Self::Top => Box::new(Top::new(tables)),
+            Self::Leaks => Box::new(Leaks::new(tables)),
+            Self::Ports => Box::new(Ports::new(tables)),
+            Self::Tree => Box::new(Tree::new(min)),
         }
     }
 }

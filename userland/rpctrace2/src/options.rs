@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use exchanges::exchange::Outcome;
-use report::{Question, Style};
+use report::{Layout, Question, Style};
 use thiserror::Error;
 
 pub mod absent;
@@ -18,6 +18,7 @@ pub mod inject;
 pub mod near;
 pub mod owner;
 pub mod place;
+pub mod row;
 pub mod table;
 pub mod text;
 mod values;
@@ -27,7 +28,8 @@ use inject::{InjectError, Injection};
 use near::Suggestion;
 use owner::{OWNER, Owner};
 use place::{Here, Place};
-use table::{Action, Row, TABLE};
+use row::{Action, Row};
+use table::TABLE;
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +148,10 @@ pub struct Options {
     pub style: Style,
     /// `-c`, `-C`.
     pub report: Report,
+    /// `-S`, `-U`: what the table looks like.
+    pub table: Layout,
+    /// `--min`: nanoseconds.
+    pub min: u64,
     /// `-e trace=`, one for each.
     pub expressions: Vec<String>,
     /// `-z`, `-Z`, `-e status=`.
@@ -273,6 +279,9 @@ pub enum OptionsError {
         /// What may be meant.
         near: Suggestion,
     },
+    /// A question about everything, and a part of it.
+    #[error("option `--ask={0}`: needs all messages; `-e trace=` leaves some out")]
+    NeedsAll(&'static str),
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -306,6 +315,12 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
         }
     }
     command.extend(arguments.map(ToString::to_string));
+    if let Report::Answer(question) = options.report
+        && question.needs_all()
+        && !options.expressions.is_empty()
+    {
+        return Err(OptionsError::NeedsAll(question.name()));
+    }
     if options.engine.is_none() && options.policy != Policy::default() {
         return Err(OptionsError::NeedsAs("--policy"));
     }

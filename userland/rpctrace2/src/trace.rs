@@ -133,7 +133,7 @@ impl<'t> Trace<'t> {
             is_live: has_lines && !selection.is_empty(),
             exchanges: Exchanges::new(tables, selection, command, options.report == Report::Summary),
             lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
-            summary: has_summary.then(Summary::default),
+            summary: has_summary.then(|| Summary::new(options.table.clone())),
             analysis: None,
             found: Found::Nothing,
             capture: None,
@@ -141,7 +141,7 @@ impl<'t> Trace<'t> {
             style: options.style,
         };
         if let Report::Answer(question) = options.report {
-            trace.analyse(question.begin(tables));
+            trace.analyse(question.begin(tables, options.min));
         }
         Ok(trace)
     }

@@ -9,47 +9,13 @@ use alloc::vec::Vec;
 use report::{Stamp, Strings};
 
 use super::place::Place;
+use super::row::{Action, Row};
 use super::values::{
-    add_expression, add_injection, add_stamp, set_color, set_column, set_engine, set_form, set_output, set_policy,
-    set_question, set_string_size, set_strings, set_until, status_words,
+    add_expression, add_injection, add_stamp, column_words, set_color, set_column, set_columns, set_engine, set_form,
+    set_min, set_output, set_policy, set_question, set_sort, set_string_size, set_strings, set_until, sort_words,
+    status_words,
 };
-use super::{ALL, Options, OptionsError, Policy, Report, Status};
-
-/// What an option takes and does.
-#[derive(Clone, Copy, Debug)]
-pub enum Action {
-    /// Takes no value.
-    Set(fn(&mut Options)),
-    /// Takes a value, which is called so.
-    Value(&'static str, for<'a> fn(&mut Options, &'a str) -> Result<(), OptionsError>),
-    /// Takes a value after `=` if one likes.
-    Optional(&'static str, for<'a> fn(&mut Options, Option<&'a str>) -> Result<(), OptionsError>),
-    /// Prints the help.
-    Help,
-    /// Prints the version.
-    Version,
-}
-
-/// One option.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// `-s`.
-    pub letter: Option<char>,
-    /// `--string-limit`, without the hyphens.
-    pub longs: &'static [&'static str],
-    /// What it does.
-    pub action: Action,
-    /// Where.
-    pub place: Place,
-    /// What it says to the user.
-    pub help: &'static str,
-    /// What strace, rpctrace and fidlcat have for it.
-    pub others: [&'static str; 3],
-    /// The test that shows it.
-    pub test: &'static str,
-    /// The words that say the same, none if it is as nobody had said anything.
-    pub words: fn(&Options) -> Vec<String>,
-}
+use super::{ALL, Options, Policy, Report, Status};
 
 const SAME: &str = "the same";
 
@@ -126,16 +92,60 @@ pub const TABLE: &[Row] = &[
         words: |options| word_if(options.report == Report::Both, "-C"),
     },
     Row {
+        letter: Some('S'),
+        longs: &["summary-sort-by"],
+        action: Action::Value("COLUMN", set_sort),
+        place: Place::Everywhere,
+        help: "the table's order: by a column of -U, largest first, or none",
+        others: [SAME, "none", "none"],
+        test: "the_table_has_the_columns_and_the_order_that_are_asked_for",
+        words: sort_words,
+    },
+    Row {
+        letter: Some('U'),
+        longs: &["summary-columns"],
+        action: Action::Value("COLUMNS", set_columns),
+        place: Place::Everywhere,
+        help: "the table's columns: time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name",
+        others: ["the same, but for p50 and p99", "none", "none"],
+        test: "the_table_has_the_columns_and_the_order_that_are_asked_for",
+        words: column_words,
+    },
+    Row {
+        letter: Some('w'),
+        longs: &["summary-wall-clock"],
+        action: Action::Set(|_| ()),
+        place: Place::Everywhere,
+        help: "accepted: times are always from request to answer, by the clock",
+        others: ["not the processor's time, but the clock's", "none", "none"],
+        test: "the_table_has_the_columns_and_the_order_that_are_asked_for",
+        words: nothing,
+    },
+    Row {
         letter: None,
         longs: &["ask"],
         action: Action::Value("QUESTION", set_question),
         place: Place::Everywhere,
-        help: "no lines, but at the end the answer to a question. stuck: who waits for whom",
+        help: "no lines, but at the end the answer to a question: stuck, who waits for whom; top, figures of calls; leaks, rights that come and \
+               never go; ports, where each comes from; tree, which calls a call has led to (docs/questions.md)",
         others: ["none", "none", "none"],
         test: "a_deadlock_is_found_in_the_memory_that_is_left",
         words: |options| match options.report {
             Report::Answer(question) => vec!["--ask".into(), question.name().into()],
             _ => Vec::new(),
+        },
+    },
+    Row {
+        letter: None,
+        longs: &["min"],
+        action: Action::Value("TIME", set_min),
+        place: Place::Everywhere,
+        help: "of --ask=tree: only calls that took so long, such as 500us or 1ms",
+        others: ["none", "none", "none"],
+        test: "calls_are_told_with_what_they_led_to",
+        words: |options| match options.min {
+            0 => Vec::new(),
+            min => vec!["--min".into(), format!("{min}ns")],
         },
     },
     Row {

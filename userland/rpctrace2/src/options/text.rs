@@ -9,7 +9,8 @@ use super::absent::ABSENT;
 use super::filter::CLASSES;
 use super::owner::{OWNER, Owner};
 use super::place::Place;
-use super::table::{Action, Row, TABLE};
+use super::row::{Action, Row};
+use super::table::TABLE;
 
 /// Where the texts of the help begin, and end.
 const COLUMN: usize = 34;

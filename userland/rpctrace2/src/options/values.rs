@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use report::{Question, Stamp, Strings};
+use report::{Layout, Question, Sort, Stamp, Strings};
 use trace_port::control::Name;
 
 use super::inject::Injection;
@@ -52,9 +52,50 @@ pub(super) fn set_until(options: &mut Options, value: &str) -> Result<(), Option
 
 pub(super) fn set_question(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     let question = Question::ALL.into_iter().find(|question| question.name() == value);
-    let expected = "a question that rpctrace2 answers: stuck";
-    options.report = Report::Answer(question.ok_or_else(|| bad_value("--ask", expected, value))?);
+    options.report = Report::Answer(question.ok_or_else(|| bad_value("--ask", QUESTIONS, value))?);
     Ok(())
+}
+
+/// Units of time, in nanoseconds.
+const UNITS: [(&str, u64); 4] = [("ns", 1), ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+
+pub(super) fn set_min(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    let read =
+        |(unit, nanoseconds): &(&str, u64)| value.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*nanoseconds);
+    options.min = UNITS.iter().find_map(read).ok_or_else(|| bad_value("--min", "a time: 500us, 1ms, 2s", value))?;
+    Ok(())
+}
+
+/// What stands above the columns of a table, for who mistypes one.
+const COLUMNS: &str =
+    "columns, each once: time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name";
+const ORDERS: &str =
+    "a column (time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name) or none";
+const QUESTIONS: &str = "a question that rpctrace2 answers: stuck, top, leaks, ports, tree";
+
+pub(super) fn set_columns(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.table.columns = Layout::columns(value).ok_or_else(|| bad_value("-U", COLUMNS, value))?;
+    Ok(())
+}
+
+pub(super) fn set_sort(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.table.sort = Sort::of(value).ok_or_else(|| bad_value("-S", ORDERS, value))?;
+    Ok(())
+}
+
+pub(super) fn column_words(options: &Options) -> Vec<String> {
+    let columns = &options.table.columns;
+    if *columns == Layout::default().columns {
+        return Vec::new();
+    }
+    vec!["-U".into(), columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(",")]
+}
+
+pub(super) fn sort_words(options: &Options) -> Vec<String> {
+    match options.table.sort {
+        sort if sort == Layout::default().sort => Vec::new(),
+        sort => vec!["-S".into(), sort.name().into()],
+    }
 }
 
 pub(super) fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {

@@ -82,6 +82,11 @@ impl Message {
         Self::new(MOVE_SEND_ONCE, right, 0, id)
     }
 
+    /// A request that a server passes on, with its right to answer.
+    pub(crate) fn passed_on(id: u32, to: u64, right: u64) -> Self {
+        Self::new(COPY_SEND | MOVE_SEND_ONCE << 8, to, right, id)
+    }
+
     pub(crate) fn item(mut self, name: u32, bits: u16, count: usize, data: &[u8]) -> Self {
         if type_name::is_port(name) {
             self.set_complex(true);

@@ -9,7 +9,8 @@ use rpctrace2::options::absent::ABSENT;
 use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patterns};
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::{Here, Place};
-use rpctrace2::options::table::{Action, TABLE};
+use rpctrace2::options::row::Action;
+use rpctrace2::options::table::TABLE;
 use rpctrace2::options::{Color, Host, Output, Policy, Report, Status, guest_words, parse, text};
 use rpctrace2::{Options, Request, Trace};
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Questions about a trace, live and of captures. What docs/questions.md says that is answered is what is answered.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use rpctrace2::host::show;
+use tests::guest::qemu;
+
+/// What a question is answered of a program's capture, and the exit status.
+fn of_capture(question: &str, command: &[&str]) -> Result<(String, u8)> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (trace, kept, text) = (path("trace"), path("kept"), path("text"));
+    let run = qemu(&[&["--icount", "rpctrace2", "-o", &trace, "--capture", &kept], command].concat())?;
+    let asked = [format!("--ask={question}"), "-o".to_owned(), text.clone(), kept];
+    let status = show::run(&asked).with_context(|| run.stderr.clone())?;
+    Ok((fs::read_to_string(text)?, status))
+}
+
+/// What a question is answered of a program that runs.
+fn live(words: &[&str]) -> Result<String> {
+    let place = tempfile::tempdir()?;
+    let trace = place.path().join("trace").to_string_lossy().into_owned();
+    let run = qemu(&[&["--icount", "rpctrace2", "-o", &trace], words].concat())?;
+    fs::read_to_string(&trace).with_context(|| run.stderr)
+}
+
+/// Without what differs from run to run: times, and numbers of ports.
+fn alike(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        out.push_str(before);
+        let end = from.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).unwrap_or(from.len());
+        let (number, after) = from.split_at(end);
+        if number.contains('.') {
+            out.push_str("TIME");
+        } else if ["name ", "port ", "number "].iter().any(|word| out.ends_with(word)) {
+            out.push_str("NUMBER");
+            out.push_str(number.trim_start_matches(|c: char| c.is_ascii_digit()));
+        } else {
+            out.push_str(number);
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+/// One at a time writes the document.
+static WRITES: Mutex<()> = Mutex::new(());
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/questions.md")
+}
+
+/// Compares what is answered with what docs/questions.md shows below this command; `BLESS=1` writes it there.
+fn is_documented(command: &str, answer: &str) -> Result<()> {
+    let _lock = WRITES.lock().map_err(|_| anyhow::Error::msg("another test has failed"))?;
+    let text = fs::read_to_string(document())?;
+    let head = format!("    $ {command}\n");
+    let (before, after) = text.split_once(&head).with_context(|| format!("docs/questions.md has no `{command}`"))?;
+    let lines = after.lines().map_while(|line| line.strip_prefix("    "));
+    let shown: String = lines.map(|line| format!("{line}\n")).collect();
+    if std::env::var_os("BLESS").is_some() && alike(&shown) != alike(answer) {
+        let rest: String = after.lines().skip(shown.lines().count()).map(|line| format!("{line}\n")).collect();
+        let block: String = answer.lines().map(|line| format!("    {line}\n")).collect();
+        fs::write(document(), [before, &head, &block, &rest].concat())?;
+        return Ok(());
+    }
+    anyhow::ensure!(alike(answer) == alike(&shown), "{command}: documented is\n{shown}answered is\n{answer}");
+    Ok(())
+}
+
+/// Compares what is answered live with what is documented.
+fn is_documented_live(words: &[&str]) -> Result<()> {
+    is_documented(&["cargo qemu rpctrace2", &words.join(" ")].join(" "), &live(words)?)
+}
+
+/// What `stuck` answers of a recording of a program that does not end, with its exit status.
+fn stuck(words: &[&str]) -> Result<(String, u8)> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (kept, text) = (path("kept"), path("text"));
+    let run = qemu(&[&["--timeout", "20", "record", "--wait", "-o", &kept], words].concat())?;
+    let asked = ["--ask=stuck", "-o", &text, &kept].map(str::to_owned);
+    let status = show::run(&asked).with_context(|| run.stderr.clone())?;
+    Ok((fs::read_to_string(&text)?, status))
+}
+
+#[test]
+fn times_and_numbers_of_ports_are_alike() {
+    let text = "hello[1] waits since 01:02:03.000004 for port 17, name 3: 12 calls, 0.000130 = queue 1.5\n";
+    assert_eq!(alike(text), "hello[1] waits since TIME for port NUMBER, name NUMBER: 12 calls, TIME = queue TIME\n");
+}
+
+/// Programs that give back what they get, or hold it for as long as they run.
+const CLEAN: [&[&str]; 12] = [
+    &["hello"],
+    &["ports"],
+    &["vm"],
+    &["ping"],
+    &["echo"],
+    &["threads"],
+    &["items"],
+    &["arrays"],
+    &["timeouts"],
+    &["catch"],
+    &["relay"],
+    &["reply-port"],
+];
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn nothing_leaks_of_what_clean_programs_do() -> Result<()> {
+    for command in CLEAN {
+        let (text, status) = of_capture("leaks", command)?;
+        assert!(text.lines().any(|line| line == "no right leaks by these records"), "{command:?}:\n{text}");
+        assert_eq!(status, 0, "{command:?}:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_leaking_program_is_told_what_it_leaks() -> Result<()> {
+    let words = ["--ask=leaks", "leaking"];
+    let answer = live(&words)?;
+    for part in [
+        " by answers to task_get_special_port and has given none back\n",
+        " by mach_port_allocate and has done nothing with them\n",
+    ] {
+        assert!(answer.contains(part), "no {part}:\n{answer}");
+    }
+    is_documented("cargo qemu rpctrace2 --ask=leaks leaking", &answer)?;
+    let (text, status) = of_capture("leaks", &["leaking"])?;
+    assert_eq!((alike(&text), status), (alike(&answer), 1));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_chain_of_servers_is_a_tree() -> Result<()> {
+    is_documented_live(&["--ask=tree", "--min", "1ms", "relay"])
+}
+
+/// Three servers that do not answer: what the records say of each.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn why_a_client_is_not_answered_is_told() -> Result<()> {
+    let has = |text: &str, parts: &[&str]| {
+        parts.iter().for_each(|part| assert!(text.lines().any(|line| line.contains(part)), "no {part}:\n{text}"));
+    };
+    let (text, status) = stuck(&["unanswered", "itself"])?;
+    assert_eq!(status, 1, "{text}");
+    assert!(text.starts_with("cycle: (unanswered)[3] -> (unanswered)[3], which asks itself\n"), "{text}");
+    has(
+        &text,
+        &["unanswered[2] waits since ", ": received by (unanswered)[3] at ", "  1: ping of (unanswered)[3] since "],
+    );
+    is_documented("cargo qemu record -o FILE unanswered itself; cargo rpctrace2 stuck FILE", &text)?;
+    let (text, status) = stuck(&["unanswered", "keeps"])?;
+    assert_eq!(status, 0, "{text}");
+    has(
+        &text,
+        &[", not answered; it has sent or received since, last at ", "  1: msgh_id 6900 of (unanswered)[3] since "],
+    );
+    assert!(!text.contains("cycle"), "{text}");
+    is_documented_live(&["--ask=stuck", "unanswered", "destroys"])
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn figures_of_a_program_are_told() -> Result<()> {
+    let text = live(&["--ask=top", "vm"])?;
+    for part in [" vm[1]\n", " mach\n", " vm_protect\n", " answers\n", "longest", "#\n"] {
+        assert!(text.contains(part), "no {part}:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn where_ports_come_from_is_told() -> Result<()> {
+    let text = live(&["--ask=ports", "ping"])?;
+    for part in ["bootstrap, number ", "receive right, name ", "made by mach_port_allocate\n"] {
+        assert!(text.contains(part), "no {part}:\n{text}");
+    }
+    Ok(())
+}
