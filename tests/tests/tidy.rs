@@ -24,9 +24,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("small-hurd", &["hurd", "mach", "mach-abi", "protocol"]),
     ("exchanges", &["mach-abi", "mig-defs", "trace-port"]),
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
+    ("export", &["exchanges", "mach-abi", "mig-defs", "report", "trace-port"]),
     (
         "rpctrace2",
-        &["capture", "exchanges", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"],
+        &["capture", "exchanges", "export", "hurd", "mach", "mach-abi", "mig-defs", "protocol", "report", "trace-port"],
     ),
     ("programs", &["hurd", "mach", "mach-abi", "protocol", "trace-port"]),
     ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),

@@ -75,6 +75,16 @@ pub fn cxx(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError>
     program("c++", "libFuzzer is built with it", &["g++"], consent, progress)
 }
 
+/// What reads packets, with which tests read what is exported; installed with apt if this is root and that is wanted.
+pub fn tshark(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    program("tshark", "the tests read exported packets with it", &["tshark"], consent, progress)
+}
+
+/// What reads databases, likewise.
+pub fn sqlite3(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    program("sqlite3", "the tests read exported databases with it", &["sqlite3"], consent, progress)
+}
+
 /// What makes ext2 file systems, installed with apt if this is root and that is wanted.
 pub fn mke2fs(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
     let get = || install(MKE2FS, "it makes ext2 file systems", &MKE2FS_PACKAGES, consent, progress);

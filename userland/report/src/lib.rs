@@ -61,6 +61,7 @@ mod style;
 mod summary;
 mod table;
 mod values;
+pub mod words;
 
 pub use analysis::{Analysis, Found};
 pub use explain::explain;

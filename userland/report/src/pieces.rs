@@ -3,8 +3,9 @@
 
 use alloc::string::String;
 
+use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
 use mach_abi::{Disposition, type_name};
-use mig_defs::table::{Form, Set, Type};
+use mig_defs::table::{Form, Set, Tables, Type};
 use mig_defs::value::{Struct, Value, View, WaitStatus};
 
 use crate::number::{byte, decimal, hexadecimal, padded};
@@ -47,6 +48,26 @@ pub(crate) fn quoted(out: &mut String, text: &[u8]) {
 
 pub(crate) fn is_address(ty: Type<'_>) -> bool {
     ty.is_called(&["address_t", "offset_t", "uintptr_t", "pointer_t"])
+}
+
+/// Appends a return code by name, or as a number if it has none.
+pub(crate) fn code(out: &mut String, tables: Tables<'_>, code: i32) {
+    if let Some(name) = tables.error_name(code) {
+        return out.push_str(name);
+    }
+    let bits = code as u32;
+    if let Some(name) = tables.error_name((bits & !MACH_MSG_MASK) as i32).filter(|_| bits >> 16 == 0x1000) {
+        out.push_str(name);
+        for (name, _) in SHORTAGES.iter().filter(|(_, bit)| bits & bit != 0) {
+            out.push('|');
+            out.push_str(name);
+        }
+        return;
+    }
+    match code {
+        -0x1000..0x1000 => decimal(out, code),
+        _ => hexadecimal(out, bits.into()),
+    }
 }
 
 /// Appends what a number means.

@@ -7,7 +7,6 @@ use exchanges::Actor;
 use exchanges::event::Event;
 use exchanges::names::Names;
 use exchanges::pair::{is_name, received_on};
-use mach_abi::code::{MACH_MSG_MASK, SHORTAGES};
 use mach_abi::header::MACH_MSGH_BITS_COMPLEX;
 use mig_defs::decode::{Error, Fields, Message};
 use mig_defs::raw::Items;
@@ -18,7 +17,7 @@ use trace_port::EventKind;
 use crate::draft::Draft;
 use crate::number::{byte, decimal, hexadecimal};
 use crate::pieces::{
-    constants, disposition_text, is_address, is_text, quoted, quoted_in_hexadecimal, time, wait_status,
+    self, constants, disposition_text, is_address, is_text, quoted, quoted_in_hexadecimal, time, wait_status,
 };
 use crate::ports::{self, Seen};
 use crate::style::Style;
@@ -94,22 +93,7 @@ impl<'a> Writer<'a> {
         if let Some(success) = self.success.filter(|_| code == 0) {
             return self.push(success);
         }
-        if let Some(name) = self.tables.error_name(code) {
-            return self.push(name);
-        }
-        let bits = code as u32;
-        if let Some(name) = self.tables.error_name((bits & !MACH_MSG_MASK) as i32).filter(|_| bits >> 16 == 0x1000) {
-            self.push(name);
-            for (name, _) in SHORTAGES.iter().filter(|(_, bit)| bits & bit != 0) {
-                self.push("|");
-                self.push(name);
-            }
-            return;
-        }
-        match code {
-            -0x1000..0x1000 => decimal(&mut self.draft.line, code),
-            _ => hexadecimal(&mut self.draft.line, bits.into()),
-        }
+        pieces::code(&mut self.draft.line, self.tables, code);
     }
 
     /// A port of the task's own.

@@ -22,7 +22,9 @@ use crate::options::filter::Matcher;
 use crate::options::{Color, Host, Output};
 
 pub mod explain;
+pub mod export;
 pub mod info;
+mod open;
 mod paint;
 pub mod ring;
 pub mod show;

@@ -43,6 +43,8 @@ pub enum Report {
     Both,
     /// `--ask`: the answer to a question, at the end.
     Answer(Question),
+    /// Nothing: all goes to an analysis.
+    Nothing,
 }
 
 /// Which ends of calls are printed: `-z`, `-Z`, `-e status=`.
@@ -127,6 +129,8 @@ pub struct Host {
     pub capture: Option<String>,
     /// `--follow`: a capture that is being written.
     pub follow: bool,
+    /// `--to`: the form that a capture is written in.
+    pub to: Option<String>,
     /// `-I`, in the order given.
     pub directories: Vec<String>,
     /// `-i`, in the order given.

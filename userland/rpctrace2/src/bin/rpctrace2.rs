@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use rpctrace2::Question;
-use rpctrace2::host::{explain, info, show};
+use rpctrace2::host::{explain, export, info, show};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
@@ -17,6 +17,7 @@ fn usage() -> String {
         "usage: rpctrace2 VERB [OPTION]... FILE, where FILE is a capture and VERB one of\n\
          \x20 rpctrace2 show     FILE   its lines, as they were or would have been printed\n\
          \x20 rpctrace2 info     FILE   what it is of, and how much is in it\n\
+         \x20 rpctrace2 export   FILE   in a form that other tools read (--to FORM)\n\
          \x20 rpctrace2 explain WORD... FILE   what routines, ids, codes, constants and ports in it mean\n{}\
          `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces",
         questions.concat()
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some((verb, words)) if verb == "show" => show::run(words),
         Some((verb, words)) if verb == "info" => info::run(words),
         Some((verb, words)) if verb == "explain" => explain::by_capture(words),
+        Some((verb, words)) if verb == "export" => export::run(words),
         Some((verb, words)) if Question::ALL.iter().any(|question| question.name() == verb) => {
             show::run(&[&["--ask".into(), verb.clone()], words].concat())
         }

@@ -49,7 +49,7 @@ pub const ABSENT: &[Absent] = &[
         why: "`cargo qemu -v rpctrace2` shows what the kernel and the boot server say",
     },
     Absent {
-        names: &["--format", "--from", "--to", "--compare", "--with"],
+        names: &["--format", "--from", "--compare", "--with"],
         whose: "fidlcat",
         why: "not there yet: records are not kept in files",
     },

@@ -192,6 +192,20 @@ pub const TABLE: &[Row] = &[
         words: nothing,
     },
     Row {
+        letter: None,
+        longs: &["to"],
+        action: Action::Value("FORM", |options, value| {
+            options.host.to = Some(value.to_string());
+            Ok(())
+        }),
+        place: Place::Show,
+        help: "with `cargo rpctrace2 export`: write what is selected of FILE in a form that other tools read, to the file of -o \
+               (docs/export.md); `cargo rpctrace2 export` lists the forms",
+        others: ["none", "none", "none"],
+        test: "a_capture_is_written_in_each_form",
+        words: nothing,
+    },
+    Row {
         letter: Some('p'),
         longs: &["attach"],
         action: Action::Value("PID", |options, value| {

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo rpctrace2 export --to FORM [-o FILE] CAPTURE`: a capture in a form that other tools read.
+
+use std::boxed::Box;
+use std::format;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::string::String;
+use std::vec::Vec;
+
+use anyhow::{Context, Result, bail};
+use capture::{Fact, Facts};
+use export::{Export, FORMATS, Form, Wanted};
+use tempfile::{Builder, NamedTempFile};
+
+use super::open::Opened;
+use super::show::{self, CUT};
+use crate::options::near::Suggestion;
+use crate::options::{Options, Output, Report, Status, text};
+
+/// What a new file may be, less what the user's mask takes away.
+const MODE: u32 = 0o666;
+
+/// Writes the capture that the words name in the form that they name; answers the exit status.
+///
+/// # Errors
+/// If the words are wrong, or the file is no capture that can be read, or nothing can be written.
+pub fn run(words: &[String]) -> Result<u8> {
+    match show::parse(words)? {
+        Err(text) => show::print(&text),
+        Ok((options, name)) => write(options, &name),
+    }
+}
+
+/// A line for each form.
+pub fn list() -> String {
+    FORMATS.iter().map(|form| format!("  {:<14} {}\n", form.name, form.help)).collect()
+}
+
+/// The form that the options name.
+fn form(options: &Options) -> Result<Form> {
+    let Some(found) = &options.host.to else {
+        bail!(
+            "expected --to FORM; usage: rpctrace2 export --to FORM [-o FILE] [OPTION]... CAPTURE, where FORM is one of\n{}",
+            list()
+        )
+    };
+    FORMATS.iter().find(|form| form.name == found).copied().with_context(|| {
+        let names: Vec<&str> = FORMATS.iter().map(|form| form.name).collect();
+        let near = Suggestion::of(found, names.iter().copied(), "");
+        format!("option `--to`: expected {}, found `{found}`{near}", names.join(", "))
+    })
+}
+
+/// Writes a capture in the form that the options name.
+pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
+    let form = form(&options)?;
+    if options.report != Report::Lines {
+        bail!("options `-c`, `-C`, `--ask`: are answered in text; --to writes another form");
+    }
+    options.report = Report::Nothing;
+    let host = core::mem::take(&mut options.host);
+    if host.append {
+        bail!("option `-A`: a file in another form is written whole");
+    }
+    let target = Target::open(&host.output, form)?;
+    let mut opened = Opened::new(name, &host)?;
+    let about = about(&opened.facts);
+    let (tables, mut player) = opened.parts()?;
+    let is_any = options.status == Status::ALL;
+    let is_all = is_any && options.expressions.is_empty();
+    let mut trace = player.trace(tables, &mut options)?;
+    let status = options.status;
+    let wanted = Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all };
+    let format = (form.begin)(target.writer()?, &about, tables)?;
+    let (export, progress) = Export::new(tables, format, wanted);
+    trace.analyse(Box::new(export));
+    let cut = player.play(&mut trace, target.leaves_error_free(), |text, _| {
+        text.clear();
+        Ok(())
+    })?;
+    let other_version = trace.other_version();
+    drop(trace);
+    let progress = progress.take();
+    if let Some(error) = progress.error {
+        return Err(error).with_context(|| format!("cannot write {}", target.name()));
+    }
+    if let Some(error) = other_version {
+        bail!("{name}: {error}");
+    }
+    target.keep()?;
+    if progress.end.exchanges == 0 {
+        let why = if is_all { "there is no exchange in it" } else { "nothing in it is selected" };
+        std::eprintln!("rpctrace2: {name}: {why}");
+    }
+    let Some(error) = cut else { return Ok(0) };
+    std::eprintln!("rpctrace2: {name}: {error}; what is before it has been written");
+    Ok(CUT)
+}
+
+fn about(facts: &Facts) -> export::model::About {
+    let fact = |fact: Fact| Some((fact.name(), facts.get(fact)?.replace('\0', " ")));
+    export::model::About {
+        facts: Fact::ALL.into_iter().filter_map(fact).collect(),
+        writer: text::version().trim().into(),
+    }
+}
+
+/// Where it is written: to a file beside the one that is meant, which takes its place when it is whole.
+enum Target {
+    Standard,
+    /// What is no file.
+    Other(File, String),
+    /// Where it is written first, where it belongs, and as the user called it.
+    File(NamedTempFile, PathBuf, String),
+}
+
+impl Target {
+    fn open(output: &Output, form: Form) -> Result<Self> {
+        match output {
+            Output::Command(_) => {
+                bail!("option `-o`: lines go to a command; this form goes to a file, or to standard output")
+            }
+            Output::Error | Output::Standard if !form.is_text && io::stdout().is_terminal() => {
+                bail!("`{}` is not for a terminal; use -o FILE", form.name)
+            }
+            Output::Error | Output::Standard => Ok(Self::Standard),
+            Output::File(name) => Self::file(name).with_context(|| format!("cannot write {name}")),
+        }
+    }
+
+    /// What is no file, such as a pipe, nothing takes the place of. What a link leads to is what is meant.
+    fn file(name: &str) -> Result<Self> {
+        let path = fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Ok(Self::Other(File::options().write(true).open(&path)?, name.into()));
+        }
+        let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mode = fs::Permissions::from_mode(MODE);
+        let file = Builder::new().prefix(".rpctrace2-").permissions(mode).tempfile_in(place)?;
+        Ok(Self::File(file, path, name.into()))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Standard => "standard output",
+            Self::Other(_, name) | Self::File(.., name) => name,
+        }
+    }
+
+    fn writer(&self) -> Result<export::Out> {
+        Ok(match self {
+            Self::Standard => Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>,
+            Self::Other(file, _) => Box::new(BufWriter::new(file.try_clone()?)),
+            Self::File(file, ..) => Box::new(BufWriter::new(file.reopen()?)),
+        })
+    }
+
+    fn leaves_error_free(&self) -> bool {
+        !matches!(self, Self::Standard) || !io::stdout().is_terminal()
+    }
+
+    fn keep(self) -> Result<()> {
+        if let Self::File(file, path, name) = self {
+            file.persist(path).with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    }
+}
