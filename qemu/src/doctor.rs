@@ -8,8 +8,8 @@ use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, PRODUCTION, fetched};
 use crate::fetch::programs::{
-    MKRESCUE, find, find_mke2fs, find_qemu, how_to_install_grub, how_to_install_mke2fs, how_to_install_qemu,
-    missing_grub,
+    MKRESCUE, find, find_chromium, find_mke2fs, find_qemu, how_to_install_chromium, how_to_install_grub,
+    how_to_install_mke2fs, how_to_install_qemu, missing_grub,
 };
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
@@ -55,6 +55,7 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("qemu", found_program(find_qemu(cache), &format!("{} (or --yes, as root)", how_to_install_qemu()))),
         finding("grub", grub(&missing_grub())),
         finding("mke2fs", disks()),
+        finding("chromium", browser()),
     ]
 }
 
@@ -119,6 +120,12 @@ fn grub(missing: &[&str]) -> State {
 fn disks() -> State {
     let later = || State::Later(format!("for `cargo qemu hurd`: {}", how_to_install_mke2fs()));
     find_mke2fs().map_or_else(later, |path| State::Found(path.display().to_string()))
+}
+
+/// Only the tests of the page need it.
+fn browser() -> State {
+    let later = || State::Later(format!("for `cargo qemu test`: {}", how_to_install_chromium()));
+    find_chromium().map_or_else(later, |path| State::Found(path.display().to_string()))
 }
 
 fn keyring_state() -> State {

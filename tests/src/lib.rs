@@ -15,6 +15,7 @@
 //! `BLESS=1 cargo qemu test`, and *read* the golden that appears in userland/programs/golden before you commit it.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod golden;
 pub mod guest;
 pub mod normalise;

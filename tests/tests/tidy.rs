@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("programs", &["hurd", "mach", "mach-abi", "protocol", "trace-port"]),
     ("qemu", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "rpctrace2"]),
-    ("tests", &["kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
+    ("tests", &["capture", "kernel-ipc", "mach-abi", "mig-defs", "protocol", "qemu", "rpctrace2", "trace-port"]),
 ];
 
 /// The only folders and files where `unsafe` may stand.

@@ -65,6 +65,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     progress.step("looking for QEMU");
     programs::qemu(consent, &progress)?;
     programs::mke2fs(consent, &progress)?;
+    programs::chromium(consent, &progress)?;
     programs::tshark(consent, &progress)?;
     programs::sqlite3(consent, &progress)?;
     let built = setup::build(&mut progress)?;

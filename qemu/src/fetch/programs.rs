@@ -75,6 +75,27 @@ pub fn cxx(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError>
     program("c++", "libFuzzer is built with it", &["g++"], consent, progress)
 }
 
+/// A browser without a window, which the page of a trace is tested in, installed with apt if this is root and that is wanted.
+pub fn chromium(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    let get = || install(CHROMIUM[0], "the page of a trace is tested in it", &CHROMIUM_PACKAGES, consent, progress);
+    find_chromium().map_or_else(get, Ok)
+}
+
+/// A browser, if it is there.
+pub fn find_chromium() -> Option<PathBuf> {
+    CHROMIUM.into_iter().find_map(find)
+}
+
+/// How to get a browser.
+pub fn how_to_install_chromium() -> String {
+    how_to_install(&CHROMIUM_PACKAGES)
+}
+
+/// The smallest that there is, and what users may have.
+const CHROMIUM: [&str; 2] = ["chromium-headless-shell", "chromium"];
+/// It says nothing readable without a font.
+const CHROMIUM_PACKAGES: [&str; 2] = ["chromium-headless-shell", "fonts-dejavu-core"];
+
 /// What reads packets, with which tests read what is exported; installed with apt if this is root and that is wanted.
 pub fn tshark(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
     program("tshark", "the tests read exported packets with it", &["tshark"], consent, progress)

@@ -17,6 +17,7 @@ mod causes;
 mod decode;
 mod driver;
 mod folded;
+pub mod html;
 mod json;
 mod jsonl;
 mod lua;
@@ -96,22 +97,50 @@ pub struct Form {
     /// Whether it is text that a terminal shows.
     pub is_text: bool,
     /// Begins one.
-    pub begin: fn(Out, &About, Tables<'_>) -> io::Result<Box<dyn Format>>,
+    pub begin: Begin,
+}
+
+/// Begins a form.
+pub type BeginCalls = fn(Out, &About, Tables<'_>) -> io::Result<Box<dyn Format>>;
+
+/// What a form is made of.
+#[derive(Clone, Copy)]
+pub enum Begin {
+    /// Of calls, decoded once for all forms: [`Export`].
+    Calls(BeginCalls),
+    /// Of exchanges as they are: [`html::Html`].
+    Exchanges,
 }
 
 /// All of them, in the order in which they are listed.
 pub const FORMATS: &[Form] = &[
-    Form { name: "jsonl", help: "a JSON object a line, for scripts", is_text: true, begin: jsonl::begin },
-    Form { name: "perfetto", help: "a timeline for ui.perfetto.dev", is_text: false, begin: perfetto::begin },
-    Form { name: "pcapng", help: "a packet a record, for Wireshark", is_text: false, begin: pcapng::begin },
-    Form { name: "wireshark-lua", help: "Wireshark's dissector of these packets", is_text: true, begin: lua::begin },
-    Form { name: "sqlite", help: "a database", is_text: false, begin: sqlite::begin },
+    Form { name: "html", help: "a page for a browser, in one file", is_text: false, begin: Begin::Exchanges },
+    Form { name: "jsonl", help: "a JSON object a line, for scripts", is_text: true, begin: Begin::Calls(jsonl::begin) },
+    Form {
+        name: "perfetto",
+        help: "a timeline for ui.perfetto.dev",
+        is_text: false,
+        begin: Begin::Calls(perfetto::begin),
+    },
+    Form {
+        name: "pcapng",
+        help: "a packet a record, for Wireshark",
+        is_text: false,
+        begin: Begin::Calls(pcapng::begin),
+    },
+    Form {
+        name: "wireshark-lua",
+        help: "Wireshark's dissector of these packets",
+        is_text: true,
+        begin: Begin::Calls(lua::begin),
+    },
+    Form { name: "sqlite", help: "a database", is_text: false, begin: Begin::Calls(sqlite::begin) },
     Form {
         name: "folded",
         help: "collapsed stacks of nanoseconds, for flame graphs",
         is_text: true,
-        begin: folded::begin,
+        begin: Begin::Calls(folded::begin),
     },
-    Form { name: "mermaid", help: "a sequence diagram", is_text: true, begin: mermaid::begin },
-    Form { name: "otlp", help: "spans of OpenTelemetry in JSON", is_text: true, begin: otlp::begin },
+    Form { name: "mermaid", help: "a sequence diagram", is_text: true, begin: Begin::Calls(mermaid::begin) },
+    Form { name: "otlp", help: "spans of OpenTelemetry in JSON", is_text: true, begin: Begin::Calls(otlp::begin) },
 ];

@@ -12,7 +12,8 @@ use std::vec::Vec;
 
 use anyhow::{Context, Result, bail};
 use capture::{Fact, Facts};
-use export::{Export, FORMATS, Form, Wanted};
+use export::html::Html;
+use export::{Begin, Export, FORMATS, Form, Wanted};
 use tempfile::{Builder, NamedTempFile};
 
 use super::open::Opened;
@@ -74,24 +75,35 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
     let mut trace = player.trace(tables, &mut options)?;
     let status = options.status;
     let wanted = Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all };
-    let format = (form.begin)(target.writer()?, &about, tables)?;
-    let (export, progress) = Export::new(tables, format, wanted);
-    trace.analyse(Box::new(export));
+    let ended: Box<dyn FnOnce() -> (bool, Option<io::Error>)> = match form.begin {
+        Begin::Calls(begin) => {
+            let format = begin(target.writer()?, &about, tables)?;
+            let (export, progress) = Export::new(tables, format, wanted);
+            trace.analyse(Box::new(export));
+            Box::new(move || (progress.borrow().end.exchanges > 0, progress.take().error))
+        }
+        Begin::Exchanges => {
+            let (title, facts) = page_about(&about);
+            let (page, written) = Html::new(tables, target.writer()?, &title, facts);
+            trace.analyse(Box::new(page.only(wanted.outcome)));
+            Box::new(move || (written.borrow().exchanges > 0, written.take().error))
+        }
+    };
     let cut = player.play(&mut trace, target.leaves_error_free(), |text, _| {
         text.clear();
         Ok(())
     })?;
     let other_version = trace.other_version();
     drop(trace);
-    let progress = progress.take();
-    if let Some(error) = progress.error {
+    let (has_some, error) = ended();
+    if let Some(error) = error {
         return Err(error).with_context(|| format!("cannot write {}", target.name()));
     }
     if let Some(error) = other_version {
         bail!("{name}: {error}");
     }
     target.keep()?;
-    if progress.end.exchanges == 0 {
+    if !has_some {
         let why = if is_all { "there is no exchange in it" } else { "nothing in it is selected" };
         std::eprintln!("rpctrace2: {name}: {why}");
     }
@@ -106,6 +118,17 @@ fn about(facts: &Facts) -> export::model::About {
         facts: Fact::ALL.into_iter().filter_map(fact).collect(),
         writer: text::version().trim().into(),
     }
+}
+
+/// What a page is headed with, and what else it says of the capture.
+fn page_about(about: &export::model::About) -> (String, Vec<(String, String)>) {
+    let is_title = |name: &str| name == Fact::Command.name();
+    let is_shown =
+        |name: &str| [Fact::Kernel, Fact::Writer, Fact::Options, Fact::Clock].iter().any(|fact| fact.name() == name);
+    let facts = about.facts.iter();
+    let title = facts.clone().find(|(name, _)| is_title(name)).map_or(String::new(), |(_, text)| text.clone());
+    let shown = facts.filter(|(name, text)| is_shown(name) && !text.is_empty());
+    (title, shown.map(|(name, text)| (String::from(*name), text.clone())).collect())
 }
 
 /// Where it is written: to a file beside the one that is meant, which takes its place when it is whole.

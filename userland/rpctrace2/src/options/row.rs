@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is said of one option.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::place::Place;
@@ -41,4 +42,17 @@ pub struct Row {
     pub test: &'static str,
     /// The words that say the same, none if it is as nobody had said anything.
     pub words: fn(&Options) -> Vec<String>,
+}
+
+/// What another tracer has where it has the same.
+pub(super) const SAME: &str = "the same";
+
+/// One word if something is so.
+pub(super) fn word_if(is_so: bool, word: &str) -> Vec<String> {
+    if is_so { vec![word.to_string()] } else { Vec::new() }
+}
+
+/// No words: others follow the option.
+pub(super) fn nothing(_: &Options) -> Vec<String> {
+    Vec::new()
 }

@@ -9,24 +9,13 @@ use alloc::vec::Vec;
 use report::{Stamp, Strings};
 
 use super::place::Place;
-use super::row::{Action, Row};
+use super::row::{Action, Row, SAME, nothing, word_if};
 use super::values::{
     add_expression, add_injection, add_stamp, column_words, set_color, set_column, set_columns, set_engine, set_form,
     set_min, set_output, set_policy, set_question, set_sort, set_string_size, set_strings, set_until, sort_words,
     status_words,
 };
 use super::{ALL, Options, Policy, Report, Status};
-
-const SAME: &str = "the same";
-
-/// One word if something is so.
-fn word_if(is_so: bool, word: &str) -> Vec<String> {
-    if is_so { vec![word.to_string()] } else { Vec::new() }
-}
-
-fn nothing(_: &Options) -> Vec<String> {
-    Vec::new()
-}
 
 /// All options, in the order in which the help lists them.
 pub const TABLE: &[Row] = &[
