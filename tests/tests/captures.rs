@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rpctrace2::host::show;
+use rpctrace2::host::{diff, show};
 use tests::guest::qemu;
 
 /// What `show` makes of a capture, with its exit status.
@@ -133,5 +133,27 @@ fn captures_of_all_versions_are_read() -> Result<()> {
         assert_eq!(shown, fs::read_to_string(place.join(format!("version{version}.txt")))?);
         assert_eq!(status, 0);
     }
+    Ok(())
+}
+
+/// Twice the same program, once by its trace port and once by an engine, where the kernel numbers ports otherwise; and once with something else.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn two_captures_of_the_same_are_alike() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    let (port, engine, other, text) = (path("port"), path("engine"), path("other"), path("text"));
+    qemu(&["rpctrace2", "-o", "/dev/null", "--capture", &port, "ping"])?;
+    qemu(&["rpctrace2", "-o", "/dev/null", "--as", "one", "--capture", &engine, "ping"])?;
+    let inject = "--inject=device_write_inband:retval=KERN_NO_SPACE:when=2";
+    qemu(&["rpctrace2", "-o", "/dev/null", inject, "--capture", &other, "ping"])?;
+    let diff = |second: &str| diff::run(&["-o", &text, &port, second].map(ToOwned::to_owned));
+    assert_eq!(diff(&engine)?, 0, "{}", fs::read_to_string(&text).unwrap_or_default());
+    assert_eq!(diff(&other)?, 1);
+    let found = fs::read_to_string(&text)?;
+    let changed: Vec<&str> = found.lines().filter(|line| line.starts_with(['-', '+', '~'])).skip(2).collect();
+    let [gone, come] = changed[..] else { anyhow::bail!("{found}") };
+    assert!(gone.starts_with("-device_write_inband(") && gone.ends_with("{bytes_written: 30}"), "{found}");
+    assert!(come.starts_with("+device_write_inband(") && come.ends_with(" = KERN_NO_SPACE"), "{found}");
     Ok(())
 }

@@ -5,22 +5,28 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use rpctrace2::Question;
-use rpctrace2::host::{explain, export, info, show};
+use rpctrace2::host::{diff, explain, export, info, show};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
 
+/// What is done with captures, beside questions: the words, and what for.
+const VERBS: [(&str, &str); 5] = [
+    ("show FILE", "its lines, as they were or would have been printed"),
+    ("info FILE", "what it is of, and how much is in it"),
+    ("export --to FORM FILE", "in a form that other tools read, or as a page for a browser"),
+    ("diff FIRST SECOND", "where two differ, but for names of ports, addresses and times"),
+    ("explain WORD... FILE", "what routines, msgh_ids, codes, constants and ports in it mean"),
+];
+
 fn usage() -> String {
-    let questions =
-        Question::ALL.map(|question| format!("  rpctrace2 {:<8} FILE   {}\n", question.name(), question.help()));
+    let questions = Question::ALL.map(|question| (format!("{} FILE", question.name()), question.help()));
+    let verbs = VERBS.map(|(words, help)| (words.to_owned(), help));
+    let lines = verbs.into_iter().chain(questions).map(|(words, help)| format!("  rpctrace2 {words:<22} {help}\n"));
     format!(
-        "usage: rpctrace2 VERB [OPTION]... FILE, where FILE is a capture and VERB one of\n\
-         \x20 rpctrace2 show     FILE   its lines, as they were or would have been printed\n\
-         \x20 rpctrace2 info     FILE   what it is of, and how much is in it\n\
-         \x20 rpctrace2 export   FILE   in a form that other tools read (--to FORM)\n\
-         \x20 rpctrace2 explain WORD... FILE   what routines, ids, codes, constants and ports in it mean\n{}\
+        "usage: rpctrace2 VERB [OPTION]... FILE, where FILE is a capture:\n{}\
          `rpctrace2 show -h` lists the options, `cargo qemu rpctrace2` traces",
-        questions.concat()
+        lines.collect::<String>()
     )
 }
 
@@ -31,6 +37,7 @@ fn main() -> ExitCode {
         Some((verb, words)) if verb == "info" => info::run(words),
         Some((verb, words)) if verb == "explain" => explain::by_capture(words),
         Some((verb, words)) if verb == "export" => export::run(words),
+        Some((verb, words)) if verb == "diff" => diff::run(words),
         Some((verb, words)) if Question::ALL.iter().any(|question| question.name() == verb) => {
             show::run(&[&["--ask".into(), verb.clone()], words].concat())
         }

@@ -2,7 +2,7 @@
 //! The options: every one a row, from which the parser, the help, the manual page, docs/options.md and the tests follow.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -15,7 +15,7 @@ use super::values::{
     set_min, set_output, set_policy, set_question, set_sort, set_string_size, set_strings, set_until, sort_words,
     status_words,
 };
-use super::{ALL, Options, Policy, Report, Status};
+use super::{ALL, Policy, Report, Status};
 
 /// All options, in the order in which the help lists them.
 pub const TABLE: &[Row] = &[

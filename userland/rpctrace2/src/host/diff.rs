@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo rpctrace2 diff [OPTION]... FIRST SECOND`: where two captures differ, up to names of ports, addresses and times.
+
+use std::boxed::Box;
+use std::cell::RefCell;
+use std::format;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::string::String;
+
+use anyhow::{Result, bail};
+use compare::compare;
+use compare::told::{Collect, Told};
+use export::{Export, Wanted};
+
+use super::Sink;
+use super::open::Opened;
+use super::show::{self, CUT};
+use crate::options::{Host, Options, Output, Report, Status};
+
+/// Exit status where they differ, as diff's.
+const DIFFERENT: u8 = 1;
+
+/// Compares the captures that the words name; answers the exit status.
+///
+/// # Errors
+/// If the words are wrong, or a file is no capture that can be read, or nothing can be written.
+pub fn run(words: &[String]) -> Result<u8> {
+    let [words @ .., second] = words else { bail!("usage: rpctrace2 diff [OPTION]... FIRST SECOND") };
+    match show::parse(words)? {
+        Err(text) => show::print(&text),
+        Ok((options, first)) => diff(&options, &first, second),
+    }
+}
+
+fn diff(options: &Options, first: &str, second: &str) -> Result<u8> {
+    if options.report != Report::Lines {
+        bail!("options `-c`, `-C`, `--ask`: what differs is calls");
+    }
+    let (one, is_cut) = told(options.clone(), first)?;
+    let (other, is_other_cut) = told(options.clone(), second)?;
+    let (one, other) = (one.borrow(), other.borrow());
+    for (name, told) in [(first, &one), (second, &other)] {
+        if told.lost > 0 {
+            std::eprintln!("rpctrace2: {name}: {} records were lost, which may be what differs", told.lost);
+        }
+        if told.calls == 0 {
+            std::eprintln!("rpctrace2: {name}: nothing in it is selected, or there is nothing");
+        }
+    }
+    let differences = compare(&one, &other);
+    if !differences.text.is_empty() {
+        let output = if options.host.output == Output::Error { Output::Standard } else { options.host.output.clone() };
+        let mut sink = Sink::open(&output, options.host.append)?;
+        let text = format!("--- {first}\n+++ {second}\n{}", differences.text);
+        match sink.writer() {
+            Some(writer) => writer.write_all(text.as_bytes())?,
+            None => io::stdout().write_all(text.as_bytes())?,
+        }
+        sink.close()?;
+        return Ok(DIFFERENT);
+    }
+    Ok(if is_cut || is_other_cut { CUT } else { 0 })
+}
+
+/// The calls of a capture, and whether it ends too early.
+fn told(mut options: Options, name: &str) -> Result<(Rc<RefCell<Told>>, bool)> {
+    options.report = Report::Nothing;
+    let host: Host = core::mem::take(&mut options.host);
+    let mut opened = Opened::new(name, &host)?;
+    let (tables, mut player) = opened.parts()?;
+    let (is_any, is_all) = (options.status == Status::ALL, options.expressions.is_empty());
+    let mut trace = player.trace(tables, &mut options)?;
+    let status = options.status;
+    let wanted = Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all: is_any && is_all };
+    let collect = Collect::default();
+    let told = collect.told();
+    let (export, progress) = Export::new(tables, Box::new(collect), wanted);
+    trace.analyse(Box::new(export));
+    let cut = player.play(&mut trace, true, |text, _| {
+        text.clear();
+        Ok(())
+    })?;
+    if let Some(error) = trace.other_version() {
+        bail!("{name}: {error}");
+    }
+    drop(trace);
+    if let Some(error) = progress.take().error {
+        return Err(error.into());
+    }
+    if let Some(error) = &cut {
+        std::eprintln!("rpctrace2: {name}: {error}; what is before it is compared");
+    }
+    Ok((told, cut.is_some()))
+}
