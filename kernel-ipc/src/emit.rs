@@ -169,7 +169,7 @@ fn draft_for(
 #[inline(always)]
 pub(crate) fn prepare(kernel: &impl Kernel, state: &State) {
     let task = observe::current_task(kernel);
-    if !State::has_spare(kernel, task) {
+    if !State::has_spare(kernel.task_entry(task)) {
         prepare_spare(kernel, state, task);
     }
 }

@@ -134,6 +134,13 @@ impl Engine {
         self.actions.iter().fold(self.wish.events, |needs, action| needs | of(action))
     }
 
+    /// Whether it is told of all messages that its tasks exchange, and of what fails, and no more than told.
+    pub(crate) fn wants_all_messages(&self) -> bool {
+        use control::event::{FAILED, RECEIVE, SEND};
+        const ALL: u32 = SEND | RECEIVE | FAILED;
+        self.wish.events & ALL == ALL && self.rules.is_empty() && self.actions.is_empty()
+    }
+
     /// Whether it may say what becomes of messages, and stop threads.
     pub(crate) fn has_control(&self) -> bool {
         self.wish.flags & flag::CONTROL != 0

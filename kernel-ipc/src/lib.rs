@@ -30,6 +30,7 @@ mod clock;
 mod conceal;
 mod control;
 mod deliver;
+mod direct;
 mod draft;
 mod emit;
 mod engines;

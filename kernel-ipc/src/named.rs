@@ -53,22 +53,28 @@ pub(crate) fn room_in_transit(kernel: &impl Kernel, message: Kmsg, captured: usi
 }
 
 /// Names in the body of a message: so many, so many bytes from each other.
-struct Item {
-    start: usize,
-    count: usize,
-    stride: usize,
+pub(crate) struct Item {
+    pub(crate) start: usize,
+    pub(crate) count: usize,
+    pub(crate) stride: usize,
 }
 
 /// The items of a message that have names.
-struct Items {
+pub(crate) struct Items {
     offset: usize,
     end: usize,
 }
 
 impl Items {
+    /// Those of a message of so many bytes.
+    #[inline(always)]
+    pub(crate) const fn of(size: usize) -> Self {
+        Self { offset: LP64.end, end: if size < LP64.end { LP64.end } else { size } }
+    }
+
     /// The next one; `word` reads the message.
     #[inline(always)]
-    fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
+    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
         while self.end - self.offset >= conceal::WORD {
             let descriptor = word(self.offset);
             let start = self.offset + conceal::WORD;

@@ -92,7 +92,7 @@ impl Event {
 
     /// What the call was asked for, as far as this half of it uses it, and the notify port's name.
     #[inline(always)]
-    fn asked(&self, kernel: &impl Kernel) -> (Arguments, u32) {
+    pub(crate) fn asked(&self, kernel: &impl Kernel) -> (Arguments, u32) {
         let Some(thread) = self.caller else { return (Arguments::default(), 0) };
         let asked = kernel.arguments(thread);
         let rcv_name = if self.direction == Direction::Receive { asked.rcv_name } else { 0 };

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! bits 31..3  the draft, by the lower half of its address, or the period
+//! bit 30      TOLD      beside a period: a record of the send half is in the recorder's ring, which lacks its outcome (see `direct`)
 //! bit 2       RECEIVED  the receive half has its record, in the draft or in another's message; or needs none
 //! bit 1       FLUSH     drafts of others wait to be queued by this thread, or something is put aside for its call
 //! bit 0       OPEN      the thread is in an observed call
@@ -101,10 +102,34 @@ impl OpenCall {
         self.0.has(Self::RECEIVED)
     }
 
+    /// Whether it has received, and has neither a draft nor anything else to do.
+    #[inline(always)]
+    pub(crate) fn has_only_received(&self, kernel: &impl Kernel) -> bool {
+        *self == Self::open(kernel).received()
+    }
+
     /// Whether there is a record, or two, whose outcome is not known yet.
     #[inline(always)]
     pub(crate) const fn has_draft(&self) -> bool {
         self.0.has_kmsg()
+    }
+
+    /// Whether the recorder's ring has a record of what is sent, and still lacks its outcome.
+    #[inline(always)]
+    pub(crate) const fn is_told(&self) -> bool {
+        self.0.is_told()
+    }
+
+    /// This call, which has no draft, with such a record.
+    #[inline(always)]
+    pub(crate) const fn told(self) -> Self {
+        Self(self.0.with_told(true))
+    }
+
+    /// This call with nothing owed to the recorder.
+    #[inline(always)]
+    pub(crate) const fn settled(self) -> Self {
+        Self(self.0.with_told(false))
     }
 
     /// Takes it out.

@@ -14,7 +14,7 @@ pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};
 
 /// Changes whenever [`SLOTS`] or [`HOOKS`] change meaning.
-pub const VERSION: u64 = 13;
+pub const VERSION: u64 = 14;
 
 /// Symbol of the slot table in the linked payload: `[u64; SLOT_WORDS]`, little-endian.
 pub const SLOTS_SYMBOL: &str = "rpctrace2_slots";

@@ -11,12 +11,13 @@ use spin::mutex::SpinMutex;
 use trace_port::control::owner::part;
 use trace_port::control::{Name, event, flag, policy};
 use trace_port::record::{self, Part};
-use trace_port::ring::{Policy, Producer, Refused, Reservation, Ring, WAIT};
+use trace_port::ring::{OUTCOME, Policy, Producer, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
 
 use crate::bare::News;
-use crate::engines::{EngineKey, Wish};
+use crate::engines::{Engine, EngineKey, Wish};
 use crate::fan_out;
-use crate::gnumach::{Kernel, Record, SendRight, Task};
+use crate::gnumach::{Kernel, Kmsg, Record, SendRight, Task};
+use crate::numbers::ThreadNumber;
 use crate::observe::{self, Event, Moment};
 use crate::state::State;
 
@@ -38,7 +39,7 @@ pub(crate) const MISSES: u64 = 4;
 const PATIENCE: u32 = 1 << 24;
 
 /// Words of a record before its message.
-const PART_WORDS: usize = size_of::<Part>() / 8;
+pub(crate) const PART_WORDS: usize = size_of::<Part>() / 8;
 
 /// Where in a [`Part`] what the message's bytes are shown to be stands, by words of two halves: `message_size` and `captured_size`.
 const SIZES: usize = 6;
@@ -86,6 +87,17 @@ impl Recorder {
     #[inline(always)]
     pub(crate) fn is(&self, engine: EngineKey) -> bool {
         self.engine.load(Relaxed) == key_word(engine)
+    }
+
+    /// Whether an engine is its own, and still what the kernel has made it.
+    pub(crate) fn wants_all(&self, key: EngineKey, engine: &Engine) -> bool {
+        self.is(key) && engine.wants_all_messages() && engine.bytes() == self.bytes()
+    }
+
+    /// How many bytes of a message it keeps.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> u32 {
+        if self.what.load(Relaxed) == RECORD { HEADER } else { u32::MAX }
     }
 }
 
@@ -195,7 +207,7 @@ pub(crate) fn write(
     let shown = captured.min(bytes);
     let size = record::part_size(shown, ports);
     let time = word(core::mem::offset_of!(Part, header) + core::mem::offset_of!(record::RecordHeader, time));
-    let Some(room) = reserve(state, &ring, size as u64, time) else { return };
+    let Some(room) = reserve(state, &ring, (RECORD_FRAME, size as u64), time) else { return };
     let part = (0..PART_WORDS).map(|index| {
         let value = word(index * 8);
         match index {
@@ -222,7 +234,7 @@ const LOW: u64 = 0xffff_ffff;
 #[inline(never)]
 pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, moment: Moment, dropped: u32) {
     let Some(ring) = kernel.ring() else { return };
-    let Some(room) = reserve(state, &ring, size_of::<Part>() as u64, moment.time) else { return };
+    let Some(room) = reserve(state, &ring, (RECORD_FRAME, size_of::<Part>() as u64), moment.time) else { return };
     let event =
         Event { sender: news.sender, ..Event::other(trace_port::Direction::Send, news.kind, news.thread, moment) };
     let mut header = observe::header(kernel, &event, news.task, 0);
@@ -233,14 +245,138 @@ pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, momen
     state.recorder.producer.lock().commit(&ring, room);
 }
 
+/// A record that is written where its message is.
+pub(crate) struct Written<'a> {
+    /// Of the frame.
+    pub(crate) kind: u32,
+    /// The message, and how many bytes of it.
+    pub(crate) message: (Kmsg, usize),
+    /// What is behind it: the words of a [`trace_port::Port`] each.
+    pub(crate) ports: &'a [[u64; 2]],
+    /// When it happened.
+    pub(crate) time: u64,
+}
+
+impl Written<'_> {
+    /// Bytes in the ring.
+    #[inline(always)]
+    fn size(&self) -> u64 {
+        record::part_size(self.message.1, self.ports.len()) as u64
+    }
+
+    /// A word of its message, zero padded.
+    #[inline(always)]
+    fn word(&self, kernel: &impl Kernel, index: usize) -> u64 {
+        let (kmsg, size) = self.message;
+        let (word, rest) = (kernel.message_word(kmsg, index * 8), size - index * 8);
+        if rest < 8 { word & ((1 << (8 * rest)) - 1) } else { word }
+    }
+
+    /// The message and its ports.
+    fn body(&self, kernel: &impl Kernel) -> impl Iterator<Item = u64> {
+        let words = (0..self.message.1.div_ceil(8)).map(|index| self.word(kernel, index));
+        words.chain(self.ports.iter().flatten().copied())
+    }
+}
+
+/// Writes a record; `false` if it is lost, which is counted. `head` gives what is before the message, where it is written: twice in the code, as
+/// the quick way is to keep it in registers.
+#[inline(always)]
+pub(crate) fn put(
+    kernel: &impl Kernel,
+    state: &State,
+    written: Written<'_>,
+    head: impl Fn() -> [u64; PART_WORDS],
+) -> bool {
+    let Some(ring) = kernel.ring() else { return false };
+    let mut producer = state.recorder.producer.lock();
+    let Some(whole) = producer.whole(&ring, (written.kind, written.size()), policy(&ring)) else {
+        drop(producer);
+        let Some(room) = room(state, &ring, written.kind, written.size(), written.time) else { return false };
+        room.fill(&ring, 0, head().into_iter());
+        room.fill(&ring, PART_WORDS as u64, written.body(kernel));
+        state.recorder.producer.lock().commit(&ring, room);
+        return true;
+    };
+    let Some((places, rest)) = whole.contents.split_first_chunk::<PART_WORDS>() else { return false };
+    let Some((message, ports)) = rest.split_at_checked(written.message.1.div_ceil(8)) else { return false };
+    store(places, head());
+    for (index, place) in message.iter().enumerate() {
+        place.store(kernel.message_word(written.message.0, index * 8), Relaxed);
+    }
+    if !written.message.1.is_multiple_of(8)
+        && let Some(last) = message.last()
+    {
+        last.store(written.word(kernel, message.len() - 1), Relaxed);
+    }
+    for ([first, second], port) in ports.as_chunks::<2>().0.iter().zip(written.ports) {
+        first.store(port[0], Relaxed);
+        second.store(port[1], Relaxed);
+    }
+    producer.publish(&ring, whole);
+    true
+}
+
+/// Each word with an instruction of its own.
+#[inline(always)]
+fn store(places: &[AtomicU64; PART_WORDS], words: [u64; PART_WORDS]) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = places;
+    let [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth] = words;
+    a.store(first, Relaxed);
+    b.store(second, Relaxed);
+    c.store(third, Relaxed);
+    d.store(fourth, Relaxed);
+    e.store(fifth, Relaxed);
+    f.store(sixth, Relaxed);
+    g.store(seventh, Relaxed);
+    h.store(eighth, Relaxed);
+    i.store(ninth, Relaxed);
+    j.store(tenth, Relaxed);
+    k.store(eleventh, Relaxed);
+    l.store(twelfth, Relaxed);
+}
+
+/// [`reserve`], where others write, something is to be told, the ring comes round, or the reader is to be waited for.
+#[cold]
+#[inline(never)]
+fn room(state: &State, ring: &Ring<'_, AtomicU64>, kind: u32, size: u64, time: u64) -> Option<Reservation> {
+    reserve(state, ring, (kind, size), time)
+}
+
+/// What becomes of what is full.
+#[inline(always)]
+fn policy(ring: &Ring<'_, AtomicU64>) -> Policy {
+    if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite }
+}
+
+/// Says what has become of the message of a thread's, of which the ring has an open record.
+#[inline(never)]
+pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: ThreadNumber, retval: u32) {
+    let Some(ring) = kernel.ring() else { return };
+    // Nothing is written behind its end.
+    if state.recorder.what.load(Relaxed) == 0 {
+        return;
+    }
+    let outcome = u64::from(thread.get()) | u64::from(retval) << 32;
+    let mut producer = state.recorder.producer.lock();
+    if let Some(whole) = producer.whole(&ring, (OUTCOME, 8), policy(&ring)) {
+        whole.contents.iter().for_each(|place| place.store(outcome, Relaxed));
+        return producer.publish(&ring, whole);
+    }
+    drop(producer);
+    let Some(room) = reserve(state, &ring, (OUTCOME, 8), 0) else { return };
+    room.set(&ring, 0, outcome);
+    state.recorder.producer.lock().commit(&ring, room);
+}
+
 /// Room for a record; none if it is lost, which is counted. Waits only where the reader asks for it, and only while that goes on reading.
 #[inline(never)]
-fn reserve(state: &State, ring: &Ring<'_, AtomicU64>, size: u64, time: u64) -> Option<Reservation> {
+fn reserve(state: &State, ring: &Ring<'_, AtomicU64>, (kind, size): (u32, u64), time: u64) -> Option<Reservation> {
     let (mut tail, mut looks) = (0, 0);
     loop {
         let is_to_wait = ring.wants() & WAIT != 0 && looks < PATIENCE;
         let mut producer = state.recorder.producer.lock();
-        match producer.reserve(ring, size, if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
+        match producer.reserve(ring, (kind, size), if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
             Ok(room) => return Some(room),
             Err(Refused::Full) if is_to_wait => {}
             Err(_) => {
@@ -257,4 +393,4 @@ fn reserve(state: &State, ring: &Ring<'_, AtomicU64>, size: u64, time: u64) -> O
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,8 +33,8 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Km
 /// A reply to what `thread` sends is expected at its port `name`.
 #[inline(always)]
 fn expect(kernel: &impl Kernel, thread: Thread, name: u32, correlation: Correlation) {
-    let arguments = kernel.arguments(thread);
-    if arguments.option & option::MACH_RCV_MSG != 0 && arguments.rcv_name == name {
+    let (asked, rcv_name) = kernel.receives(thread);
+    if asked & option::MACH_RCV_MSG != 0 && rcv_name == name {
         kernel.set_thread_awaited(thread, correlation.half());
     } else {
         put(kernel, kernel.thread_task(thread), name, correlation.half());
@@ -76,7 +76,7 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, thread: Thread, kmsg
     let bits = kernel.msgh_bits(kmsg);
     let is_reply = local_type(bits) == PORT_SEND_ONCE;
     let awaited = kernel.thread_awaited(thread);
-    if is_reply && !awaited.is_none() && kernel.local_name(kmsg) == kernel.arguments(thread).rcv_name {
+    if is_reply && !awaited.is_none() && kernel.local_name(kmsg) == kernel.receives(thread).1 {
         kernel.set_thread_awaited(thread, HalfCorrelation::NONE);
         return state.whole_correlation(awaited);
     }

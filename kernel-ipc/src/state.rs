@@ -147,10 +147,10 @@ impl State {
         self.secret.load(Relaxed)
     }
 
-    /// Whether the next record of a task has its memory already. A hint: another processor may take it.
+    /// Whether the next record of a task with this word has its memory already. A hint: another processor may take it.
     #[inline(always)]
-    pub(crate) fn has_spare(kernel: &impl Kernel, task: Task) -> bool {
-        kernel.task_entry(task) & HAS_SPARE != 0
+    pub(crate) const fn has_spare(entry: u32) -> bool {
+        entry & HAS_SPARE != 0
     }
 
     /// Whether any task is traced.

@@ -235,6 +235,16 @@ impl Table {
         list.iter().any(|each| engines.get(each.engine.place).is_some_and(|engine| engine.may_want(asked)))
     }
 
+    /// Whether an entry has no trace port and one engine, which is as `is_it` says.
+    pub(crate) fn has_only(&mut self, place: u32, is_it: impl FnOnce(EngineKey, &Engine) -> bool) -> bool {
+        let Self { entries, lists, engines, nowhere, .. } = self;
+        let Some(entry) = entries.get(place) else { return false };
+        let has_port = nowhere.as_ref().is_none_or(|nowhere| nowhere.port() != entry.port());
+        let Some([only]) = lists.get(entry.list).map(|list| list.as_slice()) else { return false };
+        let engine = engines.get(only.engine.place).filter(|engine| engine.number() == only.engine.number);
+        !has_port && engine.is_some_and(|engine| is_it(only.engine, engine))
+    }
+
     /// Says anew of which events there is somebody to be told, after a list or an engine has changed. Returns whose entry it is, and whether
     /// of messages only those of some ids may be told.
     pub(crate) fn count_wanted(&mut self, place: u32) -> Option<(Task, bool)> {

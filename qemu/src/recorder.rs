@@ -132,7 +132,7 @@ fn place(layout: &str) -> Option<(u64, u64)> {
 pub(crate) mod tests {
     use std::fs;
 
-    use kernel_ipc::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, Producer, Reader, Ring};
+    use kernel_ipc::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, Producer, RECORD, Reader, Ring};
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     use super::*;
@@ -151,7 +151,7 @@ pub(crate) mod tests {
         let ring = Ring::over(&words).unwrap();
         let mut producer = Producer::new();
         producer.begin(&ring);
-        let room = producer.reserve(&ring, 8, Policy::Overwrite).unwrap();
+        let room = producer.reserve(&ring, (RECORD, 8), Policy::Overwrite).unwrap();
         producer.commit(&ring, room);
         words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect()
     }

@@ -10,7 +10,12 @@
 //! a frame: u64 position, u64 number, u32 size, u32 kind, then what it holds; size is a multiple of 8 and counts the frame itself
 //!   RECORD     a record as in a trace_records: a word, RecordHeader, a word, the message zero padded, its ports
 //!   REFUSED    u64 last, from, to, bytes: records that were not written, from the frame's number to `last`
+//!   OPEN       as RECORD, of a message that a thread sends or receives, whose outcome is not known yet
+//!   OUTCOME    u32 thread, u32 retval: what has become of the last OPEN of this thread, UNKNOWN if nobody knows
 //! ```
+//!
+//! An OPEN record's `retval` is none. One of a receive has an OUTCOME. What is sent may have none: it was sent if a record of its thread's own calls follows without an OUTCOME between them, or if somebody
+//! has received it, which is a record with the same correlation number. Where records are lost before anything says so, it is not known.
 //!
 //! All words are 64 bits, little-endian. *Positions* count the bytes ever written; a frame at position p stands at `p % capacity`, and says p, so that
 //! bytes of an earlier round are never taken for it. *Head* is where the committed frames end. What is before *floor* is overwritten, or about to be:
@@ -29,14 +34,17 @@ mod tests;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-pub use producer::{Policy, Producer, Refused, Reservation};
-pub use reader::{Batch, Bytes, Item, Lost, Memory, Reader, RingError, Why, find};
+pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Whole};
+pub use reader::{Batch, Bytes, Item, Lost, Memory, Outcome, Reader, RingError, Why, find};
 
 /// The first word of a ring, on the boundary of a page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rpct2rng");
 
-/// The second word: of this layout.
-pub const VERSION: u64 = 1;
+/// The second word: of this layout. The first one had neither [`OPEN`] nor [`OUTCOME`], and is read too.
+pub const VERSION: u64 = 2;
+
+/// The oldest layout that is read.
+pub const OLDEST: u64 = 1;
 
 /// Bytes before the frames.
 pub const HEADER_SIZE: usize = 8192;
@@ -57,6 +65,13 @@ pub const FRAME: u64 = 24;
 pub const RECORD: u32 = 1;
 /// Kind of a frame that says which records were refused.
 pub const REFUSED: u32 = 2;
+/// Kind of a frame that holds a record of a send whose outcome is not known yet.
+pub const OPEN: u32 = 3;
+/// Kind of a frame that tells such an outcome.
+pub const OUTCOME: u32 = 4;
+
+/// The `retval` of an OUTCOME that nobody knows.
+pub const UNKNOWN: u32 = u32::MAX;
 
 /// Bytes of the largest frame.
 pub const LARGEST_FRAME: usize =

@@ -12,15 +12,17 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mach_abi::special_port::TASK_TRACE_PORT;
 
-use crate::{arrays, emit};
+use crate::{arrays, direct, emit};
 
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
-use crate::gnumach::{InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, slots, time};
+use crate::gnumach::{
+    InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Tasks, Thread, Threads, mr, slots, time,
+};
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{received_on, recorder};
+use crate::{observe, received_on, recorder};
 
 static STATE: State = State::new();
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -68,8 +70,36 @@ unsafe extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: MessageOfKmsg
     if failed != 0 {
         return failed;
     }
+    // The rest is by calls in the last place, so that nothing is kept across them.
+    if is_direct() {
+        return copied_in_directly(kernel.kmsg());
+    }
     emit::prepare(&Mach, &STATE);
     copy::copied_in(&Mach, &STATE, kernel.kmsg())
+}
+
+/// Whether nobody but the machine's recorder is told of the current task.
+#[inline(always)]
+fn is_direct() -> bool {
+    State::is_direct(Mach.task_entry(observe::current_task(&Mach)))
+}
+
+#[inline(never)]
+fn copied_in_directly(kmsg: Kmsg) -> i32 {
+    if direct::sent(&Mach, &STATE, kmsg) {
+        return 0;
+    }
+    emit::prepare(&Mach, &STATE);
+    copy::copied_in(&Mach, &STATE, kmsg)
+}
+
+#[inline(never)]
+fn copied_out_directly(kmsg: Kmsg, size: u32, failed: i32) -> i32 {
+    if failed == 0 && direct::received(&Mach, &STATE, kmsg, size) {
+        return 0;
+    }
+    emit::prepare(&Mach, &STATE);
+    copy::copied_out(&Mach, &STATE, kmsg, size, failed)
 }
 
 /// A thread that is looked at lightly has copied a message in that is wanted, or has failed to copy in one.
@@ -87,6 +117,9 @@ unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, 
     // SAFETY: the caller's own arguments.
     let failed = unsafe { copyout(kernel.address(), user, size) };
     if !OpenCall::current(&Mach).1.has_draft() {
+        if is_direct() {
+            return copied_out_directly(kernel.kmsg(), size as u32, failed);
+        }
         emit::prepare(&Mach, &STATE);
     }
     copy::copied_out(&Mach, &STATE, kernel.kmsg(), size as u32, failed)

@@ -6,6 +6,7 @@
 //! through `mach_msg` is in `hooks::model`.
 
 mod messages;
+mod names;
 mod traits;
 
 use core::sync::atomic::AtomicU64;

@@ -9,7 +9,7 @@ use super::{OwnedKmsg, Records};
 /// lowest bits. [`Records::record_alloc`] sees to it that the half tells the whole, leaves room for the flags, and has its highest bit set.
 ///
 /// Where there is no kmsg the bits between are those of the period: each time the path is led through the payload again, one begins.
-/// Flags of an earlier period say nothing, as nobody has seen what came after them: on another processor a thread may be anywhere,
+/// Beside a period one more bit is a flag. Flags of an earlier period say nothing, as nobody has seen what came after them: on another processor a thread may be anywhere,
 /// so that nobody can clear them for it. While there is a kmsg, the path is led through the payload, and the flags are right.
 ///
 /// There is one for each thread. Who takes the kmsg out of it keeps another one for the thread.
@@ -23,10 +23,13 @@ impl CallWord {
     /// Set where there is a kmsg.
     const IS_KMSG: u32 = 1 << 31;
 
+    /// Set where there is no kmsg and something is owed to the machine's recorder; of no period.
+    const TOLD: u32 = 1 << 30;
+
     /// What the first period is, before which there is none, and the next one after a period: odd, as the stub of `mach_msg_trap` writes
     /// it as a word with the lowest flag. None is that before the first.
     pub(crate) const fn next_period(period: u32) -> u32 {
-        let next = period.wrapping_add(Self::FLAGS + 1) & !Self::IS_KMSG | 1;
+        let next = period.wrapping_add(Self::FLAGS + 1) & !(Self::IS_KMSG | Self::TOLD) | 1;
         if next > Self::FLAGS { next } else { Self::next_period(next) }
     }
 
@@ -64,7 +67,22 @@ impl CallWord {
     /// Whether its flags say something in this period.
     #[inline(always)]
     pub(crate) const fn is_of(&self, period: u32) -> bool {
-        self.has_kmsg() || (self.0 ^ period) & !Self::FLAGS == 0
+        self.has_kmsg() || (self.0 ^ period) & !(Self::FLAGS | Self::TOLD) == 0
+    }
+
+    /// Whether something is owed to the machine's recorder.
+    #[inline(always)]
+    pub(crate) const fn is_told(&self) -> bool {
+        self.0 & (Self::IS_KMSG | Self::TOLD) == Self::TOLD
+    }
+
+    /// This word saying whether something is owed; one with a kmsg stays as it is.
+    #[inline(always)]
+    pub(crate) const fn with_told(self, told: bool) -> Self {
+        if self.has_kmsg() {
+            return self;
+        }
+        Self(if told { self.0 | Self::TOLD } else { self.0 & !Self::TOLD })
     }
 
     /// Whether a flag is set.

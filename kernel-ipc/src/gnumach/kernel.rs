@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU64;
 use trace_port::ring::Ring;
 
 use super::mach::Mach;
-use super::{Kernel, recording, switches, time};
+use super::{Kernel, lock, recording, switches, time};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. Memory may be asked for with nothing locked.
@@ -34,6 +34,11 @@ impl Kernel for Mach {
 
     fn command_line(&self) -> &'static [u8] {
         recording::command_line()
+    }
+
+    #[inline(always)]
+    fn is_for_one(&self) -> bool {
+        lock::is_absent()
     }
 
     #[inline(always)]

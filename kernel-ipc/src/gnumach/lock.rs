@@ -27,6 +27,12 @@ pub(super) const PORT_MESSAGES_LOCK: Lock<Port> = Lock::new(Slot::port_messages_
 /// `imq_lock` of a set's queue.
 pub(super) const PSET_MESSAGES_LOCK: Lock<Pset> = Lock::new(Slot::pset_messages_lock);
 
+/// Whether the kernel has no such locks: it is for one processor.
+#[inline(always)]
+pub(super) fn is_absent() -> bool {
+    fact(Slot::port_lock) as u64 == ABSENT
+}
+
 impl<S: Struct> Lock<S> {
     const fn new(slot: Slot) -> Self {
         assert!(matches!(need(slot), Need::Lock { of, .. } if same(of, S::TAG)), "not a lock of this struct");

@@ -126,8 +126,12 @@ pub(crate) trait Threads {
     fn set_thread_awaited(&self, thread: Thread, awaited: HalfCorrelation);
     /// The `notify` argument of the thread's `mach_msg`, if an option asks for one.
     fn thread_notify(&self, thread: Thread) -> u32;
+    /// Notes that, or another word in its place for a call without a notify port.
+    fn set_thread_notify(&self, thread: Thread, notify: u32);
     /// The other arguments.
     fn arguments(&self, thread: Thread) -> Arguments;
+    /// Of these the option and the name that is received from.
+    fn receives(&self, thread: Thread) -> (u32, u32);
     /// Whether the thread is being terminated or halted and must not be made to wait.
     fn thread_is_halting(&self, thread: Thread) -> bool;
     /// Whether `thread->ith_self` is there, which it no longer is after `ipc_thread_terminate`.
@@ -189,6 +193,8 @@ pub(crate) trait Tasks {
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
     fn set_task_entry(&self, task: Task, entry: u32);
+    /// What records call the task while it is traced.
+    fn task_number(&self, task: Task) -> TaskNumber;
     /// Notes what records call the task while it is traced.
     fn set_task_number(&self, task: Task, number: TaskNumber);
     /// `task->itk_space`.
@@ -373,6 +379,8 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     fn rest(&self);
     /// The kernel's command line, before anything else runs.
     fn command_line(&self) -> &'static [u8];
+    /// Whether it is a kernel for one processor, on which nothing else runs until its current thread waits.
+    fn is_for_one(&self) -> bool;
     /// The memory of the machine's recorder, if the instrumenter has given it enough.
     fn ring(&self) -> Option<Ring<'static, AtomicU64>>;
     /// Memory from kalloc, with so many defaults, that is never given back.

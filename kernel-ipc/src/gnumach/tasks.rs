@@ -102,6 +102,11 @@ impl Tasks for Mach {
     }
 
     #[inline(always)]
+    fn task_number(&self, task: Task) -> TaskNumber {
+        TaskNumber::new(task.load(TASK_NUMBER))
+    }
+
+    #[inline(always)]
     fn set_task_number(&self, task: Task, number: TaskNumber) {
         task.store(TASK_NUMBER, number.get());
     }

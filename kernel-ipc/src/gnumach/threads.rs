@@ -151,6 +151,11 @@ impl Threads for Mach {
     }
 
     #[inline(always)]
+    fn set_thread_notify(&self, thread: Thread, notify: u32) {
+        thread.store(THREAD_NOTIFY, notify);
+    }
+
+    #[inline(always)]
     fn arguments(&self, thread: Thread) -> Arguments {
         let pcb = thread.load(THREAD_PCB);
         Arguments {
@@ -159,6 +164,12 @@ impl Threads for Mach {
             rcv_name: pcb.load(PCB_RCV_NAME),
             time_out: pcb.load(PCB_TIME_OUT),
         }
+    }
+
+    #[inline(always)]
+    fn receives(&self, thread: Thread) -> (u32, u32) {
+        let pcb = thread.load(THREAD_PCB);
+        (pcb.load(PCB_OPTION), pcb.load(PCB_RCV_NAME))
     }
 
     #[inline(always)]

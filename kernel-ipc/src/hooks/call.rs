@@ -2,11 +2,12 @@
 //! A traced thread's `mach_msg` from its begin to its end: `mach_msg_trap`, `thread_syscall_return`, `mach_msg_interrupt`.
 
 use mach_abi::KernReturn;
-use trace_port::Direction;
+use trace_port::{Direction, ring};
 
 use super::handoff;
 use crate::arrays;
 use crate::deliver;
+use crate::direct;
 use crate::draft::Draft;
 use crate::emit::{self, Content};
 use crate::fan_out;
@@ -18,6 +19,7 @@ use crate::numbers::HalfCorrelation;
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
 use crate::quiet::{self, Wait};
+use crate::recorder;
 use crate::replies;
 use crate::state::State;
 
@@ -44,9 +46,12 @@ pub(crate) fn join(kernel: &impl Kernel, task: Task) {
 pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     let call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
+    let is_told = call.is_told();
     if let Some(draft) = call.into_draft() {
         lost::lose_for_all(kernel, state, draft);
         state.draft_closed(kernel);
+    } else if is_told {
+        recorder::put_outcome(kernel, state, kernel.thread_number(thread), ring::UNKNOWN);
     }
     kernel.set_thread_message(thread, 0);
 }
@@ -57,7 +62,11 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State) {
     let (thread, call) = OpenCall::current(kernel);
     kernel.set_thread_message(thread, 0);
     let without = call.without_draft(kernel);
-    if !call.has_received()
+    if !call.has_draft() {
+        if call.is_told() {
+            direct::settle(kernel, state, thread, call, mr::MACH_MSG_SUCCESS).keep(kernel, thread);
+        }
+    } else if !call.has_received()
         && let Some(draft) = call.into_draft()
     {
         emit::settle(kernel, &draft, mr::MACH_MSG_SUCCESS);
@@ -77,8 +86,28 @@ pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
     end(kernel, state, result, Wait::InCall);
 }
 
-#[inline(never)]
+#[inline(always)]
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
+    let (_, call) = OpenCall::current(kernel);
+    if call.has_draft() {
+        end_call(kernel, state, result, wait)
+    } else {
+        end_without_draft(kernel, state, result, wait)
+    }
+}
+
+#[inline(never)]
+fn end_without_draft(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
+    let (thread, call) = OpenCall::current(kernel);
+    match direct::end(kernel, state, thread, call, result) {
+        Some(rest) => rest.keep(kernel, thread),
+        None => return result,
+    }
+    end_call(kernel, state, result, wait)
+}
+
+#[inline(never)]
+fn end_call(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     OpenCall::NONE.keep(kernel, thread);
     let mut call = if call.has_to_flush() { flush(kernel, state, thread, call) } else { call };
@@ -281,6 +310,7 @@ pub(crate) fn interrupted(kernel: &impl Kernel, state: &State, thread: Thread) {
     if !call.is_open(kernel) && light::failed(kernel, thread, &call, mr::MACH_RCV_INTERRUPTED).is_none() {
         return;
     }
+    direct::settle(kernel, state, thread, call, mr::MACH_RCV_INTERRUPTED);
     if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }

@@ -21,10 +21,13 @@ const HAS_ENGINES: u32 = 1 << 29;
 /// Set there while the task's traps that stand for requests are refused; the stubs look at it.
 pub(crate) const REFUSES_TRAPS: u32 = 1 << 28;
 
+/// Set there while nobody is told of the task but the machine's recorder, which is told of everything: see [`crate::direct`].
+const IS_DIRECT: u32 = 1 << 27;
+
 /// Where a task's entry is in the table: 1 + index of its place, or 0.
 #[inline(always)]
 pub(super) fn place(kernel: &impl Kernel, task: Task) -> u32 {
-    kernel.task_entry(task) & !(HAS_SPARE | IS_LIGHT | HAS_ENGINES | REFUSES_TRAPS)
+    kernel.task_entry(task) & !(HAS_SPARE | IS_LIGHT | HAS_ENGINES | REFUSES_TRAPS | IS_DIRECT)
 }
 
 impl State {
@@ -50,17 +53,27 @@ impl State {
         kernel.task_entry(task) & IS_LIGHT != 0
     }
 
+    /// Whether nobody but the machine's recorder is told of a task with this word.
+    #[inline(always)]
+    pub(crate) const fn is_direct(entry: u32) -> bool {
+        entry & IS_DIRECT != 0
+    }
+
     /// Says anew of which events of the task at a place somebody is to be told, after its list or an engine of it has changed.
     pub(super) fn count_wanted(&self, kernel: &impl Kernel, table: &mut Table, place: u32) {
         let Some((task, by_ids)) = table.count_wanted(place) else { return };
+        let is_direct = table.has_only(place, |engine, known| self.recorder.wants_all(engine, known));
         let Some(entry) = table.at(place) else { return };
         let before = kernel.task_entry(task);
-        let mut after = before & !(IS_LIGHT | HAS_ENGINES | REFUSES_TRAPS);
+        let mut after = before & !(IS_LIGHT | HAS_ENGINES | REFUSES_TRAPS | IS_DIRECT);
         if entry.wanted() & event::RPC_TRAP != 0 {
             after |= REFUSES_TRAPS;
         }
         if by_ids {
             after |= IS_LIGHT;
+        }
+        if is_direct {
+            after |= IS_DIRECT;
         }
         if entry.list() != 0 {
             after |= HAS_ENGINES;

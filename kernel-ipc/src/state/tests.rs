@@ -113,9 +113,9 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     let owned = || OwnedKmsg::fake(kmsg);
     assert_eq!(state.keep_spare(&fake, key, owned()), Err(owned()), "to another port");
     fake.memory(kmsg).bytes[8..16].copy_from_slice(&(TRACE.address() as u64).to_le_bytes());
-    assert!(!State::has_spare(&fake, TASK));
+    assert!(!State::has_spare(fake.task_entry(TASK)));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
-    assert!(State::has_spare(&fake, TASK));
+    assert!(State::has_spare(fake.task_entry(TASK)));
     assert_eq!(state.key(&fake, TASK), Some(key), "the same trace");
     let large = state.target(&fake, TASK, false, || Asked::ANYTHING).unwrap();
     assert_eq!(large.key, key);
@@ -124,11 +124,11 @@ fn a_spare_is_for_the_port_it_goes_to_and_says_that_it_is_there() {
     fake.ipc_port_release_send(right);
     let small = state.target(&fake, TASK, true, || Asked::ANYTHING).unwrap();
     assert!(matches!(small.way, Way::Memory(memory) if memory == owned()));
-    assert!(!State::has_spare(&fake, TASK));
+    assert!(!State::has_spare(fake.task_entry(TASK)));
     assert_eq!(state.keep_spare(&fake, key, owned()), Ok(()));
     let old = Released { right: Some(SendRight::fake(TRACE)), spare: Some(owned()), number: key.number, dropped: 0 };
     assert_eq!(set(&fake, &state, TASK), Ok(old), "it ends with the port");
-    assert!(!State::has_spare(&fake, TASK));
+    assert!(!State::has_spare(fake.task_entry(TASK)));
 }
 
 #[test]

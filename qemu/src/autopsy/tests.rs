@@ -48,7 +48,7 @@ fn what_is_wrong_is_one_line() {
     let two = "FILE: 2 recorders, at 0x101000, 0x300000: expected one; --at ADDRESS says which";
     assert_eq!(look(&memory(&[PLACE, OTHER]), None), Err(two.to_owned()));
     for (word, value, why) in [
-        (control::VERSION, 77, "the ring of records has layout 77, this reader knows 1"),
+        (control::VERSION, 77, "the ring of records has layout 77, this reader knows 1 to 2"),
         (control::CAPACITY, 12345, "the ring of records is damaged: its capacity is 0x3039"),
         (control::HEAD, 13, "the ring of records is damaged: its head is 0xd"),
     ] {

@@ -5,10 +5,16 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{FRAME, MAGIC, RECORD, REFUSED, Ring, VERSION, Word, control};
+use super::{FRAME, MAGIC, REFUSED, Ring, VERSION, Word, control};
 
 /// How many producers can be writing at the same time.
-const OPEN: usize = 32;
+const AT_ONCE: usize = 32;
+
+/// Most bytes of a frame's contents that are written while the producer is held.
+pub const QUICK: u64 = 1024;
+
+/// Words of a frame before what it holds.
+const FRAME_WORDS: usize = FRAME as usize / 8;
 
 /// Bytes of a frame that says what was refused.
 const REFUSED_SIZE: u64 = FRAME + 32;
@@ -91,6 +97,16 @@ impl Reservation {
     }
 }
 
+/// Room for a frame in one piece, which is the reader's with [`Producer::publish`], and of which nothing is known until then.
+#[must_use]
+#[derive(Debug)]
+pub struct Whole<'a, W> {
+    /// The contents.
+    pub contents: &'a [W],
+    /// Where the next frame will stand.
+    end: u64,
+}
+
 /// What was refused and not said yet.
 #[derive(Clone, Copy, Debug)]
 struct Untold {
@@ -107,10 +123,10 @@ pub struct Producer {
     reserved: u64,
     /// The next record's number.
     number: u64,
-    /// Which part of the ring has the last mark, counted on, plus one.
-    marked: u64,
+    /// From which position on the next frame is the first one in its part of the ring.
+    unmarked: u64,
     /// Where open reservations begin, plus one; 0 of a free place.
-    open: [u64; OPEN],
+    open: [u64; AT_ONCE],
     /// How many of them are taken: most often none.
     opened: usize,
     untold: Option<Untold>,
@@ -125,7 +141,7 @@ impl Default for Producer {
 impl Producer {
     /// Of a ring that nothing was written to.
     pub const fn new() -> Self {
-        Self { reserved: 0, number: 0, marked: 0, open: [0; OPEN], opened: 0, untold: None }
+        Self { reserved: 0, number: 0, unmarked: 0, open: [0; AT_ONCE], opened: 0, untold: None }
     }
 
     /// Makes zeroed memory a ring: from now on it is found.
@@ -139,11 +155,57 @@ impl Producer {
         Ring::set(ring.control, control::MAGIC, MAGIC, Ordering::Release);
     }
 
-    /// Takes room for a record of so many bytes, of this time.
+    /// Takes room for a frame of this kind with so many bytes, a multiple of 8, that is written before anything else is done with the producer.
+    /// `None` where more is to be done than that, and nothing has changed: others are writing, something was refused, the frame would go over the
+    /// end, it is large, or there is no room.
+    #[inline(always)]
+    pub fn whole<'a, W: Word>(
+        &mut self,
+        ring: &Ring<'a, W>,
+        (kind, bytes): (u32, u64),
+        policy: Policy,
+    ) -> Option<Whole<'a, W>> {
+        if self.opened != 0 || self.untold.is_some() || bytes > QUICK {
+            return None;
+        }
+        let (capacity, start, size) = (ring.capacity(), self.reserved, FRAME + bytes);
+        let end = start.checked_add(size)?;
+        let index = (start >> 3) as usize & ring.frames.len().wrapping_sub(1);
+        let frame = ring.frames.get(index..)?.get(..(size >> 3) as usize)?;
+        let (head, contents) = frame.split_first_chunk::<FRAME_WORDS>()?;
+        if policy == Policy::Full && end.wrapping_sub(ring.tail()) > capacity {
+            return None;
+        }
+        Ring::set(ring.control, control::FLOOR, end.saturating_sub(capacity), Ordering::Relaxed);
+        // Who reads a byte of what follows sees the floor.
+        W::fence(Ordering::Release);
+        self.mark(ring, start);
+        let [position, number, size_and_kind] = head;
+        position.store(start, Ordering::Relaxed);
+        number.store(self.number, Ordering::Relaxed);
+        size_and_kind.store(size | u64::from(kind) << 32, Ordering::Relaxed);
+        Some(Whole { contents, end })
+    }
+
+    /// Gives a frame to the reader, which was written to its end.
+    #[inline(always)]
+    pub fn publish<W: Word>(&mut self, ring: &Ring<'_, W>, whole: Whole<'_, W>) {
+        self.reserved = whole.end;
+        self.number = self.number.wrapping_add(1);
+        Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
+        Ring::set(ring.control, control::HEAD, whole.end, Ordering::Release);
+    }
+
+    /// Takes room for a frame of this kind with so many bytes.
     ///
     /// # Errors
     /// There is no room: nothing has changed. Where it goes no other way [`Producer::refuse`] counts it.
-    pub fn reserve<W: Word>(&mut self, ring: &Ring<'_, W>, bytes: u64, policy: Policy) -> Result<Reservation, Refused> {
+    pub fn reserve<W: Word>(
+        &mut self,
+        ring: &Ring<'_, W>,
+        (kind, bytes): (u32, u64),
+        policy: Policy,
+    ) -> Result<Reservation, Refused> {
         let capacity = ring.capacity();
         if bytes > capacity >> 1 {
             return Err(Refused::TooLarge);
@@ -182,7 +244,7 @@ impl Producer {
         let frame = start + told;
         self.mark(ring, frame);
         let number = self.number;
-        self.frame(ring, frame, number, FRAME + contents, RECORD);
+        self.frame(ring, frame, number, FRAME + contents, kind);
         self.number = number.wrapping_add(1);
         Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
         Ok(Reservation { number, contents: frame + FRAME, size: contents, slot })
@@ -238,13 +300,21 @@ impl Producer {
     }
 
     /// A frame begins here: if it is the first one in its part of the ring, the mark says where.
+    #[inline(always)]
     fn mark<W: Word>(&mut self, ring: &Ring<'_, W>, position: u64) {
-        let marks = ring.marks.len().max(1);
-        let part = position >> part_shift(ring.capacity(), marks);
-        if part + 1 != self.marked {
-            self.marked = part + 1;
-            Ring::set(ring.marks, part as usize & (marks - 1), position, Ordering::Relaxed);
+        if position >= self.unmarked {
+            self.mark_first(ring, position);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark_first<W: Word>(&mut self, ring: &Ring<'_, W>, position: u64) {
+        let marks = ring.marks.len().max(1);
+        let shift = part_shift(ring.capacity(), marks);
+        let part = position >> shift;
+        self.unmarked = part.saturating_add(1).checked_shl(shift).unwrap_or(u64::MAX);
+        Ring::set(ring.marks, part as usize & (marks - 1), position, Ordering::Relaxed);
     }
 }
 

@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
 
 use super::{
-    FRAME, FRAMES_WORD, LARGEST_FRAME, MAGIC, MARKS, MARKS_WORD, MAX_CAPACITY, RECORD, REFUSED, Ring, VERSION, Word,
-    control,
+    FRAME, FRAMES_WORD, LARGEST_FRAME, MAGIC, MARKS, MARKS_WORD, MAX_CAPACITY, OLDEST, OPEN, OUTCOME, RECORD, REFUSED,
+    Ring, VERSION, Word, control,
 };
 use crate::record::{self, Record};
 
@@ -122,7 +122,7 @@ impl core::fmt::Display for RingError {
         match self {
             Self::NoRing => write!(f, "there is no ring of records"),
             Self::WrongVersion { found } => {
-                write!(f, "the ring of records has layout {found}, this reader knows {VERSION}")
+                write!(f, "the ring of records has layout {found}, this reader knows {OLDEST} to {VERSION}")
             }
             Self::BadWord { word, found } => write!(f, "the ring of records is damaged: its {word} is {found:#x}"),
             Self::SmallBuffer => write!(f, "a reader's buffer must hold {LARGEST_FRAME} bytes"),
@@ -175,8 +175,21 @@ impl Lost {
 pub enum Item<'a> {
     /// A record, and its bytes as they stand in the ring: [`Record::in_ring`] takes them apart.
     Record(Record<'a>, &'a [u8]),
+    /// A record's number in the ring, the record, and its bytes, of a message whose outcome is told later.
+    Open(u64, Record<'a>, &'a [u8]),
+    /// That outcome.
+    Outcome(Outcome),
     /// Records that are not there.
     Lost(Lost),
+}
+
+/// What has become of the last message that a thread was about to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// [`RecordHeader::thread`](record::RecordHeader::thread).
+    pub thread: u32,
+    /// [`RecordHeader::retval`](record::RecordHeader::retval).
+    pub retval: u32,
 }
 
 /// How far a reader has come.
@@ -207,7 +220,7 @@ impl Reader {
             return Err(RingError::NoRing);
         }
         let version = memory.control(control::VERSION).unwrap_or(0);
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(RingError::WrongVersion { found: version });
         }
         let capacity = memory.control(control::CAPACITY).unwrap_or(0);
@@ -399,10 +412,25 @@ impl<'a> Batch<'a> {
         if let Some(lost) = self.gap(frame.number, time)? {
             return Ok(Item::Lost(lost));
         }
+        self.pass(frame, time);
+        Ok(if frame.kind == OPEN { Item::Open(frame.number, record, bytes) } else { Item::Record(record, bytes) })
+    }
+
+    fn outcome(&mut self, frame: Frame, words: &[u64]) -> Result<Item<'a>, NoFrame> {
+        let &[word] = frame.contents(words) else { return Err(NoFrame::Bad) };
+        let time = self.reader.time;
+        if let Some(lost) = self.gap(frame.number, time)? {
+            return Ok(Item::Lost(lost));
+        }
+        self.pass(frame, time);
+        Ok(Item::Outcome(Outcome { thread: word as u32, retval: (word >> 32) as u32 }))
+    }
+
+    /// Goes past a frame that has one number.
+    fn pass(&mut self, frame: Frame, time: u64) {
         self.advance(frame);
         self.reader.number = frame.number.saturating_add(1);
         (self.reader.time, self.reader.skipped) = (time, None);
-        Ok(Item::Record(record, bytes))
     }
 
     fn refused(&mut self, frame: Frame, words: &[u64]) -> Result<Item<'a>, NoFrame> {
@@ -436,7 +464,8 @@ impl<'a> Iterator for Batch<'a> {
                 }
             };
             let item = match frame.kind {
-                RECORD => self.record(frame, words),
+                RECORD | OPEN => self.record(frame, words),
+                OUTCOME => self.outcome(frame, words),
                 REFUSED => self.refused(frame, words),
                 _ => Err(NoFrame::Bad),
             };

@@ -2,6 +2,7 @@
 //! Rings in memory of tests: producers at the same time, a reader at any instant, scribbled pages, cuts at every byte.
 
 mod concurrent;
+mod outcomes;
 mod property;
 
 use std::vec::Vec;
@@ -10,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use zerocopy::IntoBytes;
 
-use super::{FRAMES_WORD, Policy, Producer, Refused, Reservation, Ring, Word};
+use super::{FRAMES_WORD, Policy, Producer, RECORD, Refused, Reservation, Ring, Word};
 use crate::event::{Direction, EventKind};
 use crate::record::{self, Part, RecordHeader};
 
@@ -54,7 +55,7 @@ fn byte_of(sequence: u64, place: usize) -> u8 {
 
 /// Writes a record as one producer does that is alone.
 fn write<W: Word>(producer: &mut Producer, ring: &Ring<'_, W>, contents: &[u8], policy: Policy) -> Result<(), Refused> {
-    let room: Reservation = producer.reserve(ring, contents.len() as u64, policy)?;
+    let room: Reservation = producer.reserve(ring, (RECORD, contents.len() as u64), policy)?;
     room.put(ring, 0, contents);
     producer.commit(ring, room);
     Ok(())

@@ -7,6 +7,7 @@ use std::vec::Vec;
 use trace_port::port;
 use trace_port::record::MAX_BATCH;
 
+use super::names::FakeNames;
 use super::*;
 
 impl Fake {
@@ -57,8 +58,15 @@ impl Threads for Fake {
     fn thread_notify(&self, thread: Thread) -> u32 {
         self.thread(thread).notify
     }
+    fn set_thread_notify(&self, thread: Thread, notify: u32) {
+        self.thread(thread).notify = notify;
+    }
     fn arguments(&self, thread: Thread) -> Arguments {
         self.thread(thread).arguments
+    }
+    fn receives(&self, thread: Thread) -> (u32, u32) {
+        let asked = self.arguments(thread);
+        (asked.option, asked.rcv_name)
     }
     fn thread_is_halting(&self, thread: Thread) -> bool {
         self.thread(thread).halting
@@ -189,23 +197,6 @@ impl Threads for Fake {
     }
 }
 
-/// The names of a fake task.
-pub(crate) struct FakeNames<'a> {
-    fake: &'a Fake,
-    task: Task,
-    numbers: &'a Numbers,
-}
-
-impl Names for FakeNames<'_> {
-    fn look_up(&self, name: u32) -> Option<Identity> {
-        if self.fake.task(self.task).sets.contains(&name) {
-            return Some(Identity::SET);
-        }
-        let port = self.fake.task(self.task).names.get(&name).copied()?;
-        self.fake.identity(Port::fake(port), self.numbers)
-    }
-}
-
 impl Tasks for Fake {
     type Names<'a> = FakeNames<'a>;
 
@@ -214,6 +205,9 @@ impl Tasks for Fake {
     }
     fn set_task_entry(&self, task: Task, entry: u32) {
         self.task(task).entry = entry;
+    }
+    fn task_number(&self, task: Task) -> TaskNumber {
+        self.task(task).number
     }
     fn set_task_number(&self, task: Task, number: TaskNumber) {
         self.task(task).number = number;
@@ -480,6 +474,9 @@ impl Kernel for Fake {
     }
     fn command_line(&self) -> &'static [u8] {
         self.command_line.get()
+    }
+    fn is_for_one(&self) -> bool {
+        true
     }
     fn ring(&self) -> Option<Ring<'static, AtomicU64>> {
         self.ring.get()

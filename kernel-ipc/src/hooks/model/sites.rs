@@ -7,7 +7,6 @@ use std::vec::Vec;
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 
 use super::{CACHED, Call, Model, Moment, Sleeper};
-use crate::emit;
 use crate::gnumach::fake::TRACE;
 use crate::gnumach::{InTransit, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
@@ -15,6 +14,8 @@ use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
 use crate::open_call::OpenCall;
 use crate::received_on;
+use crate::state::State;
+use crate::{direct, emit};
 
 /// What a type of `mach_msg` becomes in transit.
 fn in_transit(disposition: u32) -> u32 {
@@ -198,6 +199,10 @@ impl Model {
         self.fake.write(kmsg, 0, message);
         self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
         if is_observed || is_light && self.state.wanted.may_be(self.fake.msgh_id(kmsg)) {
+            let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
+            if is_observed && State::is_direct(entry) && direct::sent(&self.fake, &self.state, kmsg) {
+                return true;
+            }
             emit::prepare(&self.fake, &self.state);
             return copy::copied_in(&self.fake, &self.state, kmsg) == 0;
         }
@@ -217,6 +222,10 @@ impl Model {
         }
         if is_observed && (!self.is_light() || self.state.wanted.may_be(self.fake.msgh_id(kmsg))) {
             if !OpenCall::current(&self.fake).1.has_draft() {
+                let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
+                if State::is_direct(entry) && !failed && direct::received(&self.fake, &self.state, kmsg, size) {
+                    return true;
+                }
                 emit::prepare(&self.fake, &self.state);
             }
             copy::copied_out(&self.fake, &self.state, kmsg, size, failed.into());

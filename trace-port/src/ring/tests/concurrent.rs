@@ -15,7 +15,7 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use super::super::reader::Frame;
-use super::super::{FRAME, MAGIC, Policy, Producer, REFUSED, Reader, Ring, VERSION, Word, control, wishes};
+use super::super::{FRAME, MAGIC, Policy, Producer, RECORD, REFUSED, Reader, Ring, VERSION, Word, control, wishes};
 
 impl Word for AtomicU64 {
     fn load(&self, order: Ordering) -> u64 {
@@ -71,7 +71,7 @@ impl Shared {
         let ring = self.ring();
         let room = {
             let mut producer = self.producer.lock().unwrap();
-            match producer.reserve(&ring, RECORD_SIZE, policy) {
+            match producer.reserve(&ring, (RECORD, RECORD_SIZE), policy) {
                 Ok(room) => room,
                 Err(_) => {
                     producer.refuse(&ring, RECORD_SIZE, 1);

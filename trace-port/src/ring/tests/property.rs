@@ -11,14 +11,14 @@ use core::sync::atomic::Ordering::Relaxed;
 use proptest::prelude::*;
 
 use super::super::{
-    Bytes, FRAMES_WORD, HEADER_SIZE, Item, LARGEST_FRAME, Lost, MIN_CAPACITY, Memory, Policy, Producer, Reader,
-    Reservation, Ring, WISHES_WORD, Why, control, find,
+    Bytes, FRAMES_WORD, HEADER_SIZE, Item, LARGEST_FRAME, Lost, MIN_CAPACITY, Memory, OPEN, Policy, Producer, RECORD,
+    Reader, Reservation, Ring, WISHES_WORD, Why, control, find,
 };
 use super::{byte_of, bytes, contents, memory, time_of, write};
 use crate::record::Record;
 
 /// Bytes of the rings here.
-const CAPACITY: usize = MIN_CAPACITY;
+pub(super) const CAPACITY: usize = MIN_CAPACITY;
 
 /// Sizes of messages, of which the large ones overtake a reader soon.
 fn size() -> impl Strategy<Value = usize> {
@@ -26,7 +26,7 @@ fn size() -> impl Strategy<Value = usize> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     /// A record, of a producer that finishes it at once.
     Write(usize, Policy),
     /// A record that is finished later.
@@ -41,6 +41,11 @@ enum Step {
     LetGo,
     /// Somebody writes the reader's page.
     Scribble(usize, u64),
+}
+
+/// The kind of the frame with this number.
+const fn kind_of(number: u64) -> u32 {
+    if number % 5 == 4 { OPEN } else { RECORD }
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -64,17 +69,17 @@ fn scribbled_step() -> impl Strategy<Value = Step> {
 }
 
 /// A ring with its producers.
-struct World<'a> {
+pub(super) struct World<'a> {
     words: &'a [AtomicU64],
-    ring: Ring<'a, AtomicU64>,
-    producer: Producer,
+    pub(super) ring: Ring<'a, AtomicU64>,
+    pub(super) producer: Producer,
     open: Vec<(Reservation, Vec<u8>)>,
     /// Of each number given, the size of its message if it was written.
     given: Vec<Option<usize>>,
 }
 
 impl<'a> World<'a> {
-    fn new(words: &'a [AtomicU64]) -> Self {
+    pub(super) fn new(words: &'a [AtomicU64]) -> Self {
         let ring = Ring::over(words).expect("it is large enough");
         let producer = Producer::new();
         producer.begin(&ring);
@@ -84,7 +89,7 @@ impl<'a> World<'a> {
     fn begin(&mut self, size: usize, policy: Policy) {
         let number = self.given.len() as u64;
         let contents = contents(number, size);
-        match self.producer.reserve(&self.ring, contents.len() as u64, policy) {
+        match self.producer.reserve(&self.ring, (kind_of(number), contents.len() as u64), policy) {
             Ok(room) => {
                 assert_eq!(room.number(), number);
                 self.given.push(Some(size));
@@ -92,6 +97,21 @@ impl<'a> World<'a> {
             }
             Err(_) => self.refuse(contents.len() as u64),
         }
+    }
+
+    /// The quick way, if there is one now.
+    fn write_whole(&mut self, size: usize, policy: Policy) -> bool {
+        let number = self.given.len() as u64;
+        let contents = contents(number, size);
+        let kind = (kind_of(number), contents.len() as u64);
+        let Some(whole) = self.producer.whole(&self.ring, kind, policy) else { return false };
+        assert_eq!(whole.contents.len() * 8, contents.len());
+        for (place, word) in whole.contents.iter().zip(contents.as_chunks::<8>().0) {
+            place.store(u64::from_le_bytes(*word), Relaxed);
+        }
+        self.producer.publish(&self.ring, whole);
+        self.given.push(Some(size));
+        true
     }
 
     fn refuse(&mut self, size: u64) {
@@ -118,8 +138,9 @@ impl<'a> World<'a> {
         self.producer.commit(&self.ring, room);
     }
 
-    fn step(&mut self, step: Step) {
+    pub(super) fn step(&mut self, step: Step) {
         match step {
+            Step::Write(size, policy) if self.write_whole(size, policy) => {}
             Step::Write(size, policy) => {
                 let before = self.open.len();
                 self.begin(size, policy);
@@ -156,8 +177,15 @@ impl Found {
         match item {
             Item::Record(record, _) => {
                 self.check(record, given);
+                assert_eq!(kind_of(self.next), RECORD);
                 self.next += 1;
             }
+            Item::Open(number, record, _) => {
+                self.check(record, given);
+                assert_eq!((*number, kind_of(self.next)), (self.next, OPEN));
+                self.next += 1;
+            }
+            Item::Outcome(outcome) => panic!("nobody has written an {outcome:?}"),
             Item::Lost(lost) => {
                 assert_eq!(lost.first, self.next, "no number is left out or told twice");
                 assert!(lost.last >= lost.first && lost.last < given.len() as u64);
@@ -188,7 +216,7 @@ fn buffer() -> Vec<u64> {
 }
 
 /// Reads all that is there.
-fn read_all(reader: &mut Reader, memory: &impl Memory, mut each: impl FnMut(&Item<'_>)) {
+pub(super) fn read_all(reader: &mut Reader, memory: &impl Memory, mut each: impl FnMut(&Item<'_>)) {
     let mut buffer = buffer();
     loop {
         let before = (reader.position(), reader.number());
@@ -364,7 +392,7 @@ fn a_ring_that_is_cut_anywhere_gives_what_is_whole() {
         let Ok(mut reader) = Reader::open(&memory) else { return None };
         let (mut found, mut seen) = (Found::default(), 0);
         read_all(&mut reader, &memory, |item| {
-            seen += usize::from(matches!(item, Item::Record(..)));
+            seen += usize::from(matches!(item, Item::Record(..) | Item::Open(..)));
             found.take(item, &world.given);
         });
         let rest = reader.rest(&memory);
@@ -406,7 +434,7 @@ fn what_has_no_room_changes_nothing() {
     let words = memory(CAPACITY);
     let mut world = World::new(&words);
     for bytes in [CAPACITY as u64 / 2, CAPACITY as u64, u64::MAX, u64::MAX - 7] {
-        let refused = world.producer.reserve(&world.ring, bytes, Policy::Overwrite);
+        let refused = world.producer.reserve(&world.ring, (RECORD, bytes), Policy::Overwrite);
         assert_eq!(refused, Err(super::super::Refused::TooLarge));
     }
     for _ in 0..32 {
@@ -414,7 +442,7 @@ fn what_has_no_room_changes_nothing() {
     }
     assert_eq!(world.open.len(), 32);
     assert_eq!(
-        world.producer.reserve(&world.ring, 96, Policy::Overwrite),
+        world.producer.reserve(&world.ring, (RECORD, 96), Policy::Overwrite),
         Err(super::super::Refused::Busy),
         "more than may write at once"
     );
@@ -435,7 +463,8 @@ fn a_frame_that_cannot_be_there_is_not_read() {
         let mut reader = Reader::open(&world.ring).unwrap();
         let (mut seen, mut lost) = (Vec::new(), Vec::new());
         read_all(&mut reader, &world.ring, |item| match item {
-            Item::Record(record, _) => seen.push(record.header.sequence.get()),
+            Item::Record(record, _) | Item::Open(_, record, _) => seen.push(record.header.sequence.get()),
+            Item::Outcome(outcome) => panic!("{outcome:?}"),
             Item::Lost(found) => lost.push((found.first, found.last, found.why)),
         });
         lost.extend(reader.rest(&world.ring).map(|rest| (rest.first, rest.last, rest.why)));

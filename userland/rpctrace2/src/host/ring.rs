@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where records of a ring go that somebody has found in a machine's memory: into the text of a trace, into a capture, and into the answer to a question.
 
+mod settled;
+
 use std::boxed::Box;
 use std::fmt;
 use std::format;
@@ -16,6 +18,7 @@ use report::Question;
 use trace_port::ring::{Item, Lost, Why};
 use trace_port::{EventKind, Record};
 
+use self::settled::{Open, Settled};
 use crate::facts::{WIDTH, facts};
 use crate::options::Report;
 use crate::{Options, Trace};
@@ -51,6 +54,7 @@ impl fmt::Display for Tally {
 /// Where records go, one way or the other.
 pub struct Kept<'t> {
     form: Form<'t>,
+    settled: Open,
     tally: Tally,
 }
 
@@ -69,7 +73,11 @@ impl<'t> Kept<'t> {
         trace.attach(None);
         trace.keep_to_engines();
         trace.set_apart();
-        Ok(Self { form: Form::Text { trace, text: String::new(), out }, tally: Tally::default() })
+        Ok(Self {
+            form: Form::Text { trace, text: String::new(), out },
+            settled: Open::default(),
+            tally: Tally::default(),
+        })
     }
 
     /// A capture in this file.
@@ -78,33 +86,31 @@ impl<'t> Kept<'t> {
         let mut writer = Box::new(Writer::new(WIDTH, &facts, source.tables));
         writer.note(Note::Attached(None));
         writer.note(Note::ByEngines);
-        Self { form: Form::Capture { writer, file }, tally: Tally::default() }
+        Self { form: Form::Capture { writer, file }, settled: Open::default(), tally: Tally::default() }
     }
 
     /// Takes what a reader has found.
     pub fn take(&mut self, item: Item<'_>) {
-        match item {
-            Item::Record(record, contents) => {
-                self.tally.seen += 1;
-                let ended = (record.kind == EventKind::TaskDeath).then(|| record.header.task.get());
-                self.record(contents, ended);
+        for found in self.settled.take(item) {
+            match found {
+                Settled::Record(contents) => self.record(contents),
+                Settled::Lost(lost) => self.lost(&lost),
             }
-            Item::Lost(lost) => self.lost(&lost),
         }
     }
 
-    fn record(&mut self, contents: &[u8], ended: Option<u32>) {
+    fn record(&mut self, contents: Bytes) {
+        // The reader has looked at it.
+        let Ok(record) = Record::in_ring(&contents) else { return };
+        self.tally.seen += 1;
+        let ended = (record.kind == EventKind::TaskDeath).then(|| record.header.task.get());
         match &mut self.form {
             Form::Text { trace, text, .. } => {
-                let bytes = Bytes::copy_from_slice(contents);
-                // The reader has looked at it.
-                if let Ok(record) = Record::in_ring(&bytes) {
-                    trace.record(&record, &bytes, text);
-                }
+                trace.record(&record, &contents, text);
                 ended.into_iter().for_each(|task| trace.ended(task, text));
             }
             Form::Capture { writer, .. } => {
-                writer.record(contents);
+                writer.record(&contents);
                 ended.into_iter().for_each(|task| writer.note(Note::Ended(task)));
             }
         }
@@ -205,6 +211,7 @@ impl fmt::Debug for Kept<'_> {
 pub struct Asked<'t> {
     trace: Box<Trace<'t>>,
     text: String,
+    settled: Open,
 }
 
 impl<'t> Asked<'t> {
@@ -217,22 +224,24 @@ impl<'t> Asked<'t> {
         let mut trace = Box::new(Trace::new(Tables::parse(tables)?, &options, "")?);
         trace.attach(None);
         trace.keep_to_engines();
-        Ok(Self { trace, text: String::new() })
+        Ok(Self { trace, text: String::new(), settled: Open::default() })
     }
 
     /// Takes what a reader has found.
     pub fn take(&mut self, item: Item<'_>) {
-        match item {
-            Item::Record(_, contents) => {
-                let bytes = Bytes::copy_from_slice(contents);
-                // The reader has looked at it.
-                if let Ok(record) = Record::in_ring(&bytes) {
-                    self.trace.record(&record, &bytes, &mut self.text);
+        for found in self.settled.take(item) {
+            match found {
+                Settled::Record(contents) => {
+                    // The reader has looked at it.
+                    if let Ok(record) = Record::in_ring(&contents) {
+                        self.trace.record(&record, &contents, &mut self.text);
+                    }
                 }
-            }
-            Item::Lost(lost) => {
-                let lost = capture::Lost { first: 0, last: 0, time: lost.from, count: lost.count(), bytes: lost.bytes };
-                self.trace.lost(lost, &mut self.text);
+                Settled::Lost(lost) => {
+                    let (time, count) = (lost.from, lost.count());
+                    let lost = capture::Lost { first: 0, last: 0, time, count, bytes: lost.bytes };
+                    self.trace.lost(lost, &mut self.text);
+                }
             }
         }
     }

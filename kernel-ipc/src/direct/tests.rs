@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the recorder has of a task is the same, whether it is the only one that is told or not: a second engine, which is told of nothing, makes
+//! every record a draft.
+
+use std::vec::Vec;
+
+use trace_port::control::{event, policy};
+use trace_port::ring::{Item, LARGEST_FRAME, Reader};
+
+use super::*;
+use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THREAD};
+use crate::gnumach::{Port as KernelPort, Tasks, Threads};
+use crate::hooks::lifecycle;
+use crate::hooks::model::random::Random;
+use crate::hooks::model::{
+    ANSWER, Call, Model, Moment, REPLY_NAME, REQUEST, SERVICE_NAME, SIMPLE, TO_HOST, TO_SERVICE, message,
+};
+use crate::recorder::tests::{Told, booted, recorded};
+
+/// Of the engine that makes the difference.
+const ONE: KernelPort = KernelPort::fake(0x5200);
+
+/// The machine's recorder with [`TASK`] and [`CHILD`], and, unless it is alone, a second engine of both.
+fn model(is_alone: bool, line: &'static [u8]) -> Model {
+    let model = booted(line);
+    lifecycle::created(&model.fake, &model.state, CHILD, Some(TASK));
+    if !is_alone {
+        for task in [TASK, CHILD] {
+            model.attach(task, ONE, 0, event::END, policy::DROP).unwrap();
+        }
+    }
+    for task in [TASK, CHILD] {
+        assert_eq!(is_direct(&model, task), is_alone);
+    }
+    model
+}
+
+fn is_direct(model: &Model, task: Task) -> bool {
+    State::is_direct(model.fake.task_entry(task))
+}
+
+/// How many frames of the ring are open, or outcomes.
+fn frames(model: &Model) -> (usize, usize) {
+    let ring = model.fake.ring.get().unwrap();
+    let mut buffer = std::vec![0; LARGEST_FRAME / 8 + 1];
+    let mut reader = Reader::open(&ring).unwrap();
+    let (mut open, mut outcomes) = (0, 0);
+    for item in reader.read(&ring, &mut buffer).unwrap() {
+        open += usize::from(matches!(item, Item::Open(..)));
+        outcomes += usize::from(matches!(item, Item::Outcome(_)));
+    }
+    (open, outcomes)
+}
+
+/// The place of a number in the order of their first use; 0 is 0.
+fn place(numbers: &mut Vec<u64>, number: u64) -> u64 {
+    let place = numbers.iter().position(|&known| known == number).unwrap_or(numbers.len());
+    if place == numbers.len() {
+        numbers.push(number);
+    }
+    place as u64
+}
+
+/// All that records of calls say but for their numbers of events; other numbers by the place of their first use.
+fn told(model: &Model) -> Vec<Told> {
+    let (mut messages, mut known) = (std::vec![0], std::vec![0]);
+    let mut told = recorded(model);
+    told.retain(|(header, ..)| header.kind == trace_port::EventKind::Normal as u8);
+    for (header, _, ports) in &mut told {
+        (header.sequence, header.correlation) = (0.into(), place(&mut messages, header.correlation.get()).into());
+        for port in ports {
+            port.number = (place(&mut known, port.number.get().into()) as u32).into();
+        }
+    }
+    told
+}
+
+#[test]
+fn a_call_of_the_kernel_is_two_frames_and_no_draft() {
+    let model = model(true, b"rpctrace2=all");
+    let before = recorded(&model).len();
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    assert_eq!((recorded(&model).len() - before, frames(&model)), (2, (1, 0)));
+    assert!(!State::has_spare(model.fake.task_entry(TASK)), "nothing was taken from the kernel");
+}
+
+#[test]
+fn what_is_not_sent_says_so_afterwards() {
+    let model = model(true, b"rpctrace2=all");
+    model.script(|steps| steps.copyin = mr::MACH_SEND_INVALID_DEST);
+    assert_eq!(model.call(THREAD, &Call::of_service()), Some(mr::MACH_SEND_INVALID_DEST));
+    assert_eq!(frames(&model), (1, 1));
+    let (header, ..) = recorded(&model).pop().unwrap();
+    assert_eq!(header.retval.get(), mr::MACH_SEND_INVALID_DEST);
+    assert!(model.fake.thread_awaited(THREAD).is_none(), "no answer is expected");
+}
+
+/// What waits to be sent holds up nobody, and is sent when it goes on to receive.
+#[test]
+fn what_waits_to_be_sent_is_open_until_it_is() {
+    let model = model(true, b"rpctrace2=all");
+    model.at(Moment::Send, |model| {
+        assert_eq!(frames(model), (1, 0));
+        model.call(CHILDS_THREAD, &Call::send(message(SIMPLE, SERVICE_NAME, 0, 5, 40)));
+        assert_eq!(frames(model), (2, 1), "another thread's");
+    });
+    assert_eq!(model.call(THREAD, &Call::of_service()), None);
+    assert_eq!(frames(&model), (2, 2), "it sleeps, and its request is known to be sent");
+}
+
+#[test]
+fn who_else_is_attached_is_told_of_the_next_message() {
+    let model = model(true, b"rpctrace2=all");
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    let engine = model.attach(TASK, ONE, 0, event::ALL, policy::BLOCK).unwrap();
+    assert!(!is_direct(&model, TASK) && is_direct(&model, CHILD));
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    assert_eq!(model.seen_at(ONE).len(), 2);
+    model.give_back_engine(engine);
+    assert!(is_direct(&model, TASK));
+    assert_ne!(model.fake.task_entry(TASK), 0);
+}
+
+/// One of many calls, some of which fail at different points.
+fn make(model: &Model, call: u64) {
+    model.script(|steps| {
+        steps.send = if matches!(call, 5 | 15) { mr::MACH_SEND_TIMED_OUT } else { 0 };
+        steps.copyin = if matches!(call, 6 | 16) { mr::MACH_SEND_INVALID_DEST } else { 0 };
+        steps.receive = if call == 8 { mr::MACH_RCV_TIMED_OUT } else { 0 };
+        steps.bad_copyins = if call == 9 { 2 } else { 0 };
+        steps.bad_copyouts = if call == 10 { 2 } else { 0 };
+        steps.fast_body = if call == 11 { 0x2000 } else { 0 };
+        steps.copyout = if call == 12 { 0x1000_4008 } else { 0 };
+        steps.reply_is_queued = call == 13;
+        steps.reply = Some(if call == 14 { (2121, 32) } else { (2121, 48) });
+        steps.cache_is_full = call == 1;
+        steps.no_handoff = call == 18;
+    });
+    let large = || message(REQUEST, TO_HOST, REPLY_NAME, 2021, 5000);
+    let with_rights = || message(REQUEST | 0x8000_0000, TO_HOST, REPLY_NAME, 2021, 40);
+    let calls = match call {
+        0..=2 | 10..=14 => std::vec![Call::of_host()],
+        3 | 5 | 6 | 9 => std::vec![Call::simple()],
+        // The reply is received by another call.
+        4 => std::vec![Call::send(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40)), Call::receive(REPLY_NAME, 400)],
+        7 => {
+            std::vec![Call::send(message(SIMPLE, TO_SERVICE, 0, 7100, 40)).with(option::MACH_SEND_NOTIFY).notifying(9)]
+        }
+        15 | 16 => std::vec![Call::of_service()],
+        17 | 18 => return serve(model),
+        19 => std::vec![Call::rpc(large(), REPLY_NAME)],
+        20 => std::vec![Call::rpc(with_rights(), REPLY_NAME)],
+        21 => std::vec![Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)],
+        _ => std::vec![Call::receive(REPLY_NAME, 400)],
+    };
+    for call in calls {
+        if model.call(THREAD, &call).is_none() {
+            model.interrupt(THREAD);
+        }
+    }
+}
+
+/// A request that is handed over to a server, which answers.
+fn serve(model: &Model) {
+    while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
+    model.call(THREAD, &Call::of_service());
+    if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
+        model.resume(CHILDS_THREAD);
+    }
+    let reply = u64::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..16].try_into().unwrap());
+    let mut answer = Call::send(message(ANSWER, reply as u32, 0, 6100, 48));
+    answer.arguments.option = option::MACH_SEND_MSG;
+    model.call(CHILDS_THREAD, &answer);
+    model.resume(THREAD);
+}
+
+#[test]
+fn it_has_the_same_whether_it_is_the_only_one_or_not() {
+    let mut random = Random(0x15_0008);
+    let mut open = 0;
+    for turn in 0..300 {
+        let calls: Vec<u64> = (0..12).map(|_| random.below(23)).collect();
+        let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
+        let [alone, beside] = [true, false].map(|is_alone| {
+            let model = model(is_alone, line);
+            calls.iter().for_each(|&call| make(&model, call));
+            open += frames(&model).0;
+            assert!(is_alone || frames(&model) == (0, 0));
+            told(&model)
+        });
+        let other = alone.iter().zip(&beside).find(|(one, other)| one != other);
+        assert_eq!(other, None, "{calls:?}");
+        assert_eq!(alone.len(), beside.len(), "{calls:?}");
+    }
+    assert!(open > 1000, "{open}");
+}

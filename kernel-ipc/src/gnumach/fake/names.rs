@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The names of a fake task.
+
+use super::*;
+
+/// The names of a fake task.
+pub(crate) struct FakeNames<'a> {
+    pub(super) fake: &'a Fake,
+    pub(super) task: Task,
+    pub(super) numbers: &'a Numbers,
+}
+
+impl Names for FakeNames<'_> {
+    fn look_up(&self, name: u32) -> Option<Identity> {
+        if self.fake.task(self.task).sets.contains(&name) {
+            return Some(Identity::SET);
+        }
+        let port = self.fake.task(self.task).names.get(&name).copied()?;
+        self.fake.identity(Port::fake(port), self.numbers)
+    }
+}
