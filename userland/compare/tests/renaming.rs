@@ -28,6 +28,7 @@ fn half(arguments: Vec<Field>) -> Half {
         port: None,
         code: None,
         arguments,
+        record: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn call(index: usize, name: &str, arguments: Vec<Field>) -> Call {
         has_failed: false,
         result: Some(Code { number: 0, name: "KERN_SUCCESS".into() }),
         split: None,
+        closed_at: 1,
     }
 }
 

@@ -150,7 +150,7 @@ impl<'a> Decoder<'a> {
             port: None,
             code: None,
             arguments: Vec::new(),
-            record: event.clone(),
+            record: Some(event.clone()),
         };
         match message {
             Some(message) => self.fields(message, &mut half),

@@ -102,8 +102,8 @@ pub struct Half {
     pub code: Option<Code>,
     /// What it carries besides.
     pub arguments: Vec<Field>,
-    /// The record that it was decoded from.
-    pub record: Event,
+    /// The record that it was decoded from, if it was from one.
+    pub record: Option<Event>,
 }
 
 /// A task.

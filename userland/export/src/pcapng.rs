@@ -195,7 +195,7 @@ impl Pcapng {
             _ => 5,
         };
         let of = Of { role, exchange: call.id, part, subject: call.msgh_id, label: &call.label };
-        self.record(&half.record, &of)
+        half.record.as_ref().map_or(Ok(()), |record| self.record(record, &of))
     }
 
     /// Writes the record that is of no exchange.

@@ -116,9 +116,11 @@ impl Open {
             settled.push(waiting.remove().settle(0));
         }
         if record.kind == EventKind::Normal && record.direction == Direction::Receive && correlation != 0 {
-            let sent =
-                self.waiting.extract_if(.., |_, waiting| waiting.correlation == correlation && is_before(waiting));
-            settled.extend(sent.map(|(_, waiting)| waiting.settle(0)));
+            let is_it = |waiting: &Waiting| waiting.correlation == correlation && is_before(waiting);
+            let threads: Vec<u32> =
+                self.waiting.iter().filter(|(_, waiting)| is_it(waiting)).map(|(thread, _)| *thread).collect();
+            let sent = threads.iter().filter_map(|thread| self.waiting.remove(thread));
+            settled.extend(sent.map(|waiting| waiting.settle(0)));
         }
     }
 }
