@@ -8,8 +8,8 @@ use crate::cache::Cache;
 use crate::fetch::apt::{keyring, mirror, run};
 use crate::fetch::packages::{DEV, KERNEL, MIG, PRODUCTION, fetched};
 use crate::fetch::programs::{
-    MKRESCUE, find, find_chromium, find_mke2fs, find_qemu, how_to_install_chromium, how_to_install_grub,
-    how_to_install_mke2fs, how_to_install_qemu, missing_grub,
+    MKRESCUE, TMUX, find, find_chromium, find_mke2fs, find_qemu, how_to_install_chromium, how_to_install_grub,
+    how_to_install_mke2fs, how_to_install_qemu, how_to_install_tmux, missing_grub,
 };
 use crate::link::Linker;
 use crate::toolchain::{Core, TARGET, Toolchain};
@@ -56,6 +56,7 @@ pub fn examine(cache: &Cache) -> Vec<Finding> {
         finding("grub", grub(&missing_grub())),
         finding("mke2fs", disks()),
         finding("chromium", browser()),
+        finding(TMUX, terminal()),
     ]
 }
 
@@ -126,6 +127,12 @@ fn disks() -> State {
 fn browser() -> State {
     let later = || State::Later(format!("for `cargo qemu test`: {}", how_to_install_chromium()));
     find_chromium().map_or_else(later, |path| State::Found(path.display().to_string()))
+}
+
+/// Only the tests of the view of a trace need it.
+fn terminal() -> State {
+    let later = || State::Later(format!("for `cargo qemu test`: {}", how_to_install_tmux()));
+    find(TMUX).map_or_else(later, |path| State::Found(path.display().to_string()))
 }
 
 fn keyring_state() -> State {

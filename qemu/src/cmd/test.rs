@@ -68,6 +68,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     programs::chromium(consent, &progress)?;
     programs::tshark(consent, &progress)?;
     programs::sqlite3(consent, &progress)?;
+    programs::tmux(consent, &progress)?;
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;

@@ -106,6 +106,19 @@ pub fn sqlite3(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchEr
     program("sqlite3", "the tests read exported databases with it", &["sqlite3"], consent, progress)
 }
 
+/// A terminal without a screen, which the view of a trace is tested in, installed with apt if this is root and that is wanted.
+pub fn tmux(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
+    program(TMUX, "the view of a trace is tested in it", &[TMUX], consent, progress)
+}
+
+/// How to get tmux.
+pub fn how_to_install_tmux() -> String {
+    how_to_install(&[TMUX])
+}
+
+/// A terminal without a screen: program and package.
+pub const TMUX: &str = "tmux";
+
 /// What makes ext2 file systems, installed with apt if this is root and that is wanted.
 pub fn mke2fs(consent: Consent, progress: &Progress) -> Result<PathBuf, FetchError> {
     let get = || install(MKE2FS, "it makes ext2 file systems", &MKE2FS_PACKAGES, consent, progress);

@@ -29,6 +29,7 @@ mod open;
 mod paint;
 pub mod ring;
 pub mod show;
+pub mod view;
 
 pub use paint::Paint;
 

@@ -5,14 +5,15 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use rpctrace2::Question;
-use rpctrace2::host::{diff, explain, export, info, show};
+use rpctrace2::host::{diff, explain, export, info, show, view};
 
 /// Exit status when rpctrace2 itself fails, as it is where it traces.
 const FAILURE: u8 = 125;
 
 /// What is done with captures, beside questions: the words, and what for.
-const VERBS: [(&str, &str); 5] = [
+const VERBS: [(&str, &str); 6] = [
     ("show FILE", "its lines, as they were or would have been printed"),
+    ("view FILE", "in the terminal, to look around in"),
     ("info FILE", "what it is of, and how much is in it"),
     ("export --to FORM FILE", "in a form that other tools read, or as a page for a browser"),
     ("diff FIRST SECOND", "where two differ, but for names of ports, addresses and times"),
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let result = match words.split_first() {
         Some((verb, words)) if verb == "show" => show::run(words),
+        Some((verb, words)) if verb == "view" => view::run(words),
         Some((verb, words)) if verb == "info" => info::run(words),
         Some((verb, words)) if verb == "explain" => explain::by_capture(words),
         Some((verb, words)) if verb == "export" => export::run(words),

@@ -90,26 +90,48 @@ impl Player<'_> {
             if self.follow {
                 write(&mut text, true)?;
             }
-            let block = match wait_for(self.follow, || self.reader.next_block()) {
-                Ok(Some(block)) => block,
-                Ok(None) => break None,
-                Err(ReadError::Io(error)) => return Err(error.into()),
-                Err(error) => break Some(error),
-            };
-            let (number, offset) = (block.head.number, block.offset);
-            let wrong = replay.block(&Bytes::from(block.contents), trace, &mut text);
+            match self.step(&mut replay, trace, &mut text)? {
+                Step::More => {}
+                Step::Waiting => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
+                Step::End(cut) => break cut,
+            }
             bar.set_position(self.reader.offset());
             write(&mut text, false)?;
-            if let Err(at) = wrong {
-                let error = CaptureError::Contents { block: number, offset, item: "an entry", at: at as u64 };
-                break Some(error.into());
-            }
         };
-        replay.end(trace, &mut text);
         write(&mut text, true)?;
         bar.finish_and_clear();
         Ok(cut)
     }
+
+    /// Plays what comes next into a trace; appends the text.
+    pub(super) fn step(&mut self, replay: &mut Replay, trace: &mut Trace<'_>, text: &mut String) -> Result<Step> {
+        let cut = match self.reader.next_block() {
+            Ok(Some(block)) => {
+                let (number, offset) = (block.head.number, block.offset);
+                let Err(at) = replay.block(&Bytes::from(block.contents), trace, text) else { return Ok(Step::More) };
+                Some(CaptureError::Contents { block: number, offset, item: "an entry", at: at as u64 }.into())
+            }
+            Ok(None) => None,
+            Err(error) if self.follow && error.is_cut() => return Ok(Step::Waiting),
+            Err(ReadError::Io(error)) => return Err(error.into()),
+            Err(error) => Some(error),
+        };
+        replay.end(trace, text);
+        Ok(Step::End(cut))
+    }
+}
+
+/// What playing on has come to.
+pub(super) enum Step {
+    /// Something was played.
+    More,
+    /// Somebody writes the file, and has not written more yet.
+    Waiting,
+    /// There is no more; why, if not all is there.
+    End(Option<ReadError>),
 }
 
 /// What a file has next. If it ends too early and somebody writes it, that is waited for.
