@@ -80,13 +80,19 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
             let format = begin(target.writer()?, &about, tables)?;
             let (export, progress) = Export::new(tables, format, wanted);
             trace.analyse(Box::new(export));
-            Box::new(move || (progress.borrow().end.exchanges > 0, progress.take().error))
+            Box::new(move || {
+                let progress = progress.take();
+                (progress.end.exchanges > 0, progress.error)
+            })
         }
         Begin::Exchanges => {
             let (title, facts) = page_about(&about);
             let (page, written) = Html::new(tables, target.writer()?, &title, facts);
             trace.analyse(Box::new(page.only(wanted.outcome)));
-            Box::new(move || (written.borrow().exchanges > 0, written.take().error))
+            Box::new(move || {
+                let written = written.take();
+                (written.exchanges > 0, written.error)
+            })
         }
     };
     let cut = player.play(&mut trace, target.leaves_error_free(), |text, _| {
