@@ -69,6 +69,12 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/hurd-engines.rs", &[Builder], "asks ports of which nobody may answer, with a time-out"),
     ("userland/programs/src/bin/chain.rs", &[Builder], "a request that is passed on, which no stub does"),
     ("userland/programs/src/bin/forger.rs", &[Builder, Send], "messages that are to look like the kernel's"),
+    (
+        "userland/programs/src/bin/leaking.rs",
+        &[Builder],
+        "messages with rights that nobody looks at, and to names that stand for nothing",
+    ),
+    ("userland/rpctrace2/benches/page/large.rs", &[Send], "makes up records, which nobody sends"),
     ("userland/programs/src/bin/elements.rs", &[Builder], "rights out of line, more than any interface has"),
     (
         "userland/programs/src/bin/echo.rs",

@@ -62,13 +62,12 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     // Taken now: building the tests may replace the file of the running program.
     let this = env::current_exe()?;
     let mut progress = Progress::new(STEPS);
-    progress.step("looking for QEMU");
-    programs::qemu(consent, &progress)?;
-    programs::mke2fs(consent, &progress)?;
-    programs::chromium(consent, &progress)?;
-    programs::tshark(consent, &progress)?;
-    programs::sqlite3(consent, &progress)?;
-    programs::tmux(consent, &progress)?;
+    progress.step("looking for QEMU and what else the tests run");
+    for get in
+        [programs::qemu, programs::mke2fs, programs::chromium, programs::tshark, programs::sqlite3, programs::tmux]
+    {
+        get(consent, &progress)?;
+    }
     let built = setup::build(&mut progress)?;
     progress.step("looking for Debian's MIG");
     let cache = Cache::open().context("opening the cache")?;
