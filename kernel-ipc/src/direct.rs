@@ -5,7 +5,7 @@
 //! Such a task has a bit in the word that leads to its entry: it has no trace port, and its only engine is the recorder, which wants all. Who
 //! is attached besides takes the bit away under the table's lock; a message that is being copied at that moment is one of before, as to any engine.
 //!
-//! What is sent is *open* in the ring ([`ring::OPEN`]), as nobody knows yet what becomes of it, and nothing that follows has to wait for that. A bit in
+//! What is sent is *open* in the ring ([`trace_port::ring::OPEN`]), as nobody knows yet what becomes of it, and nothing that follows has to wait for that. A bit in
 //! the thread's word ([`OpenCall::is_told`]) says that an outcome is owed. It is paid by a frame of its own where the call fails, where the
 //! thread goes on to receive by another way than the quick one, and where the call ends without a receipt. A receipt needs none: it says that what
 //! the thread sent before is sent, and so does the receipt of that message by whom it was handed to.

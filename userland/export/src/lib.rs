@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Exchanges in the forms that other tools read: docs/export.md.
 //!
-//! **What.** [`Export`] is an [`Analysis`]: it hears of a trace's exchanges, decodes each once to the [`model`] and hands that to a [`Format`],
+//! **What.** [`Export`] is an [`Analysis`](report::Analysis): it hears of a trace's exchanges, decodes each once to the [`model`] and hands that to a [`Format`],
 //! which writes it. What is in memory is bounded by what is open at a time, not by the length of the trace.
 //!
 //! **Place in the flow.** `exchanges` -> [`Export`] -> [`decode`] -> a module for each form -> a file.

@@ -2,9 +2,9 @@
 //! A trace in a terminal: its calls in a list, what is in the selected one below, and jumps between them. docs/view.md.
 //!
 //! **What.** [`Feed`] is an analysis that keeps a trace's calls in few bytes each. [`App`] is what is shown of them and what keys do with it: it knows
-//! no terminal, and [`draw`] draws it in any. [`run`] is a terminal's keys and screens.
+//! no terminal, and [`mod@draw`] draws it in any. [`run()`] is a terminal's keys and screens.
 //!
-//! **Place in the flow.** `exchanges` -> [`Feed`], which `export` decodes for -> `store` -> [`App`] -> [`draw`].
+//! **Place in the flow.** `exchanges` -> [`Feed`], which `export` decodes for -> `store` -> [`App`] -> [`mod@draw`].
 //!
 //! **Invariants.** Nothing but printable ASCII goes to the terminal, whatever names and texts a trace has. A message is decoded when it is seen, with
 //! what is known of ports then; later it is only unpacked. The terminal is restored whatever ends it: the user, an error, a panic, SIGTERM.
