@@ -27,6 +27,7 @@ mod otlp;
 mod pcapng;
 mod perfetto;
 mod proto;
+pub mod seven;
 mod sqlite;
 
 use std::fmt;

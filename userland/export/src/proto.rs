@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Protocol buffers as they are written: fields one after the other, each a key and a value.
 
+use crate::seven::number;
+
 /// A message that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Proto(Vec<u8>);
@@ -11,12 +13,8 @@ const FIXED64: u64 = 1;
 const LENGTH: u64 = 2;
 
 impl Proto {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    fn varint(&mut self, value: u64) {
+        number(&mut self.0, value);
     }
 
     fn key(&mut self, field: u64, wire: u64) {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use export::model::{Code, Field, Half, Port, Value};
+use export::seven;
 
 /// Texts by their numbers.
 #[derive(Debug, Default)]
@@ -48,17 +49,13 @@ pub(crate) struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    fn number(&mut self, mut number: u64) {
-        while number > 0x7f {
-            self.out.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.out.push(number as u8);
+    fn number(&mut self, number: u64) {
+        seven::number(&mut self.out, number);
     }
 
     /// Small ones of either sign are short.
     fn signed(&mut self, number: i64) {
-        self.number((number << 1 ^ number >> 63) as u64);
+        seven::signed(&mut self.out, number);
     }
 
     fn text(&mut self, text: &str) {

@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use exchanges::exchange::Exchange;
 use exchanges::{Actor, Event, Names};
 use export::Format;
 use export::model::{Call, Code, End, Half, Remark, Task};
@@ -140,8 +139,6 @@ pub struct Store {
     pub(crate) console: Console,
     /// Calls whose answers may come, by their numbers in the trace.
     open: HashMap<u64, u32>,
-    /// The bytes of the messages of the exchange that is told next.
-    raw: [Option<Place>; 2],
     /// The first row that is not any more what it was when it was looked at last.
     pub(crate) changed: Option<u32>,
     /// Records that were lost.
@@ -153,13 +150,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// The bytes of the messages of an exchange, which is told next.
-    pub(crate) fn bytes_of(&mut self, exchange: &Exchange<'_>) {
-        let is_known = self.open.contains_key(&exchange.id);
-        let request = exchange.request.as_ref().filter(|_| !is_known);
-        self.raw = [request, exchange.reply.as_ref()].map(|event| event.map(|event| self.bytes.push(event.message())));
-    }
-
     /// The line for something about the trace.
     fn note(&mut self, time: u64, text: &str, is_loss: bool) {
         self.begin.get_or_insert(time);
@@ -197,21 +187,21 @@ impl Store {
         self.texts.text(call.label)
     }
 
-    fn message(&mut self, half: &Half, raw: Option<Place>) -> Message {
+    fn message(&mut self, half: &Half) -> Message {
         let mut pack = Pack { texts: &mut self.texts, out: Vec::new() };
         pack.half(half);
         let out = pack.out;
         let packed = self.bytes.push(&out);
+        let raw = half.record.as_ref().map(|record| self.bytes.push(record.message())).unwrap_or_default();
         let Half { time, sequence, correlation, is_sent, .. } = *half;
-        Message { time, sequence, correlation, is_sent, packed, raw: raw.unwrap_or_default() }
+        Message { time, sequence, correlation, is_sent, packed, raw }
     }
 
     fn keep(&mut self, call: &Call, row: Row) -> u32 {
         self.begin.get_or_insert(call.start());
         let place = self.calls.len() as u32;
-        let [request_raw, reply_raw] = core::mem::take(&mut self.raw);
-        let request = call.request.as_ref().map(|half| self.message(half, request_raw));
-        let reply = call.reply.as_ref().map(|half| self.message(half, reply_raw));
+        let request = call.request.as_ref().map(|half| self.message(half));
+        let reply = call.reply.as_ref().map(|half| self.message(half));
         let texts = &mut self.texts;
         let kept = Kept {
             id: call.id,
@@ -284,8 +274,7 @@ impl Store {
 
     /// How a call ended.
     fn end(&mut self, place: u32, call: &Call) {
-        let raw = core::mem::take(&mut self.raw)[1];
-        let reply = call.reply.as_ref().map(|half| self.message(half, raw));
+        let reply = call.reply.as_ref().map(|half| self.message(half));
         let result = call.result.as_ref().map(|code| (code.number, self.texts.number(&code.name)));
         let (name, last) = (self.texts.number(&call.name), self.rows.len().wrapping_sub(1) as u32);
         let next = self.rows.len() as u32;
@@ -307,7 +296,7 @@ impl Store {
 
 /// Takes a trace's calls into a [`Store`].
 #[derive(Clone, Default)]
-pub(crate) struct Collect {
+pub struct Collect {
     store: Rc<RefCell<Store>>,
 }
 
@@ -319,7 +308,7 @@ impl fmt::Debug for Collect {
 
 impl Collect {
     /// Where they are put.
-    pub(crate) fn store(&self) -> Rc<RefCell<Store>> {
+    pub fn store(&self) -> Rc<RefCell<Store>> {
         Rc::clone(&self.store)
     }
 }

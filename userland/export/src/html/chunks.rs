@@ -4,7 +4,8 @@
 use exchanges::Event;
 use exchanges::exchange::Exchange;
 
-use super::parts::{deflate, difference, number};
+use super::parts::deflate;
+use crate::seven::{number, signed};
 
 /// Exchanges in a chunk. More compress better, and take longer until a click is answered.
 pub(super) const EXCHANGES: usize = 1024;
@@ -60,7 +61,7 @@ impl Chunks {
         let out = &mut self.messages;
         let Some(event) = event else { return number(out, 0) };
         number(out, 1);
-        difference(out, event.correlation.wrapping_sub(self.correlation) as i64);
+        signed(out, event.correlation.wrapping_sub(self.correlation) as i64);
         self.correlation = event.correlation;
         number(out, event.options.into());
         number(out, event.retval.into());

@@ -14,6 +14,7 @@ use flate2::write::DeflateEncoder;
 use super::chunks::{BYTES, Chunks, EXCHANGES};
 use super::page::Page;
 use super::rows::{Marks, Row, Rows};
+use crate::seven::{number, signed};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -59,20 +60,6 @@ pub(super) fn build(rows: &mut Rows, marks: &Marks, names: &Names, chunks: &mut 
     }
     parts.overview = encode(&overview(rows, marks, names, page, &parts));
     parts
-}
-
-/// Appends a number.
-pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Appends a difference: its sign is in the lowest bit.
-pub(super) fn difference(out: &mut Vec<u8>, value: i64) {
-    number(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
 /// Appends a text and how long it is.
@@ -168,7 +155,7 @@ fn columns(rows: &Rows, order: &[u32]) -> Vec<u8> {
     column(&mut |out, _, _, row| number(out, row.took));
     let mut first = 0;
     column(&mut |out, _, _, row| {
-        difference(out, row.first.wrapping_sub(first) as i64);
+        signed(out, row.first.wrapping_sub(first) as i64);
         first = row.first;
     });
     column(&mut |out, _, _, row| number(out, row.records));
@@ -178,12 +165,12 @@ fn columns(rows: &Rows, order: &[u32]) -> Vec<u8> {
     // How many rows before; 0 is none, as no row is linked to itself.
     column(&mut |out, index, _, row| {
         let other = row.link.and_then(|other| place.get(other as usize));
-        difference(out, other.map_or(0, |other| index as i64 - other));
+        signed(out, other.map_or(0, |other| index as i64 - other));
     });
     column(&mut |out, _, _, row| number(out, row.peer.map_or(0, |peer| peer as u64 + 1)));
     let mut expected = 0;
     column(&mut |out, _, at, _| {
-        difference(out, i64::from(at) - expected);
+        signed(out, i64::from(at) - expected);
         expected = i64::from(at) + 1;
     });
     out
@@ -192,29 +179,5 @@ fn columns(rows: &Rows, order: &[u32]) -> Vec<u8> {
 impl Row {
     fn has_failed(&self) -> bool {
         matches!(self.flags >> 3 & 7, 1 | 4)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_seven_bits_a_byte_and_differences_their_sign_lowest() {
-        let of = |value| {
-            let mut out = Vec::new();
-            number(&mut out, value);
-            out
-        };
-        assert_eq!(of(0), [0]);
-        assert_eq!(of(127), [127]);
-        assert_eq!(of(128), [0x80, 1]);
-        assert_eq!(of(u64::MAX), [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
-        let of = |value| {
-            let mut out = Vec::new();
-            difference(&mut out, value);
-            out
-        };
-        assert_eq!((of(0), of(-1), of(1), of(-64)), (vec![0], vec![1], vec![2], vec![127]));
     }
 }

@@ -11,12 +11,12 @@ use std::string::String;
 use anyhow::{Result, bail};
 use compare::compare;
 use compare::told::{Collect, Told};
-use export::{Export, Wanted};
+use export::Export;
 
 use super::Sink;
 use super::open::Opened;
 use super::show::{self, CUT};
-use crate::options::{Host, Options, Output, Report, Status};
+use crate::options::{Host, Options, Output, Report};
 
 /// Exit status where they differ, as diff's.
 const DIFFERENT: u8 = 1;
@@ -69,10 +69,8 @@ fn told(mut options: Options, name: &str) -> Result<(Rc<RefCell<Told>>, bool)> {
     let host: Host = core::mem::take(&mut options.host);
     let mut opened = Opened::new(name, &host)?;
     let (tables, mut player) = opened.parts()?;
-    let (is_any, is_all) = (options.status == Status::ALL, options.expressions.is_empty());
+    let wanted = show::wanted(&options);
     let mut trace = player.trace(tables, &mut options)?;
-    let status = options.status;
-    let wanted = Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all: is_any && is_all };
     let collect = Collect::default();
     let told = collect.told();
     let (export, progress) = Export::new(tables, Box::new(collect), wanted);

@@ -13,13 +13,13 @@ use std::vec::Vec;
 use anyhow::{Context, Result, bail};
 use capture::{Fact, Facts};
 use export::html::Html;
-use export::{Begin, Export, FORMATS, Form, Wanted};
+use export::{Begin, Export, FORMATS, Form};
 use tempfile::{Builder, NamedTempFile};
 
 use super::open::Opened;
 use super::show::{self, CUT};
 use crate::options::near::Suggestion;
-use crate::options::{Options, Output, Report, Status, text};
+use crate::options::{Options, Output, Report, text};
 
 /// What a new file may be, less what the user's mask takes away.
 const MODE: u32 = 0o666;
@@ -70,11 +70,9 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
     let mut opened = Opened::new(name, &host)?;
     let about = about(&opened.facts);
     let (tables, mut player) = opened.parts()?;
-    let is_any = options.status == Status::ALL;
-    let is_all = is_any && options.expressions.is_empty();
+    let wanted = show::wanted(&options);
+    let is_all = wanted.is_all;
     let mut trace = player.trace(tables, &mut options)?;
-    let status = options.status;
-    let wanted = Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all };
     let ended: Box<dyn FnOnce() -> (bool, Option<io::Error>)> = match form.begin {
         Begin::Calls(begin) => {
             let format = begin(target.writer()?, &about, tables)?;

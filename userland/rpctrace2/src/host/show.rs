@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo rpctrace2 show [OPTION]... FILE`: a capture, printed as its trace would have been.
 
+use std::boxed::Box;
 use std::io::{self, IsTerminal, Write};
 use std::string::String;
 
+use ::export::Wanted;
 use anyhow::Result;
 use report::Found;
 
 use super::open::Opened;
 use super::{Paint, Sink, export, is_colored};
 use crate::options::place::Here;
-use crate::options::{self, Host, Options, Output, Request, text};
+use crate::options::{self, Host, Options, Output, Request, Status, text};
 
 /// Exit status where a file is shown up to where it is cut or damaged.
 pub(super) const CUT: u8 = 1;
@@ -39,6 +41,13 @@ pub(super) fn parse(words: &[String]) -> Result<Result<(Options, String), String
         Request::Owner(_) => return Err(options::OptionsError::NoCommand.into()),
         Request::Trace { options, command } => Ok((*options, command.into_iter().next().unwrap_or_default())),
     })
+}
+
+/// What of a capture is wanted in another form than lines.
+pub(super) fn wanted(options: &Options) -> Wanted {
+    let (status, is_any) = (options.status, options.status == Status::ALL);
+    let is_all = is_any && options.expressions.is_empty();
+    Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all }
 }
 
 pub(super) fn print(text: &str) -> Result<u8> {

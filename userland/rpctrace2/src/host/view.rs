@@ -10,14 +10,15 @@ use std::vec::Vec;
 use anyhow::{Result, bail};
 use capture::Fact;
 use exchanges::{Selection, Subject};
+use export::Export;
 use mig_defs::table::Tables;
-use view::{About, App, Fed, Feed, Parsed};
+use view::{About, App, Collect, Fed, Parsed};
 
 use super::open::{Opened, Player, Step};
 use super::show::{self, CUT};
 use super::{compile, is_colored};
 use crate::options::filter::{FilterError, expand};
-use crate::options::{Host, Options, Output, Report, Status};
+use crate::options::{Host, Options, Output, Report};
 use crate::replay::Replay;
 use crate::trace::Trace;
 
@@ -43,16 +44,17 @@ fn view(mut options: Options, name: &str) -> Result<u8> {
     let host = core::mem::take(&mut options.host);
     let mut opened = Opened::new(name, &host)?;
     let command = opened.facts.get(Fact::Command).map(|words| words.replace('\0', " "));
-    let (is_any, is_all) = (options.status == Status::ALL, options.expressions.is_empty());
+    let wanted = show::wanted(&options);
+    let is_partial = !wanted.is_all;
     let (tables, mut player) = opened.parts()?;
     let mut trace = player.trace(tables, &mut options)?;
-    let status = options.status;
-    let (feed, store) = Feed::new(tables, move |outcome| status.has(outcome), is_any, is_any && is_all);
-    trace.analyse(Box::new(feed));
+    let collect = Collect::default();
+    let store = collect.store();
+    trace.analyse(Box::new(Export::new(tables, Box::new(collect), wanted).0));
     let about = About {
         title: command.map_or_else(|| name.to_string(), |command| format!("{name}: {command}")),
         follows: host.follow,
-        is_partial: !(is_any && is_all),
+        is_partial,
         has_color: is_colored(&Host { output: Output::Standard, ..host }),
     };
     let mut app = App::new(store, tables, Box::new(move |typed| parse(typed, tables)), about);
