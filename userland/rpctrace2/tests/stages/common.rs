@@ -297,7 +297,7 @@ impl Sample {
             }
         }
         let task = self.header.task.get();
-        let number = |name: u32| if task == 40 { name & !PORT_NUMBER } else { task * 1000 + name };
+        let number = |name: u32| if task == 40 { name & !PORT_NUMBER } else { name.wrapping_add(task * 1000) };
         let made_up = |name: u32| match name {
             1 => kernel_port(name, number(name), port::TASK, task),
             2 => kernel_port(name, 2, port::HOST, 0),
