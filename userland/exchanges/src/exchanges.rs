@@ -249,7 +249,6 @@ impl<'t> Exchanges<'t> {
     /// The task with this number of the kernel's has ended, and all its records have been taken.
     pub fn ended(&mut self, number: u32, sink: &mut impl Sink<'t>) {
         self.gone.push(number);
-        self.quiet.end_of(number);
         self.bury(sink);
     }
 
@@ -283,6 +282,7 @@ impl<'t> Exchanges<'t> {
             return;
         }
         for number in core::mem::take(&mut self.gone) {
+            self.quiet.end_of(number);
             if let Some(task) = self.names.find(number) {
                 self.end(task, None, sink);
             }

@@ -149,6 +149,25 @@ fn an_end_is_told_after_the_records_that_come_late() {
 }
 
 #[test]
+fn what_is_counted_of_a_task_is_so_if_its_end_is_known_before_its_records_come() {
+    let mut trace = usual_trace(&["-c"]);
+    let mut out = String::new();
+    let of = |sample: Sample, sequence: u64| sample.task(41).sequence(sequence).time(1_000_000 * sequence);
+    let echo = |sequence| of(Sample::sent(Message::request(7008, 7).int(1)), sequence);
+    let answer = |sequence| of(Sample::received(Message::reply(7108, REPLY).int(0).int(2)), sequence);
+    for sample in [echo(1), answer(2), echo(3), answer(6)] {
+        sample.feed(&mut trace, &mut out);
+    }
+    trace.ended(41, &mut out);
+    for sample in [answer(4), echo(5)] {
+        sample.feed(&mut trace, &mut out);
+    }
+    trace.finish(&mut out);
+    let row = out.lines().find(|line| line.ends_with(" echo"));
+    assert_eq!(row, Some("100.00    0.003000        1000         3           echo"), "{out}");
+}
+
+#[test]
 fn what_a_task_lost_last_is_told_before_its_end() {
     let lost = Sample::failed(Direction::Send, 0).kind(EventKind::Lost).thread(0).dropped(3);
     let mut trace = trace(&["-e", "none"]);
