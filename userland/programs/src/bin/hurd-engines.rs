@@ -97,7 +97,7 @@ fn worker(startup: &'static Startup, how: &[&str]) -> Result<Started, Mismatch> 
     Ok(worker)
 }
 
-/// rpctrace2 with an engine of this name at a process; it has the engine when this returns.
+/// rpctrace2 with an engine of this name at a process; it observes it when this returns.
 fn tracer(startup: &'static Startup, worker: &Started, name: &str, words: &[&str]) -> Result<Started, Mismatch> {
     let (id, file) = (format!("{}", worker.child.id), file_of(name));
     let words = [&["rpctrace2", "--as", name, "-o", &file], words, &["-p", &id]].concat();
@@ -107,7 +107,9 @@ fn tracer(startup: &'static Startup, worker: &Started, name: &str, words: &[&str
 }
 
 fn wait_for_engine(worker: &Started, name: &str) -> Result<(), Mismatch> {
-    let is_it = |engine: &stubs::trace_control::trace_engine_t| engine.name == engine::name_of(name);
+    // One that is told of nothing yet is still being made.
+    let is_it =
+        |engine: &stubs::trace_control::trace_engine_t| engine.name == engine::name_of(name) && engine.events != 0;
     while !engines(worker.task()).doing("trace_engines")?.iter().any(is_it) {
         pause(PAUSE);
     }

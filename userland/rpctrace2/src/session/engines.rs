@@ -13,7 +13,7 @@ use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, SendRight};
 use mach::stubs::trace_control::{
     trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_engine_t,
-    trace_engines, trace_limits_t, trace_rule_t, trace_set_actions, trace_set_filter, trace_version,
+    trace_engines, trace_limits_t, trace_rule_t, trace_set_actions, trace_set_events, trace_set_filter, trace_version,
 };
 use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
@@ -214,13 +214,18 @@ impl Engines {
             (events, how) = (events | event::STOP, how | flag::CONTROL);
         }
         let (port, disposition) = (port.name(), Disposition::CopySend);
-        let engine = trace_attach(task, port, disposition, Name::of(name).0, how, events, policy)?;
+        // A task that runs already is observed once it is known what becomes of its messages.
+        let is_plain = self.rules.is_empty() && self.actions.is_empty();
+        let at_first = if is_plain { events } else { 0 };
+        let engine = trace_attach(task, port, disposition, Name::of(name).0, how, at_first, policy)?;
         if !self.rules.is_empty() {
-            // What comes before it does no harm: it is not selected.
             trace_set_filter(engine.name(), u32::MAX, &self.rules)?;
         }
         if !self.actions.is_empty() {
             trace_set_actions(engine.name(), &self.actions)?;
+        }
+        if !is_plain {
+            trace_set_events(engine.name(), events, policy)?;
         }
         self.made.push(engine);
         Ok(())

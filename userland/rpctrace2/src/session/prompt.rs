@@ -266,7 +266,7 @@ impl Session<'_> {
 
     /// The user wants no trace any more.
     fn quit(&mut self, end: &mut End) {
-        self.release();
+        // Before anybody goes on: who is let go of waits for nobody.
         if self.subject.is_attached() {
             self.let_go();
             end.let_go();
@@ -274,13 +274,14 @@ impl Session<'_> {
             // What is said of its engine's end is said of this one, and the command's end is waited for.
             self.engines.give_up();
         }
+        self.release();
     }
 
     /// The user wants the trace to end.
     pub(super) fn interrupt(&mut self, end: &mut End) {
         end.interrupted();
-        self.release();
         self.let_go();
+        self.release();
         end.let_go();
     }
 }
