@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, kill_process};
+
+pub use rustix::process::Signal;
 
 /// What one run of `cargo qemu ...` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +42,18 @@ pub fn qemu(arguments: &[&str]) -> Result<Run> {
 /// # Errors
 /// If the variable is not set or the binary cannot be started.
 pub fn qemu_on_one_screen(arguments: &[&str]) -> Result<(String, Option<i32>)> {
+    shown_on_one_screen(&mut command(arguments)?)
+}
+
+/// The same of any command.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn shown_on_one_screen(command: &mut Command) -> Result<(String, Option<i32>)> {
     let (mut screen, writer) = std::io::pipe()?;
-    let mut command = command(arguments)?;
     let mut tool = command.stdout(writer.try_clone()?).stderr(writer).spawn().context("starting the host tool")?;
-    // With it the last writer of ours goes.
-    drop(command);
+    // With them the last writers of ours go.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut shown = Vec::new();
     screen.read_to_end(&mut shown)?;
     let shown = String::from_utf8_lossy(&shown);
@@ -51,7 +61,11 @@ pub fn qemu_on_one_screen(arguments: &[&str]) -> Result<(String, Option<i32>)> {
     Ok((shown, tool.wait()?.code()))
 }
 
-fn command(arguments: &[&str]) -> Result<Command> {
+/// The command that [`qemu`] runs.
+///
+/// # Errors
+/// If the variable is not set.
+pub fn command(arguments: &[&str]) -> Result<Command> {
     let options = options();
     let mut command = Command::new(PathBuf::from(setting("RPCTRACE2_QEMU")?));
     command.args(options.split_whitespace());
@@ -59,6 +73,15 @@ fn command(arguments: &[&str]) -> Result<Command> {
     command.args(arguments.iter().filter(|&&argument| options.is_empty() || argument != "--icount"));
     command.stdin(Stdio::null());
     Ok(command)
+}
+
+/// Sends a signal to a process of ours, and not to what it has started.
+///
+/// # Errors
+/// If there is no such process.
+pub fn signal(process: u32, signal: Signal) -> Result<()> {
+    let process = Pid::from_raw(process.try_into()?).context("a process is never 0")?;
+    kill_process(process, signal).with_context(|| format!("a signal to process {process:?}"))
 }
 
 /// The options that choose another kernel or machine than the first; of the first, none.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use qemu::cache::Cache;
 use qemu::fetch::programs::find_qemu;
-use tests::guest::{qemu, setting};
+use tests::guest::{Signal, qemu, setting, signal};
 
 /// Starts the tool with pipes for all three.
 fn start(arguments: &[&str]) -> Result<Child> {
@@ -35,7 +35,7 @@ fn interrupt(options: &[&str]) -> Result<Output> {
     let mut shown = until_prompt(&mut output)?;
     // Held open: the end of the input would end the prompt.
     let keys = tool.stdin.take();
-    signal("INT", tool.id())?;
+    signal(tool.id(), Signal::INT)?;
     output.read_to_end(&mut shown)?;
     let mut ended = tool.wait_with_output()?;
     drop(keys);
@@ -95,13 +95,6 @@ fn of_two_tracers_the_inner_one_is_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Sends a signal to a process.
-fn signal(name: &str, process: u32) -> Result<()> {
-    let kill = Command::new("kill").args([format!("-{name}"), process.to_string()]).status()?;
-    anyhow::ensure!(kill.success(), "no process {process}");
-    Ok(())
-}
-
 /// Reads lines until one of them has these words.
 fn read_until(lines: &mut impl BufRead, words: &str) -> Result<()> {
     let mut line = String::new();
@@ -136,10 +129,10 @@ fn the_second_ctrl_c_ends_the_machine() -> Result<()> {
     file_has(file.path(), "shell[1] ")?;
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", tool.id()))?;
     let machine = children.split_whitespace().next().context("QEMU is its child")?.parse()?;
-    signal("STOP", machine)?;
-    signal("INT", tool.id())?;
+    signal(machine, Signal::STOP)?;
+    signal(tool.id(), Signal::INT)?;
     read_until(&mut errors, "the trace ends; once more ends the machine")?;
-    signal("INT", tool.id())?;
+    signal(tool.id(), Signal::INT)?;
     assert_eq!(tool.wait()?.code(), Some(130));
     assert!(!Path::new(&format!("/proc/{machine}")).exists(), "QEMU goes on");
     let trace = std::fs::read_to_string(file.path())?;
@@ -165,7 +158,7 @@ fn a_machine_that_says_nothing_with_kvm_is_said_to() -> Result<()> {
     let mut errors = BufReader::new(tool.stderr.take().context("its errors")?);
     let said =
         read_until(&mut errors, "KVM: the machine has said nothing for 10 seconds; without --kvm it is emulated");
-    signal("INT", tool.id())?;
+    signal(tool.id(), Signal::INT)?;
     tool.wait()?;
     said
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rpctrace2::host::show;
-use tests::guest::{Run, options, qemu, setting};
+use tests::guest::{Run, Signal, options, qemu, setting, signal};
 
 /// Seen and lost, as the last line but one says.
 fn tally(run: &Run) -> Result<(u64, u64)> {
@@ -30,13 +30,6 @@ fn apart(folder: &Path, words: &[&str]) -> Result<Child> {
     let mut command = Command::new(setting("RPCTRACE2_QEMU")?);
     command.args(options().split_whitespace()).args(words).env("TMPDIR", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting cargo qemu")
-}
-
-/// Sends a signal to the tool, and not to its machine.
-fn signal(tool: &Child, name: &str) -> Result<()> {
-    let sent = Command::new("kill").args([name, &tool.id().to_string()]).status()?;
-    anyhow::ensure!(sent.success(), "no process {}", tool.id());
-    Ok(())
 }
 
 /// Records that there are in the only machine that runs in this folder, and those that are overwritten.
@@ -62,7 +55,7 @@ fn what_is_overwritten_before_it_is_read_is_said_to_be_lost() -> Result<()> {
     while !text.ends_with("\n") || !text.contains("] device_open(") {
         anyhow::ensure!(trace.read_line(&mut text)? > 0, "no record: {text}");
     }
-    signal(&tool, "-STOP")?;
+    signal(tool.id(), Signal::STOP)?;
     let (records, overwritten) = look(place.path())?;
     let most = records + overwritten;
     let since = Instant::now();
@@ -70,7 +63,7 @@ fn what_is_overwritten_before_it_is_read_is_said_to_be_lost() -> Result<()> {
         anyhow::ensure!(since.elapsed() < Duration::from_secs(100), "no more than {most} records overwritten");
         sleep(Duration::from_millis(200));
     }
-    signal(&tool, "-CONT")?;
+    signal(tool.id(), Signal::CONT)?;
     trace.read_to_string(&mut text)?;
     let ended = tool.wait_with_output()?;
     assert_eq!(ended.status.code(), Some(0), "{text}");

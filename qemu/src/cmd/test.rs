@@ -101,10 +101,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         ("RPCTRACE2_ALL", if all { "1" } else { "0" }.into()),
     ];
     variables.extend(hurd_defs()?);
-    // A run without a change gives what the one before gave; new cases are looked for where there is time to look at them.
-    if !all && env::var_os(CASES_SEED.0).is_none() {
-        variables.push((CASES_SEED.0, CASES_SEED.1.into()));
-    }
+    variables.extend(cases(all));
     let mut failed = Vec::new();
     if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
         run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
@@ -129,8 +126,6 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     if all {
         interfaces(&cache, &built.defs, &variables, &mut failed)?;
         fuzz(consent, &built.target.join("fuzz"), &variables, &mut failed)?;
-    }
-    if all {
         fetch_newest(&cache)?;
     }
     for (name, options, tests) in if all { OTHERS } else { &[] } {
@@ -144,6 +139,12 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         eprintln!("failed: {name}");
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// A run without a change gives what the one before gave; new cases are looked for where there is time to look at them.
+fn cases(all: bool) -> Option<(&'static str, OsString)> {
+    let (name, seed) = CASES_SEED;
+    (!all && env::var_os(name).is_none()).then(|| (name, seed.into()))
 }
 
 /// Fetches the newest kernels, and says which they are.
