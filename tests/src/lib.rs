@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+pub mod documented;
 pub mod golden;
 pub mod guest;
 pub mod normalise;

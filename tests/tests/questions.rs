@@ -2,11 +2,10 @@
 //! Questions about a trace, live and of captures. What docs/questions.md says that is answered is what is answered.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use rpctrace2::host::show;
+use tests::documented::{alike, check};
 use tests::guest::qemu;
 
 /// What a question is answered of a program's capture, and the exit status.
@@ -28,51 +27,9 @@ fn live(words: &[&str]) -> Result<String> {
     fs::read_to_string(&trace).with_context(|| run.stderr)
 }
 
-/// Without what differs from run to run: times, and numbers of ports.
-fn alike(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(start);
-        out.push_str(before);
-        let end = from.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).unwrap_or(from.len());
-        let (number, after) = from.split_at(end);
-        if number.contains('.') {
-            out.push_str("TIME");
-        } else if ["name ", "port ", "number "].iter().any(|word| out.ends_with(word)) {
-            out.push_str("NUMBER");
-            out.push_str(number.trim_start_matches(|c: char| c.is_ascii_digit()));
-        } else {
-            out.push_str(number);
-        }
-        rest = after;
-    }
-    out + rest
-}
-
-/// One at a time writes the document.
-static WRITES: Mutex<()> = Mutex::new(());
-
-fn document() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/questions.md")
-}
-
-/// Compares what is answered with what docs/questions.md shows below this command; `BLESS=1` writes it there.
+/// Compares what is answered with what docs/questions.md shows.
 fn is_documented(command: &str, answer: &str) -> Result<()> {
-    let _lock = WRITES.lock().map_err(|_| anyhow::Error::msg("another test has failed"))?;
-    let text = fs::read_to_string(document())?;
-    let head = format!("    $ {command}\n");
-    let (before, after) = text.split_once(&head).with_context(|| format!("docs/questions.md has no `{command}`"))?;
-    let lines = after.lines().map_while(|line| line.strip_prefix("    "));
-    let shown: String = lines.map(|line| format!("{line}\n")).collect();
-    if std::env::var_os("BLESS").is_some() && alike(&shown) != alike(answer) {
-        let rest: String = after.lines().skip(shown.lines().count()).map(|line| format!("{line}\n")).collect();
-        let block: String = answer.lines().map(|line| format!("    {line}\n")).collect();
-        fs::write(document(), [before, &head, &block, &rest].concat())?;
-        return Ok(());
-    }
-    anyhow::ensure!(alike(answer) == alike(&shown), "{command}: documented is\n{shown}answered is\n{answer}");
-    Ok(())
+    check("questions.md", command, answer)
 }
 
 /// Compares what is answered live with what is documented.
@@ -89,12 +46,6 @@ fn stuck(words: &[&str]) -> Result<(String, u8)> {
     let asked = ["--ask=stuck", "-o", &text, &kept].map(str::to_owned);
     let status = show::run(&asked).with_context(|| run.stderr.clone())?;
     Ok((fs::read_to_string(&text)?, status))
-}
-
-#[test]
-fn times_and_numbers_of_ports_are_alike() {
-    let text = "hello[1] waits since 01:02:03.000004 for port 17, name 3: 12 calls, 0.000130 = queue 1.5\n";
-    assert_eq!(alike(text), "hello[1] waits since TIME for port NUMBER, name NUMBER: 12 calls, TIME = queue TIME\n");
 }
 
 /// Programs that give back what they get, or hold it for as long as they run.
