@@ -133,6 +133,36 @@ fn figures_of_a_program_are_told() -> Result<()> {
     Ok(())
 }
 
+/// What a suite of two programs reaches, each kept in a capture of its own, and what one of them reaches live.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_was_reached_is_told() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    for program in ["vm", "hello"] {
+        let run = qemu(&["--icount", "rpctrace2", "-o", &path("trace"), "--capture", &path(program), program])?;
+        anyhow::ensure!(run.status == Some(0), "{}", run.stderr);
+    }
+    let asked = |words: &[String]| -> Result<String> {
+        let status = show::run(&[&["--ask=coverage".into(), "-o".into(), path("text")], words].concat())?;
+        assert_eq!(status, 0);
+        Ok(fs::read_to_string(path("text"))?)
+    };
+    let [one, other] = ["vm", "hello"].map(|program| asked(&[path(program)]));
+    let (one, other, both) = (one?, other?, asked(&[path("vm"), path("hello")])?);
+    is_documented("cargo rpctrace2 coverage VM HELLO", &both)?;
+    let line = |text: &str, begin: &str| text.lines().find(|line| line.starts_with(begin)).map(str::to_owned);
+    for begin in ["  vm_read: ", "    new_protection: "] {
+        assert!(line(&one, begin).is_some() && line(&one, begin) == line(&both, begin), "{begin}:\n{one}{both}");
+    }
+    for (text, count) in [(&one, 1), (&other, 1), (&both, 2)] {
+        assert!(text.contains(&format!("  boot_exit: asked {count}\n")), "{text}");
+    }
+    assert!(line(&other, "  vm_read: ").is_none(), "{other}");
+    assert_eq!(alike(&live(&["--ask=coverage", "vm"])?), alike(&one));
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn where_ports_come_from_is_told() -> Result<()> {

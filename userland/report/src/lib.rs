@@ -67,6 +67,7 @@ pub use analysis::{Analysis, Found};
 pub use explain::explain;
 pub use lines::{Lines, UNFINISHED};
 pub use question::Question;
+pub use questions::coverage::{Amount, Coverage, Reach};
 pub use remarks::{end_unknown, strays};
 pub use style::{Stamp, Strings, Style};
 pub use summary::Summary;

@@ -2,10 +2,12 @@
 //! Questions that a whole trace answers, live, from a capture or from a machine's memory alike.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 
 use mig_defs::table::Tables;
 
 use crate::analysis::Analysis;
+use crate::questions::coverage::{Amount, Coverage};
 use crate::questions::leaks::Leaks;
 use crate::questions::ports::Ports;
 use crate::questions::stuck::Stuck;
@@ -25,11 +27,13 @@ pub enum Question {
     Ports,
     /// Which calls a call has led to, and where its time went.
     Tree,
+    /// What was reached of the interfaces: routines, codes, values.
+    Coverage,
 }
 
 impl Question {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 5] = [Self::Stuck, Self::Top, Self::Leaks, Self::Ports, Self::Tree];
+    pub const ALL: [Self; 6] = [Self::Stuck, Self::Top, Self::Leaks, Self::Ports, Self::Tree, Self::Coverage];
 
     /// What it is called by the user.
     pub const fn name(self) -> &'static str {
@@ -39,6 +43,7 @@ impl Question {
             Self::Leaks => "leaks",
             Self::Ports => "ports",
             Self::Tree => "tree",
+            Self::Coverage => "coverage",
         }
     }
 
@@ -58,6 +63,9 @@ impl Question {
             Self::Tree => {
                 "which calls each call has led to, its time in queue, server and reply; who has the most to do"
             }
+            Self::Coverage => {
+                "which routines, return codes and values of arguments were reached, and which were not; of several files, in all"
+            }
         }
     }
 
@@ -66,14 +74,24 @@ impl Question {
         !matches!(self, Self::Top)
     }
 
-    /// What answers it; of calls that took less than so many nanoseconds [`Question::Tree`] says nothing.
-    pub fn begin<'t>(self, tables: Tables<'t>, min: u64) -> Box<dyn Analysis<'t> + 't> {
+    /// Whether it is asked of several captures together.
+    pub const fn takes_several(self) -> bool {
+        matches!(self, Self::Coverage)
+    }
+
+    /// What answers it. Of calls that took less than `min` nanoseconds [`Question::Tree`] says nothing; with `in_full`
+    /// [`Question::Coverage`] says all of long lists.
+    pub fn begin<'t>(self, tables: Tables<'t>, min: u64, in_full: bool) -> Box<dyn Analysis<'t> + 't> {
         match self {
             Self::Stuck => Box::new(Stuck::new(tables)),
             Self::Top => Box::new(Top::new(tables)),
             Self::Leaks => Box::new(Leaks::new(tables)),
             Self::Ports => Box::new(Ports::new(tables)),
             Self::Tree => Box::new(Tree::new(min)),
+            Self::Coverage => {
+                let told = if in_full { Amount::All } else { Amount::Begin };
+                Box::new(Coverage::new(tables, Rc::default(), told))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! What answers each question, a file each.
 
 mod carried;
+pub(crate) mod coverage;
 pub(crate) mod leaks;
 pub(crate) mod ports;
 mod rights;

@@ -355,9 +355,10 @@ fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, Optio
         ("--inject", !options.injections.is_empty()),
         ("--stop-at", !options.stops.is_empty()),
     ];
+    let takes_several = matches!(options.report, Report::Answer(question) if question.takes_several());
     match of_live.iter().find(|(_, is_there)| *is_there) {
         Some((name, _)) => Err(OptionsError::NotOfACapture(name)),
-        None if command.len() != 1 => Err(OptionsError::OneFile(command.len())),
+        None if command.is_empty() || command.len() > 1 && !takes_several => Err(OptionsError::OneFile(command.len())),
         None => Ok(Request::Trace { options: Box::new(options), command }),
     }
 }

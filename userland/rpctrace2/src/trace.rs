@@ -141,7 +141,7 @@ impl<'t> Trace<'t> {
             style: options.style,
         };
         if let Report::Answer(question) = options.report {
-            trace.analyse(question.begin(tables, options.min));
+            trace.analyse(question.begin(tables, options.min, options.style.verbose));
         }
         Ok(trace)
     }

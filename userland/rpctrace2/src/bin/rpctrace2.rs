@@ -21,7 +21,10 @@ const VERBS: [(&str, &str); 6] = [
 ];
 
 fn usage() -> String {
-    let questions = Question::ALL.map(|question| (format!("{} FILE", question.name()), question.help()));
+    let questions = Question::ALL.map(|question| {
+        let files = if question.takes_several() { "FILE..." } else { "FILE" };
+        (format!("{} {files}", question.name()), question.help())
+    });
     let verbs = VERBS.map(|(words, help)| (words.to_owned(), help));
     let lines = verbs.into_iter().chain(questions).map(|(words, help)| format!("  rpctrace2 {words:<22} {help}\n"));
     format!(

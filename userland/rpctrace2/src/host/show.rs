@@ -4,13 +4,14 @@
 use std::boxed::Box;
 use std::io::{self, IsTerminal, Write};
 use std::string::String;
+use std::vec::Vec;
 
 use ::export::Wanted;
 use anyhow::Result;
 use report::Found;
 
 use super::open::Opened;
-use super::{Paint, Sink, export, is_colored};
+use super::{Paint, Sink, coverage, export, is_colored};
 use crate::options::place::Here;
 use crate::options::{self, Host, Options, Output, Request, Status, text};
 
@@ -26,20 +27,38 @@ const BATCH: usize = 64 * 1024;
 /// # Errors
 /// If the words are wrong, or the file is no capture that can be read, or nothing can be written.
 pub fn run(words: &[String]) -> Result<u8> {
-    match parse(words)? {
+    match parse_all(words)? {
         Err(text) => print(&text),
-        Ok((options, name)) if options.host.to.is_some() => export::write(options, &name),
-        Ok((options, name)) => show(options, &name),
+        Ok((options, names)) if options.host.to.is_some() => export::write(options, one(&names)?),
+        Ok((options, names)) => match &*names {
+            [name] => show(options, name),
+            names => coverage::show(options, names),
+        },
     }
 }
 
 /// The options and the file that words name, or what is to be printed instead.
 pub(super) fn parse(words: &[String]) -> Result<Result<(Options, String), String>> {
+    Ok(match parse_all(words)? {
+        Ok((options, names)) => Ok((options, one(&names)?.into())),
+        Err(text) => Err(text),
+    })
+}
+
+fn one(names: &[String]) -> Result<&str> {
+    match names {
+        [name] => Ok(name),
+        names => Err(options::OptionsError::OneFile(names.len()).into()),
+    }
+}
+
+/// The options and the files that words name, several only where the question is asked of several.
+fn parse_all(words: &[String]) -> Result<Result<(Options, Vec<String>), String>> {
     Ok(match options::parse(words.iter().map(String::as_str), Here::Show)? {
         Request::Help => Err(text::help()),
         Request::Version => Err(text::version()),
         Request::Owner(_) => return Err(options::OptionsError::NoCommand.into()),
-        Request::Trace { options, command } => Ok((*options, command.into_iter().next().unwrap_or_default())),
+        Request::Trace { options, command } => Ok((*options, command)),
     })
 }
 
@@ -73,13 +92,13 @@ fn show(mut options: Options, name: &str) -> Result<u8> {
 }
 
 /// Lines on their way to where they go. Those that are painted go there whole.
-struct Text {
-    sink: Sink,
+pub(super) struct Text {
+    pub(super) sink: Sink,
     paint: Paint,
 }
 
 impl Text {
-    fn open(host: &Host) -> Result<Self> {
+    pub(super) fn open(host: &Host) -> Result<Self> {
         // Nothing else is printed, so that lines are what is asked for.
         let output = if host.output == Output::Error { Output::Standard } else { host.output.clone() };
         let paint = Paint { color: is_colored(&Host { output: output.clone(), ..host.clone() }), column: host.column };
@@ -87,7 +106,7 @@ impl Text {
     }
 
     /// Whether a bar on standard error would stand in nobody's way.
-    fn leaves_error_free(&self) -> bool {
+    pub(super) fn leaves_error_free(&self) -> bool {
         match self.sink {
             Sink::Output => !io::stdout().is_terminal(),
             Sink::Error(_) => false,
@@ -95,7 +114,7 @@ impl Text {
         }
     }
 
-    fn write(&mut self, text: &mut String, is_all: bool) -> Result<()> {
+    pub(super) fn write(&mut self, text: &mut String, is_all: bool) -> Result<()> {
         if text.is_empty() || text.len() < BATCH && !is_all {
             return Ok(());
         }

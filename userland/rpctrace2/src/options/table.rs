@@ -116,7 +116,8 @@ pub const TABLE: &[Row] = &[
         action: Action::Value("QUESTION", set_question),
         place: Place::Everywhere,
         help: "no lines, but at the end the answer to a question: stuck, who waits for whom; top, figures of calls; leaks, rights that come and \
-               never go; ports, where each comes from; tree, which calls a call has led to (docs/questions.md)",
+               never go; ports, where each comes from; tree, which calls a call has led to; \
+               coverage, which routines, codes and values were reached, with -v in full (docs/questions.md)",
         others: ["none", "none", "none"],
         test: "a_deadlock_is_found_in_the_memory_that_is_left",
         words: |options| match options.report {

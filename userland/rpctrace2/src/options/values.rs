@@ -71,7 +71,7 @@ const COLUMNS: &str =
     "columns, each once: time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name";
 const ORDERS: &str =
     "a column (time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name) or none";
-const QUESTIONS: &str = "a question that rpctrace2 answers: stuck, top, leaks, ports, tree";
+const QUESTIONS: &str = "a question that rpctrace2 answers: stuck, top, leaks, ports, tree, coverage";
 
 pub(super) fn set_columns(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.table.columns = Layout::columns(value).ok_or_else(|| bad_value("-U", COLUMNS, value))?;

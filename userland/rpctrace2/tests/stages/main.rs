@@ -5,6 +5,7 @@ mod allocation;
 mod arrays;
 mod common;
 mod control;
+mod coverage;
 mod ending;
 mod fate;
 mod hurd;
