@@ -130,6 +130,8 @@ enum Verb {
     Record(Record),
     /// Look into the memory of a machine that hangs or has died: the last messages that its kernel has recorded, and who waits for whom.
     Autopsy(Autopsy),
+    /// Send the requests of a captured client again, and compare the answers with the capture's, up to names of ports and addresses.
+    Replay(cmd::replay::Replay),
     /// Say what words of a trace mean: routines, subsystems, msgh_ids, return codes, constants, what ports are called.
     Explain {
         /// As they stand in a line; codes and ids also in hexadecimal.
@@ -409,6 +411,7 @@ pub(crate) fn run() -> Result<u8> {
             cmd::instrument::run(&kernel, dbg.as_deref(), output, recorder)
         }
         Verb::Record(record) => cmd::record::run(&options, &record),
+        Verb::Replay(replay) => cmd::replay::run(&options, &replay),
         Verb::Autopsy(autopsy) => cmd::autopsy::run(&options, &autopsy),
         Verb::Explain { words } => cmd::explain::run(&options, &words),
         Verb::Deb { output } => cmd::deb::run(&options, &output),

@@ -8,7 +8,7 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use protocol::archive::{COMMAND, ENVIRONMENT, HOST_PROGRAM, INTERFACES, join_arguments};
+use protocol::archive::{COMMAND, ENVIRONMENT, INTERFACES, join_arguments};
 use protocol::channel::{KEY_LENGTH, Key};
 use tempfile::TempDir;
 
@@ -336,16 +336,16 @@ impl Prepared {
         self.userland.programs.iter().map(|program| program.name.as_str())
     }
 
-    /// The directory QEMU runs in: kernel, boot server, and an archive with the user's own program, if there is one, that runs
-    /// `arguments`.
-    pub fn boot_directory(&self, arguments: &[String], own: Option<Vec<u8>>) -> Result<TempDir> {
+    /// The directory QEMU runs in: kernel, boot server, and an archive with these members besides its own, such as the user's own program, that
+    /// runs `arguments`.
+    pub fn boot_directory(&self, arguments: &[String], members: &[(&str, Vec<u8>)]) -> Result<TempDir> {
         let mut archive = Archive::default();
         let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
         for program in &self.userland.programs {
             archive.add_program(&program.name, read(&program.path)?);
         }
-        if let Some(contents) = own {
-            archive.add(HOST_PROGRAM, contents);
+        for (name, contents) in members {
+            archive.add(*name, contents.clone());
         }
         if !self.environment.is_empty() {
             let environment = join_arguments(&self.environment).map_err(|error| anyhow::anyhow!("-E: {error}"))?;

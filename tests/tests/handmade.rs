@@ -99,6 +99,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         &[Send],
         "one mach_msg answers an exception and waits for the next, as mach_msg_server does",
     ),
+    (
+        "userland/programs/src/bin/replay.rs",
+        &[Send],
+        "requests as a capture has their bytes, whose interfaces it does not know",
+    ),
     ("userland/programs/src/requests.rs", &[Descriptor], "random requests, right and wrong"),
     ("userland/programs/src/bin/requests/asked.rs", &[Send], "random requests, with right and wrong headers"),
     ("userland/programs/src/bin/requests/world.rs", &[Builder], "a signal between tasks; what has come is thrown away"),

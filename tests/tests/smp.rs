@@ -70,7 +70,7 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
         recorder: RECORDER,
     };
     let prepared = setup::prepare(&choices)?;
-    let directory = prepared.boot_directory(&["hello".to_owned()], None)?;
+    let directory = prepared.boot_directory(&["hello".to_owned()], &[])?;
     let mut console = Vec::new();
     let follower = |place: &Path| wait_for_ever(place, inside.start);
     let (outcome, stuck) =

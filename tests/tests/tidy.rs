@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["exchanges", "mach-abi", "mig-defs", "trace-port"]),
     ("export", &["exchanges", "mach-abi", "mig-defs", "report", "trace-port"]),
     ("compare", &["exchanges", "export"]),
+    ("replay", &["compare", "exchanges", "export", "mach-abi", "mig-defs", "protocol", "trace-port"]),
     ("view", &["exchanges", "export", "mach-abi", "mig-defs", "report"]),
     (
         "rpctrace2",
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mach-abi",
             "mig-defs",
             "protocol",
+            "replay",
             "report",
             "trace-port",
             "view",

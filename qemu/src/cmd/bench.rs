@@ -112,7 +112,7 @@ fn measure_tool(choices: &Choices) -> Result<Results> {
 /// Boots a machine that runs `arguments`; returns what they print.
 fn boot(choices: &Choices, arguments: &[String]) -> Result<String> {
     let prepared = setup::prepare(choices)?;
-    let directory = prepared.boot_directory(arguments, None)?;
+    let directory = prepared.boot_directory(arguments, &[])?;
     let (mut console, mut trace, mut kernel) = (Vec::new(), io::sink(), io::sink());
     let mut sinks = Sinks {
         console: &mut console,

@@ -44,7 +44,7 @@ fn parts(choices: &Choices, kernel: &KernelElf) -> Result<(BTreeMap<u64, String>
     let prepared = setup::prepare(choices)?;
     let program = prepared.program(PROGRAM).with_context(|| format!("no program {PROGRAM}"))?;
     let places = Places { mark: mark(program)?, active_stack: steps::active_stack(kernel)? };
-    let directory = prepared.boot_directory(&[PROGRAM.to_owned()], None)?;
+    let directory = prepared.boot_directory(&[PROGRAM.to_owned()], &[])?;
     let mut console = Vec::new();
     let follower = |place: &Path| steps::follow(place, places);
     let (outcome, found) =

@@ -12,7 +12,7 @@ use qemu::ui::Progress;
 use qemu::vm::{self, Input, Machine, Paint, Sinks};
 
 use crate::cli::Options;
-use crate::cmd::{refuse_unknown, spelled_out, take_host_program, told};
+use crate::cmd::{members, refuse_unknown, spelled_out, take_host_program, told};
 
 pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
     if options.is_stock() {
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     if program.is_none() {
         refuse_unknown(&prepared, &arguments[0])?;
     }
-    let directory = prepared.boot_directory(&arguments, program)?;
+    let directory = prepared.boot_directory(&arguments, &members(program))?;
     let first = if multiboot2 { Protocol::Two } else { Protocol::One };
     image::write(output, &prepared.elf64(), directory.path(), first, &mkrescue)?;
     eprintln!("written  {}", output.display());

@@ -12,6 +12,7 @@ pub(crate) mod image;
 pub(crate) mod instrument;
 pub(crate) mod profile;
 pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod rpctrace2;
 pub(crate) mod run;
 pub(crate) mod shell;
@@ -26,6 +27,8 @@ use std::sync::mpsc::Sender;
 use ::rpctrace2::options::place::Here;
 use ::rpctrace2::options::{self, Request};
 use anyhow::{Context, Result};
+use protocol::archive::HOST_PROGRAM;
+use protocol::replay::SCRIPT;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
 use qemu::guest::RPCTRACE2;
@@ -77,6 +80,8 @@ struct Launch<'a> {
     named: Option<&'a str>,
     /// The user's own program.
     program: HostProgram,
+    /// What the program `replay` is to do.
+    script: Option<String>,
     input: Input,
     interrupt: Interrupt,
     /// Where the trace goes; `None` if it goes among the program's output.
@@ -95,6 +100,7 @@ impl<'a> Launch<'a> {
             arguments,
             named: None,
             program: None,
+            script: None,
             input: Input::None,
             interrupt: Interrupt::EndsAll,
             trace: None,
@@ -103,6 +109,11 @@ impl<'a> Launch<'a> {
             ready: None,
         }
     }
+}
+
+/// The user's own program as a member of the archive.
+fn members(program: HostProgram) -> Vec<(&'static str, Vec<u8>)> {
+    program.map(|contents| (HOST_PROGRAM, contents)).into_iter().collect()
 }
 
 /// Boots a machine and returns the exit status of what it runs.
@@ -115,7 +126,9 @@ fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> 
         refuse_unknown(&prepared, named)?;
     }
     let arguments = (launch.arguments)(&prepared)?;
-    let directory = prepared.boot_directory(&arguments, launch.program)?;
+    let mut all = members(launch.program);
+    all.extend(launch.script.map(|script| (SCRIPT, script.into_bytes())));
+    let directory = prepared.boot_directory(&arguments, &all)?;
     if let Some(ready) = launch.ready {
         let layout = Outputs::beside(&prepared.elf64()).layout;
         let layout = fs::read_to_string(&layout).with_context(|| format!("reading {}", layout.display()))?;

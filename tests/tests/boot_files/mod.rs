@@ -34,6 +34,6 @@ pub(crate) fn boot_files(command: &[&str]) -> Result<[Vec<u8>; 2]> {
         consent: Consent::default(),
     };
     let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-    let directory = prepare(&choices)?.boot_directory(&command, None)?;
+    let directory = prepare(&choices)?.boot_directory(&command, &[])?;
     Ok([fs::read(directory.path().join("bootstrap"))?, fs::read(directory.path().join("archive.tar"))?])
 }

@@ -20,9 +20,11 @@ mod words;
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use export::model::Call;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use told::{Line, Thread, Told};
+pub use words::is_address;
 
 /// Lines that are alike before and after one that is not.
 const CONTEXT: usize = 3;
@@ -50,7 +52,7 @@ enum Mark {
 
 /// Which port of the second trace each of the first is, and the other way round.
 #[derive(Debug, Default)]
-struct Renaming {
+pub struct Renaming {
     there: HashMap<u32, u32>,
     back: HashMap<u32, u32>,
 }
@@ -65,6 +67,24 @@ impl Renaming {
         }
         (back != one).then(|| format!("port {other} of the second is port {one} of the first here, port {back} before"))
     }
+}
+
+/// Compares the answers to a call and to the same call made again: what came of them and what they carry. Where they are not alike, or say of a port what
+/// others have denied, what to say of it: the calls as diff's lines, which end with `\n`. `renaming` is of all answers before.
+pub fn answers(first: &Call, second: &Call, renaming: &mut Renaming) -> Option<String> {
+    let (one, other) = (words::answer(first), words::answer(second));
+    let show = |note: &str| Some(format!("-{}\n+{}\n{note}", words::line(first).text, words::line(second).text));
+    if one.alike != other.alike {
+        return show("");
+    }
+    let pairs = one.ports.iter().copied().zip(other.ports.iter().copied());
+    let notes: Vec<String> = pairs.filter_map(|pair| renaming.note(pair)).collect();
+    if notes.is_empty() { None } else { show(&format!("  ({})\n", notes.join("; "))) }
+}
+
+/// A call as it is shown.
+pub fn shown(call: &Call) -> String {
+    words::line(call).text
 }
 
 /// Says where two traces differ.

@@ -34,19 +34,30 @@ pub(crate) fn line(call: &Call) -> Line {
         words.half(request);
     }
     words.both(")");
-    match (&call.result, call.outcome) {
-        (Some(code), _) => words.both(&format!(" = {}", code.name)),
-        (None, outcome) => words.both(&format!(" = ({outcome})")),
-    }
-    if let Some(reply) = call.reply.as_ref().filter(|reply| !reply.arguments.is_empty() || reply.port.is_some()) {
-        words.both(" {");
-        words.half(reply);
-        words.both("}");
-    }
+    words.answer(call);
+    words.line
+}
+
+/// The words of what came of a call.
+pub(crate) fn answer(call: &Call) -> Line {
+    let mut words = Words::default();
+    words.answer(call);
     words.line
 }
 
 impl Words {
+    fn answer(&mut self, call: &Call) {
+        match (&call.result, call.outcome) {
+            (Some(code), _) => self.both(&format!(" = {}", code.name)),
+            (None, outcome) => self.both(&format!(" = ({outcome})")),
+        }
+        if let Some(reply) = call.reply.as_ref().filter(|reply| !reply.arguments.is_empty() || reply.port.is_some()) {
+            self.both(" {");
+            self.half(reply);
+            self.both("}");
+        }
+    }
+
     fn both(&mut self, text: &str) {
         self.line.text.push_str(text);
         self.line.alike.push_str(text);
@@ -176,7 +187,8 @@ impl Words {
     }
 }
 
-fn is_address(ty: &str) -> bool {
+/// Whether a type's name says that its values are addresses.
+pub fn is_address(ty: &str) -> bool {
     ["address_t", "uintptr_t", "pointer_t"].iter().any(|end| ty.ends_with(end))
 }
 

@@ -24,6 +24,7 @@ extern crate std;
 pub mod archive;
 pub mod channel;
 pub mod control;
+pub mod replay;
 pub mod tasks;
 
 /// `boot_spawn` flag: leave the new task suspended until someone calls `task_resume` on it.

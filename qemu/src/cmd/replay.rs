@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo qemu replay FILE`: the requests of a captured client, sent again to this kernel and this boot server.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use ::rpctrace2::host::replay::Replay as Planned;
+use ::rpctrace2::options;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
+use qemu::guest::RPCTRACE2;
+use qemu::setup::Prepared;
+
+use crate::cli;
+use crate::cmd::{Launch, boot};
+
+/// `cargo qemu replay`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Replay {
+    /// The capture.
+    pub(crate) file: PathBuf,
+    /// The client: the number in brackets of its lines.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) task: usize,
+    /// Keep a capture of the replay in this file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The program that sends the requests.
+const PROGRAM: &str = "replay";
+
+/// Exit status where an answer is another, and where nothing could be sent again.
+const DIFFERENT: u8 = 1;
+const NOTHING: u8 = 2;
+
+pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
+    if machine.is_stock() {
+        bail!("--stock: what is answered is known by a trace, which the kernel as it is has not");
+    }
+    let planned = Planned::of(&replay.file.to_string_lossy(), replay.task)?;
+    if planned.is_empty() {
+        print!("{}", planned.unsent().text);
+        return Ok(NOTHING);
+    }
+    let place = tempfile::tempdir()?;
+    let again = replay.output.clone().unwrap_or_else(|| -> PathBuf { place.path().join("capture") });
+    let mut capture = File::create(&again).with_context(|| format!("cannot write {}", again.display()))?;
+    let arguments = |_: &Prepared| {
+        let words = [
+            RPCTRACE2,
+            options::APART,
+            options::CAPTURED,
+            "-etrace=none",
+            "--",
+            PROGRAM,
+            HOST_PORT_ARGUMENT,
+            DEVICE_PORT_ARGUMENT,
+        ];
+        // The boot server takes the escape away: the rights are for the program's task, not for rpctrace2's.
+        Ok(words.map(|word| word.replace("${", "$${")).to_vec())
+    };
+    let (mut nowhere, script) = (io::sink(), planned.script());
+    let launch = Launch {
+        script: Some(script),
+        trace: Some(&mut nowhere),
+        capture: Some(&mut capture),
+        ..Launch::of(&arguments)
+    };
+    let status = boot(machine, &machine.choices(), launch)?;
+    if status != 0 {
+        eprintln!("{PROGRAM} ended with {status}");
+    }
+    let found = planned.judge(&again.to_string_lossy())?;
+    print!("{}", found.text);
+    Ok(match (found.replayed, found.differ) {
+        (0, _) => NOTHING,
+        // What did not run to its end is no success, whatever was answered until then.
+        (_, 0) if status == 0 => 0,
+        _ => DIFFERENT,
+    })
+}

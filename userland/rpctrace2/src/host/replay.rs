@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo qemu replay`: what of a capture a client's requests are, and what a capture of their replay says of the answers.
+
+use std::boxed::Box;
+use std::eprintln;
+use std::format;
+use std::string::String;
+
+use ::replay::judge::{Judgement, judge};
+use ::replay::plan::{Plan, plan};
+use ::replay::{Calls, Collect};
+use anyhow::{Result, bail};
+use compare::shown;
+use export::{Export, Wanted};
+use protocol::replay;
+
+use super::open::Opened;
+use crate::options::{Host, Options, Report};
+
+/// A client's requests, and what is known of the answers.
+#[derive(Debug)]
+pub struct Replay {
+    name: String,
+    plan: Plan,
+}
+
+impl Replay {
+    /// Plans the calls of the task with this number, from 1, of a capture.
+    ///
+    /// # Errors
+    /// If the file is no capture that can be read, or has no such task.
+    pub fn of(name: &str, task: usize) -> Result<Self> {
+        let calls = calls(name)?;
+        if calls.lost > 0 {
+            eprintln!("rpctrace2: {name}: {} records were lost, which may be what a request needs", calls.lost);
+        }
+        if !calls.calls.iter().any(|call| call.task.index == task) {
+            bail!("{name}: no call of task {task} is in it");
+        }
+        Ok(Self { name: name.into(), plan: plan(&calls, task) })
+    }
+
+    /// What the program that replays is to do.
+    pub fn script(&self) -> String {
+        replay::write(&self.plan.steps)
+    }
+
+    /// Whether nothing can be sent again.
+    pub fn is_empty(&self) -> bool {
+        self.plan.calls.is_empty()
+    }
+
+    /// What a capture of the replay says.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn judge(&self, again: &str) -> Result<Judgement> {
+        let calls = calls(again)?;
+        if calls.lost > 0 {
+            bail!("{again}: {} records of the replay were lost", calls.lost);
+        }
+        Ok(self.judged(&calls))
+    }
+
+    /// What there is to say if nothing was sent.
+    pub fn unsent(&self) -> Judgement {
+        self.judged(&Calls::default())
+    }
+
+    fn judged(&self, calls: &Calls) -> Judgement {
+        judge(&self.plan, calls, |call| format!("{} {}", call.label, shown(call)))
+    }
+
+    /// The file of the capture.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The calls of a capture, which has to be whole.
+fn calls(name: &str) -> Result<Calls> {
+    let mut options = Options { report: Report::Nothing, ..Options::default() };
+    let mut opened = Opened::new(name, &Host::default())?;
+    let (tables, mut player) = opened.parts()?;
+    let mut trace = player.trace(tables, &mut options)?;
+    let collect = Collect::default();
+    let calls = collect.calls();
+    let (export, progress) = Export::new(tables, Box::new(collect), Wanted::default());
+    trace.analyse(Box::new(export));
+    let cut = player.play(&mut trace, true, |text, _| {
+        text.clear();
+        Ok(())
+    })?;
+    if let Some(error) = trace.other_version() {
+        bail!("{name}: {error}");
+    }
+    drop(trace);
+    if let Some(error) = progress.take().error {
+        return Err(error.into());
+    }
+    if let Some(error) = &cut {
+        eprintln!("rpctrace2: {name}: {error}; what is before it is replayed");
+    }
+    Ok(calls.take())
+}
