@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The smaller forms: `folded` and `mermaid` by their grammars, `otlp` with serde_json.
+//! The smaller forms: `folded` with inferno, `otlp` with the types of the published protocol, `mermaid` by its grammar as we know it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use inferno::flamegraph;
+use opentelemetry_proto::tonic::trace::v1::TracesData;
 use serde_json::Value;
 
 use crate::{captured, text};
@@ -15,6 +17,34 @@ pub(crate) fn check_folded(text: &str) -> BTreeMap<String, u64> {
         (stack.to_owned(), time.parse().expect("a number"))
     };
     text.lines().map(stack).collect()
+}
+
+/// A flame graph that inferno makes of it: a line that it does not take would be missing in the sum.
+fn flames(text: &str) -> String {
+    let mut graph = Vec::new();
+    let mut options = flamegraph::Options::default();
+    flamegraph::from_reader(&mut options, text.as_bytes(), &mut graph).expect("a flame graph");
+    String::from_utf8(graph).expect("SVG")
+}
+
+/// A number as flame graphs have it.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// All that is in one value is in another, too.
+fn is_in(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(name, value)| whole.get(name).is_some_and(|other| is_in(value, other)))
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            part.len() == whole.len() && part.iter().zip(whole).all(|(value, other)| is_in(value, other))
+        }
+        (part, whole) => part == whole,
+    }
 }
 
 /// Each line is a participant, an arrow or a note; who is in one has been named before; text has nothing in it that means something.
@@ -85,6 +115,41 @@ fn a_stack_has_what_is_done_for_a_call_in_it() {
         .iter()
         .find(|line| line["task"]["index"] == 2 && line["role"] == "client" && line["outcome"] == "answered");
     assert_eq!(total, call.unwrap()["duration"].as_u64().unwrap(), "the parts are the whole");
+}
+
+#[test]
+fn inferno_takes_every_stack() {
+    for name in ["deadlock.mtrc", "echo.mtrc"] {
+        let folded = text(&captured(name), "folded", &[]);
+        let stacks = check_folded(&folded);
+        let graph = flames(&folded);
+        let total = format!("<title>all ({} samples, 100%)</title>", grouped(stacks.values().sum()));
+        assert!(graph.contains(&total), "{name}: no {total}");
+    }
+    let graph = flames(&text(&captured("deadlock.mtrc"), "folded", &[]));
+    assert!(graph.contains("<title>deadlock[1] (") && graph.contains("<title>ping ("), "{graph}");
+}
+
+/// What the types of the protocol read they also write, with what has its default besides: nothing of ours is unknown to them.
+#[test]
+fn spans_are_of_the_published_protocol() {
+    for (name, least) in [("deadlock.mtrc", 20), ("echo.mtrc", 100)] {
+        let ours = text(&captured(name), "otlp", &[]);
+        let data: TracesData = serde_json::from_str(&ours).expect("TracesData");
+        let theirs = serde_json::to_value(&data).expect("JSON");
+        let ours: Value = serde_json::from_str(&ours).expect("JSON");
+        assert!(is_in(&ours, &theirs), "{name}: {ours}\n{theirs}");
+        let all = data.resource_spans.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans);
+        let spans: Vec<_> = all.collect();
+        assert!(spans.len() >= least, "{name}: {}", spans.len());
+        for span in spans {
+            assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8), "{span:?}");
+            assert!(span.start_time_unix_nano > 0 && !span.name.is_empty(), "{span:?}");
+        }
+    }
+    let wrong = serde_json::json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"spanNumber": 1}]}]}]});
+    let data: TracesData = serde_json::from_value(wrong.clone()).expect("what is unknown is passed over");
+    assert!(!is_in(&wrong, &serde_json::to_value(&data).expect("JSON")), "and is seen not to be there");
 }
 
 #[test]
