@@ -45,7 +45,8 @@ pub fn qemu_on_one_screen(arguments: &[&str]) -> Result<(String, Option<i32>)> {
     shown_on_one_screen(&mut command(arguments)?)
 }
 
-/// The same of any command.
+/// Runs a command with standard output and standard error in one place, as on a terminal; answers what came there, without the lines that say what is being
+/// prepared, and the exit status.
 ///
 /// # Errors
 /// If it cannot be started.
