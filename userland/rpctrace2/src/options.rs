@@ -29,7 +29,6 @@ use near::Suggestion;
 use owner::{OWNER, Owner};
 use place::{Here, Place};
 use row::{Action, Row};
-use table::TABLE;
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -373,7 +372,7 @@ fn read_long<'a>(
 ) -> Result<Option<Request>, OptionsError> {
     let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
     let written = argument.split('=').next().unwrap_or(argument);
-    let row = TABLE.iter().find(|row| row.longs.contains(&name)).ok_or_else(|| unknown(written))?;
+    let row = table::rows().find(|row| row.longs.contains(&name)).ok_or_else(|| unknown(written))?;
     refuse_elsewhere(row, written, here)?;
     match (&row.action, value) {
         (Action::Set(_) | Action::Help | Action::Version, Some(_)) => Err(OptionsError::NoValue(written.to_string())),
@@ -396,7 +395,7 @@ fn read_letters<'a>(
 ) -> Result<Option<Request>, OptionsError> {
     for (at, letter) in letters.char_indices() {
         let written = || alloc::format!("-{letter}");
-        let row = TABLE.iter().find(|row| row.letter == Some(letter)).ok_or_else(|| unknown(&written()))?;
+        let row = table::rows().find(|row| row.letter == Some(letter)).ok_or_else(|| unknown(&written()))?;
         refuse_elsewhere(row, &written(), here)?;
         let rest = &letters[at + letter.len_utf8()..];
         match &row.action {
@@ -444,7 +443,7 @@ fn unknown(written: &str) -> OptionsError {
     if let Some(absent) = ABSENT.iter().find(|absent| absent.names.contains(&written)) {
         return OptionsError::Absent { name: written.to_string(), whose: absent.whose, why: absent.why };
     }
-    let longs = TABLE.iter().flat_map(|row| row.longs.iter().copied());
+    let longs = table::rows().flat_map(|row| row.longs.iter().copied());
     let near = match written.strip_prefix("--") {
         Some(long) => Suggestion::of(long, longs, "--"),
         // A long option with one hyphen is a usual slip.
@@ -467,5 +466,5 @@ pub const LINES: &str = "--lines";
 
 /// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
 pub fn guest_words(options: &Options) -> Vec<String> {
-    TABLE.iter().filter(|row| row.place == Place::Everywhere).flat_map(|row| (row.words)(options)).collect()
+    table::rows().filter(|row| row.place == Place::Everywhere).flat_map(|row| (row.words)(options)).collect()
 }

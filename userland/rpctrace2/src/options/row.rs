@@ -45,14 +45,14 @@ pub struct Row {
 }
 
 /// What another tracer has where it has the same.
-pub(super) const SAME: &str = "the same";
+pub(in crate::options) const SAME: &str = "the same";
 
 /// One word if something is so.
-pub(super) fn word_if(is_so: bool, word: &str) -> Vec<String> {
+pub(in crate::options) fn word_if(is_so: bool, word: &str) -> Vec<String> {
     if is_so { vec![word.to_string()] } else { Vec::new() }
 }
 
 /// No words: others follow the option.
-pub(super) fn nothing(_: &Options) -> Vec<String> {
+pub(in crate::options) fn nothing(_: &Options) -> Vec<String> {
     Vec::new()
 }

@@ -10,7 +10,7 @@ use super::filter::CLASSES;
 use super::owner::{OWNER, Owner};
 use super::place::Place;
 use super::row::{Action, Row};
-use super::table::TABLE;
+use super::table;
 
 /// Where the texts of the help begin, and end.
 const COLUMN: usize = 34;
@@ -22,7 +22,7 @@ pub fn help() -> String {
         "rpctrace2 [OPTION]... COMMAND [ARGUMENT]...\nRuns COMMAND and prints every Mach message that it and its children \
          send and receive,\nto standard error unless -o says otherwise.\n\n",
     );
-    for row in TABLE {
+    for row in table::rows() {
         explain(&mut text, &format!("  {}", names(row)), row.help);
     }
     text += "\nrpctrace2 owner [WORD]: the system trace, which is that of all tasks and one tool's at a time\n";
@@ -130,7 +130,7 @@ pub fn markdown() -> String {
          system has no files, no terminal and no processes.\n\n| option | what it does | only | strace | rpctrace | fidlcat | test |\n\
          |---|---|---|---|---|---|---|\n",
     );
-    for row in TABLE {
+    for row in table::rows() {
         let names = names(row).replace('|', "\\|");
         let host = match row.place {
             Place::Everywhere => "",
@@ -174,7 +174,7 @@ pub fn manual() -> String {
          \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n.br\n.B rpctrace2 owner\n[claim|release|background]\n.SH DESCRIPTION\nRuns \\fICOMMAND\\fR and prints every Mach message that it \
          and its children send and receive, to standard error unless \\fB\\-o\\fR says otherwise.\n.SH OPTIONS\n",
     );
-    for row in TABLE {
+    for row in table::rows() {
         text += &format!(".TP\n.B {}\n{}\n", escape(&names(row)), escape(row.help));
     }
     text += ".SH THE SYSTEM TRACE\nThat of all tasks, which is one tool's at a time: that of \\fB\\-p all\\fR, or of who claims it.\n";

@@ -13,7 +13,7 @@ use super::inject::Injection;
 use super::near::Suggestion;
 use super::{Color, Options, OptionsError, Output, Policy, Report, Status};
 
-pub(super) fn status_words(options: &Options) -> Vec<String> {
+pub(in crate::options) fn status_words(options: &Options) -> Vec<String> {
     let Status { successful, failed, unfinished } = options.status;
     if options.status == Status::ALL {
         return Vec::new();
@@ -28,7 +28,7 @@ fn bad_value(option: &'static str, expected: &'static str, found: &str) -> Optio
     OptionsError::BadValue { option, expected, found: found.to_string(), near: Suggestion::none() }
 }
 
-pub(super) fn add_stamp(options: &mut Options) {
+pub(in crate::options) fn add_stamp(options: &mut Options) {
     options.style.stamp = match options.style.stamp {
         Stamp::None | Stamp::Relative => Stamp::Day,
         Stamp::Day => Stamp::DayMicroseconds,
@@ -36,12 +36,12 @@ pub(super) fn add_stamp(options: &mut Options) {
     };
 }
 
-pub(super) fn set_string_size(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_string_size(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.style.string_size = value.parse().map_err(|_| bad_value("-s", "a number of bytes", value))?;
     Ok(())
 }
 
-pub(super) fn set_until(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_until(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.until_all = match value {
         "all" => true,
         "command" => false,
@@ -50,7 +50,7 @@ pub(super) fn set_until(options: &mut Options, value: &str) -> Result<(), Option
     Ok(())
 }
 
-pub(super) fn set_question(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_question(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     let question = Question::ALL.into_iter().find(|question| question.name() == value);
     options.report = Report::Answer(question.ok_or_else(|| bad_value("--ask", QUESTIONS, value))?);
     Ok(())
@@ -59,7 +59,7 @@ pub(super) fn set_question(options: &mut Options, value: &str) -> Result<(), Opt
 /// Units of time, in nanoseconds.
 const UNITS: [(&str, u64); 4] = [("ns", 1), ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000)];
 
-pub(super) fn set_min(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_min(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     let read =
         |(unit, nanoseconds): &(&str, u64)| value.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*nanoseconds);
     options.min = UNITS.iter().find_map(read).ok_or_else(|| bad_value("--min", "a time: 500us, 1ms, 2s", value))?;
@@ -73,17 +73,17 @@ const ORDERS: &str =
     "a column (time-percent, total-time, min-time, max-time, avg-time, p50, p99, calls, errors, name) or none";
 const QUESTIONS: &str = "a question that rpctrace2 answers: stuck, top, leaks, ports, tree, coverage";
 
-pub(super) fn set_columns(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_columns(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.table.columns = Layout::columns(value).ok_or_else(|| bad_value("-U", COLUMNS, value))?;
     Ok(())
 }
 
-pub(super) fn set_sort(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_sort(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.table.sort = Sort::of(value).ok_or_else(|| bad_value("-S", ORDERS, value))?;
     Ok(())
 }
 
-pub(super) fn column_words(options: &Options) -> Vec<String> {
+pub(in crate::options) fn column_words(options: &Options) -> Vec<String> {
     let columns = &options.table.columns;
     if *columns == Layout::default().columns {
         return Vec::new();
@@ -91,19 +91,19 @@ pub(super) fn column_words(options: &Options) -> Vec<String> {
     vec!["-U".into(), columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(",")]
 }
 
-pub(super) fn sort_words(options: &Options) -> Vec<String> {
+pub(in crate::options) fn sort_words(options: &Options) -> Vec<String> {
     match options.table.sort {
         sort if sort == Layout::default().sort => Vec::new(),
         sort => vec!["-S".into(), sort.name().into()],
     }
 }
 
-pub(super) fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.host.column = value.parse().map_err(|_| bad_value("-a", "a column", value))?;
     Ok(())
 }
 
-pub(super) fn set_strings(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_strings(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
     options.style.strings = match (value, options.style.strings) {
         (None, Strings::Escaped) | (Some("non-ascii"), _) => Strings::OtherHexadecimal,
         (None, _) | (Some("all"), _) => Strings::Hexadecimal,
@@ -112,7 +112,7 @@ pub(super) fn set_strings(options: &mut Options, value: Option<&str>) -> Result<
     Ok(())
 }
 
-pub(super) fn set_form(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_form(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.style.raw = match value {
         "raw" => true,
         "abbrev" => false,
@@ -121,7 +121,7 @@ pub(super) fn set_form(options: &mut Options, value: &str) -> Result<(), Options
     Ok(())
 }
 
-pub(super) fn set_color(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_color(options: &mut Options, value: Option<&str>) -> Result<(), OptionsError> {
     options.host.color = match value {
         None | Some("always") => Color::Always,
         Some("auto") => Color::Auto,
@@ -131,7 +131,7 @@ pub(super) fn set_color(options: &mut Options, value: Option<&str>) -> Result<()
     Ok(())
 }
 
-pub(super) fn set_output(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_output(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.host.output = match value.strip_prefix('|') {
         Some(command) => Output::Command(command.to_string()),
         None if value == "-" => Output::Standard,
@@ -144,7 +144,7 @@ pub(super) fn set_output(options: &mut Options, value: &str) -> Result<(), Optio
 /// What may stand before `=` in `-e`.
 const KINDS: [&str; 2] = ["trace", "status"];
 
-pub(super) fn add_expression(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn add_expression(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     const EXPECTED: &str = "trace=SET or status=SET";
     let error = |near| OptionsError::BadValue { option: "-e", expected: EXPECTED, found: value.to_string(), near };
     let (kind, set) = match value.split_once('=') {
@@ -190,7 +190,7 @@ fn set_status(options: &mut Options, set: &str) -> Result<(), OptionsError> {
     Ok(())
 }
 
-pub(super) fn set_engine(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_engine(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     // As they are printed by --engines and compared by the kernel.
     let is_name = (1..=size_of::<Name>()).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_name {
@@ -200,12 +200,12 @@ pub(super) fn set_engine(options: &mut Options, value: &str) -> Result<(), Optio
     Ok(())
 }
 
-pub(super) fn add_injection(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn add_injection(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.injections.push(Injection::parse(value)?);
     Ok(())
 }
 
-pub(super) fn set_policy(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+pub(in crate::options) fn set_policy(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     options.policy = match value {
         "block" => Policy::Block,
         "drop" => Policy::Drop,

@@ -10,7 +10,7 @@ use rpctrace2::options::filter::{CLASSES, FilterError, Matcher, expand, no_patte
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::{Here, Place};
 use rpctrace2::options::row::Action;
-use rpctrace2::options::table::TABLE;
+use rpctrace2::options::table;
 use rpctrace2::options::{Color, Host, Output, Policy, Report, Status, guest_words, parse, text};
 use rpctrace2::{Options, Request, Trace};
 
@@ -72,7 +72,7 @@ fn mistakes_are_named() {
 
 #[test]
 fn options_know_where_they_are_followed() {
-    for row in TABLE {
+    for row in table::rows() {
         let name =
             row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
         let value = match name.as_str() {
@@ -128,7 +128,7 @@ fn options_know_where_they_are_followed() {
 
 #[test]
 fn the_hosts_options_stay_there() {
-    for row in TABLE.iter().filter(|row| row.place == Place::Host) {
+    for row in table::rows().filter(|row| row.place == Place::Host) {
         let name =
             row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
         let refused = parse([name.as_str(), "1", "hello"], Here::Guest).expect_err("must be refused").to_string();
@@ -243,7 +243,7 @@ fn the_guest_is_told_the_same() {
             "{words:?}"
         );
     }
-    for row in TABLE.iter().filter(|row| row.place == Place::Everywhere && matches!(row.action, Action::Set(_))) {
+    for row in table::rows().filter(|row| row.place == Place::Everywhere && matches!(row.action, Action::Set(_))) {
         let options = accepted(&["--as=one", &format!("--{}", row.longs[0]), "hello"]).0;
         let words = guest_words(&options);
         let again = parse(words.iter().map(String::as_str).chain(["hello"]), Here::Guest);
@@ -264,7 +264,7 @@ fn help_lists_every_option() {
     assert_eq!(parse(["-V"], Here::Guest), Ok(Request::Version));
     assert_eq!(text::version(), format!("rpctrace2 {}\n", env!("CARGO_PKG_VERSION")));
     let help = text::help();
-    for row in TABLE {
+    for row in table::rows() {
         let name = row.letter.map_or_else(|| format!("  --{}", row.longs[0]), |letter| format!("  -{letter}"));
         assert!(help.contains(&format!("\n{name}")), "{name} is not in:\n{help}");
     }
@@ -274,8 +274,8 @@ fn help_lists_every_option() {
 /// No two options have one name, and none is said not to be there.
 #[test]
 fn every_option_is_one() {
-    let letters = TABLE.iter().filter_map(|row| row.letter).map(|letter| format!("-{letter}"));
-    let longs = TABLE.iter().flat_map(|row| row.longs).map(|long| format!("--{long}"));
+    let letters = table::rows().filter_map(|row| row.letter).map(|letter| format!("-{letter}"));
+    let longs = table::rows().flat_map(|row| row.longs).map(|long| format!("--{long}"));
     let absent = ABSENT.iter().flat_map(|absent| absent.names).map(ToString::to_string);
     let mut names: Vec<String> = letters.chain(longs).chain(absent).collect();
     names.sort();
@@ -313,7 +313,7 @@ fn the_documents_are_made_of_the_table() {
             sources += &std::fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default();
         }
     }
-    for row in TABLE {
+    for row in table::rows() {
         assert!(sources.contains(&format!("fn {}()", row.test)), "there is no test {}", row.test);
     }
 }
