@@ -54,3 +54,50 @@ fn expressions_variables_and_commands_reach_where_they_belong() -> Result<()> {
     );
     Ok(())
 }
+
+/// The part of a trace that is about neither what was before nor what is after, and a command that goes on to its end.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_trace_ends_and_the_command_goes_on_untraced() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let file = place.path().join("trace");
+    let name = file.to_string_lossy().into_owned();
+    let trace = |words: &[&str]| -> Result<(Vec<String>, String, Option<i32>)> {
+        let run = qemu(&[&["--icount", "rpctrace2", "-Xraw", "-o", &name], words, &["-E", "A=1", "hello"]].concat())?;
+        let lines = std::fs::read_to_string(&file)?.lines().map(str::to_owned).collect();
+        Ok((lines, run.stdout, run.status))
+    };
+    let printed = "hello, world\nenvironment: A=1\n";
+    let (whole, stdout, status) = trace(&[])?;
+    assert_eq!((stdout.as_str(), status), (printed, Some(0)));
+    let first = whole.iter().position(|line| line.contains("] device_write_inband(")).expect("it prints");
+    assert!(first > 1 && whole.len() > first + 2, "{whole:#?}");
+    let (part, stdout, status) =
+        trace(&["--on=device_write_inband", "--history=1", "--until=device_write_inband=successful"])?;
+    let end = "rpctrace2: --until=device_write_inband=successful: the trace ends here".to_owned();
+    assert_eq!(part, [&whole[first - 1..=first], &[end]].concat());
+    assert_eq!((stdout.as_str(), status), (printed, Some(0)), "it goes on, and its status is told");
+    // A program whose status is not 0, also if it is traced by an engine.
+    for words in [&["--limit=2"][..], &["--as=one", "--limit=2"]] {
+        let run = qemu(&[&["rpctrace2"], words, &["orphan"]].concat())?;
+        assert_eq!(run.status, Some(3), "{}{}", run.stdout, run.stderr);
+        let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.starts_with('[')).collect();
+        let [_, _, end] = lines[..] else { panic!("{}", run.stderr) };
+        assert_eq!(end, "rpctrace2: --limit=2: the trace ends here");
+    }
+    Ok(())
+}
+
+/// Time passes where nothing comes, and an option that nothing was of is told of.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_selects_nothing_and_what_waits_for_ever_come_to_an_end() -> Result<()> {
+    let run = qemu(&["rpctrace2", "-e", "vm_map", "--port=7777", "--result=KERN_NO_SPACE", "hello"])?;
+    assert_eq!((run.stdout.as_str(), run.status), ("hello, world\n", Some(0)), "{}", run.stderr);
+    let said: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("rpctrace2: ")).collect();
+    let [said] = said[..] else { panic!("{}", run.stderr) };
+    let count =
+        said.strip_prefix("rpctrace2: -e vm_map matched none of ").and_then(|rest| rest.strip_suffix(" records"));
+    assert!(count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 5), "{said}");
+    Ok(())
+}

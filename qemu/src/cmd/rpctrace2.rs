@@ -49,16 +49,17 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let arguments = |prepared: &Prepared| {
         let mut options = options.clone();
         for expression in &mut options.expressions {
-            *expression = expand(expression, Tables::parse(prepared.tables())?, &compile)?;
+            *expression = expand("-e", expression, Tables::parse(prepared.tables())?, &compile)?;
         }
+        options.selecting.expand(Tables::parse(prepared.tables())?, &compile)?;
         for injection in &mut options.injections {
             let tables = Tables::parse(prepared.tables())?;
-            injection.set = expand(&injection.set, tables, &compile)?;
+            injection.set = expand("--inject", &injection.set, tables, &compile)?;
             injection.clone().resolve(tables)?.ids(tables)?;
         }
         for set in &mut options.stops {
             let tables = Tables::parse(prepared.tables())?;
-            *set = expand(set, tables, &compile)?;
+            *set = expand("--stop-at", set, tables, &compile)?;
             inject::ids("--stop-at", set, tables)?;
         }
         let mut arguments = vec![RPCTRACE2.to_owned()];

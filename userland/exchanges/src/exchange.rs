@@ -138,6 +138,17 @@ impl<'t> Exchange<'t> {
         is_it && items.next().is_none()
     }
 
+    /// The code that it ended with: what the answer returns, 0 of a message that was sent and expects none, what `mach_msg` returned.
+    /// `None` as long as it has not ended, and of an answer that begins with no return code.
+    pub fn code(&self) -> Option<i32> {
+        match self.outcome {
+            Outcome::OneWay => Some(0),
+            Outcome::Failed(code) => Some(code as i32),
+            Outcome::Answered { .. } => self.reply.as_ref()?.items().next()?.return_code(),
+            Outcome::Open | Outcome::Unanswered => None,
+        }
+    }
+
     /// Whether it ended with an error.
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Answered { failed: true } | Outcome::Failed(_))

@@ -43,8 +43,8 @@ pub struct Exchanges<'t> {
     injected: Vec<(u64, Injected)>,
     /// Whether tasks are traced by engines.
     has_engines: bool,
-    /// Whether any record was one.
-    has_records: bool,
+    /// Records that came.
+    records: u64,
     /// Time of the last event.
     now: u64,
 }
@@ -66,7 +66,7 @@ impl<'t> Exchanges<'t> {
             gone: Vec::new(),
             injected: Vec::new(),
             has_engines: false,
-            has_records: false,
+            records: 0,
             now: 0,
         }
     }
@@ -158,6 +158,11 @@ impl<'t> Exchanges<'t> {
         self.now
     }
 
+    /// Records that came, whatever they are about and whether anything was told of them.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Messages at the trace port that were no records.
     pub fn strays(&self) -> Strays {
         self.strays
@@ -194,12 +199,12 @@ impl<'t> Exchanges<'t> {
 
     /// What the kernel sent, if it can have been the kernel, when nothing that came was a record.
     pub fn other_version(&self) -> Option<RecordError> {
-        self.strays.other_version().filter(|_| !self.has_records)
+        self.strays.other_version().filter(|_| self.records == 0)
     }
 
     /// Takes the next record, which is a part of this buffer.
     pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
-        self.has_records = true;
+        self.records += 1;
         if self.passes(record, sink) {
             return;
         }

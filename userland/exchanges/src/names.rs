@@ -241,6 +241,12 @@ impl Names {
         Label { name: &known.name, task: number, thread }
     }
 
+    /// The number of a thread in its task, from 1, whether or not lines show it.
+    pub fn place_of(&self, actor: Actor) -> Option<usize> {
+        let known = self.tasks.get(actor.task.0)?;
+        known.threads.iter().position(|number| *number == actor.thread).map(|place| place + 1)
+    }
+
     /// Whether the kernel was to leave messages out of the trace.
     pub fn is_filtered(&self) -> bool {
         self.is_filtered

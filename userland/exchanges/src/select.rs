@@ -33,6 +33,8 @@ struct Wanted {
 #[derive(Debug, Default)]
 pub struct Selection {
     expressions: Vec<Expression>,
+    /// What is selected besides, by what each of these select.
+    also: Vec<Vec<Expression>>,
 }
 
 /// What is asked about: the request that a message is, or answers.
@@ -126,7 +128,14 @@ impl Selection {
                 }
             }
         };
-        Ok(Self { expressions: expressions.iter().map(read).collect::<Result<_, _>>()? })
+        Ok(Self { expressions: expressions.iter().map(read).collect::<Result<_, _>>()?, also: Vec::new() })
+    }
+
+    /// What this or another one selects.
+    pub fn or(mut self, other: Self) -> Self {
+        self.also.push(other.expressions);
+        self.also.extend(other.also);
+        self
     }
 
     /// Whether it is selected: by any of the positive expressions, if there are some, and by every negated one.
@@ -136,17 +145,21 @@ impl Selection {
 
     /// The ids that the expressions have as numbers.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
-        self.expressions.iter().flat_map(|expression| &expression.names).filter_map(|wanted| wanted.id)
+        let expressions = self.expressions.iter().chain(self.also.iter().flatten());
+        expressions.flat_map(|expression| &expression.names).filter_map(|wanted| wanted.id)
     }
 
     /// Whether nothing is, whatever comes.
     pub fn is_empty(&self) -> bool {
-        let mut names = self.expressions.iter().filter(|expression| !expression.negated).flat_map(|one| &one.names);
-        names.next().is_some_and(|first| first.name == "none") && names.all(|wanted| wanted.name == "none")
+        let is_empty = |expressions: &[Expression]| {
+            let mut names = expressions.iter().filter(|expression| !expression.negated).flat_map(|one| &one.names);
+            names.next().is_some_and(|first| first.name == "none") && names.all(|wanted| wanted.name == "none")
+        };
+        is_empty(&self.expressions) && self.also.iter().all(|also| is_empty(also))
     }
 
     /// Whether a trap that gives a right is.
-    pub(crate) fn has_trap(&self, number: u32) -> bool {
+    pub fn has_trap(&self, number: u32) -> bool {
         let called = trap::giving(number);
         self.wants(|expression| {
             expression.names.iter().any(|Wanted { name, .. }| name == "all" || Some(name.as_str()) == called)
@@ -154,9 +167,12 @@ impl Selection {
     }
 
     fn wants(&self, names_it: impl Fn(&Expression) -> bool) -> bool {
-        let mut positive = self.expressions.iter().filter(|expression| !expression.negated).peekable();
-        let wanted = positive.peek().is_none() || positive.any(&names_it);
-        wanted && !self.expressions.iter().any(|expression| expression.negated && names_it(expression))
+        let want = |expressions: &[Expression]| {
+            let mut positive = expressions.iter().filter(|expression| !expression.negated).peekable();
+            let wanted = positive.peek().is_none() || positive.any(&names_it);
+            wanted && !expressions.iter().any(|expression| expression.negated && names_it(expression))
+        };
+        want(&self.expressions) || self.also.iter().any(|also| want(also))
     }
 }
 

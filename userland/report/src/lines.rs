@@ -53,6 +53,8 @@ pub struct Lines<'t> {
     loading: Vec<Loading>,
     /// Time of the line before.
     before: Option<u64>,
+    /// Lines at the end of what is written that are of one exchange: [`Lines::own`].
+    own: usize,
 }
 
 impl<'t> Lines<'t> {
@@ -71,12 +73,23 @@ impl<'t> Lines<'t> {
             fold: None,
             loading: Vec::new(),
             before: None,
+            own: 0,
         }
     }
 
     /// Whether something is held back.
     pub fn is_waiting(&self) -> bool {
         self.held.is_some() || self.fold.is_some() || !self.loading.is_empty()
+    }
+
+    /// Begins to count the lines of an exchange.
+    pub fn count_own(&mut self) {
+        self.own = 0;
+    }
+
+    /// The lines at the end of what is written since then that are of no other exchange than the last.
+    pub fn own(&self) -> usize {
+        self.own
     }
 
     /// Something else is to be written, or nothing comes for now: the held request as unfinished.
@@ -278,6 +291,7 @@ impl<'t> Lines<'t> {
             out.push_str(" = ");
             out.push_str(SUCCESS);
             out.push('\n');
+            self.own = 0;
         }
     }
 
@@ -426,6 +440,7 @@ impl<'t> Lines<'t> {
         if let Some((_, time)) = self.held.take() {
             self.draft.line.push_str(UNFINISHED);
             self.end(time, out);
+            self.own = 0;
         }
     }
 
@@ -436,6 +451,7 @@ impl<'t> Lines<'t> {
         out.push_str(&self.draft.line);
         out.push('\n');
         out.push_str(&self.draft.below);
+        self.own += 1;
     }
 
     fn stamp(&mut self, time: u64, out: &mut String) {

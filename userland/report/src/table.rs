@@ -177,7 +177,12 @@ pub(crate) struct Row {
 }
 
 /// Appends a table with a line of sums; `title` is what stands above the names.
-pub(crate) fn write(out: &mut String, layout: &Layout, title: &str, mut rows: Vec<Row>) {
+pub(crate) fn write(out: &mut String, layout: &Layout, title: &str, rows: Vec<Row>) {
+    write_first(out, layout, title, rows, usize::MAX);
+}
+
+/// Appends the first so many rows of a table, with a line of the sums of all.
+pub(crate) fn write_first(out: &mut String, layout: &Layout, title: &str, mut rows: Vec<Row>, most: usize) {
     match layout.sort {
         Sort::None => {}
         Sort::By(column) => rows.sort_by_cached_key(|Row { name, figures }| {
@@ -195,8 +200,11 @@ pub(crate) fn write(out: &mut String, layout: &Layout, title: &str, mut rows: Ve
         line(out, layout, |cell, column| (0..column.width()).for_each(|_| cell.push('-')));
     };
     rule(out);
-    for row in &rows {
+    for row in rows.iter().take(most) {
         line(out, layout, |text, column| cell(text, column, row, total.figures.total));
+    }
+    if rows.len() > most {
+        let _ = write!(total.name, " with {} more", rows.len() - most);
     }
     rule(out);
     line(out, layout, |text, column| cell(text, column, &total, total.figures.total));

@@ -32,6 +32,7 @@ pub mod replay;
 pub mod ring;
 pub mod show;
 pub mod view;
+mod watch;
 
 pub use paint::Paint;
 

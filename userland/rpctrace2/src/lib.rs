@@ -27,6 +27,7 @@ pub mod answers;
 #[cfg(feature = "mach-task")]
 mod buffer;
 pub mod facts;
+mod gate;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod injections;

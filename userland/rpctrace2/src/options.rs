@@ -19,6 +19,7 @@ pub mod near;
 pub mod owner;
 pub mod place;
 pub mod row;
+pub mod selecting;
 pub mod table;
 pub mod text;
 mod values;
@@ -29,6 +30,7 @@ use near::Suggestion;
 use owner::{OWNER, Owner};
 use place::{Here, Place};
 use row::{Action, Row};
+use selecting::Selecting;
 
 /// What is printed at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +161,8 @@ pub struct Options {
     pub expressions: Vec<String>,
     /// `-z`, `-Z`, `-e status=`.
     pub status: Status,
+    /// `--on` and others.
+    pub selecting: Selecting,
     /// `-p`, one for each.
     pub attach: Vec<String>,
     /// `--until=all`.
@@ -283,8 +287,11 @@ pub enum OptionsError {
         near: Suggestion,
     },
     /// A question about everything, and a part of it.
-    #[error("option `--ask={0}`: needs all messages; `-e trace=` leaves some out")]
-    NeedsAll(&'static str),
+    #[error("option `--ask={0}`: needs all messages; `{1}` leaves some out")]
+    NeedsAll(&'static str, &'static str),
+    /// What was before something that is not waited for.
+    #[error("option `--history`: needs --on, which names the call that it is before")]
+    HistoryOfNothing,
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,
@@ -318,21 +325,7 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
         }
     }
     command.extend(arguments.map(ToString::to_string));
-    if let Report::Answer(question) = options.report
-        && question.needs_all()
-        && !options.expressions.is_empty()
-    {
-        return Err(OptionsError::NeedsAll(question.name()));
-    }
-    if options.engine.is_none() && options.policy != Policy::default() {
-        return Err(OptionsError::NeedsAs("--policy"));
-    }
-    if options.engine.is_none() && options.kernel_filter {
-        return Err(OptionsError::NeedsAs("--kernel-filter"));
-    }
-    if options.engines && !(options.injections.is_empty() && options.stops.is_empty()) {
-        return Err(OptionsError::InjectNothing);
-    }
+    refuse_together(&options, here)?;
     if here == Here::Show {
         return of_a_capture(options, command);
     }
@@ -344,12 +337,38 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, here: Here) -> Re
     }
 }
 
+/// Refuses options that mean nothing together.
+fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
+    let left_out = (!options.expressions.is_empty()).then_some("-e trace=").or(options.selecting.leaves_out());
+    if let (Report::Answer(question), Some(by)) = (options.report, left_out)
+        && question.needs_all()
+    {
+        return Err(OptionsError::NeedsAll(question.name(), by));
+    }
+    if options.selecting.history > 0 && options.selecting.on.is_none() {
+        return Err(OptionsError::HistoryOfNothing);
+    }
+    if options.until_all && matches!(here, Here::Host | Here::Guest) {
+        return Err(OptionsError::NeedsAHurd("--until=all".to_string()));
+    }
+    if options.engine.is_none() && options.policy != Policy::default() {
+        return Err(OptionsError::NeedsAs("--policy"));
+    }
+    if options.engine.is_none() && options.kernel_filter {
+        return Err(OptionsError::NeedsAs("--kernel-filter"));
+    }
+    if options.engines && !(options.injections.is_empty() && options.stops.is_empty()) {
+        return Err(OptionsError::InjectNothing);
+    }
+    Ok(())
+}
+
 /// What is asked for where a capture is shown.
 fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, OptionsError> {
     let of_live = [
         ("--capture", options.host.capture.is_some()),
         ("-E", !options.host.environment.is_empty()),
-        ("--until", options.until_all),
+        ("--until=all", options.until_all),
         ("--as", options.engine.is_some()),
         ("--inject", !options.injections.is_empty()),
         ("--stop-at", !options.stops.is_empty()),
@@ -450,6 +469,11 @@ fn unknown(written: &str) -> OptionsError {
         None => Suggestion::none(),
     };
     OptionsError::Unknown { name: written.to_string(), near }
+}
+
+/// `-e status=` as it is written, nothing where all ends are shown.
+pub(crate) fn status_text(options: &Options) -> String {
+    values::status_words(options).join(" ")
 }
 
 /// What `-p` names if it is to be every task.

@@ -32,6 +32,7 @@ use crate::world::{self, CANNOT_TRACE, Failure, World, doing};
 
 mod captured;
 mod end;
+mod ending;
 mod engines;
 mod owner;
 mod prompt;
@@ -151,6 +152,10 @@ struct Session<'a> {
     until_all: bool,
     /// What was said before there was a trace.
     said: Vec<String>,
+    /// Milliseconds that have been waited for a record since the last.
+    silent: u32,
+    /// What was traced goes on untraced, although the trace might go on: what is shown of it is over.
+    has_let_go: bool,
 }
 
 impl<'a> Session<'a> {
@@ -193,6 +198,8 @@ impl<'a> Session<'a> {
             world,
             until_all,
             said: Vec::new(),
+            silent: 0,
+            has_let_go: false,
         };
         match session.arm() {
             Ok(()) => Ok(session),
@@ -238,6 +245,7 @@ impl<'a> Session<'a> {
         let mut end = End::of(&self.subject, self.until_all, self.engines.are_there());
         let mut pace = (!trace.is_live()).then(Pace::default);
         while !end.is_untraced || end.status.is_none() {
+            self.end_what_is_over(&mut end, trace)?;
             let is_kept = captured::append(trace, &mut *self.world)?;
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
             let mut is_due = self.tasks.has_gone();
@@ -260,8 +268,10 @@ impl<'a> Session<'a> {
                 () if !is_kept => Some(PAUSE),
                 () => may_idle.then_some(IDLE),
             };
+            let timeout = self.within_span(timeout, trace);
             match self.receive(timeout)? {
                 Some(Message::Trace) => {
+                    self.silent = 0;
                     let size = self.take(trace, &mut text)?;
                     if let Some(pace) = &mut pace {
                         pace.take(size);
@@ -290,6 +300,7 @@ impl<'a> Session<'a> {
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if end.is_letting_go() => break,
+                None if self.has_passed(timeout, trace) => trace.run_out(&mut text),
                 None if is_due => self.tell(&mut end, trace, &mut text)?,
                 None if is_written => self.write(&mut text)?,
                 None if !is_kept => captured::end_block(trace),
@@ -325,7 +336,9 @@ impl<'a> Session<'a> {
         trace.finish(&mut text);
         self.write(&mut text)?;
         captured::append(trace, &mut *self.world)?;
-        self.world.finish()
+        self.world.finish()?;
+        trace.unmatched().iter().for_each(|line| (self.world.complains())(&format!("rpctrace2: {line}\n")));
+        Ok(())
     }
 
     /// Whoever is traced goes on untraced.

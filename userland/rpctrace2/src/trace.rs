@@ -10,24 +10,28 @@ use core::fmt::Display;
 use bytes::Bytes;
 use capture::{Lost, Note, Writer};
 use exchanges::ending::Untraced;
-use exchanges::exchange::{Exchange, Remark, Role, Tally};
 use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
-use exchanges::{Actor, Event, Exchanges, Injected, Names, Selection, Sink};
+use exchanges::{Exchanges, Injected, Selection};
 use mig_defs::table::Tables;
 use report::{Analysis, Found, Lines, Stamp, Style, Summary};
 use trace_port::{Record, RecordError};
 
+use crate::gate::{Asked, Gate, History};
 use crate::options::filter::{FilterError, expand, no_patterns};
 use crate::options::near::Suggestion;
-use crate::options::{Options, Report, Status};
+use crate::options::{Options, Report};
+
+mod output;
+
+use output::Output;
 
 /// A trace of one command and its children, and its text.
 #[derive(Debug)]
 pub struct Trace<'t> {
     tables: Tables<'t>,
     exchanges: Exchanges<'t>,
-    lines: Option<Shown<'t>>,
+    lines: Option<Lines<'t>>,
     summary: Option<Summary>,
     analysis: Option<Box<dyn Analysis<'t> + 't>>,
     found: Found,
@@ -37,84 +41,13 @@ pub struct Trace<'t> {
     /// Something has come since it was noted there that nothing comes.
     has_come: bool,
     style: Style,
-}
-
-/// Lines, and which ends of exchanges have some.
-#[derive(Debug)]
-struct Shown<'t> {
-    lines: Lines<'t>,
-    status: Status,
-}
-
-/// Where exchanges go: lines are appended to `out`.
-struct Output<'a, 't> {
-    lines: Option<&'a mut Shown<'t>>,
-    summary: Option<&'a mut Summary>,
-    analysis: Option<&'a mut (dyn Analysis<'t> + 't)>,
-    out: &'a mut String,
-}
-
-impl<'t> Sink<'t> for Output<'_, 't> {
-    fn opened(&mut self, names: &Names, exchange: &Exchange<'t>) {
-        if let Some(summary) = &mut self.summary {
-            summary.opened(exchange);
-        }
-        if let Some(analysis) = &mut self.analysis {
-            analysis.opened(names, exchange);
-        }
-        // Before its end it is not known whether it has a line.
-        if let Some(shown) = self.lines.as_mut().filter(|shown| shown.status == Status::ALL) {
-            shown.lines.opened(names, exchange, self.out);
-        }
-    }
-
-    fn closed(&mut self, names: &Names, exchange: &Exchange<'t>) {
-        if let Some(summary) = &mut self.summary {
-            summary.closed(exchange);
-        }
-        if let Some(analysis) = &mut self.analysis {
-            analysis.closed(names, exchange);
-        }
-        if let Some(Shown { lines, status }) = self.lines.as_mut().filter(|shown| shown.status.has(exchange.outcome)) {
-            if *status != Status::ALL && exchange.role != Role::Failed {
-                lines.opened(names, exchange, self.out);
-            }
-            lines.closed(names, exchange, self.out);
-        }
-    }
-
-    fn counted(&mut self, tally: Tally) {
-        if let Some(summary) = &mut self.summary {
-            summary.counted(tally);
-        }
-    }
-
-    fn given(&mut self, names: &Names, actor: Actor, event: &Event) {
-        if let Some(Shown { lines, .. }) = &mut self.lines {
-            lines.given(names, actor, event, self.out);
-        }
-        if let Some(analysis) = &mut self.analysis {
-            analysis.given(names, actor, event);
-        }
-    }
-
-    fn remark(&mut self, names: &Names, time: u64, remark: &Remark) {
-        if let (Some(summary), Remark::Lost(records)) = (&mut self.summary, remark) {
-            summary.lost(*records);
-        }
-        if let Some(Shown { lines, .. }) = &mut self.lines {
-            lines.remark(names, time, remark, self.out);
-        }
-        if let Some(analysis) = &mut self.analysis {
-            analysis.remark(names, time, remark);
-        }
-    }
-
-    fn event(&mut self, event: &Event) {
-        if let Some(analysis) = &mut self.analysis {
-            analysis.event(event);
-        }
-    }
+    /// What is shown, and what was asked for in words.
+    gate: Gate,
+    asked: Asked,
+    /// The lines before what is shown.
+    history: History,
+    /// It has been said that nothing more is shown.
+    is_concluded: bool,
 }
 
 impl<'t> Trace<'t> {
@@ -123,23 +56,33 @@ impl<'t> Trace<'t> {
     /// # Errors
     /// If an option names something the tables do not have.
     pub fn new(tables: Tables<'t>, options: &Options, command: &str) -> Result<Self, FilterError> {
-        let expressions = options.expressions.iter().map(|expression| expand(expression, tables, &no_patterns));
-        let selection = Selection::new(&expressions.collect::<Result<Vec<_>, _>>()?, tables)
-            .map_err(|unknown| FilterError::UnknownName { name: unknown.0, near: Suggestion::none() })?;
+        let expanded = |expression: &String| expand("-e", expression, tables, &no_patterns);
+        let expressions = options.expressions.iter().map(expanded).collect::<Result<Vec<_>, _>>()?;
+        let unknown = |name| FilterError::UnknownName { option: "-e", name, near: Suggestion::none() };
+        let select = || Selection::new(&expressions, tables).map_err(|error| unknown(error.0));
+        let (gate, selection) = Gate::new(options, select, tables)?;
+        let counts_only = options.report == Report::Summary && gate.is_plain();
         let has_lines = matches!(options.report, Report::Lines | Report::Both);
         let has_summary = matches!(options.report, Report::Summary | Report::Both);
         let mut trace = Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
-            exchanges: Exchanges::new(tables, selection, command, options.report == Report::Summary),
-            lines: has_lines.then(|| Shown { lines: Lines::new(tables, options.style), status: options.status }),
+            exchanges: Exchanges::new(tables, selection, command, counts_only),
+            lines: has_lines.then(|| Lines::new(tables, options.style)),
             summary: has_summary.then(|| Summary::new(options.table.clone())),
             analysis: None,
             found: Found::Nothing,
             capture: None,
             has_come: false,
             style: options.style,
+            gate,
+            asked: Asked::new(options),
+            history: History::new(options.selecting.history),
+            is_concluded: false,
         };
+        if trace.gate.has_span() {
+            trace.exchanges.look_at_all();
+        }
         if let Report::Answer(question) = options.report {
             trace.analyse(question.begin(tables, options.min, options.style.verbose));
         }
@@ -150,6 +93,13 @@ impl<'t> Trace<'t> {
     pub fn analyse(&mut self, analysis: Box<dyn Analysis<'t> + 't>) {
         self.exchanges.look_at_all();
         self.analysis = Some(analysis);
+    }
+
+    /// Appends the answer to a question as it stands, in so many lines at most; nothing if it cannot be told before the end.
+    pub fn so_far(&self, lines: usize, out: &mut String) {
+        if let Some(analysis) = &self.analysis {
+            analysis.so_far(self.exchanges.names(), lines, out);
+        }
     }
 
     /// What the answer to a question came to, once it has been written.
@@ -168,8 +118,46 @@ impl<'t> Trace<'t> {
     }
 
     fn note(&mut self, note: Note<'_>) {
-        if let Some(capture) = &mut self.capture {
+        // What comes after the end of what is shown is not of the trace.
+        if let Some(capture) = self.capture.as_mut().filter(|_| !self.is_concluded) {
             capture.note(note);
+        }
+    }
+
+    /// Whether what is shown is over, by `--until`, `--limit` or `--for`: nothing that comes is taken any more.
+    pub fn is_over(&self) -> bool {
+        self.is_concluded
+    }
+
+    /// Nanoseconds that are left of `--for`, if nothing has come for so many.
+    pub fn left_of_span(&self, silent: u64) -> Option<u64> {
+        self.gate.left(silent)
+    }
+
+    /// The time of `--for` is over, though nothing comes.
+    pub fn run_out(&mut self, out: &mut String) {
+        self.gate.run_out();
+        self.conclude(out);
+    }
+
+    /// A line for each option that has selected nothing of all that came; at the end.
+    pub fn unmatched(&self) -> Vec<String> {
+        self.asked.lines(&self.gate, self.exchanges.records())
+    }
+
+    /// Says why nothing more is shown, if that is so.
+    fn conclude(&mut self, out: &mut String) {
+        if self.gate.is_plain() || self.is_concluded {
+            return;
+        }
+        if self.exchanges.records() > 0 {
+            self.gate.comes(self.exchanges.now());
+        }
+        if self.gate.is_over() {
+            self.parts(out).1.conclude();
+            let text = format!("{}: the trace ends here", self.asked.end(&self.gate));
+            self.mark(&text, out);
+            self.is_concluded = true;
         }
     }
 
@@ -212,6 +200,7 @@ impl<'t> Trace<'t> {
         self.note(Note::Lost(lost));
         let (exchanges, mut output) = self.parts(out);
         exchanges.lost(u32::try_from(lost.count).unwrap_or(u32::MAX), &mut output);
+        self.conclude(out);
     }
 
     /// This has been made of the message whose record has this sequence number. Before that record.
@@ -277,17 +266,22 @@ impl<'t> Trace<'t> {
     /// The stages, and where they lead.
     fn parts<'a>(&'a mut self, out: &'a mut String) -> (&'a mut Exchanges<'t>, Output<'a, 't>) {
         let (lines, summary, analysis) = (self.lines.as_mut(), self.summary.as_mut(), self.analysis.as_deref_mut());
-        (&mut self.exchanges, Output { lines, summary, analysis, out })
+        let (gate, history) = (&mut self.gate, &mut self.history);
+        (&mut self.exchanges, Output { gate, history, lines, summary, analysis, out })
     }
 
     /// Takes a message that came to the trace port, whoever sent it; appends the lines that are complete now.
     pub fn message(&mut self, message: &Bytes, out: &mut String) {
+        if self.is_concluded {
+            return;
+        }
         if let Some(capture) = &mut self.capture {
             capture.message(message);
             self.has_come = true;
         }
         let (exchanges, mut output) = self.parts(out);
         exchanges.message(message, &mut output);
+        self.conclude(out);
     }
 
     /// Takes note of a message that was too large to be received; this is what its header said.
@@ -301,6 +295,7 @@ impl<'t> Trace<'t> {
     pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.record(record, buffer, &mut output);
+        self.conclude(out);
     }
 
     /// No task is traced any more, but the command goes on.
@@ -313,6 +308,7 @@ impl<'t> Trace<'t> {
         }));
         let (exchanges, mut output) = self.parts(out);
         exchanges.untraced(now, &mut output);
+        self.conclude(out);
     }
 
     /// The time of the last record, as records have it, in nanoseconds.
@@ -328,9 +324,7 @@ impl<'t> Trace<'t> {
     /// Whether something is held back that [`Trace::idle`] would print, or that nothing comes is to be noted in the capture, of which somebody may want
     /// to see more.
     pub fn is_waiting(&self) -> bool {
-        self.has_come
-            || self.exchanges.is_waiting()
-            || self.lines.as_ref().is_some_and(|shown| shown.lines.is_waiting())
+        self.has_come || self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(Lines::is_waiting)
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
@@ -343,9 +337,8 @@ impl<'t> Trace<'t> {
     fn catch_up(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
-        if let Some(Shown { lines, .. }) = &mut self.lines {
-            lines.interrupt(out);
-        }
+        output.interrupt();
+        self.conclude(out);
     }
 
     /// The task with this number of the kernel's has ended, and all its records have been taken.
@@ -353,6 +346,7 @@ impl<'t> Trace<'t> {
         self.note(Note::Ended(number));
         let (exchanges, mut output) = self.parts(out);
         exchanges.ended(number, &mut output);
+        self.conclude(out);
     }
 
     /// The command has ended and nothing comes any more, but tasks are still traced.
@@ -364,6 +358,7 @@ impl<'t> Trace<'t> {
     fn leave(&mut self, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.left(&mut output);
+        self.conclude(out);
     }
 
     /// The user wants the trace to end now, whatever is still traced.
@@ -387,6 +382,7 @@ impl<'t> Trace<'t> {
         });
         let (exchanges, mut output) = self.parts(out);
         exchanges.exited(told, &mut output);
+        self.conclude(out);
     }
 
     /// The command has ended, or will, but nobody says how; this was answered instead.
@@ -398,14 +394,14 @@ impl<'t> Trace<'t> {
 
     /// No record comes any more.
     pub fn finish(&mut self, out: &mut String) {
-        self.note(Note::Finished);
-        if let Some(capture) = &mut self.capture {
-            capture.finish();
-        }
+        self.gate.finishes();
         let (exchanges, mut output) = self.parts(out);
         exchanges.finish(&mut output);
-        if let Some(shown) = &mut self.lines {
-            shown.lines.interrupt(out);
+        output.interrupt();
+        self.conclude(out);
+        if let Some(capture) = &mut self.capture {
+            capture.note(Note::Finished);
+            capture.finish();
         }
         if let Some(summary) = &self.summary {
             summary.write(self.tables, out);

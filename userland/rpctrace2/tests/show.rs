@@ -62,6 +62,22 @@ fn every_option_of_text_is_followed() {
     assert!(!undecoded.contains("vm_protect") && undecoded.contains("hello[1]"), "{undecoded}");
 }
 
+/// What selects in a trace selects in its capture; regular expressions are known here.
+#[test]
+fn a_capture_is_shown_from_a_call_until_a_call() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (bytes, whole) = kept(3, &[]);
+    fs::write(file.path(), bytes).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let first = lines.iter().position(|line| line.contains("] vm_protect(")).unwrap();
+    let (text, status) = shown(file.path(), &["--on=/^vm_prot/", "--history=2", "--limit=1"]);
+    let found: Vec<&str> = text.lines().collect();
+    assert_eq!((found[0], status), (lines[first.saturating_sub(2)], 0), "{text}");
+    assert_eq!(found.last(), Some(&"rpctrace2: --limit=1: the trace ends here"), "{text}");
+    assert_eq!(found.len(), first - first.saturating_sub(2) + 2, "{text}\n{whole}");
+    assert!(refusal(&["--on=/(/", file.path().to_str().unwrap()]).starts_with("option `--on`: regular expression `(`"));
+}
+
 #[test]
 fn a_file_that_is_cut_is_shown_up_to_there() {
     let (bytes, text) = kept(300, &[]);

@@ -219,6 +219,31 @@ fn colours_are_the_users_choice() {
     }
 }
 
+/// `top --follow`: a table that is drawn anew, in the room there is, and the whole answer when the trace has ended.
+#[test]
+#[ignore = "needs tmux: run cargo qemu test"]
+fn figures_are_drawn_while_a_capture_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    let all = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures/version3.mtrc")).unwrap();
+    let file = place.path().join("growing.mtrc");
+    let (first, rest) = all.split_at(all.len() - 10);
+    fs::write(&file, first).unwrap();
+    let tmux = Tmux::run(&format!("top --follow '{}'", file.display()), "");
+    let screen = tmux.with("figures so far");
+    assert!(!screen.contains("before"), "{screen}");
+    tmux.ask(&["resize-window", "-x", "60", "-y", "12"]);
+    let screen =
+        tmux.when(|screen| screen.lines().count() == 12 && screen.contains("figures so far"), "smaller screen");
+    assert!(screen.lines().all(|line| line.len() <= 60), "{screen}");
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(rest).unwrap();
+    let screen = tmux.with("status 0");
+    assert!(!screen.contains("figures so far"), "{screen}");
+    // Where nobody looks nothing is drawn.
+    let output = Command::new(env!("CARGO_BIN_EXE_rpctrace2")).args(["top", "--follow"]).arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && !text.contains(['\x1b', '\r']) && text.contains(" total\n"), "{text}");
+}
+
 #[test]
 fn it_is_for_a_terminal() {
     let output = Command::new(env!("CARGO_BIN_EXE_rpctrace2")).arg("view").arg(capture()).output().unwrap();

@@ -31,5 +31,5 @@ mod words;
 pub use app::{About, App, Effect, STEP};
 pub use draw::{KEYS, draw};
 pub use find::{Parse, Parsed, Test};
-pub use run::{Fed, run};
+pub use run::{Fed, run, size};
 pub use store::{Collect, Store};

@@ -51,6 +51,11 @@ pub fn run<E: From<io::Error>>(app: &mut App<'_>, mut feed: impl FnMut() -> Resu
     result
 }
 
+/// Columns and lines of the terminal, if it says.
+pub fn size() -> Option<(u16, u16)> {
+    ratatui::crossterm::terminal::size().ok().filter(|(columns, lines)| *columns > 0 && *lines > 0)
+}
+
 fn turns<E: From<io::Error>>(
     app: &mut App<'_>,
     feed: &mut impl FnMut() -> Result<Fed, E>,

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use exchanges::exchange::{Exchange, Outcome, Remark, Tally};
+use exchanges::exchange::{Exchange, Remark, Tally};
 use exchanges::{Actor, Event, Names, Sink, TaskIndex};
 use mig_defs::table::Tables;
 
@@ -15,7 +15,7 @@ use crate::analysis::{Analysis, Found};
 use crate::figures::{Figures, Key};
 use crate::number::{decimal, padded};
 use crate::ports::label;
-use crate::table::{Column, Layout, Row, Sort, write};
+use crate::table::{Column, Layout, Row, Sort, write, write_first};
 
 /// Routines whose times are drawn: those that take the most time.
 const DRAWN: usize = 10;
@@ -50,6 +50,21 @@ impl<'t> Top<'t> {
             }
         }
         rows.into_iter().map(|(name, figures)| Row { name, figures }).collect()
+    }
+
+    /// Rows of tasks that ask, or that are asked.
+    fn by_task(&self, names: &Names, served: bool) -> Vec<Row> {
+        self.rows(|task, key| {
+            let mut name = String::new();
+            label(&mut name, names.label(task, 0));
+            Some(name).filter(|_| key.served == served)
+        })
+    }
+
+    fn write_lost(&self, out: &mut String) {
+        if self.lost > 0 {
+            let _ = writeln!(out, "{} records are lost: the figures are too low", self.lost);
+        }
     }
 
     fn subsystem(&self, key: Key) -> String {
@@ -111,16 +126,6 @@ fn time(out: &mut String, nanoseconds: u64) {
     padded(out, nanoseconds % 1_000_000_000, 9);
 }
 
-/// The code that a call failed with.
-fn code(exchange: &Exchange<'_>) -> Option<i32> {
-    match exchange.outcome {
-        Outcome::Failed(code) => Some(code as i32),
-        // The news that the right to answer died has none.
-        Outcome::Answered { failed: true } => exchange.reply.as_ref()?.items().next()?.return_code(),
-        _ => None,
-    }
-}
-
 /// All figures.
 fn layout() -> Layout {
     use Column::{Calls, Errors, MaxTime, MinTime, Name, P50, P99, TimePercent, TotalTime};
@@ -132,15 +137,8 @@ fn layout() -> Layout {
 impl<'t> Analysis<'t> for Top<'t> {
     fn finish(&mut self, names: &Names, out: &mut String) -> Found {
         let layout = layout();
-        let by_task = |served: bool| {
-            self.rows(|task, key| {
-                let mut name = String::new();
-                label(&mut name, names.label(task, 0));
-                Some(name).filter(|_| key.served == served)
-            })
-        };
         for (served, title) in [(false, "task"), (true, "task that serves")] {
-            let rows = by_task(served);
+            let rows = self.by_task(names, served);
             if rows.is_empty() {
                 continue;
             }
@@ -163,10 +161,32 @@ impl<'t> Analysis<'t> for Top<'t> {
         if self.figures.is_empty() {
             out.push_str("no call is recorded\n");
         }
-        if self.lost > 0 {
-            let _ = writeln!(out, "{} records are lost: the figures are too low", self.lost);
-        }
+        self.write_lost(out);
         Found::Nothing
+    }
+
+    fn so_far(&self, names: &Names, lines: usize, out: &mut String) {
+        self.write_lost(out);
+        let served = |wanted| move |key: &Key| key.served == wanted;
+        let by_name = |wanted| self.rows(|_, key| Some(key.name(self.tables)).filter(|_| served(wanted)(&key)));
+        let tables = [("task", self.by_task(names, false)), ("routine", by_name(false)), ("served", by_name(true))];
+        let tables = tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect::<Vec<_>>();
+        // Each has its head, two rules, the sums and an empty line. What one does not need others have.
+        let mut room = lines.saturating_sub(1 + 5 * tables.len());
+        let mut left = tables.len();
+        let mut shown: Vec<usize> = tables.iter().map(|(_, rows)| rows.len()).collect();
+        let mut order: Vec<usize> = (0..tables.len()).collect();
+        order.sort_by_key(|place| tables.get(*place).map_or(0, |(_, rows)| rows.len()));
+        for place in order {
+            if let Some(count) = shown.get_mut(place) {
+                *count = (*count).min(room.checked_div(left).unwrap_or(0));
+                (room, left) = (room - *count, left - 1);
+            }
+        }
+        for ((title, rows), most) in tables.into_iter().zip(shown) {
+            write_first(out, &Layout::default(), title, rows, most);
+            out.push('\n');
+        }
     }
 }
 
@@ -177,7 +197,8 @@ impl<'t> Sink<'t> for Top<'t> {
 
     fn closed(&mut self, _: &Names, exchange: &Exchange<'t>) {
         self.figures(exchange).closed(exchange, true);
-        if let Some(code) = code(exchange) {
+        // The news that the right to answer died has none.
+        if let Some(code) = exchange.code().filter(|_| exchange.has_failed()) {
             *self.errors.entry((Key::of(exchange), code)).or_default() += 1;
         }
     }

@@ -82,6 +82,7 @@ fn told(mut options: Options, name: &str) -> Result<(Rc<RefCell<Told>>, bool)> {
     if let Some(error) = trace.other_version() {
         bail!("{name}: {error}");
     }
+    show::complain(&trace);
     drop(trace);
     if let Some(error) = progress.take().error {
         return Err(error.into());

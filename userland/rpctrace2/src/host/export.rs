@@ -98,6 +98,7 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
         Ok(())
     })?;
     let other_version = trace.other_version();
+    show::complain(&trace);
     drop(trace);
     let (has_some, error) = ended();
     if let Some(error) = error {

@@ -23,7 +23,7 @@ use crate::replay::Replay;
 use crate::trace::Trace;
 
 /// How long a file that does not grow is left alone.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Files that are read sooner than anybody could see a bar have none.
 const LONG: u64 = 64 * 1024 * 1024;
 
@@ -70,8 +70,9 @@ impl Player<'_> {
     /// A trace of the command that was traced, with these options.
     pub(super) fn trace<'t>(&self, tables: Tables<'t>, options: &mut Options) -> Result<Trace<'t>> {
         for expression in &mut options.expressions {
-            *expression = expand(expression, tables, &compile)?;
+            *expression = expand("-e", expression, tables, &compile)?;
         }
+        options.selecting.expand(tables, &compile)?;
         let command = self.facts.get(Fact::Command).and_then(|words| words.split('\0').next()).unwrap_or("");
         Ok(Trace::new(tables, options, command)?)
     }
@@ -108,6 +109,11 @@ impl Player<'_> {
 
     /// Plays what comes next into a trace; appends the text.
     pub(super) fn step(&mut self, replay: &mut Replay, trace: &mut Trace<'_>, text: &mut String) -> Result<Step> {
+        // The rest of the file changes nothing.
+        if trace.is_over() {
+            replay.end(trace, text);
+            return Ok(Step::End(None));
+        }
         let cut = match self.reader.next_block() {
             Ok(Some(block)) => {
                 let (number, offset) = (block.head.number, block.offset);

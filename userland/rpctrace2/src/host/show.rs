@@ -11,8 +11,10 @@ use anyhow::Result;
 use report::Found;
 
 use super::open::Opened;
-use super::{Paint, Sink, coverage, export, is_colored};
+use super::{Paint, Sink, coverage, export, is_colored, watch};
+use crate::Trace;
 use crate::options::place::Here;
+use crate::options::selecting::Selecting;
 use crate::options::{self, Host, Options, Output, Request, Status, text};
 
 /// Exit status where a file is shown up to where it is cut or damaged.
@@ -65,8 +67,13 @@ fn parse_all(words: &[String]) -> Result<Result<(Options, Vec<String>), String>>
 /// What of a capture is wanted in another form than lines.
 pub(super) fn wanted(options: &Options) -> Wanted {
     let (status, is_any) = (options.status, options.status == Status::ALL);
-    let is_all = is_any && options.expressions.is_empty();
+    let is_all = is_any && options.expressions.is_empty() && options.selecting == Selecting::default();
     Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all }
+}
+
+/// Says which options have selected nothing.
+pub(super) fn complain(trace: &Trace<'_>) {
+    trace.unmatched().iter().for_each(|line| std::eprintln!("rpctrace2: {line}"));
 }
 
 pub(super) fn print(text: &str) -> Result<u8> {
@@ -76,13 +83,22 @@ pub(super) fn print(text: &str) -> Result<u8> {
 
 fn show(mut options: Options, name: &str) -> Result<u8> {
     let host = core::mem::take(&mut options.host);
+    let is_watched = watch::is_wanted(&options, &host);
     let mut opened = Opened::new(name, &host)?;
     let (tables, mut player) = opened.parts()?;
     let mut trace = player.trace(tables, &mut options)?;
     let mut out = Text::open(&host)?;
     let is_free = out.leaves_error_free();
-    let cut = player.play(&mut trace, is_free, |text, is_all| out.write(text, is_all))?;
+    let cut = if is_watched {
+        let mut text = String::new();
+        let cut = watch::watch(name, &mut player, &mut trace, &mut text)?;
+        out.write(&mut text, true)?;
+        cut
+    } else {
+        player.play(&mut trace, is_free, |text, is_all| out.write(text, is_all))?
+    };
     out.sink.close()?;
+    complain(&trace);
     if let Some(error) = trace.other_version() {
         return Err(anyhow::Error::msg(std::format!("{name}: {error}")));
     }

@@ -96,7 +96,7 @@ impl Reading<'_> {
 /// What is typed, as an expression if it is one.
 fn parse<'t>(typed: &str, tables: Tables<'t>) -> Parsed<'t> {
     let is_meant = typed.starts_with(['%', '/', '!']);
-    let expanded = match expand(typed, tables, &compile) {
+    let expanded = match expand("-e", typed, tables, &compile) {
         Ok(expanded) => expanded,
         Err(FilterError::UnknownName { .. }) if !is_meant => return Parsed::Text,
         Err(error) => return Parsed::Wrong(error.to_string()),

@@ -10,7 +10,7 @@ use mig_defs::table::Tables;
 use thiserror::Error;
 use trace_port::control::what::LONGEST_DELAY;
 
-use super::filter::{FilterError, expand, no_patterns};
+use super::filter::{FilterError, expand, no_patterns, number};
 
 /// What is made of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ pub fn ids(option: &'static str, set: &str, tables: Tables<'_>) -> Result<Vec<u3
         return Err(no_message(set));
     }
     let mut ids = Vec::new();
-    for name in expand(set, tables, &no_patterns)?.split(',') {
+    for name in expand(option, set, tables, &no_patterns)?.split(',') {
         let before = ids.len();
         ids.extend(name.parse::<u32>().ok());
         let routines = tables.routines().filter(|routine| routine.name() == name || routine.subsystem() == name);
@@ -235,14 +235,6 @@ pub fn instead(code: &str, tables: Tables<'_>) -> Option<Instead> {
     let of_errno = || (1..=LAST_ERRNO).map(|value| ERRNO | value).find(|value| tables.error_name(*value) == Some(code));
     let reply = if is_errno(code) { of_errno() } else { return_code(code) };
     reply.map(Instead::Reply)
-}
-
-/// A number in decimal or, after `0x`, hexadecimal; of the latter the bits.
-fn number(text: &str) -> Option<i32> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u32::from_str_radix(digits, 16).ok().map(|bits| bits as i32),
-        None => text.parse().ok(),
-    }
 }
 
 /// What a name stands for.

@@ -72,6 +72,24 @@ fn names(row: &Row) -> String {
     text
 }
 
+/// What docs/options.md says of `--on` and those after it.
+const SELECTING: &str = "\n## From when until when\n\nA call is what a line is about: a request with its answer, a message without one, a mach_msg that failed. \
+Of several options a call has to be what each asks for; of several ports, threads or codes, one of them. They hold for lines, `-c`, `-C`, `--ask=top` and the forms of `export` alike. \
+Questions that need all messages are refused together with those that leave calls out.\n\n\
+`--on WHAT` prints nothing before the first call of WHAT, and then everything that is selected. `vm_map` is known when the request is sent, `vm_map=KERN_NO_SPACE`, `vm_map=failed` and \
+`mach_msg=MACH_RCV_TIMED_OUT` when the call has ended. WHAT need not be selected by `-e` itself. `--history LINES` keeps the last so many lines in a ring \
+meanwhile and prints them first: what is printed is the end of what would be without `--on`, line by line. A call that began before and ends later is printed as `<... resumed>`, and not \
+counted by `-c`.\n\n`--until WHAT`, `--limit CALLS` and `--for TIME` end the trace, which a line says: after the call of WHAT has ended; when so many calls that are shown have ended; with the first message \
+that comes so long after the first (after that of `--on`), or when nothing comes so long. Whoever was traced then goes on untraced, children too. A command is still waited for, \
+and its exit status is that of rpctrace2; nothing is printed of its end. Processes of `-p` are let go, as by Ctrl-C, and the exit status is 0. Ctrl-C does what it does without them. Calls that are open \
+then are shown as unfinished, and answers to questions are of what had come until then. On a Hurd `--until=all` and `--until=command` are words of their own.\n\n\
+`--slower`, `--port` and `--result` are known when a call has ended: lines then come when calls end, whole, as with `-e status=`. That a call without an answer is slower is known when its task or the trace ends. \
+A call has a port if that is in a header or body of its messages, or in an array out of line as far as the record tells it. `--direction=receive` is what lines mark with `<-`: requests to a server and what it answers, \
+what others do to a task on its control port, receives that failed; `send` is all else.\n\nAll messages come to rpctrace2, which selects: names of ports come from messages of all kinds. With `--kernel-filter` \
+the kernel leaves out what neither `-e`, `--on` nor `--until` names. `--capture` keeps everything that comes until the trace ends, so that `show FILE` can select otherwise.\n\n\
+An option that nothing was of says so at the end, on standard error (in our own small system where the trace goes): `rpctrace2: --port=77 matched none of 139 records`. Counted are the records that came, \
+of messages and of what else the kernel tells, selected or not. Where none came nothing is said.\n";
+
 /// What docs/options.md says of `--as`.
 const ENGINES: &str = "\n## Engines\n\nA task has one trace port (special port 5), which belongs to who receives from it, and beside it up \
 to eight engines, each with a trace port of its own (trace-port/defs/trace_control.defs). Without `--as` rpctrace2 \
@@ -149,6 +167,7 @@ pub fn markdown() -> String {
         let beginnings = beginnings.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         text += &format!("| `{class}` | {beginnings} |\n");
     }
+    text += SELECTING;
     text += ENGINES;
     text += STOPS;
     text += SYSTEM;

@@ -24,7 +24,7 @@ pub(in crate::options) fn status_words(options: &Options) -> Vec<String> {
     vec!["-e".into(), format!("status={names}")]
 }
 
-fn bad_value(option: &'static str, expected: &'static str, found: &str) -> OptionsError {
+pub(in crate::options) fn bad_value(option: &'static str, expected: &'static str, found: &str) -> OptionsError {
     OptionsError::BadValue { option, expected, found: found.to_string(), near: Suggestion::none() }
 }
 
@@ -41,15 +41,6 @@ pub(in crate::options) fn set_string_size(options: &mut Options, value: &str) ->
     Ok(())
 }
 
-pub(in crate::options) fn set_until(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.until_all = match value {
-        "all" => true,
-        "command" => false,
-        found => return Err(bad_value("--until", "command or all", found)),
-    };
-    Ok(())
-}
-
 pub(in crate::options) fn set_question(options: &mut Options, value: &str) -> Result<(), OptionsError> {
     let question = Question::ALL.into_iter().find(|question| question.name() == value);
     options.report = Report::Answer(question.ok_or_else(|| bad_value("--ask", QUESTIONS, value))?);
@@ -59,10 +50,25 @@ pub(in crate::options) fn set_question(options: &mut Options, value: &str) -> Re
 /// Units of time, in nanoseconds.
 const UNITS: [(&str, u64); 4] = [("ns", 1), ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000)];
 
-pub(in crate::options) fn set_min(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+/// A time with its unit, in nanoseconds.
+fn time(option: &'static str, value: &str) -> Result<u64, OptionsError> {
     let read =
         |(unit, nanoseconds): &(&str, u64)| value.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*nanoseconds);
-    options.min = UNITS.iter().find_map(read).ok_or_else(|| bad_value("--min", "a time: 500us, 1ms, 2s", value))?;
+    UNITS.iter().find_map(read).ok_or_else(|| bad_value(option, "a time: 500us, 1ms, 2s", value))
+}
+
+pub(in crate::options) fn set_min(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.min = time("--min", value)?;
+    Ok(())
+}
+
+pub(in crate::options) fn set_span(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.selecting.span = Some(time("--for", value)?);
+    Ok(())
+}
+
+pub(in crate::options) fn set_slower(options: &mut Options, value: &str) -> Result<(), OptionsError> {
+    options.selecting.slower = Some(time("--slower", value)?);
     Ok(())
 }
 

@@ -64,6 +64,12 @@ impl End {
         (self.is_untraced, self.is_near) = (true, true);
     }
 
+    /// No task is traced any more, which is nothing to tell of.
+    pub(super) fn forget_untraced(&mut self) {
+        self.untraced();
+        self.untraced_shown = true;
+    }
+
     /// Whether something of it is to be done when nothing comes.
     pub(super) fn is_due(&self) -> bool {
         self.told.is_some() || self.is_untraced && !self.untraced_shown || self.is_letting_go

@@ -255,7 +255,7 @@ impl Session<'_> {
     }
 
     /// Everything goes on, and nobody is asked any more.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         self.injections.ask_no_more();
         if let Some(prompt) = &mut self.prompt {
             for stop in prompt.waiting.drain(..) {

@@ -20,6 +20,7 @@ mod naming;
 mod options;
 mod ours;
 mod property;
+mod selecting;
 mod strays;
 mod stuck;
 mod top;

@@ -47,7 +47,7 @@ fn sample() -> impl Strategy<Value = Sample> {
 }
 
 /// A call or its answer, of one of two tasks with two threads each.
-fn exchange() -> impl Strategy<Value = Vec<Sample>> {
+pub(crate) fn exchange() -> impl Strategy<Value = Vec<Sample>> {
     let request = (prop_oneof![Just(7000_u32), Just(7001), Just(7005), Just(7008)], 3..6_u64);
     let fails = prop_oneof![3 => Just(0), 1 => Just(5)];
     (request, 1..3_u32, 0..2_u32, 0..4_u8, any::<bool>(), fails).prop_map(

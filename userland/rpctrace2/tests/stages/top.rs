@@ -82,6 +82,31 @@ fn top_has_figures_by_task_subsystem_and_routine() {
     assert_eq!(lines(&["--ask=top"], &[]), ["no call is recorded"]);
 }
 
+/// As many rows as there is room for, and the sums of all.
+#[test]
+fn figures_so_far_fit_the_room_that_there_is() {
+    let mut trace = trace(&["--ask=top"]);
+    let mut out = String::new();
+    for (index, sample) in calls().iter().enumerate() {
+        sample.clone().sequence(index as u64 + 1).feed(&mut trace, &mut out);
+    }
+    let so_far = |lines: usize| {
+        let mut text = String::new();
+        trace.so_far(lines, &mut text);
+        text
+    };
+    let whole = so_far(100);
+    for row in [" hello[1]\n", " vm_protect\n", " task_terminate\n", " mach_msg\n"] {
+        assert!(whole.contains(row), "{whole}");
+    }
+    assert_eq!(whole.matches(" total\n").count(), 2, "{whole}");
+    let small = so_far(13);
+    assert!(small.lines().count() <= 13 && small.contains(" vm_protect\n"), "{small}");
+    assert!(small.contains("total with 2 more\n") && !small.contains("mach_msg"), "{small}");
+    let total = |text: &str| text.lines().rfind(|line| line.contains(" total")).map(|line| line[..47].to_owned());
+    assert_eq!(total(&small), total(&whole));
+}
+
 #[test]
 fn a_question_about_everything_is_not_asked_of_a_part() {
     use rpctrace2::options::{self, place::Here};

@@ -75,11 +75,7 @@ fn options_know_where_they_are_followed() {
     for row in table::rows() {
         let name =
             row.longs.first().map_or_else(|| format!("-{}", row.letter.unwrap_or('?')), |long| format!("--{long}"));
-        let value = match name.as_str() {
-            "--output" => "-",
-            "--until" => "all",
-            _ => "auto",
-        };
+        let value = if name == "--output" { "-" } else { "auto" };
         for here in [Here::Host, Here::Guest, Here::Hurd, Here::Show] {
             let answer = parse([name.as_str(), value, "hello"], here).map_err(|error| error.to_string());
             let refused = answer
@@ -324,7 +320,7 @@ fn expanded(expression: &str) -> Result<String, String> {
         let pattern = pattern.to_string();
         if pattern == "(" { Err("unclosed".into()) } else { Ok(Box::new(move |name: &str| name.contains(&pattern))) }
     };
-    expand(expression, sample_tables(), &compile).map_err(|error| error.to_string())
+    expand("-e", expression, sample_tables(), &compile).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -354,7 +350,7 @@ fn sets_of_routines_are_expanded() {
         assert_eq!(expanded(expression), Err(expected.into()));
     }
     assert!(CLASSES.iter().all(|(class, _)| class.starts_with('%')));
-    let refused = expand("/x/", sample_tables(), &no_patterns);
+    let refused = expand("-e", "/x/", sample_tables(), &no_patterns);
     assert!(matches!(refused, Err(FilterError::Pattern { .. })), "{refused:?}");
     let options = accepted(&["-e", "trace=vm_protect,vm_protekt", "hello"]).0;
     let refused = Trace::new(sample_tables(), &options, "hello").expect_err("must be refused");

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 
 use crate::options::place::Place;
 use crate::options::row::{Action, Row, SAME, nothing, word_if};
-use crate::options::values::{add_injection, set_engine, set_policy, set_until};
+use crate::options::values::{add_injection, set_engine, set_policy};
 use crate::options::{ALL, Policy};
 
 pub(super) const ROWS: &[Row] = &[
@@ -29,17 +29,6 @@ pub(super) const ROWS: &[Row] = &[
         place: Place::Hurd,
         help: "on a Hurd: as -p all",
         others: ["none: -a is a column", "none", "none"],
-        test: "options_know_where_they_are_followed",
-        words: nothing,
-    },
-    Row {
-        letter: None,
-        longs: &["until"],
-        action: Action::Value("WHEN", set_until),
-        place: Place::Hurd,
-        help: "on a Hurd: command: end when the command has ended and nothing came for a second, or ten seconds later (as usual); \
-               all: when every traced task has ended",
-        others: ["none: all", "none: command", "none"],
         test: "options_know_where_they_are_followed",
         words: nothing,
     },
