@@ -7,7 +7,7 @@
 
 use alloc::collections::BTreeMap;
 
-use exchanges::exchange::{Exchange, Outcome};
+use exchanges::exchange::{Exchange, Outcome, Tally};
 use exchanges::{Actor, Event, Names, Selection};
 use mig_defs::table::Tables;
 
@@ -236,6 +236,17 @@ impl Gate {
         } else if self.limit.is_some_and(|limit| self.calls >= limit) {
             self.state = State::Over(Over::Limit);
         }
+    }
+
+    /// A step of an exchange that is only counted.
+    pub(crate) fn counted(&mut self, tally: Tally) {
+        self.hits.selected = true;
+        self.hits.status |= match tally {
+            // Its end may not be told.
+            Tally::Asked { .. } => self.status.successful || self.status.unfinished,
+            Tally::Answered { failed: true, .. } => self.status.failed,
+            Tally::Answered { .. } => self.status.successful,
+        };
     }
 
     /// A task got a right by a trap.

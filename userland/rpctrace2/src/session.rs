@@ -268,10 +268,8 @@ impl<'a> Session<'a> {
                 () if !is_kept => Some(PAUSE),
                 () => may_idle.then_some(IDLE),
             };
-            let timeout = self.within_span(timeout, trace);
-            match self.receive(timeout)? {
+            match self.receive_within_span(timeout, trace)? {
                 Some(Message::Trace) => {
-                    self.silent = 0;
                     let size = self.take(trace, &mut text)?;
                     if let Some(pace) = &mut pace {
                         pace.take(size);
@@ -300,7 +298,7 @@ impl<'a> Session<'a> {
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
                 None if end.is_letting_go() => break,
-                None if self.has_passed(timeout, trace) => trace.run_out(&mut text),
+                None if self.has_passed(trace) => trace.run_out(&mut text),
                 None if is_due => self.tell(&mut end, trace, &mut text)?,
                 None if is_written => self.write(&mut text)?,
                 None if !is_kept => captured::end_block(trace),

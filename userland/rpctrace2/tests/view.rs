@@ -224,7 +224,7 @@ fn colours_are_the_users_choice() {
 #[ignore = "needs tmux: run cargo qemu test"]
 fn figures_are_drawn_while_a_capture_is_written() {
     let place = tempfile::tempdir().unwrap();
-    let all = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures/version3.mtrc")).unwrap();
+    let all = fs::read(capture()).unwrap();
     let file = place.path().join("growing.mtrc");
     let (first, rest) = all.split_at(all.len() - 10);
     fs::write(&file, first).unwrap();

@@ -5,6 +5,7 @@ use mach::port::ReceiveRight;
 
 use super::Session;
 use super::end::End;
+use super::received::Message;
 use crate::Trace;
 use crate::world::{Failure, doing};
 
@@ -30,15 +31,24 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// How many milliseconds are waited at most, where so many are meant: not longer than `--for` lasts.
-    pub(super) fn within_span(&self, timeout: Option<u32>, trace: &Trace<'_>) -> Option<u32> {
-        let left = self.left(trace);
-        timeout.into_iter().chain(left).min()
+    /// Receives a message, waiting so many milliseconds at most, and not longer than `--for` lasts.
+    pub(super) fn receive_within_span(
+        &mut self,
+        timeout: Option<u32>,
+        trace: &Trace<'_>,
+    ) -> Result<Option<Message>, Failure> {
+        let timeout = timeout.into_iter().chain(self.left(trace)).min();
+        let message = self.receive(timeout)?;
+        match &message {
+            Some(Message::Trace) => self.silent = 0,
+            Some(_) => {}
+            None => self.silent = self.silent.saturating_add(timeout.unwrap_or(0)),
+        }
+        Ok(message)
     }
 
-    /// Nothing has come for so long: whether the time of `--for` is over.
-    pub(super) fn has_passed(&mut self, timeout: Option<u32>, trace: &Trace<'_>) -> bool {
-        self.silent = self.silent.saturating_add(timeout.unwrap_or(0));
+    /// Nothing has come until the time of `--for` was over.
+    pub(super) fn has_passed(&self, trace: &Trace<'_>) -> bool {
         self.left(trace) == Some(0)
     }
 

@@ -96,6 +96,7 @@ impl<'t> Sink<'t> for Output<'_, 't> {
     }
 
     fn counted(&mut self, tally: Tally) {
+        self.gate.counted(tally);
         if let Some(summary) = &mut self.summary {
             summary.counted(tally);
         }
