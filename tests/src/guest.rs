@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs the host tool in a clean environment and collects everything a user would see.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -42,23 +42,32 @@ pub fn qemu(arguments: &[&str]) -> Result<Run> {
 /// # Errors
 /// If the variable is not set or the binary cannot be started.
 pub fn qemu_on_one_screen(arguments: &[&str]) -> Result<(String, Option<i32>)> {
-    shown_on_one_screen(&mut command(arguments)?)
+    shown_on_one_screen(&mut command(arguments)?, |_| false)
 }
 
-/// Runs a command with standard output and standard error in one place, as on a terminal; answers what came there, without the lines that say what is being
-/// prepared, and the exit status.
+/// Runs a command with standard output and standard error in one place, as on a terminal, and interrupts it after the first line of which `is_enough` says
+/// so; answers what came there, without the lines that say what is being prepared, and the exit status.
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn shown_on_one_screen(command: &mut Command) -> Result<(String, Option<i32>)> {
-    let (mut screen, writer) = std::io::pipe()?;
+pub fn shown_on_one_screen(command: &mut Command, is_enough: impl Fn(&str) -> bool) -> Result<(String, Option<i32>)> {
+    let (screen, writer) = std::io::pipe()?;
     let mut tool = command.stdout(writer.try_clone()?).stderr(writer).spawn().context("starting the host tool")?;
     // With them the last writers of ours go.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut shown = Vec::new();
-    screen.read_to_end(&mut shown)?;
-    let shown = String::from_utf8_lossy(&shown);
-    let shown = shown.split_inclusive('\n').filter(|line| !line.starts_with('[')).collect();
+    let (mut screen, mut shown, mut is_interrupted) = (BufReader::new(screen), String::new(), false);
+    let mut line = Vec::new();
+    while screen.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        if !text.starts_with('[') {
+            shown.push_str(&text);
+        }
+        if !is_interrupted && is_enough(&text) {
+            is_interrupted = true;
+            signal(tool.id(), Signal::INT)?;
+        }
+        line.clear();
+    }
     Ok((shown, tool.wait()?.code()))
 }
 

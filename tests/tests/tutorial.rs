@@ -5,13 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use tests::documented::{check, commands};
+use tests::documented::{Shown, alike, check, commands};
 use tests::guest::{self, setting, shown_on_one_screen};
 
 const DOCUMENT: &str = "tutorial.md";
+/// A line of an answer: where the reader presses these keys.
+const CTRL_C: &str = "^C\n";
 
-/// Does a command of the document in a folder, and answers what is on the screen.
-fn answer(command: &str, place: &Path) -> Result<String> {
+/// Does a command of the document in a folder, and answers what is on the screen. Ctrl-C is pressed after the line that it is shown below.
+fn answer(shown: &Shown, place: &Path) -> Result<String> {
+    let command = &shown.command;
     let words: Vec<&str> = command.split_whitespace().collect();
     let mut command = match &words[..] {
         ["cargo", "qemu", words @ ..] => guest::command(&[&["--icount"], words].concat())?,
@@ -23,7 +26,9 @@ fn answer(command: &str, place: &Path) -> Result<String> {
         }
         _ => bail!("`{command}` begins with neither `cargo qemu` nor `cargo rpctrace2`"),
     };
-    let (screen, _) = shown_on_one_screen(command.current_dir(place))?;
+    let last = shown.answer.split_once(CTRL_C).and_then(|(before, _)| before.lines().next_back()).map(alike);
+    let is_last = |line: &str| last.as_ref().is_some_and(|last| alike(line.trim_end()) == *last);
+    let (screen, _) = shown_on_one_screen(command.current_dir(place), is_last)?;
     Ok(screen)
 }
 
@@ -33,7 +38,7 @@ fn follow(heading: &str) -> Result<()> {
     let shown: Vec<_> = commands(DOCUMENT)?.into_iter().filter(|shown| shown.heading == heading).collect();
     assert!(!shown.is_empty(), "docs/{DOCUMENT} has no commands under `{heading}`");
     for shown in shown {
-        let answer = answer(&shown.command, place.path()).with_context(|| shown.command.clone())?;
+        let answer = answer(&shown, place.path()).with_context(|| shown.command.clone())?;
         check(DOCUMENT, &shown.command, &answer)?;
     }
     Ok(())

@@ -71,7 +71,6 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
     let about = about(&opened.facts);
     let (tables, mut player) = opened.parts()?;
     let wanted = show::wanted(&options);
-    let is_all = wanted.is_all;
     let mut trace = player.trace(tables, &mut options)?;
     let ended: Box<dyn FnOnce() -> (bool, Option<io::Error>)> = match form.begin {
         Begin::Calls(begin) => {
@@ -99,6 +98,7 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
     })?;
     let other_version = trace.other_version();
     show::complain(&trace);
+    let is_said = !trace.unmatched().is_empty();
     drop(trace);
     let (has_some, error) = ended();
     if let Some(error) = error {
@@ -108,9 +108,8 @@ pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
         bail!("{name}: {error}");
     }
     target.keep()?;
-    if !has_some {
-        let why = if is_all { "there is no exchange in it" } else { "nothing in it is selected" };
-        std::eprintln!("rpctrace2: {name}: {why}");
+    if !has_some && !is_said {
+        std::eprintln!("rpctrace2: {name}: there is no exchange in it");
     }
     let Some(error) = cut else { return Ok(0) };
     std::eprintln!("rpctrace2: {name}: {error}; what is before it has been written");
