@@ -67,6 +67,15 @@ impl Figures {
         }
     }
 
+    /// A call of which all is known.
+    pub(crate) fn called(&mut self, failed: bool, took: Option<u64>, keeps_times: bool) {
+        self.calls += 1;
+        self.errors += u64::from(failed);
+        if let Some(took) = took {
+            self.answered(took, keeps_times);
+        }
+    }
+
     /// A step of a call that is only counted.
     pub(crate) fn counted(&mut self, tally: Tally, keeps_times: bool) {
         match tally {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
-use exchanges::names::Names;
+use exchanges::names::{Label, Names};
 use exchanges::{Actor, Event, Injected, Subject};
 use mach_abi::code::mr;
 use mach_abi::header::REPLY_ID_OFFSET;
@@ -183,6 +183,16 @@ impl<'t> Lines<'t> {
         self.interrupt(out);
         self.draft.clear();
         remarks::write(&mut self.draft.line, self.tables, names, remark);
+        self.end(time, out);
+    }
+
+    /// A line that was made elsewhere, of a thread, which began at this time.
+    pub(crate) fn told(&mut self, of: Label<'_>, text: &Draft, time: u64, out: &mut String) {
+        self.break_off(out);
+        self.draft.clear();
+        self.draft.line.push_str(self.label.of(of));
+        self.draft.line.push(' ');
+        self.draft.line.push_str(&text.line);
         self.end(time, out);
     }
 
@@ -472,7 +482,7 @@ impl<'t> Lines<'t> {
 }
 
 /// Appends nanoseconds as seconds with microseconds, the seconds in at least so many columns.
-fn seconds(out: &mut String, nanoseconds: u64, columns: usize) {
+pub(crate) fn seconds(out: &mut String, nanoseconds: u64, columns: usize) {
     let whole = nanoseconds / SECOND;
     let digits = whole.checked_ilog10().map_or(1, |log| log as usize + 1);
     (digits..columns).for_each(|_| out.push(' '));

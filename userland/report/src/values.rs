@@ -199,7 +199,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn field(&mut self, field: &Field<'_>) {
+    /// The value of a field.
+    pub(crate) fn field(&mut self, field: &Field<'_>) {
         let is_hex = || field.form == Form::Hexadecimal || field.ty.is_some_and(is_address);
         match (field.value, field.form) {
             (Value::Text(path), Form::Path) => self.quoted(path),

@@ -28,6 +28,7 @@ pub mod export;
 pub mod info;
 mod open;
 mod paint;
+pub mod perfetto;
 pub mod replay;
 pub mod ring;
 pub mod show;

@@ -18,6 +18,7 @@ pub mod inject;
 pub mod near;
 pub mod owner;
 pub mod place;
+mod posix;
 pub mod row;
 pub mod selecting;
 pub mod table;
@@ -153,6 +154,8 @@ pub struct Options {
     pub style: Style,
     /// `-c`, `-C`.
     pub report: Report,
+    /// `--posix`: calls instead of messages.
+    pub posix: bool,
     /// `-S`, `-U`: what the table looks like.
     pub table: Layout,
     /// `--min`: nanoseconds.
@@ -287,8 +290,11 @@ pub enum OptionsError {
         near: Suggestion,
     },
     /// A question about everything, and a part of it.
-    #[error("option `--ask={0}`: needs all messages; `{1}` leaves some out")]
-    NeedsAll(&'static str, &'static str),
+    #[error("option `--{0}`: needs all messages; `{1}` leaves some out")]
+    NeedsAll(String, &'static str),
+    /// A question, and calls instead of messages.
+    #[error("option `--posix`: is about lines and the table of -c; `--ask={0}` has neither")]
+    PosixAnswer(&'static str),
     /// What was before something that is not waited for.
     #[error("option `--history`: needs --on, which names the call that it is before")]
     HistoryOfNothing,
@@ -343,8 +349,9 @@ fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
     if let (Report::Answer(question), Some(by)) = (options.report, left_out)
         && question.needs_all()
     {
-        return Err(OptionsError::NeedsAll(question.name(), by));
+        return Err(OptionsError::NeedsAll(alloc::format!("ask={}", question.name()), by));
     }
+    posix::check(options, left_out)?;
     if options.selecting.history > 0 && options.selecting.on.is_none() {
         return Err(OptionsError::HistoryOfNothing);
     }

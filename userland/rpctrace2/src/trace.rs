@@ -14,7 +14,8 @@ use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
 use exchanges::{Exchanges, Injected, Selection};
 use mig_defs::table::Tables;
-use report::{Analysis, Found, Lines, Stamp, Style, Summary};
+use report::posix::Ends;
+use report::{Analysis, Found, Lines, Posix, Stamp, Style, Summary};
 use trace_port::{Record, RecordError};
 
 use crate::gate::{Asked, Gate, History};
@@ -33,6 +34,7 @@ pub struct Trace<'t> {
     exchanges: Exchanges<'t>,
     lines: Option<Lines<'t>>,
     summary: Option<Summary>,
+    posix: Option<Posix<'t>>,
     analysis: Option<Box<dyn Analysis<'t> + 't>>,
     found: Found,
     is_live: bool,
@@ -61,15 +63,23 @@ impl<'t> Trace<'t> {
         let unknown = |name| FilterError::UnknownName { option: "-e", name, near: Suggestion::none() };
         let select = || Selection::new(&expressions, tables).map_err(|error| unknown(error.0));
         let (gate, selection) = Gate::new(options, select, tables)?;
-        let counts_only = options.report == Report::Summary && gate.is_plain();
+        let counts_only = options.report == Report::Summary && gate.is_plain() && !options.posix;
         let has_lines = matches!(options.report, Report::Lines | Report::Both);
         let has_summary = matches!(options.report, Report::Summary | Report::Both);
         let mut trace = Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
             exchanges: Exchanges::new(tables, selection, command, counts_only),
-            lines: has_lines.then(|| Lines::new(tables, options.style)),
-            summary: has_summary.then(|| Summary::new(options.table.clone())),
+            lines: (has_lines && !options.posix).then(|| Lines::new(tables, options.style)),
+            summary: (has_summary && !options.posix).then(|| Summary::new(options.table.clone())),
+            posix: options.posix.then(|| {
+                let ends = Ends {
+                    successful: options.status.successful,
+                    failed: options.status.failed,
+                    unfinished: options.status.unfinished,
+                };
+                Posix::new(tables, options.style, ends, has_lines, has_summary.then(|| options.table.clone()))
+            }),
             analysis: None,
             found: Found::Nothing,
             capture: None,
@@ -154,7 +164,9 @@ impl<'t> Trace<'t> {
             self.gate.comes(self.exchanges.now());
         }
         if self.gate.is_over() {
-            self.parts(out).1.conclude();
+            let (exchanges, mut output) = self.parts(out);
+            output.conclude();
+            output.conclude_calls(exchanges.names());
             let text = format!("{}: the trace ends here", self.asked.end(&self.gate));
             self.mark(&text, out);
             self.is_concluded = true;
@@ -265,9 +277,9 @@ impl<'t> Trace<'t> {
 
     /// The stages, and where they lead.
     fn parts<'a>(&'a mut self, out: &'a mut String) -> (&'a mut Exchanges<'t>, Output<'a, 't>) {
-        let (lines, summary, analysis) = (self.lines.as_mut(), self.summary.as_mut(), self.analysis.as_deref_mut());
-        let (gate, history) = (&mut self.gate, &mut self.history);
-        (&mut self.exchanges, Output { gate, history, lines, summary, analysis, out })
+        let (lines, summary, posix) = (self.lines.as_mut(), self.summary.as_mut(), self.posix.as_mut());
+        let (gate, history, analysis) = (&mut self.gate, &mut self.history, self.analysis.as_deref_mut());
+        (&mut self.exchanges, Output { gate, history, lines, summary, posix, analysis, out })
     }
 
     /// Takes a message that came to the trace port, whoever sent it; appends the lines that are complete now.
@@ -324,7 +336,10 @@ impl<'t> Trace<'t> {
     /// Whether something is held back that [`Trace::idle`] would print, or that nothing comes is to be noted in the capture, of which somebody may want
     /// to see more.
     pub fn is_waiting(&self) -> bool {
-        self.has_come || self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(Lines::is_waiting)
+        self.has_come
+            || self.exchanges.is_waiting()
+            || self.lines.as_ref().is_some_and(Lines::is_waiting)
+            || self.posix.as_ref().is_some_and(Posix::is_waiting)
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
@@ -338,6 +353,7 @@ impl<'t> Trace<'t> {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
         output.interrupt();
+        output.conclude_calls(exchanges.names());
         self.conclude(out);
     }
 
@@ -403,12 +419,15 @@ impl<'t> Trace<'t> {
             capture.note(Note::Finished);
             capture.finish();
         }
+        if let Some(posix) = &mut self.posix {
+            posix.finish(self.exchanges.names(), out);
+        }
         if let Some(summary) = &self.summary {
             summary.write(self.tables, out);
         }
         if let Some(analysis) = &mut self.analysis {
             self.found = analysis.finish(self.exchanges.names(), out);
         }
-        report::strays(out, self.exchanges.strays(), self.lines.is_some());
+        report::strays(out, self.exchanges.strays(), self.lines.is_some() || self.posix.is_some());
     }
 }

@@ -11,9 +11,10 @@ use rpctrace2::host::{diff, explain, export, info, show, view};
 const FAILURE: u8 = 125;
 
 /// What is done with captures, beside questions: the words, and what for.
-const VERBS: [(&str, &str); 6] = [
+const VERBS: [(&str, &str); 7] = [
     ("show FILE", "its lines, as they were or would have been printed"),
     ("view FILE", "in the terminal, to look around in"),
+    ("view --perfetto FILE", "in the Perfetto page of a browser"),
     ("info FILE", "what it is of, and how much is in it"),
     ("export --to FORM FILE", "in a form that other tools read, or as a page for a browser"),
     ("diff FIRST SECOND", "where two differ, but for names of ports, addresses and times"),

@@ -34,8 +34,8 @@ pub fn run(words: &[String]) -> Result<u8> {
 }
 
 fn diff(options: &Options, first: &str, second: &str) -> Result<u8> {
-    if options.report != Report::Lines {
-        bail!("options `-c`, `-C`, `--ask`: what differs is calls");
+    if options.report != Report::Lines || options.posix {
+        bail!("options `-c`, `-C`, `--ask`, `--posix`: what differs is calls");
     }
     let (one, is_cut) = told(options.clone(), first)?;
     let (other, is_other_cut) = told(options.clone(), second)?;

@@ -55,18 +55,28 @@ fn form(options: &Options) -> Result<Form> {
     })
 }
 
-/// Writes a capture in the form that the options name.
-pub(super) fn write(mut options: Options, name: &str) -> Result<u8> {
+/// Writes a capture in the form that the options name, to the file that they name.
+pub(super) fn write(options: Options, name: &str) -> Result<u8> {
     let form = form(&options)?;
-    if options.report != Report::Lines {
-        bail!("options `-c`, `-C`, `--ask`: are answered in text; --to writes another form");
+    if options.host.append {
+        bail!("option `-A`: a file in another form is written whole");
+    }
+    let target = Target::open(&options.host.output, form)?;
+    write_form(options, name, form, target)
+}
+
+/// Writes a capture in the form that the options name, to a file that nobody has named.
+pub(super) fn write_to(options: Options, name: &str, file: File) -> Result<u8> {
+    let form = form(&options)?;
+    write_form(options, name, form, Target::Other(file, "a temporary file".into()))
+}
+
+fn write_form(mut options: Options, name: &str, form: Form, target: Target) -> Result<u8> {
+    if options.report != Report::Lines || options.posix {
+        bail!("options `-c`, `-C`, `--ask`, `--posix`: are answered in text; --to writes another form");
     }
     options.report = Report::Nothing;
     let host = core::mem::take(&mut options.host);
-    if host.append {
-        bail!("option `-A`: a file in another form is written whole");
-    }
-    let target = Target::open(&host.output, form)?;
     let mut opened = Opened::new(name, &host)?;
     let about = about(&opened.facts);
     let (tables, mut player) = opened.parts()?;

@@ -16,7 +16,7 @@ use view::{About, App, Collect, Fed, Parsed};
 
 use super::open::{Opened, Player, Step};
 use super::show::{self, CUT};
-use super::{compile, is_colored};
+use super::{compile, is_colored, perfetto};
 use crate::options::filter::{FilterError, expand};
 use crate::options::{Host, Options, Output, Report};
 use crate::replay::Replay;
@@ -27,6 +27,10 @@ use crate::trace::Trace;
 /// # Errors
 /// If the words are wrong, or the file is no capture that can be read, or there is no terminal.
 pub fn run(words: &[String]) -> Result<u8> {
+    if words.iter().any(|word| word == perfetto::WORD) {
+        let words: Vec<String> = words.iter().filter(|word| *word != perfetto::WORD).cloned().collect();
+        return perfetto::run(&words);
+    }
     match show::parse(words)? {
         Err(text) => show::print(&text),
         Ok((options, name)) => view(options, &name),
@@ -34,8 +38,8 @@ pub fn run(words: &[String]) -> Result<u8> {
 }
 
 fn view(mut options: Options, name: &str) -> Result<u8> {
-    if options.report != Report::Lines || options.host.output != Output::Error {
-        bail!("options `-c`, `-C`, `--ask`, `-o`: are for text, which `rpctrace2 show` prints");
+    if options.report != Report::Lines || options.posix || options.host.output != Output::Error {
+        bail!("options `-c`, `-C`, `--ask`, `--posix`, `-o`: are for text, which `rpctrace2 show` prints");
     }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("view is for a terminal; `rpctrace2 show {name}` prints");

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use exchanges::exchange::{Exchange, Remark, Role, Tally};
 use exchanges::{Actor, Event, Names, Sink};
-use report::{Analysis, Lines, Summary};
+use report::{Analysis, Lines, Posix, Summary};
 
 use crate::gate::{Gate, History, Step};
 
@@ -15,6 +15,7 @@ pub(super) struct Output<'a, 't> {
     pub(super) history: &'a mut History,
     pub(super) lines: Option<&'a mut Lines<'t>>,
     pub(super) summary: Option<&'a mut Summary>,
+    pub(super) posix: Option<&'a mut Posix<'t>>,
     pub(super) analysis: Option<&'a mut (dyn Analysis<'t> + 't)>,
     pub(super) out: &'a mut String,
 }
@@ -50,6 +51,13 @@ impl<'t> Output<'_, 't> {
         }
     }
 
+    /// Calls of programmers that are held back are shown now.
+    pub(super) fn conclude_calls(&mut self, names: &Names) {
+        if let Some(posix) = &mut self.posix {
+            posix.interrupt(names, self.out);
+        }
+    }
+
     /// What is held back is shown now.
     pub(super) fn interrupt(&mut self) {
         let step = self.gate.remark();
@@ -66,6 +74,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         }
         if let Some(analysis) = self.analysis.as_mut().filter(|_| counts) {
             analysis.opened(names, exchange);
+        }
+        if let Some(posix) = self.posix.as_mut().filter(|_| step.is_in) {
+            posix.opened(names, exchange, self.out);
         }
         self.show(step, |lines, out| lines.opened(names, exchange, out));
     }
@@ -84,6 +95,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
                 analysis.opened(names, exchange);
             }
             analysis.closed(names, exchange);
+        }
+        if let Some(posix) = self.posix.as_mut().filter(|_| step.is_in) {
+            posix.closed(names, exchange, self.out);
         }
         self.show(step, |lines, out| {
             if step.is_late && exchange.role != Role::Failed {
@@ -114,6 +128,9 @@ impl<'t> Sink<'t> for Output<'_, 't> {
         let step = self.gate.remark();
         if let (Some(summary), Remark::Lost(records)) = (self.summary.as_mut().filter(|_| step.counts), remark) {
             summary.lost(*records);
+        }
+        if let Some(posix) = self.posix.as_mut().filter(|_| step.shows) {
+            posix.remark(names, time, remark, self.out);
         }
         self.show(step, |lines, out| lines.remark(names, time, remark, out));
         if let Some(analysis) = self.analysis.as_mut().filter(|_| step.counts) {

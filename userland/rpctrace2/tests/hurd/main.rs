@@ -6,6 +6,7 @@ mod identities;
 mod joins;
 mod lines;
 mod names;
+mod posix;
 mod version3;
 
 use version3::Old;

@@ -20,7 +20,19 @@ use trace_port::{EventKind, Port, port as kinds};
 
 /// The sample's, which have the kernel's names, and the Hurd's own.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let files = ["sample", "hurd/exec_startup", "hurd/fs", "hurd/io", "hurd/auth", "hurd/process", "hurd/term"];
+    let files = [
+        "sample",
+        "hurd/exec_startup",
+        "hurd/fs",
+        "hurd/io",
+        "hurd/auth",
+        "hurd/process",
+        "hurd/term",
+        "hurd/socket",
+        "hurd/ifsock",
+        "hurd/msg",
+        "hurd/mach",
+    ];
     let compiled = files.map(|name| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/defs").join(name).with_extension("defs");
         let compiled = compile(&path, &CompileOptions::lp64(Vec::new()), &Disk);
@@ -67,7 +79,7 @@ pub(crate) fn wrote(name: u32) -> Sample {
     write(40, port(name, name))
 }
 
-fn rights(message: Message, names: &[u64]) -> Message {
+pub(crate) fn rights(message: Message, names: &[u64]) -> Message {
     let data: Vec<u8> = names.iter().flat_map(|name| name.to_le_bytes()).collect();
     message.item(MOVE_SEND, 64, names.len(), &data)
 }
@@ -76,7 +88,7 @@ pub(crate) fn asks(id: u32, to: u64) -> Message {
     Message::request(id, to)
 }
 
-fn answers(id: u32) -> Message {
+pub(crate) fn answers(id: u32) -> Message {
     Message::reply(id, REPLY).int(0)
 }
 
@@ -85,7 +97,7 @@ fn start() -> Message {
     (0..5).fold(answers(30600), |message, _| message.long(0)).int(0).chars(b"hello\0").chars(b"")
 }
 
-fn starts(descriptors: &[u64], places: &[u64]) -> [Sample; 2] {
+pub(crate) fn starts(descriptors: &[u64], places: &[u64]) -> [Sample; 2] {
     let answer = rights(rights(start(), descriptors), places).ints(&[18, 0, 0, 0, 0]);
     [Sample::sent(asks(30500, 3)), Sample::received(answer)]
 }
@@ -108,9 +120,9 @@ fn lookup(from: u64, name: &str, (retry, rest, result): (i32, &str, u64)) -> [Sa
     [Sample::sent(request), Sample::received(answer)]
 }
 
-const NORMAL: i32 = 1;
-const REAUTH: i32 = 2;
-const MAGICAL: i32 = 3;
+pub(crate) const NORMAL: i32 = 1;
+pub(crate) const REAUTH: i32 = 2;
+pub(crate) const MAGICAL: i32 = 3;
 
 fn deallocate(name: u32) -> [Sample; 2] {
     [Sample::sent(asks(7005, SELF).name(name)), Sample::received(answers(7105))]
@@ -245,7 +257,7 @@ fn descriptors_are_a_tasks_own() {
 }
 
 /// A task makes another, 41, by the name 19.
-fn create(inherits: bool) -> [Sample; 2] {
+pub(crate) fn create(inherits: bool) -> [Sample; 2] {
     let created = Sample::received(answers(7103).port(MOVE_SEND, 19)).knows(task(19, 41));
     [Sample::sent(asks(7003, SELF).bool(inherits)), created]
 }
@@ -320,7 +332,7 @@ fn a_lookup_that_goes_on_is_of_the_name_that_was_asked_for() {
 }
 
 /// A port is given to be authenticated anew by the rendezvous port 30, and comes back.
-fn reauthenticate(object: u64, rendezvous: u64, to: u64) -> Vec<Sample> {
+pub(crate) fn reauthenticate(object: u64, rendezvous: u64, to: u64) -> Vec<Sample> {
     vec![
         Sample::sent(Message::request_from(21014, object, 0).port(MAKE_SEND, 30)),
         Sample::sent(asks(25002, 10).port(MAKE_SEND, rendezvous)),

@@ -19,6 +19,7 @@ mod mixture;
 mod naming;
 mod options;
 mod ours;
+mod posix;
 mod property;
 mod selecting;
 mod strays;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::options::Report;
 use crate::options::place::Place;
+use crate::options::posix::POSIX;
 use crate::options::row::{Action, Row, SAME, nothing, word_if};
 use crate::options::values::{column_words, set_columns, set_min, set_question, set_sort, sort_words};
 
@@ -31,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "the_summary_counts_by_routine",
         words: |options| word_if(options.report == Report::Both, "-C"),
     },
+    POSIX,
     Row {
         letter: Some('S'),
         longs: &["summary-sort-by"],
