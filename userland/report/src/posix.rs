@@ -27,6 +27,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::take;
+use core::slice::from_ref;
 
 use exchanges::Actor;
 use exchanges::exchange::{Exchange, Outcome, Remark, Role};
@@ -189,7 +190,7 @@ impl<'t> Posix<'t> {
             Taken::Other(chain, item) => {
                 self.settle(names, key, Over::All, out);
                 chain.parts.iter().for_each(|part| self.tell(names, part, out));
-                self.begun(names, key, item, out);
+                self.begun(names, key, *item, out);
             }
         }
     }
@@ -235,8 +236,12 @@ impl<'t> Posix<'t> {
         if let Some(Reference::Given(port) | Reference::Taken(port)) = reference {
             let run = self.threads.get(&key).map_or(&[][..], |thread| &thread.run);
             // A call has to be told of before what it brought, or came from, has another reference, or one less.
-            if run.iter().any(|item| item.brought.contains(&port)) || self.places.label((key.0, port)).is_some() {
+            if run.iter().any(|item| item.is_about(port)) || self.places.label((key.0, port)).is_some() {
                 self.settle(names, key, Over::All, out);
+                if matches!(reference, Some(Reference::Taken(_))) && Fit::of(self.tables, from_ref(&item)).is_all {
+                    // The next call begins with it.
+                    return self.threads.entry(key).or_default().run.push(item);
+                }
             }
         }
         if let Some(Reference::Given(port)) = reference

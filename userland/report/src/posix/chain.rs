@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The lookup of a name: one request, or as many as the answers ask for, each from where the last one led.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use exchanges::exchange::Exchange;
@@ -36,7 +37,7 @@ pub(super) enum Taken<'t> {
     /// What answers say leads to something else than another lookup: these are its messages.
     Odd(Vec<Exchange<'t>>),
     /// The message is not part of it, which is given up.
-    Other(Chain<'t>, Item<'t>),
+    Other(Chain<'t>, Box<Item<'t>>),
 }
 
 /// Where a successful answer leads.
@@ -86,12 +87,12 @@ impl<'t> Chain<'t> {
             _ if item.is_lookup() && goes_on => {
                 let name = item.asked_bytes(tables, "file_name").unwrap_or_default();
                 if without_slashes(&name) != without_slashes(&self.rest) {
-                    return Taken::Other(self, item);
+                    return Taken::Other(self, Box::new(item));
                 }
                 self.parts.push(item.exchange.clone());
                 return self.answered(tables, item);
             }
-            _ => return Taken::Other(self, item),
+            _ => return Taken::Other(self, Box::new(item)),
         }
         Taken::Going(self)
     }

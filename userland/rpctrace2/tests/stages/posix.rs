@@ -473,7 +473,7 @@ fn a_call_that_never_returns_has_no_result() {
     let waits = [Sample::sent(asks(21001, FD).long(u64::MAX).long(1))];
     assert_eq!(calls(&[&waits]), ["read(fd 0-2, ?, 1) = ?"]);
     // What was lost may have been in the middle of a call.
-    let lines = calls(&[&find("a", 0, 16), &stat(16)[..1], &stat(16)[1..]].map(|part| part).to_vec());
+    let lines = calls(&[&find("a", 0, 16), &stat(16)[..1], &stat(16)[1..]]);
     assert_eq!(lines.len(), 2);
 }
 
