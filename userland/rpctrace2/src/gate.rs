@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Which exchanges of a trace are shown, and from when until when: what `-e` and the options of [`Selecting`] say, in one place for lines, tables, answers
+//! Which exchanges of a trace are shown, and from when until when: what `-e` and the options of [`crate::options::selecting::Selecting`] say, in one place for lines, tables, answers
 //! and forms, live and of a capture.
 //!
 //! A [`Gate`] stands between the stages of `exchanges` and what makes text of them. It is told of each exchange and says what becomes of it; text is kept
