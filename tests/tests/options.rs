@@ -88,10 +88,10 @@ fn a_trace_ends_and_the_command_goes_on_untraced() -> Result<()> {
     Ok(())
 }
 
-/// Time passes where nothing comes, and an option that nothing was of is told of.
+/// An option that nothing was of is told of.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
-fn what_selects_nothing_and_what_waits_for_ever_come_to_an_end() -> Result<()> {
+fn an_option_that_selects_nothing_says_so() -> Result<()> {
     let run = qemu(&["rpctrace2", "-e", "vm_map", "--port=7777", "--result=KERN_NO_SPACE", "hello"])?;
     assert_eq!((run.stdout.as_str(), run.status), ("hello, world\n", Some(0)), "{}", run.stderr);
     let said: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("rpctrace2: ")).collect();

@@ -236,7 +236,9 @@ impl<'t> Posix<'t> {
         if let Some(Reference::Given(port) | Reference::Taken(port)) = reference {
             let run = self.threads.get(&key).map_or(&[][..], |thread| &thread.run);
             // A call has to be told of before what it brought, or came from, has another reference, or one less.
-            if run.iter().any(|item| item.is_about(port)) || self.places.label((key.0, port)).is_some() {
+            let is_open = self.opened.contains_key(&(key.0, port));
+            let is_about = |item: &Item<'t>| item.brought.contains(&port) || is_open && item.asks(port);
+            if run.iter().any(is_about) || self.places.label((key.0, port)).is_some() {
                 self.settle(names, key, Over::All, out);
                 if matches!(reference, Some(Reference::Taken(_))) && Fit::of(self.tables, from_ref(&item)).is_all {
                     // The next call begins with it.

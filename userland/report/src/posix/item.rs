@@ -66,10 +66,10 @@ fn port_number(event: &Event, name: u32) -> Option<u32> {
 }
 
 impl<'t> Item<'t> {
-    /// Whether the port with this number of the kernel's was asked, or is what the answer brought.
-    pub(super) fn is_about(&self, port: u32) -> bool {
+    /// Whether the port with this number of the kernel's was asked.
+    pub(super) fn asks(&self, port: u32) -> bool {
         let asked = self.exchange.request.as_ref().and_then(|event| event.remote_port());
-        self.brought.contains(&port) || asked.is_some_and(|asked| asked.number.get() == port)
+        asked.is_some_and(|asked| asked.number.get() == port)
     }
 
     /// Of an exchange, which may have no answer yet; `to` is what its port is called.
