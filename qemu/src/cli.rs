@@ -230,9 +230,6 @@ pub(crate) struct Record {
     /// Bytes of the recorder, with K or M: a power of two.
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
     pub(crate) recorder: u64,
-    /// Print text as this option of rpctrace2 says, such as -T or --on=vm_map (docs/options.md); one for each. Of a capture `show` does.
-    #[arg(long, value_name = "OPTION", allow_hyphen_values = true, conflicts_with = "output")]
-    pub(crate) with: Vec<String>,
     /// Let this file be the machine's memory, and keep it: `cargo qemu autopsy FILE` looks into it.
     #[arg(long, value_name = "FILE")]
     pub(crate) memory_file: Option<PathBuf>,

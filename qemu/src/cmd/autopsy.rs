@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
     let known = ring::Source { tables: &tables, kernel: "", options: "", command: &[] };
     let last = Arc::new(Mutex::new(Last { most: autopsy.last, ..Last::default() }));
-    let mut text = Kept::text(&known, rpctrace2::Options::default(), Box::new(Shared(Arc::clone(&last))))?;
+    let mut text = Kept::text(&known, Box::new(Shared(Arc::clone(&last))))?;
     let mut capture = match &autopsy.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -15,8 +15,6 @@ use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::{Choices, Prepared};
 use qemu::vm::Input;
 use rpctrace2::host::ring::{Kept, Source, Tally};
-use rpctrace2::options::place::Here;
-use rpctrace2::options::{self, Options, Request};
 
 use crate::cli::{self, Record};
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
@@ -44,7 +42,6 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     if machine.is_stock() {
         bail!("--stock: the kernel as it is has no recorder");
     }
-    let shown = shown(&record.with)?;
     let file = match &record.output {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => None,
@@ -72,7 +69,7 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
             Ok((tables, layout)) => {
                 let options = &choices.words;
                 let source = Source { tables: &tables, kernel: kernel(&layout), options, command: words };
-                follower.follow(&layout, &source, shown, file).map(Some)
+                follower.follow(&layout, &source, file).map(Some)
             }
             // Nothing was booted.
             Err(mpsc::RecvError) => Ok(None),
@@ -95,21 +92,6 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
             }
         }
     })
-}
-
-/// What `--with` says of the text. Nothing is traced, so that all other options would say nothing.
-fn shown(words: &[String]) -> Result<Options> {
-    const COMMAND: [&str; 2] = ["--", "recorder"];
-    let Request::Trace { options, .. } = options::parse(words.iter().map(String::as_str).chain(COMMAND), Here::Host)?
-    else {
-        bail!("option `--with`: expected an option of rpctrace2 about what is printed");
-    };
-    let Options { style, report, table, min, expressions, status, selecting, .. } = *options.clone();
-    let shown = Options { style, report, table, min, expressions, status, selecting, ..Options::default() };
-    if shown != *options {
-        bail!("option `--with`: nothing is traced here; expected an option of rpctrace2 about what is printed");
-    }
-    Ok(shown)
 }
 
 /// The memories of machines that run here, or were killed.
@@ -140,10 +122,10 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     /// Reads until the machine has ended and nothing is left.
-    fn follow(&self, layout: &str, source: &Source<'_>, shown: Options, file: Option<File>) -> Result<Tally> {
+    fn follow(&self, layout: &str, source: &Source<'_>, file: Option<File>) -> Result<Tally> {
         let mut kept = match file {
             Some(file) => Kept::capture(source, file),
-            None => Kept::text(source, shown, Box::new(io::stderr()))?,
+            None => Kept::text(source, Box::new(io::stderr()))?,
         };
         let (ring, mut reader) = self.open(layout)?;
         let mut buffer = GuestRing::buffer();
@@ -207,23 +189,6 @@ mod tests {
             "GNU Mach 1.8-up-amd64"
         );
         assert_eq!(kernel("payload  x\n"), "");
-    }
-
-    #[test]
-    fn what_is_printed_is_told_by_options_of_rpctrace2() {
-        let shown = |words: &[&str]| shown(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        assert_eq!(shown(&[]).unwrap(), Options::default());
-        let options = shown(&["--limit=2", "-T", "-e", "vm_map"]).unwrap();
-        assert_eq!((options.selecting.limit, options.style.durations), (Some(2), true));
-        for (words, expected) in [
-            (&["--as=x"][..], "nothing is traced here"),
-            (&["-o", "file"], "nothing is traced here"),
-            (&["-h"], "about what is printed"),
-            (&["--limit=0"], "option `--limit`"),
-        ] {
-            let error = shown(words).unwrap_err().to_string();
-            assert!(error.contains(expected), "{words:?}: {error}");
-        }
     }
 
     #[test]

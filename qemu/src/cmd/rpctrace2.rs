@@ -48,7 +48,10 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let paint = Paint { color: is_colored(&host), column: host.column };
     let arguments = |prepared: &Prepared| {
         let mut options = options.clone();
-        options.expand(Tables::parse(prepared.tables())?, &compile)?;
+        for expression in &mut options.expressions {
+            *expression = expand("-e", expression, Tables::parse(prepared.tables())?, &compile)?;
+        }
+        options.selecting.expand(Tables::parse(prepared.tables())?, &compile)?;
         for injection in &mut options.injections {
             let tables = Tables::parse(prepared.tables())?;
             injection.set = expand("--inject", &injection.set, tables, &compile)?;

@@ -17,6 +17,7 @@ use mig_defs::interfaces::{with_directories, without_routines};
 use mig_defs::table::Tables;
 
 use super::{compile, directories, rpc_lists};
+use crate::options::filter::expand;
 use crate::options::{Host, Options};
 use crate::replay::Replay;
 use crate::trace::Trace;
@@ -68,7 +69,10 @@ pub(super) struct Player<'a> {
 impl Player<'_> {
     /// A trace of the command that was traced, with these options.
     pub(super) fn trace<'t>(&self, tables: Tables<'t>, options: &mut Options) -> Result<Trace<'t>> {
-        options.expand(tables, &compile)?;
+        for expression in &mut options.expressions {
+            *expression = expand("-e", expression, tables, &compile)?;
+        }
+        options.selecting.expand(tables, &compile)?;
         let command = self.facts.get(Fact::Command).and_then(|words| words.split('\0').next()).unwrap_or("");
         Ok(Trace::new(tables, options, command)?)
     }

@@ -19,7 +19,6 @@ use trace_port::ring::{Item, Lost, Why};
 use trace_port::{EventKind, Record};
 
 use self::settled::{Open, Settled};
-use super::{compile, show};
 use crate::facts::{WIDTH, facts};
 use crate::options::Report;
 use crate::{Options, Trace};
@@ -65,14 +64,12 @@ enum Form<'t> {
 }
 
 impl<'t> Kept<'t> {
-    /// Lines of text, which are written there, as these options say.
+    /// Lines of text, which are written there.
     ///
     /// # Errors
-    /// If the tables are none, or an option names something that they do not have.
-    pub fn text(source: &Source<'t>, mut options: Options, out: Box<dyn Write>) -> Result<Self> {
-        let tables = Tables::parse(source.tables)?;
-        options.expand(tables, &compile)?;
-        let mut trace = Box::new(Trace::new(tables, &options, "")?);
+    /// If the tables are none.
+    pub fn text(source: &Source<'t>, out: Box<dyn Write>) -> Result<Self> {
+        let mut trace = Box::new(Trace::new(Tables::parse(source.tables)?, &Options::default(), "")?);
         trace.attach(None);
         trace.keep_to_engines();
         trace.set_apart();
@@ -192,10 +189,7 @@ impl<'t> Kept<'t> {
             self.lost(&lost);
         }
         match &mut self.form {
-            Form::Text { trace, text, .. } => {
-                trace.finish(text);
-                show::complain(trace);
-            }
+            Form::Text { trace, text, .. } => trace.finish(text),
             Form::Capture { writer, .. } => {
                 writer.note(Note::Finished);
                 writer.finish();

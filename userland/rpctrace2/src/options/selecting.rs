@@ -7,12 +7,11 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use mig_defs::table::Tables;
-
 use super::filter::{Compile, FilterError, code, expand};
 use super::near::Suggestion;
 use super::values::bad_value;
 use super::{Options, OptionsError};
+use mig_defs::table::Tables;
 
 /// Most lines of `--history`.
 const HISTORY_MAX: usize = 100_000;
@@ -78,19 +77,6 @@ pub struct Thread {
     pub task: usize,
     /// The thread's, from 1; the whole task without it.
     pub thread: Option<usize>,
-}
-
-impl Options {
-    /// With sets in names and `msgh_id`s alone, of those that say what is shown.
-    ///
-    /// # Errors
-    /// The first [`FilterError`].
-    pub fn expand(&mut self, tables: Tables<'_>, compile: Compile<'_>) -> Result<(), FilterError> {
-        for expression in &mut self.expressions {
-            *expression = expand("-e", expression, tables, compile)?;
-        }
-        self.selecting.expand(tables, compile)
-    }
 }
 
 impl Selecting {
