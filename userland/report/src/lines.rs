@@ -17,13 +17,11 @@ use trace_port::Direction;
 use crate::draft::Draft;
 use crate::fold::Fold;
 use crate::loading::Loading;
-use crate::number::{decimal, of_day, padded};
+use crate::number::{SECOND, decimal, of_day, padded, seconds};
 use crate::ports::{self, LastLabel, Seen, label};
 use crate::remarks;
 use crate::style::{Stamp, Style};
 use crate::values::Writer;
-
-const SECOND: u64 = 1_000_000_000;
 
 /// What success is where its name is not repeated, and a message that was sent and expects no answer.
 const SUCCESS: &str = "0";
@@ -479,16 +477,6 @@ impl<'t> Lines<'t> {
         out.push(' ');
         self.before = Some(time);
     }
-}
-
-/// Appends nanoseconds as seconds with microseconds, the seconds in at least so many columns.
-pub(crate) fn seconds(out: &mut String, nanoseconds: u64, columns: usize) {
-    let whole = nanoseconds / SECOND;
-    let digits = whole.checked_ilog10().map_or(1, |log| log as usize + 1);
-    (digits..columns).for_each(|_| out.push(' '));
-    decimal(out, whole);
-    out.push('.');
-    padded(out, nanoseconds % SECOND / 1000, 6);
 }
 
 /// Appends what lines and tables call a request.

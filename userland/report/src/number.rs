@@ -3,6 +3,9 @@
 
 use alloc::string::String;
 
+/// Nanoseconds.
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
 /// Appends a number in decimal.
 pub(crate) fn decimal(out: &mut String, number: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(number));
@@ -41,6 +44,16 @@ pub(crate) fn byte(out: &mut String, byte: u8) {
 
 fn push_digit(out: &mut String, value: u8) {
     out.push(char::from_digit(u32::from(value & 15), 16).unwrap_or('?'));
+}
+
+/// Appends nanoseconds as seconds with microseconds, the seconds in at least so many columns.
+pub(crate) fn seconds(out: &mut String, nanoseconds: u64, columns: usize) {
+    let whole = nanoseconds / SECOND;
+    let digits = whole.checked_ilog10().map_or(1, |log| log as usize + 1);
+    (digits..columns).for_each(|_| out.push(' '));
+    decimal(out, whole);
+    out.push('.');
+    padded(out, nanoseconds % SECOND / 1000, 6);
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ use mig_defs::table::Tables;
 
 use crate::draft::Draft;
 use crate::figures::Figures;
-use crate::lines::{Lines, seconds};
+use crate::lines::Lines;
+use crate::number::seconds;
 use crate::style::Style;
 use crate::table::{self, Layout, Row};
 use chain::{Chain, Taken};
@@ -238,7 +239,10 @@ impl<'t> Posix<'t> {
             // A call has to be told of before what it brought, or came from, has another reference, or one less.
             let is_open = self.opened.contains_key(&(key.0, port));
             let is_about = |item: &Item<'t>| item.brought.contains(&port) || is_open && item.asks(port);
-            if run.iter().any(is_about) || self.places.label((key.0, port)).is_some() {
+            // What is looked up from is given back in the middle of a call, by the reference that was taken for it.
+            let is_spare = matches!(reference, Some(Reference::Given(_))) && self.places.has_spare((key.0, port));
+            let is_place = self.places.label((key.0, port)).is_some() && !is_spare;
+            if run.iter().any(is_about) || is_place {
                 self.settle(names, key, Over::All, out);
                 if matches!(reference, Some(Reference::Taken(_))) && Fit::of(self.tables, from_ref(&item)).is_all {
                     // The next call begins with it.
@@ -430,12 +434,7 @@ impl<'t> Posix<'t> {
         }
     }
 
-    /// Whether something waits for what might come that nobody is asked for.
-    pub fn is_waiting(&self) -> bool {
-        self.lines.as_ref().is_some_and(Lines::is_waiting) || self.threads.values().any(Thread::is_waiting)
-    }
-
-    /// Nothing comes for now: what nobody works at is told.
+    /// The trace is to end: what nobody works at is told.
     pub fn interrupt(&mut self, names: &Names, out: &mut String) {
         let waiting = self.threads.iter().filter(|(_, thread)| thread.is_waiting());
         let keys: Vec<Key> = waiting.map(|(key, _)| *key).collect();

@@ -358,11 +358,9 @@ fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
     if options.until_all && matches!(here, Here::Host | Here::Guest) {
         return Err(OptionsError::NeedsAHurd("--until=all".to_string()));
     }
-    if options.engine.is_none() && options.policy != Policy::default() {
-        return Err(OptionsError::NeedsAs("--policy"));
-    }
-    if options.engine.is_none() && options.kernel_filter {
-        return Err(OptionsError::NeedsAs("--kernel-filter"));
+    let of_engines = [("--policy", options.policy != Policy::default()), ("--kernel-filter", options.kernel_filter)];
+    if let (None, Some((option, _))) = (&options.engine, of_engines.iter().find(|(_, is_there)| *is_there)) {
+        return Err(OptionsError::NeedsAs(option));
     }
     if options.engines && !(options.injections.is_empty() && options.stops.is_empty()) {
         return Err(OptionsError::InjectNothing);

@@ -336,10 +336,7 @@ impl<'t> Trace<'t> {
     /// Whether something is held back that [`Trace::idle`] would print, or that nothing comes is to be noted in the capture, of which somebody may want
     /// to see more.
     pub fn is_waiting(&self) -> bool {
-        self.has_come
-            || self.exchanges.is_waiting()
-            || self.lines.as_ref().is_some_and(Lines::is_waiting)
-            || self.posix.as_ref().is_some_and(Posix::is_waiting)
+        self.has_come || self.exchanges.is_waiting() || self.lines.as_ref().is_some_and(Lines::is_waiting)
     }
 
     /// Nothing has come for a while: prints what was held back for what might come.
@@ -353,7 +350,6 @@ impl<'t> Trace<'t> {
         let (exchanges, mut output) = self.parts(out);
         exchanges.catch_up(&mut output);
         output.interrupt();
-        output.conclude_calls(exchanges.names());
         self.conclude(out);
     }
 
@@ -381,6 +377,8 @@ impl<'t> Trace<'t> {
     pub fn interrupted(&mut self, out: &mut String) {
         self.note(Note::Interrupted);
         self.catch_up(out);
+        let (exchanges, mut output) = self.parts(out);
+        output.conclude_calls(exchanges.names());
         out.push_str("--- interrupted ---\n");
         self.leave(out);
     }

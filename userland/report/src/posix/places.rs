@@ -63,6 +63,11 @@ impl Places {
         self.0.get(&port).map(|place| if place.is_root { "root" } else { "cwd" })
     }
 
+    /// Whether the task has a reference to it beside those that it is known by.
+    pub(super) fn has_spare(&self, port: (TaskIndex, u32)) -> bool {
+        self.0.get(&port).is_some_and(|place| place.spare > 0)
+    }
+
     /// The task has another reference to it.
     pub(super) fn refer(&mut self, port: (TaskIndex, u32)) {
         if let Some(place) = self.0.get_mut(&port) {
