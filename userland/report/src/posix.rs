@@ -241,8 +241,8 @@ impl<'t> Posix<'t> {
             let is_about = |item: &Item<'t>| item.brought.contains(&port) || is_open && item.asks(port);
             // What is looked up from is given back in the middle of a call, by the reference that was taken for it.
             let is_spare = matches!(reference, Some(Reference::Given(_))) && self.places.has_spare((key.0, port));
-            let is_place = self.places.label((key.0, port)).is_some() && !is_spare;
-            if run.iter().any(is_about) || is_place {
+            let is_place = self.places.label((key.0, port)).is_some();
+            if !is_spare && (is_place || run.iter().any(is_about)) {
                 self.settle(names, key, Over::All, out);
                 if matches!(reference, Some(Reference::Taken(_))) && Fit::of(self.tables, from_ref(&item)).is_all {
                     // The next call begins with it.
