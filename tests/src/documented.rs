@@ -13,8 +13,8 @@ const COMMAND: &str = "    $ ";
 const ANSWER: &str = "    ";
 /// A line of an answer in whose place any lines may be.
 const LEFT_OUT: &str = "...";
-/// A line that is typed, and not answered.
-const TYPED: &str = "^C\n";
+/// A line that is typed, and not answered: where the reader presses these keys.
+pub const CTRL_C: &str = "^C\n";
 
 /// One at a time writes a document.
 static WRITES: Mutex<()> = Mutex::new(());
@@ -82,7 +82,7 @@ pub fn check(document: &str, command: &str, answer: &str) -> Result<()> {
 
 /// Whether an answer is what is shown, but for what is [`alike`] and what is left out.
 fn is_shown(shown: &str, answer: &str) -> bool {
-    let (shown, answer) = (alike(&shown.replace(TYPED, "")), alike(answer));
+    let (shown, answer) = (alike(&shown.replace(CTRL_C, "")), alike(answer));
     let left_out = format!("{LEFT_OUT}\n");
     let mut parts = shown.split(left_out.as_str());
     let Some(mut rest) = parts.next().and_then(|first| answer.strip_prefix(first)) else { return false };

@@ -5,12 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use tests::documented::{Shown, alike, check, commands};
+use tests::documented::{CTRL_C, Shown, alike, check, commands};
 use tests::guest::{self, setting, shown_on_one_screen};
 
 const DOCUMENT: &str = "tutorial.md";
-/// A line of an answer: where the reader presses these keys.
-const CTRL_C: &str = "^C\n";
 
 /// Does a command of the document in a folder, and answers what is on the screen. Ctrl-C is pressed after the line that it is shown below.
 fn answer(shown: &Shown, place: &Path) -> Result<String> {

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use crate::options::filter::Matcher;
 use crate::options::{Color, Host, Output};
 
+mod calls;
 mod coverage;
 pub mod diff;
 pub mod explain;

@@ -11,12 +11,10 @@ use std::string::String;
 use anyhow::{Result, bail};
 use compare::compare;
 use compare::told::{Collect, Told};
-use export::Export;
 
-use super::Sink;
-use super::open::Opened;
 use super::show::{self, CUT};
-use crate::options::{Host, Options, Output, Report};
+use super::{Sink, calls};
+use crate::options::{Options, Output, Report};
 
 /// Exit status where they differ, as diff's.
 const DIFFERENT: u8 = 1;
@@ -65,30 +63,9 @@ fn diff(options: &Options, first: &str, second: &str) -> Result<u8> {
 
 /// The calls of a capture, and whether it ends too early.
 fn told(mut options: Options, name: &str) -> Result<(Rc<RefCell<Told>>, bool)> {
-    options.report = Report::Nothing;
-    let host: Host = core::mem::take(&mut options.host);
-    let mut opened = Opened::new(name, &host)?;
-    let (tables, mut player) = opened.parts()?;
-    let wanted = show::wanted(&options);
-    let mut trace = player.trace(tables, &mut options)?;
     let collect = Collect::default();
     let told = collect.told();
-    let (export, progress) = Export::new(tables, Box::new(collect), wanted);
-    trace.analyse(Box::new(export));
-    let cut = player.play(&mut trace, true, |text, _| {
-        text.clear();
-        Ok(())
-    })?;
-    if let Some(error) = trace.other_version() {
-        bail!("{name}: {error}");
-    }
-    show::complain(&trace);
-    drop(trace);
-    if let Some(error) = progress.take().error {
-        return Err(error.into());
-    }
-    if let Some(error) = &cut {
-        std::eprintln!("rpctrace2: {name}: {error}; what is before it is compared");
-    }
-    Ok((told, cut.is_some()))
+    let wanted = show::wanted(&options);
+    let is_cut = calls::collect(&mut options, name, (Box::new(collect), wanted), "compared")?;
+    Ok((told, is_cut))
 }

@@ -107,8 +107,7 @@ fn write_form(mut options: Options, name: &str, form: Form, target: Target) -> R
         Ok(())
     })?;
     let other_version = trace.other_version();
-    show::complain(&trace);
-    let is_said = !trace.unmatched().is_empty();
+    let is_said = show::complain(&trace);
     drop(trace);
     let (has_some, error) = ended();
     if let Some(error) = error {

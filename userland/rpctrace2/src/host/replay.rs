@@ -11,11 +11,11 @@ use ::replay::plan::{Plan, plan};
 use ::replay::{Calls, Collect};
 use anyhow::{Result, bail};
 use compare::shown;
-use export::{Export, Wanted};
+use export::Wanted;
 use protocol::replay;
 
-use super::open::Opened;
-use crate::options::{Host, Options, Report};
+use super::calls;
+use crate::options::Options;
 
 /// A client's requests, and what is known of the answers.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Replay {
     /// # Errors
     /// If the file is no capture that can be read, or has no such task.
     pub fn of(name: &str, task: usize) -> Result<Self> {
-        let calls = calls(name)?;
+        let calls = calls_of(name)?;
         if calls.lost > 0 {
             eprintln!("rpctrace2: {name}: {} records were lost, which may be what a request needs", calls.lost);
         }
@@ -55,7 +55,7 @@ impl Replay {
     /// # Errors
     /// If it cannot be read.
     pub fn judge(&self, again: &str) -> Result<Judgement> {
-        let calls = calls(again)?;
+        let calls = calls_of(again)?;
         if calls.lost > 0 {
             bail!("{again}: {} records of the replay were lost", calls.lost);
         }
@@ -77,29 +77,10 @@ impl Replay {
     }
 }
 
-/// The calls of a capture, which has to be whole.
-fn calls(name: &str) -> Result<Calls> {
-    let mut options = Options { report: Report::Nothing, ..Options::default() };
-    let mut opened = Opened::new(name, &Host::default())?;
-    let (tables, mut player) = opened.parts()?;
-    let mut trace = player.trace(tables, &mut options)?;
+/// The calls of a capture.
+fn calls_of(name: &str) -> Result<Calls> {
     let collect = Collect::default();
     let calls = collect.calls();
-    let (export, progress) = Export::new(tables, Box::new(collect), Wanted::default());
-    trace.analyse(Box::new(export));
-    let cut = player.play(&mut trace, true, |text, _| {
-        text.clear();
-        Ok(())
-    })?;
-    if let Some(error) = trace.other_version() {
-        bail!("{name}: {error}");
-    }
-    drop(trace);
-    if let Some(error) = progress.take().error {
-        return Err(error.into());
-    }
-    if let Some(error) = &cut {
-        eprintln!("rpctrace2: {name}: {error}; what is before it is replayed");
-    }
+    calls::collect(&mut Options::default(), name, (Box::new(collect), Wanted::default()), "replayed")?;
     Ok(calls.take())
 }

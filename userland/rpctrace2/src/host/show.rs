@@ -71,9 +71,11 @@ pub(super) fn wanted(options: &Options) -> Wanted {
     Wanted { outcome: Box::new(move |outcome| status.has(outcome)), is_any, is_all }
 }
 
-/// Says which options have selected nothing.
-pub(super) fn complain(trace: &Trace<'_>) {
-    trace.unmatched().iter().for_each(|line| std::eprintln!("rpctrace2: {line}"));
+/// Says which options have selected nothing; whether there are any.
+pub(super) fn complain(trace: &Trace<'_>) -> bool {
+    let lines = trace.unmatched();
+    lines.iter().for_each(|line| std::eprintln!("rpctrace2: {line}"));
+    !lines.is_empty()
 }
 
 pub(super) fn print(text: &str) -> Result<u8> {

@@ -24,10 +24,14 @@ fn hurd() -> [Model; 6] {
 }
 
 fn text(file: &File, style: Style) -> Vec<String> {
-    let tables = kernel_with(&hurd());
-    let options = Options { style, ..Options::default() };
+    lines_of(file, &hurd(), &Options { style, ..Options::default() })
+}
+
+/// The lines of a file of records with the kernel's definitions and these.
+pub(crate) fn lines_of(file: &File, models: &[Model], options: &Options) -> Vec<String> {
+    let tables = kernel_with(models);
     let tables = Tables::parse(&tables).expect("the compiler's own tables are sound");
-    let mut trace = Trace::new(tables, &options, file.name).expect("nothing is selected");
+    let mut trace = Trace::new(tables, options, file.name).expect("nothing is selected");
     let (mut out, records) = (String::new(), file.records());
     let mut spaces = Spaces::of(&records);
     for record in &records {

@@ -7,12 +7,10 @@ use std::path::Path;
 use mig_defs::compile::{Options as CompileOptions, compile};
 use mig_defs::model::Model;
 use mig_defs::source::Disk;
-use mig_defs::table::Tables;
-use report::Style;
-use rpctrace2::{Options, Trace};
+use rpctrace2::Options;
 
-use crate::identities::Spaces;
-use crate::lines::{kernel_with, rest};
+use crate::lines::rest;
+use crate::names::lines_of;
 use crate::{FILES, File};
 
 /// Interfaces of the Hurd, as far as calls are told of them, in this project's own words.
@@ -24,18 +22,7 @@ fn calls(file: &File) -> Vec<String> {
         let path = folder.join(name).with_extension("defs");
         compile(&path, &CompileOptions::lp64(Vec::new()), &Disk).model.expect("a subsystem")
     });
-    let tables = kernel_with(&models);
-    let options = Options { style: Style::default(), posix: true, ..Options::default() };
-    let tables = Tables::parse(&tables).expect("the compiler's own tables are sound");
-    let mut trace = Trace::new(tables, &options, file.name).expect("nothing is selected");
-    let (mut out, records) = (String::new(), file.records());
-    let mut spaces = Spaces::of(&records);
-    for record in &records {
-        let ports = spaces.ports(record);
-        trace.message(&record.with(&ports), &mut out);
-    }
-    trace.finish(&mut out);
-    out.lines().map(String::from).collect()
+    lines_of(file, &models, &Options { posix: true, ..Options::default() })
 }
 
 #[test]
