@@ -14,6 +14,18 @@ use tests::guest::qemu;
 /// All texts have been read, so that what is not found is not there.
 const IS_READ: &str = "document.documentElement?.dataset.read === 'all'";
 
+/// What the page says that its window shows, in nanoseconds.
+const LENGTH: &str = "nanoseconds(document.querySelector('#window').textContent)";
+
+/// The window's length now; from here on the page knows what `LENGTH` calls.
+fn length(browser: &mut Browser) -> Result<f64> {
+    browser.value(
+        "globalThis.nanoseconds = (text) => { const [, number, unit] = /([\\d.]+) (ns|µs|ms|s)\\b/.exec(text); \
+         return number * { ns: 1, 'µs': 1e3, ms: 1e6, s: 1e9 }[unit]; }; null",
+    )?;
+    browser.value(LENGTH)?.as_f64().context("the window's length")
+}
+
 /// The page of a program's trace, in a folder that goes with the first.
 fn page_of(program: &str, options: &[&str]) -> Result<(TempDir, PathBuf, String)> {
     let place = tempfile::tempdir()?;
@@ -99,15 +111,22 @@ fn keys_alone_move_zoom_and_switch() -> Result<()> {
     let mut browser = open(&file, Screen::default())?;
     let all = browser.value("Number(document.querySelector('table').ariaRowCount || document.querySelector('table').getAttribute('aria-rowcount'))")?;
     assert!(all.as_u64() > Some(20), "{all}");
+    let whole = length(&mut browser)?;
+    // What the page says of its window follows when nothing moves any more.
     browser.hold("w")?;
-    browser.wait_for("!document.querySelector('#window').textContent.includes(' in 600 ms')")?;
+    browser
+        .value("new Promise((go) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(go), 100)))")?;
     browser.key("w")?;
+    browser.wait_for(&format!("{LENGTH} < 0.99 * {whole}"))?;
     browser.key("0")?;
+    browser.wait_for(&format!("{LENGTH} === {whole}"))?;
     browser.wait_for(&format!("document.querySelector('table').getAttribute('aria-rowcount') === '{all}'"))?;
-    // Next, fitted: a window of one call's length.
+    // Next, fitted: a window of the call's length, whatever that is, and somewhat more.
     browser.key(".")?;
     browser.key("f")?;
-    browser.wait_for("document.querySelector('#window').textContent.includes('µs from')")?;
+    let took = "nanoseconds([...document.querySelectorAll('#details dt')].find((term) => \
+                /^(took|waited)$/.test(term.textContent)).nextElementSibling.textContent)";
+    browser.wait_for(&format!("{LENGTH} >= {took} && {LENGTH} <= 1.5 * {took} + 100"))?;
     browser.key("?")?;
     assert_eq!(browser.value("document.querySelector('#keys').open")?, json!(true));
     browser.key("Escape")?;
@@ -131,8 +150,9 @@ fn the_pointer_brushes_and_picks() -> Result<()> {
     let mut browser = open(&file, Screen { is_dark: true, ..Screen::default() })?;
     assert_eq!(browser.value("document.documentElement.dataset.theme")?, json!("dark"));
     let (x, y) = middle(&mut browser, "#overview")?;
+    let whole = length(&mut browser)?;
     browser.drag((x * 0.05, y), (x * 0.5, y))?;
-    browser.wait_for("!document.querySelector('#window').textContent.includes(' in 600 ms')")?;
+    browser.wait_for(&format!("{LENGTH} < 0.6 * {whole}"))?;
     let row = middle(&mut browser, "tbody tr[data-row] td:nth-child(4)")?;
     let name = browser.text("tbody tr[data-row] td:nth-child(4)")?;
     browser.click(row)?;
