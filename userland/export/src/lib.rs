@@ -29,6 +29,7 @@ mod perfetto;
 mod proto;
 pub mod seven;
 mod sqlite;
+mod strace;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -143,5 +144,11 @@ pub const FORMATS: &[Form] = &[
         begin: Begin::Calls(folded::begin),
     },
     Form { name: "mermaid", help: "a sequence diagram", is_text: true, begin: Begin::Calls(mermaid::begin) },
+    Form {
+        name: "strace",
+        help: "the calls in strace's spelling, for what reads that",
+        is_text: true,
+        begin: Begin::Calls(strace::begin),
+    },
     Form { name: "otlp", help: "spans of OpenTelemetry in JSON", is_text: true, begin: Begin::Calls(otlp::begin) },
 ];

@@ -40,6 +40,8 @@ use crate::lines::Lines;
 use crate::number::seconds;
 use crate::style::Style;
 use crate::table::{self, Layout, Row};
+pub use errno::strerror;
+
 use chain::{Chain, Taken};
 use fit::{Fit, Found};
 use item::Item;

@@ -133,6 +133,12 @@ const TEXTS: &[(i32, &str)] = &[
     (121, "State not recoverable"),
 ];
 
+/// What `strerror` of the GNU C library says of a return code that is an errno value of the Hurd's; `None` of all others.
+pub fn strerror(code: i32) -> Option<&'static str> {
+    let is_errno = code & !VALUE == SYSTEM;
+    TEXTS.iter().find(|(number, _)| is_errno && *number == code & VALUE).map(|(_, text)| *text)
+}
+
 /// What libc makes of an answer, where no call makes anything else of it: `__hurd_fail` of glibc's hurd/hurd.h.
 fn usual(answer: KernReturn) -> i32 {
     match answer {
@@ -164,8 +170,7 @@ pub(super) fn write(out: &mut String, tables: Tables<'_>, answer: i32, unknown: 
         }
         None => pieces::code(out, tables, errno),
     }
-    let text = TEXTS.iter().find(|(number, _)| errno & !VALUE == SYSTEM && *number == value);
-    if let Some((_, text)) = text {
+    if let Some(text) = strerror(errno) {
         out.push_str(" (");
         out.push_str(text);
         out.push(')');

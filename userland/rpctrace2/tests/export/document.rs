@@ -33,7 +33,7 @@ fn the_examples_of_the_page_are_written() {
     let file = root.join("docs/export.md");
     let page = fs::read_to_string(&file).unwrap();
     let (expected, count) = with_examples(&page, &root);
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
     if std::env::var_os("BLESS").is_some() {
         fs::write(&file, &expected).unwrap();
     }

@@ -18,6 +18,7 @@ mod document;
 mod json;
 mod names;
 mod perfetto;
+mod strace_text;
 mod text_forms;
 mod timeline;
 mod wireshark;

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::common::*;
-use crate::{exported, json, made, perfetto, text, text_forms};
+use crate::{exported, json, made, perfetto, strace_text, text, text_forms};
 
 /// Text with what the forms themselves are made of in it.
 fn names() -> impl Strategy<Value = String> {
@@ -46,5 +46,6 @@ proptest! {
         text_forms::check_folded(&text(file.path(), "folded", &[]));
         text_forms::check_mermaid(&text(file.path(), "mermaid", &[]));
         text_forms::spans(&text(file.path(), "otlp", &[]));
+        prop_assert_eq!(strace_text::read(&text(file.path(), "strace", &[])).len(), 2);
     }
 }
