@@ -18,8 +18,10 @@ use trace_port::{Direction, EventKind, port};
 use crate::model::{About, Call, End, Field, Half, Remark, Value};
 use crate::{Format, Out};
 use packets::{Event, Packets, Track, Type};
+use types::Part;
 
 mod packets;
+mod types;
 
 /// Most messages that are remembered until they are received; who receives others is not traced.
 const QUEUED_MAX: usize = 65536;
@@ -83,6 +85,7 @@ impl fmt::Debug for Perfetto {
 pub(crate) fn begin(out: Out, about: &About, _: Tables<'_>) -> io::Result<Box<dyn Format>> {
     let mut packets = Packets::new(out);
     packets.track(TRACE, 0, "trace", Track::Slices)?;
+    packets.describe()?;
     let facts = about.facts.iter().map(|(name, fact)| field(name, text(fact)));
     let about = Some(facts.collect());
     let (tasks, threads, open, queues, queued) = Default::default();
@@ -194,14 +197,14 @@ impl Perfetto {
         Some(track)
     }
 
-    fn begin_slice(&mut self, call: &Call, kind: Type, track: u64) -> Event {
+    fn begin_slice(&mut self, call: &Call, kind: Type, track: u64) -> io::Result<Event> {
         let mut event = self.packets.event(kind, track, Some(&call.name));
         event.category(call.subsystem.as_deref().unwrap_or("mach"));
-        let Some(request) = &call.request else { return event };
+        let Some(request) = &call.request else { return Ok(event) };
         if let Some(port) = &request.port {
             self.packets.note(&mut event, if request.is_sent { "to" } else { "on" }, &Value::Port(port.clone()));
         }
-        self.packets.note_fields(&mut event, "request", &request.arguments);
+        self.packets.note_arguments(&mut event, &call.name, Part::Request, &request.arguments)?;
         let mut number = |name: &str, number: u64| {
             self.packets.note(&mut event, name, &Value::Unsigned(number, None));
         };
@@ -211,24 +214,23 @@ impl Perfetto {
         if request.correlation != 0 && kind == Type::Begin {
             event.flow(request.correlation);
         }
-        event
+        Ok(event)
     }
 
     /// What is known of an exchange once it is closed.
-    fn note_end(&mut self, call: &Call, event: &mut Event) {
+    fn note_end(&mut self, call: &Call, event: &mut Event) -> io::Result<()> {
         self.packets.note(event, "outcome", &text(call.outcome));
         if let Some(code) = &call.result {
             self.packets.note(event, "result", &Value::Code(code.number, code.name.clone()));
             self.packets.note(event, "code", &Value::Signed(code.number.into(), None));
         }
         if let Some(reply) = &call.reply {
-            self.packets.note_fields(event, "reply", &reply.arguments);
+            self.packets.note_arguments(event, &call.name, Part::Reply, &reply.arguments)?;
         }
-        if let Some(split) = call.split {
-            let parts = [("queue", split.queue), ("server", split.server), ("reply", split.reply)];
-            let parts = parts.map(|(name, time)| field(name, Value::Unsigned(time, None)));
-            self.packets.note_fields(event, "nanoseconds", &parts);
+        if let Some(split) = &call.split {
+            event.split(split);
         }
+        Ok(())
     }
 
     /// The thread of a call begins or ends waiting.
@@ -283,7 +285,7 @@ impl Format for Perfetto {
     fn opened(&mut self, call: &Call) -> io::Result<()> {
         self.begins_at(call.start())?;
         let lane = self.lane(call)?;
-        let event = self.begin_slice(call, Type::Begin, lane);
+        let event = self.begin_slice(call, Type::Begin, lane)?;
         self.packets.write(call.start(), &event)?;
         match (&call.request, call.role) {
             (Some(request), "client") if request.then_receives && call.outcome != "one-way" => self.wait(call, request),
@@ -305,13 +307,13 @@ impl Format for Perfetto {
         let Some(lane) = self.end_lane(call.id, end) else {
             // No request was seen that an answer might have come to: it is a moment.
             let track = self.place(call, of_thread)?;
-            let mut event = self.begin_slice(call, Type::Instant, track);
-            self.note_end(call, &mut event);
+            let mut event = self.begin_slice(call, Type::Instant, track)?;
+            self.note_end(call, &mut event)?;
             self.packets.write(call.start(), &event)?;
             return self.runs((call.task.index, call.thread), call.start());
         };
         let mut event = self.packets.event(Type::End, lane, None);
-        self.note_end(call, &mut event);
+        self.note_end(call, &mut event)?;
         self.packets.write(end, &event)
     }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Perfetto's packets: the messages of its protos/perfetto/trace, of which these are the fields that are used.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use report::words;
 
 use crate::json::hexadecimal;
-use crate::model::{Field, Port, Value};
+use crate::model::{Field, Port, Split, Value};
 use crate::proto::Proto;
 use crate::{Out, json};
+
+use super::types::{self, Part, Types};
 
 /// Fields of `Trace` and `TracePacket`.
 mod packet {
@@ -21,6 +24,7 @@ mod packet {
     pub(super) const INTERNED_DATA: u64 = 12;
     pub(super) const SEQUENCE_FLAGS: u64 = 13;
     pub(super) const TRACK_DESCRIPTOR: u64 = 60;
+    pub(super) const EXTENSION_DESCRIPTOR: u64 = 72;
 }
 
 /// Fields of `TrackEvent`.
@@ -109,6 +113,7 @@ pub(super) struct Packets {
     out: Out,
     names: Interned,
     keys: Interned,
+    types: Types,
     is_first: bool,
 }
 
@@ -118,7 +123,19 @@ pub(super) struct Event(Proto);
 
 impl Packets {
     pub(super) fn new(out: Out) -> Self {
-        Self { out, names: Interned::default(), keys: Interned::default(), is_first: true }
+        let (names, keys, types) = Default::default();
+        Self { out, names, keys, types, is_first: true }
+    }
+
+    /// Describes what is written of exchanges besides their arguments.
+    pub(super) fn describe(&mut self) -> io::Result<()> {
+        self.extend(&types::values())
+    }
+
+    fn extend(&mut self, description: &Proto) -> io::Result<()> {
+        self.packet(|packet| {
+            packet.nested(packet::EXTENSION_DESCRIPTOR, |inner| inner.append(description));
+        })
     }
 
     /// Writes a packet.
@@ -206,11 +223,38 @@ impl Packets {
 
     /// Adds something to an event that is shown with it.
     pub(super) fn note(&mut self, event: &mut Event, name: &str, value: &Value) {
-        let keys = &mut self.keys;
-        event.0.nested(event::DEBUG_ANNOTATIONS, |entry| named(entry, keys, name, value));
+        match types::number(name) {
+            Some(number) => types::write_plain(&mut event.0, number, value),
+            None => {
+                let keys = &mut self.keys;
+                event.0.nested(event::DEBUG_ANNOTATIONS, |entry| named(entry, keys, name, value));
+            }
+        }
     }
 
-    /// Adds named values to an event.
+    /// Adds the arguments of a routine's request or reply, with their types if they have some.
+    pub(super) fn note_arguments(
+        &mut self,
+        event: &mut Event,
+        routine: &str,
+        part: Part,
+        fields: &[Field],
+    ) -> io::Result<()> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let Some((ty, description)) = self.types.of(routine, part, fields) else {
+            self.note_fields(event, part.name(), fields);
+            return Ok(());
+        };
+        if let Some(description) = &description {
+            self.extend(description)?;
+        }
+        event.0.nested(ty.number, |message| types::write_fields(message, fields, &ty.shape));
+        Ok(())
+    }
+
+    /// Adds named values without types.
     pub(super) fn note_fields(&mut self, event: &mut Event, name: &str, fields: &[Field]) {
         if !fields.is_empty() {
             let keys = &mut self.keys;
@@ -230,6 +274,14 @@ impl Event {
     /// Links it with others of this number, in the order of their times.
     pub(super) fn flow(&mut self, number: u64) {
         self.0.fixed64(event::FLOW_IDS, number).uint(event::CORRELATION_ID, number);
+    }
+
+    /// Where the time of a call went, in nanoseconds.
+    pub(super) fn split(&mut self, split: &Split) {
+        let Some(number) = types::number("nanoseconds") else { return };
+        self.0.nested(number, |time| {
+            time.uint(1, split.queue).uint(2, split.server).uint(3, split.reply);
+        });
     }
 
     pub(super) fn counter(&mut self, value: i64) {
@@ -263,31 +315,34 @@ fn port(entry: &mut Proto, keys: &mut Interned, port: &Port) {
     }
 }
 
-/// A number with a meaning is its meaning, as lines have it: what a number is one asks its own name for.
+/// The text that a value is, if it is shown as one. A number with a meaning is its meaning, as lines have it: what a number is one asks its own name for.
+pub(super) fn text(value: &Value) -> Option<Cow<'_, str>> {
+    Some(match value {
+        Value::Signed(_, Some(name)) | Value::Unsigned(_, Some(name)) | Value::Code(_, name) => Cow::Borrowed(name),
+        Value::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(words::plain(bytes)),
+        },
+        Value::Bytes(bytes) => Cow::Owned(hexadecimal(bytes)),
+        Value::Wrong(what) => Cow::Borrowed(what),
+        _ => return None,
+    })
+}
+
 fn value(entry: &mut Proto, keys: &mut Interned, value: &Value) {
+    if let Some(text) = text(value) {
+        entry.text(annotation::STRING, &text);
+        return;
+    }
     match value {
         Value::Bool(value) => {
             entry.uint(annotation::BOOL, u64::from(*value));
         }
-        Value::Signed(value, None) => {
+        Value::Signed(value, _) => {
             entry.int(annotation::INT, *value);
         }
-        Value::Unsigned(value, None) => {
+        Value::Unsigned(value, _) => {
             entry.uint(annotation::UINT, *value);
-        }
-        Value::Signed(_, Some(name)) | Value::Unsigned(_, Some(name)) | Value::Code(_, name) => {
-            entry.text(annotation::STRING, name);
-        }
-        Value::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => {
-                entry.text(annotation::STRING, text);
-            }
-            Err(_) => {
-                entry.text(annotation::STRING, &words::plain(text));
-            }
-        },
-        Value::Bytes(bytes) => {
-            entry.text(annotation::STRING, &hexadecimal(bytes));
         }
         Value::Port(what) => port(entry, keys, what),
         Value::List(values) => {
@@ -308,8 +363,6 @@ fn value(entry: &mut Proto, keys: &mut Interned, value: &Value) {
                 entry.nested(annotation::ARRAY_VALUES, |entry| port(entry, keys, what));
             }
         }
-        Value::Wrong(what) => {
-            entry.text(annotation::STRING, what);
-        }
+        Value::Code(..) | Value::Text(_) | Value::Bytes(_) | Value::Wrong(_) => {}
     }
 }

@@ -21,6 +21,7 @@ mod perfetto;
 mod strace_text;
 mod text_forms;
 mod timeline;
+mod typed;
 mod wireshark;
 
 /// A capture of a program that ran: tests/captures.

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::common::*;
-use crate::{exported, json, made, perfetto, strace_text, text, text_forms};
+use crate::{exported, json, made, perfetto, strace_text, text, text_forms, typed};
 
 /// Text with what the forms themselves are made of in it.
 fn names() -> impl Strategy<Value = String> {
@@ -43,6 +43,7 @@ proptest! {
         }
         let bytes = exported(file.path(), "perfetto", &[]);
         <perfetto::Trace as prost::Message>::decode(&bytes[..]).unwrap();
+        prop_assert_eq!(typed::extensions(&bytes).len(), 2);
         text_forms::check_folded(&text(file.path(), "folded", &[]));
         text_forms::check_mermaid(&text(file.path(), "mermaid", &[]));
         text_forms::spans(&text(file.path(), "otlp", &[]));

@@ -20,7 +20,7 @@ pub(crate) struct TracePacket {
     pub(crate) interned_data: Option<InternedData>,
     #[prost(uint32, optional, tag = "13")]
     pub(crate) sequence_flags: Option<u32>,
-    #[prost(oneof = "Data", tags = "6, 11, 60")]
+    #[prost(oneof = "Data", tags = "6, 11, 60, 72")]
     pub(crate) data: Option<Data>,
 }
 
@@ -32,6 +32,14 @@ pub(crate) enum Data {
     TrackEvent(TrackEvent),
     #[prost(message, tag = "60")]
     TrackDescriptor(TrackDescriptor),
+    #[prost(message, tag = "72")]
+    ExtensionDescriptor(ExtensionDescriptor),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ExtensionDescriptor {
+    #[prost(bytes, optional, tag = "1")]
+    pub(crate) extension_set: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -38,6 +38,8 @@ impl Timeline {
                 known.extend(new.into_iter().map(|entry| (entry.iid.unwrap(), entry.name.unwrap())));
             }
             match packet.data.expect("one of those that are known") {
+                // What is in it is looked at in typed.rs.
+                Data::ExtensionDescriptor(extension) => assert!(extension.extension_set.is_some()),
                 Data::ClockSnapshot(snapshot) => assert_eq!(snapshot.clocks.len(), 2),
                 Data::TrackDescriptor(track) => drop(timeline.tracks.insert(track.uuid.unwrap(), track)),
                 Data::TrackEvent(event) => timeline.events.push((packet.timestamp.unwrap(), event)),
