@@ -236,6 +236,11 @@ impl<'t> Posix<'t> {
             self.settle(names, key, Over::All, out);
             return self.tell(names, &item.exchange, out);
         }
+        if reference.is_none() && Fit::of(self.tables, from_ref(&item)).is_all {
+            // A call begins with it, whatever the one before is still waited for with.
+            self.settle(names, key, Over::All, out);
+            return self.threads.entry(key).or_default().run.push(item);
+        }
         if let Some(Reference::Given(port) | Reference::Taken(port)) = reference {
             let run = self.threads.get(&key).map_or(&[][..], |thread| &thread.run);
             // A call has to be told of before what it brought, or came from, has another reference, or one less.

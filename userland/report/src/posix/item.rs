@@ -15,6 +15,8 @@ use super::recipe::{LOOKUP, Step, When};
 
 /// What a request is for which one puts another reference into a name.
 const REFER: &str = "mach_port_mod_refs";
+/// How routines begin that are about names of a task.
+const REFERENCES: &str = "mach_port_";
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -72,6 +74,12 @@ impl<'t> Item<'t> {
         asked.is_some_and(|asked| asked.number.get() == port)
     }
 
+    /// Whether a task is asked that is not the one that asks: names in the request are names there.
+    pub(super) fn asks_another_task(&self) -> bool {
+        let Some(event) = &self.exchange.request else { return false };
+        event.remote_port().is_some_and(|asked| asked.kind == port::TASK && asked.object.get() != event.task)
+    }
+
     /// Of an exchange, which may have no answer yet; `to` is what its port is called.
     pub(super) fn of(tables: Tables<'t>, exchange: &Exchange<'t>, to: String) -> Self {
         let mut item = Self { exchange: exchange.clone(), to, failed: None, brought: Vec::new() };
@@ -97,7 +105,7 @@ impl<'t> Item<'t> {
     }
 
     fn ports(&self, tables: Tables<'t>) -> Vec<u32> {
-        if self.routine() == REFER {
+        if self.routine() == REFER && !self.asks_another_task() {
             return self.asked_port(tables, "name").into_iter().collect();
         }
         let (Some(event), None) = (&self.exchange.reply, self.failed) else { return Vec::new() };
@@ -184,7 +192,10 @@ impl<'t> Item<'t> {
             Some(start) => self.routine().starts_with(start),
             None => self.routine() == step.routine,
         };
+        // What a call does with its references is about its own task.
+        let is_of_another = self.routine().starts_with(REFERENCES) && self.asks_another_task();
         is_routine
+            && !is_of_another
             && brought_by(step.on, before, self.target()).unwrap_or(true)
             && step.when.iter().all(|when| self.says(tables, when, before))
     }

@@ -391,6 +391,14 @@ impl<'t> Line<'_, 't> {
             Gives::Number(step, name) => self.answer(step, name, false),
             Gives::Address(step, name) => self.answer(step, name, true),
             Gives::Field(step, name) => self.field(step, name, true),
+            Gives::Bits(step, name, names) => {
+                let item = self.item(step);
+                let bits = item.and_then(|item| item.answered(self.tables, name, |_, field| number(field.value)));
+                match bits {
+                    Some(bits) => self.named(bits, names),
+                    None => self.push(UNKNOWN),
+                }
+            }
             Gives::Length(step, name) => {
                 let count =
                     self.item(step).and_then(|item| item.answered(self.tables, name, |_, field| length(field.value)));

@@ -30,7 +30,8 @@ pub(super) enum Reference {
 impl Reference {
     /// Of a message that has done that.
     pub(super) fn of<'t>(tables: Tables<'t>, item: &Item<'t>) -> Option<Self> {
-        let port = || item.asked_port(tables, "name").filter(|_| item.failed.is_none());
+        let is_own = item.failed.is_none() && !item.asks_another_task();
+        let port = || item.asked_port(tables, "name").filter(|_| is_own);
         match item.routine() {
             "mach_port_deallocate" => port().map(Self::Given),
             "mach_port_mod_refs" if item.asked_number(tables, "delta") == Some(1) => port().map(Self::Taken),

@@ -178,6 +178,8 @@ pub(super) enum Gives {
     Length(usize, &'static str),
     /// Field of an answer, by names.
     Field(usize, &'static str),
+    /// Bits in an answer, by these names.
+    Bits(usize, &'static str, Names),
     /// The port that a step brought.
     Port(usize),
     /// Two of them.

@@ -14,3 +14,6 @@ pub(super) const INET6: i64 = 26;
 
 /// `PROT_*`, as the kernel has them: `VM_PROT_*`.
 pub(super) const PROTECTION: Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
+
+/// What `select` and `poll` wait for, as the Hurd's hurd/hurd_types.h has it.
+pub(super) const SELECT: Names = &[(1, "SELECT_READ"), (2, "SELECT_WRITE"), (4, "SELECT_URG")];

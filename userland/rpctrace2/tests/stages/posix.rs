@@ -313,6 +313,45 @@ fn reading_says_where() {
     );
 }
 
+/// Several are asked before the first one answers, and not all of them do.
+#[test]
+fn what_is_waited_for_is_a_line_for_each_descriptor() {
+    let until = |message: Message| message.words(&[1_795_637_272, 30_000_000]);
+    let request = |port, types| Sample::sent(until(asks(21031, port)).int(types));
+    let answer = |types| Sample::received(answers(21131).int(types));
+    assert_eq!(
+        calls(&[&[request(FD3, 1), answer(1)], &rpc(asks(21012, FD).int(3), answers(21112).int(2))]),
+        [
+            "select(fd 3, SELECT_READ, 1795637272.030000000s) = SELECT_READ",
+            "select(fd 0-2, SELECT_READ|SELECT_WRITE) = SELECT_WRITE"
+        ]
+    );
+    assert_eq!(
+        calls(&[&[request(FD3, 5), answer(0)]]),
+        ["select(fd 3, SELECT_READ|SELECT_URG, 1795637272.030000000s) = 0"]
+    );
+    assert_eq!(calls(&[&[request(FD3, 1)]]), ["select(fd 3, SELECT_READ, 1795637272.030000000s) = ?"]);
+    let both = with(&["-q"], &[&[request(FD3, 1), request(FD, 1), answer(1)]]);
+    assert_eq!(
+        both.iter().filter(|line| line.starts_with("select(fd 3") || line.starts_with("select(fd 0-2")).count(),
+        2,
+        "{both:?}"
+    );
+}
+
+/// References that a child is given are the child's, and what begins a call ends the one before.
+#[test]
+fn a_child_is_made_whatever_it_is_given() {
+    let child = |message: Message| Sample::sent(message).knows(task(19, 41));
+    let pid = [child(asks(24030, PROC).port(COPY_SEND, 19)), Sample::received(answers(24130).int(13))];
+    let ours = [child(asks(24012, PROC).port(COPY_SEND, 19)), Sample::received(answers(24112))];
+    // The name in the child's space is one that this task has for its root directory.
+    let given = [child(asks(7026, 19).name(ROOT as u32).int(0).int(1)), Sample::received(answers(7126))];
+    assert_eq!(calls(&[&create(true), &given, &pid, &ours]), ["fork() = 13"]);
+    let begun = find("a", 0, 16);
+    assert_eq!(calls(&[&begun, &create(true), &pid, &ours]).last().map(String::as_str), Some("fork() = 13"));
+}
+
 #[test]
 fn processes_are_made_waited_for_and_signalled() {
     let child = |message: Message| Sample::sent(message).knows(task(19, 41));

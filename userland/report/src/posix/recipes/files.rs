@@ -3,10 +3,10 @@
 
 use crate::posix::errno::{EINVAL, ENODEV, ENOTTY};
 use crate::posix::recipe::Argument::{Bytes, In, Ioctl, Members, Mode, Named, Out, Text, To};
-use crate::posix::recipe::Gives::{Field, Length, Number};
+use crate::posix::recipe::Gives::{Bits, Field, Length, Number};
 use crate::posix::recipe::When::{Is, Port};
 use crate::posix::recipe::{Gives, ROW, Recipe, Step};
-use crate::posix::words::PROTECTION;
+use crate::posix::words::{PROTECTION, SELECT};
 
 use super::{STAT, cleans, must};
 
@@ -45,6 +45,20 @@ pub(super) const ROWS: &[Recipe] = &[
         steps: &[must("io_seek")],
         arguments: &[To(0), In(0, "offset"), In(0, "whence")],
         gives: Number(0, "newp"),
+        ..ROW
+    },
+    Recipe {
+        call: "select",
+        steps: &[must("io_select")],
+        arguments: &[To(0), Named(0, "select_type", SELECT)],
+        gives: Bits(0, "select_type", SELECT),
+        ..ROW
+    },
+    Recipe {
+        call: "select",
+        steps: &[must("io_select_timeout")],
+        arguments: &[To(0), Named(0, "select_type", SELECT), In(0, "timeout")],
+        gives: Bits(0, "select_type", SELECT),
         ..ROW
     },
     Recipe { call: "fstat", steps: &[must("io_stat")], arguments: &[To(0), Members(0, "stat_info", STAT)], ..ROW },
