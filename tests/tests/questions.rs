@@ -133,6 +133,29 @@ fn figures_of_a_program_are_told() -> Result<()> {
     Ok(())
 }
 
+/// The last of three servers rests 20 ms for each request, so that this takes three seconds on any machine.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn figures_are_drawn_while_they_come() -> Result<()> {
+    let run = qemu(&["rpctrace2", "--ask=top", "--live", "relay", "150"])?;
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let (drawn, answer) =
+        run.stderr.rsplit_once("\x1b[H\x1b[J").context("the answer takes the place of what was drawn")?;
+    let frames: Vec<&str> = drawn.split("\x1b[Hfigures so far").skip(1).collect();
+    assert!(frames.len() >= 2, "{}", run.stderr);
+    // All calls are counted in the end, and fewer in each drawing than in the next.
+    let pings = |text: &str, column: usize| {
+        let row = text.lines().map(|line| line.replace("\x1b[K", "")).find(|line| line.trim_end().ends_with(" ping"));
+        let words: Vec<String> = row.iter().flat_map(|row| row.split_whitespace()).map(str::to_owned).collect();
+        words.get(column).and_then(|calls| calls.parse::<u32>().ok())
+    };
+    let mut counts: Vec<Option<u32>> = frames.iter().map(|frame| pings(frame, 3)).collect();
+    counts.push(pings(answer, 7));
+    assert!(counts.iter().all(Option::is_some) && counts.is_sorted(), "{counts:?}\n{}", run.stderr);
+    assert_eq!(counts.last(), Some(&Some(450)), "three calls for each request\n{answer}");
+    Ok(())
+}
+
 /// What a suite of two programs reaches, each kept in a capture of its own, and what one of them reaches live.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

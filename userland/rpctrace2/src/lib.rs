@@ -37,6 +37,8 @@ pub mod options;
 #[cfg(feature = "mach-task")]
 mod pace;
 pub mod replay;
+#[cfg(any(test, feature = "host", feature = "mach-task"))]
+mod screen;
 #[cfg(feature = "mach-task")]
 pub mod session;
 #[cfg(feature = "mach-task")]

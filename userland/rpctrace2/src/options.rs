@@ -177,6 +177,8 @@ pub struct Options {
     pub policy: Policy,
     /// `--kernel-filter`.
     pub kernel_filter: bool,
+    /// `--live`: figures are drawn while they come.
+    pub live: bool,
     /// `--engines`: list them.
     pub engines: bool,
     /// `--inject`, one for each.
@@ -254,6 +256,12 @@ fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
         return Err(OptionsError::NeedsAll(alloc::format!("ask={}", question.name()), by));
     }
     posix::check(options, left_out)?;
+    if options.live && options.report != Report::Answer(Question::Top) {
+        return Err(OptionsError::NothingLive);
+    }
+    if options.live && matches!(options.host.output, Output::File(_) | Output::Command(_)) {
+        return Err(OptionsError::LiveInAFile);
+    }
     if options.selecting.history > 0 && options.selecting.on.is_none() {
         return Err(OptionsError::HistoryOfNothing);
     }
@@ -279,6 +287,7 @@ fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, Optio
         ("--as", options.engine.is_some()),
         ("--inject", !options.injections.is_empty()),
         ("--stop-at", !options.stops.is_empty()),
+        ("--live", options.live),
     ];
     let takes_several = matches!(options.report, Report::Answer(question) if question.takes_several());
     match of_live.iter().find(|(_, is_there)| *is_there) {

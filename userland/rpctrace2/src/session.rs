@@ -34,6 +34,7 @@ mod captured;
 mod end;
 mod ending;
 mod engines;
+mod live;
 mod owner;
 mod prompt;
 mod received;
@@ -44,6 +45,7 @@ mod system;
 
 use end::End;
 use engines::Engines;
+use live::{EVERY, Live};
 use prompt::Prompt;
 use received::Message;
 use stops::Left;
@@ -123,6 +125,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
         Session::start(&command, options.until_all, engines, world)?
     };
     session.set_injections(injections)?;
+    session.live = options.live.then(Live::default);
     if session.engines.are_there() {
         trace.keep_to_engines();
     }
@@ -146,6 +149,8 @@ struct Session<'a> {
     /// Where the user is asked about threads that have stopped.
     prompt: Option<Prompt>,
     buffer: Buffer,
+    /// What is on the screen, if figures are drawn there.
+    live: Option<Live>,
     /// Where we are.
     world: &'a mut dyn World,
     /// The trace goes on until every traced task has ended.
@@ -194,6 +199,7 @@ impl<'a> Session<'a> {
             engines,
             injections: Injections::default(),
             prompt: None,
+            live: None,
             buffer: Buffer::default(),
             world,
             until_all,
@@ -247,6 +253,7 @@ impl<'a> Session<'a> {
         while !end.is_untraced || end.status.is_none() {
             self.end_what_is_over(&mut end, trace)?;
             let is_kept = captured::append(trace, &mut *self.world)?;
+            self.draw_if_due(trace)?;
             // Text and what is to be said of ends wait until the queue is empty, but no longer.
             let mut is_due = self.tasks.has_gone();
             let mut may_rest = false;
@@ -263,11 +270,7 @@ impl<'a> Session<'a> {
             }
             let may_idle = trace.is_waiting() || may_rest;
             let is_written = !text.is_empty() && !self.keeps_back(&text);
-            let timeout = match () {
-                () if is_due || is_written => Some(0),
-                () if !is_kept => Some(PAUSE),
-                () => may_idle.then_some(IDLE),
-            };
+            let timeout = self.timeout(is_due || is_written, is_kept, may_idle);
             match self.receive_within_span(timeout, trace)? {
                 Some(Message::Trace) => {
                     let size = self.take(trace, &mut text)?;
@@ -302,6 +305,7 @@ impl<'a> Session<'a> {
                 None if is_due => self.tell(&mut end, trace, &mut text)?,
                 None if is_written => self.write(&mut text)?,
                 None if !is_kept => captured::end_block(trace),
+                None if self.is_stale() => self.draw(trace)?,
                 None if trace.is_waiting() => trace.idle(&mut text),
                 None => {
                     // The kernel tells of the ends of those tasks that records have come of, and not of others.
@@ -320,6 +324,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// How many milliseconds a message is waited for until something else is done; for ever, if there is nothing.
+    fn timeout(&self, has_more: bool, is_kept: bool, may_idle: bool) -> Option<u32> {
+        match () {
+            () if has_more => Some(0),
+            () if !is_kept => Some(PAUSE),
+            () if self.is_stale() => Some(EVERY),
+            () => may_idle.then_some(IDLE),
+        }
+    }
+
     /// No record comes any more: says how it ended.
     fn finish(&mut self, end: &mut End, trace: &mut Trace<'_>, mut text: String) -> Result<(), Failure> {
         if end.is_letting_go() && self.subject.is_attached() {
@@ -327,6 +341,7 @@ impl<'a> Session<'a> {
         } else if end.is_letting_go() {
             trace.interrupted(&mut text);
         }
+        self.clear()?;
         self.tell(end, trace, &mut text)?;
         if let Some(successor) = self.engines.successor() {
             trace.taken_over(&successor, &mut text);

@@ -99,6 +99,12 @@ pub enum OptionsError {
     /// A question, and calls instead of messages.
     #[error("option `--posix`: is about lines and the table of -c; `--ask={0}` has neither")]
     PosixAnswer(&'static str),
+    /// Something drawn that has no figures.
+    #[error("option `--live`: needs --ask=top, whose figures it draws")]
+    NothingLive,
+    /// Something drawn where nobody looks.
+    #[error("option `--live`: draws on a terminal; `-o` leads to a file or a command")]
+    LiveInAFile,
     /// What was before something that is not waited for.
     #[error("option `--history`: needs --on, which names the call that it is before")]
     HistoryOfNothing,

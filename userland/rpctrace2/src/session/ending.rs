@@ -40,7 +40,10 @@ impl Session<'_> {
         let timeout = timeout.into_iter().chain(self.left(trace)).min();
         let message = self.receive(timeout)?;
         match &message {
-            Some(Message::Trace) => self.silent = 0,
+            Some(Message::Trace) => {
+                self.silent = 0;
+                self.comes();
+            }
             Some(_) => {}
             None => self.silent = self.silent.saturating_add(timeout.unwrap_or(0)),
         }

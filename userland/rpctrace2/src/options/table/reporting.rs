@@ -80,6 +80,16 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         letter: None,
+        longs: &["live"],
+        action: Action::Set(|options| options.live = true),
+        place: Place::Everywhere,
+        help: "of --ask=top: the figures so far, too, drawn anew on the terminal every second; of a capture --follow does so",
+        others: ["none", "none", "none"],
+        test: "figures_are_drawn_while_they_come",
+        words: |options| word_if(options.live, "--live"),
+    },
+    Row {
+        letter: None,
         longs: &["min"],
         action: Action::Value("TIME", set_min),
         place: Place::Everywhere,
