@@ -63,6 +63,12 @@ fn mistakes_are_named() {
         ),
         (&["--policy=drop", "hello"], "option `--policy`: needs --as, which names the engine that it is about"),
         (&["--engines"], "option `--engines`: needs a Hurd, which has processes; here a trace begins with its command"),
+        (&["--live", "hello"], "option `--live`: needs --ask=top, whose figures it draws"),
+        (&["--live", "--ask=stuck", "hello"], "option `--live`: needs --ask=top, whose figures it draws"),
+        (
+            &["--live", "--ask=top", "-o", "file", "hello"],
+            "option `--live`: draws on a terminal; `-o` leads to a file or a command",
+        ),
         (&[], USAGE),
         (&["-t", "--"], USAGE),
     ] {
@@ -240,7 +246,8 @@ fn the_guest_is_told_the_same() {
         );
     }
     for row in table::rows().filter(|row| row.place == Place::Everywhere && matches!(row.action, Action::Set(_))) {
-        let options = accepted(&["--as=one", &format!("--{}", row.longs[0]), "hello"]).0;
+        let needed = if row.longs[0] == "live" { "--ask=top" } else { "--as=one" };
+        let options = accepted(&[needed, &format!("--{}", row.longs[0]), "hello"]).0;
         let words = guest_words(&options);
         let again = parse(words.iter().map(String::as_str).chain(["hello"]), Here::Guest);
         assert_eq!(
