@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The smaller forms: `folded` with inferno, `otlp` with the types of the published protocol, `mermaid` by its grammar as we know it.
+//! The smaller forms: `folded` with inferno, `otlp` with the types of the published protocol, `mermaid` by its grammar as we know it (tests/tests/mermaid.rs asks Mermaid itself).
 
 use std::collections::{BTreeMap, BTreeSet};
 
