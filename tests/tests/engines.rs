@@ -57,7 +57,7 @@ fn an_engine_is_told_what_a_trace_port_is() -> Result<()> {
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn a_kernel_without_engines_gives_one_clear_line() -> Result<()> {
     let run = qemu(&["--stock", "rpctrace2", "--as", "one", "hello"])?;
-    let said = "rpctrace2: this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--engines`, `-p all` and `owner` need (trace_version: MIG_BAD_ID)";
+    let said = "rpctrace2: this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--ool`, `--engines`, `-p all` and `owner` need (trace_version: MIG_BAD_ID)";
     assert!(run.stderr.contains(said) && run.stdout.is_empty(), "{}{}", run.stdout, run.stderr);
     assert_eq!(run.status, Some(125));
     Ok(())

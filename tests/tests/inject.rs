@@ -63,7 +63,7 @@ fn what_cannot_be_injected_is_one_clear_line() -> Result<()> {
         (
             &["--stock"][..],
             "boot_exit:error=MACH_SEND_NO_BUFFER",
-            "rpctrace2: this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--engines`, `-p all` and `owner` need (trace_version: MIG_BAD_ID)",
+            "rpctrace2: this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--ool`, `--engines`, `-p all` and `owner` need (trace_version: MIG_BAD_ID)",
         ),
     ] {
         let run = qemu(&[options, &["rpctrace2", "--inject", how, "hello"]].concat())?;

@@ -38,6 +38,7 @@ pub mod port;
 pub mod special_port;
 pub mod trap;
 pub mod type_name;
+pub mod vm_info;
 
 pub use code::KernReturn;
 pub use descriptor::Descriptor;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What came, one after the other: messages of the trace port, and what else its receiver knew.
 //!
-//! An entry is its size and its kind, 32 bits each, and as many bytes, padded with zeros to a multiple of 8.
+//! An entry is its size and its kind, 32 bits each, and as many bytes, padded with zeros to a multiple of 8. Kinds from
+//! [`FIRST_OPTIONAL`] on are passed over by who does not know them.
 
 use alloc::vec::Vec;
 
 use crate::format::{MAX_ENTRY, u32_at, u64_at};
+use crate::memory::Memory;
 
 /// What became of a command's trace when nobody was traced any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub enum Note<'a> {
     Lost(Lost),
     /// What the tracer has made of the message whose record has this sequence number.
     Injected(u64, Injected),
+    /// What memory out of line held of the message whose record comes later.
+    Memory(Memory<'a>),
     /// Another tool, called so, has taken over what was traced.
     TakenOver(&'a str),
     /// A line about the trace.
@@ -121,7 +125,11 @@ mod kind {
     pub(super) const FINISHED: u32 = 18;
     pub(super) const INJECTED: u32 = 19;
     pub(super) const TAKEN_OVER: u32 = 20;
+    pub(super) const MEMORY: u32 = 256;
 }
+
+/// The first kind that a reader may pass over.
+const FIRST_OPTIONAL: u32 = 256;
 
 /// Bytes of an entry's size and kind.
 const HEAD: usize = 8;
@@ -180,6 +188,10 @@ fn push_contents(note: Note<'_>, out: &mut Vec<u8>) -> u32 {
             out.extend_from_slice(&code.to_le_bytes());
             (kind::INJECTED, &[], "")
         }
+        Note::Memory(memory) => {
+            memory.push(out);
+            (kind::MEMORY, &[], "")
+        }
         Note::TakenOver(by) => (kind::TAKEN_OVER, &[], by),
         Note::Mark(text) => (kind::MARK, &[], text),
         Note::Finished => (kind::FINISHED, &[], ""),
@@ -231,6 +243,7 @@ fn note(kind: u32, bytes: &[u8]) -> Option<Note<'_>> {
             };
             numbers(16, Note::Injected(u64_at(bytes, 0), injected))
         }
+        kind::MEMORY => Memory::read(bytes).map(Note::Memory),
         kind::TAKEN_OVER => text(0).map(Note::TakenOver),
         kind::MARK => text(0).map(Note::Mark),
         kind::FINISHED => numbers(0, Note::Finished),
@@ -258,29 +271,36 @@ impl<'a> Iterator for Entries<'a> {
     /// The next entry, or where in the contents something else stands.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let at = self.at;
-        if at >= self.contents.len() {
-            return None;
+        loop {
+            let at = self.at;
+            if at >= self.contents.len() {
+                return None;
+            }
+            let (size, kind) = (u32_at(self.contents, at) as usize, u32_at(self.contents, at + 4));
+            let bytes = self.contents.get(at + HEAD..).and_then(|rest| rest.get(..size));
+            let entry = match bytes.filter(|_| size <= MAX_ENTRY) {
+                Some(bytes) if kind == kind::MESSAGE => Some(Entry::Message(bytes)),
+                Some(bytes) => note(kind, bytes).map(Entry::Note),
+                None => None,
+            };
+            let end = at + HEAD + size.next_multiple_of(8);
+            let is_known = kind <= kind::TAKEN_OVER || kind == kind::MEMORY;
+            let is_passed = bytes.is_some() && !is_known && kind >= FIRST_OPTIONAL && end <= self.contents.len();
+            self.at = if entry.is_some() || is_passed { end } else { self.contents.len() };
+            if !is_passed {
+                return Some(entry.filter(|_| end <= self.contents.len()).ok_or(at));
+            }
         }
-        let (size, kind) = (u32_at(self.contents, at) as usize, u32_at(self.contents, at + 4));
-        let bytes = self.contents.get(at + HEAD..).and_then(|rest| rest.get(..size));
-        let entry = match bytes.filter(|_| size <= MAX_ENTRY) {
-            Some(bytes) if kind == kind::MESSAGE => Some(Entry::Message(bytes)),
-            Some(bytes) => note(kind, bytes).map(Entry::Note),
-            None => None,
-        };
-        let end = at + HEAD + size.next_multiple_of(8);
-        self.at = if entry.is_some() { end } else { self.contents.len() };
-        Some(entry.filter(|_| end <= self.contents.len()).ok_or(at))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Found, MAX_READ};
 
     /// One of each kind.
-    const NOTES: [Note<'_>; 23] = [
+    const NOTES: [Note<'_>; 28] = [
         Note::Attached(None),
         Note::Attached(Some("a task")),
         Note::ByEngines,
@@ -300,6 +320,11 @@ mod tests {
         Note::Injected(7, Injected::Failure(0x1000_0003)),
         Note::Injected(u64::MAX, Injected::Reply(-1)),
         Note::Injected(0, Injected::Delay),
+        Note::Memory(Memory { sequence: 9, address: 0x1000, size: 5, found: Found::Read(b"hello") }),
+        Note::Memory(Memory { sequence: 9, address: u64::MAX, size: u64::MAX, found: Found::Read(b"") }),
+        Note::Memory(Memory { sequence: 9, address: 0x1000, size: 5, found: Found::GivenAway }),
+        Note::Memory(Memory { sequence: 9, address: 0x1000, size: 5, found: Found::Refused(-1) }),
+        Note::Memory(Memory { sequence: 9, address: 0x1000, size: 5, found: Found::Paged }),
         Note::TakenOver("rpctrace2, process 7"),
         Note::Mark("ext2fs: has as many engines as there may be"),
         Note::Mark(""),
@@ -333,6 +358,33 @@ mod tests {
     }
 
     #[test]
+    fn contents_are_cut_to_what_is_kept() {
+        let mut bytes = Vec::new();
+        let large = [7; MAX_READ + 1];
+        let contents = Memory { sequence: 1, address: 2, size: 1 << 40, found: Found::Read(&large) };
+        push_note(Note::Memory(contents), &mut bytes);
+        let kept = Memory { found: Found::Read(&large[..MAX_READ]), ..contents };
+        assert_eq!(Entries::new(&bytes).collect::<Vec<_>>(), [Ok(Entry::Note(Note::Memory(kept)))]);
+    }
+
+    #[test]
+    fn later_kinds_that_may_be_passed_over_are() {
+        let mut bytes = Vec::new();
+        for kind in [257_u32, u32::MAX] {
+            bytes.extend(5_u32.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(*b"later\0\0\0");
+        }
+        push_note(Note::Idle, &mut bytes);
+        assert_eq!(Entries::new(&bytes).collect::<Vec<_>>(), [Ok(Entry::Note(Note::Idle))]);
+        // One that is cut is none.
+        bytes.extend(9_u32.to_le_bytes());
+        bytes.extend(257_u32.to_le_bytes());
+        let at = bytes.len() - 8;
+        assert_eq!(Entries::new(&bytes).last(), Some(Err(at)));
+    }
+
+    #[test]
     fn what_is_no_entry_ends_them() {
         let mut bytes = Vec::new();
         push_note(Note::Idle, &mut bytes);
@@ -351,6 +403,15 @@ mod tests {
             bytes[12..].copy_from_slice(&code.to_le_bytes());
             note(kind::INJECTED, &bytes).is_some()
         };
+        let contents = |size: u64, what: u32, code: u32, bytes: &[u8]| {
+            let head = [1, 2, size].map(u64::to_le_bytes).concat();
+            let bytes = [&head[..], &what.to_le_bytes(), &code.to_le_bytes(), bytes].concat();
+            note(kind::MEMORY, &bytes).is_some()
+        };
+        assert!(contents(3, 0, 0, b"abc") && contents(3, 0, 0, b"a") && !contents(2, 0, 0, b"abc"));
+        assert!(!contents(3, 0, 1, b"abc") && !contents(3, 1, 0, b"a") && !contents(3, 4, 0, b""));
+        assert!(contents(3, 1, 0, b"") && contents(3, 2, 9, b"") && !contents(3, 3, 9, b""));
+        assert!(note(kind::MEMORY, &[0; 31]).is_none());
         assert!(injected(0, 9) && injected(1, 9) && injected(2, 0) && !injected(2, 1) && !injected(3, 0));
     }
 }

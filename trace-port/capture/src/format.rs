@@ -22,8 +22,11 @@ use crate::error::CaptureError;
 
 /// What every capture begins with, whatever its version. A transfer that changes line ends or takes the eighth bit away damages it.
 pub const MAGIC: [u8; 8] = *b"\x89MTRC\r\n\x1a";
-/// Version of the format that this build writes; it reads this one and all before it.
-pub const VERSION: u16 = 1;
+/// Version of the format with contents of memory out of line, which this build writes where it is asked for those; it reads this one and all
+/// before it.
+pub const VERSION: u16 = 2;
+/// Version that this build writes otherwise, for all who read captures.
+pub const PLAIN: u16 = 1;
 /// Bytes of the file's head, in every version.
 pub const HEAD: usize = 16;
 /// Bytes of a block's head.
@@ -135,9 +138,9 @@ fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     joined
 }
 
-/// The head of a file of records with words of so many bits.
-pub fn head(width: u8) -> [u8; HEAD] {
-    let before: [u8; 12] = join(&[&MAGIC, &VERSION.to_le_bytes(), &[width, 0]]);
+/// The head of a file of this version, of records with words of so many bits.
+pub fn head(version: u16, width: u8) -> [u8; HEAD] {
+    let before: [u8; 12] = join(&[&MAGIC, &version.to_le_bytes(), &[width, 0]]);
     join(&[&before, &crc32fast::hash(&before).to_le_bytes()])
 }
 

@@ -24,6 +24,7 @@ mod error;
 mod facts;
 pub mod format;
 mod index;
+mod memory;
 #[cfg(feature = "std")]
 mod reader;
 mod writer;
@@ -32,6 +33,7 @@ pub use entry::{Entries, Entry, Injected, Lost, Note, Untraced};
 pub use error::CaptureError;
 pub use facts::{Fact, Facts};
 pub use index::{Index, Place};
+pub use memory::{Found, MAX_READ, Memory};
 #[cfg(feature = "std")]
 pub use reader::{Block, Contents, ReadError, Reader, index};
 pub use writer::Writer;

@@ -37,12 +37,21 @@ pub struct Writer {
 impl Writer {
     /// A capture of records with words of so many bits, of which these facts are known; the tables decode it.
     pub fn new(width: u8, facts: &Facts, tables: &[u8]) -> Self {
+        Self::of_version(format::PLAIN, width, facts, tables)
+    }
+
+    /// The same, with room for [`Note::Memory`]: older readers refuse it in one line.
+    pub fn with_memory(width: u8, facts: &Facts, tables: &[u8]) -> Self {
+        Self::of_version(format::VERSION, width, facts, tables)
+    }
+
+    fn of_version(version: u16, width: u8, facts: &Facts, tables: &[u8]) -> Self {
         let mut writer = Self {
             entries: Vec::with_capacity(FULL),
             messages: 0,
             first: 0,
             last: 0,
-            out: format::head(width).to_vec(),
+            out: format::head(version, width).to_vec(),
             written: 0,
             index: Index::default(),
         };

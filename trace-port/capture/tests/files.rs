@@ -5,7 +5,9 @@
 use std::io::{self, Cursor, Read};
 
 use capture::format::{self, FULL, HEAD, TRAILER, VERSION};
-use capture::{CaptureError, Contents, Entries, Entry, Fact, Facts, Note, ReadError, Reader, Writer, index};
+use capture::{
+    CaptureError, Contents, Entries, Entry, Fact, Facts, Found, Memory, Note, ReadError, Reader, Writer, index,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use trace_port::record::{HEADER_OFFSET, Part, body_type};
@@ -20,6 +22,8 @@ enum Came {
     Message(Vec<u8>),
     Ended(u32),
     Mark(String),
+    /// What was read of memory out of line at an address.
+    Memory(u64, Vec<u8>),
     /// Nothing, and the block is written.
     Pause,
 }
@@ -37,14 +41,21 @@ fn message(time: u64, rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
+fn memory(address: u64, bytes: &[u8]) -> Memory<'_> {
+    Memory { sequence: 1, address, size: 1 << 20, found: Found::Read(bytes) }
+}
+
 fn written(came: &[Came]) -> Vec<u8> {
-    let mut writer = Writer::new(64, &facts(), TABLES);
+    let has_memory = came.iter().any(|came| matches!(came, Came::Memory(..)));
+    let new = if has_memory { Writer::with_memory } else { Writer::new };
+    let mut writer = new(64, &facts(), TABLES);
     let mut file = Vec::new();
     for came in came {
         match came {
             Came::Message(bytes) => writer.message(bytes),
             Came::Ended(task) => writer.note(Note::Ended(*task)),
             Came::Mark(text) => writer.note(Note::Mark(text)),
+            Came::Memory(address, bytes) => writer.note(Note::Memory(memory(*address, bytes))),
             Came::Pause => writer.end_block(),
         }
         file.extend_from_slice(writer.bytes());
@@ -68,6 +79,9 @@ fn read(file: impl Read) -> (Vec<Came>, Option<ReadError>) {
                     Entry::Message(bytes) => Came::Message(bytes.to_vec()),
                     Entry::Note(Note::Ended(task)) => Came::Ended(task),
                     Entry::Note(Note::Mark(text)) => Came::Mark(text.to_owned()),
+                    Entry::Note(Note::Memory(Memory { address, found: Found::Read(bytes), .. })) => {
+                        Came::Memory(address, bytes.to_vec())
+                    }
                     other => panic!("{other:?}"),
                 });
             }
@@ -85,6 +99,7 @@ fn some() -> Vec<Came> {
         Came::Pause,
         Came::Message(message(7, b"another")),
         Came::Mark("a mark".into()),
+        Came::Memory(0x1000, b"what was there".to_vec()),
         Came::Pause,
         Came::Message(message(9, &[7; 300])),
     ]
@@ -100,6 +115,7 @@ fn came() -> impl Strategy<Value = Came> {
         vec(any::<u8>(), 0..50).prop_map(Came::Message),
         any::<u32>().prop_map(Came::Ended),
         "\\PC{0,30}".prop_map(Came::Mark),
+        (any::<u64>(), vec(any::<u8>(), 0..3000)).prop_map(|(address, bytes)| Came::Memory(address, bytes)),
         Just(Came::Pause),
     ]
 }
@@ -173,6 +189,13 @@ fn a_byte_that_is_changed_is_found() {
     }
 }
 
+/// Whoever reads version 1 alone can read what has no contents of memory.
+#[test]
+fn only_a_file_with_contents_of_memory_is_of_the_version_that_has_them() {
+    let version = |came: &[Came]| u16::from_le_bytes(written(came)[8..10].try_into().unwrap());
+    assert_eq!((version(&[Came::Ended(1)]), version(&some())), (1, 2));
+}
+
 #[test]
 fn a_file_of_a_later_version_is_refused_in_one_line() {
     let mut file = written(&some());
@@ -180,7 +203,7 @@ fn a_file_of_a_later_version_is_refused_in_one_line() {
     let sum = crc32fast::hash(&file[..12]);
     file[12..16].copy_from_slice(&sum.to_le_bytes());
     let text = read(&file[..]).1.unwrap().to_string();
-    assert_eq!(text, "a capture of version 2; this rpctrace2 reads versions 1 to 1");
+    assert_eq!(text, "a capture of version 3; this rpctrace2 reads versions 1 to 2");
     let text = read(&b"\x7fELF, and more of it"[..]).1.unwrap().to_string();
     assert_eq!(text, "no capture: it begins with [7f, 45, 4c, 46, 2c, 20, 61, 6e]");
     let text = read(&b"text"[..]).1.unwrap().to_string();
@@ -249,7 +272,7 @@ fn a_file_that_grows_is_followed() {
             }
         }
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 6);
     // Its end was seen before each of its bytes.
     assert_eq!((cuts, reader.offset()), (whole.len(), whole.len() as u64));
 }

@@ -146,7 +146,7 @@ impl Words {
                 }
                 self.both("}");
             }
-            Value::Memory { address, size } => {
+            Value::Memory { address, size, .. } => {
                 self.both("memory ");
                 if let Some(address) = address {
                     self.address(*address);

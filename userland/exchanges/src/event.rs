@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One record in plain values: what the stages pass on. The message is a slice of the buffer that it was received in.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 use mach_abi::notify::{MACH_NOTIFY_DEAD_NAME, MACH_NOTIFY_FIRST};
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT, MACH_SEND_TIMEOUT};
@@ -12,6 +14,8 @@ use mig_defs::value::View;
 use trace_port::record::carried;
 use trace_port::{Direction, EventKind, Port, Record};
 use zerocopy::FromBytes;
+
+use crate::memory::Memory;
 
 /// What a record's message is padded to a multiple of.
 const WORD: usize = Format::Lp64.word();
@@ -70,6 +74,8 @@ pub struct Event {
     pub(crate) is_foreign: bool,
     /// What a tracer has made of it, if that is certain.
     pub injected: Option<Injected>,
+    /// What its memory out of line held, as far as that was read.
+    pub(crate) memory: Option<Box<[Memory]>>,
     /// The message and, after what pads it to whole words, [`Event::ports`].
     bytes: Bytes,
     /// Bytes of the message.
@@ -100,6 +106,7 @@ impl Event {
             format: record.format,
             is_foreign: false,
             injected: None,
+            memory: None,
             mach_header: Header::read(record.format, record.message),
             bytes: Self::part(record, buffer),
             captured: record.message.len(),
@@ -136,6 +143,16 @@ impl Event {
     /// The rights in its arrays out of line: of all arrays the first so many, in their order.
     pub fn elements(&self) -> impl Iterator<Item = &Port> {
         self.ports().iter().filter(|port| port.is_out_of_line())
+    }
+
+    /// What its memory out of line held, as far as that was to be read.
+    pub fn all_memory(&self) -> &[Memory] {
+        self.memory.as_deref().unwrap_or_default()
+    }
+
+    /// What this memory out of line held, if that was to be read.
+    pub fn memory(&self, address: u64, size: u64) -> Option<&Memory> {
+        self.all_memory().iter().find(|memory| (memory.address, memory.size) == (address, size))
     }
 
     /// The port that the message was sent to, in the sender's record of it.

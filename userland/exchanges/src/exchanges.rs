@@ -16,6 +16,7 @@ use crate::exchange::{Actor, Exchange, Outcome, Remark, Role, Sink};
 use crate::fate::Told;
 use crate::leave_out::LetThrough;
 use crate::lessons;
+use crate::memory::{Memory, Waiting};
 use crate::names::{Names, TaskIndex};
 use crate::order::Order;
 use crate::pair::{Pairs, Step};
@@ -41,6 +42,8 @@ pub struct Exchanges<'t> {
     gone: Vec<u32>,
     /// What the tracer has made of messages whose records have not come, by their sequence numbers.
     injected: Vec<(u64, Injected)>,
+    /// What memory out of line held of messages whose records have not come.
+    memory: Waiting,
     /// Whether tasks are traced by engines.
     has_engines: bool,
     /// Records that came.
@@ -65,6 +68,7 @@ impl<'t> Exchanges<'t> {
             ending: Ending::default(),
             gone: Vec::new(),
             injected: Vec::new(),
+            memory: Waiting::default(),
             has_engines: false,
             records: 0,
             now: 0,
@@ -136,6 +140,11 @@ impl<'t> Exchanges<'t> {
             self.injected.remove(0);
         }
         self.injected.push((sequence, injected));
+    }
+
+    /// Memory out of line of the message whose record has this sequence number held this. Before that record comes.
+    pub fn remember(&mut self, sequence: u64, memory: Memory) {
+        self.memory.add(sequence, memory);
     }
 
     /// What the tracer has made of the message that a record shows, if the record agrees.
@@ -223,6 +232,7 @@ impl<'t> Exchanges<'t> {
         if !self.order.is_next(record.header.sequence.get())
             || !self.pairs.is_idle()
             || !self.injected.is_empty()
+            || !self.memory.is_empty()
             || !self.gone.is_empty()
             || self.names.is_watched && (self.names.has_crashed || self.names.may_give_back(record))
         {
@@ -328,6 +338,9 @@ impl<'t> Exchanges<'t> {
         }
         if !self.injected.is_empty() {
             event.injected = self.take_injected(&event);
+        }
+        if !self.memory.is_empty() && event.kind == EventKind::Normal {
+            event.memory = self.memory.take(event.sequence);
         }
         event.is_foreign = self.names.is_foreign(self.tables, &event);
         let child = event.child_not_traced.then_some(Remark::ChildNotTraced(actor.task));

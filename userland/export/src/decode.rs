@@ -2,6 +2,7 @@
 //! Exchanges to the model: messages decoded once, with what is known of ports at that moment.
 
 use exchanges::exchange::{Exchange, Outcome, Role};
+use exchanges::memory::Found;
 use exchanges::names::{Kind, Named, Names};
 use exchanges::pair::received_on;
 use exchanges::{Actor, Event};
@@ -13,7 +14,7 @@ use mig_defs::value::{self, PortRight, View};
 use report::words;
 use trace_port::{Direction, EventKind};
 
-use crate::model::{Call, Code, Field, Half, Port, Task, Value};
+use crate::model::{Call, Code, Contents, Field, Half, Port, Task, Value};
 
 /// Decodes one message as its task sees it.
 struct Decoder<'a> {
@@ -223,7 +224,7 @@ impl<'a> Decoder<'a> {
             From::Struct(members) => Value::Struct(members.fields().map(|member| self.field(&member)).collect()),
             From::OutOfLine { address, size, .. } => {
                 let is_there = self.event.kind == EventKind::Normal;
-                Value::Memory { address: is_there.then_some(address), size }
+                Value::Memory { address: is_there.then_some(address), size, contents: self.contents(address, size) }
             }
             From::OutOfLinePorts { address, count, disposition, view, .. } => {
                 let is_there = address != 0 || self.event.kind != EventKind::Normal;
@@ -231,6 +232,16 @@ impl<'a> Decoder<'a> {
             }
             // What a later decoder may know.
             other => Value::Wrong(format!("{other:?}")),
+        }
+    }
+
+    fn contents(&self, address: u64, size: u64) -> Contents {
+        match self.event.memory(address, size).map(|memory| &memory.found) {
+            None => Contents::Unknown,
+            Some(Found::Read(bytes)) => {
+                Contents::Read { when: words::read_when(self.event.direction), bytes: bytes.to_vec() }
+            }
+            Some(other) => Contents::NotRead(words::not_read(self.tables, other)),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
-use crate::model::{Code, Field, Port, Value};
+use crate::model::{Code, Contents, Field, Port, Value};
 
 /// An object or an array that is being written.
 #[derive(Debug)]
@@ -196,8 +196,17 @@ pub(crate) fn value(out: &mut String, value: &Value) {
             json.end();
         }
         Value::Struct(members) => object(out, |json| fields(json, members)),
-        Value::Memory { address, size } => object(out, |json| {
+        Value::Memory { address, size, contents } => object(out, |json| {
             json.plain("size", size).maybe("address", *address);
+            match contents {
+                Contents::Unknown => {}
+                Contents::Read { when, bytes } => {
+                    json.text("read", when).text("bytes", &hexadecimal(bytes));
+                }
+                Contents::NotRead(why) => {
+                    json.text("not_read", why);
+                }
+            }
         }),
         Value::Rights { count, ports } => object(out, |json| {
             json.plain("count", count);

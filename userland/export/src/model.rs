@@ -39,12 +39,14 @@ pub enum Value {
     List(Vec<Value>),
     /// Named values.
     Struct(Vec<Field>),
-    /// Memory outside the message, of which the record does not have the contents.
+    /// Memory outside the message.
     Memory {
         /// Where, in the task that sees it; `None` of memory on its way.
         address: Option<u64>,
         /// Bytes.
         size: u64,
+        /// What they were, where that was asked for.
+        contents: Contents,
     },
     /// Rights outside the message.
     Rights {
@@ -55,6 +57,22 @@ pub enum Value {
     },
     /// Something is wrong with the message from here on.
     Wrong(String),
+}
+
+/// What memory outside a message held, which is in no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nobody asked for it.
+    Unknown,
+    /// As it was read while the thread had stopped with the message.
+    Read {
+        /// When, as lines have it.
+        when: &'static str,
+        /// The first bytes, or all.
+        bytes: Vec<u8>,
+    },
+    /// Why it was not read, as lines have it.
+    NotRead(String),
 }
 
 /// An argument, or a member of a struct.

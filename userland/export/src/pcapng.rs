@@ -38,10 +38,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
-use exchanges::Event;
+use exchanges::memory::Found;
+use exchanges::{Event, Memory};
 use mig_defs::table::Tables;
+use report::words;
 use trace_port::Direction;
 
+use crate::json::hexadecimal;
 use crate::model::{About, Call, End, Half, Remark};
 use crate::{Format, Out};
 
@@ -53,6 +56,8 @@ const REMARK: u8 = 255;
 const USER0: u16 = 147;
 /// Nanoseconds: 10 to the minus ninth.
 const RESOLUTION: u8 = 9;
+/// Bytes of memory out of line that a packet's comment has.
+const MEMORY_MAX: usize = 1024;
 /// The longest label: what is counted in two bytes, with room for the header.
 const LABEL_MAX: usize = 0x8000;
 
@@ -62,6 +67,8 @@ mod block {
     pub(super) const INTERFACE: u32 = 1;
     pub(super) const STATISTICS: u32 = 5;
     pub(super) const PACKET: u32 = 6;
+    /// An option of each.
+    pub(super) const COMMENT: u16 = 1;
     pub(super) const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 }
 
@@ -152,10 +159,13 @@ impl Pcapng {
         self.out.write_all(&size)
     }
 
-    fn packet(&mut self, time: u64, packet: &Block, whole: usize) -> io::Result<()> {
+    fn packet(&mut self, time: u64, packet: &Block, whole: usize, comment: &str) -> io::Result<()> {
         let mut enhanced = Block::default();
         enhanced.u32(0).u32((time >> 32) as u32).u32(time as u32);
         enhanced.u32(packet.0.len() as u32).u32(whole as u32).bytes(&packet.0).pad(4);
+        if !comment.is_empty() {
+            enhanced.option(block::COMMENT, comment.as_bytes()).option(0, &[]);
+        }
         self.packets += 1;
         self.block(block::PACKET, &enhanced)
     }
@@ -180,7 +190,8 @@ impl Pcapng {
                 .bytes(&[port.kind, port.flags, 0, 0])
                 .u32(port.object.get());
         }
-        self.packet(event.time, &packet, packet.0.len() + event.not_captured())
+        let comment: Vec<String> = event.all_memory().iter().map(|memory| comment(event, memory)).collect();
+        self.packet(event.time, &packet, packet.0.len() + event.not_captured(), &comment.join("\n"))
     }
 
     fn half(&mut self, call: &Call, half: &Half, part: u16) -> io::Result<()> {
@@ -237,7 +248,7 @@ impl Format for Pcapng {
         packet.0.resize(HEADER, 0);
         packet.bytes(label).pad(8);
         let size = packet.0.len();
-        self.packet(remark.time, &packet, size)
+        self.packet(remark.time, &packet, size, "")
     }
 
     fn finish(&mut self, end: &End) -> io::Result<()> {
@@ -252,4 +263,20 @@ impl Format for Pcapng {
         self.block(block::STATISTICS, &statistics)?;
         self.out.flush()
     }
+}
+
+/// What memory out of line held: it is in no message.
+fn comment(event: &Event, memory: &Memory) -> String {
+    let Memory { address, size, found } = memory;
+    let said = match found {
+        Found::Read(bytes) => {
+            let shown = bytes.get(..MEMORY_MAX).unwrap_or(bytes);
+            let more = if shown.len() < bytes.len() { "..." } else { "" };
+            format!("{} {}: {}{more}", bytes.len(), words::read_when(event.direction), hexadecimal(shown))
+        }
+        Found::GivenAway => "given away".into(),
+        Found::Refused(code) => format!("not read: the kernel answered {code}"),
+        Found::Paged => "not read: a pager provides it".into(),
+    };
+    format!("ool {address:#x}[{size} bytes; {said}]")
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use tempfile::NamedTempFile;
 
 use crate::json;
-use crate::model::{About, Call, End, Field, Half, Port, Remark, Value};
+use crate::model::{About, Call, Contents, End, Field, Half, Port, Remark, Value};
 use crate::{Format, Out};
 
 /// The tables. `user_version` is the form's version.
@@ -87,8 +87,9 @@ fn columns(value: &Value) -> [Sql; 3] {
         },
         Value::Bytes(bytes) => (None, None, Some(bytes.clone())),
         Value::Port(port) => (port.number.map(i64::from), Some(port.label.clone()), None),
-        Value::Memory { size, address } => {
-            (number(*size), Some(address.map_or("out of line".into(), |address| format!("{address:#x}"))), None)
+        Value::Memory { size, address, contents } => {
+            let bytes = if let Contents::Read { bytes, .. } = contents { Some(bytes.clone()) } else { None };
+            (number(*size), Some(address.map_or("out of line".into(), |address| format!("{address:#x}"))), bytes)
         }
         Value::Rights { count, .. } => (Some((*count).into()), None, None),
         Value::Wrong(what) => (None, Some(what.clone()), None),

@@ -113,7 +113,7 @@ fn value(out: &mut String, value: &Value) {
         Value::Port(port) => word(out, &port.label),
         Value::List(values) => list(out, ['[', ']'], values, |out, _, one| self::value(out, one)),
         Value::Struct(fields) => list(out, ['{', '}'], fields, |out, place, one| field(out, fields, place, one)),
-        Value::Memory { address, size } => {
+        Value::Memory { address, size, .. } => {
             let _ = match address {
                 Some(address) => write!(out, "{{address={address:#x}, size={size}}}"),
                 None => write!(out, "{{size={size}}}"),

@@ -170,7 +170,7 @@ impl World {
                 Value::Rights { ports, .. } => {
                     ports.iter().filter_map(|port| port.number).for_each(|number| self.spoil_port(number));
                 }
-                Value::Memory { address: Some(address), size } if part.item.descriptor.deallocate => {
+                Value::Memory { address: Some(address), size, .. } if part.item.descriptor.deallocate => {
                     self.spoiled_memory.push((*address, *size));
                 }
                 Value::Unsigned(address, _) if is_memory && is_address(&part) && *address >= FIRST_PAGE => {
@@ -301,7 +301,7 @@ impl World {
                         }
                     }
                 }
-                Value::Memory { address: Some(address), size } if *size > 0 => {
+                Value::Memory { address: Some(address), size, .. } if *size > 0 => {
                     step.memory.push((part.place(0), *address, *size));
                     self.remember(*address, *size);
                 }

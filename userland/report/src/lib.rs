@@ -44,6 +44,7 @@
 extern crate alloc;
 
 mod analysis;
+mod contents;
 mod draft;
 mod explain;
 mod figures;

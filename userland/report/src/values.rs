@@ -23,7 +23,7 @@ use crate::ports::{self, Seen};
 use crate::style::Style;
 
 /// Most array elements, and items of a message that cannot be decoded, that are printed without `-v`.
-const ELEMENTS_MAX: usize = 32;
+pub(crate) const ELEMENTS_MAX: usize = 32;
 
 /// Writes the messages of one task's thread.
 pub(crate) struct Writer<'a> {
@@ -267,8 +267,9 @@ impl<'a> Writer<'a> {
             Value::Struct(members) => self.members(&members, Form::Plain),
             Value::OutOfLine { address, size, units, count, deallocate } => {
                 self.push(if deallocate && self.style.verbose { "dealloc " } else { "" });
-                let count = if units == Units::Bytes { size } else { count.into() };
-                self.out_of_line(address, count, units);
+                let shown = if units == Units::Bytes { size } else { count.into() };
+                self.out_of_line(address, shown, units);
+                self.contents((address, size), (units, count));
                 self.push("]");
             }
             Value::OutOfLinePorts { address, count, disposition, view, .. } => {
@@ -370,7 +371,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Data of no particular kind; text is often sent as such.
-    fn data(&mut self, bytes: &[u8]) {
+    pub(crate) fn data(&mut self, bytes: &[u8]) {
         if is_text(bytes) { self.text(bytes) } else { self.bytes(bytes) }
     }
 

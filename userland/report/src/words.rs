@@ -4,13 +4,14 @@
 use alloc::string::String;
 
 use exchanges::exchange::Remark;
+use exchanges::memory::Found;
 use exchanges::names::{Label, Names};
 use exchanges::{Actor, Event, Subject};
 use mig_defs::table::{Set, Tables};
-use trace_port::Port;
+use trace_port::{Direction, Port};
 
 use crate::ports::{self, Seen};
-use crate::{lines, pieces, remarks};
+use crate::{contents, lines, pieces, remarks};
 
 /// `hello[1]`, or `hello[1/2]` of one of several threads.
 pub fn label(label: Label<'_>) -> String {
@@ -40,6 +41,16 @@ pub fn code(tables: Tables<'_>, code: i32) -> String {
 /// What a number of a set means: a name, names of flags with `|` between them, or the number if it has none.
 pub fn constants(set: Set<'_>, number: u32) -> String {
     written(|out| pieces::constants(out, set, number))
+}
+
+/// When memory out of line of a message was read that a task has sent, or has received.
+pub const fn read_when(direction: Direction) -> &'static str {
+    contents::read_when(direction)
+}
+
+/// Why memory out of line was not read; empty if it was.
+pub fn not_read(tables: Tables<'_>, found: &Found) -> String {
+    written(|out| contents::not_read(out, tables, found))
 }
 
 /// What a request is called: its routine, or `msgh_id 2999`, or `mach_msg` where there was no message.

@@ -24,6 +24,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod answers;
+pub mod apart;
 #[cfg(feature = "mach-task")]
 mod buffer;
 pub mod facts;

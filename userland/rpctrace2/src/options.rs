@@ -14,8 +14,10 @@ use report::{Layout, Question, Style};
 pub mod absent;
 mod error;
 pub mod filter;
+pub mod host;
 pub mod inject;
 pub mod near;
+mod ool;
 pub mod owner;
 pub mod place;
 mod posix;
@@ -27,6 +29,7 @@ mod values;
 
 use absent::ABSENT;
 pub use error::OptionsError;
+pub use host::{Color, Host, Output};
 use inject::Injection;
 use near::Suggestion;
 use owner::{OWNER, Owner};
@@ -85,32 +88,6 @@ impl Default for Status {
     }
 }
 
-/// `-o`: where the trace goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// Standard error.
-    #[default]
-    Error,
-    /// `-o -`: standard output.
-    Standard,
-    /// `-o FILE`.
-    File(String),
-    /// `-o '|COMMAND'`: the standard input of a command of the host's shell.
-    Command(String),
-}
-
-/// `--color`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Color {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Everywhere.
-    Always,
-    /// Nowhere.
-    Never,
-}
-
 /// `--policy`: what becomes of records for which an engine's trace port has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -119,33 +96,6 @@ pub enum Policy {
     Block,
     /// They are lost, and counted.
     Drop,
-}
-
-/// What needs files or a terminal: the host tool has both.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
-    /// `-o`.
-    pub output: Output,
-    /// `-A`.
-    pub append: bool,
-    /// `--capture`: a file in which the trace is kept.
-    pub capture: Option<String>,
-    /// `--follow`: a capture that is being written.
-    pub follow: bool,
-    /// `--to`: the form that a capture is written in.
-    pub to: Option<String>,
-    /// `-I`, in the order given.
-    pub directories: Vec<String>,
-    /// `-i`, in the order given.
-    pub rpc_lists: Vec<String>,
-    /// `--nostdinc`.
-    pub nostdinc: bool,
-    /// `-E`, in the order given.
-    pub environment: Vec<String>,
-    /// `--color`.
-    pub color: Color,
-    /// `-a`: the column that results are moved to; 0 is none.
-    pub column: usize,
 }
 
 /// What the options say.
@@ -185,6 +135,8 @@ pub struct Options {
     pub injections: Vec<Injection>,
     /// `--stop-at`, one for each.
     pub stops: Vec<String>,
+    /// `--ool`: most bytes of each memory out of line that are read; 0 is none.
+    pub memory: usize,
     /// What needs files or a terminal.
     pub host: Host,
 }
@@ -272,7 +224,7 @@ fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
     if let (None, Some((option, _))) = (&options.engine, of_engines.iter().find(|(_, is_there)| *is_there)) {
         return Err(OptionsError::NeedsAs(option));
     }
-    if options.engines && !(options.injections.is_empty() && options.stops.is_empty()) {
+    if options.engines && !(options.injections.is_empty() && options.stops.is_empty() && options.memory == 0) {
         return Err(OptionsError::InjectNothing);
     }
     Ok(())
@@ -287,6 +239,7 @@ fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, Optio
         ("--as", options.engine.is_some()),
         ("--inject", !options.injections.is_empty()),
         ("--stop-at", !options.stops.is_empty()),
+        ("--ool", options.memory > 0),
         ("--live", options.live),
     ];
     let takes_several = matches!(options.report, Report::Answer(question) if question.takes_several());

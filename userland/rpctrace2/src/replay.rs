@@ -9,6 +9,7 @@ use capture::{Entries, Entry, Note};
 use exchanges::Injected;
 use exchanges::ending::Untraced;
 use exchanges::fate::Told;
+use exchanges::memory::{Found, Memory};
 
 use crate::Trace;
 
@@ -70,6 +71,7 @@ impl Replay {
             Note::Left => trace.left(out),
             Note::Interrupted => trace.interrupted(out),
             Note::Injected(sequence, injected) => trace.inject(sequence, made(injected)),
+            Note::Memory(memory) => trace.remember(memory.sequence, read(memory)),
             Note::TakenOver(by) => trace.taken_over(&by, out),
             Note::Detached => trace.detached(out),
             Note::Lost(lost) => trace.lost(lost, out),
@@ -85,6 +87,16 @@ fn made(injected: capture::Injected) -> Injected {
         capture::Injected::Reply(code) => Injected::Reply(code),
         capture::Injected::Delay => Injected::Delay,
     }
+}
+
+fn read(capture::Memory { address, size, found, .. }: capture::Memory<'_>) -> Memory {
+    let found = match found {
+        capture::Found::Read(bytes) => Found::Read(Bytes::copy_from_slice(bytes)),
+        capture::Found::GivenAway => Found::GivenAway,
+        capture::Found::Refused(code) => Found::Refused(code),
+        capture::Found::Paged => Found::Paged,
+    };
+    Memory { address, size, found }
 }
 
 fn untraced(now: capture::Untraced) -> Untraced {

@@ -35,6 +35,7 @@ mod end;
 mod ending;
 mod engines;
 mod live;
+mod memory;
 mod owner;
 mod prompt;
 mod received;
@@ -125,6 +126,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
         Session::start(&command, options.until_all, engines, world)?
     };
     session.set_injections(injections)?;
+    session.memory = options.memory;
     session.live = options.live.then(Live::default);
     if session.engines.are_there() {
         trace.keep_to_engines();
@@ -146,6 +148,8 @@ struct Session<'a> {
     subject: Subject,
     engines: Engines,
     injections: Injections,
+    /// `--ool`.
+    memory: usize,
     /// Where the user is asked about threads that have stopped.
     prompt: Option<Prompt>,
     buffer: Buffer,
@@ -198,6 +202,7 @@ impl<'a> Session<'a> {
             subject,
             engines,
             injections: Injections::default(),
+            memory: 0,
             prompt: None,
             live: None,
             buffer: Buffer::default(),
@@ -387,12 +392,14 @@ impl<'a> Session<'a> {
             Some(right) => self.tasks.give_back(right),
             None => mach::msg::destroy(words),
         }
-        let left = stops::answer((task, &message), &mut self.injections, &self.engines, trace);
-        if !matches!(left, Left::Nothing) {
-            trace.message(&message, text);
-        }
-        if let Left::Asks(stop) = left {
-            self.stopped(stop, text)?;
+        let left = stops::answer((task, &message), self.memory, &mut self.injections, &self.engines, trace);
+        match left {
+            Left::All => trace.message(&message, text),
+            Left::Rest(rest) => rest.iter().for_each(|rest| trace.message(rest, text)),
+            Left::Asks(stop) => {
+                trace.message(&message, text);
+                self.stopped(stop, text)?;
+            }
         }
         Ok(size)
     }

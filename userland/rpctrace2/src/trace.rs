@@ -12,10 +12,11 @@ use capture::{Lost, Note, Writer};
 use exchanges::ending::Untraced;
 use exchanges::fate::Told;
 use exchanges::leave_out::LetThrough;
-use exchanges::{Exchanges, Injected, Selection};
+use exchanges::memory::Found;
+use exchanges::{Exchanges, Injected, Memory, Selection};
 use mig_defs::table::Tables;
 use report::posix::Ends;
-use report::{Analysis, Found, Lines, Posix, Stamp, Style, Summary};
+use report::{Analysis, Found as Answered, Lines, Posix, Stamp, Style, Summary};
 use trace_port::{Record, RecordError};
 
 use crate::gate::{Asked, Gate, History};
@@ -36,7 +37,7 @@ pub struct Trace<'t> {
     summary: Option<Summary>,
     posix: Option<Posix<'t>>,
     analysis: Option<Box<dyn Analysis<'t> + 't>>,
-    found: Found,
+    found: Answered,
     is_live: bool,
     /// Where all of it is kept, too.
     capture: Option<Box<Writer>>,
@@ -81,7 +82,7 @@ impl<'t> Trace<'t> {
                 Posix::new(tables, options.style, ends, has_lines, has_summary.then(|| options.table.clone()))
             }),
             analysis: None,
-            found: Found::Nothing,
+            found: Answered::Nothing,
             capture: None,
             has_come: false,
             style: options.style,
@@ -113,7 +114,7 @@ impl<'t> Trace<'t> {
     }
 
     /// What the answer to a question came to, once it has been written.
-    pub fn found(&self) -> Found {
+    pub fn found(&self) -> Answered {
         self.found
     }
 
@@ -226,6 +227,19 @@ impl<'t> Trace<'t> {
             },
         ));
         self.exchanges.inject(sequence, injected);
+    }
+
+    /// Memory out of line of the message whose record has this sequence number held this. Before that record.
+    pub fn remember(&mut self, sequence: u64, memory: Memory) {
+        let found = match &memory.found {
+            Found::Read(bytes) => capture::Found::Read(bytes),
+            Found::GivenAway => capture::Found::GivenAway,
+            Found::Refused(code) => capture::Found::Refused(*code),
+            Found::Paged => capture::Found::Paged,
+        };
+        let Memory { address, size, .. } = memory;
+        self.note(Note::Memory(capture::Memory { sequence, address, size, found }));
+        self.exchanges.remember(sequence, memory);
     }
 
     /// The line of a message that a record, a part of this buffer, says is about to be sent, without its end; in full with what `-v` and

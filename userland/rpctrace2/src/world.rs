@@ -83,7 +83,7 @@ pub(crate) enum Failure {
     #[error("{name}: {}", Answer(*error))]
     NotAttached { name: String, error: KernReturn },
     #[error(
-        "this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--engines`, `-p all` and `owner` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
+        "this kernel has no engines, which `--as`, `--inject`, `--stop-at`, `--ool`, `--engines`, `-p all` and `owner` need (trace_version: {0}); boot one that `cargo qemu instrument` made"
     )]
     NoEngines(KernReturn),
     #[error("this kernel's engines are of version {0}, this rpctrace2's of version {version}", version = trace_port::control::VERSION)]

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use capture::{Fact, Facts, Writer};
+use common::Sample;
+use exchanges::Memory;
+use exchanges::memory::Found;
 use rpctrace2::host::show;
 
 #[path = "stages/common.rs"]
@@ -24,6 +28,28 @@ fn kept(times: u64, arguments: &[&str]) -> (Vec<u8>, String) {
     trace.keep(Writer::new(64, &facts, &common::BYTES));
     let mut text = String::new();
     mixture::messages(times).for_each(|message| trace.message(&message, &mut text));
+    trace.exited(0, &mut text);
+    trace.finish(&mut text);
+    (trace.capture().expect("it is kept").bytes().to_vec(), text)
+}
+
+/// A capture of messages with memory out of line, of which some was read, and the text of its trace.
+fn kept_with_memory() -> (Vec<u8>, String) {
+    let facts = Facts::default().with(Fact::Command, "hello\0world").with(Fact::Writer, "rpctrace2 of a test");
+    let mut trace = common::usual_trace(&[]);
+    trace.keep(Writer::with_memory(64, &facts, &common::BYTES));
+    let mut text = String::new();
+    mixture::messages(1).for_each(|message| trace.message(&message, &mut text));
+    for (sequence, found) in [
+        (11, Found::Read(Bytes::from_static(b"what was in it"))),
+        (12, Found::Refused(1)),
+        (13, Found::GivenAway),
+        (14, Found::Paged),
+    ] {
+        trace.remember(sequence, Memory { address: 0x5000, size: 100, found });
+        let sample = Sample::sent(common::Message::request_from(2999, 7, 0).memory(0x5000, 100)).sequence(sequence);
+        trace.message(&sample.wire().into(), &mut text);
+    }
     trace.exited(0, &mut text);
     trace.finish(&mut text);
     (trace.capture().expect("it is kept").bytes().to_vec(), text)
@@ -111,13 +137,25 @@ fn a_capture_that_grows_is_followed() {
     writer.join().unwrap();
 }
 
+#[test]
+fn what_memory_out_of_line_held_is_shown_again() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (bytes, text) = kept_with_memory();
+    fs::write(file.path(), bytes).unwrap();
+    assert_eq!(shown(file.path(), &[]), (text.clone(), 0));
+    for said in ["; 14 read after the copy: \"what was in it\"]", "; not read: KERN_INVALID_ADDRESS]", "; given away]"]
+    {
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 /// The file of the version that is written now, which `BLESS=1` makes when there is a new version: what stands there stays.
 #[test]
 fn there_is_a_file_of_this_version() {
     let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
     let name = |extension: &str| place.join(format!("version{}.{extension}", capture::format::VERSION));
     if std::env::var_os("BLESS").is_some() && !name("mtrc").exists() {
-        let (bytes, text) = kept(2, &[]);
+        let (bytes, text) = kept_with_memory();
         fs::write(name("mtrc"), bytes).unwrap();
         fs::write(name("txt"), text).unwrap();
     }

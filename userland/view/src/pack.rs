@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use export::model::{Code, Field, Half, Port, Value};
+use export::model::{Code, Contents, Field, Half, Port, Value};
 use export::seven;
 
 /// Texts by their numbers.
@@ -156,10 +156,23 @@ impl Pack<'_> {
                 self.out.push(9);
                 self.fields(fields);
             }
-            Value::Memory { address, size } => {
+            Value::Memory { address, size, contents } => {
                 self.out.push(10);
                 self.maybe(*address);
                 self.number(*size);
+                match contents {
+                    Contents::Unknown => self.number(0),
+                    Contents::Read { when, bytes } => {
+                        self.number(1);
+                        let when = self.texts.fixed(when);
+                        self.maybe(Some(when));
+                        self.bytes(bytes);
+                    }
+                    Contents::NotRead(why) => {
+                        self.number(2);
+                        self.text(why);
+                    }
+                }
             }
             Value::Rights { count, ports } => {
                 self.out.push(11);
@@ -279,7 +292,15 @@ impl Unpack<'_> {
                 Value::List((0..count).map(|_| self.value()).collect())
             }
             9 => Value::Struct(self.fields()),
-            10 => Value::Memory { address: self.maybe(), size: self.number() },
+            10 => Value::Memory {
+                address: self.maybe(),
+                size: self.number(),
+                contents: match self.number() {
+                    1 => Contents::Read { when: self.fixed().unwrap_or_default(), bytes: self.taken() },
+                    2 => Contents::NotRead(self.text()),
+                    _ => Contents::Unknown,
+                },
+            },
             11 => {
                 let (count, shown) = (self.number() as u32, self.number());
                 Value::Rights { count, ports: (0..shown).map(|_| self.port()).collect() }
@@ -315,8 +336,13 @@ mod tests {
             Value::Port(port.clone()),
             Value::List(vec![Value::List(Vec::new()), Value::Unsigned(128, None)]),
             Value::Struct(vec![Field { name: "x".into(), ty: "int".into(), value: Value::Signed(64, None) }]),
-            Value::Memory { address: None, size: 4096 },
-            Value::Memory { address: Some(0x2000), size: 1 },
+            Value::Memory { address: None, size: 4096, contents: Contents::Unknown },
+            Value::Memory {
+                address: Some(0x2000),
+                size: 3,
+                contents: Contents::Read { when: "read after the copy", bytes: b"ab".to_vec() },
+            },
+            Value::Memory { address: Some(1), size: 1, contents: Contents::NotRead("given away".into()) },
             Value::Rights { count: 3, ports: vec![port.clone(), bare] },
             Value::Wrong("cut".into()),
         ];

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use export::model::{Call, Field, Half, Port, Value};
+use export::model::{Call, Contents, Field, Half, Port, Value};
 
 /// Bytes of data that a line shows.
 const SHOWN: usize = 48;
@@ -124,8 +124,30 @@ fn value(out: &mut String, value: &Value, ty: &str, shown: usize) {
             }
             out.push('}');
         }
-        Value::Memory { address: Some(address), size } => push(out, format_args!("ool {address:#x}[{size} bytes]")),
-        Value::Memory { address: None, size } => push(out, format_args!("ool [{size} bytes]")),
+        Value::Memory { address, size, contents } => {
+            out.push_str("ool ");
+            if let Some(address) = address {
+                push(out, format_args!("{address:#x}"));
+            }
+            push(out, format_args!("[{size} bytes"));
+            match contents {
+                Contents::Unknown => {}
+                Contents::Read { when, bytes } => {
+                    out.push_str("; ");
+                    if (bytes.len() as u64) < *size {
+                        push(out, format_args!("{} ", bytes.len()));
+                    }
+                    push(out, format_args!("{when}: "));
+                    let held = match bytes.is_ascii() {
+                        true => Value::Text(bytes.clone()),
+                        false => Value::Bytes(bytes.clone()),
+                    };
+                    self::value(out, &held, ty, shown);
+                }
+                Contents::NotRead(why) => push(out, format_args!("; {why}")),
+            }
+            out.push(']');
+        }
         Value::Rights { count, ports } => {
             push(out, format_args!("{count} rights ["));
             for (index, port) in ports.iter().enumerate() {

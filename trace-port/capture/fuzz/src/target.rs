@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use capture::format::{BLOCK, BLOCK_HEAD, HEAD, MAGIC, MAX_FACTS, VERSION};
-use capture::{Entries, Fact, Facts, Note, Reader, Writer, index};
+use capture::{Entries, Fact, Facts, Found, Memory, Note, Reader, Writer, index};
 
 /// Input: a file. It is read as it is, and once more with its checksums made right, so that what is behind them is reached.
 pub fn read(data: &[u8]) {
@@ -56,11 +56,13 @@ fn mend(file: &mut [u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let facts = Facts::default().with(Fact::Writer, "a fuzzer").with(Fact::Command, "a\0b");
     let file = |messages: u8, is_finished: bool| {
-        let mut writer = Writer::new(64, &facts, b"tables");
+        let mut writer = Writer::with_memory(64, &facts, b"tables");
         for count in 0..messages {
             writer.message(&vec![count; 40 * usize::from(count)]);
             writer.note(Note::Mark("a mark"));
             writer.note(Note::Called(count.into(), "a name"));
+            let found = if count % 2 == 0 { Found::Read(b"contents") } else { Found::Refused(1) };
+            writer.note(Note::Memory(Memory { sequence: 1, address: 4096, size: 4096, found }));
             if count % 3 == 0 {
                 writer.end_block();
             }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use report::words;
 
 use crate::json::hexadecimal;
-use crate::model::{Field, Port, Split, Value};
+use crate::model::{Contents, Field, Port, Split, Value};
 use crate::proto::Proto;
 use crate::{Out, json};
 
@@ -351,11 +351,16 @@ fn value(entry: &mut Proto, keys: &mut Interned, value: &Value) {
             }
         }
         Value::Struct(fields) => members(entry, keys, fields),
-        Value::Memory { address, size } => {
-            for (name, number) in [("size", Some(*size)), ("address", *address)] {
-                let Some(number) = number else { continue };
-                entry
-                    .nested(annotation::DICT_ENTRIES, |entry| named(entry, keys, name, &Value::Unsigned(number, None)));
+        Value::Memory { address, size, contents } => {
+            let mut said = vec![("size", Value::Unsigned(*size, None))];
+            said.extend(address.map(|address| ("address", Value::Unsigned(address, None))));
+            match contents {
+                Contents::Unknown => {}
+                Contents::Read { when, bytes } => said.push((when, Value::Bytes(bytes.clone()))),
+                Contents::NotRead(why) => said.push(("contents", Value::Wrong(why.clone()))),
+            }
+            for (name, value) in said {
+                entry.nested(annotation::DICT_ENTRIES, |entry| named(entry, keys, name, &value));
             }
         }
         Value::Rights { ports, .. } => {

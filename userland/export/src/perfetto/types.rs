@@ -374,7 +374,7 @@ pub(super) fn write_plain(out: &mut Proto, number: u64, value: &Value) {
             out.uint(number, *value);
         }
         Value::Port(port) => write_port(out, number, port),
-        Value::Memory { address, size } => {
+        Value::Memory { address, size, .. } => {
             out.nested(number, |memory| {
                 memory.uint(1, *size);
                 if let Some(address) = address {

@@ -81,7 +81,7 @@ pub enum OptionsError {
     #[error(transparent)]
     Inject(#[from] InjectError),
     /// A list of engines, and something to be done.
-    #[error("options `--inject`, `--stop-at`: `--engines` traces nothing")]
+    #[error("options `--inject`, `--stop-at`, `--ool`: `--engines` traces nothing")]
     InjectNothing,
     /// Something else than what can become of the system trace.
     #[error(

@@ -22,8 +22,12 @@ pub(super) fn begin(tables: &[u8], name: &str, options: &Options, program: &str,
     });
     let arguments = command.iter().skip(1).map(String::as_str);
     let command: Vec<&str> = command.first().map(|_| program).into_iter().chain(arguments).collect();
-    let options = options::guest_words(options).join("\0");
-    Writer::new(WIDTH, &facts(kernel.as_deref().unwrap_or(""), &options, &command.join("\0"), name), tables)
+    let words = options::guest_words(options).join("\0");
+    let facts = facts(kernel.as_deref().unwrap_or(""), &words, &command.join("\0"), name);
+    match options.memory {
+        0 => Writer::new(WIDTH, &facts, tables),
+        _ => Writer::with_memory(WIDTH, &facts, tables),
+    }
 }
 
 /// Appends what there is of whole blocks to the file; answers whether nothing is left that is in none.

@@ -13,7 +13,8 @@ use mach::error::KernReturn;
 use mach::port::{Disposition, PortName, SendRight};
 use mach::stubs::trace_control::{
     trace_action_t, trace_answer, trace_attach, trace_barrier, trace_detach, trace_engine, trace_engine_t,
-    trace_engines, trace_limits_t, trace_rule_t, trace_set_actions, trace_set_events, trace_set_filter, trace_version,
+    trace_engines, trace_limits_t, trace_resume, trace_rule_t, trace_set_actions, trace_set_events, trace_set_filter,
+    trace_version,
 };
 use mach::{stubs, task_self};
 use mach_abi::special_port::TASK_TRACE_PORT;
@@ -77,7 +78,12 @@ impl Engines {
         });
         let rules = rules.unwrap_or_default();
         let stop = |(first, last)| trace_action_t { first, last, what: what::STOP, value: 0, nth: 1, step: 1 };
-        let actions: Vec<trace_action_t> = injections.ranges().into_iter().map(stop).collect();
+        let mut actions: Vec<trace_action_t> = injections.ranges().into_iter().map(stop).collect();
+        if options.memory > 0 {
+            // Any message can have some.
+            let all = stop((0, u32::MAX));
+            actions = [all, trace_action_t { what: what::HOLD, ..all }].into();
+        }
         let must_be_one = (!actions.is_empty()).then(|| NAME.into());
         let is_named = options.engine.is_some();
         let name = options.engine.clone().or(must_be_one);
@@ -99,6 +105,11 @@ impl Engines {
     pub(super) fn answer(&self, thread: u32, what: u32, value: u32) -> bool {
         // It waits for one of them.
         self.made.iter().any(|engine| trace_answer(engine.name(), thread, what, value).is_ok())
+    }
+
+    /// Lets a thread go on that is held with what it has received; `false` if it is not.
+    pub(super) fn resume(&self, thread: u32) -> bool {
+        self.made.iter().any(|engine| trace_resume(engine.name(), thread).is_ok())
     }
 
     /// What is traced is the system trace, in the background. It takes the host's privileged port.

@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use bytes::Bytes;
 use capture::{Fact, Facts, Lost, Writer};
+use exchanges::Memory;
+use exchanges::memory::Found;
 use rpctrace2::host::export;
 use tempfile::TempDir;
 
@@ -54,7 +57,7 @@ fn tool(words: &[&str]) -> Output {
 fn made(make: impl FnOnce(&mut rpctrace2::Trace<'_>, &mut String)) -> tempfile::NamedTempFile {
     let facts = Facts::default().with(Fact::Command, "hello\0world");
     let mut trace = common::usual_trace(&[]);
-    trace.keep(Writer::new(64, &facts, &common::BYTES));
+    trace.keep(Writer::with_memory(64, &facts, &common::BYTES));
     let mut text = String::new();
     make(&mut trace, &mut text);
     trace.finish(&mut text);
@@ -78,6 +81,29 @@ fn a_capture_is_written_in_each_form() {
         for empty in made_of_nothing() {
             exported(empty.path(), form.name, &[]);
         }
+    }
+}
+
+/// What is in no message: bytes where a form has data, words where it has words.
+#[test]
+fn what_memory_out_of_line_held_is_exported() {
+    let file = made(|trace, text| {
+        for (sequence, found) in [(1, Found::Read(Bytes::from_static(b"held"))), (2, Found::GivenAway)] {
+            trace.remember(sequence, Memory { address: 0x5000, size: 100, found });
+            let message = common::Message::request_from(2999, 7, 0).memory(0x5000, 100);
+            trace.message(&common::Sample::sent(message).sequence(sequence).wire().into(), text);
+        }
+    });
+    for form in ::export::FORMATS {
+        exported(file.path(), form.name, &[]);
+    }
+    let lines = text(file.path(), "jsonl", &[]);
+    for part in [r#""read":"read after the copy","bytes":"68656c64""#, r#""not_read":"given away""#] {
+        assert!(lines.contains(part), "{part}: {lines}");
+    }
+    let packets = exported(file.path(), "pcapng", &[]);
+    for part in ["ool 0x5000[100 bytes; 4 read after the copy: 68656c64]", "ool 0x5000[100 bytes; given away]"] {
+        assert!(packets.windows(part.len()).any(|bytes| bytes == part.as_bytes()), "{part}");
     }
 }
 

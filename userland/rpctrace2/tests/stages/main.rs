@@ -2,6 +2,7 @@
 //! All tests of the stages, from records to text, as one program.
 
 mod allocation;
+mod apart;
 mod arrays;
 mod common;
 mod control;
@@ -15,6 +16,7 @@ mod kept;
 mod leaks;
 mod lines;
 mod loading;
+mod memory;
 mod mixture;
 mod naming;
 mod options;

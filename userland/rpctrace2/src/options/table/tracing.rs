@@ -3,6 +3,7 @@
 
 use alloc::string::ToString;
 
+use crate::options::ool::OOL;
 use crate::options::place::Place;
 use crate::options::row::{Action, Row, SAME, nothing, word_if};
 use crate::options::values::{add_injection, set_engine, set_policy};
@@ -92,6 +93,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "a_stopped_thread_waits_for_what_is_typed",
         words: |options| options.stops.iter().flat_map(|set| ["--stop-at".into(), set.clone()]).collect(),
     },
+    OOL,
     Row {
         letter: None,
         longs: &["engines"],
