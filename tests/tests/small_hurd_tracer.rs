@@ -203,6 +203,34 @@ fn every_task_at_once_is_attached_to_and_let_go() -> Result<()> {
     Ok(())
 }
 
+/// What is shown begins at a call and ends after one; what was traced goes on, and a command's status is told.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_trace_begins_at_a_call_and_ends_after_another() -> Result<()> {
+    for words in [&[][..], &["--as", "one"]] {
+        let selecting = ["--on=io_write", "--history=1", "--until=io_write=successful"];
+        let run = run(&[&["rpctrace2"], words, &selecting, &["hurd-hello", "a"]].concat())?;
+        assert_eq!(run.status, Some(3), "{words:?}: {}{}", run.stdout, run.stderr);
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        let of_trace: Vec<&str> =
+            lines.iter().copied().filter(|line| line.contains("] ") && !is_control(line)).collect();
+        let [before, write] = of_trace[..] else { panic!("{words:?}: {}", run.stdout) };
+        assert!(!before.contains("] io_write("), "{words:?}: {before}");
+        assert!(write.contains(r#"] io_write("#) && write.contains(r#"data: "hello, Hurd\n""#), "{words:?}: {write}");
+        let end = "rpctrace2: --until=io_write=successful: the trace ends here";
+        assert!(lines.contains(&end) && !run.stdout.contains("+++"), "{words:?}: {}", run.stdout);
+        // It goes on, and has more to say.
+        assert!(lines.contains(&"argument 1: a"), "{words:?}: {}", run.stdout);
+    }
+    let run = run(&["--threads=30", "hurd-attach", "root", "1", "until"])?;
+    assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
+    let said: Vec<&str> = run.stdout.lines().filter(|line| line.contains(": ") || line.starts_with("---")).collect();
+    let said: Vec<&str> = said.into_iter().filter(|line| !line.starts_with("environment: ")).collect();
+    let end = "rpctrace2: --until=dir_lookup: the trace ends here";
+    assert_eq!(said, ["root: the first line is of dir_lookup", end, "--- detached ---"], "{}", run.stdout);
+    Ok(())
+}
+
 /// The issue asks for 1,000 times: `cargo qemu run small-hurd --threads=30 hurd-attach home 1000 quiet`.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

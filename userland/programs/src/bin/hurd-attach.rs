@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! hurd-attach SERVER [ROUNDS] [quiet]: starts `rpctrace2 -o /tmp/trace -p SERVER` on a Hurd, works with all servers, interrupts rpctrace2 as
+//! hurd-attach SERVER [ROUNDS] [quiet|until]: starts `rpctrace2 -o /tmp/trace -p SERVER` on a Hurd, works with all servers, interrupts rpctrace2 as
 //! Ctrl-C does and works on; so often. Says what it found in the trace.
 //!
 //! rpctrace2 must be attached while the server works, let it go and end with 130; the server must go on as if nothing had been, even if it is
 //! the one that the trace is written by. With `quiet` nothing is asked of the server: every name that it has, and all that the kernel says of the
-//! ports that it receives from (sequence number, mscount, no-senders request among them), must be as before.
+//! ports that it receives from (sequence number, mscount, no-senders request among them), must be as before. With `until` nobody interrupts
+//! rpctrace2, which begins at a lookup, and ends after one, with 0.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -46,6 +47,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     // A node's name may be its server's.
     let name = server.trim_start_matches('/');
     let quiet = match arguments.get_str(3) {
+        Some("until") => return until(startup, server),
         Some("quiet") => Some(task_of(startup, name)?),
         _ => None,
     };
@@ -89,6 +91,28 @@ fn round(startup: &'static Startup, server: &str, quiet: Option<&SendRight>) -> 
     let trace = written().doing("reading the trace")?;
     Here(startup).remove(TRACE).doing("removing the trace")?;
     Ok(trace)
+}
+
+/// A trace that ends by itself.
+fn until(startup: &'static Startup, server: &str) -> Result<(), Mismatch> {
+    let words = ["rpctrace2", "-o", TRACE, "-p", server, "--on=dir_lookup", "--until=dir_lookup"];
+    let tracer = start(startup, TRACER, &words).doing("starting rpctrace2")?;
+    let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    tracer.wait(startup, &port).doing("proc_waitid")?;
+    while process::proc_getmsgport(startup.proc().doing("our process")?, tracer.id).is_ok() {
+        work(startup).doing("working under trace")?;
+        pause(PAUSE);
+    }
+    expect("how rpctrace2 ended", Ending::Exited(0), receive_end(&port).doing("its end")?)?;
+    work(startup).doing("working after the trace")?;
+    let trace = written().doing("reading the trace")?;
+    let first = trace.lines().next().unwrap_or_default();
+    println!(
+        "{server}: the first line is{} of dir_lookup",
+        if first.contains("] <- dir_lookup(") { "" } else { " not" }
+    );
+    trace.lines().filter(|line| !line.contains("] ")).for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 /// The task of the process whose program is called so.
