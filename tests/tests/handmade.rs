@@ -92,6 +92,12 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
         "a message that is to look like another's, and replies as they stand in memory",
     ),
     ("userland/programs/src/bin/items.rs", &[Builder, Descriptor], "shows items of every kind without an interface"),
+    (
+        "userland/programs/src/bin/paged.rs",
+        &[Builder],
+        "memory out of line without an interface, which a pager provides",
+    ),
+    ("userland/programs/src/bin/unmap.rs", &[Builder], "memory out of line without an interface, which goes meanwhile"),
     ("userland/programs/src/bin/payloads.rs", &[Builder, Send], "one mach_msg with both options, which hands over"),
     ("userland/programs/src/bin/ports.rs", &[Builder], "shows rights in messages without an interface"),
     (

@@ -40,7 +40,7 @@ impl Writer {
         Self::of_version(format::PLAIN, width, facts, tables)
     }
 
-    /// The same, with room for [`Note::Memory`]: older readers refuse it in one line.
+    /// Begins a capture of version 2, in which [`Note::Memory`] may be: readers of version 1 alone refuse it in one line.
     pub fn with_memory(width: u8, facts: &Facts, tables: &[u8]) -> Self {
         Self::of_version(format::VERSION, width, facts, tables)
     }
