@@ -274,9 +274,9 @@ fn comment(event: &Event, memory: &Memory) -> String {
             let more = if shown.len() < bytes.len() { "..." } else { "" };
             format!("{} {}: {}{more}", bytes.len(), words::read_when(event.direction), hexadecimal(shown))
         }
-        Found::GivenAway => "given away".into(),
-        Found::Refused(code) => format!("not read: the kernel answered {code}"),
-        Found::Paged => "not read: a pager provides it".into(),
+        // Names of return codes are in the tables, which a form does not keep.
+        Found::Refused(code) => format!("{}the kernel answered {code}", words::begins_not_read(found)),
+        Found::GivenAway | Found::Paged => words::begins_not_read(found).into(),
     };
     format!("ool {address:#x}[{size} bytes; {said}]")
 }

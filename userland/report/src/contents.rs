@@ -58,14 +58,19 @@ impl Writer<'_> {
 
 /// Why memory out of line was not read, if it was not.
 pub(crate) fn not_read(out: &mut String, tables: Tables<'_>, found: &Found) {
+    out.push_str(begins_not_read(found));
+    if let Found::Refused(code) = found {
+        pieces::code(out, tables, *code);
+    }
+}
+
+/// Why memory out of line was not read, up to the name of a return code, which belongs behind it; empty if it was read.
+pub(crate) const fn begins_not_read(found: &Found) -> &'static str {
     match found {
-        Found::Read(_) => {}
-        Found::GivenAway => out.push_str("given away"),
-        Found::Refused(code) => {
-            out.push_str("not read: ");
-            pieces::code(out, tables, *code);
-        }
-        Found::Paged => out.push_str("not read: a pager provides it"),
+        Found::Read(_) => "",
+        Found::GivenAway => "given away",
+        Found::Refused(_) => "not read: ",
+        Found::Paged => "not read: a pager provides it",
     }
 }
 

@@ -53,6 +53,11 @@ pub fn not_read(tables: Tables<'_>, found: &Found) -> String {
     written(|out| contents::not_read(out, tables, found))
 }
 
+/// Why memory out of line was not read; the return code, or its name, belongs behind it where the kernel refused to; empty if it was read.
+pub const fn begins_not_read(found: &Found) -> &'static str {
+    contents::begins_not_read(found)
+}
+
 /// What a request is called: its routine, or `msgh_id 2999`, or `mach_msg` where there was no message.
 pub fn subject(subject: Subject<'_>) -> String {
     written(|out| lines::subject(out, subject))

@@ -315,7 +315,7 @@ fn reading_says_where() {
     );
 }
 
-/// Several are asked before the first one answers, and not all of them do.
+/// Several are asked before any answers, and not all of them do.
 #[test]
 fn what_is_waited_for_is_a_line_for_each_descriptor() {
     let until = |message: Message| message.words(&[1_795_637_272, 30_000_000]);
@@ -333,11 +333,12 @@ fn what_is_waited_for_is_a_line_for_each_descriptor() {
         ["select(fd 3, SELECT_READ|SELECT_URG, 1795637272.030000000s) = 0"]
     );
     assert_eq!(calls(&[&[request(FD3, 1)]]), ["select(fd 3, SELECT_READ, 1795637272.030000000s) = ?"]);
-    let both = with(&["-q"], &[&[request(FD3, 1), request(FD, 1), answer(1)]]);
     assert_eq!(
-        both.iter().filter(|line| line.starts_with("select(fd 3") || line.starts_with("select(fd 0-2")).count(),
-        2,
-        "{both:?}"
+        calls(&[&[request(FD3, 1), request(FD, 2)]]),
+        [
+            "select(fd 3, SELECT_READ, 1795637272.030000000s) = ?",
+            "select(fd 0-2, SELECT_WRITE, 1795637272.030000000s) = ?"
+        ]
     );
 }
 
