@@ -42,15 +42,22 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match self {
+        patiently(|| match self {
             Self::Unix(stream) => stream.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
-        };
-        match read {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))
+        })
+    }
+}
+
+/// Reads once, whatever signals come: a socket's read that has a timeout is not taken up again by the kernel after one.
+fn patiently(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read().map_err(|error| (error.kind(), error)) {
+            Err((io::ErrorKind::Interrupted, _)) => {}
+            Err((io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _)) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
             }
-            other => other,
+            other => return other.map_err(|(_, error)| error),
         }
     }
 }
@@ -65,5 +72,24 @@ impl Write for Stream {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_no_answer() {
+        let mut came =
+            [Err(io::ErrorKind::Interrupted.into()), Err(io::ErrorKind::Interrupted.into()), Ok(7)].into_iter();
+        assert_eq!(patiently(|| came.next().unwrap()).unwrap(), 7);
+        for (kind, said) in
+            [(io::ErrorKind::WouldBlock, "it does not answer"), (io::ErrorKind::TimedOut, "it does not answer")]
+        {
+            assert_eq!(patiently(|| Err(kind.into())).unwrap_err().to_string(), said);
+        }
+        let gone = patiently(|| Err(io::ErrorKind::ConnectionReset.into())).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::ConnectionReset);
     }
 }
