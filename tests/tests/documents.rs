@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// Where paths in documents begin.
 const TOPS: [&str; 7] = ["kernel-ipc/", "trace-port/", "mig-defs/", "userland/", "qemu/", "tests/", "docs/"];
 /// Functions of GNU Mach that look like tests of ours.
-const OF_MACH: [&str; 4] =
-    ["mach_port_mod_refs", "vm_map_pageable_scan", "ipc_kmsg_copyin_header", "memory_object_create_proxy"];
+const OF_MACH: [&str; 5] = [
+    "mach_port_mod_refs",
+    "mach_port_get_set_status",
+    "vm_map_pageable_scan",
+    "ipc_kmsg_copyin_header",
+    "memory_object_create_proxy",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the workspace").to_path_buf()

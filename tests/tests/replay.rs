@@ -17,6 +17,26 @@ fn captured(program: &str, file: &str) -> Result<()> {
     Ok(())
 }
 
+/// Of a capture that has what memory out of line held, what the client has written goes out again, as in both of vm's vm_write.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn memory_out_of_line_is_sent_again() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let (kept, short) = (file(place.path(), "kept"), file(place.path(), "short"));
+    let trace = file(place.path(), "trace");
+    for (size, name, refused) in [("64k", &kept, 0), ("16", &short, 2)] {
+        let run = qemu(&["--icount", "rpctrace2", "--ool", size, "-o", &trace, "--capture", name, "vm"])?;
+        ensure!(run.status == Some(0), "{}", run.stderr);
+        let run = replayed(&["replay", name])?;
+        assert!(run.stdout.contains(" replayed, 0 differ\n"), "{size}: {}{}", run.stdout, run.stderr);
+        let told = "4096 bytes out of line, which the capture has not";
+        let found = run.stdout.lines().filter(|line| line.contains(" vm_write(") && line.ends_with(told)).count();
+        assert_eq!((found, run.status), (refused, Some(0)), "{size}: {}", run.stdout);
+        assert_eq!(run.stdout.matches("not replayed: vm[1] vm_write(").count(), refused, "{size}: {}", run.stdout);
+    }
+    Ok(())
+}
+
 /// What a replay of it says of the answers.
 fn replayed(words: &[&str]) -> Result<Run> {
     qemu(&[&["--icount"], words].concat())

@@ -49,18 +49,12 @@ pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
     let again = replay.output.clone().unwrap_or_else(|| -> PathBuf { place.path().join("capture") });
     let mut capture = File::create(&again).with_context(|| format!("cannot write {}", again.display()))?;
     let arguments = |_: &Prepared| {
-        let words = [
-            RPCTRACE2,
-            options::APART,
-            options::CAPTURED,
-            "-etrace=none",
-            "--",
-            PROGRAM,
-            HOST_PORT_ARGUMENT,
-            DEVICE_PORT_ARGUMENT,
-        ];
+        let before = [RPCTRACE2, options::APART, options::CAPTURED, "-etrace=none"];
+        let after = ["--", PROGRAM, HOST_PORT_ARGUMENT, DEVICE_PORT_ARGUMENT];
+        let memory = planned.has_memory().then(options::all_memory);
+        let words = before.map(String::from).into_iter().chain(memory).chain(after.map(String::from));
         // The boot server takes the escape away: the rights are for the program's task, not for rpctrace2's.
-        Ok(words.map(|word| word.replace("${", "$${")).to_vec())
+        Ok(words.map(|word| word.replace("${", "$${")).collect())
     };
     let (mut nowhere, script) = (io::sink(), planned.script());
     let launch = Launch {

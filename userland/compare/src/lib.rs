@@ -20,7 +20,7 @@ mod words;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use export::model::Call;
+use export::model::{Call, Contents, Value};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use told::{Line, Thread, Told};
@@ -70,16 +70,33 @@ impl Renaming {
 }
 
 /// Compares the answers to a call and to the same call made again: what came of them and what they carry. Where they are not alike, or say of a port what
-/// others have denied, what to say of it: the calls as diff's lines, which end with `\n`. `renaming` is of all answers before.
-pub fn answers(first: &Call, second: &Call, renaming: &mut Renaming) -> Option<String> {
-    let (one, other) = (words::answer(first), words::answer(second));
-    let show = |note: &str| Some(format!("-{}\n+{}\n{note}", words::line(first).text, words::line(second).text));
+/// others have denied, what to say of it: the calls as diff's lines, which end with `\n`. `renaming` is of all answers before. `has_contents`: what
+/// memory out of line held is compared, too, which both have read ([`memory`]).
+pub fn answers(first: &Call, second: &Call, renaming: &mut Renaming, has_contents: bool) -> Option<String> {
+    let (one, other) = (words::answer(first, has_contents), words::answer(second, has_contents));
+    let show = |note: &str| {
+        let (before, after) = (words::request(first), words::request(second));
+        Some(format!("-{before}{}\n+{after}{}\n{note}", one.text, other.text))
+    };
     if one.alike != other.alike {
         return show("");
     }
     let pairs = one.ports.iter().copied().zip(other.ports.iter().copied());
     let notes: Vec<String> = pairs.filter_map(|pair| renaming.note(pair)).collect();
     if notes.is_empty() { None } else { show(&format!("  ({})\n", notes.join("; "))) }
+}
+
+/// Whether what memory out of line in an answer held is known, all of it; `None` if it has none.
+pub fn memory(call: &Call) -> Option<bool> {
+    let mut memory = call.reply.iter().flat_map(|reply| &reply.arguments).filter_map(|field| match &field.value {
+        Value::Memory { size: size @ 1.., contents: Contents::Read { bytes, .. }, .. } => {
+            Some(bytes.len() as u64 == *size)
+        }
+        Value::Memory { size: 1.., .. } => Some(false),
+        _ => None,
+    });
+    let first = memory.next()?;
+    Some(memory.fold(first, |all, is_whole| all && is_whole))
 }
 
 /// A call as it is shown.

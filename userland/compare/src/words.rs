@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use export::model::{Call, Field, Half, Port, Value};
+use export::model::{Call, Contents, Field, Half, Port, Value};
 
 use crate::told::Line;
 
@@ -17,35 +17,48 @@ const NO_PORTS: [&str; 2] = ["MACH_PORT_NULL", "MACH_PORT_DEAD"];
 #[derive(Debug, Default)]
 struct Words {
     line: Line,
+    /// What memory out of line held counts, too.
+    has_contents: bool,
 }
 
 /// The words of a call, without whose it is.
 pub(crate) fn line(call: &Call) -> Line {
     let mut words = Words::default();
-    words.both(match call.role {
-        "server" | "control" => "<- ",
-        "exception" => "-> ",
-        "failed" => "mach_msg failed: ",
-        _ => "",
-    });
-    words.both(&call.name);
-    words.both("(");
-    if let Some(request) = &call.request {
-        words.half(request);
-    }
-    words.both(")");
+    words.request(call);
     words.answer(call);
     words.line
 }
 
-/// The words of what came of a call.
-pub(crate) fn answer(call: &Call) -> Line {
+/// What was asked, as it is shown.
+pub(crate) fn request(call: &Call) -> String {
     let mut words = Words::default();
+    words.request(call);
+    words.line.text
+}
+
+/// The words of what came of a call; with what its memory out of line held, if both calls that are compared have that.
+pub(crate) fn answer(call: &Call, has_contents: bool) -> Line {
+    let mut words = Words { has_contents, ..Words::default() };
     words.answer(call);
     words.line
 }
 
 impl Words {
+    fn request(&mut self, call: &Call) {
+        self.both(match call.role {
+            "server" | "control" => "<- ",
+            "exception" => "-> ",
+            "failed" => "mach_msg failed: ",
+            _ => "",
+        });
+        self.both(&call.name);
+        self.both("(");
+        if let Some(request) = &call.request {
+            self.half(request);
+        }
+        self.both(")");
+    }
+
     fn answer(&mut self, call: &Call) {
         match (&call.result, call.outcome) {
             (Some(code), _) => self.both(&format!(" = {}", code.name)),
@@ -146,12 +159,18 @@ impl Words {
                 }
                 self.both("}");
             }
-            Value::Memory { address, size, .. } => {
+            Value::Memory { address, size, contents } => {
                 self.both("memory ");
                 if let Some(address) = address {
                     self.address(*address);
                 }
                 self.both(&format!("[{size}]"));
+                if let Contents::Read { bytes, .. } = contents
+                    && self.has_contents
+                {
+                    self.both(" ");
+                    self.value(&Value::Bytes(bytes.clone()), "");
+                }
             }
             Value::Rights { count, ports } => {
                 self.both(&format!("{count} rights ["));

@@ -2,9 +2,9 @@
 //! What is the same in two traces, and what is not.
 
 use compare::told::{Collect, Told};
-use compare::{Differences, compare};
+use compare::{Differences, Renaming, compare};
 use export::Format;
-use export::model::{Call, Code, Field, Half, Port, Task, Value};
+use export::model::{Call, Code, Contents, Field, Half, Port, Task, Value};
 
 fn field(name: &str, ty: &str, value: Value) -> Field {
     Field { name: name.into(), ty: ty.into(), value }
@@ -138,4 +138,32 @@ fn of_long_data_all_counts() {
     let found = compared(&data(1), &data(2));
     assert_eq!(found.calls, 2);
     assert!(found.text.contains("..."));
+}
+
+/// What memory out of line held counts where both have it and that is asked for, and is shown; else only its size does.
+#[test]
+fn memory_out_of_line_is_compared_where_both_have_it() {
+    let answered = |address: u64, contents: Contents| {
+        let memory = Value::Memory { address: Some(address), size: 4, contents };
+        Call { reply: Some(half(vec![field("data", "", memory)])), ..call(1, "boot_list", vec![]) }
+    };
+    let read = |bytes: &[u8]| Contents::Read { when: "read before the return", bytes: bytes.to_vec() };
+    let one = answered(0x1000, read(b"abcd"));
+    let answers = |other: &Call, has_contents| compare::answers(&one, other, &mut Renaming::default(), has_contents);
+    assert_eq!(answers(&answered(0x5000, read(b"abcd")), true), None);
+    let said = answers(&answered(0x5000, read(b"abce")), true).expect("another byte");
+    let line =
+        |address: &str, bytes: &str| format!("boot_list() = KERN_SUCCESS {{data: memory {address}[4] <{bytes}>}}\n");
+    assert_eq!(said, format!("-{}+{}", line("0x1000", "61626364"), line("0x5000", "61626365")));
+    assert_eq!(answers(&answered(0x5000, read(b"abce")), false), None);
+    assert_eq!(answers(&answered(0x5000, Contents::Unknown), false), None);
+    for (contents, known) in [
+        (read(b"abcd"), Some(true)),
+        (read(b"abc"), Some(false)),
+        (Contents::Unknown, Some(false)),
+        (Contents::NotRead("given away".into()), Some(false)),
+    ] {
+        assert_eq!(compare::memory(&answered(0, contents)), known);
+    }
+    assert_eq!(compare::memory(&call(1, "boot_list", vec![])), None);
 }

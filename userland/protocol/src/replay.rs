@@ -10,6 +10,8 @@
 //! call NUMBER answered|one-way BYTES   a message of 64-bit Mach, in hexadecimal
 //! port OFFSET PORT                     in the request: a name
 //! address OFFSET ADDRESS               in the request
+//! contents OFFSET BYTES                in the request, in hexadecimal: what is in the memory whose address stands there,
+//!                                      and where in a page it begins
 //! gives OFFSET DESCRIPTOR-OFFSET DESCRIPTOR PORT
 //!                                      in the answer, if this descriptor stands there: a name
 //! memory OFFSET DESCRIPTOR-OFFSET DESCRIPTOR ADDRESS SIZE
@@ -85,6 +87,9 @@ pub struct Call {
     pub ports: Vec<(usize, u32)>,
     /// Where addresses stand in it, of 64 bits, and which.
     pub addresses: Vec<(usize, u64)>,
+    /// Where addresses of memory out of line stand in it, of 64 bits, and what is in it. What stands there in `message` says where in a page it
+    /// began, on which some servers insist.
+    pub contents: Vec<(usize, Vec<u8>)>,
     /// Ports in the answer.
     pub gives: Vec<(Place, u32)>,
     /// Memory in the answer: address and size in the capture.
@@ -125,6 +130,11 @@ fn write_call(out: &mut String, call: &Call) -> core::fmt::Result {
     writeln!(out)?;
     call.ports.iter().try_for_each(|(offset, port)| writeln!(out, "port {offset} {port}"))?;
     call.addresses.iter().try_for_each(|(offset, address)| writeln!(out, "address {offset} {address}"))?;
+    for (offset, bytes) in &call.contents {
+        write!(out, "contents {offset} ")?;
+        bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+        writeln!(out)?;
+    }
     let place = |place: &Place| format!("{} {} {}", place.offset, place.descriptor_offset, place.descriptor);
     call.gives.iter().try_for_each(|(at, port)| writeln!(out, "gives {} {port}", place(at)))?;
     call.memory.iter().try_for_each(|(at, address, size)| writeln!(out, "memory {} {address} {size}", place(at)))
@@ -169,6 +179,10 @@ fn read(steps: &mut Vec<Step>, line: &str) -> Option<()> {
         return words.next().is_none().then_some(());
     }
     let Some(Step::Call(call)) = steps.last_mut() else { return None };
+    if kind == "contents" {
+        call.contents.push((words.next()?.parse().ok()?, bytes(words.next()?)?));
+        return words.next().is_none().then_some(());
+    }
     let mut number = || words.next()?.parse::<u64>().ok();
     let mut at = || usize::try_from(number()?).ok();
     match kind {
@@ -206,6 +220,7 @@ mod tests {
             message: vec![0, 0x7f, 0xff],
             ports: vec![(8, 3), (40, u32::MAX)],
             addresses: vec![(48, 0x1000)],
+            contents: vec![(56, vec![1, 0xff]), (64, vec![0])],
             gives: vec![(place, 9)],
             memory: vec![(place, 0x2000, 4096)],
         };
@@ -233,8 +248,19 @@ mod tests {
         ] {
             assert_eq!(parse(text).err().unwrap_or(0), line, "{text}");
         }
-        for line in ["port 8", "port 8 1 1", "port -1 1", "gives 1 2 3", "memory 1 2 3 4", "address 1 x", "other 1", ""]
-        {
+        for line in [
+            "contents 8",
+            "contents 8 0",
+            "contents 8 00 00",
+            "port 8",
+            "port 8 1 1",
+            "port -1 1",
+            "gives 1 2 3",
+            "memory 1 2 3 4",
+            "address 1 x",
+            "other 1",
+            "",
+        ] {
             assert_eq!(parse(&format!("{call}\n{line}\n")), Err(2), "{line}");
         }
     }

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use exchanges::Event;
-use export::model::{Call, Field, Half, Value};
+use export::model::{Call, Contents, Half, Value};
+use mach_abi::Descriptor;
 use mach_abi::Header;
 use mach_abi::header::LP64;
 use protocol::replay::{self, CALLS_MAX, Known, Step};
@@ -36,8 +37,8 @@ pub struct Plan {
     pub calls: Vec<Call>,
     /// Those that are not, and why.
     pub refused: Vec<(Call, Why)>,
-    /// Answers with memory out of line, whose contents are not compared: no capture has them.
-    pub memories: usize,
+    /// Something that memory out of line held is known of an answer, so that the replay has to know it, too.
+    pub has_memory: bool,
 }
 
 /// What is known when a call comes.
@@ -144,8 +145,7 @@ impl World {
             self.argument(event, &part, &mut step, plan)?;
         }
         self.brings(call, &mut step);
-        let is_far = |field: &Field| matches!(field.value, Value::Memory { size: 1.., .. });
-        plan.memories += usize::from(call.reply.iter().flat_map(|reply| &reply.arguments).any(is_far));
+        plan.has_memory |= compare::memory(call) == Some(true);
         Ok(step)
     }
 
@@ -248,6 +248,13 @@ impl World {
                 })
             }
             Value::Memory { size: 0, .. } | Value::Rights { count: 0, .. } => Ok(()),
+            Value::Memory { address: Some(address), size, contents: Contents::Read { bytes, .. } }
+                if bytes.len() as u64 == *size =>
+            {
+                step.contents.push((part.data_at, bytes.clone()));
+                self.keep(part, (*address, *size), &mut step.message);
+                Ok(())
+            }
             Value::Memory { size, .. } => Err(Why::Memory(*size)),
             Value::Rights { .. } => Err(Why::Rights),
             Value::Unsigned(address, _) if is_address(part) => {
@@ -266,6 +273,17 @@ impl World {
             Value::Unsigned(..) => Ok(()),
             value if has_address(value, &part.field.ty) => Err(Why::AddressWithin),
             _ => Ok(()),
+        }
+    }
+
+    /// Memory that the client gave away with a request is sent from other memory, which stays: what is about it from then on cannot be as it was.
+    fn keep(&mut self, part: &Part<'_>, given: (u64, u64), message: &mut [u8]) {
+        let descriptor = part.item.descriptor;
+        if descriptor.deallocate {
+            self.spoiled_memory.push(given);
+            let kept = Descriptor { deallocate: false, ..descriptor }.to_word().to_le_bytes();
+            let place = message.get_mut(part.descriptor_at..).and_then(|rest| rest.first_chunk_mut());
+            place.into_iter().for_each(|place| *place = kept);
         }
     }
 

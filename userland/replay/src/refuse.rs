@@ -36,7 +36,7 @@ pub enum Why {
     Address(u64),
     /// An address stands in a struct or an array.
     AddressWithin,
-    /// It has memory out of line: so many bytes.
+    /// It has memory out of line of which the capture has not all of the contents: so many bytes.
     Memory(u64),
     /// It has rights out of line.
     Rights,

@@ -357,6 +357,11 @@ pub const CAPTURED: &str = "--captured";
 /// What the host says before all options where a terminal of its own shows what is typed, and lets one edit it.
 pub const LINES: &str = "--lines";
 
+/// The word that has all be read that memory out of line holds, as much as can be.
+pub fn all_memory() -> String {
+    alloc::format!("--ool={}", capture::MAX_READ)
+}
+
 /// Options that say the same to rpctrace2 in the guest, without those that only the host can follow.
 pub fn guest_words(options: &Options) -> Vec<String> {
     table::rows().filter(|row| row.place == Place::Everywhere).flat_map(|row| (row.words)(options)).collect()

@@ -12,6 +12,7 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+use mach::memory::{Pages, page_floor};
 use mach::port::PortName;
 use mach::rt::arguments::Arguments;
 use mach::sys::msg::mach_msg;
@@ -35,6 +36,8 @@ struct Now {
     ports: Vec<(u32, PortName)>,
     /// Where memory was, how much, where it is.
     memory: Vec<(u64, u64, u64)>,
+    /// Memory out of line of requests: of which, where its address stands in it, and the address.
+    contents: Vec<(u32, usize, u64)>,
     reply_port: PortName,
     buffer: Vec<u64>,
 }
@@ -49,6 +52,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let mut now = Now {
         ports: Vec::with_capacity(given),
         memory: Vec::with_capacity(memory),
+        contents: contents(&steps)?,
         reply_port: trap::mach_reply_port(),
         buffer: alloc::vec![0; ROOM],
     };
@@ -84,6 +88,30 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
         println!("replay: call {number} was not sent: {why}");
     }
     Ok(())
+}
+
+/// Makes what requests have out of line: each in pages of its own, where in a page it was, as the kernel writes only whole pages into a task
+/// (`vm_write`). In the order of the numbers and places by which it is found.
+fn contents(steps: &[Step]) -> Result<Vec<(u32, usize, u64)>, Mismatch> {
+    let mut made = Vec::new();
+    for step in steps {
+        let Step::Call(call) = step else { continue };
+        for (offset, bytes) in &call.contents {
+            let old = call
+                .message
+                .get(*offset..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |old| u64::from_le_bytes(*old));
+            let begin = (old - page_floor(old)) as usize;
+            let mut pages =
+                Pages::allocate((begin + bytes.len()) as u64).doing("vm_allocate for memory out of line")?;
+            if let Some(place) = pages.as_mut_slice().get_mut(begin..begin + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+            made.push((call.number, *offset, pages.leak() + begin as u64));
+        }
+    }
+    Ok(made)
 }
 
 impl Now {
@@ -128,6 +156,13 @@ impl Now {
         }
         for (offset, old) in &call.addresses {
             let address = self.address(*old).ok_or("no answer has brought memory that it names")?;
+            self.put(*offset, address, true).ok_or("an address stands nowhere in it")?;
+        }
+        for (offset, _) in &call.contents {
+            let found =
+                self.contents.binary_search_by_key(&(call.number, *offset), |(number, offset, _)| (*number, *offset));
+            let address =
+                found.ok().and_then(|index| self.contents.get(index)).ok_or("its memory out of line is not there")?.2;
             self.put(*offset, address, true).ok_or("an address stands nowhere in it")?;
         }
         self.put(LP64.seqno, u64::from(MARK | call.number), false);

@@ -45,6 +45,11 @@ impl Replay {
         replay::write(&self.plan.steps)
     }
 
+    /// Whether what memory out of line held is to be compared.
+    pub fn has_memory(&self) -> bool {
+        self.plan.has_memory
+    }
+
     /// Whether nothing can be sent again.
     pub fn is_empty(&self) -> bool {
         self.plan.calls.is_empty()
