@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 
 use exchanges::Event;
 use export::model::{Call, Contents, Half, Value};
-use mach_abi::Descriptor;
 use mach_abi::Header;
 use mach_abi::header::LP64;
 use protocol::replay::{self, CALLS_MAX, Known, Step};
@@ -278,10 +277,11 @@ impl World {
 
     /// Memory that the client gave away with a request is sent from other memory, which stays: what is about it from then on cannot be as it was.
     fn keep(&mut self, part: &Part<'_>, given: (u64, u64), message: &mut [u8]) {
-        let descriptor = part.item.descriptor;
+        let mut descriptor = part.item.descriptor;
         if descriptor.deallocate {
             self.spoiled_memory.push(given);
-            let kept = Descriptor { deallocate: false, ..descriptor }.to_word().to_le_bytes();
+            descriptor.deallocate = false;
+            let kept = descriptor.to_word().to_le_bytes();
             let place = message.get_mut(part.descriptor_at..).and_then(|rest| rest.first_chunk_mut());
             place.into_iter().for_each(|place| *place = kept);
         }
