@@ -93,6 +93,8 @@ pub struct App<'t> {
     /// The rows that the filter means, of the first so many.
     pub(crate) matches: Vec<u32>,
     pub(crate) looked_at: usize,
+    /// Rows of which alone the filter can mean some, of the first so many: what a shorter text meant.
+    narrowed: (Vec<u32>, usize),
     /// Whether the others are shown, too.
     pub(crate) shows_all: bool,
     stop_at: Option<Filter<'t>>,
@@ -132,6 +134,7 @@ impl<'t> App<'t> {
             filter: None,
             matches: Vec::new(),
             looked_at: 0,
+            narrowed: Default::default(),
             shows_all: false,
             stop_at: None,
             stopped_to: 0,
@@ -151,7 +154,7 @@ impl<'t> App<'t> {
         self.about.follows = false;
         // What became of calls is known only now.
         (self.looked_at, self.follows) = (0, false);
-        self.matches.clear();
+        (self.matches, self.narrowed) = Default::default();
     }
 
     /// Whether only rows that the filter means are in the list.
@@ -189,19 +192,32 @@ impl<'t> App<'t> {
         if let Some(changed) = store.changed.take() {
             self.looked_at = self.looked_at.min(changed as usize);
             self.matches.truncate(self.matches.partition_point(|row| *row < changed));
+            self.narrowed.1 = self.narrowed.1.min(changed as usize);
         }
         let store = &*store;
-        let end = store.rows.len().min(self.looked_at.saturating_add(rows));
         if let Some(filter) = &mut self.filter {
+            let (some, until) = &self.narrowed;
+            let first = some.partition_point(|row| (*row as usize) < self.looked_at);
+            let last = some.partition_point(|row| (*row as usize) < *until).min(first.saturating_add(rows));
+            let known = some.get(first..last).unwrap_or_default();
+            self.matches.extend(known.iter().filter(|row| filter.has(store, **row)));
+            self.looked_at = match known.last() {
+                Some(row) if known.len() == rows => *row as usize + 1,
+                _ => self.looked_at.max(*until),
+            };
+            let rows = rows - known.len();
+            let end = store.rows.len().min(self.looked_at.saturating_add(rows));
             let new = (self.looked_at as u32..end as u32).filter(|row| filter.has(store, *row));
             self.matches.extend(new);
+            self.looked_at = end;
+        } else {
+            self.looked_at = store.rows.len();
         }
-        self.looked_at = end;
         self.stop(store);
         if self.follows {
             self.cursor = store.rows.len().saturating_sub(1) as u32;
         }
-        end < store.rows.len()
+        self.looked_at < store.rows.len()
     }
 
     /// Stops at the first new row that is waited for.
@@ -399,9 +415,19 @@ impl<'t> App<'t> {
 
     /// Looks for what is typed.
     pub(crate) fn look_for(&mut self, typed: &str) {
-        self.filter = Filter::new(typed, &self.parse, self.tables);
+        let before = core::mem::replace(&mut self.filter, Filter::new(typed, &self.parse, self.tables));
+        let narrows = before.zip(self.filter.as_ref()).is_some_and(|(before, filter)| filter.narrows(&before));
+        self.narrowed = if narrows { self.meant() } else { Default::default() };
         (self.looked_at, self.scroll, self.shows_all) = (0, 0, false);
         self.matches.clear();
+    }
+
+    /// Of which rows some can be meant, of the first so many, as far as the search has come.
+    fn meant(&mut self) -> (Vec<u32>, usize) {
+        let (mut rows, until) = (core::mem::take(&mut self.matches), self.narrowed.1.max(self.looked_at));
+        let rest = self.narrowed.0.partition_point(|row| (*row as usize) < self.looked_at);
+        rows.extend_from_slice(self.narrowed.0.get(rest..).unwrap_or_default());
+        (rows, until)
     }
 
     /// Stops at the next such message: one that comes, or one behind the selected one.

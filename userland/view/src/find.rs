@@ -83,6 +83,20 @@ impl<'t> Filter<'t> {
         }
     }
 
+    /// Whether it means no rows but those that another one means: text with more before or behind it.
+    pub(crate) fn narrows(&self, other: &Self) -> bool {
+        let (Way::Text { text, is_exact }, Way::Text { text: shorter, is_exact: was_exact }) = (&self.way, &other.way)
+        else {
+            return false;
+        };
+        match (is_exact, was_exact) {
+            (true, true) | (false, false) => text.contains(&**shorter),
+            // Lines of both letters were meant.
+            (true, false) => text.to_ascii_lowercase().contains(&**shorter),
+            (false, true) => false,
+        }
+    }
+
     /// Whether a row is meant.
     pub(crate) fn has(&mut self, store: &Store, row: u32) -> bool {
         let Self { tables, way, .. } = self;

@@ -331,6 +331,51 @@ fn a_filter_keeps_the_place() {
     press(&mut app, "q");
 }
 
+/// The rows that are found for this, and after how many steps of a row.
+fn found(app: &mut App<'_>, typed: &str) -> (Vec<u32>, usize) {
+    app.look_for(typed);
+    let mut steps = 1;
+    while app.work(1) {
+        steps += 1;
+    }
+    (app.matches.clone(), steps)
+}
+
+#[test]
+fn more_text_is_looked_for_only_where_less_was() {
+    let fresh = |typed: &str| found(&mut shown(), typed).0;
+    // Each is in what was before it, or is not: a letter less, a capital that is no longer one, an expression.
+    let typed =
+        ["e", "ec", "echo", "echo[", "ech", "E", "KE", "Kern", "kern", "Kern", "%even", "e", "vm_", "\"vm_\"", "x"];
+    let mut app = shown();
+    for pair in typed.windows(2) {
+        let (before, _) = found(&mut app, pair[0]);
+        let (rows, steps) = found(&mut app, pair[1]);
+        assert_eq!(rows, fresh(pair[1]), "{pair:?}");
+        let narrows =
+            [["e", "ec"], ["ec", "echo"], ["echo", "echo["], ["E", "KE"], ["kern", "Kern"], ["vm_", "\"vm_\""]];
+        let expected = if narrows.iter().any(|narrows| narrows == pair) { 1..=before.len() + 1 } else { 10..=10 };
+        assert!(expected.contains(&steps), "{pair:?}: {steps}");
+    }
+    // A search that is not at its end is gone on with.
+    for steps in 1..10 {
+        let mut app = shown();
+        for typed in ["e", "ec"] {
+            app.look_for(typed);
+            app.work(steps);
+        }
+        assert_eq!(found(&mut app, "echo").0, fresh("echo"), "{steps}");
+    }
+    // What was a request when it was looked at has an answer now.
+    let mut collect = Collect::default();
+    let mut app = self::app(collect.store(), About::default());
+    let asked = call(1, 1, "client", "first", half(2, 0, true, Vec::new()));
+    collect.opened(&asked).unwrap();
+    assert_eq!(found(&mut app, "=").0, [0; 0]);
+    collect.closed(&answered(&asked, 0, "KERN_SUCCESS", half(3, 0, false, Vec::new()))).unwrap();
+    assert_eq!(found(&mut app, "= 0").0, [0]);
+}
+
 #[test]
 fn what_is_copied_selects_what_is_shown() {
     let mut app = shown();
