@@ -419,8 +419,8 @@ impl<'a> Session<'a> {
         }
         if end.is_untraced && !end.untraced_shown {
             end.untraced_shown = true;
-            if let Some(untraced) = self.subject.untraced(&*self.world, &self.engines).filter(|_| end.status.is_none())
-            {
+            let now = || self.subject.untraced(&*self.world, &self.engines).filter(|_| end.status.is_none());
+            if let Some(untraced) = end.went_on.or_else(now) {
                 trace.untraced(untraced, text);
             }
         }

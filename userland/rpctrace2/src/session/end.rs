@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! When a trace is over: the command has ended, nobody is traced any more, or those that go on are left.
 
+use exchanges::ending::Untraced;
 use exchanges::fate::Told;
 
 use super::INTERRUPTED;
@@ -20,6 +21,8 @@ pub(super) struct End {
     pub(super) is_untraced: bool,
     /// If the command still was there then, that has been told.
     pub(super) untraced_shown: bool,
+    /// The user has had it go on untraced, so that it did, whatever has come of it since.
+    pub(super) went_on: Option<Untraced>,
     /// The user has ended the trace.
     is_interrupted: bool,
     /// Every traced task is waited for.

@@ -271,7 +271,9 @@ impl Session<'_> {
             self.let_go();
             end.let_go();
         } else {
-            // What is said of its engine's end is said of this one, and the command's end is waited for.
+            // What is said of its engine's end is said of this one, and the command's end is waited for, which may be heard of together with
+            // that of its trace: it goes on while that is being ended.
+            end.went_on = self.subject.untraced(&*self.world, &self.engines);
             self.engines.give_up();
         }
         self.release();
