@@ -52,12 +52,12 @@ impl Read for Stream {
 /// Reads once, whatever signals come: a socket's read that has a timeout is not taken up again by the kernel after one.
 fn patiently(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        match read().map_err(|error| (error.kind(), error)) {
-            Err((io::ErrorKind::Interrupted, _)) => {}
-            Err((io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _)) => {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
             }
-            other => return other.map_err(|(_, error)| error),
+            other => return other,
         }
     }
 }
@@ -84,10 +84,8 @@ mod tests {
         let mut came =
             [Err(io::ErrorKind::Interrupted.into()), Err(io::ErrorKind::Interrupted.into()), Ok(7)].into_iter();
         assert_eq!(patiently(|| came.next().unwrap()).unwrap(), 7);
-        for (kind, said) in
-            [(io::ErrorKind::WouldBlock, "it does not answer"), (io::ErrorKind::TimedOut, "it does not answer")]
-        {
-            assert_eq!(patiently(|| Err(kind.into())).unwrap_err().to_string(), said);
+        for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut] {
+            assert_eq!(patiently(|| Err(kind.into())).unwrap_err().to_string(), "it does not answer");
         }
         let gone = patiently(|| Err(io::ErrorKind::ConnectionReset.into())).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::ConnectionReset);
