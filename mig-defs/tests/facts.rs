@@ -34,7 +34,7 @@ const OF_THE_HURD: [&str; 6] = [
     "startup_reboot.reboot_code",
 ];
 /// Numbers that are in headers of the kernel's source alone, or nowhere but with us.
-const NOT_INSTALLED: [&str; 7] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_PORT", "VM_SYNC_", "DEV_GET_", "FP_"];
+const NOT_INSTALLED: [&str; 7] = ["GSYNC_", "IKOT_", "RB_", "TASK_TRACE_", "VM_SYNC_", "DEV_GET_", "FP_"];
 /// Structs that C has as arrays.
 const NO_STRUCTS: [&str; 2] = ["dev_size", "dev_records"];
 /// Headers that only the kernel can include.

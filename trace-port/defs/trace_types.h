@@ -6,6 +6,9 @@
 
 /* special port of task_get_special_port and task_set_special_port */
 #define TASK_TRACE_PORT		5
+/* of task_get_special_port alone: memory objects of the ring of the caller's trace port, to be mapped */
+#define TASK_TRACE_RING		6
+#define TASK_TRACE_READER	7
 
 #define TRACE_VERSION		6
 

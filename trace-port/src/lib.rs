@@ -33,6 +33,14 @@ pub const TRACE_RECORD_MSGH_ID: u32 = 5000;
 /// `msgh_id` of `trace_records`: several records of one task.
 pub const TRACE_RECORDS_MSGH_ID: u32 = 5001;
 
+/// `msgh_id` of `trace_ring`: there are records in the ring of the trace port, whose reader sleeps.
+pub const TRACE_RING_MSGH_ID: u32 = 5002;
+
+/// Whether a message with this `msgh_id` is one that a kernel sends to a trace port.
+pub const fn is_of_trace_port(msgh_id: u32) -> bool {
+    is_record(msgh_id) || msgh_id == TRACE_RING_MSGH_ID
+}
+
 /// Whether a message with this `msgh_id` that comes to a trace port holds records.
 pub const fn is_record(msgh_id: u32) -> bool {
     matches!(msgh_id, TRACE_RECORD_MSGH_ID | TRACE_RECORDS_MSGH_ID)

@@ -4,7 +4,7 @@
 //! ```text
 //! offset       bytes  written by
 //!      0        4096  the kernel: MAGIC, VERSION, capacity, head, floor, numbers, flags; from 512 on the 64 marks
-//!   4096        4096  the reader: tail, wants
+//!   4096        4096  the reader: tail, wants, sleeps
 //!   8192    capacity  the kernel: frames, one behind the other, over the end to the begin
 //!
 //! a frame: u64 position, u64 number, u32 size, u32 kind, then what it holds; size is a multiple of 8 and counts the frame itself
@@ -51,6 +51,15 @@ pub const HEADER_SIZE: usize = 8192;
 
 /// Bytes of the smallest ring's frames: the largest frame is to take no more than half of it.
 pub const MIN_CAPACITY: usize = 512 * 1024;
+
+/// Bytes of the frames of a tracer's own ring: what is larger than half of it goes another way.
+pub const TRACERS_CAPACITY: usize = 256 * 1024;
+
+/// Bytes of a tracer's ring.
+pub const TRACERS_SIZE: usize = HEADER_SIZE + TRACERS_CAPACITY;
+
+/// The tail of a reader that reads no more: so many bytes are never written, and who says that it has read them is believed nothing.
+pub const CLOSED: u64 = 1 << 63;
 
 /// Bytes of the largest ring's frames.
 pub const MAX_CAPACITY: usize = 1 << 30;
@@ -108,8 +117,10 @@ pub mod wishes {
     pub const TAIL: usize = 0;
     /// [`WAIT`](super::WAIT).
     pub const WANTS: usize = 1;
+    /// Not 0: the reader is about to sleep, and is to be woken when so many bytes are unread.
+    pub const SLEEPS: usize = 2;
     /// How many words there are.
-    pub const WORDS: usize = 2;
+    pub const WORDS: usize = 3;
 }
 
 /// Where the marks begin in the kernel's page, in words.
@@ -118,6 +129,10 @@ pub const MARKS_WORD: usize = 64;
 pub const WISHES_WORD: usize = 512;
 /// Where the frames begin, in words.
 pub const FRAMES_WORD: usize = HEADER_SIZE / 8;
+
+/// Messages that a tracer with a ring has in the queue of its trace port at most, each of which holds back who fills it: what fits is in the ring, which
+/// takes more than a queue.
+pub const QUEUE: u32 = 2;
 
 /// A word that several may use at the same time.
 pub trait Word {
@@ -150,11 +165,11 @@ impl Word for AtomicU64 {
 #[derive(Debug)]
 pub struct Ring<'a, W> {
     /// The kernel's, before the marks.
-    pub control: &'a [W],
+    pub control: &'a [W; control::WORDS],
     /// The marks, of which there is a power of two.
     pub marks: &'a [W],
     /// The reader's.
-    pub wishes: &'a [W],
+    pub wishes: &'a [W; wishes::WORDS],
     /// The frames, of which there is a power of two.
     pub frames: &'a [W],
 }
@@ -176,10 +191,24 @@ impl<'a, W: Word> Ring<'a, W> {
         }
         let frames = 1 << room.ilog2();
         Some(Self {
-            control: words.get(..control::WORDS)?,
+            control: words.first_chunk()?,
             marks: words.get(MARKS_WORD..MARKS_WORD + MARKS)?,
-            wishes: words.get(WISHES_WORD..WISHES_WORD + wishes::WORDS)?,
+            wishes: words.get(WISHES_WORD..)?.first_chunk()?,
             frames: words.get(FRAMES_WORD..FRAMES_WORD + frames)?,
+        })
+    }
+
+    /// A ring whose parts stand in different places: the kernel's page, the reader's, and the frames, of which there is a power of two; `None` if
+    /// they are too small, or too many.
+    pub fn in_parts(kernels: &'a [W], readers: &'a [W], frames: &'a [W]) -> Option<Self> {
+        if !frames.len().is_power_of_two() || frames.len() > MAX_CAPACITY / 8 {
+            return None;
+        }
+        Some(Self {
+            control: kernels.first_chunk()?,
+            marks: kernels.get(MARKS_WORD..MARKS_WORD + MARKS)?,
+            wishes: readers.first_chunk()?,
+            frames,
         })
     }
 
@@ -202,6 +231,12 @@ impl<'a, W: Word> Ring<'a, W> {
         Self::set(self.frames, index, value, Ordering::Relaxed);
     }
 
+    /// Makes it memory of which nothing is known, before another producer begins it. The frames stay: they say the positions of another time, which
+    /// come again, but behind the head, where nobody looks.
+    pub fn clear(&self) {
+        self.control.iter().chain(self.wishes).for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
     /// What the producer says is recorded.
     pub fn set_flags(&self, flags: u64) {
         Self::set(self.control, control::FLAGS, flags, Ordering::Relaxed);
@@ -220,6 +255,41 @@ impl<'a, W: Word> Ring<'a, W> {
     /// For a reader: all before this position may be overwritten.
     pub fn set_tail(&self, position: u64) {
         Self::set(self.wishes, wishes::TAIL, position, Ordering::Release);
+    }
+
+    /// For a reader that reads no more: no record has room from now on, under [`Policy::Full`].
+    pub fn close(&self) {
+        self.set_tail(CLOSED);
+    }
+
+    /// For a reader: it is about to sleep until so many bytes are unread, 1 for any, or no more, with 0. Before it sleeps it looks once more how many
+    /// there are ([`Ring::unread`]).
+    pub fn set_sleeps(&self, until: u64) {
+        Self::set(self.wishes, wishes::SLEEPS, until, Ordering::Relaxed);
+        W::fence(Ordering::SeqCst);
+    }
+
+    /// For a producer, after it has published: whether the reader is to be woken, which is said once.
+    #[inline(always)]
+    pub fn take_sleep(&self) -> bool {
+        W::fence(Ordering::SeqCst);
+        let until = self.wishes.get(wishes::SLEEPS).map_or(0, |word| word.load(Ordering::Relaxed));
+        // What cannot be is much.
+        let is_due = until != 0 && self.unread() >= until;
+        if is_due {
+            Self::set(self.wishes, wishes::SLEEPS, 0, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// How many bytes of committed frames the reader has not read, by its own word.
+    pub fn unread(&self) -> u64 {
+        self.head().wrapping_sub(self.tail())
+    }
+
+    /// Where the committed frames end, by the kernel's page.
+    pub fn head(&self) -> u64 {
+        self.control.get(control::HEAD).map_or(0, |word| word.load(Ordering::Acquire))
     }
 
     /// For a reader: what it wants.

@@ -19,3 +19,9 @@ numbers! {
 
 /// Where the records of a traced task go. A stock kernel answers `KERN_INVALID_ARGUMENT`, as it does for every number but its own.
 pub const TASK_TRACE_PORT: i32 = 5;
+
+/// Memory of the ring that the caller's trace port of a task has, to be mapped and read: a memory object (trace-port/src/ring.rs has the layout).
+pub const TASK_TRACE_RING: i32 = 6;
+
+/// The page of that ring which its reader writes: a memory object.
+pub const TASK_TRACE_READER: i32 = 7;

@@ -134,12 +134,16 @@ const FIRST_OPTIONAL: u32 = 256;
 /// Bytes of an entry's size and kind.
 const HEAD: usize = 8;
 
-/// Appends a message. Of one that is too large only the beginning is kept: no record is.
-pub(crate) fn push_message(message: &[u8], out: &mut Vec<u8>) {
-    let message = message.get(..MAX_ENTRY).unwrap_or(message);
-    out.extend_from_slice(&(message.len() as u32).to_le_bytes());
+/// Appends a message in pieces. Of one that is too large only the beginning is kept: no record is.
+pub(crate) fn push_message(pieces: &[&[u8]], out: &mut Vec<u8>) {
+    let mut room = MAX_ENTRY.min(pieces.iter().map(|piece| piece.len()).sum());
+    out.extend_from_slice(&(room as u32).to_le_bytes());
     out.extend_from_slice(&kind::MESSAGE.to_le_bytes());
-    out.extend_from_slice(message);
+    for piece in pieces {
+        let (piece, _) = piece.split_at(piece.len().min(room));
+        out.extend_from_slice(piece);
+        room -= piece.len();
+    }
     out.resize(out.len().next_multiple_of(8), 0);
 }
 
@@ -336,7 +340,7 @@ mod tests {
         let mut bytes = Vec::new();
         for note in NOTES {
             push_note(note, &mut bytes);
-            push_message(b"twelve bytes", &mut bytes);
+            push_message(&[b"twelve bytes"], &mut bytes);
         }
         let mut entries = Entries::new(&bytes);
         for note in NOTES {
@@ -349,7 +353,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_cut() {
         let mut bytes = Vec::new();
-        push_message(&[1; MAX_ENTRY + 5], &mut bytes);
+        push_message(&[&[1; MAX_ENTRY + 5]], &mut bytes);
         let text = "\u{e9}".repeat(MAX_ENTRY);
         push_note(Note::Called(1, &text), &mut bytes);
         let entries: Vec<_> = Entries::new(&bytes).map(Result::unwrap).collect();

@@ -62,18 +62,8 @@ impl Writer {
 
     /// Takes a message that came to the trace port.
     pub fn message(&mut self, message: &[u8]) {
-        if is_record(u32_at(message, LP64.id)) {
-            let time = u64_at(message, TIME);
-            if self.first == 0 {
-                self.first = time;
-            }
-            self.last = self.last.max(time);
-        }
-        self.messages += 1;
-        push_message(message, &mut self.entries);
-        if self.entries.len() >= FULL || self.last.saturating_sub(self.first) >= AGE {
-            self.end_block();
-        }
+        let time = is_record(u32_at(message, LP64.id)).then(|| u64_at(message, TIME));
+        self.push(&[message], time);
     }
 
     /// Takes a record as it stands in a [ring](trace_port::ring): it is kept as the message that would have brought it.
@@ -81,7 +71,23 @@ impl Writer {
         let Some(rest) = part.get(size_of::<u64>()..) else { return };
         let prefix = Prefix::without_rights(part.len());
         // Its first word may be any.
-        self.message(&[prefix.as_bytes(), &HEADER_TYPE.to_le_bytes(), rest].concat());
+        let time = u64_at(part, TIME - size_of::<Prefix>());
+        self.push(&[prefix.as_bytes(), &HEADER_TYPE.to_le_bytes(), rest], Some(time));
+    }
+
+    /// Takes a message in pieces, which is of this time if that is known.
+    fn push(&mut self, pieces: &[&[u8]], time: Option<u64>) {
+        if let Some(time) = time {
+            if self.first == 0 {
+                self.first = time;
+            }
+            self.last = self.last.max(time);
+        }
+        self.messages += 1;
+        push_message(pieces, &mut self.entries);
+        if self.entries.len() >= FULL || self.last.saturating_sub(self.first) >= AGE {
+            self.end_block();
+        }
     }
 
     /// Takes note of something else.

@@ -11,7 +11,7 @@ use super::{FRAME, MAGIC, REFUSED, Ring, VERSION, Word, control};
 const AT_ONCE: usize = 32;
 
 /// Most bytes of a frame's contents that are written while the producer is held.
-pub const QUICK: u64 = 1024;
+pub const QUICK: u64 = 4608;
 
 /// Words of a frame before what it holds.
 const FRAME_WORDS: usize = FRAME as usize / 8;
@@ -157,13 +157,13 @@ impl Producer {
 
     /// Takes room for a frame of this kind with so many bytes, a multiple of 8, that is written before anything else is done with the producer.
     /// `None` where more is to be done than that, and nothing has changed: others are writing, something was refused, the frame would go over the
-    /// end, it is large, or there is no room.
+    /// end, it is large, or there is no room, where with [`Policy::Full`] so many bytes behind it are `kept` for others.
     #[inline(always)]
     pub fn whole<'a, W: Word>(
         &mut self,
         ring: &Ring<'a, W>,
         (kind, bytes): (u32, u64),
-        policy: Policy,
+        (policy, kept): (Policy, u64),
     ) -> Option<Whole<'a, W>> {
         if self.opened != 0 || self.untold.is_some() || bytes > QUICK {
             return None;
@@ -173,7 +173,7 @@ impl Producer {
         let index = (start >> 3) as usize & ring.frames.len().wrapping_sub(1);
         let frame = ring.frames.get(index..)?.get(..(size >> 3) as usize)?;
         let (head, contents) = frame.split_first_chunk::<FRAME_WORDS>()?;
-        if policy == Policy::Full && end.wrapping_sub(ring.tail()) > capacity {
+        if policy == Policy::Full && end.wrapping_add(kept).wrapping_sub(ring.tail()) > capacity {
             return None;
         }
         Ring::set(ring.control, control::FLOOR, end.saturating_sub(capacity), Ordering::Relaxed);
@@ -194,6 +194,19 @@ impl Producer {
         self.number = self.number.wrapping_add(1);
         Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
         Ring::set(ring.control, control::HEAD, whole.end, Ordering::Release);
+    }
+
+    /// Whether nobody is writing.
+    pub const fn is_idle(&self) -> bool {
+        self.opened == 0
+    }
+
+    /// Whether a few frames of so many bytes in all, their heads among them, have room without overwriting what the reader has not read.
+    #[inline(always)]
+    pub fn has_room<W: Word>(&self, ring: &Ring<'_, W>, bytes: u64) -> bool {
+        let end = self.reserved.wrapping_add(bytes);
+        // A tail beyond the end comes round to a large number.
+        end.wrapping_sub(ring.tail()) <= ring.capacity() && self.opened < AT_ONCE / 2
     }
 
     /// Takes room for a frame of this kind with so many bytes.

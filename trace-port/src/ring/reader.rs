@@ -42,7 +42,17 @@ impl<W: Word> Memory for Ring<'_, W> {
 
     fn frames(&self, index: usize, out: &mut [u64]) -> usize {
         let from = self.frames.get(index..).unwrap_or(&[]);
-        out.iter_mut().zip(from).map(|(to, word)| *to = word.load(Ordering::Relaxed)).count()
+        let count = from.len().min(out.len());
+        let (to, from) = (out.get_mut(..count).unwrap_or(&mut []), from.get(..count).unwrap_or(&[]));
+        // Several at a time: most of what a loop of single words does is to count them.
+        let ((eights, rest), (from_eights, from_rest)) = (to.as_chunks_mut::<8>(), from.as_chunks::<8>());
+        for (to, words) in eights.iter_mut().zip(from_eights) {
+            for (to, word) in to.iter_mut().zip(words) {
+                *to = word.load(Ordering::Relaxed);
+            }
+        }
+        rest.iter_mut().zip(from_rest).for_each(|(to, word)| *to = word.load(Ordering::Relaxed));
+        count
     }
 
     fn words(&self) -> u64 {
@@ -375,6 +385,11 @@ impl Batch<'_> {
     /// Whether nothing is left.
     pub const fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    /// Position of the next frame: what the last item holds ends there.
+    pub const fn position(&self) -> u64 {
+        self.reader.next
     }
 }
 

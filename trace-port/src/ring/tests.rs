@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use zerocopy::IntoBytes;
 
+use self::property::CAPACITY;
 use super::{FRAMES_WORD, Policy, Producer, RECORD, Refused, Reservation, Ring, Word};
 use crate::event::{Direction, EventKind};
 use crate::record::{self, Part, RecordHeader};
@@ -59,4 +60,22 @@ fn write<W: Word>(producer: &mut Producer, ring: &Ring<'_, W>, contents: &[u8], 
     room.put(ring, 0, contents);
     producer.commit(ring, room);
     Ok(())
+}
+
+#[test]
+fn a_ring_whose_reader_reads_no_more_takes_no_record() {
+    let words = memory(CAPACITY);
+    let ring = Ring::over(&words).unwrap();
+    let mut producer = Producer::new();
+    producer.begin(&ring);
+    for read in [0, 1, 5000] {
+        (0..read).for_each(|sequence| {
+            assert_eq!(write(&mut producer, &ring, &contents(sequence, 8), Policy::Full), Ok(()));
+            ring.set_tail(ring.head());
+        });
+        ring.close();
+        assert_eq!(write(&mut producer, &ring, &contents(9, 8), Policy::Full), Err(Refused::Full), "{read}");
+        assert!(producer.whole(&ring, (RECORD, 8), (Policy::Full, 0)).is_none());
+        ring.set_tail(ring.head());
+    }
 }

@@ -63,7 +63,12 @@ impl Shared {
     }
 
     fn ring(&self) -> Ring<'_, AtomicU64> {
-        Ring { control: &self.control, marks: &self.marks, wishes: &self.wishes, frames: &self.frames }
+        Ring {
+            control: self.control.first_chunk().unwrap(),
+            marks: &self.marks,
+            wishes: self.wishes.first_chunk().unwrap(),
+            frames: &self.frames,
+        }
     }
 
     /// Writes a record, or counts it: the contents outside of the lock.

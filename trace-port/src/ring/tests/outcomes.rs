@@ -17,7 +17,7 @@ fn an_outcome_comes_as_it_was_written() {
     let mut world = World::new(&words);
     world.step(Step::Write(8, Policy::Full));
     for size in [8, 16] {
-        let whole = world.producer.whole(&world.ring, (OUTCOME, size), Policy::Full).expect("room");
+        let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, 0)).expect("room");
         whole.contents[0].store(7 | 0x1000_0004 << 32, Relaxed);
         world.producer.publish(&world.ring, whole);
     }

@@ -104,7 +104,7 @@ impl<'a> World<'a> {
         let number = self.given.len() as u64;
         let contents = contents(number, size);
         let kind = (kind_of(number), contents.len() as u64);
-        let Some(whole) = self.producer.whole(&self.ring, kind, policy) else { return false };
+        let Some(whole) = self.producer.whole(&self.ring, kind, (policy, 0)) else { return false };
         assert_eq!(whole.contents.len() * 8, contents.len());
         for (place, word) in whole.contents.iter().zip(contents.as_chunks::<8>().0) {
             place.store(u64::from_le_bytes(*word), Relaxed);
