@@ -28,7 +28,7 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, key: Key, news: &News, a
                 if state.recorder.is(to.1) {
                     recorder::write_news(kernel, state, news, moment, dropped);
                     kernel.ipc_port_release_send(sending.right);
-                    state.sent_to(key, to.1, (0, 0));
+                    state.sent_to(kernel, key, to.1, (0, 0));
                     continue;
                 }
                 let task = about.and_then(|about| kernel.task_send_right(about));
@@ -36,7 +36,7 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, key: Key, news: &News, a
                     Ok(memory) => drop(fan_out::force(kernel, state, to, memory, Wait::InCall.cap())),
                     Err(right) => {
                         kernel.ipc_port_release_send(right);
-                        state.sent_to(key, to.1, (dropped, 1));
+                        state.sent_to(kernel, key, to.1, (dropped, 1));
                     }
                 }
             }

@@ -74,7 +74,7 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State, task: Task, thread: Thr
     let target = state.target(kernel, task, true, || Asked::ANYTHING)?;
     if target.dropped != 0 {
         // The record that comes tells of it.
-        state.add_dropped(target.key, target.dropped, 0);
+        state.add_dropped(kernel, target.key, target.dropped, 0);
     }
     let kmsg = match target.way {
         Way::Memory(kmsg) => kmsg,

@@ -79,11 +79,38 @@ fn queue_for_own(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) 
     if state.lost() != lost {
         tell_of_lost(kernel, state, record, key);
     }
-    if !batch::append(kernel, record) {
-        send(kernel, state, draft, wait);
-    } else if let Err(memory) = state.keep_spare(kernel, key, draft.into_memory()) {
-        quiet::discard(kernel, memory);
+    if state.rings.are_there() {
+        return queue_beside_rings(kernel, state, draft, wait);
     }
+    queue_in_port(kernel, state, draft, wait);
+}
+
+/// Writes a message's records into the ring of its trace port, if that has one and they may go there; else queues it, which brings the right to the
+/// task.
+#[inline(never)]
+fn queue_beside_rings(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+    let record = draft.record();
+    let key = kernel.note(record).key;
+    let Some(ring) = state.rings.of(kernel.record_port(record)) else {
+        queue_in_port(kernel, state, draft, wait);
+        return;
+    };
+    if fan_out::is_in_own_ring(kernel, state, ring, &draft) {
+        return keep(kernel, state, draft);
+    }
+    if queue_in_port(kernel, state, draft, wait) {
+        state.introduce(kernel, (key, None), ring);
+    }
+}
+
+/// Returns whether it is queued for certain.
+#[inline(always)]
+fn queue_in_port(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) -> bool {
+    if !batch::append(kernel, draft.record()) {
+        return send(kernel, state, draft, wait);
+    }
+    keep(kernel, state, draft);
+    true
 }
 
 /// Records were lost while this one was made.
@@ -103,31 +130,32 @@ pub(crate) fn post(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait
     state.draft_closed(kernel);
 }
 
-/// Queues a message as one of its own.
+/// Queues a message as one of its own. Returns whether it is queued for certain.
 #[inline(never)]
-fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) {
+fn send(kernel: &impl Kernel, state: &State, draft: Draft, wait: Wait) -> bool {
     let port = kernel.record_port(draft.record());
     if wait.is_at_exit(kernel) {
         if kernel.port_is_full(port) {
-            return wait_for_room(kernel, state, draft);
+            wait_for_room(kernel, state, draft);
+            return false;
         }
         let queued = kernel.port_is_active(port);
         let result = quiet::emitting(kernel, || kernel.ipc_mqueue_send(draft.into_memory(), 0, 0));
         return sent(kernel, state, result, queued);
     }
-    force(kernel, state, draft, wait.cap());
+    force(kernel, state, draft, wait.cap())
 }
 
 /// Queues a message beyond the port's limit, unless there are too many.
 #[inline(never)]
-fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
+fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) -> bool {
     let port = kernel.record_port(draft.record());
     let (queued, how) = match kernel.port_msgcount(port) < cap {
         true => (kernel.port_is_active(port), option::MACH_SEND_ALWAYS),
         false => (false, option::MACH_SEND_TIMEOUT),
     };
     let result = quiet::emitting(kernel, || kernel.ipc_mqueue_send(draft.into_memory(), how, 0));
-    sent(kernel, state, result, queued);
+    sent(kernel, state, result, queued)
 }
 
 /// Queues a message once the tracer has made room, or at once if the thread is interrupted or the trace ends. A right of its own tells
@@ -136,7 +164,8 @@ fn force(kernel: &impl Kernel, state: &State, draft: Draft, cap: u32) {
 #[inline(never)]
 fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
     let Some(right) = kernel.ipc_port_copy_send(kernel.record_port(draft.record())) else {
-        return force(kernel, state, draft, Wait::Never.cap());
+        force(kernel, state, draft, Wait::Never.cap());
+        return;
     };
     let port = right.port();
     let key = kernel.note(draft.record()).key;
@@ -158,15 +187,18 @@ fn wait_for_room(kernel: &impl Kernel, state: &State, draft: Draft) {
     match result {
         Err((mr::MACH_SEND_INTERRUPTED, memory)) => force(kernel, state, Draft::of(memory), Wait::Never.cap()),
         result => sent(kernel, state, result, queued),
-    }
+    };
 }
 
-fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)>, queued: bool) {
+/// Returns whether a message is queued.
+fn sent(kernel: &impl Kernel, state: &State, result: Result<(), (u32, OwnedKmsg)>, queued: bool) -> bool {
+    let is_sent = result.is_ok() && queued;
     match result {
         Err((_, memory)) => lost::lose(kernel, state, Draft::of(memory)),
         Ok(()) if queued => kernel.uncount_sent(observe::current_task(kernel)),
         Ok(()) => {}
     }
+    is_sent
 }
 
 #[cfg(test)]

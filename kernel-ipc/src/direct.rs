@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Tasks of which nobody is told but the machine's recorder: what their threads send and receive is written into the ring where it is copied in
-//! and out, with no draft, no memory and no look into the table.
+//! Tasks of which nobody is told but the machine's recorder, or one tracer that has a ring: what their threads send and receive is written into that
+//! where it is copied in and out, with no draft, no memory and no look into the table.
 //!
-//! Such a task has a bit in the word that leads to its entry: it has no trace port, and its only engine is the recorder, which wants all. Who
-//! is attached besides takes the bit away under the table's lock; a message that is being copied at that moment is one of before, as to any engine.
+//! Such a task has a bit in the word that leads to its entry: it has no trace port, and its only engine is the recorder, which wants all, or it has
+//! one tracer, which wants all and has a ring ([`rings`]), whose key is in the word, too. What finds no room there goes the way of
+//! drafts. Who is attached besides takes the bit away under the table's lock; a message that is being copied at that moment is one of before, as to any engine.
 //!
 //! What is sent is *open* in the ring ([`trace_port::ring::OPEN`]), as nobody knows yet what becomes of it, and nothing that follows has to wait for that. A bit in
 //! the thread's word ([`OpenCall::is_told`]) says that an outcome is owed. It is paid by a frame of its own where the call fails, where the
@@ -21,6 +22,7 @@ use trace_port::port::{self, RECEIVED_ON};
 use trace_port::ring::{OPEN, RECORD};
 use trace_port::{Direction, record};
 
+use crate::frames::Frame;
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type};
 use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, mr, option};
 use crate::identity::Identity;
@@ -28,8 +30,9 @@ use crate::named::{Item, Items};
 use crate::numbers::HalfCorrelation;
 use crate::observe::Event;
 use crate::open_call::OpenCall;
-use crate::recorder::{self, Written};
+use crate::recorder;
 use crate::replies;
+use crate::rings::{self, KEPT, RingKey};
 use crate::stamp;
 use crate::state::State;
 
@@ -138,14 +141,14 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     if named.overflows {
         return false;
     }
+    let Some(way) = way(kernel, state, task, (OPEN, message_size, named.count)) else { return false };
     let correlation = replies::sent(kernel, state, thread, kmsg);
     stamp::put(kernel, state, kmsg, correlation);
     kernel.set_thread_message(thread, kmsg.message_half());
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
-    if write(kernel, state, (OPEN, task, kmsg), &event, named.ports()) {
-        keep_reply_port(kernel, thread, kernel.local_name(kmsg), named.local);
-        call.told().keep(kernel, thread);
-    }
+    write(kernel, state, way, (OPEN, task, kmsg), &event, named.ports());
+    keep_reply_port(kernel, thread, kernel.local_name(kmsg), named.local);
+    call.told().keep(kernel, thread);
     true
 }
 
@@ -185,7 +188,7 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
     let is_plain = bits & COMPLEX == 0 && local_type(bits) != PROTECTED_PAYLOAD;
     let is_whole = size == message_size && size <= MOST;
     let is_first = !call.has_received() && kernel.thread_message(thread) != kmsg.message_half();
-    if !is_plain || !is_whole || !is_first || trace_port::is_record(kernel.msgh_id(kmsg)) {
+    if !is_plain || !is_whole || !is_first || trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) {
         return false;
     }
     let mut named = Named::NOTHING;
@@ -201,49 +204,84 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
         }
         named.ports()
     };
-    let correlation = replies::received(kernel, state, thread, kmsg);
-    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
     // A header alone is what a receive gives that fails, too.
     let kind = if size > LP64.end as u32 { RECORD } else { OPEN };
-    let is_written = write(kernel, state, (kind, task, kmsg), &event, ports);
+    let Some(way) = way(kernel, state, task, (kind, message_size, ports.len())) else { return false };
+    let correlation = replies::received(kernel, state, thread, kmsg);
+    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
+    // What was sent before is settled by it.
+    settled_by_receipt(kernel, state, thread, &call);
+    write(kernel, state, way, (kind, task, kmsg), &event, ports);
     kernel.set_thread_message(thread, 0);
-    // What was sent before is settled by it, or lost with it.
     let received = call.received().settled();
-    (if is_written && kind == OPEN { received.told() } else { received }).keep(kernel, thread);
+    (if kind == OPEN { received.told() } else { received }).keep(kernel, thread);
     true
 }
 
-/// Writes a record; `false` if it is lost, which is counted.
+/// Where a record of a task's is written.
+struct Way<'a> {
+    frame: Frame<'a>,
+    /// A tracer's ring; none is the recorder's.
+    ring: Option<RingKey>,
+    /// So many bytes of the message.
+    captured: u32,
+}
+
+/// That of a task, if it is to be written at once: a frame of this kind with a message of so many bytes and so many ports.
+#[inline(always)]
+fn way<'a>(
+    kernel: &impl Kernel,
+    state: &'a State,
+    task: Task,
+    (kind, bytes, ports): (u32, u32, usize),
+) -> Option<Way<'a>> {
+    let bits = State::ring_bits(kernel.task_entry(task));
+    let size = |captured: u32| record::part_size(captured as usize, ports) as u64;
+    if bits == 0 {
+        let captured = bytes.min(state.recorder.bytes());
+        let frame = recorder::sink(kernel, state)?.begin(kind, size(captured), 0)?;
+        return Some(Way { frame, ring: None, captured });
+    }
+    let ring = state.rings.told(bits)?;
+    let frame = state.rings.direct(kernel, ring)?.begin(kind, size(bytes), KEPT)?;
+    Some(Way { frame, ring: Some(ring), captured: bytes })
+}
+
+/// Writes a record.
 #[inline(always)]
 fn write(
     kernel: &impl Kernel,
     state: &State,
+    way: Way<'_>,
     (kind, task, kmsg): (u32, Task, Kmsg),
     event: &Event,
     ports: &[[u64; 2]],
-) -> bool {
-    let captured = event.message_size.min(state.recorder.bytes());
+) {
+    let Way { frame, ring, captured } = way;
+    let (asked, notify) = event.asked(kernel);
     let first = u32::from(record::VERSION)
         | u32::from(record::direction_of(event.direction, Format::Lp64)) << 16
         | (event.kind as u32) << 24;
-    let written = Written { kind, message: (kmsg, captured as usize), ports, time: event.moment.time };
-    recorder::put(kernel, state, written, || {
-        let (asked, notify) = event.asked(kernel);
-        [
-            record::HEADER_TYPE,
-            pair(first, asked.option),
-            pair(0, event.thread.get()),
-            event.moment.sequence,
-            event.correlation.get(),
-            event.moment.time,
-            pair(event.message_size, captured),
-            pair(0, asked.rcv_name),
-            pair(asked.time_out, notify),
-            pair(kernel.task_number(task).get(), event.sender),
-            pair(ports.len() as u32, 0),
-            record::body_type(record::carried(captured as usize, ports.len()) as u32),
-        ]
-    })
+    let head = [
+        record::HEADER_TYPE,
+        pair(first, asked.option),
+        pair(0, event.thread.get()),
+        event.moment.sequence,
+        event.correlation.get(),
+        event.moment.time,
+        pair(event.message_size, captured),
+        pair(0, asked.rcv_name),
+        pair(asked.time_out, notify),
+        pair(kernel.task_number(task).get(), event.sender),
+        pair(ports.len() as u32, 0),
+        record::body_type(record::carried(captured as usize, ports.len()) as u32),
+    ];
+    let memory = frame.ring();
+    frame.write(kernel, head, (kmsg, captured as usize), ports);
+    if let Some(ring) = ring {
+        state.rings.owes(ring, kind);
+        rings::wake(kernel, memory, || state.right_to_ring(kernel, ring));
+    }
 }
 
 /// Whether a call that ends well has been received for by the quick way, and is over.
@@ -286,8 +324,30 @@ fn settle_told(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCa
         unanswered(kernel, thread, result);
     }
     let retval = if is_sent && !call.has_received() { mr::MACH_MSG_SUCCESS } else { result };
-    recorder::put_outcome(kernel, state, kernel.thread_number(thread), retval);
+    put_outcome(kernel, state, thread, retval);
     call.settled()
+}
+
+/// A record that is no frame of this path's says that the thread has received: what it sent before is sent, and no outcome is owed for it any more.
+#[inline(always)]
+pub(crate) fn settled_by_receipt(kernel: &impl Kernel, state: &State, thread: Thread, call: &OpenCall) {
+    if call.is_told()
+        && let Some(ring) = state.rings.told(State::ring_bits(kernel.task_entry(kernel.thread_task(thread))))
+    {
+        state.rings.owes_no_more(ring);
+    }
+}
+
+/// Says what has become of the message of a thread's that is open in a ring.
+#[inline(always)]
+pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: Thread, retval: u32) {
+    let bits = State::ring_bits(kernel.task_entry(kernel.thread_task(thread)));
+    let number = kernel.thread_number(thread);
+    if bits == 0 {
+        recorder::put_outcome(kernel, state, number, retval);
+    } else if let Some(ring) = state.rings.told(bits) {
+        rings::outcome(kernel, state, ring, (number, retval));
+    }
 }
 
 /// Of a message that is not sent no answer is to come; of one that is only to be sent later another call will receive it.
@@ -301,4 +361,4 @@ fn unanswered(kernel: &impl Kernel, thread: Thread, result: u32) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -179,7 +179,7 @@ fn prepare_spare(kernel: &impl Kernel, state: &State, task: Task) {
     let Some(target) = state.target_apart(kernel, task, EVERYTHING) else { return };
     if target.dropped != 0 {
         // The record that comes tells of it.
-        state.add_dropped(target.key, target.dropped, 0);
+        state.add_dropped(kernel, target.key, target.dropped, 0);
     }
     match fresh(kernel, target.task, target.way, MAX_BATCH, true) {
         Ok(memory) => {

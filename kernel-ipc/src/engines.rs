@@ -299,6 +299,9 @@ pub(crate) struct Attached {
     pub(crate) since: u64,
     /// What the next record of this task is to say was lost: see `RecordHeader::dropped` of trace-port.
     pub(crate) dropped: u32,
+    /// The number of the ring's being given ([`RingKey::given`](crate::rings::RingKey::given)) that records of the task may go to; 0 if the next
+    /// is to be a message.
+    pub(crate) introduced: u32,
 }
 
 /// A task's engines, in the order of their attaching.
@@ -339,7 +342,12 @@ mod tests {
     use super::*;
 
     fn list(sinces: &[u64]) -> List {
-        let attached = |&since| Attached { engine: EngineKey { place: 1, number: since as u32 }, since, dropped: 0 };
+        let attached = |&since| Attached {
+            engine: EngineKey { place: 1, number: since as u32 },
+            since,
+            dropped: 0,
+            introduced: 0,
+        };
         sinces.iter().map(attached).collect()
     }
 

@@ -9,13 +9,14 @@ mod copy;
 use trace_port::record::Part;
 use trace_port::{EventKind, TRACE_RECORDS_MSGH_ID, control};
 
-use self::copy::Parts;
+pub(crate) use self::copy::{Parts, Share};
 use crate::bare::{self, News};
 use crate::draft::{Draft, FIRST};
 use crate::engines::{Engine, EngineEnd, EngineKey, Turn};
 use crate::gnumach::{Kernel, Key, Note, OwnedKmsg, Port, Record, SendRight, Task, mr, option};
 use crate::numbers::ThreadNumber;
 use crate::quiet::{self, Wait};
+use crate::rings::{self, RingKey};
 use crate::state::{Attachment, Next, Sending, State};
 use crate::{batch, light, lost, observe};
 
@@ -63,7 +64,12 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, draft: &Draft, telling: 
         Next::Engine(sending) if state.recorder.is(sending.engine) => {
             copy::record(kernel, state, parts, &sending);
             kernel.ipc_port_release_send(sending.right);
-            state.sent_to(key, sending.engine, (0, 0));
+            state.sent_to(kernel, key, sending.engine, (0, 0));
+            Told::One
+        }
+        Next::Engine(sending) if is_in_ring(kernel, state, parts, &sending) => {
+            kernel.ipc_port_release_send(sending.right);
+            state.sent_to(kernel, key, sending.engine, (0, 0));
             Told::One
         }
         Next::Engine(sending) => {
@@ -82,6 +88,25 @@ pub(crate) fn tell(kernel: &impl Kernel, state: &State, draft: &Draft, telling: 
     }
 }
 
+/// Whether an engine has a ring that takes what it wants.
+#[inline(always)]
+fn is_in_ring(kernel: &impl Kernel, state: &State, parts: Parts, sending: &Sending) -> bool {
+    let right = || kernel.ipc_port_copy_send(sending.right.port());
+    let is_taken = |key| rings::take(kernel, state, key, (parts, Share::of(sending)), right);
+    sending.ring.is_some_and(|(key, is_introduced)| is_introduced && is_taken(key))
+}
+
+/// Whether the trace port that a settled draft is for has a ring, which takes it.
+#[inline(never)]
+pub(crate) fn is_in_own_ring(kernel: &impl Kernel, state: &State, ring: RingKey, draft: &Draft) -> bool {
+    let record = draft.record();
+    let mut dropped = 0;
+    kernel.record_part(record, FIRST, |first: &mut Part| dropped = first.header.dropped.get());
+    let right = || kernel.ipc_port_copy_send(kernel.record_port(record));
+    let is_introduced = dropped == 0 && state.is_introduced(kernel.note(record).key, ring);
+    is_introduced && rings::take(kernel, state, ring, (Parts::of(kernel, record), Share::ALL), right)
+}
+
 /// Gives an engine its copy, unless the thread has to wait for room: then the copy is given back.
 #[inline(never)]
 fn send(
@@ -92,7 +117,8 @@ fn send(
     sending: Sending,
     wait: Wait,
 ) -> Option<OwnedKmsg> {
-    let Sending { engine, dropped, blocks, wanted, .. } = sending;
+    let Sending { engine, dropped, blocks, wanted, ring, .. } = sending;
+    let introduces = ring.filter(|(_, is_introduced)| !is_introduced).map(|(key, _)| key);
     let memory = match copy::copy(kernel, state, parts, sending) {
         Ok(memory) => memory,
         Err(right) => {
@@ -102,16 +128,23 @@ fn send(
     };
     if batch::append(kernel, memory.record()) {
         quiet::discard(kernel, memory);
-        state.sent_to(key, engine, (0, 0));
+        state.sent_to(kernel, key, engine, (0, 0));
+        if let Some(ring) = introduces {
+            state.introduce(kernel, (key, Some(engine)), ring);
+        }
         return None;
     }
     let port = kernel.record_port(memory.record());
     if blocks && kernel.port_is_full(port) && wait.is_at_exit(kernel) && !is_own(kernel, port) {
-        state.sent_to(key, engine, (0, 0));
+        state.sent_to(kernel, key, engine, (0, 0));
         return Some(memory);
     }
     let cap = if blocks { wait.cap() } else { 0 };
-    force(kernel, state, (key, engine), memory, cap);
+    if force(kernel, state, (key, engine), memory, cap)
+        && let Some(ring) = introduces
+    {
+        state.introduce(kernel, (key, Some(engine)), ring);
+    }
     None
 }
 
@@ -192,7 +225,7 @@ pub(crate) fn tell_held(
 /// There was no memory for a copy: the engine has lost what it was to tell of, and so many records.
 fn lose(kernel: &impl Kernel, state: &State, (key, engine): (Key, EngineKey), right: SendRight, lost: (u32, u32)) {
     kernel.ipc_port_release_send(right);
-    state.sent_to(key, engine, lost);
+    state.sent_to(kernel, key, engine, lost);
 }
 
 /// Whether the current thread's task receives from a port itself.
@@ -233,7 +266,7 @@ fn sent(
             quiet::discard(kernel, memory);
         }
     }
-    state.sent_to(key, engine, lost);
+    state.sent_to(kernel, key, engine, lost);
 }
 
 /// What a copy was to tell of, and how many records it has.
@@ -280,11 +313,11 @@ fn wait_for(kernel: &impl Kernel, state: &State, mut memory: OwnedKmsg) {
                 break;
             }
             Err((mr::MACH_SEND_TIMED_OUT, again)) => {
-                state.sent_to(key, engine, (0, 0));
+                state.sent_to(kernel, key, engine, (0, 0));
                 memory = again;
             }
             Err((_, again)) => {
-                state.sent_to(key, engine, (0, 0));
+                state.sent_to(kernel, key, engine, (0, 0));
                 if state.send_again(key, engine) {
                     force(kernel, state, (key, engine), again, Wait::Never.cap());
                 } else {

@@ -37,6 +37,7 @@ mod engines;
 mod fan_out;
 #[cfg(any(all(target_os = "none", feature = "faults"), test))]
 mod faults;
+mod frames;
 mod gnumach;
 mod hold;
 mod hooks;
@@ -55,6 +56,7 @@ mod quiet;
 mod received_on;
 mod recorder;
 mod replies;
+mod rings;
 mod room;
 mod slab;
 mod stamp;

@@ -19,7 +19,7 @@ use crate::state::{Released, State};
 #[cold]
 #[inline(never)]
 pub(crate) fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: SendRight, carried: u32) {
-    state.lose_for_engines(key, 1);
+    state.lose_for_engines(kernel, key, 1);
     match drop_records(kernel, state, key, carried, 1) {
         None => kernel.ipc_port_release_send(right),
         Some(untold) => tell(kernel, state, right, (key.number, untold)),
@@ -31,7 +31,7 @@ pub(crate) fn no_memory(kernel: &impl Kernel, state: &State, key: Key, right: Se
 #[inline(never)]
 pub(crate) fn lose_for_all(kernel: &impl Kernel, state: &State, draft: Draft) {
     let Note { key, part, .. } = kernel.note(draft.record());
-    state.lose_for_engines(key, if part as usize == FIRST { 1 } else { 2 });
+    state.lose_for_engines(kernel, key, if part as usize == FIRST { 1 } else { 2 });
     lose(kernel, state, draft);
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn lose(kernel: &impl Kernel, state: &State, draft: Draft) {
 #[cold]
 #[inline(never)]
 fn drop_records(kernel: &impl Kernel, state: &State, key: Key, carried: u32, records: u32) -> Option<u32> {
-    let (total, goes_on) = state.add_dropped(key, carried, records);
+    let (total, goes_on) = state.add_dropped(kernel, key, carried, records);
     // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
     if total.leading_zeros() != total.wrapping_sub(records).leading_zeros() {
         kernel.report_dropped(total);

@@ -11,12 +11,13 @@ use spin::mutex::SpinMutex;
 use trace_port::control::owner::part;
 use trace_port::control::{Name, event, flag, policy};
 use trace_port::record::{self, Part};
-use trace_port::ring::{OUTCOME, Policy, Producer, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
+use trace_port::ring::{Policy, Producer, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
 
 use crate::bare::News;
 use crate::engines::{Engine, EngineKey, Wish};
 use crate::fan_out;
-use crate::gnumach::{Kernel, Kmsg, Record, SendRight, Task};
+use crate::frames::{self, BODY_TYPE, Sink};
+use crate::gnumach::{Kernel, SendRight, Task};
 use crate::numbers::ThreadNumber;
 use crate::observe::{self, Event, Moment};
 use crate::state::State;
@@ -37,26 +38,6 @@ pub(crate) const MISSES: u64 = 4;
 
 /// How often a producer looks whether the reader has made room, after it has for the last time.
 const PATIENCE: u32 = 1 << 24;
-
-/// Words of a record before its message.
-pub(crate) const PART_WORDS: usize = size_of::<Part>() / 8;
-
-/// Where in a [`Part`] what the message's bytes are shown to be stands, by words of two halves: `message_size` and `captured_size`.
-const SIZES: usize = 6;
-/// `dropped` and `rcv_name`.
-const DROPPED: usize = 7;
-/// `task` and `sender`.
-const TASKS: usize = 9;
-/// The descriptor of the message.
-const BODY_TYPE: usize = PART_WORDS - 1;
-
-const _: () = {
-    let header = core::mem::offset_of!(Part, header);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, message_size) == SIZES * 8);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, dropped) == DROPPED * 8);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, task) == TASKS * 8);
-    assert!(core::mem::offset_of!(Part, body_type) == BODY_TYPE * 8);
-};
 
 /// What its engine is called.
 const NAME: Name = Name::of("recorder");
@@ -132,7 +113,7 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State) {
         return;
     }
     let recorder = &state.recorder;
-    recorder.producer.lock().begin(&ring);
+    recorder.producer.lock().begin(ring);
     ring.set_flags(what);
     recorder.what.store(what, Relaxed);
 }
@@ -193,185 +174,48 @@ pub(crate) fn end(kernel: &impl Kernel, state: &State) {
     }
 }
 
-/// Writes one record of a draft, which stands at `start`, with at most so many bytes of its message, and these ports.
+/// Says what has become of the message of a thread's, of which the ring has an open record.
 #[inline(never)]
-pub(crate) fn write(
-    kernel: &impl Kernel,
-    state: &State,
-    (record, start): (Record, usize),
-    (captured, bytes, ports): (usize, usize, usize),
-    (dropped, sender): (u32, Option<u32>),
-) {
-    let Some(ring) = kernel.ring() else { return };
-    let word = |offset: usize| kernel.record_read(record, start + offset);
-    let shown = captured.min(bytes);
-    let size = record::part_size(shown, ports);
-    let time = word(core::mem::offset_of!(Part, header) + core::mem::offset_of!(record::RecordHeader, time));
-    let Some(room) = reserve(state, &ring, (RECORD_FRAME, size as u64), time) else { return };
-    let part = (0..PART_WORDS).map(|index| {
-        let value = word(index * 8);
-        match index {
-            0 => record::HEADER_TYPE,
-            SIZES => value & LOW | (shown as u64) << 32,
-            DROPPED => value & !LOW | u64::from(dropped),
-            TASKS => sender.map_or(value, |sender| value & LOW | u64::from(sender) << 32),
-            BODY_TYPE => record::body_type(record::carried(shown, ports) as u32),
-            _ => value,
-        }
-    });
-    room.fill(&ring, 0, part);
-    let (body, words) = (size_of::<Part>(), shown.div_ceil(8));
-    room.fill(&ring, PART_WORDS as u64, (0..words).map(|index| word(body + index * 8)));
-    let listed = body + captured.next_multiple_of(8);
-    let ports = ports * (size_of::<trace_port::Port>() / 8);
-    room.fill(&ring, (PART_WORDS + words) as u64, (0..ports).map(|index| word(listed + index * 8)));
-    state.recorder.producer.lock().commit(&ring, room);
+pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: ThreadNumber, retval: u32) {
+    // Nothing is written behind its end.
+    if state.recorder.what.load(Relaxed) != 0
+        && let Some(sink) = sink(kernel, state)
+    {
+        frames::put_outcome(state, &sink, thread, retval);
+    }
 }
-
-const LOW: u64 = 0xffff_ffff;
 
 /// Writes a record without a message.
 #[inline(never)]
 pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, moment: Moment, dropped: u32) {
     let Some(ring) = kernel.ring() else { return };
-    let Some(room) = reserve(state, &ring, (RECORD_FRAME, size_of::<Part>() as u64), moment.time) else { return };
+    let Some(room) = reserve(state, ring, (RECORD_FRAME, size_of::<Part>() as u64), moment.time) else { return };
     let event =
         Event { sender: news.sender, ..Event::other(trace_port::Direction::Send, news.kind, news.thread, moment) };
     let mut header = observe::header(kernel, &event, news.task, 0);
     header.dropped = dropped.into();
-    room.set(&ring, 0, record::HEADER_TYPE);
-    room.put(&ring, 1, zerocopy::IntoBytes::as_bytes(&header));
-    room.set(&ring, BODY_TYPE as u64, record::body_type(0));
-    state.recorder.producer.lock().commit(&ring, room);
+    room.set(ring, 0, record::HEADER_TYPE);
+    room.put(ring, 1, zerocopy::IntoBytes::as_bytes(&header));
+    room.set(ring, BODY_TYPE as u64, record::body_type(0));
+    state.recorder.producer.lock().commit(ring, room);
 }
 
-/// A record that is written where its message is.
-pub(crate) struct Written<'a> {
-    /// Of the frame.
-    pub(crate) kind: u32,
-    /// The message, and how many bytes of it.
-    pub(crate) message: (Kmsg, usize),
-    /// What is behind it: the words of a [`trace_port::Port`] each.
-    pub(crate) ports: &'a [[u64; 2]],
-    /// When it happened.
-    pub(crate) time: u64,
-}
-
-impl Written<'_> {
-    /// Bytes in the ring.
-    #[inline(always)]
-    fn size(&self) -> u64 {
-        record::part_size(self.message.1, self.ports.len()) as u64
-    }
-
-    /// A word of its message, zero padded.
-    #[inline(always)]
-    fn word(&self, kernel: &impl Kernel, index: usize) -> u64 {
-        let (kmsg, size) = self.message;
-        let (word, rest) = (kernel.message_word(kmsg, index * 8), size - index * 8);
-        if rest < 8 { word & ((1 << (8 * rest)) - 1) } else { word }
-    }
-
-    /// The message and its ports.
-    fn body(&self, kernel: &impl Kernel) -> impl Iterator<Item = u64> {
-        let words = (0..self.message.1.div_ceil(8)).map(|index| self.word(kernel, index));
-        words.chain(self.ports.iter().flatten().copied())
-    }
-}
-
-/// Writes a record; `false` if it is lost, which is counted. `head` gives what is before the message, where it is written: twice in the code, as
-/// the quick way is to keep it in registers.
+/// Where records of the recorder's are written.
 #[inline(always)]
-pub(crate) fn put(
-    kernel: &impl Kernel,
-    state: &State,
-    written: Written<'_>,
-    head: impl Fn() -> [u64; PART_WORDS],
-) -> bool {
-    let Some(ring) = kernel.ring() else { return false };
-    let mut producer = state.recorder.producer.lock();
-    let Some(whole) = producer.whole(&ring, (written.kind, written.size()), policy(&ring)) else {
-        drop(producer);
-        let Some(room) = room(state, &ring, written.kind, written.size(), written.time) else { return false };
-        room.fill(&ring, 0, head().into_iter());
-        room.fill(&ring, PART_WORDS as u64, written.body(kernel));
-        state.recorder.producer.lock().commit(&ring, room);
-        return true;
-    };
-    let Some((places, rest)) = whole.contents.split_first_chunk::<PART_WORDS>() else { return false };
-    let Some((message, ports)) = rest.split_at_checked(written.message.1.div_ceil(8)) else { return false };
-    store(places, head());
-    for (index, place) in message.iter().enumerate() {
-        place.store(kernel.message_word(written.message.0, index * 8), Relaxed);
-    }
-    if !written.message.1.is_multiple_of(8)
-        && let Some(last) = message.last()
-    {
-        last.store(written.word(kernel, message.len() - 1), Relaxed);
-    }
-    for ([first, second], port) in ports.as_chunks::<2>().0.iter().zip(written.ports) {
-        first.store(port[0], Relaxed);
-        second.store(port[1], Relaxed);
-    }
-    producer.publish(&ring, whole);
-    true
-}
-
-/// Each word with an instruction of its own.
-#[inline(always)]
-fn store(places: &[AtomicU64; PART_WORDS], words: [u64; PART_WORDS]) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = places;
-    let [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth] = words;
-    a.store(first, Relaxed);
-    b.store(second, Relaxed);
-    c.store(third, Relaxed);
-    d.store(fourth, Relaxed);
-    e.store(fifth, Relaxed);
-    f.store(sixth, Relaxed);
-    g.store(seventh, Relaxed);
-    h.store(eighth, Relaxed);
-    i.store(ninth, Relaxed);
-    j.store(tenth, Relaxed);
-    k.store(eleventh, Relaxed);
-    l.store(twelfth, Relaxed);
-}
-
-/// [`reserve`], where others write, something is to be told, the ring comes round, or the reader is to be waited for.
-#[cold]
-#[inline(never)]
-fn room(state: &State, ring: &Ring<'_, AtomicU64>, kind: u32, size: u64, time: u64) -> Option<Reservation> {
-    reserve(state, ring, (kind, size), time)
-}
-
-/// What becomes of what is full.
-#[inline(always)]
-fn policy(ring: &Ring<'_, AtomicU64>) -> Policy {
-    if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite }
-}
-
-/// Says what has become of the message of a thread's, of which the ring has an open record.
-#[inline(never)]
-pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: ThreadNumber, retval: u32) {
-    let Some(ring) = kernel.ring() else { return };
-    // Nothing is written behind its end.
-    if state.recorder.what.load(Relaxed) == 0 {
-        return;
-    }
-    let outcome = u64::from(thread.get()) | u64::from(retval) << 32;
-    let mut producer = state.recorder.producer.lock();
-    if let Some(whole) = producer.whole(&ring, (OUTCOME, 8), policy(&ring)) {
-        whole.contents.iter().for_each(|place| place.store(outcome, Relaxed));
-        return producer.publish(&ring, whole);
-    }
-    drop(producer);
-    let Some(room) = reserve(state, &ring, (OUTCOME, 8), 0) else { return };
-    room.set(&ring, 0, outcome);
-    state.recorder.producer.lock().commit(&ring, room);
+pub(crate) fn sink<'a>(kernel: &impl Kernel, state: &'a State) -> Option<Sink<'a>> {
+    let ring = kernel.ring()?;
+    let policy = if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite };
+    Some(Sink { ring, producer: &state.recorder.producer, policy, given: None })
 }
 
 /// Room for a record; none if it is lost, which is counted. Waits only where the reader asks for it, and only while that goes on reading.
 #[inline(never)]
-fn reserve(state: &State, ring: &Ring<'_, AtomicU64>, (kind, size): (u32, u64), time: u64) -> Option<Reservation> {
+pub(crate) fn reserve(
+    state: &State,
+    ring: &Ring<'_, AtomicU64>,
+    (kind, size): (u32, u64),
+    time: u64,
+) -> Option<Reservation> {
     let (mut tail, mut looks) = (0, 0);
     loop {
         let is_to_wait = ring.wants() & WAIT != 0 && looks < PATIENCE;

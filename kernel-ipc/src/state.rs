@@ -8,16 +8,18 @@
 //! `task_lock` with a thread's port locked; the `ip_lock` of a task's control port, and inside it the `task_lock`, as the kernel does;
 //! a space's lock, without waiting for it, and inside it the `ip_lock` of a port of it; an `ip_lock`, and inside it the `imq_lock` of the
 //! port's queue, which is its set's if it is in one, as `ipc_mqueue_send` does. No lock of the payload is held across anything else of the
-//! kernel. The lock of [`State::aside`] is taken alone, that of [`State::owner`] with nothing but an `ip_lock` inside, those of [`State::recorder`] with
+//! kernel. The locks of [`State::aside`] and of [`State::rings`] are taken alone, but for a port's inside the latter, that of [`State::owner`] with nothing but an `ip_lock` inside, those of [`State::recorder`] with
 //! nothing. All are taken at spl0 by
 //! code that is not preempted; no interrupt handler takes them. A task's number in the table, kept in the task, changes only
 //! under `table`. Messages on their way carry what is known of them ([`crate::stamp`]), so that there is no table of them.
 
+mod dropped;
 mod engines;
 mod handed;
 mod holds;
 mod looks;
 mod owner;
+mod rings;
 mod stops;
 mod turns;
 
@@ -32,7 +34,6 @@ pub(crate) use turns::{Next, Sending};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::mutex::SpinMutex;
-use trace_port::record::{CHILD_NOT_TRACED, add_lost};
 
 use crate::aside::Aside;
 use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
@@ -41,6 +42,7 @@ use crate::links::Links;
 use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
 use crate::pending::Pending;
 use crate::recorder::Recorder;
+use crate::rings::Rings;
 use crate::table::{Asked, EVERYTHING, Entry, Table};
 use crate::wanted::Wanted;
 
@@ -98,6 +100,8 @@ pub(crate) struct State {
     pub(crate) owner: owner::Owner,
     /// The machine's recorder.
     pub(crate) recorder: Recorder,
+    /// The rings of tracers.
+    pub(crate) rings: Rings,
 }
 
 impl Default for State {
@@ -132,6 +136,7 @@ impl State {
             wanted: Wanted::new(),
             owner: owner::Owner::new(),
             recorder: Recorder::new(),
+            rings: Rings::new(),
         }
     }
 
@@ -426,41 +431,6 @@ impl State {
         let mut table = self.table.lock();
         let port = table.find(place(kernel, task), task).map(|entry| entry.port());
         look(port.filter(|&port| !table.is_nowhere(port)))
-    }
-
-    /// Takes the number of records lost since the last delivered one.
-    pub(crate) fn take_dropped(&self, key: Key) -> u32 {
-        self.table.lock().of(key).map_or(0, |entry| core::mem::take(entry.dropped()))
-    }
-
-    /// Counts lost records of a trace, and `carried` ones that another record was to tell of; returns how many were lost in all
-    /// since boot, and whether the trace goes on, so that there is somebody to tell of these.
-    pub(crate) fn add_dropped(&self, key: Key, carried: u32, lost: u32) -> (u32, bool) {
-        let mut table = self.table.lock();
-        let port = table.of(key).map(|entry| entry.port());
-        let goes_on = port.is_some();
-        // Where engine 0 is not there nobody is to be told.
-        if port.is_some_and(|port| !table.is_nowhere(port))
-            && let Some(entry) = table.of(key)
-        {
-            let dropped = entry.dropped();
-            *dropped = add_lost(add_lost(*dropped, carried), lost);
-        }
-        (self.dropped.fetch_add(lost, Relaxed).wrapping_add(lost), goes_on)
-    }
-
-    /// A child of a traced task is not traced: its parent's next record says so. Returns how many there were since boot.
-    pub(crate) fn child_not_traced(&self, key: Key) -> u32 {
-        if let Some(entry) = self.table.lock().of(key) {
-            *entry.dropped() |= CHILD_NOT_TRACED;
-        }
-        self.untraced.fetch_add(1, Relaxed).wrapping_add(1)
-    }
-
-    /// How many records were lost in all since boot.
-    #[inline(always)]
-    pub(crate) fn lost(&self) -> u32 {
-        self.dropped.load(Relaxed)
     }
 
     /// The next place in the order of events, from 1.

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     wanted: u32,
     /// Whether its threads are still looked at lightly, which they are no longer to be.
     stirred: bool,
+    /// As of an engine ([`Attached::introduced`](crate::engines::Attached::introduced)), of the trace port.
+    introduced: u32,
 }
 
 /// [`Entry::wanted`] where engine 0 is told of everything.
@@ -47,6 +49,15 @@ pub(crate) struct Asked {
 impl Asked {
     /// Of anything.
     pub(crate) const ANYTHING: Self = Self { events: EVERYTHING, msgh_id: None };
+}
+
+/// The only one who is told of a task, and [`Attached::introduced`](crate::engines::Attached::introduced) of it.
+#[derive(Debug)]
+pub(crate) enum Only<'a> {
+    /// Its trace port.
+    Port(Port, u32),
+    /// An engine.
+    Engine(EngineKey, &'a Engine, u32),
 }
 
 /// Room for entries.
@@ -70,7 +81,17 @@ impl Entry {
     /// That of a task.
     pub(crate) fn new(task: Task, right: SendRight, number: TaskNumber) -> Self {
         let number = if number.is_none() { TaskNumber::new(1) } else { number };
-        Self { task, right, spare: None, number, dropped: 0, list: 0, wanted: EVERYTHING, stirred: false }
+        Self {
+            task,
+            right,
+            spare: None,
+            number,
+            dropped: 0,
+            list: 0,
+            wanted: EVERYTHING,
+            stirred: false,
+            introduced: 0,
+        }
     }
 
     /// The traced task, which outlives its entry: `ipc_task_terminate` ends it.
@@ -87,6 +108,7 @@ impl Entry {
 
     /// Replaces it and gives back what was there.
     pub(crate) fn set_port(&mut self, right: SendRight) -> SendRight {
+        self.introduced = 0;
         core::mem::replace(&mut self.right, right)
     }
 
@@ -145,6 +167,16 @@ impl Entry {
     /// Says whether its threads are still looked at lightly, which they are no longer to be; returns what was said before.
     pub(crate) fn set_stirred(&mut self, stirred: bool) -> bool {
         core::mem::replace(&mut self.stirred, stirred)
+    }
+
+    /// The number of the ring's being given that records for the trace port may go to; 0 if the next is to be a message.
+    pub(crate) fn introduced(&self) -> u32 {
+        self.introduced
+    }
+
+    /// Sets it.
+    pub(crate) fn set_introduced(&mut self, given: u32) {
+        self.introduced = given;
     }
 
     /// What is left of it: the right to the trace port, the kmsg, and what was lost.
@@ -235,14 +267,31 @@ impl Table {
         list.iter().any(|each| engines.get(each.engine.place).is_some_and(|engine| engine.may_want(asked)))
     }
 
-    /// Whether an entry has no trace port and one engine, which is as `is_it` says.
-    pub(crate) fn has_only(&mut self, place: u32, is_it: impl FnOnce(EngineKey, &Engine) -> bool) -> bool {
+    /// The only one who is told of an entry's task, if there is but one.
+    pub(crate) fn only(&mut self, place: u32) -> Option<Only<'_>> {
         let Self { entries, lists, engines, nowhere, .. } = self;
-        let Some(entry) = entries.get(place) else { return false };
+        let entry = entries.get(place)?;
         let has_port = nowhere.as_ref().is_none_or(|nowhere| nowhere.port() != entry.port());
-        let Some([only]) = lists.get(entry.list).map(|list| list.as_slice()) else { return false };
-        let engine = engines.get(only.engine.place).filter(|engine| engine.number() == only.engine.number);
-        !has_port && engine.is_some_and(|engine| is_it(only.engine, engine))
+        if has_port {
+            return (entry.list == 0).then(|| Only::Port(entry.port(), entry.introduced));
+        }
+        let [only] = lists.get(entry.list)?.as_slice() else { return None };
+        let engine = engines.get(only.engine.place).filter(|engine| engine.number() == only.engine.number)?;
+        Some(Only::Engine(only.engine, engine, only.introduced))
+    }
+
+    /// The trace ports of an entry: its own, and its engines'.
+    pub(crate) fn ports(&mut self, place: u32, mut is_it: impl FnMut(Port) -> bool) -> Option<Port> {
+        let Self { entries, lists, engines, nowhere, .. } = self;
+        let entry = entries.get(place)?;
+        let is_nowhere = |port| nowhere.as_ref().is_some_and(|nowhere| nowhere.port() == port);
+        if !is_nowhere(entry.port()) && is_it(entry.port()) {
+            return Some(entry.port());
+        }
+        lists.get(entry.list)?.iter().find_map(|attached| {
+            let engine = engines.get(attached.engine.place)?;
+            (engine.number() == attached.engine.number && is_it(engine.port())).then(|| engine.port())
+        })
     }
 
     /// Says anew of which events there is somebody to be told, after a list or an engine has changed. Returns whose entry it is, and whether

@@ -21,6 +21,7 @@ function global 0xffffffff81055750   108 convert_thread_to_port (pointer) -> poi
 label    global 0xffffffff8103df84     0 copyin (pointer, pointer, u64) -> i32
 function global 0xffffffff8107abe0   103 copyinmsg (pointer, pointer, u64, u64) -> i32
 label    global 0xffffffff8103dfb8     0 copyout (pointer, pointer, u64) -> i32
+function global 0xffffffff81083c10  1073 device_pager_setup (pointer, i32, u64, u64, pointer) -> i32
 label    global 0xffffffff8103df64     0 discover_x86_cpu_type
 data     global 0xffffffff810c8728     8 elapsed_ticks u64
 function local  0xffffffff8107f140    11 evc_continue
@@ -44,6 +45,7 @@ function global 0xffffffff810524f0   950 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff81044c40   830 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81044f80  1258 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff810446d0  1384 ipc_mqueue_send (pointer, i32, u32) -> i32
+function global 0xffffffff81045ae0    85 ipc_object_reference (pointer) -> nothing
 function global 0xffffffff81045b40   117 ipc_object_release (pointer) -> nothing
 function global 0xffffffff81048d40   183 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81048350   124 ipc_port_copy_send (pointer) -> pointer
@@ -87,6 +89,7 @@ data     global 0xffffffff810a6640  4160 mach_trap_table
 function global 0xffffffff81030b60    23 memcmp (pointer, pointer, u64) -> i32
 function global 0xffffffff81030b20     9 memcpy (pointer, pointer, u64) -> pointer
 function global 0xffffffff81030b30    31 memmove (pointer, pointer, u64) -> pointer
+function global 0xffffffff81066760   490 memory_object_create_proxy (pointer, i32, pointer, u32, pointer, u32, pointer, u32, pointer, u32, pointer) -> i32
 function global 0xffffffff81030b50    14 memset (pointer, i32, u64) -> pointer
 function global 0xffffffff810532e0    54 mig_get_reply_port
 data     global 0xffffffff810c7330     8 mtime pointer
@@ -145,6 +148,11 @@ function global 0xffffffff81064630  1177 thread_terminate
 function global 0xffffffff8105ce60   892 thread_wakeup_prim (pointer, i32, i32) -> i32
 function global 0xffffffff81054250   219 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff810a64e8     4 tick i32
+function global 0xffffffff81024770  1146 vm_object_enter (pointer, u64, i32) -> pointer
+function global 0xffffffff8102b050   285 vm_page_free_contig (pointer, u64) -> nothing
+function global 0xffffffff8102af80   207 vm_page_grab_contig (u64, u32) -> pointer
+struct dev_ops 104 0x37b5d
+  member d_mmap 56 8
 struct ipc_entry 24 0x4d3d
   member ie_bits 4 4
   member ie_object 8 8
@@ -161,6 +169,7 @@ struct ipc_port 144 0x280a
   member ip_msgcount 116 4
   member ip_pset 104 8
   member ip_qlimit 120 4
+  member ip_srights 68 4
   member ip_target.ipt_messages.imq_lock_data 16 4
   member ip_target.ipt_messages.imq_messages.ikmq_base 24 8
   member ip_target.ipt_name 12 4
@@ -173,6 +182,11 @@ struct ipc_space 88 0x334e
   member is_active 24 4
   member is_lock_data 8 16
   member is_map 32 16
+  member is_map.root 40 8
+struct mach_device 80 0x37c48
+  member dev_number 48 4
+  member dev_ops 56 8
+  member ref_count 4 4
 struct mach_trap_t 32 0xec21e
   member mach_trap_function 8 8
 struct pcb 488 0x4699
@@ -184,6 +198,9 @@ struct pcb 488 0x4699
 struct percpu 1208 0x46a
   member active_stack 1200 8
   member active_thread 1192 8
+struct rdxtree_node 544 0xdde13
+  member entries 32 512
+  member height 12 4
 struct task 352 0x2e27
   hole 12 44 68 92 148
   member itk_self 152 8
@@ -202,4 +219,8 @@ struct thread 576 0x29bd
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 426af39b827777979b2f0580080130ae36c4ead7be2b6881667509b3df98148c
+struct vm_object 152 0x384d
+  member ref_count 32 4
+struct vm_page 96 0x3a28
+  member phys_addr 40 8
+sum 73fd1bf5df9f6c20a0e63a81cb619ad8e482d0f7f72e81b99f991c161b8ae3a7

@@ -18,6 +18,7 @@ function global 0xffffffff810443f0    50 convert_thread_to_port (pointer) -> poi
 label    global 0xffffffff8102ef10     0 copyin (pointer, pointer, u64) -> i32
 function global 0xffffffff81063760   103 copyinmsg (pointer, pointer, u64, u64) -> i32
 label    global 0xffffffff8102ef44     0 copyout (pointer, pointer, u64) -> i32
+function global 0xffffffff8106bba0   739 device_pager_setup (pointer, i32, u64, u64, pointer) -> i32
 label    global 0xffffffff8102eef0     0 discover_x86_cpu_type
 data     global 0xffffffff810a4108     8 elapsed_ticks u64
 function local  0xffffffff81067740    11 evc_continue
@@ -41,6 +42,7 @@ function global 0xffffffff810419b0   950 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff810354e0   687 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81035790  1196 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff81034fd0  1281 ipc_mqueue_send (pointer, i32, u32) -> i32
+function global 0xffffffff810362b0    51 ipc_object_reference (pointer) -> nothing
 function global 0xffffffff810362f0    83 ipc_object_release (pointer) -> nothing
 function global 0xffffffff810390b0   173 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81038850    91 ipc_port_copy_send (pointer) -> pointer
@@ -84,6 +86,7 @@ data     global 0xffffffff8108d640  4160 mach_trap_table
 function global 0xffffffff81023140    23 memcmp (pointer, pointer, u64) -> i32
 function global 0xffffffff81023100     9 memcpy (pointer, pointer, u64) -> pointer
 function global 0xffffffff81023110    31 memmove (pointer, pointer, u64) -> pointer
+function global 0xffffffff81050be0   455 memory_object_create_proxy (pointer, i32, pointer, u32, pointer, u32, pointer, u32, pointer, u32, pointer) -> i32
 function global 0xffffffff81023130    14 memset (pointer, i32, u64) -> pointer
 function global 0xffffffff81042640    54 mig_get_reply_port
 data     global 0xffffffff810a2d10     8 mtime pointer
@@ -143,6 +146,11 @@ function global 0xffffffff8104e820   877 thread_terminate
 function global 0xffffffff81049af0   726 thread_wakeup_prim (pointer, i32, i32) -> i32
 function global 0xffffffff81043450   191 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff8108d4e8     4 tick i32
+function global 0xffffffff81019260   854 vm_object_enter (pointer, u64, i32) -> pointer
+function global 0xffffffff8101e5c0   209 vm_page_free_contig (pointer, u64) -> nothing
+function global 0xffffffff8101e510   175 vm_page_grab_contig (u64, u32) -> pointer
+struct dev_ops 104 0x3253e
+  member d_mmap 56 8
 struct ipc_entry 24 0x4b22
   member ie_bits 4 4
   member ie_object 8 8
@@ -159,6 +167,7 @@ struct ipc_port 136 0x26b9
   member ip_msgcount 108 4
   member ip_pset 96 8
   member ip_qlimit 112 4
+  member ip_srights 60 4
   member ip_target.ipt_messages.imq_lock_data 16 0
   member ip_target.ipt_messages.imq_messages.ikmq_base 16 8
   member ip_target.ipt_name 8 4
@@ -171,6 +180,11 @@ struct ipc_space 88 0x354e
   member is_active 24 4
   member is_lock_data 8 16
   member is_map 32 16
+  member is_map.root 40 8
+struct mach_device 72 0x32629
+  member dev_number 40 4
+  member dev_ops 48 8
+  member ref_count 0 4
 struct mach_trap_t 32 0xd7590
   member mach_trap_function 8 8
 struct pcb 488 0x4486
@@ -182,6 +196,9 @@ struct pcb 488 0x4486
 struct percpu 1192 0x3c2
   member active_stack 1184 8
   member active_thread 1176 8
+struct rdxtree_node 544 0xcaf87
+  member entries 32 512
+  member height 12 4
 struct task 336 0x3a4e
   hole 36 60 84
   member itk_self 136 8
@@ -200,4 +217,8 @@ struct thread 552 0x2854
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum e070a150f1b9a585edfbe4c63c118959cb373c324733f7e964493a31091c0ced
+struct vm_object 144 0x2db0
+  member ref_count 24 4
+struct vm_page 96 0x2f8b
+  member phys_addr 40 8
+sum dcfe49045e28d45fddd03adb319d727ffea57ba7137d0d1b41f782213ac20a9c

@@ -18,6 +18,7 @@ function global 0xffffffff81055790    50 convert_thread_to_port (pointer) -> poi
 label    global 0xffffffff81012244     0 copyin (pointer, pointer, u64) -> i32
 function global 0xffffffff81064850   103 copyinmsg (pointer, pointer, u64, u64) -> i32
 label    global 0xffffffff81012278     0 copyout (pointer, pointer, u64) -> i32
+function global 0xffffffff8105cb60   694 device_pager_setup (pointer, i32, u64, u64, pointer) -> i32
 data     global 0xffffffff8108f0e8     8 elapsed_ticks u64
 function local  0xffffffff810506e0    11 evc_continue
 function global 0xffffffff810507e0   152 evc_wait
@@ -40,6 +41,7 @@ function global 0xffffffff81052ed0   955 ipc_kobject_server (pointer) -> pointer
 function global 0xffffffff81042b80   607 ipc_mqueue_copyin (pointer, u32, pointer, pointer) -> i32
 function global 0xffffffff81042de0  1100 ipc_mqueue_receive (pointer, i32, u32, u32, i32, pointer, pointer, pointer) -> i32
 function global 0xffffffff81042710  1127 ipc_mqueue_send (pointer, i32, u32) -> i32
+function global 0xffffffff810438a0    51 ipc_object_reference (pointer) -> nothing
 function global 0xffffffff810438e0    91 ipc_object_release (pointer) -> nothing
 function global 0xffffffff810463e0   173 ipc_port_alloc_special (pointer) -> pointer
 function global 0xffffffff81045c60    91 ipc_port_copy_send (pointer) -> pointer
@@ -83,6 +85,7 @@ data     global 0xffffffff81086900  4160 mach_trap_table
 function global 0xffffffff81038040    23 memcmp (pointer, pointer, u64) -> i32
 function global 0xffffffff81038000     9 memcpy (pointer, pointer, u64) -> pointer
 function global 0xffffffff81038010    32 memmove (pointer, pointer, u64) -> pointer
+function global 0xffffffff81058ee0   415 memory_object_create_proxy (pointer, i32, pointer, u32, pointer, u32, pointer, u32, pointer, u32, pointer) -> i32
 function global 0xffffffff81038030    14 memset (pointer, i32, u64) -> pointer
 function global 0xffffffff81053bc0    37 mig_get_reply_port
 data     global 0xffffffff8108f0d0     8 mtime pointer
@@ -143,6 +146,11 @@ function global 0xffffffff8101e930   797 thread_terminate
 function global 0xffffffff81019fc0   710 thread_wakeup_prim (pointer, i32, i32) -> i32
 function global 0xffffffff810548b0   175 thread_will_wait_with_timeout (pointer, u32) -> nothing
 data     global 0xffffffff810867b0     4 tick i32
+function global 0xffffffff81029200   826 vm_object_enter (pointer, u64, i32) -> pointer
+function global 0xffffffff8102df00   209 vm_page_free_contig (pointer, u64) -> nothing
+function global 0xffffffff8102de50   167 vm_page_grab_contig (u64, u32) -> pointer
+struct dev_ops 104 0x23d7
+  member d_mmap 56 8
 struct ipc_entry 24 0x1ebbd
   member ie_bits 4 4
   member ie_object 8 8
@@ -159,6 +167,7 @@ struct ipc_port 136 0x1ccfa
   member ip_msgcount 108 4
   member ip_pset 96 8
   member ip_qlimit 112 4
+  member ip_srights 60 4
   member ip_target.ipt_messages.imq_lock_data 16 0
   member ip_target.ipt_messages.imq_messages.ikmq_base 16 8
   member ip_target.ipt_name 8 4
@@ -171,6 +180,11 @@ struct ipc_space 88 0x1d4c1
   member is_active 24 4
   member is_lock_data 8 16
   member is_map 32 16
+  member is_map.root 40 8
+struct mach_device 72 0x24c0
+  member dev_number 40 4
+  member dev_ops 48 8
+  member ref_count 0 4
 struct mach_trap_t 32 0x3c1ba
   member mach_trap_function 8 8
 struct pcb 472 0x3a9d
@@ -182,6 +196,9 @@ struct pcb 472 0x3a9d
 struct percpu 1168 0x144e4
   member active_stack 1160 8
   member active_thread 1152 8
+struct rdxtree_node 544 0x13c81e
+  member entries 32 512
+  member height 12 4
 struct task 328 0x3164
   hole 36 60
   member itk_self 128 8
@@ -200,4 +217,8 @@ struct thread 552 0x1e46
   member swap_func 104 8
   member task 24 8
   member thread_list 32 16
-sum 05b144d8025ce5ba1f3c61289638eed33ddcaa5e38eeef3250858d421cc65914
+struct vm_object 144 0x29f1
+  member ref_count 24 4
+struct vm_page 80 0x2bcc
+  member phys_addr 24 8
+sum fed7231994429d9b8906f2ff6731fe2f9709cc735155abfee1cc88da816b37f6

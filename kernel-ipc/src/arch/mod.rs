@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use mach_abi::special_port::TASK_TRACE_PORT;
+use mach_abi::special_port::{TASK_TRACE_PORT, TASK_TRACE_READER, TASK_TRACE_RING};
 
 use crate::{arrays, direct, emit};
 
@@ -22,7 +22,7 @@ use crate::gnumach::{
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{observe, received_on, recorder};
+use crate::{observe, received_on, recorder, rings};
 
 static STATE: State = State::new();
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -272,12 +272,18 @@ unsafe extern "C" fn hook_task_get_special_port(
     which: u32,
     port: &mut MaybeUninit<MaybePort>,
 ) -> u32 {
-    if which != TASK_TRACE_PORT as u32 || !ARMED.load(Relaxed) {
+    const OURS: core::ops::RangeInclusive<i32> = TASK_TRACE_PORT..=TASK_TRACE_READER;
+    if !OURS.contains(&which.cast_signed()) || !ARMED.load(Relaxed) {
         // SAFETY: the caller's own arguments.
         return unsafe { task_get_special_port(task, which, port) };
     }
     let Some(task) = task else { return mr::KERN_INVALID_ARGUMENT };
-    match special_port::get(&Mach, &STATE, task) {
+    let answer = match which.cast_signed() {
+        TASK_TRACE_RING => rings::give(&Mach, &STATE, task, false).map(|right| right.into_port().into()),
+        TASK_TRACE_READER => rings::give(&Mach, &STATE, task, true).map(|right| right.into_port().into()),
+        _ => special_port::get(&Mach, &STATE, task),
+    };
+    match answer {
         Ok(right) => {
             port.write(right);
             mr::MACH_MSG_SUCCESS

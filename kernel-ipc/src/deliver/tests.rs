@@ -234,7 +234,7 @@ fn memory_is_prepared_once_and_used_by_the_next_record() {
     assert_eq!((model.seen().len(), model.state.lost(), records(&model)), (1, 0, 0));
     // Without memory nothing is lost yet, and what was lost before is not forgotten.
     let key = model.state.key(&model.fake, TASK).unwrap();
-    model.state.add_dropped(key, 0, 3);
+    model.state.add_dropped(&model.fake, key, 0, 3);
     prepare(&model.fake, &model.state);
     assert_eq!(model.state.lost(), 3);
     model.fake.script.borrow_mut().no_memory = false;

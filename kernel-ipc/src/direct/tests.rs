@@ -41,7 +41,7 @@ fn is_direct(model: &Model, task: Task) -> bool {
 
 /// How many frames of the ring are open, or outcomes.
 fn frames(model: &Model) -> (usize, usize) {
-    let ring = model.fake.ring.get().unwrap();
+    let ring = *model.fake.ring.get().unwrap();
     let mut buffer = std::vec![0; LARGEST_FRAME / 8 + 1];
     let mut reader = Reader::open(&ring).unwrap();
     let (mut open, mut outcomes) = (0, 0);
@@ -61,10 +61,13 @@ fn place(numbers: &mut Vec<u64>, number: u64) -> u64 {
     place as u64
 }
 
-/// All that records of calls say but for their numbers of events; other numbers by the place of their first use.
 fn told(model: &Model) -> Vec<Told> {
+    alike(recorded(model))
+}
+
+/// All that records of calls say but for their numbers of events; other numbers by the place of their first use.
+pub(crate) fn alike(mut told: Vec<Told>) -> Vec<Told> {
     let (mut messages, mut known) = (std::vec![0], std::vec![0]);
-    let mut told = recorded(model);
     told.retain(|(header, ..)| header.kind == trace_port::EventKind::Normal as u8);
     for (header, _, ports) in &mut told {
         (header.sequence, header.correlation) = (0.into(), place(&mut messages, header.correlation.get()).into());
@@ -122,7 +125,7 @@ fn who_else_is_attached_is_told_of_the_next_message() {
 }
 
 /// One of many calls, some of which fail at different points.
-fn make(model: &Model, call: u64) {
+pub(crate) fn make(model: &Model, call: u64) {
     model.script(|steps| {
         steps.send = if matches!(call, 5 | 15) { mr::MACH_SEND_TIMED_OUT } else { 0 };
         steps.copyin = if matches!(call, 6 | 16) { mr::MACH_SEND_INVALID_DEST } else { 0 };

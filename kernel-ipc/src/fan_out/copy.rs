@@ -7,13 +7,14 @@ use trace_port::{Direction, EventKind, Port, TRACE_RECORD_MSGH_ID, TRACE_RECORDS
 
 use crate::draft::FIRST;
 use crate::engines::Engine;
+use crate::frames::{self, Shown};
 use crate::gnumach::{Kernel, OwnedKmsg, Port as KernelPort, Record, SendRight, mr};
 use crate::state::{Sending, State};
 use crate::{named, observe, recorder};
 
 /// The one or two records of a message: where they stand. Small, as it is on the stack all the way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     record: Record,
     /// Where the second one begins, or the end if there is none.
     second: u32,
@@ -145,19 +146,51 @@ pub(super) fn copy(
     Ok(memory)
 }
 
+/// Which of a draft's records somebody wants, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// A bit for each.
+    pub(crate) wanted: u8,
+    /// Most bytes of a message.
+    pub(crate) bytes: u32,
+    /// What the first one is to say was lost before it.
+    pub(crate) dropped: u32,
+    /// The engine's trace port; none is the one that the draft is for.
+    pub(crate) port: Option<KernelPort>,
+}
+
+impl Share {
+    /// An engine's.
+    pub(super) fn of(sending: &Sending) -> Self {
+        let Sending { wanted, bytes, dropped, ref right, .. } = *sending;
+        Self { wanted, bytes, dropped, port: Some(right.port()) }
+    }
+
+    /// All, as it stands there.
+    pub(super) const ALL: Self = Self { wanted: 3, bytes: u32::MAX, dropped: 0, port: None };
+}
+
+impl Parts {
+    /// One of the records as somebody is to be shown it, if it is there and wanted.
+    #[inline(never)]
+    pub(crate) fn shown(self, kernel: &impl Kernel, state: &State, share: Share, bit: u8) -> Option<Shown> {
+        let (start, _) = self.place(bit).filter(|_| share.wanted & bit != 0)?;
+        let (captured, ports) = extent(kernel, self.record, start);
+        let sender = share.port.and_then(|port| sender_of(kernel, state, (self.record, start), port));
+        let Share { bytes, dropped, .. } = share;
+        Some(Shown { at: (self.record, start), captured, bytes: bytes as usize, ports, dropped, sender })
+    }
+}
+
 /// Writes those records that the machine's recorder wants where that keeps them.
 #[inline(never)]
 pub(super) fn record(kernel: &impl Kernel, state: &State, parts: Parts, sending: &Sending) {
-    let mut dropped = sending.dropped;
+    let Some(sink) = recorder::sink(kernel, state) else { return };
+    let mut share = Share::of(sending);
     for bit in [1, 2] {
-        if sending.wanted & bit != 0
-            && let Some((start, _)) = parts.place(bit)
-        {
-            let (captured, ports) = extent(kernel, parts.record, start);
-            let sender = sender_of(kernel, state, (parts.record, start), sending.right.port());
-            let extent = (captured, sending.bytes as usize, ports);
-            recorder::write(kernel, state, (parts.record, start), extent, (dropped, sender));
-            dropped = 0;
+        if let Some(shown) = parts.shown(kernel, state, share, bit) {
+            frames::write(kernel, state, &sink, &shown);
+            share.dropped = 0;
         }
     }
 }

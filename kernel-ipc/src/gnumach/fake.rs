@@ -7,8 +7,8 @@
 
 mod messages;
 mod names;
+mod shared;
 mod traits;
-
 use core::sync::atomic::AtomicU64;
 use std::boxed::Box;
 use std::cell::{Cell, RefCell, RefMut};
@@ -223,7 +223,7 @@ pub(crate) struct Fake {
     pub(crate) behind: Cell<bool>,
     /// Whether ports and queues are locked.
     pub(crate) locked: Cell<bool>,
-    /// References to tasks and threads that hooks hold.
+    /// References to tasks, threads and ports that the payload holds.
     pub(crate) references: Cell<i64>,
     /// What happens while a thread waits for its tracer.
     pub(crate) while_waiting: RefCell<Option<Box<dyn FnOnce()>>>,
@@ -247,8 +247,10 @@ pub(crate) struct Fake {
     pub(crate) stayed: RefCell<Vec<(Thread, u32)>>,
     /// The kernel's command line.
     pub(crate) command_line: Cell<&'static [u8]>,
-    /// The recorder's memory.
-    pub(crate) ring: Cell<Option<Ring<'static, AtomicU64>>>,
+    /// Memory of tracers' rings, by their places.
+    pub(crate) rings: RefCell<BTreeMap<usize, &'static Ring<'static, AtomicU64>>>,
+    /// That of the recorder's.
+    pub(crate) ring: Cell<Option<&'static Ring<'static, AtomicU64>>>,
     /// What threads have waited for, and whether they were woken by it.
     pub(crate) waits: RefCell<Vec<(Port, bool)>>,
     awaited: Cell<Option<Port>>,
@@ -484,7 +486,7 @@ impl Fake {
         false
     }
 
-    /// Queues a message of the payload's.
+    /// A message of the payload's is queued.
     fn enqueue(&self, kmsg: Kmsg) {
         let port = self.destination(kmsg);
         let task = self.thread_task(self.current_thread());

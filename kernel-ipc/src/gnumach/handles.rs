@@ -67,6 +67,23 @@ handle! {
     Port: "ipc_port";
 }
 
+macro_rules! kept {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The handle whose address was kept as a plain word, or none at 0.
+            ///
+            /// # Safety
+            /// There is such a struct at any other address, which lives as long as the handle is used.
+            #[inline(always)]
+            pub(super) unsafe fn kept(address: usize) -> Option<Self> {
+                NonZeroUsize::new(address).map(Self)
+            }
+        }
+    )*};
+}
+
+kept! { Port Space }
+
 #[cfg(target_os = "none")]
 handle! {
     /// Corresponds to `pcb_t`.
@@ -75,6 +92,16 @@ handle! {
     Pset: "ipc_pset";
     /// Corresponds to `ipc_entry_t`.
     Name: "ipc_entry";
+    /// Corresponds to `struct rdxtree_node *`.
+    Node: "rdxtree_node";
+    /// Corresponds to `mach_device_t`.
+    Device: "mach_device";
+    /// Corresponds to `dev_ops_t`.
+    DeviceOps: "dev_ops";
+    /// Corresponds to `vm_object_t`.
+    Object: "vm_object";
+    /// Corresponds to `vm_page_t`.
+    Page: "vm_page";
 }
 
 /// Corresponds to `ipc_port_t` where it may be `IP_NULL` or `IP_DEAD`.
@@ -271,8 +298,9 @@ kmsg! {
     Record;
 }
 
-/// A reference to a task or a thread that whoever has this owns: it keeps the struct alive. It ends with
-/// [`Tasks::task_deallocate`](super::Tasks::task_deallocate) or [`Threads::thread_deallocate`](super::Threads::thread_deallocate).
+/// A reference to a task, a thread or a port that whoever has this owns: it keeps the struct alive. It ends with
+/// [`Tasks::task_deallocate`](super::Tasks::task_deallocate), [`Threads::thread_deallocate`](super::Threads::thread_deallocate) or
+/// [`Shared::port_release`](super::Shared::port_release).
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -287,6 +315,19 @@ impl<H: Copy> Reference<H> {
     #[inline(always)]
     pub(super) const unsafe fn own(of: H) -> Self {
         Self(of)
+    }
+
+    /// One that was kept as a plain word.
+    ///
+    /// # Safety
+    /// As for `own`.
+    pub(super) const unsafe fn of_kept(of: H) -> Self {
+        Self(of)
+    }
+
+    /// Somebody else keeps it from now on.
+    pub(super) fn into_kept(self) -> H {
+        self.0
     }
 
     /// One that is counted in the fake kernel.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Owned kmsgs where they are kept as plain words: in a hole of struct thread, and in a list.
+//! Owned kmsgs where they are kept as plain words, in a hole of struct thread, and in a list; and a port that is looked at without a lock.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{OwnedKmsg, Records};
+use super::{OwnedKmsg, Port, Ports, Records, Reference, Space};
 
 /// What a thread keeps of its call in a hole of its struct: an owned kmsg, by the lower half of its address, or none, and flags in the
 /// lowest bits. [`Records::record_alloc`] sees to it that the half tells the whole, leaves room for the flags, and has its highest bit set.
@@ -172,5 +172,59 @@ impl KmsgList {
         let first = self.0.swap(0, Ordering::Acquire);
         // SAFETY: the list's own until now.
         unsafe { OwnedKmsg::own(first) }
+    }
+}
+
+/// A port that is kept by a reference, and the space that receives from it, for who looks at them without a lock.
+#[derive(Debug)]
+pub(crate) struct KeptPort {
+    port: AtomicUsize,
+    space: AtomicUsize,
+    reference: AtomicUsize,
+}
+
+impl KeptPort {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self { port: AtomicUsize::new(0), space: AtomicUsize::new(0), reference: AtomicUsize::new(0) }
+    }
+
+    /// Keeps a port; where there is one already its reference is never given back.
+    pub(crate) fn keep(&self, port: Reference<Port>, space: Space) {
+        self.space.store(space.address(), Ordering::Relaxed);
+        self.reference.store(port.get().address(), Ordering::Relaxed);
+        // Who finds the port finds the space.
+        self.port.store(port.into_kept().address(), Ordering::Release);
+    }
+
+    /// Keeps it no more: the reference.
+    pub(crate) fn end(&self) -> Option<Reference<Port>> {
+        self.port.store(0, Ordering::Relaxed);
+        // SAFETY: the address of a port, if it is not 0, of which this has a reference.
+        let port = unsafe { Port::kept(self.reference.swap(0, Ordering::Relaxed)) }?;
+        // SAFETY: it was kept here, and whoever takes the word out takes it alone.
+        Some(unsafe { Reference::of_kept(port) })
+    }
+
+    /// Whether it is this one.
+    #[inline(always)]
+    pub(crate) fn is(&self, port: Port) -> bool {
+        self.port.load(Ordering::Relaxed) == port.address()
+    }
+
+    /// The port. It may end meanwhile on another processor.
+    #[inline(always)]
+    fn port(&self) -> Option<Port> {
+        // SAFETY: the struct lives as long as it is kept here. On another processor that may end after the word was read: kernel memory stays
+        // where it can be read, and what is found there says no more than that the port was received from, or not, of a port that is nobody's.
+        unsafe { Port::kept(self.port.load(Ordering::Acquire)) }
+    }
+
+    /// Whether the space that it was kept with receives from it, which no space does from a dead one.
+    #[inline(always)]
+    pub(crate) fn is_received(&self, kernel: &impl Ports) -> bool {
+        // SAFETY: the address of a space, of which no more is asked for than that.
+        let space = unsafe { Space::kept(self.space.load(Ordering::Relaxed)) };
+        self.port().zip(space).is_some_and(|(port, space)| kernel.port_is_received_in(port, space))
     }
 }

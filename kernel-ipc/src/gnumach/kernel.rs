@@ -42,7 +42,7 @@ impl Kernel for Mach {
     }
 
     #[inline(always)]
-    fn ring(&self) -> Option<Ring<'static, AtomicU64>> {
+    fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>> {
         recording::ring()
     }
 

@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::handles::{Name, Pcb, Pset};
+use super::handles::{Device, DeviceOps, Name, Node, Object, Page, Pcb, Pset};
 use super::slots::{fact, slot};
 use super::{Kmsg, Port, Record, Space, Task, Thread};
 use crate::payload_abi::{Need, SLOTS, Slot};
@@ -181,6 +181,13 @@ macro_rules! records {
     )*};
 }
 
+macro_rules! own {
+    ($($name:ident: $of:ty => $type:ty = $slot:ident;)*) => {$(
+        // SAFETY: the types have the sizes that the kernel's headers give them, and the structs are the payload's own memory.
+        pub(super) const $name: Member<$of, $type, Payloads> = unsafe { Member::own(Slot::$slot) };
+    )*};
+}
+
 macro_rules! holes {
     ($($name:ident: $of:ty = $slot:ident;)*) => {$(
         pub(super) const $name: Hole<$of> = Hole::hole(Slot::$slot);
@@ -214,6 +221,9 @@ kernels! {
     PORT_MSGCOUNT: Port => u32 = port_msgcount;
     PSET_KMSGS: Pset => usize = pset_messages_kmsgs;
     SPACE_MAP: Space => Opaque = space_map;
+    SPACE_MAP_ROOT: Space => usize = space_map_root;
+    NODE_HEIGHT: Node => u32 = rdxtree_node_height;
+    NODE_ENTRIES: Node => Opaque = rdxtree_node_entries;
     SPACE_LOCK: Space => Opaque = space_lock;
     SPACE_IS_ACTIVE: Space => u32 = space_is_active;
     NAME_BITS: Name => u32 = entry_bits;
@@ -221,6 +231,16 @@ kernels! {
     KMSG_SIZE: Kmsg => usize = kmsg_size;
     KMSG_HEADER: Kmsg => Opaque = kmsg_header;
     KMSG_PREV: Kmsg => usize = kmsg_prev;
+    PORT_SEND_RIGHTS: Port => u32 = port_srights;
+    OBJECT_REFERENCES: Object => i32 = vm_object_ref_count;
+    PAGE_ADDRESS: Page => usize = vm_page_phys_addr;
+}
+
+own! {
+    DEVICE_REFERENCES: Device => i32 = mach_device_ref_count;
+    DEVICE_NUMBER: Device => u16 = mach_device_dev_number;
+    DEVICE_OPS: Device => usize = mach_device_dev_ops;
+    OPS_MMAP: DeviceOps => usize = dev_ops_d_mmap;
 }
 
 records! {

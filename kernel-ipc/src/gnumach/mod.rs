@@ -24,7 +24,11 @@ pub(crate) mod mach;
 pub(crate) mod members;
 #[cfg(target_os = "none")]
 mod messages;
+#[cfg(target_os = "none")]
+mod names;
 pub(crate) mod objects;
+#[cfg(target_os = "none")]
+mod once;
 #[cfg(target_os = "none")]
 mod ports;
 #[cfg(target_os = "none")]
@@ -33,6 +37,8 @@ mod queue;
 mod recording;
 #[cfg(target_os = "none")]
 mod records;
+#[cfg(target_os = "none")]
+mod shared;
 #[cfg(target_os = "none")]
 pub(crate) mod slots;
 #[cfg(target_os = "none")]
@@ -54,7 +60,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub(crate) use handles::{
     Blank, InTransit, Kmsg, MaybePort, OwnedKmsg, Port, Record, Reference, SendRight, Space, Task, Thread,
 };
-pub(crate) use kept::{CallWord, KmsgList};
+pub(crate) use kept::{CallWord, KeptPort, KmsgList};
 
 #[cfg(target_os = "none")]
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
@@ -365,11 +371,32 @@ pub(crate) trait Records {
     fn record_copy(&self, record: Record, offset: usize, source: Kmsg, start: usize, size: usize);
 }
 
+/// Rings of tracers: memory that tasks may map, by its places in a pool, and what else they need.
+pub(crate) trait Shared {
+    /// Corresponds to `ip_reference`. The caller knows that a right to it is there.
+    fn port_reference(&self, port: Port) -> Reference<Port>;
+    /// Corresponds to `ip_release`.
+    fn port_release(&self, port: Reference<Port>);
+    /// In the place of [`Records::record_begin`]: the whole of a `trace_ring`.
+    fn ring_message(&self, blank: Blank, right: SendRight) -> OwnedKmsg;
+    /// The ring at a place, once it has been made.
+    fn tracers_ring(&self, place: usize) -> Option<&'static Ring<'static, AtomicU64>>;
+    /// Makes it: memory, and an object of the kernel's that stands for it, for ever. `false` if there is no memory. Nobody else makes that one.
+    fn make_ring(&self, place: usize) -> bool;
+    /// Whether no task has one mapped, or a right to map it. Of one that was never made there is nothing.
+    fn ring_is_unused(&self, place: usize) -> bool;
+    /// Corresponds to `memory_object_create_proxy`: a right to map all of it, to be read, or the reader's page, to be written, too.
+    ///
+    /// # Errors
+    /// What it returned.
+    fn ring_object(&self, place: usize, is_readers_page: bool) -> Result<SendRight, u32>;
+}
+
 /// The operations of GNU Mach that the payload uses, under the kernel's own names.
 ///
 /// Nothing may be locked by the caller, unless a hook says so. What a handle is to is only looked at; what is owned is an [`OwnedKmsg`],
 /// a [`SendRight`] or a [`Reference`], which cannot be copied.
-pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
+pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records + Shared {
     /// Leads the kernel's message path through the payload, or past it.
     fn redirect(&self, is_traced: bool);
     /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier
@@ -382,7 +409,7 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records {
     /// Whether it is a kernel for one processor, on which nothing else runs until its current thread waits.
     fn is_for_one(&self) -> bool;
     /// The memory of the machine's recorder, if the instrumenter has given it enough.
-    fn ring(&self) -> Option<Ring<'static, AtomicU64>>;
+    fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>>;
     /// Memory from kalloc, with so many defaults, that is never given back.
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]>;
     /// Says on the console that children of traced tasks are not traced.

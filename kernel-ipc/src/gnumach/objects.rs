@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Kernel objects behind ports, and the numbers of rights in messages.
 
+use mach_abi::header::LP64;
 pub(crate) use mach_abi::header::{MACH_MSGH_BITS_COMPLEX as COMPLEX, local as local_type, remote as remote_type};
 pub(crate) use mach_abi::type_name::{MAKE_SEND_ONCE, MOVE_SEND_ONCE, PORT_SEND, PORT_SEND_ONCE};
-use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::record::{Prefix, TASK_TYPE};
+use trace_port::{TRACE_RECORD_MSGH_ID, TRACE_RING_MSGH_ID};
 
 use super::SendRight;
 
@@ -26,6 +27,13 @@ pub(super) fn prefix(right: SendRight, task: Option<SendRight>) -> Prefix {
         task_type: TASK_TYPE.into(),
         task: task.map_or(0, word).into(),
     }
+}
+
+/// The whole of a `trace_ring`, in the place of [`prefix`]: without a right to a task.
+#[inline(always)]
+pub(super) fn ring_message(right: SendRight) -> Prefix {
+    let whole = prefix(right, None);
+    Prefix { bits: PORT_SEND.into(), size: (LP64.end as u32).into(), id: TRACE_RING_MSGH_ID.into(), ..whole }
 }
 
 /// `IO_BITS_KOTYPE`.

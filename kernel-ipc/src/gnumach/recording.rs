@@ -7,6 +7,7 @@ use core::sync::atomic::AtomicU64;
 
 use trace_port::ring::Ring;
 
+use super::once::Once;
 use crate::payload_abi::KERNEL_BASE;
 
 /// No command line is longer.
@@ -20,9 +21,26 @@ unsafe extern "C" {
     static kernel_cmdline: *const c_char;
 }
 
+/// The ring in that memory, once it has been looked for.
+static RING: Once<Option<Ring<'static, AtomicU64>>> = Once::new();
+
 /// The ring in that memory.
 #[inline(always)]
-pub(super) fn ring() -> Option<Ring<'static, AtomicU64>> {
+pub(super) fn ring() -> Option<&'static Ring<'static, AtomicU64>> {
+    match RING.get() {
+        Some(ring) => ring.as_ref(),
+        None => begin(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn begin() -> Option<&'static Ring<'static, AtomicU64>> {
+    RING.set(look());
+    RING.get()?.as_ref()
+}
+
+fn look() -> Option<Ring<'static, AtomicU64>> {
     let begin = &raw const rpctrace2_ring;
     let bytes = ((&raw const rpctrace2_ring_end) as usize).wrapping_sub(begin as usize);
     // SAFETY: so many bytes of memory that is there as long as the kernel, aligned to a page, and used as such words alone.

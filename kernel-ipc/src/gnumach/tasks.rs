@@ -10,13 +10,13 @@ use mach_abi::port::{
 };
 
 use super::control;
-use super::handles::Name;
 use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
-    NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, SPACE_LOCK, SPACE_MAP, Struct, TASK_ENTRY,
-    TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE, THREAD_CALL,
+    NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
+    THREAD_CALL,
 };
+use super::names::{self, Reading};
 use super::ports::identify;
 use super::threads::each_thread;
 use super::{CallWord, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
@@ -30,31 +30,12 @@ unsafe extern "C" {
     safe fn convert_task_to_port(task: Reference<Task>) -> MaybeRight;
     safe fn task_reference(task: Task);
     safe fn task_deallocate(task: Reference<Task>);
-    fn lock_try_read(lock: usize) -> i32;
-    fn lock_done(lock: usize);
     fn ipc_right_reverse(space: Space, port: Port, name: *mut u32, entry: *mut usize) -> i32;
-    fn rdxtree_lookup_common(tree: usize, key: u32, get_slot: i32) -> Option<Name>;
     safe static kernel_task: Task;
 }
 
 /// In `ie_bits`: the entry's object is a port.
 const IE_BITS_PORT: u32 = MACH_PORT_TYPE_SEND | MACH_PORT_TYPE_RECEIVE | MACH_PORT_TYPE_SEND_ONCE;
-
-/// Lets `look` have a task's space, active and locked for reading. Does not wait: nothing if a writer holds the lock, or if the space has
-/// ended.
-#[inline(always)]
-fn read_space<T>(task: Task, look: impl FnOnce(Space) -> T) -> Option<T> {
-    let space = Mach.task_space(task);
-    let lock = space.place(SPACE_LOCK);
-    // SAFETY: the lock of a live space.
-    if unsafe { lock_try_read(lock) } == 0 {
-        return None;
-    }
-    let found = if space.load(SPACE_IS_ACTIVE) != 0 { Some(look(space)) } else { None };
-    // SAFETY: it was taken above.
-    unsafe { lock_done(lock) };
-    found
-}
 
 impl Reference<Task> {
     /// A new reference to a task.
@@ -65,7 +46,7 @@ impl Reference<Task> {
     }
 }
 
-/// The names of a task whose space is locked for reading.
+/// The names of a task that do not change meanwhile.
 pub(crate) struct SpaceNames<'a> {
     space: Space,
     numbers: &'a Numbers,
@@ -77,8 +58,8 @@ impl Names for SpaceNames<'_> {
         if matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD) {
             return None;
         }
-        // SAFETY: the tree of a live, active space, locked for reading.
-        let entry = unsafe { rdxtree_lookup_common(self.space.place(SPACE_MAP), name, 0) }?;
+        // SAFETY: a live, active space, whose names do not change meanwhile.
+        let entry = unsafe { names::find(self.space, name) }?;
         match entry.load(NAME_BITS) {
             // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
             bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers),
@@ -167,36 +148,38 @@ impl Tasks for Mach {
     }
 
     fn own_name(&self, task: Task, port: Port) -> u32 {
-        let name = read_space(task, |space| {
-            let (mut name, mut entry) = (0, 0);
-            // SAFETY: a live, active, locked space and a live port; the results outlive the call.
-            if unsafe { ipc_right_reverse(space, port, &mut name, &mut entry) } == 0 {
-                return 0;
-            }
-            // SAFETY: the port comes back locked.
-            drop(unsafe { PORT_LOCK.of(port).taken() });
-            name
-        });
+        let space = self.task_space(task);
         // If somebody is changing the names, the port is shown by its number instead.
-        name.unwrap_or(0)
+        let Some(_reading) = Reading::locked(space) else { return 0 };
+        let (mut name, mut entry) = (0, 0);
+        // SAFETY: a live, active, locked space and a live port; the results outlive the call.
+        if unsafe { ipc_right_reverse(space, port, &mut name, &mut entry) } == 0 {
+            return 0;
+        }
+        // SAFETY: the port comes back locked.
+        drop(unsafe { PORT_LOCK.of(port).taken() });
+        name
     }
 
     #[inline(always)]
     fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(SpaceNames<'_>)) {
-        read_space(task, |space| work(SpaceNames { space, numbers }));
+        let space = self.task_space(task);
+        if let Some(_reading) = Reading::of(space) {
+            work(SpaceNames { space, numbers });
+        }
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
-        read_space(task, |space| {
-            // SAFETY: the tree of a live, active space, locked for reading.
-            let found = unsafe { rdxtree_lookup_common(space.place(SPACE_MAP), name, 0) };
-            let Some(found) = found.filter(|found| found.load(NAME_BITS) & IE_BITS_PORT != 0) else { return };
-            // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
-            let port = unsafe { Port::at(found.load(NAME_OBJECT)) };
-            let _lock = PORT_LOCK.of(port).take();
-            let mut awaited = HalfCorrelation::new(port.load(PORT_AWAITED));
-            change(&mut awaited);
-            port.store(PORT_AWAITED, awaited.get());
-        });
+        let space = self.task_space(task);
+        let Some(_reading) = Reading::of(space) else { return };
+        // SAFETY: a live, active space, whose names do not change meanwhile.
+        let found = unsafe { names::find(space, name) };
+        let Some(found) = found.filter(|found| found.load(NAME_BITS) & IE_BITS_PORT != 0) else { return };
+        // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+        let port = unsafe { Port::at(found.load(NAME_OBJECT)) };
+        let _lock = PORT_LOCK.of(port).take();
+        let mut awaited = HalfCorrelation::new(port.load(PORT_AWAITED));
+        change(&mut awaited);
+        port.store(PORT_AWAITED, awaited.get());
     }
 }

@@ -19,7 +19,6 @@ use crate::numbers::HalfCorrelation;
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
 use crate::quiet::{self, Wait};
-use crate::recorder;
 use crate::replies;
 use crate::state::State;
 
@@ -51,7 +50,7 @@ pub(crate) fn begin_again(kernel: &impl Kernel, state: &State) {
         lost::lose_for_all(kernel, state, draft);
         state.draft_closed(kernel);
     } else if is_told {
-        recorder::put_outcome(kernel, state, kernel.thread_number(thread), ring::UNKNOWN);
+        direct::put_outcome(kernel, state, thread, ring::UNKNOWN);
     }
     kernel.set_thread_message(thread, 0);
 }

@@ -10,7 +10,7 @@ use crate::numbers::HalfCorrelation;
 use crate::observe::Event;
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{inject, light, replies, stamp};
+use crate::{direct, inject, light, replies, stamp};
 
 /// What `copyinmsg` and `copyout` answer where all went well.
 const COPIED: i32 = 0;
@@ -116,6 +116,7 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
     let correlation = replies::received(kernel, state, thread, kmsg);
     let message_size = kernel.msgh_size(kmsg);
     let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
+    direct::settled_by_receipt(kernel, state, thread, &call);
     let received = call.bare().received();
     let draft = call::extend(kernel, state, call.into_draft(), &event, Content::seen(kernel, kmsg, size));
     kernel.set_thread_message(thread, 0);
@@ -123,7 +124,7 @@ fn receive(kernel: &impl Kernel, state: &State, (thread, call): (Thread, OpenCal
 }
 
 fn is_record(kernel: &impl Kernel, kmsg: Kmsg) -> bool {
-    trace_port::is_record(kernel.msgh_id(kmsg)) && kernel.record_room(kmsg).is_some()
+    trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) && kernel.record_room(kmsg).is_some()
 }
 
 /// After `copyout` of a size alone: the message is larger than the buffer and stays queued.
@@ -135,6 +136,7 @@ pub(crate) fn size_copied_out(kernel: &impl Kernel, state: &State, message_size:
     }
     if call.is_open(kernel) {
         let event = Event { message_size, ..Event::of_call_apart(kernel, state, thread, Direction::Receive) };
+        direct::settled_by_receipt(kernel, state, thread, &call);
         let received = call.bare().received();
         let draft = call::extend_apart(kernel, state, call.into_draft(), &event);
         received.with_draft(kernel, draft).keep(kernel, thread);

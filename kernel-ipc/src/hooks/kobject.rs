@@ -134,7 +134,7 @@ fn record(
     if let Some(memory) = emit::memory(kernel, state, (to.task.get(), to.key), right, message) {
         make(kernel, state, to, memory, direction, moment, message);
     } else if direction == Direction::Receive {
-        state.add_dropped(to.key, to.dropped, 0);
+        state.add_dropped(kernel, to.key, to.dropped, 0);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::gnumach::{Kernel, Task, Thread};
 use crate::numbers::TaskNumber;
 use crate::open_call::OpenCall;
 use crate::state::{State, TracePort};
-use crate::{announce, fan_out, hold, light, lost, observe};
+use crate::{announce, fan_out, hold, light, lost, observe, rings};
 
 /// After `ipc_task_init`: the new task, which nobody can see yet, gets its parent's trace port.
 ///
@@ -25,7 +25,7 @@ pub(crate) fn created(kernel: &impl Kernel, state: &State, task: Task, parent: O
         light::settle(kernel, state);
     }
     if lacks_room && let Some(key) = state.key(kernel, parent) {
-        let total = state.child_not_traced(key);
+        let total = state.child_not_traced(kernel, key);
         // At 1, 2, 4, 8, ...: enough to notice, too few to bury the console.
         if total.is_power_of_two() {
             kernel.report_untraced(total);
@@ -117,11 +117,10 @@ pub(crate) fn terminates(kernel: &impl Kernel, state: &State, task: Task) {
     if kernel.task_entry(task) == 0 {
         return;
     }
-    if State::has_engines(kernel, task)
-        && observe::current_task(kernel) == task
-        && OpenCall::current(kernel).1.is_open(kernel)
-    {
-        // The request that ends its own task is sent: engines are told before they are told of the end.
+    let is_its_own = observe::current_task(kernel) == task && OpenCall::current(kernel).1.is_open(kernel);
+    if is_its_own && (State::has_engines(kernel, task) || OpenCall::current(kernel).1.is_told()) {
+        // The request that ends its own task is sent: engines are told before they are told of the end, and of what is open in a ring the outcome
+        // is told while it is known whose that is.
         call::sent(kernel, state);
     }
     tell_of_lost(kernel, state, task);
@@ -144,6 +143,9 @@ fn tell_of_lost(kernel: &impl Kernel, state: &State, task: Task) {
 /// After `ipc_task_terminate`: the task's ports are gone, so that nobody can trace it again.
 #[inline(never)]
 pub(crate) fn terminated(kernel: &impl Kernel, state: &State, task: Task) {
+    if state.rings.are_there() {
+        rings::end_of(kernel, state, task);
+    }
     if State::has_engines(kernel, task)
         && let Some(key) = state.key(kernel, task)
     {

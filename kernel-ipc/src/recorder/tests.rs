@@ -24,7 +24,7 @@ const ONE: Port = Port::fake(0x5200);
 pub(crate) fn booted(line: &'static [u8]) -> Model {
     let model = Model::new();
     let words: Vec<AtomicU64> = (0..FRAMES_WORD + MIN_CAPACITY / 8).map(|_| AtomicU64::new(0)).collect();
-    model.fake.ring.set(Ring::over(Box::leak(words.into_boxed_slice())));
+    model.fake.ring.set(Ring::over(Box::leak(words.into_boxed_slice())).map(|ring| &*Box::leak(Box::new(ring))));
     model.fake.command_line.set(line);
     begin(&model.fake, &model.state);
     adopt(&model.fake, &model.state, TASK);
@@ -36,7 +36,7 @@ pub(crate) type Told = (RecordHeader, Vec<u8>, Vec<trace_port::Port>);
 
 /// What the ring has; nothing of it is lost.
 pub(crate) fn recorded(model: &Model) -> Vec<Told> {
-    let ring = model.fake.ring.get().unwrap();
+    let ring = *model.fake.ring.get().unwrap();
     let mut buffer = vec![0; LARGEST_FRAME / 8 + 1];
     let mut reader = Reader::open(&ring).expect("a ring");
     let batch = reader.read(&ring, &mut buffer).unwrap();
@@ -82,7 +82,7 @@ fn the_command_line_says_what_is_recorded() {
 fn nothing_is_there_unless_it_is_asked_for() {
     let model = booted(b"console=com0");
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
-    assert!(Reader::open(&model.fake.ring.get().unwrap()).is_err(), "no ring");
+    assert!(Reader::open(model.fake.ring.get().unwrap()).is_err(), "no ring");
     assert_eq!(model.state.owner.state().0.mode.get(), Mode::Off as u32);
     assert!(model.fake.redirected.borrow().is_empty() && model.state.recorder.engine.load(Relaxed) == 0);
 }
@@ -195,7 +195,7 @@ fn a_tool_that_gives_the_recorder_back_ends_it() {
 #[test]
 fn a_full_ring_waits_for_a_reader_that_asks_for_it() {
     let model = booted(b"rpctrace2=all");
-    let ring = model.fake.ring.get().unwrap();
+    let ring = *model.fake.ring.get().unwrap();
     ring.set_wants(WAIT);
     let (count, reads) = (4000, Arc::new(AtomicU64::new(0)));
     let reader = {
@@ -226,7 +226,7 @@ fn the_oldest_are_overwritten() {
     for _ in 0..count {
         assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     }
-    let ring = model.fake.ring.get().unwrap();
+    let ring = *model.fake.ring.get().unwrap();
     let mut reader = Reader::open(&ring).unwrap();
     let (mut buffer, mut seen, mut lost) = (vec![0; LARGEST_FRAME / 8 + 1], 0, 0);
     while reader.number() < 2 * count {

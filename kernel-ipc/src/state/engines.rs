@@ -153,7 +153,7 @@ impl State {
     /// Puts an engine last in an entry's list, which has room.
     fn add_to_list(&self, kernel: &impl Kernel, table: &mut Table, place: u32, engine: EngineKey) {
         let list = table.at(place).map_or(0, |entry| entry.list());
-        let attached = Attached { engine, since: self.next_sequence(), dropped: 0 };
+        let attached = Attached { engine, since: self.next_sequence(), dropped: 0, introduced: 0 };
         if let Some(list) = table.lists.get(list)
             && list.push(attached).is_ok()
             && let Some(engine) = table.engine(engine)

@@ -77,9 +77,9 @@ fn an_entry_used_again_by_another_task_is_not_mistaken() {
     assert_eq!(state.send_right(&fake, TASK), TracePort::None);
     assert!(state.remove(&fake, TASK).is_nothing());
     // Losses of the old one are counted in all, but told by nobody.
-    assert_eq!(state.add_dropped(old, 2, 1), (1, false));
+    assert_eq!(state.add_dropped(&fake, old, 2, 1), (1, false));
     assert_eq!((state.take_dropped(old), state.take_dropped(new)), (0, 0));
-    assert_eq!(state.add_dropped(new, 2, 1), (2, true));
+    assert_eq!(state.add_dropped(&fake, new, 2, 1), (2, true));
     assert_eq!((state.take_dropped(new), state.take_dropped(new), state.lost()), (3, 0, 2));
     // And there is no spare for it.
     let kmsg = fake.kmsg(&[0; 64]);
@@ -136,7 +136,7 @@ fn what_was_lost_goes_with_the_target() {
     let (fake, state) = (Fake::new(), State::new());
     begin(&fake, &state, TASK);
     let key = state.key(&fake, TASK).unwrap();
-    state.add_dropped(key, 0, 4);
+    state.add_dropped(&fake, key, 0, 4);
     let dropped = |state: &State| {
         let target = state.target(&fake, TASK, true, || Asked::ANYTHING).unwrap();
         let Way::Right(right) = target.way else { panic!("{target:?}") };

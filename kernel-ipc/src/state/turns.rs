@@ -6,6 +6,7 @@ use trace_port::record::add_lost;
 use super::State;
 use crate::engines::{Engine, EngineKey, Turn};
 use crate::gnumach::{Kernel, Key, SendRight};
+use crate::rings::RingKey;
 use crate::table::Table;
 
 /// A record that is on its way to an engine. It ends with [`State::sent_to`].
@@ -24,6 +25,8 @@ pub(crate) struct Sending {
     pub(crate) bytes: u32,
     /// What the look at the engine has found it to want.
     pub(crate) wanted: u8,
+    /// The ring of its trace port, and whether records of the task may go there.
+    pub(crate) ring: Option<(RingKey, bool)>,
 }
 
 /// Whose turn it is.
@@ -62,7 +65,10 @@ impl State {
             }
             let Some(right) = kernel.ipc_port_copy_send(engine.port()) else { return Next::Dead(attached.engine) };
             engine.flying += 1;
+            let is_introduced = |ring: &RingKey| attached.introduced == ring.given() && attached.dropped == 0;
+            let ring = self.rings.of(engine.port()).map(|ring| (ring, is_introduced(&ring)));
             return Next::Engine(Sending {
+                ring,
                 engine: attached.engine,
                 right,
                 dropped: core::mem::take(&mut attached.dropped),
@@ -87,7 +93,7 @@ impl State {
         let right = kernel.ipc_port_copy_send(found.port())?;
         found.flying += 1;
         let dropped = core::mem::take(&mut attached.dropped);
-        Some(Sending { engine, right, dropped, blocks: true, bytes: found.bytes(), wanted: 1 })
+        Some(Sending { engine, right, dropped, blocks: true, bytes: found.bytes(), wanted: 1, ring: None })
     }
 
     /// A record that has waited is on its way to an engine again, if the engine still has the task. Returns that.
@@ -103,13 +109,16 @@ impl State {
 
     /// A record has gone its way, or waits. `lost` records are to be told of: how many were lost with it, and those it was to tell of.
     #[inline(never)]
-    pub(crate) fn sent_to(&self, key: Key, engine: EngineKey, (carried, lost): (u32, u32)) {
+    pub(crate) fn sent_to(&self, kernel: &impl Kernel, key: Key, engine: EngineKey, (carried, lost): (u32, u32)) {
         let mut table = self.table.lock();
         if lost != 0
             && let Some(list) = table.list_of(key)
             && let Some(attached) = list.iter_mut().find(|each| each.engine == engine)
         {
             attached.dropped = add_lost(add_lost(attached.dropped, carried), lost);
+            // The next record is to be one that says so.
+            attached.introduced = 0;
+            self.count_wanted(kernel, &mut table, key.entry);
         }
         if let Some(known) = table.engine(engine) {
             known.lost = known.lost.saturating_add(lost);
@@ -118,16 +127,18 @@ impl State {
     }
 
     /// Records of a trace were lost before anybody was told.
-    pub(crate) fn lose_for_engines(&self, key: Key, lost: u32) {
+    pub(crate) fn lose_for_engines(&self, kernel: &impl Kernel, key: Key, lost: u32) {
         let mut table = self.table.lock();
         let Some(list) = table.of(key).map(|entry| entry.list()) else { return };
         let Table { lists, engines, .. } = &mut *table;
         for attached in lists.get(list).into_iter().flatten() {
             attached.dropped = add_lost(attached.dropped, lost);
+            attached.introduced = 0;
             if let Some(engine) = engines.get(attached.engine.place) {
                 engine.lost = engine.lost.saturating_add(lost);
             }
         }
+        self.count_wanted(kernel, &mut table, key.entry);
     }
 
     /// Whether a record is on its way to an engine.

@@ -478,7 +478,7 @@ impl Kernel for Fake {
     fn is_for_one(&self) -> bool {
         true
     }
-    fn ring(&self) -> Option<Ring<'static, AtomicU64>> {
+    fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>> {
         self.ring.get()
     }
     fn room<T: Default, const N: usize>(&self) -> Option<&'static mut [T; N]> {

@@ -256,7 +256,7 @@ fn what_was_lost_before_a_request_is_told_with_it_or_later() {
     for no_memory in [false, true] {
         let model = traced_child();
         let key = model.state.key(&model.fake, CHILD).unwrap();
-        model.state.add_dropped(key, 0, 3);
+        model.state.add_dropped(&model.fake, key, 0, 3);
         model.fake.script.borrow_mut().no_memory = no_memory;
         let server = |request: InTransit| {
             model.fake.script.borrow_mut().no_memory = false;
