@@ -41,9 +41,12 @@ impl GuestRing {
         Self::open(memory, base, bytes).map(Some).map_err(error)
     }
 
+    /// Bytes that are read of it at once.
+    pub const BATCH: usize = if LARGEST_FRAME > 1 << 20 { LARGEST_FRAME } else { 1 << 20 };
+
     /// A buffer for a reader of it.
     pub fn buffer() -> Vec<u64> {
-        vec![0; LARGEST_FRAME.max(1 << 20).div_ceil(8)]
+        vec![0; Self::BATCH.div_ceil(8)]
     }
 
     /// Says what has been read.

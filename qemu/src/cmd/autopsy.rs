@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use qemu::autopsy::{Source, find};
-use qemu::recorder::{GuestRing, Item, Reader};
+use qemu::recorder::{GuestRing, Reader};
 use qemu::setup;
 use qemu::ui::Progress;
 use rpctrace2::Question;
 use rpctrace2::host::ring::{self, Asked, Kept};
+use rpctrace2::ring::{Inbox, Settled};
 
 use crate::cli::{Autopsy, Options};
 use crate::cmd::record;
@@ -42,13 +43,14 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     };
     let mut who = Asked::new(&tables, Question::Stuck)?;
     let mut reader = Reader::open(&found.ring)?;
-    let mut buffer = GuestRing::buffer();
+    let mut inbox = Inbox::new(GuestRing::BATCH);
     for _ in 0..TURNS {
         let before = (reader.position(), reader.number());
-        for item in reader.read(&found.ring, &mut buffer)? {
-            who.take(item);
-            text.take(item);
-            capture.iter_mut().for_each(|capture| capture.take(item));
+        inbox.read(&mut reader, &found.ring)?;
+        while let Some(mut settled) = inbox.take_next() {
+            who.take(&mut settled);
+            text.take(&mut settled);
+            capture.iter_mut().for_each(|capture| capture.take(&mut settled));
         }
         text.write()?;
         capture.iter_mut().try_for_each(Kept::write)?;
@@ -61,7 +63,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     if let Some(capture) = capture {
         capture.finish(rest)?;
     }
-    rest.into_iter().for_each(|lost| who.take(Item::Lost(lost)));
+    rest.into_iter().for_each(|lost| who.take(&mut Settled::Lost(lost)));
     let mut out = io::stdout().lock();
     last.lock().unwrap_or_else(PoisonError::into_inner).write(&mut out)?;
     writeln!(out, "\nwho waits for whom:")?;

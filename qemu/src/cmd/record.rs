@@ -15,6 +15,7 @@ use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::{Choices, Prepared};
 use qemu::vm::Input;
 use rpctrace2::host::ring::{Kept, Source, Tally};
+use rpctrace2::ring::Inbox;
 
 use crate::cli::{self, Record};
 use crate::cmd::{Launch, boot, spelled_out, take_host_program};
@@ -128,13 +129,14 @@ impl Follower<'_> {
             None => Kept::text(source, Box::new(io::stderr()))?,
         };
         let (ring, mut reader) = self.open(layout)?;
-        let mut buffer = GuestRing::buffer();
+        let mut inbox = Inbox::new(GuestRing::BATCH);
         let mut pauses = 0;
         loop {
             let is_last = self.is_over.load(Ordering::Acquire);
             let before = (reader.position(), reader.number());
-            for item in reader.read(&ring, &mut buffer)? {
-                kept.take(item);
+            inbox.read(&mut reader, &ring)?;
+            while let Some(mut found) = inbox.take_next() {
+                kept.take(&mut found);
             }
             kept.write()?;
             if (reader.position(), reader.number()) != before {

@@ -213,10 +213,22 @@ impl<'t> Exchanges<'t> {
 
     /// Takes the next record, which is a part of this buffer.
     pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
-        self.records += 1;
-        if self.passes(record, sink) {
-            return;
+        if !self.pass(record, sink) {
+            self.take(record, buffer, sink);
         }
+    }
+
+    /// Takes the next record if all that it would change is the time; else [`Exchanges::take`] is to take it.
+    #[inline]
+    pub fn pass(&mut self, record: &Record<'_>, sink: &mut impl Sink<'t>) -> bool {
+        let passes = self.passes(record, sink);
+        self.records += u64::from(passes);
+        passes
+    }
+
+    /// Takes the next record, which is a part of this buffer and did not pass.
+    pub fn take(&mut self, record: &Record<'_>, buffer: &Bytes, sink: &mut impl Sink<'t>) {
+        self.records += 1;
         self.quiet.note(record);
         let mut event = self.order.push(Event::new(record, buffer));
         while let Some(ready) = event {

@@ -3,10 +3,14 @@
 
 use alloc::collections::BTreeMap;
 
+use trace_port::record::part_size;
+use trace_port::ring::TRACERS_CAPACITY;
+
 use crate::event::Event;
 
-/// Most records that wait for an earlier one: as many as a full queue of messages can hold, of which each has records of one task.
-const WINDOW: usize = 256;
+/// Most records that wait for an earlier one: more than a full queue of messages can hold, or a tracer's ring, past which one may come that
+/// is in neither.
+const WINDOW: usize = TRACERS_CAPACITY / part_size(0, 0);
 
 /// Holds records back until those before them have come, are known to be lost, or do not come.
 #[derive(Debug, Default)]

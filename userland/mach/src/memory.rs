@@ -4,6 +4,8 @@
 use core::sync::atomic::AtomicU64;
 
 use crate::error::Result;
+use crate::port::SendRight;
+use crate::sys::trap::Mapping;
 use crate::{stubs, sys, task_self};
 
 /// Size of a page of the machine.
@@ -164,6 +166,61 @@ pub fn shared_words(count: usize) -> Result<&'static [AtomicU64]> {
     let pages = Pages::allocate((count * size_of::<u64>()) as u64)?;
     stubs::mach::vm_inherit(task_self(), pages.address(), pages.size(), VM_INHERIT_SHARE)?;
     Ok(sys::memory::leaked_words(pages, count))
+}
+
+/// `VM_INHERIT_NONE` of vm_inherit.h.
+const VM_INHERIT_NONE: i32 = 2;
+
+/// Words of a memory object, which others may write at any time; unmapped when dropped. No child inherits them.
+#[derive(Debug)]
+pub struct Mapped {
+    address: u64,
+    size: u64,
+}
+
+impl Mapped {
+    /// Maps so many bytes from the begin of a memory object, a multiple of the page size, with this protection for good. The right to the object may be
+    /// given back then.
+    pub fn map(object: &SendRight, size: u64, protection: i32) -> Result<Self> {
+        let object = object.name();
+        // For no object, and for one that is gone, the kernel would map zeros of our own.
+        if !object.is_valid() || !size.is_multiple_of(PAGE_SIZE) {
+            return Err(crate::error::KernReturn::KERN_INVALID_ARGUMENT);
+        }
+        let (inheritance, max_protection) = (VM_INHERIT_NONE, protection);
+        let how = Mapping {
+            mask: 0,
+            anywhere: true,
+            object,
+            offset: 0,
+            copy: false,
+            protection,
+            max_protection,
+            inheritance,
+        };
+        sys::trap::vm_map(task_self(), 0, size, &how).map(|address| Self { address, size })
+    }
+
+    /// The words. A store to one that was mapped for reading alone is refused by the processor: an exception of the thread that tries.
+    pub fn words(&self) -> &[AtomicU64] {
+        sys::memory::mapped_words(self)
+    }
+
+    /// Where they are.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How many bytes they have, a multiple of the page size.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        let _ = sys::trap::vm_deallocate(task_self(), self.address, self.size);
+    }
 }
 
 #[cfg(test)]

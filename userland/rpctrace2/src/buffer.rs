@@ -48,6 +48,11 @@ impl Buffer {
         &self.0
     }
 
+    /// All bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// The first so many bytes, to be kept as long as somebody likes.
     pub(crate) fn share(&self, bytes: usize) -> Bytes {
         let all = Bytes::from_owner(Shared(self.0.clone()));

@@ -38,6 +38,7 @@ pub mod options;
 #[cfg(feature = "mach-task")]
 mod pace;
 pub mod replay;
+pub mod ring;
 #[cfg(any(test, feature = "host", feature = "mach-task"))]
 mod screen;
 #[cfg(feature = "mach-task")]

@@ -27,7 +27,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Takes note of a message of so many bytes. Who cannot change its own priority goes on as it is.
+    /// Takes note of a message of so many bytes, or of so many that were read of a ring at once. Who cannot change its own priority goes on as it is.
     pub(crate) fn take(&mut self, size: usize) {
         self.messages += 1;
         self.few += u32::from(size < SMALL);

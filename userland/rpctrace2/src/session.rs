@@ -40,6 +40,7 @@ mod owner;
 mod prompt;
 mod received;
 mod registers;
+mod ring;
 mod stops;
 mod subject;
 mod system;
@@ -49,6 +50,7 @@ use engines::Engines;
 use live::{EVERY, Live};
 use prompt::Prompt;
 use received::Message;
+use ring::Ring;
 use stops::Left;
 use subject::Subject;
 
@@ -141,6 +143,8 @@ struct Session<'a> {
     /// All ports below, so that their messages come in the order in which they were sent.
     ports: PortSet,
     trace: ReceiveRight,
+    /// Where records are that came in no message to it.
+    ring: Option<Ring>,
     /// Hears from the kernel that nobody can send to the trace port any more.
     no_senders: ReceiveRight,
     /// Those whose records have come.
@@ -155,6 +159,8 @@ struct Session<'a> {
     buffer: Buffer,
     /// What is on the screen, if figures are drawn there.
     live: Option<Live>,
+    /// Whether what is traced runs first.
+    pace: Option<Pace>,
     /// Where we are.
     world: &'a mut dyn World,
     /// The trace goes on until every traced task has ended.
@@ -197,6 +203,7 @@ impl<'a> Session<'a> {
         let mut session = Self {
             ports,
             trace,
+            ring: None,
             no_senders,
             tasks,
             subject,
@@ -205,6 +212,7 @@ impl<'a> Session<'a> {
             memory: 0,
             prompt: None,
             live: None,
+            pace: None,
             buffer: Buffer::default(),
             world,
             until_all,
@@ -225,8 +233,7 @@ impl<'a> Session<'a> {
     fn arm(&mut self) -> Result<(), Failure> {
         let right = doing("mach_port_insert_right", self.trace.make_send())?;
         for remark in self.subject.trace(&right, &mut self.engines)? {
-            self.world.write(&format!("rpctrace2: {remark}\n"))?;
-            self.said.push(remark);
+            self.say(remark)?;
         }
         // From here on only the kernel can send to it.
         drop(right);
@@ -242,6 +249,13 @@ impl<'a> Session<'a> {
         self.world.begin()
     }
 
+    /// Something is to be said before there is a trace.
+    fn say(&mut self, remark: String) -> Result<(), Failure> {
+        self.world.write(&format!("rpctrace2: {remark}\n"))?;
+        self.said.push(remark);
+        Ok(())
+    }
+
     /// Prints until the command has ended and no traced task is left; returns the command's exit status.
     fn follow(mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let result = self.print_all(trace);
@@ -254,7 +268,8 @@ impl<'a> Session<'a> {
     fn print_all(&mut self, trace: &mut Trace<'_>) -> Result<i32, Failure> {
         let mut text = String::new();
         let mut end = End::of(&self.subject, self.until_all, self.engines.are_there());
-        let mut pace = (!trace.is_live()).then(Pace::default);
+        self.pace = (!trace.is_live()).then(Pace::default);
+        self.find_ring(trace, &mut text)?;
         while !end.is_untraced || end.status.is_none() {
             self.end_what_is_over(&mut end, trace)?;
             let is_kept = captured::append(trace, &mut *self.world)?;
@@ -276,13 +291,13 @@ impl<'a> Session<'a> {
             let may_idle = trace.is_waiting() || may_rest;
             let is_written = !text.is_empty() && !self.keeps_back(&text);
             let timeout = self.timeout(is_due || is_written, is_kept, may_idle);
-            match self.receive_within_span(timeout, trace)? {
-                Some(Message::Trace) => {
-                    let size = self.take(trace, &mut text)?;
-                    if let Some(pace) = &mut pace {
-                        pace.take(size);
-                    }
-                }
+            let message = self.receive_within_span(timeout, trace)?;
+            if !matches!(message, Some(Message::Trace)) {
+                self.give(u64::MAX, trace, &mut text)?;
+            }
+            match message {
+                Some(Message::Trace) => self.take(trace, &mut text)?,
+                Some(Message::Ring(bytes)) => self.keep_pace(bytes),
                 // The words after it are those of the message before.
                 Some(Message::Header) => trace.message(&self.buffer.share(LP64.end), &mut text),
                 Some(Message::TooLarge(id, size)) => trace.too_large(id, size, &mut text),
@@ -375,9 +390,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes the message to the trace port that is in the buffer; returns its size in bytes.
+    /// So many bytes of records have come at once.
+    fn keep_pace(&mut self, bytes: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.take(bytes);
+        }
+    }
+
+    /// Takes the message to the trace port that is in the buffer.
     #[inline]
-    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<usize, Failure> {
+    fn take(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
         let size = self.message_size();
         let (words, message) = (self.buffer.whole(), self.buffer.share(size));
         let words = words.get(..size.div_ceil(8)).unwrap_or(words);
@@ -392,6 +414,7 @@ impl<'a> Session<'a> {
             Some(right) => self.tasks.give_back(right),
             None => mach::msg::destroy(words),
         }
+        self.give_before(&message, trace, text)?;
         let left = stops::answer((task, &message), self.memory, &mut self.injections, &self.engines, trace);
         match left {
             Left::All => trace.message(&message, text),
@@ -401,13 +424,15 @@ impl<'a> Session<'a> {
                 self.stopped(stop, text)?;
             }
         }
-        Ok(size)
+        self.keep_pace(size);
+        self.give(u64::MAX, trace, text)
     }
 
     /// Tells what is known of the end and has not been told.
     fn tell(&mut self, end: &mut End, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
         let gone = self.tasks.gone();
         for task in &gone {
+            self.forget_open(*task, trace, text)?;
             trace.ended(*task, text);
             self.injections.forget(*task);
             if let Some(prompt) = &mut self.prompt {

@@ -23,6 +23,7 @@ use crate::gate::{Asked, Gate, History};
 use crate::options::filter::{FilterError, expand, no_patterns};
 use crate::options::near::Suggestion;
 use crate::options::{Options, Report};
+use crate::ring::Piece;
 
 mod output;
 
@@ -39,6 +40,8 @@ pub struct Trace<'t> {
     analysis: Option<Box<dyn Analysis<'t> + 't>>,
     found: Answered,
     is_live: bool,
+    /// Something is made of most calls, and not only counted or passed over.
+    shows_calls: bool,
     /// Where all of it is kept, too.
     capture: Option<Box<Writer>>,
     /// Something has come since it was noted there that nothing comes.
@@ -70,6 +73,9 @@ impl<'t> Trace<'t> {
         let mut trace = Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
+            shows_calls: has_lines && !selection.is_empty()
+                || options.posix
+                || matches!(options.report, Report::Answer(_)),
             exchanges: Exchanges::new(tables, selection, command, counts_only),
             lines: (has_lines && !options.posix).then(|| Lines::new(tables, options.style)),
             summary: (has_summary && !options.posix).then(|| Summary::new(options.table.clone())),
@@ -210,6 +216,9 @@ impl<'t> Trace<'t> {
 
     /// Records were lost before they came here.
     pub fn lost(&mut self, lost: Lost, out: &mut String) {
+        if self.is_concluded {
+            return;
+        }
         self.note(Note::Lost(lost));
         let (exchanges, mut output) = self.parts(out);
         exchanges.lost(u32::try_from(lost.count).unwrap_or(u32::MAX), &mut output);
@@ -284,6 +293,11 @@ impl<'t> Trace<'t> {
         self.is_live = false;
     }
 
+    /// Whether something is made of most calls: lines, a capture, an answer. Otherwise they are counted, or passed over.
+    pub fn shows_calls(&self) -> bool {
+        self.shows_calls || self.capture.is_some()
+    }
+
     /// Whether its lines are to stand where they belong in the command's own output: not where it makes a table alone, or nothing.
     pub fn is_live(&self) -> bool {
         self.is_live
@@ -321,6 +335,27 @@ impl<'t> Trace<'t> {
     pub fn record(&mut self, record: &Record<'_>, buffer: &Bytes, out: &mut String) {
         let (exchanges, mut output) = self.parts(out);
         exchanges.record(record, buffer, &mut output);
+        self.conclude(out);
+    }
+
+    /// Takes the next record of a ring; appends the lines that are complete now.
+    pub fn piece(&mut self, piece: &mut Piece<'_>, out: &mut String) {
+        if self.is_concluded {
+            return;
+        }
+        // The reader has looked at it.
+        let Ok(record) = Record::in_ring(piece.bytes()) else { return };
+        if let Some(capture) = &mut self.capture {
+            capture.record(piece.bytes());
+            self.has_come = true;
+        }
+        let (exchanges, mut output) = self.parts(out);
+        if !exchanges.pass(&record, &mut output) {
+            let bytes = piece.share();
+            if let Ok(record) = Record::in_ring(&bytes) {
+                exchanges.take(&record, &bytes, &mut output);
+            }
+        }
         self.conclude(out);
     }
 

@@ -4,7 +4,7 @@
 use core::slice;
 use core::sync::atomic::AtomicU64;
 
-use crate::memory::Pages;
+use crate::memory::{Mapped, Pages};
 
 /// The bytes of a region that a message or `vm_allocate` put into this task.
 pub(crate) fn kernel_given<'a>(address: u64, size: u64) -> &'a [u8] {
@@ -35,6 +35,15 @@ pub(crate) fn leaked_words(pages: Pages, count: usize) -> &'static [AtomicU64] {
     // SAFETY: the assertion keeps the slice within the pages, which are zero, aligned and, leaked here, mapped for ever; whoever
     // else has them reaches them as these atomics, too.
     unsafe { slice::from_raw_parts(pages.leak() as *const AtomicU64, count) }
+}
+
+/// The words of a memory object that is mapped here.
+pub(crate) fn mapped_words(mapped: &Mapped) -> &[AtomicU64] {
+    let count = mapped.size() as usize / size_of::<u64>();
+    // SAFETY: `vm_map` put whole pages there, readable and therefore aligned and initialised, that nothing else of this task uses; they stay until
+    // the `Mapped` is dropped, which is borrowed here. Whoever writes them meanwhile, the kernel or another task, does so behind atomics, for which
+    // any bits are a value. Where they are mapped for reading alone a load of any order is all the same good: on this architecture it is a move.
+    unsafe { slice::from_raw_parts(mapped.address() as *const AtomicU64, count) }
 }
 
 /// The bytes of message words, in memory order.

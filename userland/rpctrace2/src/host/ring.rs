@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where records of a ring go that somebody has found in a machine's memory: into the text of a trace, into a capture, and into the answer to a question.
 
-mod settled;
-
 use std::boxed::Box;
 use std::fmt;
 use std::format;
@@ -11,16 +9,15 @@ use std::io::Write;
 use std::string::String;
 
 use anyhow::Result;
-use bytes::Bytes;
 use capture::{Note, Writer};
 use mig_defs::table::Tables;
 use report::Question;
-use trace_port::ring::{Item, Lost, Why};
+use trace_port::ring::{Lost, Why};
 use trace_port::{EventKind, Record};
 
-use self::settled::{Open, Settled};
 use crate::facts::{WIDTH, facts};
 use crate::options::Report;
+use crate::ring::{Piece, Settled, told};
 use crate::{Options, Trace};
 
 /// What is known of a recording besides its records.
@@ -54,7 +51,6 @@ impl fmt::Display for Tally {
 /// Where records go, one way or the other.
 pub struct Kept<'t> {
     form: Form<'t>,
-    settled: Open,
     tally: Tally,
 }
 
@@ -73,11 +69,7 @@ impl<'t> Kept<'t> {
         trace.attach(None);
         trace.keep_to_engines();
         trace.set_apart();
-        Ok(Self {
-            form: Form::Text { trace, text: String::new(), out },
-            settled: Open::default(),
-            tally: Tally::default(),
-        })
+        Ok(Self { form: Form::Text { trace, text: String::new(), out }, tally: Tally::default() })
     }
 
     /// A capture in this file.
@@ -86,31 +78,29 @@ impl<'t> Kept<'t> {
         let mut writer = Box::new(Writer::new(WIDTH, &facts, source.tables));
         writer.note(Note::Attached(None));
         writer.note(Note::ByEngines);
-        Self { form: Form::Capture { writer, file }, settled: Open::default(), tally: Tally::default() }
+        Self { form: Form::Capture { writer, file }, tally: Tally::default() }
     }
 
-    /// Takes what a reader has found.
-    pub fn take(&mut self, item: Item<'_>) {
-        for found in self.settled.take(item) {
-            match found {
-                Settled::Record(contents) => self.record(contents),
-                Settled::Lost(lost) => self.lost(&lost),
-            }
+    /// Takes what was found.
+    pub fn take(&mut self, found: &mut Settled<'_>) {
+        match found {
+            Settled::Record(piece) => self.record(piece),
+            Settled::Lost(lost) => self.lost(lost),
         }
     }
 
-    fn record(&mut self, contents: Bytes) {
+    fn record(&mut self, piece: &mut Piece<'_>) {
         // The reader has looked at it.
-        let Ok(record) = Record::in_ring(&contents) else { return };
+        let Ok(record) = Record::in_ring(piece.bytes()) else { return };
         self.tally.seen += 1;
         let ended = (record.kind == EventKind::TaskDeath).then(|| record.header.task.get());
         match &mut self.form {
             Form::Text { trace, text, .. } => {
-                trace.record(&record, &contents, text);
+                trace.piece(piece, text);
                 ended.into_iter().for_each(|task| trace.ended(task, text));
             }
             Form::Capture { writer, .. } => {
-                writer.record(&contents);
+                writer.record(piece.bytes());
                 ended.into_iter().for_each(|task| writer.note(Note::Ended(task)));
             }
         }
@@ -128,8 +118,7 @@ impl<'t> Kept<'t> {
         };
         let said =
             format!("records {first} to {last} of the recorder are lost: {why}; {bytes} bytes, times {from} to {to}");
-        // Records have their numbers of the ring, not those of all events.
-        let lost = capture::Lost { first: 0, last: 0, time: from, count, bytes };
+        let lost = told(lost);
         match &mut self.form {
             Form::Text { trace, text, .. } => {
                 trace.lost(lost, text);
@@ -211,7 +200,6 @@ impl fmt::Debug for Kept<'_> {
 pub struct Asked<'t> {
     trace: Box<Trace<'t>>,
     text: String,
-    settled: Open,
 }
 
 impl<'t> Asked<'t> {
@@ -224,25 +212,14 @@ impl<'t> Asked<'t> {
         let mut trace = Box::new(Trace::new(Tables::parse(tables)?, &options, "")?);
         trace.attach(None);
         trace.keep_to_engines();
-        Ok(Self { trace, text: String::new(), settled: Open::default() })
+        Ok(Self { trace, text: String::new() })
     }
 
-    /// Takes what a reader has found.
-    pub fn take(&mut self, item: Item<'_>) {
-        for found in self.settled.take(item) {
-            match found {
-                Settled::Record(contents) => {
-                    // The reader has looked at it.
-                    if let Ok(record) = Record::in_ring(&contents) {
-                        self.trace.record(&record, &contents, &mut self.text);
-                    }
-                }
-                Settled::Lost(lost) => {
-                    let (time, count) = (lost.from, lost.count());
-                    let lost = capture::Lost { first: 0, last: 0, time, count, bytes: lost.bytes };
-                    self.trace.lost(lost, &mut self.text);
-                }
-            }
+    /// Takes what was found.
+    pub fn take(&mut self, found: &mut Settled<'_>) {
+        match found {
+            Settled::Record(piece) => self.trace.piece(piece, &mut self.text),
+            Settled::Lost(lost) => self.trace.lost(told(lost), &mut self.text),
         }
     }
 

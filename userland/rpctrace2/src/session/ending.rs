@@ -27,6 +27,7 @@ impl Session<'_> {
         }
         // A trace port that is dead traces nobody: who waits to send a record goes on, and so do children, of which no right is ours.
         self.trace = doing("mach_port_allocate", ReceiveRight::allocate())?;
+        self.ring = None;
         end.forget_untraced();
         Ok(())
     }
@@ -38,9 +39,9 @@ impl Session<'_> {
         trace: &Trace<'_>,
     ) -> Result<Option<Message>, Failure> {
         let timeout = timeout.into_iter().chain(self.left(trace)).min();
-        let message = self.receive(timeout)?;
+        let message = self.receive_both(timeout)?;
         match &message {
-            Some(Message::Trace) => {
+            Some(Message::Trace | Message::Ring(_)) => {
                 self.silent = 0;
                 self.comes();
             }

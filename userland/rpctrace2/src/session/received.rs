@@ -6,8 +6,10 @@ use mach::error::KernReturn;
 use mach::port::PortName;
 use mach::sys::msg::mach_msg;
 use mach_abi::code::MACH_MSG_MASK;
+use mach_abi::header::LP64;
 use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::{Format, Header};
+use trace_port::TRACE_RING_MSGH_ID;
 use trace_port::record::LARGEST;
 use zerocopy::IntoBytes;
 
@@ -19,6 +21,8 @@ use crate::world::{Failure, Heard};
 pub(super) enum Message {
     /// For the trace: a message to the trace port.
     Trace,
+    /// Records have come into the ring, of which so many bytes were read.
+    Ring(usize),
     /// A message to the trace port that is larger than any record; its `msgh_id` and `msgh_size`.
     TooLarge(u32, u32),
     /// A message to the trace port of which nothing but the header has come.
@@ -92,8 +96,14 @@ impl Session<'_> {
 
     /// What the message in the buffer is, by the port that it came to.
     fn what_came(&mut self) -> Message {
-        let port = PortName(self.header().local_port as u32);
-        if port == self.trace.name() {
+        let header = self.header();
+        let port = PortName(header.local_port as u32);
+        let tells_of_ring = header.id == TRACE_RING_MSGH_ID && header.size as usize == LP64.end && self.ring.is_some();
+        if port == self.trace.name() && tells_of_ring {
+            // Whoever else sends one may have put a right into its header.
+            mach::msg::destroy(self.message());
+            Message::Ring(0)
+        } else if port == self.trace.name() {
             Message::Trace
         } else if port == self.no_senders.name() {
             Message::NoSenders

@@ -82,6 +82,16 @@ impl Subject {
         }
     }
 
+    /// The tasks that were to be traced at first.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = PortName> {
+        let (command, targets) = match self {
+            Self::Command(task) => (Some(task), None),
+            Self::Processes(targets) => (None, Some(targets)),
+        };
+        let targets = targets.into_iter().flatten().map(|target| &target.task);
+        command.into_iter().chain(targets).map(SendRight::name)
+    }
+
     pub(super) fn is_attached(&self) -> bool {
         matches!(self, Self::Processes(_))
     }

@@ -190,10 +190,10 @@ const SERVER: [&str; 4] = [
 const STRESS: [&str; 6] = [
     "--- 1 record lost ---",
     "--- 2 records lost ---",
-    "[3] (task) <- mach_port_destroy(task: self, name: self)",
-    "[3] (task) <- mach_port_destroy(task: self, name: 2)",
-    "hello(16)[3/4] mach_msg(receive, name 23) = MACH_RCV_INTERRUPTED",
-    "[4/3] thread_terminate_release(thread: name 23, task: name 1, thread_name: 23, reply_port: 24, address: 0x1d1a000, size: 8392704) = MACH_MSG_SUCCESS",
+    "[4] (task) <- mach_port_destroy(task: self, name: self)",
+    "[4] (task) <- mach_port_destroy(task: self, name: 2)",
+    "hello(16)[4/4] mach_msg(receive, name 23) = MACH_RCV_INTERRUPTED",
+    "[3/3] thread_terminate_release(thread: name 23, task: name 1, thread_name: 23, reply_port: 24, address: 0x1d1a000, size: 8392704) = MACH_MSG_SUCCESS",
 ];
 
 #[test]

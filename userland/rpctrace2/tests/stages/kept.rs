@@ -102,7 +102,7 @@ fn feed(trace: &mut Trace<'_>, came: &[Came]) -> String {
 }
 
 /// The text of what a trace with these options kept, with others.
-fn shown(file: &[u8], arguments: &[&str]) -> String {
+pub(crate) fn shown(file: &[u8], arguments: &[&str]) -> String {
     let mut reader = Reader::new(file);
     let (mut replay, mut out) = (Replay::default(), String::new());
     let mut trace = usual_trace(arguments);

@@ -23,6 +23,7 @@ mod options;
 mod ours;
 mod posix;
 mod property;
+mod ring;
 mod selecting;
 mod strays;
 mod stuck;
