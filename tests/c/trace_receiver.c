@@ -100,6 +100,13 @@ S_trace_records (mach_port_t trace_port, mach_port_t task, trace_message_t recor
   return MIG_NO_REPLY;
 }
 
+/* Called by the stock server stub where records are in the ring of the port, which this program has not asked for. */
+kern_return_t
+S_trace_ring (mach_port_t trace_port)
+{
+  return MIG_NO_REPLY;
+}
+
 static void
 receive (mach_port_t port)
 {

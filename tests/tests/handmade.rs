@@ -59,7 +59,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/tracer.rs", &[Builder], "messages of a kind that no interface has, for traces of such"),
     ("userland/programs/src/bin/alike.rs", &[Builder], "messages without an interface, of which several are alike"),
     ("userland/programs/src/bin/arrays.rs", &[Builder], "shows rights out of line without an interface"),
-    ("userland/programs/src/bin/bench-rpc.rs", &[Builder, Send, Descriptor], "little but the kernel is to be measured"),
+    (
+        "userland/programs/src/bin/bench-rpc/client.rs",
+        &[Builder, Send, Descriptor],
+        "little but the kernel is to be measured",
+    ),
     ("userland/programs/src/bin/bench-steps.rs", &[Builder, Send], "exact counts of steps that stubs would add to"),
     (
         "userland/programs/src/bin/outstanding.rs",

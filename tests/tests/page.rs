@@ -151,7 +151,7 @@ fn the_pointer_brushes_and_picks() -> Result<()> {
     assert_eq!(browser.value("document.documentElement.dataset.theme")?, json!("dark"));
     let (x, y) = middle(&mut browser, "#overview")?;
     let whole = length(&mut browser)?;
-    browser.drag((x * 0.05, y), (x * 0.5, y))?;
+    browser.drag((x * 0.02, y), (x * 1.1, y))?;
     browser.wait_for(&format!("{LENGTH} < 0.6 * {whole}"))?;
     let row = middle(&mut browser, "tbody tr[data-row] td:nth-child(4)")?;
     let name = browser.text("tbody tr[data-row] td:nth-child(4)")?;

@@ -27,6 +27,7 @@ pub mod ping;
 pub mod processors;
 pub mod random;
 pub mod requests;
+pub mod ring;
 pub mod tracer;
 
 use alloc::format;

@@ -18,11 +18,12 @@ use mach_abi::header::word;
 use mach_abi::notify::MACH_NOTIFY_NO_SENDERS;
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::special_port::TASK_TRACE_PORT;
-use trace_port::RecordHeader;
 use trace_port::event::{Direction, EventKind};
 use trace_port::record::{LARGEST, Record, Records};
+use trace_port::{RecordHeader, TRACE_RING_MSGH_ID};
 use zerocopy::IntoBytes;
 
+use crate::ring::Ring;
 use crate::{Doing, Mismatch};
 
 /// What a record says, without the message.
@@ -42,8 +43,16 @@ pub struct Seen {
 pub struct Tracer {
     /// Its receive right.
     pub port: ReceiveRight,
+    /// Where records come to besides.
+    pub ring: Option<Ring>,
+    /// How many records came from the ring.
+    pub from_ring: usize,
+    /// How many came in messages.
+    pub from_messages: usize,
     buffer: Vec<u64>,
-    /// The further records of the last message.
+    /// What came last was another message, before which there were records in the ring.
+    is_other: bool,
+    /// The further records of the last message, or of the ring.
     next: VecDeque<Seen>,
 }
 
@@ -52,7 +61,29 @@ impl Tracer {
     pub fn new(limit: u32) -> Result<Self, Mismatch> {
         let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
         port.set_queue_limit(limit).doing("mach_port_set_qlimit")?;
-        Ok(Self { port, buffer: record_buffer(), next: VecDeque::new() })
+        Ok(Self::of(port))
+    }
+
+    /// A trace port that there is.
+    pub fn of(port: ReceiveRight) -> Self {
+        Self {
+            port,
+            ring: None,
+            from_ring: 0,
+            from_messages: 0,
+            buffer: record_buffer(),
+            is_other: false,
+            next: VecDeque::new(),
+        }
+    }
+
+    /// Asks for the ring of the trace port, to which this task is traced already: from now on records come from there, too.
+    ///
+    /// # Errors
+    /// Those of [`Ring::of`].
+    pub fn ask_for_ring(&mut self, task: PortName) -> Result<(), KernReturn> {
+        self.ring = Some(Ring::of(task)?);
+        Ok(())
     }
 
     /// Sets it as a task's trace port; the only send rights left are the kernel's.
@@ -62,46 +93,92 @@ impl Tracer {
 
     /// The next record; `None` if none comes in time, or what comes is another message. A malformed record is an error.
     pub fn record(&mut self, timeout: Option<u32>) -> Result<Option<Seen>, Mismatch> {
-        if let Some(seen) = self.next.pop_front() {
-            return Ok(Some(seen));
+        if self.next.is_empty() {
+            let mut next = VecDeque::new();
+            self.each(timeout, |record| {
+                next.push_back(Seen::of(record));
+                Ok(())
+            })?;
+            self.next = next;
         }
-        let next = &mut self.next;
-        let take = |record: &Record<'_>| {
-            next.push_back(Seen::of(record));
-            Ok(())
-        };
-        receive(&self.port, &mut self.buffer, timeout, take)?;
         Ok(self.next.pop_front())
     }
 
-    /// Takes the records of the next message with what they hold; false if none comes in time, or another message does.
+    /// Takes the records of the ring, or of the next message and what is in the ring by then, with what they hold; false if none comes in time, or
+    /// another message does.
     pub fn each(
         &mut self,
         timeout: Option<u32>,
-        take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>,
+        mut take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>,
     ) -> Result<bool, Mismatch> {
-        receive(&self.port, &mut self.buffer, timeout, take)
+        if core::mem::take(&mut self.is_other) {
+            return Ok(false);
+        }
+        loop {
+            if let Some(ring) = &mut self.ring {
+                let count = ring.read(&mut take)?;
+                self.from_ring += count;
+                if count > 0 {
+                    return Ok(true);
+                }
+                if !ring.may_sleep(1)? {
+                    continue;
+                }
+            }
+            let came = receive(&self.port, &mut self.buffer, timeout)?;
+            // What a thread has written before its message was queued is there by now.
+            let mut count = 0;
+            if let Some(ring) = &mut self.ring {
+                ring.wakes_up()?;
+                count = ring.read(&mut take)?;
+                self.from_ring += count;
+            }
+            match came {
+                Came::Records => {
+                    let from_messages = &mut self.from_messages;
+                    each_record(&self.buffer, |record| {
+                        *from_messages += 1;
+                        take(record)
+                    })?;
+                    return Ok(true);
+                }
+                Came::Wake if count == 0 => {}
+                Came::Other if count > 0 => {
+                    self.is_other = true;
+                    return Ok(true);
+                }
+                Came::Wake | Came::Other | Came::Nothing => return Ok(count > 0),
+            }
+        }
     }
 }
 
-fn receive(
-    port: &ReceiveRight,
-    buffer: &mut [u64],
-    timeout: Option<u32>,
-    take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>,
-) -> Result<bool, Mismatch> {
+/// What comes to a trace port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// A message with records.
+    Records,
+    /// That there is something in the ring.
+    Wake,
+    /// Another message.
+    Other,
+    /// Nothing in time.
+    Nothing,
+}
+
+fn receive(port: &ReceiveRight, buffer: &mut [u64], timeout: Option<u32>) -> Result<Came, Mismatch> {
     let option = MACH_RCV_MSG | timeout.map_or(0, |_| MACH_RCV_TIMEOUT);
     let limit = size_of_val(buffer) as u32;
     let answer = mach_msg(buffer, option, 0, limit, port.name(), timeout.unwrap_or(0), PortName::NULL);
     match KernReturn::from_mach_msg(answer) {
-        KernReturn::MACH_RCV_TIMED_OUT => return Ok(false),
+        KernReturn::MACH_RCV_TIMED_OUT => return Ok(Came::Nothing),
         other => other.into_result().doing("receiving a record")?,
     }
-    if !mig::request_id(buffer).is_some_and(trace_port::is_record) {
-        return Ok(false);
-    }
-    each_record(buffer, take)?;
-    Ok(true)
+    Ok(match mig::request_id(buffer) {
+        Some(id) if trace_port::is_record(id) => Came::Records,
+        Some(TRACE_RING_MSGH_ID) => Came::Wake,
+        _ => Came::Other,
+    })
 }
 
 /// Takes the records of a received message apart. Of the right to the task that came with them nothing is left.

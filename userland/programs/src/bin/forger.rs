@@ -32,6 +32,7 @@ use mach_abi::special_port::TASK_TRACE_PORT;
 use programs::{Doing, Mismatch, expect_error};
 use trace_port::TRACE_RECORD_MSGH_ID;
 use trace_port::record::{HEADER_TYPE, LARGEST, RecordHeader, TASK_TYPE, body_type};
+use trace_port::ring::QUEUE;
 
 mach::entry!(main);
 
@@ -94,7 +95,8 @@ fn trace_port(host: PortName) -> Result<SendRight, Mismatch> {
             let name = PortName(u32::from_le_bytes(name));
             // Of other rights there is no such status.
             let status = mach_port::mach_port_get_receive_status(task.name(), name);
-            if !status.is_ok_and(|status| status.mps_qlimit == MACH_PORT_QLIMIT_MAX && status.mps_nsrequest) {
+            let is_limit = |limit| [MACH_PORT_QLIMIT_MAX, QUEUE].contains(&limit);
+            if !status.is_ok_and(|status| is_limit(status.mps_qlimit) && status.mps_nsrequest) {
                 continue;
             }
             let right = mach_port::mach_port_extract_right(task.name(), name, Disposition::MakeSend as u32);
@@ -103,7 +105,7 @@ fn trace_port(host: PortName) -> Result<SendRight, Mismatch> {
             }
         }
     }
-    Err(Mismatch::new("the trace port: expected a port with its queue limit, found none"))
+    Err(Mismatch::new("the trace port: expected a port with one of its queue limits, found none"))
 }
 
 fn forge(to: PortName, word: &str) -> Result<(), Mismatch> {

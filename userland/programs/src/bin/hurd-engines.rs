@@ -37,11 +37,17 @@ use programs::patience::pause;
 use programs::tracer::Tracer;
 use programs::{Doing, Mismatch, expect};
 use trace_port::control::{ENGINE_ID, Engine, event, flag, what};
+use trace_port::ring::TRACERS_CAPACITY;
 
 hurd::entry!(main);
 
 /// How often it asks proc and the kernel.
 const ROUNDS: u32 = 60;
+/// A message that nobody receives, and how many bytes are in it: with all rounds more than a tracer's ring has room for.
+const LOAD: i32 = 7000;
+const MUCH: usize = 8192;
+const _: () = assert!(MUCH * ROUNDS as usize > TRACERS_CAPACITY);
+
 /// Room for any message to a message port.
 const ROOM: usize = 256;
 /// Milliseconds between two looks at something; that a slow tracer takes for a record; and after which work is under way.
@@ -82,7 +88,13 @@ fn work(startup: &'static Startup, is_calm: bool) -> Result<(), Mismatch> {
             continue;
         }
         startup.process_id().doing("proc_getpids")?;
-        drop(ReceiveRight::allocate().doing("mach_port_allocate")?);
+        let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
+        // It dies with the message in its queue.
+        Message::new(LOAD, port.name(), Disposition::MakeSend)
+            .bytes(&[0; MUCH])
+            .send(None)
+            .into_result()
+            .doing("mach_msg")?;
     }
     Ok(())
 }

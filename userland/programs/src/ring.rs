@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A tracer's ring, for programs that are tracers of their own.
+
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
+
+use mach::error::KernReturn;
+use mach::memory::{Mapped, PAGE_SIZE, VM_PROT_READ, VM_PROT_WRITE};
+use mach::port::{PortName, SendRight};
+use mach::stubs::mach::task_get_special_port;
+use mach_abi::special_port::{TASK_TRACE_READER, TASK_TRACE_RING};
+use trace_port::record::Record;
+use trace_port::ring::{self, FRAMES_WORD, Item, Reader, RingError, TRACERS_CAPACITY, TRACERS_SIZE};
+
+use crate::{Doing, Mismatch};
+
+/// Asks for the ring of the caller's trace port of a task; the right is to a memory object, and of use with [`Ring::map`].
+///
+/// # Errors
+/// `KERN_INVALID_ARGUMENT` of a kernel without rings, `KERN_RESOURCE_SHORTAGE` where there is none to be had, `KERN_NO_ACCESS` for a task that is
+/// not traced to a port that the caller receives from.
+pub fn ask(task: PortName) -> Result<SendRight, KernReturn> {
+    task_get_special_port(task, TASK_TRACE_RING)
+}
+
+/// A ring that is mapped here, and how far it was read.
+#[derive(Debug)]
+pub struct Ring {
+    kernels: Mapped,
+    readers: Mapped,
+    reader: Reader,
+    buffer: Vec<u64>,
+}
+
+impl Ring {
+    /// The ring of the caller's trace port of a task.
+    ///
+    /// # Errors
+    /// Those of [`ask`] and of `vm_map`; `KERN_FAILURE` where what is mapped is no ring.
+    pub fn of(task: PortName) -> Result<Self, KernReturn> {
+        let kernels = Mapped::map(&ask(task)?, TRACERS_SIZE as u64, VM_PROT_READ)?;
+        let readers = task_get_special_port(task, TASK_TRACE_READER)?;
+        let readers = Mapped::map(&readers, PAGE_SIZE, VM_PROT_READ | VM_PROT_WRITE)?;
+        let words = in_parts(&kernels, &readers).ok_or(KernReturn::KERN_FAILURE)?;
+        let reader = Reader::open(&words).map_err(|_| KernReturn::KERN_FAILURE)?;
+        Ok(Self { reader, buffer: alloc::vec![0; BUFFER_WORDS], kernels, readers })
+    }
+
+    /// Its words.
+    ///
+    /// # Errors
+    /// Where what is mapped is too small for one.
+    pub fn words(&self) -> Result<ring::Ring<'_, AtomicU64>, Mismatch> {
+        in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")
+    }
+
+    /// The reader's page.
+    pub fn readers_page(&self) -> &[AtomicU64] {
+        self.readers.words()
+    }
+
+    /// Where it is mapped to be read.
+    pub const fn address(&self) -> u64 {
+        self.kernels.address()
+    }
+
+    /// Takes the records that are there and gives their room back. Returns how many they were; what becomes of open ones is not told.
+    ///
+    /// # Errors
+    /// Records that are missing, a ring that cannot be, and what `take` refuses.
+    pub fn read(&mut self, mut take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>) -> Result<usize, Mismatch> {
+        let mut count = 0;
+        let words = in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")?;
+        loop {
+            let batch = self.reader.read(&words, &mut self.buffer).map_err(damaged)?;
+            if batch.is_empty() {
+                return Ok(count);
+            }
+            for item in batch {
+                match item {
+                    Item::Record(record, _) | Item::Open(_, record, _) => {
+                        take(&record)?;
+                        count += 1;
+                    }
+                    Item::Outcome(_) => {}
+                    Item::Lost(_) => return Err(Mismatch::new("a ring that loses nothing: found records missing")),
+                }
+            }
+            words.set_tail(self.reader.position());
+        }
+    }
+
+    /// Says that the reader is about to sleep until so many bytes are unread. `false` if there are: it is not.
+    ///
+    /// # Errors
+    /// As for [`Ring::words`].
+    pub fn may_sleep(&self, until: u64) -> Result<bool, Mismatch> {
+        let words = self.words()?;
+        words.set_sleeps(until);
+        let may_sleep = words.unread() < until;
+        if !may_sleep {
+            words.set_sleeps(0);
+        }
+        Ok(may_sleep)
+    }
+
+    /// Says that the reader is awake. What would have woken it may be on its way.
+    ///
+    /// # Errors
+    /// As for [`Ring::words`].
+    pub fn wakes_up(&self) -> Result<(), Mismatch> {
+        self.words()?.set_sleeps(0);
+        Ok(())
+    }
+}
+
+fn in_parts<'a>(kernels: &'a Mapped, readers: &'a Mapped) -> Option<ring::Ring<'a, AtomicU64>> {
+    let words = kernels.words();
+    ring::Ring::in_parts(words, readers.words(), words.get(FRAMES_WORD..FRAMES_WORD + TRACERS_CAPACITY / 8)?)
+}
+
+/// No frame is larger than half of a ring.
+const BUFFER_WORDS: usize = TRACERS_CAPACITY / 2 / 8;
+
+fn damaged(error: RingError) -> Mismatch {
+    Mismatch::new(match error {
+        RingError::NoRing => "a ring: found none",
+        RingError::WrongVersion { .. } => "a ring of this layout: found another one",
+        RingError::BadWord { word, .. } => word,
+        RingError::SmallBuffer => "a buffer for the largest frame: found a smaller one",
+    })
+}
