@@ -61,6 +61,10 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
         ("kernel RPC, client traced, whole machine", "untraced/kernel-rpc", "machine/kernel-rpc"),
         ("task RPC, client traced, whole machine", "untraced/task-rpc", "machine/task-rpc"),
         ("task RPC, both traced, whole machine", "untraced/task-rpc", "both-traced/task-rpc"),
+        ("kernel RPC, client traced into a ring, its own thread", "untraced/kernel-rpc", "ring/kernel-rpc"),
+        ("kernel RPC, client traced into a ring, whole machine", "untraced/kernel-rpc", "ring-machine/kernel-rpc"),
+        ("task RPC, client traced into a ring, whole machine", "untraced/task-rpc", "ring-machine/task-rpc"),
+        ("task RPC, both traced into a ring, whole machine", "untraced/task-rpc", "ring-both/task-rpc"),
         ("kernel RPC, 1 engine, its own thread", "untraced/kernel-rpc", "engines-1/kernel-rpc"),
         ("kernel RPC, 2 engines, its own thread", "untraced/kernel-rpc", "engines-2/kernel-rpc"),
         ("kernel RPC, 8 engines, its own thread", "untraced/kernel-rpc", "engines-8/kernel-rpc"),
@@ -97,18 +101,21 @@ pub fn figures(stock: &Results, ours: &Results, payload: PayloadSize) -> Result<
             counted: EACH,
         });
     }
+    figures.push(whole(
+        "one record read from a ring",
+        ours.each("ring/reading")?,
+        "instructions",
+        "instructions a record",
+    ));
     for (name, size) in [("payload text and data", payload.file), ("payload with zeroed memory", payload.memory)] {
-        let size = size as f64;
-        figures.push(Figure {
-            name: name.into(),
-            stock: None,
-            ours: size,
-            value: size,
-            unit: "bytes",
-            counted: "bytes",
-        });
+        figures.push(whole(name, size as f64, "bytes", "bytes"));
     }
     Ok(figures)
+}
+
+/// A figure of which the stock kernel has nothing.
+fn whole(name: &'static str, value: f64, unit: &'static str, counted: &'static str) -> Figure {
+    Figure { name: name.into(), stock: None, ours: value, value, unit, counted }
 }
 
 /// What the machine's recorder costs everybody, with the headers of messages and with all of them.
@@ -218,6 +225,11 @@ bench both-filtered/task-rpc 15400 7
 bench engines-1/kernel-rpc 21000 7
 bench engines-2/kernel-rpc 25200 7
 bench engines-8/kernel-rpc 50400 7
+bench ring/kernel-rpc 12600 7
+bench ring-machine/kernel-rpc 9830400 4096
+bench ring-machine/task-rpc 12288000 4096
+bench ring-both/task-rpc 16384000 4096
+bench ring/reading 61000 600
 bench traced-16/kernel-rpc 16800 7
 bench traced-256/kernel-rpc 17640 7
 bench traced-10000/kernel-rpc 16800 7
@@ -251,6 +263,10 @@ bench traced-10000/kernel-rpc 16800 7
         assert_eq!(value("kernel RPC, client traced, its own thread"), 2.0);
         assert_eq!(value("kernel RPC, client traced, whole machine"), 2.5);
         assert_eq!(value("task RPC, both traced, whole machine"), 4.0);
+        assert_eq!(value("kernel RPC, client traced into a ring, its own thread"), 1.5);
+        assert_eq!(value("kernel RPC, client traced into a ring, whole machine"), 2.0);
+        assert_eq!(value("task RPC, both traced into a ring, whole machine"), 2.0);
+        assert!((value("one record read from a ring") - 101.666).abs() < 0.001);
         // 0.125 a byte is one copy; recording adds another one.
         assert_eq!(value("recording a byte, 1 KiB to 4 KiB"), 1.0);
         assert!((value("recording a byte, 4 KiB to 64 KiB") - 1.0).abs() < 0.01);
