@@ -280,7 +280,7 @@ fn write(
     frame.write(kernel, head, (kmsg, captured as usize), ports);
     if let Some(ring) = ring {
         state.rings.owes(ring, kind);
-        rings::wake(kernel, memory, || state.right_to_ring(kernel, ring));
+        rings::wake(kernel, memory, || state.right_to_ring(kernel, task, ring));
     }
 }
 
@@ -341,12 +341,13 @@ pub(crate) fn settled_by_receipt(kernel: &impl Kernel, state: &State, thread: Th
 /// Says what has become of the message of a thread's that is open in a ring.
 #[inline(always)]
 pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: Thread, retval: u32) {
-    let bits = State::ring_bits(kernel.task_entry(kernel.thread_task(thread)));
+    let task = kernel.thread_task(thread);
+    let bits = State::ring_bits(kernel.task_entry(task));
     let number = kernel.thread_number(thread);
     if bits == 0 {
         recorder::put_outcome(kernel, state, number, retval);
     } else if let Some(ring) = state.rings.told(bits) {
-        rings::outcome(kernel, state, ring, (number, retval));
+        rings::outcome(kernel, state, ring, task, (number, retval));
     }
 }
 

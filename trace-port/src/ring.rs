@@ -231,10 +231,10 @@ impl<'a, W: Word> Ring<'a, W> {
         Self::set(self.frames, index, value, Ordering::Relaxed);
     }
 
-    /// Makes it memory of which nothing is known, before another producer begins it. The frames stay: they say the positions of another time, which
-    /// come again, but behind the head, where nobody looks.
+    /// Makes it memory that tells nothing of what it was used for, before another producer begins it.
     pub fn clear(&self) {
-        self.control.iter().chain(self.wishes).for_each(|word| word.store(0, Ordering::Relaxed));
+        let words = self.control.iter().chain(self.marks).chain(self.wishes).chain(self.frames);
+        words.for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
     /// What the producer says is recorded.

@@ -9,11 +9,11 @@ use trace_port::{Direction, TRACE_RING_MSGH_ID};
 
 use super::*;
 use crate::direct::tests::{alike, make};
-use crate::gnumach::fake::{CHILD, TASK, THIRD, THIRDS_THREAD, THREAD, TRACE, TRACER, TRACERS_THREAD};
+use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRD, THIRDS_THREAD, THREAD, TRACE, TRACER, TRACERS_THREAD};
 use crate::gnumach::{Messages, SendRight, Shared, Task, Tasks, Thread, Threads, mr};
 use crate::hooks::lifecycle;
 use crate::hooks::model::random::Random;
-use crate::hooks::model::{Call, Model, Moment};
+use crate::hooks::model::{Call, Model, Moment, SERVICE_NAME};
 use crate::recorder::tests::Told;
 use crate::state::State;
 
@@ -278,4 +278,39 @@ fn the_request_that_ends_its_own_task_is_sent() {
         let ring = *model.fake.tracers_ring(0).unwrap();
         assert_eq!(ring.control[trace_port::ring::control::NUMBERS].load(Relaxed), 2, "the record and its outcome");
     }
+}
+
+/// What one tracer was told is not in the memory that another gets.
+#[test]
+fn a_ring_tells_nothing_of_who_had_it_before() {
+    let model = traced(false);
+    let right = ask(&model, TRACERS_THREAD, TASK).unwrap();
+    for _ in 0..2 {
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    }
+    let ring = *model.fake.tracers_ring(0).unwrap();
+    let is_empty = || ring.frames.iter().all(|word| word.load(Relaxed) == 0);
+    assert!(!is_empty());
+    lifecycle::terminated(&model.fake, &model.state, TRACER);
+    model.fake.unmap(right);
+    let _again = ask(&model, TRACERS_THREAD, TASK).unwrap();
+    assert!(is_empty());
+}
+
+/// Somebody else ends a receive whose request is open in the ring: the outcome wakes the reader.
+#[test]
+fn an_outcome_that_another_task_tells_wakes() {
+    let model = traced(false);
+    let _right = ask(&model, TRACERS_THREAD, TASK).unwrap();
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
+    // It is handed over, and the client sleeps with its request open.
+    assert_eq!(model.call(THREAD, &Call::of_service()), None);
+    model.fake.behind.set(true);
+    model.fake.tracers_ring(0).unwrap().set_sleeps(1);
+    let before = model.fake.port(TRACE).queue.len();
+    model.fake.run(THIRDS_THREAD);
+    model.interrupt(THREAD);
+    assert!(model.fake.port(TRACE).queue.len() > before);
+    assert_eq!(model.state.rings.owed(0), 0);
 }

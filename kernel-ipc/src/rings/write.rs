@@ -9,7 +9,7 @@ use trace_port::ring::{FRAME, Ring};
 use super::{KEPT, RingKey};
 use crate::fan_out::{Parts, Share};
 use crate::frames;
-use crate::gnumach::{Kernel, SendRight, option};
+use crate::gnumach::{Kernel, SendRight, Task, option};
 use crate::numbers::ThreadNumber;
 use crate::observe;
 use crate::quiet;
@@ -46,11 +46,17 @@ pub(crate) fn take(
 
 /// Says what has become of the message of a thread's, of which a ring has an open record.
 #[inline(never)]
-pub(crate) fn outcome(kernel: &impl Kernel, state: &State, key: RingKey, (thread, retval): (ThreadNumber, u32)) {
+pub(crate) fn outcome(
+    kernel: &impl Kernel,
+    state: &State,
+    key: RingKey,
+    task: Task,
+    (thread, retval): (ThreadNumber, u32),
+) {
     state.rings.owes_no_more(key);
     let Some((sink, _)) = state.rings.sink(kernel, key) else { return };
     frames::put_outcome(state, &sink, thread, retval);
-    wake(kernel, sink.ring, || state.right_to_ring(kernel, key));
+    wake(kernel, sink.ring, || state.right_to_ring(kernel, task, key));
 }
 
 /// Tells the reader of a ring, if it sleeps, that there is something. Nothing may be locked.
@@ -64,7 +70,10 @@ pub(crate) fn wake(kernel: &impl Kernel, ring: &Ring<'_, AtomicU64>, right: impl
 #[cold]
 #[inline(never)]
 fn wake_with(kernel: &impl Kernel, ring: &Ring<'_, AtomicU64>, right: Option<SendRight>) {
-    let Some(right) = right else { return };
+    let Some(right) = right else {
+        // Of this task nobody is told any more; another's next record wakes.
+        return ring.set_sleeps(1);
+    };
     let Some(blank) = kernel.record_alloc(LP64.end, true) else {
         // With the next record there may be memory.
         ring.set_sleeps(1);

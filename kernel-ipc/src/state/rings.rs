@@ -44,11 +44,10 @@ impl State {
         self.count_wanted(kernel, &mut table, key.entry);
     }
 
-    /// A new right to the trace port of the current task that a ring is of, if it is still one of the task's.
+    /// A new right to the trace port of a task that a ring is of, if it is still one of the task's.
     #[cold]
     #[inline(never)]
-    pub(crate) fn right_to_ring(&self, kernel: &impl Kernel, ring: RingKey) -> Option<SendRight> {
-        let task = crate::observe::current_task(kernel);
+    pub(crate) fn right_to_ring(&self, kernel: &impl Kernel, task: Task, ring: RingKey) -> Option<SendRight> {
         let mut table = self.table.lock();
         let at = place(kernel, task);
         table.find(at, task)?;
