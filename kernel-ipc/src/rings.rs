@@ -99,12 +99,12 @@ impl Place {
     }
 }
 
-/// Whether a place is given, or about to be.
+/// What a place is to those who give and end rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
     /// Nothing: it may be given.
     Free,
-    /// Somebody is about to give it.
+    /// Somebody is about to give it, or to end it.
     Claimed,
     /// It is a port's.
     Given,

@@ -123,13 +123,25 @@ impl Rings {
             return;
         }
         for (index, place) in self.places.iter().enumerate() {
-            if self.is_given(index) && is_it(self, index) {
-                let port = place.port.end();
-                self.hold(index, Hold::Free);
-                if let Some(port) = port {
-                    kernel.port_release(port);
-                }
+            if !self.claim_to_end(index, &is_it) {
+                continue;
+            }
+            let port = place.port.end();
+            self.hold(index, Hold::Free);
+            if let Some(port) = port {
+                kernel.port_release(port);
             }
         }
+    }
+
+    /// Claims a place that is given, if it is one of which this is so: one of several that are about to end it does.
+    fn claim_to_end(&self, index: usize, is_it: impl Fn(&Self, usize) -> bool) -> bool {
+        let mut holds = self.holds.lock();
+        let Some(hold) = holds.get_mut(index).filter(|hold| **hold == Hold::Given) else { return false };
+        let is_it = is_it(self, index);
+        if is_it {
+            *hold = Hold::Claimed;
+        }
+        is_it
     }
 }
