@@ -119,7 +119,8 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     }
     let let_through = options.kernel_filter.then(|| trace.leave_out(MAX_RULES)).flatten();
     let injections = Injections::of(&options.injections, &options.stops, tables)?;
-    let engines = Engines::of(&options, let_through, &injections);
+    // Many records in a message are counted or passed over at less than as many of a ring.
+    let engines = Engines::of(&options, let_through, &injections).with_ring(trace.shows_calls());
     let mut session = if command.is_empty() {
         let session = Session::attach(&options.attach, engines, world)?;
         trace.attach(session.subject.only_name());
@@ -235,6 +236,10 @@ impl<'a> Session<'a> {
         for remark in self.subject.trace(&right, &mut self.engines)? {
             self.say(remark)?;
         }
+        // While a command does nothing yet, and so does not end meanwhile.
+        if self.engines.wants_ring() {
+            self.find_ring()?;
+        }
         // From here on only the kernel can send to it.
         drop(right);
         let before = stubs::mach_port::mach_port_request_notification(
@@ -269,7 +274,6 @@ impl<'a> Session<'a> {
         let mut text = String::new();
         let mut end = End::of(&self.subject, self.until_all, self.engines.are_there());
         self.pace = (!trace.is_live()).then(Pace::default);
-        self.find_ring(trace, &mut text)?;
         while !end.is_untraced || end.status.is_none() {
             self.end_what_is_over(&mut end, trace)?;
             let is_kept = captured::append(trace, &mut *self.world)?;

@@ -135,17 +135,14 @@ impl Ring {
 }
 
 impl Session<'_> {
-    /// Looks for a ring, once somebody is traced, unless most records are only counted or passed over: many in a message take less than as many of a ring.
-    pub(super) fn find_ring(&mut self, trace: &mut Trace<'_>, text: &mut String) -> Result<(), Failure> {
-        if !trace.shows_calls() {
-            return Ok(());
-        }
+    /// Looks for a ring, once somebody is traced.
+    pub(super) fn find_ring(&mut self) -> Result<(), Failure> {
         match Ring::of(self.subject.tasks())? {
             Some(Ok(ring)) => {
                 doing("mach_port_set_qlimit", self.trace.set_queue_limit(QUEUE))?;
                 self.ring = Some(ring);
             }
-            Some(Err(why)) => trace.mark(&format!("the kernel's ring is not read: {why}"), text),
+            Some(Err(why)) => self.say(format!("the kernel's ring is not read: {why}; records may be missing"))?,
             None => {}
         }
         Ok(())
