@@ -8,6 +8,7 @@ use mach::error::Result;
 use mach::port::{Disposition, PortName, ReceiveRight, Right, SendRight};
 use mach::{stubs, task_self};
 use mach_abi::notify::MACH_NOTIFY_DEAD_NAME;
+use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
 use trace_port::Records;
 
 use crate::world::{Failure, doing};
@@ -62,11 +63,16 @@ impl Tasks {
         }
         let record = records.next()?.ok()?;
         let number = record.header.task.get();
-        if let Ok(right) = self.ask(task) {
-            self.alive.push((right, number));
-            self.last = task;
+        match self.ask(task) {
+            Ok(right) => {
+                self.alive.push((right, number));
+                self.last = task;
+            }
+            // It has ended since this came, which may be its last message: the rest is in a ring.
+            Err(_) if is_dead(task) => self.gone.push(number),
+            // There was no room for the right: the end will not be told.
+            Err(_) => {}
         }
-        // Without one there was no room for the right: the end will not be told.
         Some(number)
     }
 
@@ -134,6 +140,12 @@ impl Tasks {
     pub(crate) fn gone(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.gone)
     }
+}
+
+/// Whether a name stands for a port that has died.
+fn is_dead(name: PortName) -> bool {
+    let kind = stubs::mach_port::mach_port_type(task_self(), name);
+    kind.is_ok_and(|kind| kind & MACH_PORT_TYPE_DEAD_NAME != 0)
 }
 
 /// The tasks of this host, by its privileged port: every one, the kernel's and our own among them.
