@@ -312,7 +312,7 @@ impl<'a> Session<'a> {
                     end.ended(None, CANNOT_TRACE);
                     trace.end_unknown(&format!("{}", Answer(error)), &mut text);
                 }
-                Some(Message::NoSenders) => end.untraced(),
+                Some(Message::NoSenders) => end.no_senders(),
                 Some(Message::Interrupted) if self.subject.is_attached() || self.engines.are_there() => {
                     self.interrupt(&mut end);
                 }
@@ -324,6 +324,7 @@ impl<'a> Session<'a> {
                 Some(Message::Typed) => self.typed(&mut end, trace, &mut text)?,
                 Some(Message::Other) => mach::msg::destroy(self.message()),
                 Some(Message::Taken) => {}
+                None if end.looks() => end.untraced(),
                 None if end.is_letting_go() => break,
                 None if self.has_passed(trace) => trace.run_out(&mut text),
                 None if is_due => self.tell(&mut end, trace, &mut text)?,

@@ -19,6 +19,8 @@ pub(super) struct End {
     pub(super) told: Option<Told>,
     /// No task is traced any more.
     pub(super) is_untraced: bool,
+    /// The kernel says so: what is in the queue is looked at before that is taken for the end.
+    looks: bool,
     /// If the command still was there then, that has been told.
     pub(super) untraced_shown: bool,
     /// The user has had it go on untraced, so that it did, whatever has come of it since.
@@ -62,9 +64,19 @@ impl End {
         self.is_interrupted = true;
     }
 
+    /// The kernel says that no task is traced any more. The end of one that was over when it was asked about comes behind that.
+    pub(super) fn no_senders(&mut self) {
+        (self.looks, self.is_near) = (true, true);
+    }
+
+    /// Whether what is in the queue is still to be looked at.
+    pub(super) fn looks(&self) -> bool {
+        self.looks
+    }
+
     /// No task is traced any more.
     pub(super) fn untraced(&mut self) {
-        (self.is_untraced, self.is_near) = (true, true);
+        (self.is_untraced, self.looks, self.is_near) = (true, false, true);
     }
 
     /// No task is traced any more, which is nothing to tell of.
@@ -75,7 +87,7 @@ impl End {
 
     /// Whether something of it is to be done when nothing comes.
     pub(super) fn is_due(&self) -> bool {
-        self.told.is_some() || self.is_untraced && !self.untraced_shown || self.is_letting_go
+        self.told.is_some() || self.looks || self.is_untraced && !self.untraced_shown || self.is_letting_go
     }
 
     /// Whether those that go on are left once nothing comes.
