@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use trace_port::ring::Producer;
 
 use super::{Hold, OF_TASK, PLACES, Rings};
-use crate::gnumach::{Kernel, Port, Reference, SendRight, Task, mr};
+use crate::gnumach::{Kernel, Port, Reference, SendRight, Space, Task, mr};
 use crate::observe;
 use crate::state::State;
 
@@ -61,10 +61,7 @@ fn give_another(kernel: &impl Kernel, state: &State, caller: Task, port: Referen
         let given = rings.given.fetch_add(1, Relaxed).wrapping_add(1).max(1);
         place.given.store(given, Relaxed);
     }
-    place.task.store(caller.address(), Relaxed);
-    place.port.keep(port, kernel.task_space(caller));
-    rings.hold(index, Hold::Given);
-    Ok(index)
+    Ok(rings.publish(kernel, index, (port, kernel.task_space(caller))))
 }
 
 /// A task ends: its rings do.
@@ -88,23 +85,22 @@ impl Rings {
         }
     }
 
-    fn is_given(&self, index: usize) -> bool {
-        self.holds.lock().get(index) == Some(&Hold::Given)
-    }
-
     fn is_task_of(&self, index: usize, task: Task) -> bool {
         self.places.get(index).is_some_and(|place| place.task.load(Relaxed) == task.address())
     }
 
     fn place_of(&self, port: Port) -> Option<usize> {
-        (0..PLACES)
-            .find(|&index| self.is_given(index) && self.places.get(index).is_some_and(|place| place.port.is(port)))
+        self.place_among(&self.holds.lock(), port)
     }
 
-    /// Claims a place that nobody has, in whatever way, unless the task has as many as it may.
-    fn claim(&self, kernel: &impl Kernel, task: Task) -> Option<usize> {
+    fn place_among(&self, holds: &[Hold; PLACES], port: Port) -> Option<usize> {
+        self.places.iter().zip(holds).position(|(place, hold)| *hold == Hold::Given && place.port.is(port))
+    }
+
+    /// Claims a place that nobody has, in whatever way, for a task, unless that has as many as it may, with those that it is about to get.
+    pub(super) fn claim(&self, kernel: &impl Kernel, task: Task) -> Option<usize> {
         let mut holds = self.holds.lock();
-        let of_task = |(index, hold): &(usize, &Hold)| **hold == Hold::Given && self.is_task_of(*index, task);
+        let of_task = |(index, hold): &(usize, &Hold)| **hold != Hold::Free && self.is_task_of(*index, task);
         if holds.iter().enumerate().filter(of_task).count() >= OF_TASK {
             return None;
         }
@@ -113,8 +109,25 @@ impl Rings {
             **hold == Hold::Free && is_idle && kernel.ring_is_unused(*index)
         };
         let (index, hold) = holds.iter_mut().enumerate().find(is_free)?;
+        self.places.get(index)?.task.store(task.address(), Relaxed);
         *hold = Hold::Claimed;
         Some(index)
+    }
+
+    /// A claimed place is a port's from now on, which this space receives from. Returns where the port's ring is: elsewhere if another thread has
+    /// asked for it meanwhile.
+    pub(super) fn publish(&self, kernel: &impl Kernel, index: usize, (port, space): (Reference<Port>, Space)) -> usize {
+        let mut holds = self.holds.lock();
+        let known = self.place_among(&holds, port.get());
+        if let (None, Some(place), Some(hold)) = (known, self.places.get(index), holds.get_mut(index)) {
+            place.port.keep(port, space);
+            *hold = Hold::Given;
+            return index;
+        }
+        drop(holds);
+        self.hold(index, Hold::Free);
+        kernel.port_release(port);
+        known.unwrap_or(index)
     }
 
     /// Ends those of which this is so.

@@ -210,6 +210,19 @@ fn only_who_receives_from_the_trace_port_gets_its_ring_and_only_a_few() {
 }
 
 #[test]
+fn threads_that_ask_at_once_get_one_ring() {
+    let model = traced(false);
+    let (fake, rings) = (&model.fake, &model.state.rings);
+    let places: Vec<_> = (0..=OF_TASK).filter_map(|_| rings.claim(fake, TRACER)).collect();
+    assert_eq!(places, [0, 1, 2, 3], "also of what it is about to get it has only a few");
+    let publish = |&place| rings.publish(fake, place, (fake.port_reference(TRACE), fake.task_space(TRACER)));
+    let published: Vec<_> = places.iter().map(publish).collect();
+    assert_eq!(published, [0; 4]);
+    assert_eq!(fake.references.get(), 1);
+    assert_eq!(rings.claim(fake, TRACER), Some(1), "what the others had claimed is free");
+}
+
+#[test]
 fn a_ring_that_is_still_mapped_is_nobody_elses() {
     let model = traced(false);
     let right = ask(&model, TRACERS_THREAD, TASK).unwrap();
