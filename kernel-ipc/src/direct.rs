@@ -115,7 +115,7 @@ fn look_up(
     });
 }
 
-/// The current thread, if it is in an observed call of which there is no draft, and only the recorder is told of its task.
+/// The current thread, if it is in an observed call of which there is no draft, and what its task does goes straight into a ring.
 #[inline(always)]
 fn current(kernel: &impl Kernel) -> Option<(Thread, Task, OpenCall)> {
     let (thread, call) = OpenCall::current(kernel);

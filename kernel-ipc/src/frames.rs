@@ -45,10 +45,10 @@ pub(crate) struct Sink<'a> {
     pub(crate) given: Option<(&'a AtomicU32, u32)>,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
     /// The producer, unless the ring is another tracer's by now.
     #[inline(always)]
-    pub(crate) fn producer(&self) -> Option<SpinMutexGuard<'_, Producer>> {
+    pub(crate) fn producer(&self) -> Option<SpinMutexGuard<'a, Producer>> {
         let producer = self.producer.lock();
         let is_valid = self.given.is_none_or(|(given, number)| given.load(Relaxed) == number);
         is_valid.then_some(producer)
@@ -137,13 +137,9 @@ impl<'a> Sink<'a> {
     /// A frame with so many bytes. `None` where there is more to it than to write it, or no room beside what is `kept` for others.
     #[inline(always)]
     pub(crate) fn begin(self, kind: u32, bytes: u64, kept: u64) -> Option<Frame<'a>> {
-        let Self { ring, producer, policy, given } = self;
-        let mut producer = producer.lock();
-        if given.is_some_and(|(given, number)| given.load(Relaxed) != number) {
-            return None;
-        }
-        let whole = producer.whole(ring, (kind, bytes), (policy, kept))?;
-        Some(Frame { ring, producer, whole })
+        let mut producer = self.producer()?;
+        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, kept))?;
+        Some(Frame { ring: self.ring, producer, whole })
     }
 }
 

@@ -23,7 +23,7 @@ impl CallWord {
     /// Set where there is a kmsg.
     const IS_KMSG: u32 = 1 << 31;
 
-    /// Set where there is no kmsg and something is owed to the machine's recorder; of no period.
+    /// Set where there is no kmsg and an outcome is owed to a ring; of no period.
     const TOLD: u32 = 1 << 30;
 
     /// What the first period is, before which there is none, and the next one after a period: odd, as the stub of `mach_msg_trap` writes
@@ -70,7 +70,7 @@ impl CallWord {
         self.has_kmsg() || (self.0 ^ period) & !(Self::FLAGS | Self::TOLD) == 0
     }
 
-    /// Whether something is owed to the machine's recorder.
+    /// Whether an outcome is owed to a ring, the machine's recorder's or a tracer's.
     #[inline(always)]
     pub(crate) const fn is_told(&self) -> bool {
         self.0 & (Self::IS_KMSG | Self::TOLD) == Self::TOLD
