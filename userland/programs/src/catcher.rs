@@ -11,6 +11,8 @@ use mach::stubs::{exc_server, mach as kernel};
 pub struct Catcher {
     /// Whether it answers `KERN_FAILURE`.
     pub refuses: bool,
+    /// Exception, code and subcode, an address, of what came last.
+    pub seen: Option<(i32, KernReturn, u64)>,
 }
 
 impl exc_server::Server for Catcher {
@@ -19,10 +21,11 @@ impl exc_server::Server for Catcher {
         _exception_port: PortName,
         _thread: SendRight,
         task: SendRight,
-        _exception: i32,
-        _code: i32,
+        exception: i32,
+        code: i32,
         subcode: i64,
     ) -> Result<()> {
+        self.seen = Some((exception, KernReturn(code), subcode as u64));
         if self.refuses {
             return Err(KernReturn::KERN_FAILURE);
         }

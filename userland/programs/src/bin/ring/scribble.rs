@@ -3,14 +3,15 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use mach::error::{KernReturn, Result as KernResult};
+use mach::error::KernReturn;
 use mach::mig::{Patience, send_reply};
-use mach::port::{PortName, ReceiveRight, SendRight};
+use mach::port::{PortName, ReceiveRight};
 use mach::println;
 use mach::stubs::{exc_server, mach as kernel};
 use mach::sys::msg::mach_msg;
 use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::special_port::TASK_EXCEPTION_PORT;
+use programs::catcher::Catcher;
 use programs::random::Random;
 use programs::tracer::{Tracer, record_buffer};
 use programs::{Doing, Mismatch, expect};
@@ -86,11 +87,11 @@ fn read_only(board: &Board, busy: &Task) -> Result<(), Mismatch> {
     let (option, limit) = (MACH_RCV_MSG | MACH_RCV_TIMEOUT, size_of_val(&request) as u32);
     let answer = mach_msg(&mut request, option, 0, limit, exceptions.name(), PATIENCE, PortName::NULL);
     KernReturn::from_mach_msg(answer).into_result().doing("receiving the exception")?;
-    let mut noted = Noted::default();
-    expect("an exception", true, exc_server::demux(&mut noted, &request, &mut reply))?;
+    let mut catcher = Catcher { refuses: true, ..Catcher::default() };
+    expect("an exception", true, exc_server::demux(&mut catcher, &request, &mut reply))?;
     let place = board.get(Word::Place);
     let protected = (EXC_BAD_ACCESS, KernReturn::KERN_PROTECTION_FAILURE, place);
-    expect("the exception of who stores", Some(protected), noted.found)?;
+    expect("the exception of who stores", Some(protected), catcher.seen)?;
     drop(tracer);
     // Nobody waits for it.
     let _ = send_reply(&mut reply, Patience::Endless);
@@ -107,26 +108,5 @@ fn store(board: &Board, mut tracer: Tracer) {
     {
         board.set(Word::Place, ring.address());
         word.store(0, Relaxed);
-    }
-}
-
-/// What an exception says.
-#[derive(Default)]
-struct Noted {
-    found: Option<(i32, KernReturn, u64)>,
-}
-
-impl exc_server::Server for Noted {
-    fn exception_raise(
-        &mut self,
-        _exception_port: PortName,
-        _thread: SendRight,
-        _task: SendRight,
-        exception: i32,
-        code: i32,
-        subcode: i64,
-    ) -> KernResult<()> {
-        self.found = Some((exception, KernReturn(code), subcode as u64));
-        Ok(())
     }
 }

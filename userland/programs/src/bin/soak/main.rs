@@ -196,7 +196,7 @@ fn catch() {
         let (mut request, mut reply) = ([0; 64], [0; 16]);
         let limit = size_of_val(&request) as u32;
         if mach_msg(&mut request, MACH_RCV_MSG, 0, limit, CATCH, 0, PortName::NULL) == 0 {
-            exc_server::demux(&mut Catcher { refuses: false }, &request, &mut reply);
+            exc_server::demux(&mut Catcher::default(), &request, &mut reply);
             // Who raised it may be gone.
             let _ = send_reply(&mut reply, Patience::None);
         }

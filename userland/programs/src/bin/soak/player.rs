@@ -166,7 +166,11 @@ impl Player {
         }
         if id == EXCEPTION_RAISE {
             let mut reply = [0; 16];
-            exc_server::demux(&mut Catcher { refuses: self.random.percent(5) }, &message.words, &mut reply);
+            exc_server::demux(
+                &mut Catcher { refuses: self.random.percent(5), ..Catcher::default() },
+                &message.words,
+                &mut reply,
+            );
             message.words[..16].copy_from_slice(&reply);
             return (reply[word::BITS] >> 32) as u32;
         }
