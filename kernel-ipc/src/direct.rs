@@ -28,7 +28,7 @@ use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, mr, option};
 use crate::identity::Identity;
 use crate::named::{Item, Items};
 use crate::numbers::HalfCorrelation;
-use crate::observe::Event;
+use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
 use crate::recorder;
 use crate::replies;
@@ -280,7 +280,8 @@ fn write(
     frame.write(kernel, head, (kmsg, captured as usize), ports);
     if let Some(ring) = ring {
         state.rings.owes(ring, kind);
-        rings::wake(kernel, memory, || state.right_to_ring(kernel, task, ring));
+        // The same task, which is not kept until here for what is rare.
+        rings::wake(kernel, memory, || state.right_to_ring(kernel, observe::current_task(kernel), ring));
     }
 }
 
@@ -341,13 +342,11 @@ pub(crate) fn settled_by_receipt(kernel: &impl Kernel, state: &State, thread: Th
 /// Says what has become of the message of a thread's that is open in a ring.
 #[inline(always)]
 pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: Thread, retval: u32) {
-    let task = kernel.thread_task(thread);
-    let bits = State::ring_bits(kernel.task_entry(task));
-    let number = kernel.thread_number(thread);
+    let bits = State::ring_bits(kernel.task_entry(kernel.thread_task(thread)));
     if bits == 0 {
-        recorder::put_outcome(kernel, state, number, retval);
+        recorder::put_outcome(kernel, state, kernel.thread_number(thread), retval);
     } else if let Some(ring) = state.rings.told(bits) {
-        rings::outcome(kernel, state, ring, task, (number, retval));
+        rings::outcome(kernel, state, ring, thread, retval);
     }
 }
 

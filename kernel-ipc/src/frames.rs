@@ -48,10 +48,15 @@ pub(crate) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// The producer, unless the ring is another tracer's by now.
     #[inline(always)]
-    pub(crate) fn producer(&self) -> Option<SpinMutexGuard<'a, Producer>> {
+    pub(crate) fn producer(&self) -> Option<SpinMutexGuard<'_, Producer>> {
         let producer = self.producer.lock();
-        let is_valid = self.given.is_none_or(|(given, number)| given.load(Relaxed) == number);
-        is_valid.then_some(producer)
+        self.is_whose_it_was().then_some(producer)
+    }
+
+    /// Whether the ring is nobody else's by now.
+    #[inline(always)]
+    fn is_whose_it_was(&self) -> bool {
+        self.given.is_none_or(|(given, number)| given.load(Relaxed) == number)
     }
 
     /// Room for a frame: none if there is none, which of the recorder's is counted.
@@ -137,7 +142,11 @@ impl<'a> Sink<'a> {
     /// A frame with so many bytes. `None` where there is more to it than to write it, or no room beside what is `kept` for others.
     #[inline(always)]
     pub(crate) fn begin(self, kind: u32, bytes: u64, kept: u64) -> Option<Frame<'a>> {
-        let mut producer = self.producer()?;
+        // Not by `producer`: an option of the lock's guard costs each record instructions.
+        let mut producer = self.producer.lock();
+        if !self.is_whose_it_was() {
+            return None;
+        }
         let whole = producer.whole(self.ring, (kind, bytes), (self.policy, kept))?;
         Some(Frame { ring: self.ring, producer, whole })
     }
@@ -201,17 +210,15 @@ fn store(places: &[AtomicU64; PART_WORDS], words: [u64; PART_WORDS]) {
     l.store(twelfth, Relaxed);
 }
 
-/// Says what has become of the message of a thread's, of which the ring has an open record. `false` if there is no room.
+/// Says what has become of the message of a thread's, of which the ring has an open record, if there is room.
 #[inline(never)]
-pub(crate) fn put_outcome(state: &State, sink: &Sink<'_>, thread: ThreadNumber, retval: u32) -> bool {
+pub(crate) fn put_outcome(state: &State, sink: &Sink<'_>, thread: ThreadNumber, retval: u32) {
     let outcome = u64::from(thread.get()) | u64::from(retval) << 32;
     if let Some(mut frame) = sink.begin(OUTCOME, 8, 0) {
         frame.whole.contents.iter().for_each(|place| place.store(outcome, Relaxed));
-        frame.producer.publish(frame.ring, frame.whole);
-        return true;
+        return frame.producer.publish(frame.ring, frame.whole);
     }
-    let Some(room) = sink.room(state, (OUTCOME, 8), 0) else { return false };
+    let Some(room) = sink.room(state, (OUTCOME, 8), 0) else { return };
     room.set(sink.ring, 0, outcome);
     sink.commit(room);
-    true
 }

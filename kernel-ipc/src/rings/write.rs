@@ -9,8 +9,7 @@ use trace_port::ring::{FRAME, Ring};
 use super::{KEPT, RingKey};
 use crate::fan_out::{Parts, Share};
 use crate::frames;
-use crate::gnumach::{Kernel, SendRight, Task, option};
-use crate::numbers::ThreadNumber;
+use crate::gnumach::{Kernel, SendRight, Thread, option};
 use crate::observe;
 use crate::quiet;
 use crate::state::State;
@@ -46,17 +45,11 @@ pub(crate) fn take(
 
 /// Says what has become of the message of a thread's, of which a ring has an open record.
 #[inline(never)]
-pub(crate) fn outcome(
-    kernel: &impl Kernel,
-    state: &State,
-    key: RingKey,
-    task: Task,
-    (thread, retval): (ThreadNumber, u32),
-) {
+pub(crate) fn outcome(kernel: &impl Kernel, state: &State, key: RingKey, thread: Thread, retval: u32) {
     state.rings.owes_no_more(key);
     let Some((sink, _)) = state.rings.sink(kernel, key) else { return };
-    frames::put_outcome(state, &sink, thread, retval);
-    wake(kernel, sink.ring, || state.right_to_ring(kernel, task, key));
+    frames::put_outcome(state, &sink, kernel.thread_number(thread), retval);
+    wake(kernel, sink.ring, || state.right_to_ring(kernel, kernel.thread_task(thread), key));
 }
 
 /// Tells the reader of a ring, if it sleeps, that there is something. Nothing may be locked.
