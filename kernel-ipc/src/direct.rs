@@ -15,24 +15,26 @@
 //! so that such a record is open, and its outcome follows at the end. All else goes the way of drafts: what has rights or memory in it, what is
 //! large or has many names, what fails, requests whose answers another call receives, and everything that is no call of the task's own.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use mach_abi::header::LP64;
+use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 use mach_abi::{Format, KernReturn};
 use trace_port::port::{self, RECEIVED_ON};
 use trace_port::ring::{OPEN, RECORD};
 use trace_port::{Direction, record};
 
-use crate::frames::Frame;
+use crate::frames::{RecordFrame, pair, word};
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type};
-use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, mr, option};
-use crate::identity::Identity;
+use crate::gnumach::{Kernel, Kmsg, Names, SendRight, Task, Thread, mr, option};
 use crate::named::{Item, Items};
-use crate::numbers::HalfCorrelation;
+use crate::numbers::{Correlation, HalfCorrelation};
 use crate::observe::{self, Event};
 use crate::open_call::OpenCall;
 use crate::recorder;
 use crate::replies;
-use crate::rings::{self, KEPT, RingKey};
+use crate::rings::{self, Owed};
 use crate::stamp;
 use crate::state::State;
 
@@ -45,74 +47,56 @@ const NAMES: usize = 4;
 /// `MACH_SEND_MSG | MACH_RCV_MSG`: a call without a notify port.
 const RPC: u32 = option::MACH_SEND_MSG | option::MACH_RCV_MSG;
 
-/// What the names in a message stand for, in the words of a [`trace_port::Port`] each.
-struct Named {
-    ports: [[u64; 2]; NAMES],
-    count: usize,
-    /// Whether there are more.
-    overflows: bool,
-    /// The number of the port that the message's local name stands for, if it is one that a task receives from; else 0.
-    local: u32,
-}
-
-impl Named {
-    const NOTHING: Self = Self { ports: [[0; 2]; NAMES], count: 0, overflows: false, local: 0 };
-
-    #[inline(always)]
-    fn push(&mut self, name: u32, flags: u8, port: Identity) {
-        match self.ports.get_mut(self.count) {
-            Some([first, second]) => {
-                *first = pair(name, port.number.get());
-                *second = pair(u32::from(port.kind) | u32::from(flags) << 8, port.object);
-                self.count += 1;
-            }
-            None => self.overflows = true,
-        }
-    }
-
-    #[inline(always)]
-    fn say(&mut self, names: &impl Names, name: u32, flags: u8) -> Option<Identity> {
-        let found = names.look_up(name)?;
-        self.push(name, flags, found);
-        Some(found)
-    }
-
-    #[inline(always)]
-    fn ports(&self) -> &[[u64; 2]] {
-        self.ports.get(..self.count).unwrap_or(&[])
-    }
-}
-
-/// A word of two halves.
+/// The names in a message as its task sees it, but for those that are none: the remote one, the local one, and those in its body. Returns how many
+/// they are; `None` if there are more than are written here.
 #[inline(always)]
-fn pair(low: u32, high: u32) -> u64 {
-    u64::from(low) | u64::from(high) << 32
+fn gather(kernel: &impl Kernel, kmsg: Kmsg, size: u32, names: &mut [u32; NAMES]) -> Option<usize> {
+    let mut count = 0;
+    let mut push = |name| {
+        if is_name(name) {
+            *names.get_mut(count)? = name;
+            count += 1;
+        }
+        Some(())
+    };
+    push(kernel.remote_name(kmsg))?;
+    push(kernel.local_name(kmsg))?;
+    let word = |offset| kernel.message_word(kmsg, offset);
+    let mut items = Items::of(size as usize);
+    while let Some(Item { start, count, stride }) = items.next(word) {
+        for index in 0..count {
+            push(word(start + index * stride) as u32)?;
+        }
+    }
+    Some(count)
 }
 
-/// The names in a message as its task sees it; those that nobody can look up just now are left out.
+const fn is_name(name: u32) -> bool {
+    !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
+}
+
+/// The two words of a message's local port, if it has a name for one.
+#[inline(always)]
+fn local<'a>(kernel: &impl Kernel, kmsg: Kmsg, places: &'a [AtomicU64]) -> Option<&'a [AtomicU64; 2]> {
+    let index = usize::from(is_name(kernel.remote_name(kmsg)));
+    if is_name(kernel.local_name(kmsg)) { places.as_chunks().0.get(index) } else { None }
+}
+
+/// Writes what the names in a message stand for, which have places for the words of a [`trace_port::Port`] each. `false` if one of them stands for
+/// nothing, or nobody can look it up just now.
 #[inline(never)]
-fn look_up(
-    kernel: &impl Kernel,
-    state: &State,
-    task: Task,
-    (kmsg, size): (Kmsg, u32),
-    (named, local_flags): (&mut Named, u8),
-) {
-    let word = |offset| kernel.message_word(kmsg, offset);
-    kernel.with_names(task, &state.numbers, |names| {
-        named.say(&names, kernel.remote_name(kmsg), 0);
-        let local = named.say(&names, kernel.local_name(kmsg), local_flags);
-        named.local = local.filter(|found| found.kind == port::NONE).map_or(0, |found| found.number.get());
-        let mut items = Items::of(size as usize);
-        while let Some(Item { start, count, stride }) = items.next(word) {
-            for index in 0..count {
-                if named.overflows {
-                    return;
-                }
-                named.say(&names, word(start + index * stride) as u32, 0);
-            }
+fn say(kernel: &impl Kernel, state: &State, task: Task, names: &[u32; NAMES], places: &[AtomicU64]) -> bool {
+    let mut is_said = false;
+    kernel.with_names(task, &state.numbers, |known| {
+        for (&name, [first, second]) in names.iter().zip(places.as_chunks::<2>().0) {
+            let Some(port) = known.port(name) else { return };
+            let words = port.words();
+            first.store(words[0], Relaxed);
+            second.store(words[1], Relaxed);
         }
+        is_said = true;
     });
+    is_said
 }
 
 /// The current thread, if it is in an observed call of which there is no draft, and what its task does goes straight into a ring.
@@ -125,7 +109,7 @@ fn current(kernel: &impl Kernel) -> Option<(Thread, Task, OpenCall)> {
 }
 
 /// After a successful `copyinmsg`: `true` if the message is in the ring, and nothing is left to do.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     let Some((thread, task, call)) = current(kernel) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
@@ -136,20 +120,38 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     if local_type(bits) == MAKE_SEND_ONCE && !receives_from(kernel.receives(thread), kernel.local_name(kmsg)) {
         return false;
     }
-    let mut named = Named::NOTHING;
-    look_up(kernel, state, task, (kmsg, message_size), (&mut named, 0));
-    if named.overflows {
+    let mut names = [0; NAMES];
+    let Some(count) = gather(kernel, kmsg, message_size, &mut names) else { return false };
+    let Some(way) = way(kernel, state, task, (OPEN, kmsg, message_size), count) else { return false };
+    let ports = way.frame.ports;
+    if !say(kernel, state, task, &names, ports) {
         return false;
     }
-    let Some(way) = way(kernel, state, task, (OPEN, message_size, named.count)) else { return false };
     let correlation = replies::sent(kernel, state, thread, kmsg);
-    stamp::put(kernel, state, kmsg, correlation);
+    if !is_for_kernel_alone(kernel, task, ports) {
+        stamp::put(kernel, state, kmsg, correlation);
+    }
     kernel.set_thread_message(thread, kmsg.message_half());
-    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Send) };
-    write(kernel, state, way, (OPEN, task, kmsg), &event, named.ports());
-    keep_reply_port(kernel, thread, kernel.local_name(kmsg), named.local);
+    if let Some(owed) = way.owed {
+        owed.more();
+    }
+    write(kernel, state, way, (task, thread, Direction::Send), correlation);
+    keep_reply_port(kernel, thread, kmsg, ports);
     call.told().keep(kernel, thread);
     true
+}
+
+/// Whether nobody but the kernel gets a message with these ports, for certain, and nobody else is told of it: the task asks something of itself.
+#[inline(always)]
+fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, ports: &[AtomicU64]) -> bool {
+    let itself = pair(u32::from(port::TASK), kernel.task_number(task).get());
+    ports.get(1).is_some_and(|what| what.load(Relaxed) == itself)
+}
+
+/// The number of the port with these words, if it is one that a task receives from; else 0.
+#[inline(always)]
+fn number_of_received([first, second]: &[AtomicU64; 2]) -> u32 {
+    if second.load(Relaxed) as u8 == port::NONE { (first.load(Relaxed) >> 32) as u32 } else { 0 }
 }
 
 fn receives_from((asked, rcv_name): (u32, u32), name: u32) -> bool {
@@ -158,10 +160,11 @@ fn receives_from((asked, rcv_name): (u32, u32), name: u32) -> bool {
 
 /// Keeps which port the answer to a request comes to, in the place of a notify port.
 #[inline(always)]
-fn keep_reply_port(kernel: &impl Kernel, thread: Thread, name: u32, number: u32) {
+fn keep_reply_port(kernel: &impl Kernel, thread: Thread, kmsg: Kmsg, ports: &[AtomicU64]) {
     let (asked, rcv_name) = kernel.receives(thread);
     if asked == RPC {
-        kernel.set_thread_notify(thread, if rcv_name == name { number } else { 0 });
+        let port = if rcv_name == kernel.local_name(kmsg) { local(kernel, kmsg, ports) } else { None };
+        kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
     }
 }
 
@@ -181,7 +184,7 @@ fn reply_port(kernel: &impl Kernel, thread: Thread, call: &OpenCall, kmsg: Kmsg)
 
 /// After a successful `copyout` of so many bytes: `true` if the message is in the ring, and nothing is left to do but, for some, to say what
 /// the call returns.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32) -> bool {
     let Some((thread, task, call)) = current(kernel) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
@@ -191,27 +194,33 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
     if !is_plain || !is_whole || !is_first || trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) {
         return false;
     }
-    let mut named = Named::NOTHING;
-    let mut known = [[0, u64::from(RECEIVED_ON) << 8]];
-    let number = reply_port(kernel, thread, &call, kmsg);
-    let ports = if number != 0 && Items::of(size as usize).next(|at| kernel.message_word(kmsg, at)).is_none() {
-        known[0][0] = pair(kernel.local_name(kmsg), number);
-        &known[..]
-    } else {
-        look_up(kernel, state, task, (kmsg, size), (&mut named, RECEIVED_ON));
-        if named.overflows {
-            return false;
-        }
-        named.ports()
-    };
+    let mut names = [0; NAMES];
+    let Some(count) = gather(kernel, kmsg, size, &mut names) else { return false };
     // A header alone is what a receive gives that fails, too.
     let kind = if size > LP64.end as u32 { RECORD } else { OPEN };
-    let Some(way) = way(kernel, state, task, (kind, message_size, ports.len())) else { return false };
+    let Some(way) = way(kernel, state, task, (kind, kmsg, size), count) else { return false };
+    let ports = way.frame.ports;
+    let known = if count == 1 { reply_port(kernel, thread, &call, kmsg) } else { 0 };
+    if known != 0
+        && let [first, second] = ports
+    {
+        first.store(pair(kernel.local_name(kmsg), known), Relaxed);
+        second.store(u64::from(RECEIVED_ON) << 8, Relaxed);
+    } else if !say(kernel, state, task, &names, ports) {
+        return false;
+    } else if let Some([_, what]) = local(kernel, kmsg, ports) {
+        what.store(what.load(Relaxed) | u64::from(RECEIVED_ON) << 8, Relaxed);
+    }
     let correlation = replies::received(kernel, state, thread, kmsg);
-    let event = Event { message_size, correlation, ..Event::of_call(kernel, state, thread, Direction::Receive) };
-    // What was sent before is settled by it.
-    settled_by_receipt(kernel, state, thread, &call);
-    write(kernel, state, way, (kind, task, kmsg), &event, ports);
+    if let Some(owed) = way.owed {
+        match (kind, call.is_told()) {
+            (OPEN, false) => owed.more(),
+            // What was sent before is settled by it.
+            (RECORD, true) => owed.less(),
+            _ => {}
+        }
+    }
+    write(kernel, state, way, (task, thread, Direction::Receive), correlation);
     kernel.set_thread_message(thread, 0);
     let received = call.received().settled();
     (if kind == OPEN { received.told() } else { received }).keep(kernel, thread);
@@ -220,11 +229,9 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
 
 /// Where a record of a task's is written.
 struct Way<'a> {
-    frame: Frame<'a>,
-    /// A tracer's ring; none is the recorder's.
-    ring: Option<RingKey>,
-    /// So many bytes of the message.
-    captured: u32,
+    frame: RecordFrame<'a>,
+    /// Of a tracer's ring; none is the recorder's.
+    owed: Option<Owed<'a>>,
 }
 
 /// That of a task, if it is to be written at once: a frame of this kind with a message of so many bytes and so many ports.
@@ -233,82 +240,72 @@ fn way<'a>(
     kernel: &impl Kernel,
     state: &'a State,
     task: Task,
-    (kind, bytes, ports): (u32, u32, usize),
+    (kind, kmsg, size): (u32, Kmsg, u32),
+    ports: usize,
 ) -> Option<Way<'a>> {
     let bits = State::ring_bits(kernel.task_entry(task));
-    let size = |captured: u32| record::part_size(captured as usize, ports) as u64;
     if bits == 0 {
-        let captured = bytes.min(state.recorder.bytes());
-        let frame = recorder::sink(kernel, state)?.begin(kind, size(captured), 0)?;
-        return Some(Way { frame, ring: None, captured });
+        let captured = size.min(state.recorder.bytes());
+        let frame = recorder::sink(kernel, state)?.record(kernel, kind, (kmsg, size, captured), ports)?;
+        return Some(Way { frame, owed: None });
     }
-    let ring = state.rings.told(bits)?;
-    let frame = state.rings.direct(kernel, ring)?.begin(kind, size(bytes), KEPT)?;
-    Some(Way { frame, ring: Some(ring), captured: bytes })
+    let told = state.rings.told(bits)?;
+    let frame = told.direct(kernel)?.record(kernel, kind, (kmsg, size, size), ports)?;
+    Some(Way { frame, owed: Some(told.owed()) })
 }
 
-/// Writes a record.
+/// Writes what is known of the event, and the record is its reader's.
 #[inline(always)]
 fn write(
     kernel: &impl Kernel,
     state: &State,
-    way: Way<'_>,
-    (kind, task, kmsg): (u32, Task, Kmsg),
-    event: &Event,
-    ports: &[[u64; 2]],
+    Way { frame, owed }: Way<'_>,
+    (task, thread, direction): (Task, Thread, Direction),
+    correlation: Correlation,
 ) {
-    let Way { frame, ring, captured } = way;
+    frame.set(word::CORRELATION, correlation.get());
+    let event = Event::of_call(kernel, state, thread, direction);
+    frame.set(word::TIME, event.moment.time);
+    frame.set(word::SEQUENCE, event.moment.sequence);
+    frame.set(word::THREAD, pair(0, event.thread.get()));
+    frame.set(word::TASKS, pair(kernel.task_number(task).get(), event.sender));
     let (asked, notify) = event.asked(kernel);
     let first = u32::from(record::VERSION)
-        | u32::from(record::direction_of(event.direction, Format::Lp64)) << 16
+        | u32::from(record::direction_of(direction, Format::Lp64)) << 16
         | (event.kind as u32) << 24;
-    let head = [
-        record::HEADER_TYPE,
-        pair(first, asked.option),
-        pair(0, event.thread.get()),
-        event.moment.sequence,
-        event.correlation.get(),
-        event.moment.time,
-        pair(event.message_size, captured),
-        pair(0, asked.rcv_name),
-        pair(asked.time_out, notify),
-        pair(kernel.task_number(task).get(), event.sender),
-        pair(ports.len() as u32, 0),
-        record::body_type(record::carried(captured as usize, ports.len()) as u32),
-    ];
-    let memory = frame.ring();
-    frame.write(kernel, head, (kmsg, captured as usize), ports);
-    if let Some(ring) = ring {
-        state.rings.owes(ring, kind);
-        // The same task, which is not kept until here for what is rare.
-        rings::wake(kernel, memory, || state.right_to_ring(kernel, observe::current_task(kernel), ring));
+    frame.set(word::FIRST, pair(first, asked.option));
+    frame.set(word::DROPPED, pair(0, asked.rcv_name));
+    frame.set(word::TIME_OUT, pair(asked.time_out, notify));
+    let ring = frame.publish();
+    if owed.is_some() {
+        // What is rare is found out again: nothing is kept until here for it.
+        rings::wake(kernel, ring, || right_to_ring(kernel, state));
     }
+}
+
+/// A right to the trace port whose ring has the current task's records.
+#[cold]
+#[inline(never)]
+fn right_to_ring(kernel: &impl Kernel, state: &State) -> Option<SendRight> {
+    let task = observe::current_task(kernel);
+    let ring = state.rings.told(State::ring_bits(kernel.task_entry(task)))?.key()?;
+    state.right_to_ring(kernel, task, ring)
 }
 
 /// Whether a call that ends well has been received for by the quick way, and is over.
 #[inline(always)]
-fn is_over(kernel: &impl Kernel, thread: Thread, call: &OpenCall, result: u32) -> bool {
+pub(crate) fn is_over(kernel: &impl Kernel, thread: Thread, call: &OpenCall, result: u32) -> bool {
     result == mr::MACH_MSG_SUCCESS
         && call.has_only_received(kernel)
         && kernel.thread_awaited(thread).is_none()
         && State::is_direct(kernel.task_entry(kernel.thread_task(thread)))
 }
 
-/// The current thread's call ends, which has no draft: nothing if that is all, else the call that is still to be ended.
+/// The current thread's call ends, which has no draft, and is not over yet ([`is_over`]): what is still to be ended.
 #[inline(never)]
-pub(crate) fn end(
-    kernel: &impl Kernel,
-    state: &State,
-    thread: Thread,
-    call: OpenCall,
-    result: u32,
-) -> Option<OpenCall> {
-    if is_over(kernel, thread, &call, result) {
-        OpenCall::NONE.keep(kernel, thread);
-        return None;
-    }
+pub(crate) fn end(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> OpenCall {
     // Of another period it is nothing.
-    Some(if call.is_open(kernel) { settle(kernel, state, thread, call, result) } else { call })
+    if call.is_open(kernel) { settle(kernel, state, thread, call, result) } else { call }
 }
 
 /// What has become of a thread's message, if that is owed: what the call returns; of one that is sent, success where that is of the receive
@@ -333,9 +330,9 @@ fn settle_told(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCa
 #[inline(always)]
 pub(crate) fn settled_by_receipt(kernel: &impl Kernel, state: &State, thread: Thread, call: &OpenCall) {
     if call.is_told()
-        && let Some(ring) = state.rings.told(State::ring_bits(kernel.task_entry(kernel.thread_task(thread))))
+        && let Some(told) = state.rings.told(State::ring_bits(kernel.task_entry(kernel.thread_task(thread))))
     {
-        state.rings.owes_no_more(ring);
+        told.owes_no_more();
     }
 }
 
@@ -345,8 +342,8 @@ pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: Thread, r
     let bits = State::ring_bits(kernel.task_entry(kernel.thread_task(thread)));
     if bits == 0 {
         recorder::put_outcome(kernel, state, kernel.thread_number(thread), retval);
-    } else if let Some(ring) = state.rings.told(bits) {
-        rings::outcome(kernel, state, ring, thread, retval);
+    } else if let Some(told) = state.rings.told(bits) {
+        rings::outcome(kernel, state, told, thread, retval);
     }
 }
 

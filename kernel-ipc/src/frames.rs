@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 use trace_port::record::{self, Part};
-use trace_port::ring::{OUTCOME, Policy, Producer, RECORD, Reservation, Ring, Whole};
+use trace_port::ring::{OUTCOME, Policy, Producer, RECORD, Reservation, Ring, Share, Whole};
 
 use crate::gnumach::{Kernel, Kmsg, Record};
 use crate::numbers::ThreadNumber;
@@ -15,22 +15,59 @@ use crate::state::State;
 /// Words of a record before its message.
 pub(crate) const PART_WORDS: usize = size_of::<Part>() / 8;
 
-/// Where in a [`Part`] what the message's bytes are shown to be stands, by words of two halves: `message_size` and `captured_size`.
-const SIZES: usize = 6;
-/// `dropped` and `rcv_name`.
-const DROPPED: usize = 7;
-/// `task` and `sender`.
-const TASKS: usize = 9;
-/// The descriptor of the message.
-pub(crate) const BODY_TYPE: usize = PART_WORDS - 1;
+/// Where in a [`Part`] members stand, by words, most of them of two halves.
+pub(crate) mod word {
+    /// The descriptor of the header.
+    pub(crate) const HEADER_TYPE: usize = 0;
+    /// `version`, `direction` and `kind`, and `options`.
+    pub(crate) const FIRST: usize = 1;
+    /// `retval` and `thread`.
+    pub(crate) const THREAD: usize = 2;
+    /// `sequence`.
+    pub(crate) const SEQUENCE: usize = 3;
+    /// `correlation`.
+    pub(crate) const CORRELATION: usize = 4;
+    /// `time`.
+    pub(crate) const TIME: usize = 5;
+    /// `message_size` and `captured_size`.
+    pub(crate) const SIZES: usize = 6;
+    /// `dropped` and `rcv_name`.
+    pub(crate) const DROPPED: usize = 7;
+    /// `time_out` and `notify`.
+    pub(crate) const TIME_OUT: usize = 8;
+    /// `task` and `sender`.
+    pub(crate) const TASKS: usize = 9;
+    /// `ports`.
+    pub(crate) const PORTS: usize = 10;
+    /// The descriptor of the message.
+    pub(crate) const BODY_TYPE: usize = super::PART_WORDS - 1;
+}
+
+use word::{BODY_TYPE, DROPPED, SIZES, TASKS};
 
 const _: () = {
-    let header = core::mem::offset_of!(Part, header);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, message_size) == SIZES * 8);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, dropped) == DROPPED * 8);
-    assert!(header + core::mem::offset_of!(record::RecordHeader, task) == TASKS * 8);
-    assert!(core::mem::offset_of!(Part, body_type) == BODY_TYPE * 8);
+    use core::mem::offset_of;
+    use record::RecordHeader;
+    let header = offset_of!(Part, header);
+    assert!(header + offset_of!(RecordHeader, version) == word::FIRST * 8);
+    assert!(header + offset_of!(RecordHeader, options) == word::FIRST * 8 + 4);
+    assert!(header + offset_of!(RecordHeader, thread) == word::THREAD * 8 + 4);
+    assert!(header + offset_of!(RecordHeader, sequence) == word::SEQUENCE * 8);
+    assert!(header + offset_of!(RecordHeader, correlation) == word::CORRELATION * 8);
+    assert!(header + offset_of!(RecordHeader, time) == word::TIME * 8);
+    assert!(header + offset_of!(RecordHeader, message_size) == SIZES * 8);
+    assert!(header + offset_of!(RecordHeader, dropped) == DROPPED * 8);
+    assert!(header + offset_of!(RecordHeader, time_out) == word::TIME_OUT * 8);
+    assert!(header + offset_of!(RecordHeader, task) == TASKS * 8);
+    assert!(header + offset_of!(RecordHeader, ports) == word::PORTS * 8);
+    assert!(offset_of!(Part, body_type) == BODY_TYPE * 8);
 };
+
+/// A word of two halves.
+#[inline(always)]
+pub(crate) fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
 
 /// A ring, and how it is written.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +78,7 @@ pub(crate) struct Sink<'a> {
     pub(crate) producer: &'a SpinMutex<Producer>,
     /// What becomes of what is full.
     pub(crate) policy: Policy,
-    /// Of a tracer's ring: the number of its being given, where that changes with the next, and what it is to be. None is the recorder's.
+    /// Of a tracer's ring: a number of its being given, where that changes with the next, and what it is to be. None is the recorder's.
     pub(crate) given: Option<(&'a AtomicU32, u32)>,
 }
 
@@ -132,92 +169,116 @@ pub(crate) fn write(kernel: &impl Kernel, state: &State, sink: &Sink<'_>, from: 
 const LOW: u64 = 0xffff_ffff;
 
 /// A frame that is written where it stands, while nobody else writes the ring.
-pub(crate) struct Frame<'a> {
+struct Frame<'a> {
     ring: &'static Ring<'static, AtomicU64>,
     producer: SpinMutexGuard<'a, Producer>,
     whole: Whole<'static, AtomicU64>,
 }
 
 impl<'a> Sink<'a> {
-    /// A frame with so many bytes. `None` where there is more to it than to write it, or no room beside what is `kept` for others.
+    /// A frame with so many bytes, a multiple of 8. `None` where there is more to it than to write it, or no room in its share.
     #[inline(always)]
-    pub(crate) fn begin(self, kind: u32, bytes: u64, kept: u64) -> Option<Frame<'a>> {
+    fn begin(self, kind: u32, bytes: u64, share: Share) -> Option<Frame<'a>> {
         // Not by `producer`: an option of the lock's guard costs each record instructions.
         let mut producer = self.producer.lock();
         if !self.is_whose_it_was() {
             return None;
         }
-        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, kept))?;
+        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, share))?;
         Some(Frame { ring: self.ring, producer, whole })
     }
-}
 
-impl Frame<'_> {
-    /// The ring that it is in.
+    /// A frame for a record with so many bytes of a message, of its size, and with so many ports. The message is written already, zero padded.
     #[inline(always)]
-    pub(crate) fn ring(&self) -> &'static Ring<'static, AtomicU64> {
-        self.ring
-    }
-
-    /// Writes what is before a message, so many of its bytes, zero padded, and what is behind it, the words of a [`trace_port::Port`] each; that is all
-    /// that the frame has room for.
-    #[inline(always)]
-    pub(crate) fn write(
-        mut self,
+    pub(crate) fn record(
+        self,
         kernel: &impl Kernel,
-        head: [u64; PART_WORDS],
-        (kmsg, size): (Kmsg, usize),
-        ports: &[[u64; 2]],
-    ) {
-        if let Some((places, rest)) = self.whole.contents.split_first_chunk::<PART_WORDS>()
-            && let Some((message, places_of_ports)) = rest.split_at_checked(size.div_ceil(8))
-        {
-            store(places, head);
-            for (index, place) in message.iter().enumerate() {
-                place.store(kernel.message_word(kmsg, index * 8), Relaxed);
-            }
-            if !size.is_multiple_of(8)
-                && let Some(last) = message.last()
-            {
-                let word = kernel.message_word(kmsg, (message.len() - 1) * 8);
-                last.store(word & ((1 << (8 * (size % 8))) - 1), Relaxed);
-            }
-            for ([first, second], port) in places_of_ports.as_chunks::<2>().0.iter().zip(ports) {
-                first.store(port[0], Relaxed);
-                second.store(port[1], Relaxed);
-            }
-        }
-        self.producer.publish(self.ring, self.whole);
+        kind: u32,
+        (kmsg, size, captured): (Kmsg, u32, u32),
+        ports: usize,
+    ) -> Option<RecordFrame<'a>> {
+        let carried = record::carried(captured as usize, ports);
+        let frame = self.begin(kind, (size_of::<Part>() + carried.next_multiple_of(8)) as u64, Share::Common)?;
+        let (head, rest) = frame.whole.contents.split_first_chunk()?;
+        let (message, places) = rest.split_at_checked((captured as usize).div_ceil(8))?;
+        let frame = RecordFrame { head, ports: places, frame };
+        frame.set(word::HEADER_TYPE, record::HEADER_TYPE);
+        frame.set(SIZES, pair(size, captured));
+        frame.set(word::PORTS, ports as u64);
+        frame.set(BODY_TYPE, record::body_type(carried as u32));
+        copy(kernel, kmsg, captured, message);
+        Some(frame)
     }
 }
 
-/// Each word with an instruction of its own.
+/// A frame of a record, of which nothing is known until it is published. Who writes it writes each word as soon as that is known: there are too many to be kept.
+pub(crate) struct RecordFrame<'a> {
+    /// What is before the message.
+    head: &'static [AtomicU64; PART_WORDS],
+    /// Behind it: the words of a [`trace_port::Port`] each.
+    pub(crate) ports: &'static [AtomicU64],
+    frame: Frame<'a>,
+}
+
+impl RecordFrame<'_> {
+    /// Writes a [`word`].
+    #[inline(always)]
+    pub(crate) fn set(&self, word: usize, value: u64) {
+        if let Some(place) = self.head.get(word) {
+            place.store(value, Relaxed);
+        }
+    }
+
+    /// The record is the reader's. Returns its ring.
+    #[inline(always)]
+    pub(crate) fn publish(mut self) -> &'static Ring<'static, AtomicU64> {
+        let Frame { ring, producer, whole } = &mut self.frame;
+        producer.publish(ring, whole);
+        ring
+    }
+}
+
+/// The first so many bytes of a message, zero padded.
 #[inline(always)]
-fn store(places: &[AtomicU64; PART_WORDS], words: [u64; PART_WORDS]) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = places;
-    let [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth] = words;
-    a.store(first, Relaxed);
-    b.store(second, Relaxed);
-    c.store(third, Relaxed);
-    d.store(fourth, Relaxed);
-    e.store(fifth, Relaxed);
-    f.store(sixth, Relaxed);
-    g.store(seventh, Relaxed);
-    h.store(eighth, Relaxed);
-    i.store(ninth, Relaxed);
-    j.store(tenth, Relaxed);
-    k.store(eleventh, Relaxed);
-    l.store(twelfth, Relaxed);
+fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
+    let word = |index: usize| kernel.message_word(kmsg, index * 8);
+    // Several at a time: most of what a loop of single words does is to count them.
+    let (fours, rest) = places.as_chunks::<4>();
+    for (index, [a, b, c, d]) in fours.iter().enumerate() {
+        let first = index * 4;
+        a.store(word(first), Relaxed);
+        b.store(word(first + 1), Relaxed);
+        c.store(word(first + 2), Relaxed);
+        d.store(word(first + 3), Relaxed);
+    }
+    let first = fours.len() * 4;
+    for (index, place) in rest.iter().enumerate() {
+        place.store(word(first + index), Relaxed);
+    }
+    if !bytes.is_multiple_of(8)
+        && let Some(last) = places.last()
+    {
+        let word = word(places.len() - 1);
+        last.store(word & ((1 << (8 * (bytes % 8))) - 1), Relaxed);
+    }
 }
 
 /// Says what has become of the message of a thread's, of which the ring has an open record, if there is room.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn put_outcome(state: &State, sink: &Sink<'_>, thread: ThreadNumber, retval: u32) {
-    let outcome = u64::from(thread.get()) | u64::from(retval) << 32;
-    if let Some(mut frame) = sink.begin(OUTCOME, 8, 0) {
-        frame.whole.contents.iter().for_each(|place| place.store(outcome, Relaxed));
-        return frame.producer.publish(frame.ring, frame.whole);
+    let outcome = pair(thread.get(), retval);
+    if let Some(mut frame) = sink.begin(OUTCOME, 8, Share::Kept)
+        && let [place] = frame.whole.contents
+    {
+        place.store(outcome, Relaxed);
+        return frame.producer.publish(frame.ring, &frame.whole);
     }
+    put_outcome_anyhow(state, sink, outcome);
+}
+
+#[cold]
+#[inline(never)]
+fn put_outcome_anyhow(state: &State, sink: &Sink<'_>, outcome: u64) {
     let Some(room) = sink.room(state, (OUTCOME, 8), 0) else { return };
     room.set(sink.ring, 0, outcome);
     sink.commit(room);

@@ -7,6 +7,7 @@
 //! taken for one of the N numbers of the present traces once in 2^31 / N times, and no program can bring that about. There is no table: nothing
 //! is forgotten, and it costs the same however many ports there are.
 
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use trace_port::port;
@@ -28,6 +29,39 @@ pub(crate) struct Identity {
 impl Identity {
     /// A port set.
     pub(crate) const SET: Self = Self { number: PortNumber::NONE, kind: port::PORT_SET, object: 0 };
+}
+
+/// A name, and which port it stands for: the words of a [`trace_port::Port`], which are two, so that a function returns them in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NamedPort {
+    /// The name, which is not 0, and the number.
+    first: NonZeroU64,
+    /// The kind, and the object.
+    second: u64,
+}
+
+impl NamedPort {
+    /// This port by this name; none by 0.
+    #[inline(always)]
+    pub(crate) const fn of(name: u32, Identity { number, kind, object }: Identity) -> Option<Self> {
+        match NonZeroU64::new(name as u64 | (number.get() as u64) << 32) {
+            Some(first) => Some(Self { first, second: kind as u64 | (object as u64) << 32 }),
+            None => None,
+        }
+    }
+
+    /// The words.
+    #[inline(always)]
+    pub(crate) const fn words(self) -> [u64; 2] {
+        [self.first.get(), self.second]
+    }
+
+    /// Which port it is.
+    #[inline(always)]
+    pub(crate) const fn identity(self) -> Identity {
+        let number = PortNumber::new((self.first.get() >> 32) as u32);
+        Identity { number, kind: self.second as u8, object: (self.second >> 32) as u32 }
+    }
 }
 
 /// Gives out numbers.
@@ -86,8 +120,7 @@ impl Numbers {
     /// 31 bits that only who knows the secret can tell.
     #[inline(always)]
     fn pad(&self, address: usize) -> u32 {
-        let mixed = (address as u64 ^ self.secret.load(Relaxed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        ((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as u32
+        ((address as u64 ^ self.secret.load(Relaxed)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as u32
     }
 
     /// A number that no thread has.

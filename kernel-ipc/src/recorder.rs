@@ -16,7 +16,8 @@ use trace_port::ring::{Policy, Producer, RECORD as RECORD_FRAME, Refused, Reserv
 use crate::bare::News;
 use crate::engines::{Engine, EngineKey, Wish};
 use crate::fan_out;
-use crate::frames::{self, BODY_TYPE, Sink};
+use crate::frames::word::BODY_TYPE;
+use crate::frames::{self, Sink};
 use crate::gnumach::{Kernel, SendRight, Task};
 use crate::numbers::ThreadNumber;
 use crate::observe::{self, Event, Moment};

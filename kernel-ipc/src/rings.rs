@@ -20,7 +20,7 @@ mod write;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use spin::mutex::SpinMutex;
-use trace_port::ring::{FRAME, OPEN, Policy, Producer};
+use trace_port::ring::{FRAME, Policy, Producer};
 
 use crate::frames::Sink;
 use crate::gnumach::{KeptPort, Kernel, Port};
@@ -76,6 +76,8 @@ impl RingKey {
 /// A ring, whoever's, or a place for one.
 #[derive(Debug)]
 struct Place {
+    /// What tasks' words have of it: [`RingKey::bits`].
+    bits: AtomicU32,
     /// The trace port.
     port: KeptPort,
     /// The task that has asked for it.
@@ -90,12 +92,90 @@ struct Place {
 impl Place {
     const fn new() -> Self {
         Self {
+            bits: AtomicU32::new(0),
             port: KeptPort::new(),
             task: AtomicUsize::new(0),
             given: AtomicU32::new(0),
             owed: AtomicU32::new(0),
             producer: SpinMutex::new(Producer::new()),
         }
+    }
+
+    /// Where records are written, if it is there, and its port still received from by who has asked for it.
+    #[inline(always)]
+    fn sink<'a>(&'a self, kernel: &impl Kernel, index: usize, (number, is): (&'a AtomicU32, u32)) -> Option<Sink<'a>> {
+        if !self.port.is_received(kernel) {
+            return None;
+        }
+        let ring = kernel.tracers_ring(index)?;
+        Some(Sink { ring, producer: &self.producer, policy: Policy::Full, given: Some((number, is)) })
+    }
+}
+
+/// The place that a task's word tells, whose ring may be another tracer's by now: each write looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    place: &'a Place,
+    index: usize,
+    bits: u32,
+}
+
+impl<'a> Told<'a> {
+    /// Where an outcome is written.
+    #[inline(always)]
+    fn sink(self, kernel: &impl Kernel) -> Option<Sink<'a>> {
+        self.place.sink(kernel, self.index, (&self.place.bits, self.bits))
+    }
+
+    /// Where records may be written that lack an outcome.
+    #[inline(always)]
+    pub(crate) fn direct(self, kernel: &impl Kernel) -> Option<Sink<'a>> {
+        if self.place.owed.load(Relaxed) < OWED { self.sink(kernel) } else { None }
+    }
+
+    /// An outcome that was owed is owed no more.
+    #[inline(always)]
+    pub(crate) fn owes_no_more(self) {
+        // One that was owed to who had the ring before is not counted.
+        if self.is_there() {
+            self.owed().less();
+        }
+    }
+
+    /// What is owed to who has the ring.
+    #[inline(always)]
+    pub(crate) fn owed(self) -> Owed<'a> {
+        Owed(&self.place.owed)
+    }
+
+    /// Whether the ring is no other tracer's.
+    #[inline(always)]
+    fn is_there(self) -> bool {
+        self.place.bits.load(Relaxed) == self.bits
+    }
+
+    /// The ring, if it is still that.
+    pub(crate) fn key(self) -> Option<RingKey> {
+        let key = RingKey { place: self.index as u32, given: self.place.given.load(Relaxed) };
+        (key.bits() == self.bits).then_some(key)
+    }
+}
+
+/// How many outcomes are owed to a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owed<'a>(&'a AtomicU32);
+
+impl Owed<'_> {
+    /// One more.
+    #[inline(always)]
+    pub(crate) fn more(self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// One less.
+    #[inline(always)]
+    pub(crate) fn less(self) {
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1));
     }
 }
 
@@ -148,13 +228,11 @@ impl Rings {
         Some(RingKey { place: place as u32, given: self.places.get(place)?.given.load(Relaxed) })
     }
 
-    /// The ring that a task's word tells.
+    /// The place that a task's word tells: [`RingKey::bits`].
     #[inline(always)]
-    pub(crate) fn told(&self, bits: u32) -> Option<RingKey> {
-        let place = (bits & ((1 << PLACE_BITS) - 1)).wrapping_sub(1);
-        let given = self.places.get(place as usize)?.given.load(Relaxed);
-        let key = RingKey { place, given };
-        (key.bits() == bits).then_some(key)
+    pub(crate) fn told(&self, bits: u32) -> Option<Told<'_>> {
+        let index = (bits & ((1 << PLACE_BITS) - 1)).wrapping_sub(1) as usize;
+        Some(Told { place: self.places.get(index)?, index, bits })
     }
 
     /// Whether a port is that of a ring.
@@ -162,49 +240,16 @@ impl Rings {
         self.places.get(key.place as usize).is_some_and(|place| place.port.is(port))
     }
 
-    /// Where its records are written, if it is there, and its port still received from by who has asked for it.
-    #[inline(always)]
-    fn sink<K: Kernel>(&self, kernel: &K, key: RingKey) -> Option<(Sink<'_>, &Place)> {
+    /// Where a ring's records are written, if it is there, and its port still received from by who has asked for it.
+    fn sink(&self, kernel: &impl Kernel, key: RingKey) -> Option<Sink<'_>> {
         let place = self.places.get(key.place as usize)?;
-        if !place.port.is_received(kernel) {
-            return None;
-        }
-        let ring = kernel.tracers_ring(key.place as usize)?;
-        let sink =
-            Sink { ring, producer: &place.producer, policy: Policy::Full, given: Some((&place.given, key.given)) };
-        Some((sink, place))
-    }
-
-    /// Where records may be written that lack an outcome.
-    #[inline(always)]
-    pub(crate) fn direct<K: Kernel>(&self, kernel: &K, key: RingKey) -> Option<Sink<'_>> {
-        let (sink, place) = self.sink(kernel, key)?;
-        (place.owed.load(Relaxed) < OWED).then_some(sink)
-    }
-
-    /// An outcome is owed, as of this kind of frame, or no more.
-    #[inline(always)]
-    pub(crate) fn owes(&self, key: RingKey, kind: u32) {
-        if kind == OPEN
-            && let Some(place) = self.places.get(key.place as usize)
-        {
-            place.owed.fetch_add(1, Relaxed);
-        }
+        place.sink(kernel, key.place as usize, (&place.given, key.given))
     }
 
     /// How many outcomes are owed to the ring at a place.
     #[cfg(test)]
     pub(crate) fn owed(&self, place: usize) -> u32 {
         self.places[place].owed.load(Relaxed)
-    }
-
-    /// An outcome is owed no more.
-    #[inline(always)]
-    pub(crate) fn owes_no_more(&self, key: RingKey) {
-        if let Some(place) = self.places.get(key.place as usize) {
-            // One that was owed to who had the ring before is not counted.
-            let _ = place.owed.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1));
-        }
     }
 }
 

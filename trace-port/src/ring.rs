@@ -19,7 +19,7 @@
 //!
 //! All words are 64 bits, little-endian. *Positions* count the bytes ever written; a frame at position p stands at `p % capacity`, and says p, so that
 //! bytes of an earlier round are never taken for it. *Head* is where the committed frames end. What is before *floor* is overwritten, or about to be:
-//! it moves before the first byte is. Every record takes a *number*, also one that is refused: what a reader saw and what it is told was lost make all
+//! it moves before the first byte is, by up to 4 KiB at once. Every record takes a *number*, also one that is refused: what a reader saw and what it is told was lost make all
 //! numbers, without a gap. A *mark* is the first frame that begins in its 64th of the ring, where a reader begins that was overtaken.
 //!
 //! A ring that is full refuses ([`Policy::Full`], the record goes another way or is counted) or overwrites its oldest ([`Policy::Overwrite`]).
@@ -34,7 +34,7 @@ mod tests;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Whole};
+pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Share, Whole};
 pub use reader::{Batch, Bytes, Item, Lost, Memory, Outcome, Reader, RingError, Why, find};
 
 /// The first word of a ring, on the boundary of a page.
@@ -257,7 +257,7 @@ impl<'a, W: Word> Ring<'a, W> {
         Self::set(self.wishes, wishes::TAIL, position, Ordering::Release);
     }
 
-    /// For a reader that reads no more: no record has room from now on, under [`Policy::Full`].
+    /// For a reader that reads no more: no record has room from now on, under [`Policy::Full`], but for the few for which the producer has looked before.
     pub fn close(&self) {
         self.set_tail(CLOSED);
     }

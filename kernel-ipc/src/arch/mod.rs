@@ -86,19 +86,25 @@ fn is_direct() -> bool {
 
 #[inline(never)]
 fn copied_in_directly(kmsg: Kmsg) -> i32 {
-    if direct::sent(&Mach, &STATE, kmsg) {
-        return 0;
-    }
+    if direct::sent(&Mach, &STATE, kmsg) { 0 } else { copied_in_with_draft(kmsg) }
+}
+
+#[inline(never)]
+fn copied_in_with_draft(kmsg: Kmsg) -> i32 {
     emit::prepare(&Mach, &STATE);
     copy::copied_in(&Mach, &STATE, kmsg)
 }
 
 #[inline(never)]
-fn copied_out_directly(kmsg: Kmsg, size: u32, failed: i32) -> i32 {
-    if failed == 0 && direct::received(&Mach, &STATE, kmsg, size) {
-        return 0;
+fn copied_out_directly(kmsg: Kmsg, size: u32) -> i32 {
+    if direct::received(&Mach, &STATE, kmsg, size) { 0 } else { copied_out_with_draft(kmsg, size, 0) }
+}
+
+#[inline(never)]
+fn copied_out_with_draft(kmsg: Kmsg, size: u32, failed: i32) -> i32 {
+    if !OpenCall::current(&Mach).1.has_draft() {
+        emit::prepare(&Mach, &STATE);
     }
-    emit::prepare(&Mach, &STATE);
     copy::copied_out(&Mach, &STATE, kmsg, size, failed)
 }
 
@@ -116,13 +122,11 @@ unsafe extern "C" fn rpctrace2_wanted_copyinmsg(kernel: MessageOfKmsg, failed: i
 unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, size: usize) -> i32 {
     // SAFETY: the caller's own arguments.
     let failed = unsafe { copyout(kernel.address(), user, size) };
-    if !OpenCall::current(&Mach).1.has_draft() {
-        if is_direct() {
-            return copied_out_directly(kernel.kmsg(), size as u32, failed);
-        }
-        emit::prepare(&Mach, &STATE);
+    if failed == 0 && is_direct() {
+        copied_out_directly(kernel.kmsg(), size as u32)
+    } else {
+        copied_out_with_draft(kernel.kmsg(), size as u32, failed)
     }
-    copy::copied_out(&Mach, &STATE, kernel.kmsg(), size as u32, failed)
 }
 
 /// Whether it is a name: see [`crate::arrays`].

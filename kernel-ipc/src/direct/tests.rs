@@ -4,6 +4,7 @@
 
 use std::vec::Vec;
 
+use mach_abi::type_name::PORT_NAME;
 use trace_port::control::{event, policy};
 use trace_port::ring::{Item, LARGEST_FRAME, Reader};
 
@@ -154,6 +155,9 @@ pub(crate) fn make(model: &Model, call: u64) {
         19 => std::vec![Call::rpc(large(), REPLY_NAME)],
         20 => std::vec![Call::rpc(with_rights(), REPLY_NAME)],
         21 => std::vec![Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)],
+        22 => std::vec![Call::rpc(naming(&[TO_SERVICE, 0]), REPLY_NAME)],
+        23 => std::vec![Call::rpc(naming(&[TO_SERVICE, UNKNOWN]), REPLY_NAME)],
+        24 => std::vec![Call::rpc(naming(&[TO_SERVICE; 3]), REPLY_NAME)],
         _ => std::vec![Call::receive(REPLY_NAME, 400)],
     };
     for call in calls {
@@ -161,6 +165,35 @@ pub(crate) fn make(model: &Model, call: u64) {
             model.interrupt(THREAD);
         }
     }
+}
+
+/// A name that the task does not have.
+const UNKNOWN: u32 = 0x777;
+
+/// A request for the host with these names in its body.
+fn naming(names: &[u32]) -> Vec<u8> {
+    let mut bytes = message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40 + (names.len() * 4).next_multiple_of(8));
+    let descriptor = u64::from(PORT_NAME) | 32 << 8 | 1 << 29 | (names.len() as u64) << 32;
+    bytes[32..40].copy_from_slice(&descriptor.to_le_bytes());
+    bytes[40..].fill(0);
+    for (place, name) in bytes[40..].chunks_exact_mut(4).zip(names) {
+        place.copy_from_slice(&name.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn names_of_the_body_are_said_at_once_if_all_stand_for_something() {
+    let model = model(true, b"rpctrace2=all");
+    for (names, ports, open) in [(&[TO_SERVICE, 0][..], 3, 1), (&[TO_SERVICE; 2], 4, 1), (&[TO_SERVICE; 3], 5, 0)] {
+        let (records, (before, _)) = (recorded(&model).len(), frames(&model));
+        assert_eq!(model.call(THREAD, &Call::rpc(naming(names), REPLY_NAME)), Some(0));
+        let told = &recorded(&model)[records..];
+        assert_eq!((told[0].2.len(), frames(&model).0 - before), (ports, open), "{names:x?}");
+    }
+    let before = frames(&model);
+    assert_eq!(model.call(THREAD, &Call::rpc(naming(&[UNKNOWN]), REPLY_NAME)), Some(0));
+    assert_eq!(frames(&model), before, "it went the way of drafts");
 }
 
 /// A request that is handed over to a server, which answers.
@@ -182,7 +215,7 @@ fn it_has_the_same_whether_it_is_the_only_one_or_not() {
     let mut random = Random(0x15_0008);
     let mut open = 0;
     for turn in 0..300 {
-        let calls: Vec<u64> = (0..12).map(|_| random.below(23)).collect();
+        let calls: Vec<u64> = (0..12).map(|_| random.below(26)).collect();
         let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
         let [alone, beside] = [true, false].map(|is_alone| {
             let model = model(is_alone, line);

@@ -54,6 +54,7 @@ use core::sync::atomic::AtomicU64;
 
 pub(crate) use mach_abi::code::mr;
 pub(crate) use mach_abi::option;
+use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use trace_port::ring::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -65,7 +66,7 @@ pub(crate) use kept::{CallWord, KeptPort, KmsgList};
 #[cfg(target_os = "none")]
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
 
-use crate::identity::{Identity, Numbers};
+use crate::identity::{Identity, NamedPort, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber, ThreadNumber};
 
 /// What the payload remembers about a record until it is queued.
@@ -235,8 +236,17 @@ pub(crate) trait Tasks {
 
 /// The names of one task, which do not change meanwhile.
 pub(crate) trait Names {
-    /// Which port or port set the task has this name for; `None` if it stands for neither.
-    fn look_up(&self, name: u32) -> Option<Identity>;
+    /// Which port or port set the task has this name for, which is neither `MACH_PORT_NULL` nor `MACH_PORT_DEAD`; `None` if it stands for neither.
+    fn port(&self, name: u32) -> Option<NamedPort>;
+
+    /// The same of any name.
+    #[inline(always)]
+    fn look_up(&self, name: u32) -> Option<Identity> {
+        match name {
+            MACH_PORT_NULL | MACH_PORT_DEAD => None,
+            _ => self.port(name).map(NamedPort::identity),
+        }
+    }
 }
 
 /// Ports and rights to them.

@@ -24,7 +24,10 @@ const RADIX: u32 = 6;
 /// How many entries a node has.
 const ENTRIES: u32 = 1 << RADIX;
 
-/// Bits of an entry that are none of its address: the lowest says that it is a node.
+/// In an entry, and in the root: it is a node.
+const IS_NODE: usize = 1;
+
+/// Bits of an entry that are none of its address.
 const MARKS: usize = 3;
 
 /// Whether a node has as many entries as that.
@@ -74,28 +77,74 @@ impl Drop for Reading {
     }
 }
 
-/// The entry of a name. A function of its own, as its callers need their registers.
-///
-/// # Safety
-/// The space is active, and nobody changes its names meanwhile.
-#[inline(never)]
-pub(super) unsafe fn find(space: Space, name: u32) -> Option<Name> {
-    let root = space.load(SPACE_MAP_ROOT);
-    let is_node = is_as_known() && root & 1 != 0;
-    // SAFETY: it says that it is a node of the tree.
-    let node = unsafe { Node::at(root & !MARKS) };
-    let found = match (is_node, name >> RADIX) {
-        (true, 0) if node.load(NODE_HEIGHT) == 0 => entry(node, name),
-        (true, high) if high < ENTRIES && node.load(NODE_HEIGHT) == 1 => {
-            // SAFETY: what is above the lowest level, and not 0, is a node of the tree.
-            NonZeroUsize::new(entry(node, high))
-                .map_or(0, |node| entry(unsafe { Node::at(node.get()) }, name % ENTRIES))
-        }
-        // SAFETY: the tree of such a space.
-        _ => return unsafe { rdxtree_lookup_common(space.place(SPACE_MAP), name, 0) },
-    };
-    // SAFETY: what is on the lowest level, and not 0, is an entry of the space's.
-    NonZeroUsize::new(found).map(|found| unsafe { Name::at(found.get()) })
+/// The tree of a space's names.
+#[derive(Clone, Copy)]
+pub(super) struct Tree {
+    space: Space,
+    top: Top,
+}
+
+/// Its highest node, and how it is to be walked from there.
+#[derive(Clone, Copy)]
+enum Top {
+    /// The node has the entries.
+    Leaf(Node),
+    /// The node has those that have the entries.
+    Two(Node),
+    /// By the kernel.
+    Other,
+}
+
+impl Tree {
+    /// That of a space.
+    ///
+    /// # Safety
+    /// The space is active, and nobody changes its names as long as this is used.
+    #[inline(always)]
+    pub(super) unsafe fn of(space: Space) -> Self {
+        let root = space.load(SPACE_MAP_ROOT);
+        let top = if is_as_known() && root & IS_NODE != 0 {
+            // SAFETY: it says that it is a node of the tree.
+            let node = unsafe { Node::at(root & !MARKS) };
+            match node.load(NODE_HEIGHT) {
+                0 => Top::Leaf(node),
+                1 => Top::Two(node),
+                _ => Top::Other,
+            }
+        } else {
+            Top::Other
+        };
+        Self { space, top }
+    }
+
+    /// The entry of a name.
+    #[inline(always)]
+    pub(super) fn find(&self, name: u32) -> Option<Name> {
+        self.find_quickly(name).or_else(|| self.find_by_kernel(name))
+    }
+
+    /// The entry of a name, where it is found in the lowest two levels.
+    #[inline(always)]
+    pub(super) fn find_quickly(&self, name: u32) -> Option<Name> {
+        let found = match (self.top, name >> RADIX) {
+            (Top::Two(node), high) if high < ENTRIES => {
+                let leaf = NonZeroUsize::new(entry(node, high))?;
+                // SAFETY: what is above the lowest level, and not 0, is a node of the tree.
+                entry(unsafe { Node::at(leaf.get()) }, name % ENTRIES)
+            }
+            (Top::Leaf(node), 0) => entry(node, name),
+            _ => return None,
+        };
+        // SAFETY: what is on the lowest level, and not 0, is an entry of the space's.
+        NonZeroUsize::new(found).map(|found| unsafe { Name::at(found.get()) })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_kernel(&self, name: u32) -> Option<Name> {
+        // SAFETY: the tree of such a space as `of` asks for.
+        unsafe { rdxtree_lookup_common(self.space.place(SPACE_MAP), name, 0) }
+    }
 }
 
 /// What a node has at an index, which is less than [`ENTRIES`].

@@ -4,10 +4,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{Ordering, fence};
 
-use mach_abi::port::{
-    MACH_PORT_DEAD, MACH_PORT_NULL, MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND,
-    MACH_PORT_TYPE_SEND_ONCE,
-};
+use mach_abi::port::{MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
 
 use super::control;
 use super::lock::PORT_LOCK;
@@ -16,11 +13,11 @@ use super::members::{
     NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
     THREAD_CALL,
 };
-use super::names::{self, Reading};
-use super::ports::identify;
+use super::names::{Reading, Tree};
+use super::ports::{identify, identify_quickly};
 use super::threads::each_thread;
 use super::{CallWord, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
-use crate::identity::{Identity, Numbers};
+use crate::identity::{Identity, NamedPort, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
@@ -48,24 +45,40 @@ impl Reference<Task> {
 
 /// The names of a task that do not change meanwhile.
 pub(crate) struct SpaceNames<'a> {
-    space: Space,
+    tree: Tree,
     numbers: &'a Numbers,
 }
 
-impl Names for SpaceNames<'_> {
+impl SpaceNames<'_> {
+    #[inline(never)]
+    fn port_slowly(&self, name: u32) -> Option<NamedPort> {
+        NamedPort::of(name, self.find(name)?)
+    }
+
     #[inline(always)]
-    fn look_up(&self, name: u32) -> Option<Identity> {
-        if matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD) {
-            return None;
-        }
-        // SAFETY: a live, active space, whose names do not change meanwhile.
-        let entry = unsafe { names::find(self.space, name) }?;
+    fn find(&self, name: u32) -> Option<Identity> {
+        let entry = self.tree.find(name)?;
         match entry.load(NAME_BITS) {
             // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
             bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers),
             bits if bits & MACH_PORT_TYPE_PORT_SET != 0 => Some(Identity::SET),
             _ => None,
         }
+    }
+}
+
+impl Names for SpaceNames<'_> {
+    // A function of its own that keeps nothing across a call: most of what it costs would else be that its callers need registers.
+    #[inline(never)]
+    fn port(&self, name: u32) -> Option<NamedPort> {
+        if let Some(entry) = self.tree.find_quickly(name)
+            && entry.load(NAME_BITS) & IE_BITS_PORT != 0
+            // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+            && let Some(found) = identify_quickly(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers)
+        {
+            return NamedPort::of(name, found);
+        }
+        self.port_slowly(name)
     }
 }
 
@@ -165,7 +178,8 @@ impl Tasks for Mach {
     fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(SpaceNames<'_>)) {
         let space = self.task_space(task);
         if let Some(_reading) = Reading::of(space) {
-            work(SpaceNames { space, numbers });
+            // SAFETY: a live, active space, whose names do not change meanwhile.
+            work(SpaceNames { tree: unsafe { Tree::of(space) }, numbers });
         }
     }
 
@@ -173,7 +187,7 @@ impl Tasks for Mach {
         let space = self.task_space(task);
         let Some(_reading) = Reading::of(space) else { return };
         // SAFETY: a live, active space, whose names do not change meanwhile.
-        let found = unsafe { names::find(space, name) };
+        let found = unsafe { Tree::of(space) }.find(name);
         let Some(found) = found.filter(|found| found.load(NAME_BITS) & IE_BITS_PORT != 0) else { return };
         // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
         let port = unsafe { Port::at(found.load(NAME_OBJECT)) };

@@ -87,9 +87,12 @@ pub(crate) fn finish_in_call(kernel: &impl Kernel, state: &State, result: u32) {
 
 #[inline(always)]
 fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
-    let (_, call) = OpenCall::current(kernel);
+    let (thread, call) = OpenCall::current(kernel);
     if call.has_draft() {
         end_call(kernel, state, result, wait)
+    } else if direct::is_over(kernel, thread, &call, result) {
+        OpenCall::NONE.keep(kernel, thread);
+        result
     } else {
         end_without_draft(kernel, state, result, wait)
     }
@@ -98,10 +101,12 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
 #[inline(never)]
 fn end_without_draft(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
-    match direct::end(kernel, state, thread, call, result) {
-        Some(rest) => rest.keep(kernel, thread),
-        None => return result,
+    let call = direct::end(kernel, state, thread, call, result);
+    if direct::is_over(kernel, thread, &call, result) {
+        OpenCall::NONE.keep(kernel, thread);
+        return result;
     }
+    call.keep(kernel, thread);
     end_call(kernel, state, result, wait)
 }
 

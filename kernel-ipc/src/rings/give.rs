@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use trace_port::ring::Producer;
 
-use super::{Hold, OF_TASK, PLACES, Rings};
+use super::{Hold, KEPT, OF_TASK, PLACES, RingKey, Rings};
 use crate::gnumach::{Kernel, Port, Reference, SendRight, Space, Task, mr};
 use crate::observe;
 use crate::state::State;
@@ -53,13 +53,14 @@ fn give_another(kernel: &impl Kernel, state: &State, caller: Task, port: Referen
     state.forget_rings(kernel);
     {
         let mut producer = place.producer.lock();
-        *producer = Producer::new();
+        *producer = Producer::keeping(KEPT);
         ring.clear();
         producer.begin(ring);
         place.owed.store(0, Relaxed);
         // 0 is none.
         let given = rings.given.fetch_add(1, Relaxed).wrapping_add(1).max(1);
         place.given.store(given, Relaxed);
+        place.bits.store(RingKey { place: index as u32, given }.bits(), Relaxed);
     }
     Ok(rings.publish(kernel, index, (port, kernel.task_space(caller))))
 }

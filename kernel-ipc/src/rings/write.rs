@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 use mach_abi::header::LP64;
 use trace_port::ring::{FRAME, Ring};
 
-use super::{KEPT, RingKey};
+use super::{KEPT, RingKey, Told};
 use crate::fan_out::{Parts, Share};
 use crate::frames;
 use crate::gnumach::{Kernel, SendRight, Thread, option};
@@ -24,7 +24,7 @@ pub(crate) fn take(
     (parts, share): (Parts, Share),
     right: impl FnOnce() -> Option<SendRight>,
 ) -> bool {
-    let Some((sink, _)) = state.rings.sink(kernel, key) else { return false };
+    let Some(sink) = state.rings.sink(kernel, key) else { return false };
     let size = |bit| parts.shown(kernel, state, share, bit).map_or(0, |shown| FRAME + shown.size());
     let size = size(1) + size(2) + KEPT;
     if !sink.producer().is_some_and(|producer| producer.has_room(sink.ring, size)) {
@@ -44,12 +44,12 @@ pub(crate) fn take(
 }
 
 /// Says what has become of the message of a thread's, of which a ring has an open record.
-#[inline(never)]
-pub(crate) fn outcome(kernel: &impl Kernel, state: &State, key: RingKey, thread: Thread, retval: u32) {
-    state.rings.owes_no_more(key);
-    let Some((sink, _)) = state.rings.sink(kernel, key) else { return };
+#[inline(always)]
+pub(crate) fn outcome(kernel: &impl Kernel, state: &State, told: Told<'_>, thread: Thread, retval: u32) {
+    told.owes_no_more();
+    let Some(sink) = told.sink(kernel) else { return };
     frames::put_outcome(state, &sink, kernel.thread_number(thread), retval);
-    wake(kernel, sink.ring, || state.right_to_ring(kernel, kernel.thread_task(thread), key));
+    wake(kernel, sink.ring, || state.right_to_ring(kernel, kernel.thread_task(thread), told.key()?));
 }
 
 /// Tells the reader of a ring, if it sleeps, that there is something. Nothing may be locked.

@@ -7,7 +7,7 @@ use trace_port::control::event;
 
 use super::{Released, State, take_spare};
 use crate::gnumach::{Kernel, Port, Reference, SendRight, Task};
-use crate::rings::KEY_BITS;
+use crate::rings::{KEY_BITS, Told};
 use crate::table::{CAPACITY, Only, Table};
 
 /// Set in the number that a task keeps of its entry while the entry has a spare kmsg.
@@ -91,7 +91,7 @@ impl State {
 
     /// The bits of the ring that a word has, if outcomes may still be owed to it: its trace port is still one of the entry's.
     fn owed_bits(&self, table: &mut Table, place: u32, word: u32) -> u32 {
-        let Some(ring) = self.rings.told(Self::ring_bits(word)) else { return 0 };
+        let Some(ring) = self.rings.told(Self::ring_bits(word)).and_then(Told::key) else { return 0 };
         table.ports(place, |port| self.rings.is_of(ring, port)).map_or(0, |_| word & RING_BITS)
     }
 

@@ -13,6 +13,10 @@ const AT_ONCE: usize = 32;
 /// Most bytes of a frame's contents that are written while the producer is held.
 pub const QUICK: u64 = 4608;
 
+/// Most bytes of frames that are written one behind the other without a look at anything but the producer: by so much less of what is oldest a ring
+/// keeps that overwrites it.
+const WINDOW: u64 = 4096;
+
 /// Words of a frame before what it holds.
 const FRAME_WORDS: usize = FRAME as usize / 8;
 
@@ -26,6 +30,15 @@ pub enum Policy {
     Full,
     /// The oldest are overwritten.
     Overwrite,
+}
+
+/// What of a ring's room a frame may have that is written by [`Producer::whole`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All but what is kept.
+    Common,
+    /// What is kept, too.
+    Kept,
 }
 
 /// Why a record has no room.
@@ -130,6 +143,14 @@ pub struct Producer {
     /// How many of them are taken: most often none.
     opened: usize,
     untold: Option<Untold>,
+    /// Before this position nothing is left.
+    floor: u64,
+    /// How much room is kept, under [`Policy::Full`], by [`Share::Common`].
+    kept: u64,
+    /// Up to here a frame is written with no more than a look at this, by policy: nobody is writing, nothing is untold, the floor has moved, no part begins
+    /// that has no mark, the end of the memory is not before it, and the reader has made room. 0 for nowhere.
+    full_until: u64,
+    overwrite_until: u64,
 }
 
 impl Default for Producer {
@@ -141,7 +162,23 @@ impl Default for Producer {
 impl Producer {
     /// Of a ring that nothing was written to.
     pub const fn new() -> Self {
-        Self { reserved: 0, number: 0, unmarked: 0, open: [0; AT_ONCE], opened: 0, untold: None }
+        Self::keeping(0)
+    }
+
+    /// Of a ring that nothing was written to, of which so many bytes are kept for [`Share::Kept`] where the reader has not read all.
+    pub const fn keeping(kept: u64) -> Self {
+        Self {
+            reserved: 0,
+            number: 0,
+            unmarked: 0,
+            open: [0; AT_ONCE],
+            opened: 0,
+            untold: None,
+            floor: 0,
+            kept,
+            full_until: 0,
+            overwrite_until: 0,
+        }
     }
 
     /// Makes zeroed memory a ring: from now on it is found.
@@ -157,29 +194,26 @@ impl Producer {
 
     /// Takes room for a frame of this kind with so many bytes, a multiple of 8, that is written before anything else is done with the producer.
     /// `None` where more is to be done than that, and nothing has changed: others are writing, something was refused, the frame would go over the
-    /// end, it is large, or there is no room, where with [`Policy::Full`] so many bytes behind it are `kept` for others.
+    /// end, it is large, or there is no room. A reader that reads no more may be given as much as was promised before it said so.
     #[inline(always)]
     pub fn whole<'a, W: Word>(
         &mut self,
         ring: &Ring<'a, W>,
         (kind, bytes): (u32, u64),
-        (policy, kept): (Policy, u64),
+        (policy, share): (Policy, Share),
     ) -> Option<Whole<'a, W>> {
-        if self.opened != 0 || self.untold.is_some() || bytes > QUICK {
+        if bytes > QUICK {
             return None;
         }
-        let (capacity, start, size) = (ring.capacity(), self.reserved, FRAME + bytes);
-        let end = start.checked_add(size)?;
+        let (start, size) = (self.reserved, FRAME + bytes);
+        let end = start.wrapping_add(size);
+        let until = if policy == Policy::Full { self.full_until } else { self.overwrite_until };
+        if end > until && !self.look(ring, end, (policy, share)) {
+            return None;
+        }
         let index = (start >> 3) as usize & ring.frames.len().wrapping_sub(1);
-        let frame = ring.frames.get(index..)?.get(..(size >> 3) as usize)?;
+        let frame = ring.frames.get(index..index.wrapping_add((size >> 3) as usize))?;
         let (head, contents) = frame.split_first_chunk::<FRAME_WORDS>()?;
-        if policy == Policy::Full && end.wrapping_add(kept).wrapping_sub(ring.tail()) > capacity {
-            return None;
-        }
-        Ring::set(ring.control, control::FLOOR, end.saturating_sub(capacity), Ordering::Relaxed);
-        // Who reads a byte of what follows sees the floor.
-        W::fence(Ordering::Release);
-        self.mark(ring, start);
         let [position, number, size_and_kind] = head;
         position.store(start, Ordering::Relaxed);
         number.store(self.number, Ordering::Relaxed);
@@ -187,9 +221,60 @@ impl Producer {
         Some(Whole { contents, end })
     }
 
+    /// Whether a frame up to this position may be written, and up to where it may be with no look.
+    #[cold]
+    #[inline(never)]
+    fn look<W: Word>(&mut self, ring: &Ring<'_, W>, end: u64, (policy, share): (Policy, Share)) -> bool {
+        let (capacity, start) = (ring.capacity(), self.reserved);
+        // A position that comes round is none, nor is one so near to that.
+        if self.opened != 0 || self.untold.is_some() || end < start || end > u64::MAX - WINDOW - QUICK {
+            return false;
+        }
+        // The end of the memory.
+        let piece = (start | capacity.wrapping_sub(1)).wrapping_add(1);
+        // A tail beyond the end comes round to a large number.
+        let room = capacity.checked_sub(start.wrapping_sub(ring.tail())).map(|room| start.saturating_add(room));
+        let common = room.map_or(0, |room| room.saturating_sub(self.kept));
+        let allowed = match (policy, share) {
+            (Policy::Overwrite, _) => piece,
+            (Policy::Full, Share::Common) => common.min(piece),
+            (Policy::Full, Share::Kept) => room.unwrap_or(0).min(piece),
+        };
+        if end > allowed {
+            return false;
+        }
+        self.mark(ring, start);
+        let window = piece.min(self.unmarked).min(start.saturating_add(WINDOW.min(capacity >> 6)));
+        if policy == Policy::Overwrite {
+            self.overwrite_until = window;
+            self.full_until = 0;
+        } else {
+            self.full_until = window.min(common);
+            self.overwrite_until = self.full_until;
+        }
+        let until = end.max(self.overwrite_until);
+        self.raise_floor(ring, until.saturating_sub(capacity));
+        true
+    }
+
+    /// Nothing before this position is left.
+    #[inline(always)]
+    fn raise_floor<W: Word>(&mut self, ring: &Ring<'_, W>, floor: u64) {
+        self.floor = self.floor.max(floor);
+        Ring::set(ring.control, control::FLOOR, self.floor, Ordering::Relaxed);
+        // Who reads a byte of what follows sees the floor.
+        W::fence(Ordering::Release);
+    }
+
+    /// A frame is written by another way than [`Producer::whole`], or something is to be told before the next one.
+    #[inline(always)]
+    fn look_again(&mut self) {
+        (self.full_until, self.overwrite_until) = (0, 0);
+    }
+
     /// Gives a frame to the reader, which was written to its end.
     #[inline(always)]
-    pub fn publish<W: Word>(&mut self, ring: &Ring<'_, W>, whole: Whole<'_, W>) {
+    pub fn publish<W: Word>(&mut self, ring: &Ring<'_, W>, whole: &Whole<'_, W>) {
         self.reserved = whole.end;
         self.number = self.number.wrapping_add(1);
         Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
@@ -243,9 +328,8 @@ impl Producer {
         if policy == Policy::Full && end.wrapping_sub(ring.tail()) > capacity {
             return Err(Refused::Full);
         }
-        Ring::set(ring.control, control::FLOOR, floor, Ordering::Relaxed);
-        // Who reads a byte of what follows sees the floor.
-        W::fence(Ordering::Release);
+        self.look_again();
+        self.raise_floor(ring, floor);
         if let Some(place) = self.open.get_mut(slot) {
             *place = start + 1;
             self.opened += 1;
@@ -275,6 +359,7 @@ impl Producer {
 
     /// Counts a record of so many bytes that is lost, of this time. The frame before the next record says it.
     pub fn refuse<W: Word>(&mut self, ring: &Ring<'_, W>, bytes: u64, time: u64) {
+        self.look_again();
         let number = self.number;
         self.number = number.wrapping_add(1);
         Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);

@@ -11,11 +11,11 @@ pub(crate) struct FakeNames<'a> {
 }
 
 impl Names for FakeNames<'_> {
-    fn look_up(&self, name: u32) -> Option<Identity> {
+    fn port(&self, name: u32) -> Option<NamedPort> {
         if self.fake.task(self.task).sets.contains(&name) {
-            return Some(Identity::SET);
+            return NamedPort::of(name, Identity::SET);
         }
         let port = self.fake.task(self.task).names.get(&name).copied()?;
-        self.fake.identity(Port::fake(port), self.numbers)
+        NamedPort::of(name, self.fake.identity(Port::fake(port), self.numbers)?)
     }
 }

@@ -6,9 +6,40 @@ use std::vec::Vec;
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::super::{Item, OUTCOME, Policy, Reader, Why, control};
+use super::super::{FRAME, Item, OUTCOME, Policy, Producer, Reader, Ring, Share, Why, control};
 use super::memory;
 use super::property::{CAPACITY, Step, World, read_all};
+
+/// What is kept for outcomes is left by all else, and is theirs to the last frame.
+#[test]
+fn what_is_kept_is_left_for_who_may_have_it() {
+    const KEPT: u64 = 4096;
+    let words = memory(CAPACITY);
+    let ring = Ring::over(&words).unwrap();
+    let mut producer = Producer::keeping(KEPT);
+    producer.begin(&ring);
+    let mut fill = |share, size| {
+        let mut count = 0;
+        while let Some(whole) = producer.whole(&ring, (OUTCOME, size), (Policy::Full, share)) {
+            producer.publish(&ring, &whole);
+            count += 1;
+        }
+        count
+    };
+    for size in [8, 40, 200] {
+        let frame = FRAME + size;
+        let before = ring.head();
+        fill(Share::Common, size);
+        // A frame that goes over the end is written another way.
+        if (ring.head() + frame) / CAPACITY as u64 == ring.head() / CAPACITY as u64 {
+            let left = CAPACITY as u64 - (ring.head() - ring.tail());
+            assert!((KEPT..KEPT + frame).contains(&left), "{left} of {size} from {before}");
+            assert_eq!(fill(Share::Kept, 8), left / (FRAME + 8));
+            assert_eq!(fill(Share::Common, 8), 0);
+        }
+        ring.set_tail(ring.head());
+    }
+}
 
 /// What becomes of a send is told in a frame of its own, which has a number like a record.
 #[test]
@@ -17,9 +48,9 @@ fn an_outcome_comes_as_it_was_written() {
     let mut world = World::new(&words);
     world.step(Step::Write(8, Policy::Full));
     for size in [8, 16] {
-        let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, 0)).expect("room");
+        let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, Share::Common)).expect("room");
         whole.contents[0].store(7 | 0x1000_0004 << 32, Relaxed);
-        world.producer.publish(&world.ring, whole);
+        world.producer.publish(&world.ring, &whole);
     }
     let (mut seen, mut reader) = (Vec::new(), Reader::open(&world.ring).unwrap());
     read_all(&mut reader, &world.ring, |item| match item {
