@@ -31,11 +31,13 @@ mod producer;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Share, Whole};
 pub use reader::{Batch, Bytes, Item, Lost, Memory, Outcome, Reader, RingError, Why, find};
+pub use walk::{Standing, Step, Walk};
 
 /// The first word of a ring, on the boundary of a page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"rpct2rng");

@@ -205,15 +205,15 @@ pub struct Outcome {
 /// How far a reader has come.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    capacity: u64,
+    pub(super) capacity: u64,
     /// Position of the next frame.
-    next: u64,
+    pub(super) next: u64,
     /// Number of the next record.
-    number: u64,
+    pub(super) number: u64,
     /// How many numbers there were when the ring was last looked at.
     numbers: u64,
     /// Time of the last record.
-    time: u64,
+    pub(super) time: u64,
     /// Bytes that it has gone past since that, and why.
     skipped: Option<(u64, Why)>,
     /// What stands at `next` is no frame.
@@ -291,6 +291,11 @@ impl Reader {
             self.is_bad = true;
         }
         Ok(Batch { largest, reader: self, words: buffer.get(..good).unwrap_or(&[]) })
+    }
+
+    /// Whether what comes next is expected to be the next frame.
+    pub(super) const fn is_usual(&self) -> bool {
+        self.skipped.is_none() && !self.is_bad
     }
 
     /// What was lost behind the last record, for who reads no further.

@@ -4,6 +4,7 @@
 mod concurrent;
 mod outcomes;
 mod property;
+mod walking;
 
 use std::vec::Vec;
 

@@ -10,7 +10,7 @@ use mach::port::{PortName, SendRight};
 use mach::stubs::mach::task_get_special_port;
 use mach_abi::special_port::{TASK_TRACE_READER, TASK_TRACE_RING};
 use trace_port::record::Record;
-use trace_port::ring::{self, FRAMES_WORD, Item, Reader, RingError, TRACERS_CAPACITY, TRACERS_SIZE};
+use trace_port::ring::{self, FRAMES_WORD, Item, Reader, RingError, Standing, Step, TRACERS_CAPACITY, TRACERS_SIZE};
 
 use crate::{Doing, Mismatch};
 
@@ -90,6 +90,29 @@ impl Ring {
         }
     }
 
+    /// Looks at the records that are there where they stand, and gives their room back. Those that are not there in one piece are copied, and so is what
+    /// has come behind them. Returns how many they were.
+    ///
+    /// # Errors
+    /// As for [`Ring::read`].
+    pub fn walk(
+        &mut self,
+        standing: impl FnMut(&Standing<'_, AtomicU64>),
+        mut copied: impl FnMut(&Record<'_>),
+    ) -> Result<usize, Mismatch> {
+        let words = in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")?;
+        let count = walk(&mut self.reader, &words, standing);
+        words.set_tail(self.reader.position());
+        if self.reader.position() == words.head() {
+            return Ok(count);
+        }
+        let rest = self.read(|record| {
+            copied(record);
+            Ok(())
+        })?;
+        Ok(count + rest)
+    }
+
     /// Says that the reader is about to sleep until so many bytes are unread. `false` if there are: it is not.
     ///
     /// # Errors
@@ -112,6 +135,23 @@ impl Ring {
         self.words()?.set_sleeps(0);
         Ok(())
     }
+}
+
+/// A function of its own, which needs all registers. Returns how many records there were.
+#[inline(never)]
+fn walk(
+    reader: &mut Reader,
+    ring: &ring::Ring<'_, AtomicU64>,
+    mut standing: impl FnMut(&Standing<'_, AtomicU64>),
+) -> usize {
+    let mut count = 0;
+    for step in reader.walk(ring) {
+        if let Step::Record(record) = step {
+            standing(&record);
+            count += 1;
+        }
+    }
+    count
 }
 
 fn in_parts<'a>(kernels: &'a Mapped, readers: &'a Mapped) -> Option<ring::Ring<'a, AtomicU64>> {

@@ -114,6 +114,11 @@ impl<'a> World<'a> {
         true
     }
 
+    /// Something was given a number beside these steps.
+    pub(super) fn given(&mut self, size: Option<usize>) {
+        self.given.push(size);
+    }
+
     fn refuse(&mut self, size: u64) {
         let time = time_of(self.given.len() as u64);
         self.producer.refuse(&self.ring, size, time);

@@ -52,10 +52,14 @@ impl Bench {
     pub(crate) fn read(&mut self) -> Result<u64, Mismatch> {
         let Some(ring) = &mut self.ring.ring else { return Ok(0) };
         let start = counter();
-        let count = ring.read(|record| {
-            black_box(record.header.sequence.get());
-            Ok(())
-        })?;
+        let count = ring.walk(
+            |record| {
+                black_box(record.sequence());
+            },
+            |record| {
+                black_box(record.header.sequence.get());
+            },
+        )?;
         let (total, count) = (counter() - start, count as u64);
         let is_least = |(least, of): (u64, u64)| total.saturating_mul(of) < least.saturating_mul(count);
         if count >= u64::from(CALLS_TO_READ) && self.read.is_none_or(is_least) {
