@@ -19,6 +19,7 @@ const FRAME_WORDS: usize = FRAME as usize / 8;
 /// Words of a record before its message.
 const PART_WORDS: usize = size_of::<Part>() / 8;
 
+const _: () = assert!(RECORD & OPEN == RECORD, "the kinds of records differ by a bit that OPEN has");
 const _: () = assert!(Direction::Send as u8 == 0 && Direction::Receive as u8 == 1);
 
 /// A record where it stands in a ring.
@@ -93,11 +94,20 @@ pub enum Step<'a, W> {
 
 /// A walk over the frames that are there.
 #[derive(Debug)]
-pub struct Walk<'a, W> {
+pub struct Walk<'a, W: Word> {
     reader: &'a mut Reader,
     frames: &'a [W],
     head: u64,
-    numbers: u64,
+    /// Where the time of the last record stands.
+    time: Option<&'a W>,
+}
+
+impl<W: Word> Drop for Walk<'_, W> {
+    fn drop(&mut self) {
+        if let Some(time) = self.time {
+            self.reader.time = time.load(Ordering::Relaxed);
+        }
+    }
 }
 
 impl Reader {
@@ -106,12 +116,12 @@ impl Reader {
     /// is not as usual.
     pub fn walk<'a, W: Word>(&'a mut self, ring: &Ring<'a, W>) -> Walk<'a, W> {
         let word = |index: usize| ring.control.get(index).map_or(0, |word| word.load(Ordering::Acquire));
-        let (head, numbers) = (word(control::HEAD), word(control::NUMBERS));
+        let head = word(control::HEAD);
         // What cannot be, or was overwritten, is for `read`.
         let is_usual = self.is_usual() && ring.capacity() == self.capacity && word(control::FLOOR) <= self.next;
         let is_usual = is_usual && head < CLOSED && head.wrapping_sub(self.next) <= self.capacity;
         let head = if is_usual { head } else { self.next };
-        Walk { reader: self, frames: ring.frames, head, numbers }
+        Walk { reader: self, frames: ring.frames, head, time: None }
     }
 }
 
@@ -151,7 +161,7 @@ impl<'a, W: Word> Walk<'a, W> {
         let wire = (first >> 16) as u8;
         let (direction, kind) = (Direction::from_wire(wire & !ILP32)?, EventKind::from_wire((first >> 24) as u8)?);
         let body = self.pass(index, size, FRAME_WORDS + PART_WORDS)?;
-        self.reader.time = load(time);
+        self.time = Some(time);
         let format = if wire & ILP32 == 0 { Format::Lp64 } else { Format::Ilp32 };
         Some(Step::Record(Standing { direction, kind, format, open, captured, head, body }))
     }
@@ -172,13 +182,12 @@ impl<'a, W: Word> Iterator for Walk<'a, W> {
         let (frame, rest) = chunk.split_first_chunk::<FRAME_WORDS>()?;
         let head = rest.first_chunk::<PART_WORDS>()?;
         let [position, number, size_and_kind] = frame.each_ref().map(|word| word.load(Ordering::Relaxed));
-        if position != next || number != own || own >= self.numbers {
+        if position != next || number != own {
             return None;
         }
         let size = size_and_kind & u64::from(u32::MAX);
         match (size_and_kind >> 32) as u32 {
-            RECORD => self.record(index, None, size, head),
-            OPEN => self.record(index, Some(own), size, head),
+            kind if kind | (RECORD ^ OPEN) == OPEN => self.record(index, (kind == OPEN).then_some(own), size, head),
             OUTCOME if size == FRAME + 8 => {
                 self.pass(index, size, FRAME_WORDS)?;
                 let [word, ..] = head;
