@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use trace_port::port;
 
-use super::lock::{self, PORT_LOCK};
+use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
     PORT_IO_BITS, PORT_KOBJECT, PORT_MSGCOUNT, PORT_QLIMIT, PORT_RECEIVER, PORT_RECEIVER_NAME, PORT_WATCHED, Struct,
@@ -31,18 +31,16 @@ unsafe extern "C" {
     fn ipc_port_dealloc_special(port: Port, space: Space);
 }
 
-/// Which port it is, where that takes no more than to read its struct: on a kernel for one processor, of an active port that has a number, and is no
-/// thread's.
+/// Which port it is that is locked, where that takes no more than to read its struct: an active port that has a number, and is no thread's.
 #[inline(always)]
 pub(super) fn identify_quickly(port: Port, numbers: &Numbers) -> Option<Identity> {
     let bits = port.load(PORT_IO_BITS);
     let kind = (bits & IO_BITS_KOTYPE) as u8;
-    if !lock::is_absent() || bits & IO_BITS_ACTIVE == 0 || kind == port::THREAD {
+    if bits & IO_BITS_ACTIVE == 0 || kind == port::THREAD {
         return None;
     }
     let number = numbers.known(port.address(), port.load(PORT_WATCHED) >> 1)?;
-    // SAFETY: as for `object`: nothing comes between.
-    let object = if kind == port::TASK { unsafe { Task::at(port.load(PORT_KOBJECT)) }.load(TASK_NUMBER) } else { 0 };
+    let object = if kind == port::TASK { object(port, kind, numbers) } else { 0 };
     Some(Identity { number, kind, object })
 }
 

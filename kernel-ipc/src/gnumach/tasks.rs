@@ -7,7 +7,7 @@ use core::sync::atomic::{Ordering, fence};
 use mach_abi::port::{MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
 
 use super::control;
-use super::lock::PORT_LOCK;
+use super::lock::{self, PORT_LOCK};
 use super::mach::Mach;
 use super::members::{
     NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
@@ -50,8 +50,26 @@ pub(crate) struct SpaceNames<'a> {
 }
 
 impl SpaceNames<'_> {
+    /// The port by a name, if that is found quickly.
+    #[inline(always)]
+    fn port_quickly(&self, name: u32) -> Option<Port> {
+        let entry = self.tree.find_quickly(name)?;
+        // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+        (entry.load(NAME_BITS) & IE_BITS_PORT != 0).then(|| unsafe { Port::at(entry.load(NAME_OBJECT)) })
+    }
+
+    /// On a kernel for several processors.
     #[inline(never)]
-    fn port_slowly(&self, name: u32) -> Option<NamedPort> {
+    fn port_with_lock(&self, name: u32) -> Option<NamedPort> {
+        let found = self.port_quickly(name).and_then(|port| {
+            let _lock = PORT_LOCK.of(port).take();
+            identify_quickly(port, self.numbers)
+        });
+        if let Some(found) = found { NamedPort::of(name, found) } else { self.port_anyhow(name) }
+    }
+
+    #[inline(never)]
+    fn port_anyhow(&self, name: u32) -> Option<NamedPort> {
         NamedPort::of(name, self.find(name)?)
     }
 
@@ -71,14 +89,13 @@ impl Names for SpaceNames<'_> {
     // A function of its own that keeps nothing across a call: most of what it costs would else be that its callers need registers.
     #[inline(never)]
     fn port(&self, name: u32) -> Option<NamedPort> {
-        if let Some(entry) = self.tree.find_quickly(name)
-            && entry.load(NAME_BITS) & IE_BITS_PORT != 0
-            // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
-            && let Some(found) = identify_quickly(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers)
-        {
-            return NamedPort::of(name, found);
+        if !lock::is_absent() {
+            return self.port_with_lock(name);
         }
-        self.port_slowly(name)
+        match self.port_quickly(name).and_then(|port| identify_quickly(port, self.numbers)) {
+            Some(found) => NamedPort::of(name, found),
+            None => self.port_anyhow(name),
+        }
     }
 }
 
