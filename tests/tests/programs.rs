@@ -234,6 +234,7 @@ fn soak() -> Result<()> {
     let run = qemu(&[machine, &["soak", "--minutes", minutes, "--seed", "3"]].concat())?;
     assert_eq!(run.status, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("; nothing is left of it"), "{}", run.stdout);
+    assert!(!run.stdout.contains(" 0 frames of rings"), "nothing has come into a ring: {}", run.stdout);
     Ok(())
 }
 

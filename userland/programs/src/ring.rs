@@ -2,7 +2,8 @@
 //! A tracer's ring, for programs that are tracers of their own.
 
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mach::error::KernReturn;
 use mach::memory::{Mapped, PAGE_SIZE, VM_PROT_READ, VM_PROT_WRITE};
@@ -23,11 +24,44 @@ pub fn ask(task: PortName) -> Result<SendRight, KernReturn> {
     task_get_special_port(task, TASK_TRACE_RING)
 }
 
+/// A ring's two mappings.
+#[derive(Debug)]
+pub struct Mappings {
+    kernels: Mapped,
+    readers: Mapped,
+}
+
+impl Mappings {
+    /// The ring of the caller's trace port of a task.
+    ///
+    /// # Errors
+    /// Those of [`ask`] and of `vm_map`.
+    pub fn of(task: PortName) -> Result<Self, KernReturn> {
+        let kernels = Mapped::map(&ask(task)?, TRACERS_SIZE as u64, VM_PROT_READ)?;
+        let readers = task_get_special_port(task, TASK_TRACE_READER)?;
+        Ok(Self { kernels, readers: Mapped::map(&readers, PAGE_SIZE, VM_PROT_READ | VM_PROT_WRITE)? })
+    }
+
+    /// Has the kernel bring every page, of each of which it keeps something once it has.
+    pub fn touch(&self) {
+        let words = |mapped: &Mapped| {
+            mapped.words().iter().step_by(PAGE_SIZE as usize / 8).fold(0, |sum, word| sum ^ word.load(Relaxed))
+        };
+        black_box(words(&self.kernels) ^ words(&self.readers));
+    }
+
+    /// The ring's words, if there is room for one.
+    pub fn words(&self) -> Option<ring::Ring<'_, AtomicU64>> {
+        let words = self.kernels.words();
+        let frames = words.get(FRAMES_WORD..FRAMES_WORD + TRACERS_CAPACITY / 8)?;
+        ring::Ring::in_parts(words, self.readers.words(), frames)
+    }
+}
+
 /// A ring that is mapped here, and how far it was read.
 #[derive(Debug)]
 pub struct Ring {
-    kernels: Mapped,
-    readers: Mapped,
+    mappings: Mappings,
     reader: Reader,
     buffer: Vec<u64>,
 }
@@ -36,14 +70,11 @@ impl Ring {
     /// The ring of the caller's trace port of a task.
     ///
     /// # Errors
-    /// Those of [`ask`] and of `vm_map`; `KERN_FAILURE` where what is mapped is no ring.
+    /// Those of [`Mappings::of`]; `KERN_FAILURE` where what is mapped is no ring.
     pub fn of(task: PortName) -> Result<Self, KernReturn> {
-        let kernels = Mapped::map(&ask(task)?, TRACERS_SIZE as u64, VM_PROT_READ)?;
-        let readers = task_get_special_port(task, TASK_TRACE_READER)?;
-        let readers = Mapped::map(&readers, PAGE_SIZE, VM_PROT_READ | VM_PROT_WRITE)?;
-        let words = in_parts(&kernels, &readers).ok_or(KernReturn::KERN_FAILURE)?;
-        let reader = Reader::open(&words).map_err(|_| KernReturn::KERN_FAILURE)?;
-        Ok(Self { reader, buffer: alloc::vec![0; BUFFER_WORDS], kernels, readers })
+        let mappings = Mappings::of(task)?;
+        let reader = mappings.words().and_then(|words| Reader::open(&words).ok()).ok_or(KernReturn::KERN_FAILURE)?;
+        Ok(Self { reader, buffer: alloc::vec![0; BUFFER_WORDS], mappings })
     }
 
     /// Its words.
@@ -51,17 +82,17 @@ impl Ring {
     /// # Errors
     /// Where what is mapped is too small for one.
     pub fn words(&self) -> Result<ring::Ring<'_, AtomicU64>, Mismatch> {
-        in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")
+        self.mappings.words().doing("memory as large as a ring")
     }
 
     /// The reader's page.
     pub fn readers_page(&self) -> &[AtomicU64] {
-        self.readers.words()
+        self.mappings.readers.words()
     }
 
     /// Where it is mapped to be read.
     pub const fn address(&self) -> u64 {
-        self.kernels.address()
+        self.mappings.kernels.address()
     }
 
     /// Takes the records that are there and gives their room back. Returns how many they were; what becomes of open ones is not told.
@@ -70,7 +101,7 @@ impl Ring {
     /// Records that are missing, a ring that cannot be, and what `take` refuses.
     pub fn read(&mut self, mut take: impl FnMut(&Record<'_>) -> Result<(), Mismatch>) -> Result<usize, Mismatch> {
         let mut count = 0;
-        let words = in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")?;
+        let words = self.mappings.words().doing("memory as large as a ring")?;
         loop {
             let batch = self.reader.read(&words, &mut self.buffer).map_err(damaged)?;
             if batch.is_empty() {
@@ -100,7 +131,7 @@ impl Ring {
         standing: impl FnMut(&Standing<'_, AtomicU64>),
         mut copied: impl FnMut(&Record<'_>),
     ) -> Result<usize, Mismatch> {
-        let words = in_parts(&self.kernels, &self.readers).doing("memory as large as a ring")?;
+        let words = self.mappings.words().doing("memory as large as a ring")?;
         let count = walk(&mut self.reader, &words, standing);
         words.set_tail(self.reader.position());
         if self.reader.position() == words.head() {
@@ -152,11 +183,6 @@ fn walk(
         }
     }
     count
-}
-
-fn in_parts<'a>(kernels: &'a Mapped, readers: &'a Mapped) -> Option<ring::Ring<'a, AtomicU64>> {
-    let words = kernels.words();
-    ring::Ring::in_parts(words, readers.words(), words.get(FRAMES_WORD..FRAMES_WORD + TRACERS_CAPACITY / 8)?)
 }
 
 /// No frame is larger than half of a ring.

@@ -14,15 +14,16 @@ const LOG: usize = 32;
 /// Words of one thread.
 const SEAT: usize = 2;
 /// The first words: whether the threads are to leave trace ports alone, operations, records received, beats, names given out, whether
-/// the threads are to rest.
+/// the threads are to rest, records read of rings.
 const OVER: usize = 0;
 const OPERATIONS: usize = 1;
 const RECORDS: usize = 2;
 const BEATS: usize = 3;
 const GIVEN: usize = 4;
 const RESTS: usize = 5;
+const IN_RINGS: usize = 6;
 /// Then those of the threads, the names, the last operations.
-const SEATS: usize = 6;
+const SEATS: usize = 7;
 const PORT_NAMES: usize = SEATS + SEAT * PLAYERS * THREADS;
 const TASK_NAMES: usize = PORT_NAMES + PORTS;
 const OWN_NAMES: usize = TASK_NAMES + PLAYERS;
@@ -166,6 +167,15 @@ impl Board {
 
     pub(crate) fn records(self) -> u64 {
         self.0[RECORDS].load(Relaxed)
+    }
+
+    /// Counts frames that somebody has found in a ring.
+    pub(crate) fn count_in_rings(self, more: usize) {
+        self.0[IN_RINGS].fetch_add(more as u64, Relaxed);
+    }
+
+    pub(crate) fn in_rings(self) -> u64 {
+        self.0[IN_RINGS].load(Relaxed)
     }
 
     /// Shows that the program goes on.

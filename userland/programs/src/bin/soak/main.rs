@@ -2,8 +2,8 @@
 //! soak HOST DEVICE SEED SECONDS FIRST_ROUND [-WORD...]: everything at once that can happen to traces, for a while; nothing may be left.
 //!
 //! Run it untraced. HOST and DEVICE are the names of the host's privileged port and of the master device port (`${host-port}`,
-//! `${device-port}`). In each round four tasks of six threads exchange messages, raise exceptions, and trace each other; the
-//! program moves their ports about, sets, replaces and ends traces, suspends, aborts and ends threads and tasks. At the end of a
+//! `${device-port}`). In each round four tasks of six threads exchange messages, raise exceptions, trace each other, and
+//! read rings of their trace ports; the program moves their ports about, sets, replaces and ends traces, suspends, aborts and ends threads and tasks. At the end of a
 //! round all trace ports die: every thread that is left must go on. Then all tasks are ended, and the kernel must have as many ports,
 //! messages and tasks as before. What the program does follows from seed and round, so that a round can be repeated alone;
 //! when the others' threads run is left to the scheduler. `-WORD` leaves a kind of operation out (without.rs).
@@ -21,6 +21,7 @@ mod held;
 mod names;
 mod operation;
 mod player;
+mod rings;
 mod watch;
 mod without;
 mod words;
@@ -80,6 +81,9 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     if !plan.without.has("engines") {
         engines::warm_up()?;
     }
+    if !plan.without.has("rings") {
+        rings::warm_up()?;
+    }
     thread::spawn(move || watch::watch(board)).doing("starting the watchdog")?;
     let start = uptime()?;
     let mut round = plan.first;
@@ -103,11 +107,12 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     }
     capacity()?;
     println!(
-        "soak: {} rounds, {} operations, {} steps of threads, {} messages of records; nothing is left of it",
+        "soak: {} rounds, {} operations, {} steps of threads, {} messages of records, {} frames of rings; nothing is left of it",
         round - plan.first,
         board.operations(),
         board.all_steps(),
-        board.records()
+        board.records(),
+        board.in_rings()
     );
     Ok(())
 }

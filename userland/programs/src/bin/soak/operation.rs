@@ -48,6 +48,8 @@ pub(crate) enum Operation {
     Attach { player: usize, port: usize, wish: u64 },
     Ask { engine: usize, player: usize, thread: usize, draw: u64 },
     Forget { engine: usize },
+    AskForRing { player: usize },
+    Look { ring: usize, draw: u64 },
     Pause { milliseconds: u32 },
 }
 
@@ -80,6 +82,8 @@ impl Operation {
             111..114 => Self::Attach { player, port, wish: draw >> 40 },
             114..120 => Self::Ask { engine: number, player, thread, draw: draw >> 40 },
             120 => Self::Forget { engine: number },
+            121..123 => Self::AskForRing { player },
+            123..126 => Self::Look { ring: number, draw: draw >> 40 },
             _ => Self::Pause { milliseconds: (number % 30) as u32 },
         }
     }
@@ -102,6 +106,7 @@ impl Operation {
             Self::Drain { .. } => "drain",
             Self::TaskExceptions { .. } | Self::ThreadExceptions { .. } => "exceptions",
             Self::Attach { .. } | Self::Ask { .. } | Self::Forget { .. } => "engines",
+            Self::AskForRing { .. } | Self::Look { .. } => "rings",
         }
     }
 
@@ -139,6 +144,8 @@ impl Operation {
             Self::Attach { player, port, wish } => world.engines.attach(board.task(player), board.port(port), wish),
             Self::Ask { engine, player, thread, draw } => world.engines.ask(engine, board, (player, thread), draw),
             Self::Forget { engine } => world.engines.forget(engine),
+            Self::AskForRing { player } => world.rings.ask(board.task(player)),
+            Self::Look { ring, draw } => world.rings.look(board, ring, draw),
             Self::Pause { milliseconds: 0 } => thread_switch(),
             Self::Pause { milliseconds } => pause(milliseconds),
             _ => return self.of_port(world).and_then(|()| self.of_suspension(world)),

@@ -21,6 +21,7 @@ use programs::random::Random;
 
 use crate::board::{Act, Board};
 use crate::names::{ABSENT, DEAD, Name, PLAYERS, PORTS, SET, THREADS};
+use crate::rings::Ring;
 use crate::without::Without;
 use crate::words::{ROOM, Words};
 
@@ -56,6 +57,8 @@ pub(crate) struct Player {
     reply: PortName,
     /// A port to which nobody has a right.
     silence: PortName,
+    /// The ring of a trace port of the player's.
+    ring: Option<Ring>,
 }
 
 impl Player {
@@ -64,7 +67,7 @@ impl Player {
         let (data, forbidden) = (Pages::allocate(2 * PAGE_SIZE)?, Pages::allocate(PAGE_SIZE)?);
         let Plays { without, alone } = plays;
         let (reply, silence) = (PortName::NULL, PortName::NULL);
-        Ok(Self { player, thread, board, without, alone, random, data, forbidden, reply, silence })
+        Ok(Self { player, thread, board, without, alone, random, data, forbidden, reply, silence, ring: None })
     }
 
     /// Plays; never returns.
@@ -298,7 +301,7 @@ impl Player {
     fn meddle(&mut self) {
         let of = self.board.task(self.random.below(PLAYERS as u64) as usize);
         let tried = self.without.filter(Name::drawn(self.random.word())).name(self.board);
-        match self.random.below(10) {
+        match self.random.below(if self.without.has("rings") { 10 } else { 13 }) {
             0..4 => {
                 self.act(Act::SettingByTrap, tried);
                 let _ = trap::task_set_special_port(of, TASK_TRACE_PORT, tried);
@@ -312,6 +315,7 @@ impl Player {
                 let _ = kernel::task_set_special_port(of, TASK_TRACE_PORT, PortName::NULL);
             }
             7 => self.own_port(),
+            10.. => self.look_at_ring(of),
             _ => {
                 self.act(Act::Reading, of);
                 drop(kernel::task_get_special_port(of, TASK_TRACE_PORT));
@@ -322,6 +326,15 @@ impl Player {
             self.act(Act::AskingTheKernel, thread_self());
             trap::thread_switch_depressed(1 + self.random.below(20) as u32);
         }
+    }
+
+    /// Asks for a ring, or reads the one that there is.
+    fn look_at_ring(&mut self, of: PortName) {
+        self.act(Act::Reading, of);
+        self.ring = match self.ring.take() {
+            Some(mut ring) => (ring.look(self.board, &mut self.random) && !self.random.percent(5)).then_some(ring),
+            None => Ring::of(of).ok(),
+        };
     }
 
     /// Makes a port that nobody ever receives from, or ends it.

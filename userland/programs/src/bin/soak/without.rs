@@ -27,6 +27,7 @@ pub(crate) const WORDS: &[&str] = &[
     "drain",
     "exceptions",
     "engines",
+    "rings",
     "processors",
 ];
 

@@ -11,10 +11,10 @@ use mach::mig::AnyRight;
 use mach::msg::Message;
 use mach::port::{Disposition, PortName, Right, SendRight};
 use mach::stubs::{mach as kernel, mach_host, mach_port};
-use mach::sys::trap::{mach_port_allocate_name, mach_port_insert_right, task_terminate};
+use mach::sys::trap::{mach_port_allocate_name, mach_port_insert_right, task_set_special_port, task_terminate};
 use mach::{task_self, thread as threads};
 use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
-use mach_abi::special_port::TASK_EXCEPTION_PORT;
+use mach_abi::special_port::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT};
 use programs::patience::pause;
 use programs::random::Random;
 use programs::{Doing, Mismatch, processors};
@@ -24,6 +24,7 @@ use crate::engines::Engines;
 use crate::held::Ended;
 use crate::names::{CATCH, DEAD, DEVICE, HOST, Name, PLAYERS, PORTS, PRIVILEGED, SET, THREADS};
 use crate::player::{Player, Plays};
+use crate::rings::Rings;
 use crate::without::Without;
 
 /// By how much the players' priority is lower than the program's.
@@ -54,6 +55,8 @@ pub(crate) struct World {
     pub(crate) held: [[u32; THREADS]; PLAYERS],
     /// Engines of the players.
     pub(crate) engines: Engines,
+    /// Rings of the program's trace ports.
+    pub(crate) rings: Rings,
     /// What was ended.
     ended: Ended,
 }
@@ -90,6 +93,7 @@ impl World {
             suspended: [0; PLAYERS],
             held: [[0; THREADS]; PLAYERS],
             engines: Engines::new()?,
+            rings: Rings::default(),
             ended: Ended::default(),
         };
         board.set_over(false);
@@ -105,7 +109,22 @@ impl World {
                 world.move_port(index, Holder::Player(player));
             }
         }
+        if !world.without.has("rings") {
+            world.trace_into_rings();
+        }
         Ok(world)
+    }
+
+    /// The round begins with players that are traced to ports of the program, which has rings.
+    fn trace_into_rings(&mut self) {
+        let ports = (0..PORTS).filter(|index| self.holder(*index) == Holder::Program);
+        let ports: Vec<PortName> = ports.map(|index| self.board.port(index)).collect();
+        for (player, port) in (0..PLAYERS).zip(ports) {
+            // A kernel without trace ports refuses.
+            if task_set_special_port(self.board.task(player), TASK_TRACE_PORT, port).is_ok() {
+                self.rings.ask(self.board.task(player));
+            }
+        }
     }
 
     /// A new port, to which everybody has a send right.
