@@ -25,22 +25,31 @@ fn hashes(stdout: &str) -> Vec<&str> {
     stdout.lines().filter(is_hash).collect()
 }
 
-/// How many records the tracer says that it received.
-fn records(stdout: &str) -> Option<u32> {
-    stdout.lines().last()?.strip_prefix("drain: ")?.split_once(" records, ")?.0.parse().ok()
+/// How many records the tracer says that it received, and how many of them by a ring.
+fn records(stdout: &str) -> Option<(u32, u32)> {
+    let (records, rest) = stdout.lines().last()?.strip_prefix("drain: ")?.split_once(" records, ")?;
+    let in_ring = rest.split_once(" lost, ")?.1.strip_suffix(" in a ring")?;
+    Some((records.parse().ok()?, in_ring.parse().ok()?))
 }
 
-/// Makes the same calls untraced and traced and compares the hashes, one for each 1000 calls. Only if they differ is there
+/// How the program is traced: its records come in messages, or by a ring.
+const WAYS: [&[&str]; 2] = [&["run", "drain", "fidelity"], &["run", "drain", "-ring", "fidelity"]];
+
+/// Makes the same calls untraced and traced in both ways and compares the hashes, one for each 1000 calls. Only if they differ is there
 /// a log of each call, of the thousand in which they begin to.
 fn compare(seed: u32, count: u32) -> Result<()> {
+    WAYS.iter().try_for_each(|way| compare_with(way, seed, count))
+}
+
+fn compare_with(traced: &[&str], seed: u32, count: u32) -> Result<()> {
     let (seed_word, count_word) = (seed.to_string(), count.to_string());
-    let (plain, traced) = (["run", "fidelity"], ["run", "drain", "fidelity"]);
+    let plain = ["run", "fidelity"];
     let boot = |program: &[&str], window: &[&str]| -> Result<Run> {
         let machine = ["--icount", "--timeout", "1800"];
         qemu(&[&machine[..], program, &[seed_word.as_str(), &count_word], window].concat())
     };
     let expected_run = boot(&plain, &[]).context("untraced")?;
-    let found_run = boot(&traced, &[]).context("traced")?;
+    let found_run = boot(traced, &[]).context("traced")?;
     let (expected, found) = (hashes(&expected_run.stdout), hashes(&found_run.stdout));
     for (what, hashes, run) in [("untraced", &expected, &expected_run), ("traced", &found, &found_run)] {
         let whole = hashes.len() as u32 == count.div_ceil(1000);
@@ -49,7 +58,7 @@ fn compare(seed: u32, count: u32) -> Result<()> {
     if let Some(index) = (0..expected.len()).find(|&index| found.get(index) != Some(&expected[index])) {
         let (from, to) = ((index * 1000 + 1).to_string(), (index * 1000 + 1001).to_string());
         let window = [from.as_str(), &to];
-        let (expected_run, found_run) = (boot(&plain, &window)?, boot(&traced, &window)?);
+        let (expected_run, found_run) = (boot(&plain, &window)?, boot(traced, &window)?);
         let calls = |run: &Run| -> Vec<String> {
             run.stdout.lines().filter(|line| line.contains(" option 0x")).map(str::to_owned).collect()
         };
@@ -68,8 +77,10 @@ fn compare(seed: u32, count: u32) -> Result<()> {
         );
     }
     ensure!(found_run.status == expected_run.status, "seed {seed}: exit status {:?}", found_run.status);
-    let records = records(&found_run.stdout).context("the tracer's line")?;
+    let (records, in_ring) = records(&found_run.stdout).context("the tracer's line")?;
     ensure!(records > count, "seed {seed}: {records} records of {count} calls");
+    let is_by_way = if traced.contains(&"-ring") { in_ring > count / 2 } else { in_ring == 0 };
+    ensure!(is_by_way, "seed {seed}, {traced:?}: {in_ring} of {records} records in a ring");
     Ok(())
 }
 

@@ -224,6 +224,8 @@ pub enum Event {
     Ended(Option<i32>),
     /// Neither it nor a child of it is left.
     Untraced,
+    /// Records have come into the ring.
+    InRing,
     /// None of these in time.
     Nothing,
 }
@@ -253,6 +255,14 @@ impl Program {
         Ok(Self { task, ports, trace: trace_port, exit })
     }
 
+    /// The ring of its trace port.
+    ///
+    /// # Errors
+    /// Those of [`Ring::of`].
+    pub fn ring(&self) -> Result<Ring, KernReturn> {
+        Ring::of(self.task.name())
+    }
+
     /// How many messages of records may wait before the program has to.
     pub fn set_queue_limit(&self, limit: u32) -> Result<(), Mismatch> {
         self.trace.set_queue_limit(limit).doing("mach_port_set_qlimit")
@@ -273,6 +283,7 @@ impl Program {
             }
             match mig::request_id(buffer) {
                 Some(id) if trace_port::is_record(id) => return Ok(Event::Record),
+                Some(TRACE_RING_MSGH_ID) => return Ok(Event::InRing),
                 Some(MACH_NOTIFY_NO_SENDERS) => return Ok(Event::Untraced),
                 _ => mach::msg::destroy_body(buffer),
             }

@@ -161,6 +161,8 @@ fn run(command: &[u8], fault: Option<(u32, u32)>, buffer: &mut [u64]) -> Result<
                 outcome.waited = true;
                 program.terminate();
             }
+            // Nobody has asked for a ring.
+            Event::InRing => {}
             Event::Nothing => return Err(Mismatch::new("the program was terminated and did not end")),
         }
     }
