@@ -13,7 +13,7 @@
 //!
 //! What is received is whole by then, and nothing comes between it and the end of the call; but a header alone is what a receive gives that fails, too,
 //! so that such a record is open, and its outcome follows at the end. All else goes the way of drafts: what has rights or memory in it, what is
-//! large or has many names, what fails, requests whose answers another call receives, and everything that is no call of the task's own.
+//! large, has many names or one that stands for nothing, what fails, requests whose answers another call receives, and everything that is no call of the task's own.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
