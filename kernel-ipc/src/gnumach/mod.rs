@@ -239,7 +239,7 @@ pub(crate) trait Names {
     /// Which port or port set the task has this name for, which is neither `MACH_PORT_NULL` nor `MACH_PORT_DEAD`; `None` if it stands for neither.
     fn port(&self, name: u32) -> Option<NamedPort>;
 
-    /// The same of any name.
+    /// Which port or port set the task has a name for, which may be none.
     #[inline(always)]
     fn look_up(&self, name: u32) -> Option<Identity> {
         match name {

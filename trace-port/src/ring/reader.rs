@@ -215,7 +215,7 @@ pub struct Reader {
     /// Time of the last record.
     pub(super) time: u64,
     /// Bytes that it has gone past since that, and why.
-    skipped: Option<(u64, Why)>,
+    pub(super) skipped: Option<(u64, Why)>,
     /// What stands at `next` is no frame.
     is_bad: bool,
 }
@@ -304,18 +304,6 @@ impl Reader {
         let (bytes, why) = self.skipped.unwrap_or((0, Why::Unsaid));
         let last = numbers.checked_sub(1).filter(|last| *last >= self.number)?;
         Some(Lost { first: self.number, last, from: self.time, to: 0, bytes, why })
-    }
-
-    /// Goes past a frame that is known.
-    #[cfg(test)]
-    pub(super) fn pass(&mut self, frame: Frame) {
-        self.next += frame.size as u64 * 8;
-    }
-
-    /// Why it has gone past bytes since the last record.
-    #[cfg(test)]
-    pub(super) fn skipped(&self) -> Option<Why> {
-        self.skipped.map(|(_, why)| why)
     }
 
     /// Goes on from the first mark in a range of positions, or from its end.

@@ -120,7 +120,7 @@ impl Stage {
         self.messages_within(port, 0)
     }
 
-    /// The same, where the first one may take so many milliseconds.
+    /// Takes the messages that wait, of which the first one may take so many milliseconds to come.
     fn messages_within(&self, port: PortName, patience: u32) -> Result<(u32, u32), Mismatch> {
         let (mut wakes, mut others) = (0, 0);
         let mut buffer = record_buffer();
