@@ -21,6 +21,8 @@ use crate::world::{Holder, World, is_dead};
 
 /// Id of a message that brings a receive right.
 const MAIL: i32 = 7300;
+/// Hundredths of a second in which a task that is being ended has ended.
+const ENDED: u32 = 1000;
 /// A task or thread is not suspended more often than this.
 const DEEPEST: u32 = 2;
 
@@ -217,9 +219,16 @@ impl Operation {
     }
 }
 
-/// A resume is refused only if what was suspended is dead meanwhile.
+/// A resume is refused only if what was suspended is dead meanwhile, or is being ended: a player that ends itself, with a lower priority than the
+/// program's, has threads that answer for nothing any more before their ports die.
 fn answered(task: PortName, answer: mach::error::Result<()>) -> Result<(), Mismatch> {
-    if is_dead(task) { Ok(()) } else { answer.doing("resuming") }
+    for _ in 0..ENDED {
+        if answer.is_ok() || is_dead(task) {
+            return Ok(());
+        }
+        pause(10);
+    }
+    answer.doing("resuming")
 }
 
 /// Ends a player and makes another one in its place.
