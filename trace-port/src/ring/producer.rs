@@ -244,7 +244,8 @@ impl Producer {
             return false;
         }
         self.mark(ring, start);
-        let window = piece.min(self.unmarked).min(start.saturating_add(WINDOW.min(capacity >> 6)));
+        // A part ends where the memory does, if not before.
+        let window = self.unmarked.min(start.saturating_add(WINDOW.min(capacity >> 6)));
         if policy == Policy::Overwrite {
             self.overwrite_until = window;
             self.full_until = 0;

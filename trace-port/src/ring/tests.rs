@@ -5,6 +5,7 @@ mod concurrent;
 mod outcomes;
 mod property;
 mod walking;
+mod windows;
 
 use std::vec::Vec;
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What holds for each frame that is written after one look at the ring for many, whatever came before it.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use proptest::prelude::*;
+
+use super::super::{Policy, Producer, RECORD, Ring, Share, control};
+use super::memory;
+use super::property::CAPACITY;
+
+/// What is done to a ring.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// So many words of contents, by the quick way.
+    Whole(u64, Policy, Share),
+    /// The other way.
+    Reserve(u64, Policy),
+    Refuse,
+    /// The reader goes on by so many hundredths of what it has not read.
+    Read(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let policy = || prop_oneof![3 => Just(Policy::Full), 1 => Just(Policy::Overwrite)];
+    let share = prop_oneof![4 => Just(Share::Common), 1 => Just(Share::Kept)];
+    prop_oneof![
+        40 => (0..500_u64, policy(), share).prop_map(|(words, policy, share)| Act::Whole(words, policy, share)),
+        1 => (0..500_u64, policy()).prop_map(|(words, policy)| Act::Reserve(words, policy)),
+        1 => Just(Act::Refuse),
+        1 => (0..=100_u64).prop_map(Act::Read),
+    ]
+}
+
+/// Bytes that are kept.
+const KEPT: u64 = 10_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn each_frame_has_room_a_floor_and_a_mark(acts in proptest::collection::vec(act(), 500..2000)) {
+        let words = memory(CAPACITY);
+        let ring = Ring::over(&words).unwrap();
+        let mut producer = Producer::keeping(KEPT);
+        producer.begin(&ring);
+        let (capacity, part) = (ring.capacity(), ring.capacity() / ring.marks.len() as u64);
+        let floor = || ring.control[control::FLOOR].load(Relaxed);
+        let mut before = 0;
+        for act in acts {
+            match act {
+                Act::Whole(words, policy, share) => {
+                    let (start, tail) = (ring.head(), ring.tail());
+                    let Some(whole) = producer.whole(&ring, (RECORD, words * 8), (policy, share)) else { continue };
+                    let end = start + super::super::FRAME + words * 8;
+                    prop_assert!(floor() + capacity >= end, "bytes are written that are not said to be");
+                    if policy == Policy::Full {
+                        let kept = if share == Share::Common { KEPT } else { 0 };
+                        prop_assert!(end + kept <= tail + capacity, "what is unread, or kept, is overwritten");
+                    }
+                    producer.publish(&ring, &whole);
+                    prop_assert_eq!(ring.head(), end);
+                    let mark = ring.marks[(start / part) as usize % ring.marks.len()].load(Relaxed);
+                    prop_assert_eq!(mark / part, start / part, "its part has no mark");
+                    prop_assert!(mark <= start, "the mark is of the part's first frame");
+                }
+                Act::Reserve(words, policy) => {
+                    if let Ok(room) = producer.reserve(&ring, (RECORD, words * 8), policy) {
+                        producer.commit(&ring, room);
+                    }
+                }
+                Act::Refuse => producer.refuse(&ring, 64, 1),
+                Act::Read(hundredths) => {
+                    let unread = ring.unread().min(capacity);
+                    ring.set_tail(ring.head() - unread * (100 - hundredths) / 100 / 8 * 8);
+                }
+            }
+            prop_assert!(floor() >= before, "the floor goes back");
+            before = floor();
+        }
+    }
+}
+
+/// Who only fills what was read says of nothing else that it is overwritten.
+#[test]
+fn what_is_unread_is_above_the_floor() {
+    let words = memory(CAPACITY);
+    let ring = Ring::over(&words).unwrap();
+    let mut producer = Producer::keeping(KEPT);
+    producer.begin(&ring);
+    for index in 0..40_000_u64 {
+        if let Some(whole) = producer.whole(&ring, (RECORD, index % 60 * 8), (Policy::Full, Share::Common)) {
+            producer.publish(&ring, &whole);
+        } else if let Ok(room) = producer.reserve(&ring, (RECORD, 8), Policy::Full) {
+            producer.commit(&ring, room);
+        }
+        assert!(ring.control[control::FLOOR].load(Relaxed) <= ring.tail());
+        if index % 97 == 0 {
+            ring.set_tail(ring.tail() + ring.unread() / 2 / 8 * 8);
+        }
+    }
+    assert!(ring.head() > 4 * ring.capacity());
+}
