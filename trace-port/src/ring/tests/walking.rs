@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
-use super::super::{Item, LARGEST_FRAME, OUTCOME, Policy, Reader, Ring, Share, Standing, Step};
+use super::super::{Item, LARGEST_FRAME, OUTCOME, Policy, Reader, Ring, Share, Standing, Step, control};
 use super::memory;
 use super::property::{CAPACITY, Step as Change, World, read_all};
 use crate::Record;
@@ -86,6 +86,37 @@ proptest! {
             }
         }
         prop_assert_eq!(walked, copied);
+    }
+
+    /// Of a ring that is damaged a walk sees what a copy shows, as far as it goes.
+    #[test]
+    fn what_is_damaged_is_seen_as_in_a_copy(
+        bits in proptest::collection::vec((0..4096usize, 0..64u32), 1..4),
+        near in proptest::collection::vec((0..40usize, 0..15usize, 0..64u32), 0..3),
+        cut in 0..2000_u64,
+    ) {
+        let words = memory(CAPACITY);
+        let mut world = World::new(&words);
+        let mut starts = Vec::new();
+        for size in 0..40 {
+            starts.push((world.ring.head() / 8) as usize);
+            world.step(Change::Write(size * 50, Policy::Full));
+        }
+        let places = bits.into_iter().chain(near.into_iter().map(|(frame, word, bit)| (starts[frame] + word, bit)));
+        for (index, bit) in places {
+            world.ring.frames[index].fetch_xor(1 << bit, Relaxed);
+        }
+        world.ring.control[control::HEAD].fetch_sub(cut * 8, Relaxed);
+        let (mut walker, mut other) = (Reader::open(&world.ring).unwrap(), Reader::open(&world.ring).unwrap());
+        let (mut walked, mut copied) = (Vec::new(), Vec::new());
+        for step in walker.walk(&world.ring) {
+            walked.push(match step {
+                Step::Record(record) => Told::Record(record.open, bytes_of(&record)),
+                Step::Outcome(outcome) => Told::Outcome(outcome.thread, outcome.retval),
+            });
+        }
+        read_all(&mut other, &world.ring, |item| copied.push(told(item)));
+        prop_assert!(copied.starts_with(&walked), "{} of {}", walked.len(), copied.len());
     }
 
     /// Whatever stands in a ring, in no order, neither goes on for ever nor beyond a frame.
