@@ -18,7 +18,6 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mach_abi::header::LP64;
-use mach_abi::port::{MACH_PORT_DEAD, MACH_PORT_NULL};
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 use mach_abi::{Format, KernReturn};
 use trace_port::port::{self, RECEIVED_ON};
@@ -27,7 +26,7 @@ use trace_port::{Direction, record};
 
 use crate::frames::{RecordFrame, pair, word};
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type};
-use crate::gnumach::{Kernel, Kmsg, Names, SendRight, Task, Thread, mr, option};
+use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, mr, option};
 use crate::named::{Item, Items};
 use crate::numbers::{Correlation, HalfCorrelation};
 use crate::observe::{self, Event};
@@ -53,7 +52,7 @@ const RPC: u32 = option::MACH_SEND_MSG | option::MACH_RCV_MSG;
 fn gather(kernel: &impl Kernel, kmsg: Kmsg, size: u32, names: &mut [u32; NAMES]) -> Option<usize> {
     let mut count = 0;
     let mut push = |name| {
-        if is_name(name) {
+        if is_valid(name) {
             *names.get_mut(count)? = name;
             count += 1;
         }
@@ -71,15 +70,11 @@ fn gather(kernel: &impl Kernel, kmsg: Kmsg, size: u32, names: &mut [u32; NAMES])
     Some(count)
 }
 
-const fn is_name(name: u32) -> bool {
-    !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
-}
-
 /// The two words of a message's local port, if it has a name for one.
 #[inline(always)]
 fn local<'a>(kernel: &impl Kernel, kmsg: Kmsg, places: &'a [AtomicU64]) -> Option<&'a [AtomicU64; 2]> {
-    let index = usize::from(is_name(kernel.remote_name(kmsg)));
-    if is_name(kernel.local_name(kmsg)) { places.as_chunks().0.get(index) } else { None }
+    let index = usize::from(is_valid(kernel.remote_name(kmsg)));
+    if is_valid(kernel.local_name(kmsg)) { places.as_chunks().0.get(index) } else { None }
 }
 
 /// Writes what the names in a message stand for, which have places for the words of a [`trace_port::Port`] each. `false` if one of them stands for
@@ -278,30 +273,24 @@ fn write(
     frame.set(word::TIME_OUT, pair(asked.time_out, notify));
     let ring = frame.publish();
     if owed.is_some() {
-        // What is rare is found out again: nothing is kept until here for it.
-        rings::wake(kernel, ring, || right_to_ring(kernel, state));
+        rings::wake_for(kernel, state, ring, || observe::current_task(kernel));
     }
 }
 
-/// A right to the trace port whose ring has the current task's records.
-#[cold]
-#[inline(never)]
-fn right_to_ring(kernel: &impl Kernel, state: &State) -> Option<SendRight> {
-    let task = observe::current_task(kernel);
-    let ring = state.rings.told(State::ring_bits(kernel.task_entry(task)))?.key()?;
-    state.right_to_ring(kernel, task, ring)
-}
-
-/// Whether a call that ends well has been received for by the quick way, and is over.
+/// Ends a call that ends well, has been received for by the quick way, and is over; whether it is one.
 #[inline(always)]
-pub(crate) fn is_over(kernel: &impl Kernel, thread: Thread, call: &OpenCall, result: u32) -> bool {
-    result == mr::MACH_MSG_SUCCESS
+pub(crate) fn end_over(kernel: &impl Kernel, thread: Thread, call: &OpenCall, result: u32) -> bool {
+    let is_over = result == mr::MACH_MSG_SUCCESS
         && call.has_only_received(kernel)
         && kernel.thread_awaited(thread).is_none()
-        && State::is_direct(kernel.task_entry(kernel.thread_task(thread)))
+        && State::is_direct(kernel.task_entry(kernel.thread_task(thread)));
+    if is_over {
+        OpenCall::NONE.keep(kernel, thread);
+    }
+    is_over
 }
 
-/// The current thread's call ends, which has no draft, and is not over yet ([`is_over`]): what is still to be ended.
+/// The current thread's call ends, which has no draft, and is not over yet ([`end_over`]): what is still to be ended.
 #[inline(never)]
 pub(crate) fn end(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall, result: u32) -> OpenCall {
     // Of another period it is nothing.

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 use trace_port::record::{self, Part};
-use trace_port::ring::{OUTCOME, Policy, Producer, RECORD, Reservation, Ring, Share, Whole};
+use trace_port::ring::{OUTCOME, Policy, Producer, RECORD, Reservation, Ring, Room, Whole};
 
 use crate::gnumach::{Kernel, Kmsg, Record};
 use crate::numbers::ThreadNumber;
@@ -176,15 +176,15 @@ struct Frame<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// A frame with so many bytes, a multiple of 8. `None` where there is more to it than to write it, or no room in its share.
+    /// A frame with so many bytes, a multiple of 8. `None` where there is more to it than to write it, or not the room that it may have.
     #[inline(always)]
-    fn begin(self, kind: u32, bytes: u64, share: Share) -> Option<Frame<'a>> {
+    fn begin(self, kind: u32, bytes: u64, room: Room) -> Option<Frame<'a>> {
         // Not by `producer`: an option of the lock's guard costs each record instructions.
         let mut producer = self.producer.lock();
         if !self.is_whose_it_was() {
             return None;
         }
-        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, share))?;
+        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, room))?;
         Some(Frame { ring: self.ring, producer, whole })
     }
 
@@ -198,7 +198,7 @@ impl<'a> Sink<'a> {
         ports: usize,
     ) -> Option<RecordFrame<'a>> {
         let carried = record::carried(captured as usize, ports);
-        let frame = self.begin(kind, (size_of::<Part>() + carried.next_multiple_of(8)) as u64, Share::Common)?;
+        let frame = self.begin(kind, (size_of::<Part>() + carried.next_multiple_of(8)) as u64, Room::Common)?;
         let (head, rest) = frame.whole.contents.split_first_chunk()?;
         let (message, places) = rest.split_at_checked((captured as usize).div_ceil(8))?;
         let frame = RecordFrame { head, ports: places, frame };
@@ -267,7 +267,7 @@ fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
 #[inline(always)]
 pub(crate) fn put_outcome(state: &State, sink: &Sink<'_>, thread: ThreadNumber, retval: u32) {
     let outcome = pair(thread.get(), retval);
-    if let Some(mut frame) = sink.begin(OUTCOME, 8, Share::Kept)
+    if let Some(mut frame) = sink.begin(OUTCOME, 8, Room::Kept)
         && let [place] = frame.whole.contents
     {
         place.store(outcome, Relaxed);

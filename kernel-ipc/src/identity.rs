@@ -44,10 +44,20 @@ impl NamedPort {
     /// This port by this name; none by 0.
     #[inline(always)]
     pub(crate) const fn of(name: u32, Identity { number, kind, object }: Identity) -> Option<Self> {
-        match NonZeroU64::new(name as u64 | (number.get() as u64) << 32) {
-            Some(first) => Some(Self { first, second: kind as u64 | (object as u64) << 32 }),
+        Self::of_words([name as u64 | (number.get() as u64) << 32, kind as u64 | (object as u64) << 32])
+    }
+
+    /// The one with these words.
+    pub(crate) const fn of_words([first, second]: [u64; 2]) -> Option<Self> {
+        match NonZeroU64::new(first) {
+            Some(first) => Some(Self { first, second }),
             None => None,
         }
+    }
+
+    /// The name.
+    pub(crate) const fn name(self) -> u32 {
+        self.first.get() as u32
     }
 
     /// The words.

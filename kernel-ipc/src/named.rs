@@ -234,6 +234,7 @@ impl Ports {
         let seen = view.message.and_then(|kmsg| received_on::known(kernel, kmsg));
         // It came to what it was received from, unless that is a set.
         let received_from = || names.look_up(view.rcv_name).filter(|port| port.kind != PORT_SET);
+        let seen = seen.map(|port| (port.name(), port.identity()));
         if let Some((name, port)) = seen.or_else(|| Some((view.rcv_name, received_from()?))) {
             self.push(kernel, name, RECEIVED_ON, port);
         }

@@ -6,9 +6,8 @@
 //! thread's word says that this has been done. It has not for a message that `exception_raise` hands over.
 
 use crate::gnumach::{InTransit, Kernel, Kmsg, Port};
-use crate::identity::Identity;
+use crate::identity::NamedPort;
 use crate::light;
-use crate::numbers::PortNumber;
 use crate::observe;
 use crate::open_call::OpenCall;
 use crate::state::State;
@@ -46,21 +45,18 @@ fn keep(kernel: &impl Kernel, state: &State, message: InTransit, is_locked: bool
 #[inline(never)]
 fn keep_port(kernel: &impl Kernel, state: &State, message: InTransit, port: Port, is_locked: bool) {
     let found = kernel.receivers_name(port, observe::current_task(kernel), &state.numbers, is_locked);
-    if let Some((name, Identity { number, kind, object })) = found {
-        let words = [u64::from(name) | u64::from(number.get()) << 32, u64::from(kind) | u64::from(object) << 32];
-        kernel.set_link_words(message.kmsg(), words);
+    if let Some(found) = found {
+        kernel.set_link_words(message.kmsg(), found.words());
         kernel.set_thread_message(kernel.current_thread(), message.kmsg().message_half() | HAS_PAYLOAD);
     }
 }
 
 /// The receiver's name for the port with a payload that a message came to, which the current thread receives, and which port it is.
-pub(crate) fn known(kernel: &impl Kernel, kmsg: Kmsg) -> Option<(u32, Identity)> {
+pub(crate) fn known(kernel: &impl Kernel, kmsg: Kmsg) -> Option<NamedPort> {
     if kernel.thread_message(kernel.current_thread()) != kmsg.message_half() | HAS_PAYLOAD {
         return None;
     }
-    let [first, second] = kernel.link_words(kmsg);
-    let number = PortNumber::new((first >> 32) as u32);
-    Some((first as u32, Identity { number, kind: second as u8, object: (second >> 32) as u32 }))
+    NamedPort::of_words(kernel.link_words(kmsg))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::gnumach::{KeptPort, Kernel, Port};
 pub(crate) use give::end_of;
 #[cfg(any(target_os = "none", test))]
 pub(crate) use give::give;
-pub(crate) use write::{outcome, take, wake};
+pub(crate) use write::{outcome, take, wake_for};
 
 /// How many rings there may be.
 pub(crate) const PLACES: usize = 15;

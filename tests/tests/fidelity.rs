@@ -32,37 +32,44 @@ fn records(stdout: &str) -> Option<(u32, u32)> {
     Some((records.parse().ok()?, in_ring.parse().ok()?))
 }
 
-/// How the program is traced: its records come in messages, or by a ring.
+/// The program untraced.
+const PLAIN: [&str; 2] = ["run", "fidelity"];
+/// How it is traced: its records come in messages, or by a ring.
 const WAYS: [&[&str]; 2] = [&["run", "drain", "fidelity"], &["run", "drain", "-ring", "fidelity"]];
+
+/// Makes calls of the program; of a window of them it prints a log.
+fn boot(program: &[&str], seed: u32, count: u32, window: &[&str]) -> Result<Run> {
+    let machine = ["--icount", "--timeout", "1800"];
+    qemu(&[&machine[..], program, &[&seed.to_string(), &count.to_string()], window].concat())
+}
+
+/// All hashes of a run.
+fn whole(run: &Run, what: &str, seed: u32, count: u32) -> Result<Vec<String>> {
+    let hashes: Vec<String> = hashes(&run.stdout).into_iter().map(str::to_owned).collect();
+    let is_whole = hashes.len() as u32 == count.div_ceil(1000);
+    ensure!(is_whole, "seed {seed}, {what}: status {:?}\n{}{}", run.status, run.stdout, run.stderr);
+    Ok(hashes)
+}
 
 /// Makes the same calls untraced and traced in both ways and compares the hashes, one for each 1000 calls. Only if they differ is there
 /// a log of each call, of the thousand in which they begin to.
 fn compare(seed: u32, count: u32) -> Result<()> {
-    WAYS.iter().try_for_each(|way| compare_with(way, seed, count))
+    let untraced = boot(&PLAIN, seed, count, &[]).context("untraced")?;
+    let expected = whole(&untraced, "untraced", seed, count)?;
+    WAYS.iter().try_for_each(|way| compare_with(way, (&untraced, &expected), seed, count))
 }
 
-fn compare_with(traced: &[&str], seed: u32, count: u32) -> Result<()> {
-    let (seed_word, count_word) = (seed.to_string(), count.to_string());
-    let plain = ["run", "fidelity"];
-    let boot = |program: &[&str], window: &[&str]| -> Result<Run> {
-        let machine = ["--icount", "--timeout", "1800"];
-        qemu(&[&machine[..], program, &[seed_word.as_str(), &count_word], window].concat())
-    };
-    let expected_run = boot(&plain, &[]).context("untraced")?;
-    let found_run = boot(traced, &[]).context("traced")?;
-    let (expected, found) = (hashes(&expected_run.stdout), hashes(&found_run.stdout));
-    for (what, hashes, run) in [("untraced", &expected, &expected_run), ("traced", &found, &found_run)] {
-        let whole = hashes.len() as u32 == count.div_ceil(1000);
-        ensure!(whole, "seed {seed}, {what}: status {:?}\n{}{}", run.status, run.stdout, run.stderr);
-    }
+fn compare_with(traced: &[&str], (untraced, expected): (&Run, &[String]), seed: u32, count: u32) -> Result<()> {
+    let found_run = boot(traced, seed, count, &[]).context("traced")?;
+    let found = whole(&found_run, "traced", seed, count)?;
     if let Some(index) = (0..expected.len()).find(|&index| found.get(index) != Some(&expected[index])) {
         let (from, to) = ((index * 1000 + 1).to_string(), (index * 1000 + 1001).to_string());
         let window = [from.as_str(), &to];
-        let (expected_run, found_run) = (boot(&plain, &window)?, boot(traced, &window)?);
+        let (expected_run, found_run) = (boot(&PLAIN, seed, count, &window)?, boot(traced, seed, count, &window)?);
         let calls = |run: &Run| -> Vec<String> {
             run.stdout.lines().filter(|line| line.contains(" option 0x")).map(str::to_owned).collect()
         };
-        let hashes = [expected[index], found[index]];
+        let hashes = [expected[index].as_str(), found.get(index).map_or("none", String::as_str)];
         let (expected, found) = (calls(&expected_run), calls(&found_run));
         let first = (0..expected.len()).find(|&call| found.get(call) != expected.get(call)).unwrap_or(expected.len());
         ensure!(
@@ -76,7 +83,7 @@ fn compare_with(traced: &[&str], seed: u32, count: u32) -> Result<()> {
             found_run.stderr
         );
     }
-    ensure!(found_run.status == expected_run.status, "seed {seed}: exit status {:?}", found_run.status);
+    ensure!(found_run.status == untraced.status, "seed {seed}: exit status {:?}", found_run.status);
     let (records, in_ring) = records(&found_run.stdout).context("the tracer's line")?;
     ensure!(records > count, "seed {seed}: {records} records of {count} calls");
     let is_by_way = if traced.contains(&"-ring") { in_ring > count / 2 } else { in_ring == 0 };

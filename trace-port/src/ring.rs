@@ -35,7 +35,7 @@ mod walk;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Share, Whole};
+pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Room, Whole};
 pub use reader::{Batch, Bytes, Item, Lost, Memory, Outcome, Reader, RingError, Why, find};
 pub use walk::{Standing, Step, Walk};
 

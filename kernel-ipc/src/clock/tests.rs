@@ -4,6 +4,7 @@
 use std::vec::Vec;
 
 use super::*;
+use crate::hooks::model::random::Random;
 
 const TICK: u64 = 10_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -211,14 +212,8 @@ fn a_clock_that_cannot_be_read_is_done_without() {
 
 #[test]
 fn the_quick_way_tells_what_the_other_does() {
-    // xorshift64
-    let mut state: u64 = 0x2545_f491_4f6c_dd1d;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut numbers = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = || numbers.below(u64::MAX);
     let (mut clock, mut quick) = (Clock::new(), 0);
     for _ in 0..MILLION {
         let mut number = || random() >> [0, 8, 24, 40, 60][(random() % 5) as usize];
@@ -239,14 +234,8 @@ fn the_quick_way_tells_what_the_other_does() {
 
 #[test]
 fn whatever_it_is_given_time_does_not_go_back() {
-    // xorshift64
-    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut numbers = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = || numbers.below(u64::MAX);
     let (mut clock, mut last) = (Clock::new(), 0);
     for _ in 0..MILLION {
         // Small, near, or any numbers.

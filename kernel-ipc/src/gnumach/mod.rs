@@ -234,18 +234,20 @@ pub(crate) trait Tasks {
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
 }
 
+/// Corresponds to `MACH_PORT_VALID`: whether this can be the name of something.
+pub(crate) const fn is_valid(name: u32) -> bool {
+    !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
+}
+
 /// The names of one task, which do not change meanwhile.
 pub(crate) trait Names {
-    /// Which port or port set the task has this name for, which is neither `MACH_PORT_NULL` nor `MACH_PORT_DEAD`; `None` if it stands for neither.
+    /// Which port or port set the task has this name for, which is a valid one; `None` if it stands for neither.
     fn port(&self, name: u32) -> Option<NamedPort>;
 
     /// Which port or port set the task has a name for, which may be none.
     #[inline(always)]
     fn look_up(&self, name: u32) -> Option<Identity> {
-        match name {
-            MACH_PORT_NULL | MACH_PORT_DEAD => None,
-            _ => self.port(name).map(NamedPort::identity),
-        }
+        if is_valid(name) { self.port(name).map(NamedPort::identity) } else { None }
     }
 }
 
@@ -274,7 +276,7 @@ pub(crate) trait Ports {
     /// Whether messages that come to it show a protected payload instead of its receiver's name.
     fn port_has_payload(&self, port: Port) -> bool;
     /// The task's name for a port that it receives from, and which port that is. `is_locked`: by the caller.
-    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)>;
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<NamedPort>;
     /// Whether the receive right is in this space.
     fn port_is_received_in(&self, port: Port, space: Space) -> bool;
     /// `port->ip_msgcount`.

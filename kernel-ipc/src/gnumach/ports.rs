@@ -14,7 +14,7 @@ use super::members::{
 };
 use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE, IO_BITS_PROTECTED_PAYLOAD};
 use super::{MaybePort, MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
-use crate::identity::{Identity, Numbers};
+use crate::identity::{Identity, NamedPort, Numbers};
 use crate::numbers::PortNumber;
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
@@ -115,13 +115,13 @@ impl Ports for Mach {
         port.load(PORT_IO_BITS) & IO_BITS_PROTECTED_PAYLOAD != 0
     }
 
-    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)> {
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<NamedPort> {
         let _lock = (!is_locked).then(|| PORT_LOCK.of(port).take());
         // The receive right may have gone meanwhile.
         if !self.port_is_received_in(port, self.task_space(task)) {
             return None;
         }
-        identify_locked(port, numbers).map(|identity| (port.load(PORT_RECEIVER_NAME), identity))
+        NamedPort::of(port.load(PORT_RECEIVER_NAME), identify_locked(port, numbers)?)
     }
 
     fn kernel_port(&self) -> Option<SendRight> {

@@ -90,8 +90,7 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     if call.has_draft() {
         end_call(kernel, state, result, wait)
-    } else if direct::is_over(kernel, thread, &call, result) {
-        OpenCall::NONE.keep(kernel, thread);
+    } else if direct::end_over(kernel, thread, &call, result) {
         result
     } else {
         end_without_draft(kernel, state, result, wait)
@@ -102,8 +101,7 @@ fn end(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
 fn end_without_draft(kernel: &impl Kernel, state: &State, result: u32, wait: Wait) -> u32 {
     let (thread, call) = OpenCall::current(kernel);
     let call = direct::end(kernel, state, thread, call, result);
-    if direct::is_over(kernel, thread, &call, result) {
-        OpenCall::NONE.keep(kernel, thread);
+    if direct::end_over(kernel, thread, &call, result) {
         return result;
     }
     call.keep(kernel, thread);

@@ -9,7 +9,7 @@ use trace_port::ring::{FRAME, Ring};
 use super::{KEPT, RingKey, Told};
 use crate::fan_out::{Parts, Share};
 use crate::frames;
-use crate::gnumach::{Kernel, SendRight, Thread, option};
+use crate::gnumach::{Kernel, SendRight, Task, Thread, option};
 use crate::observe;
 use crate::quiet;
 use crate::state::State;
@@ -49,12 +49,27 @@ pub(crate) fn outcome(kernel: &impl Kernel, state: &State, told: Told<'_>, threa
     told.owes_no_more();
     let Some(sink) = told.sink(kernel) else { return };
     frames::put_outcome(state, &sink, kernel.thread_number(thread), retval);
-    wake(kernel, sink.ring, || state.right_to_ring(kernel, kernel.thread_task(thread), told.key()?));
+    wake_for(kernel, state, sink.ring, || kernel.thread_task(thread));
+}
+
+/// Tells the reader of the ring that has a task's records, if it sleeps, that there is something. Nothing may be locked.
+#[inline(always)]
+pub(crate) fn wake_for(kernel: &impl Kernel, state: &State, ring: &Ring<'_, AtomicU64>, task: impl FnOnce() -> Task) {
+    // What is rare is found out again: nothing is kept until here for it.
+    wake(kernel, ring, || right_to(kernel, state, task()));
+}
+
+/// A right to the trace port whose ring has a task's records.
+#[cold]
+#[inline(never)]
+fn right_to(kernel: &impl Kernel, state: &State, task: Task) -> Option<SendRight> {
+    let ring = state.rings.told(State::ring_bits(kernel.task_entry(task)))?.key()?;
+    state.right_to_ring(kernel, task, ring)
 }
 
 /// Tells the reader of a ring, if it sleeps, that there is something. Nothing may be locked.
 #[inline(always)]
-pub(crate) fn wake(kernel: &impl Kernel, ring: &Ring<'_, AtomicU64>, right: impl FnOnce() -> Option<SendRight>) {
+fn wake(kernel: &impl Kernel, ring: &Ring<'_, AtomicU64>, right: impl FnOnce() -> Option<SendRight>) {
     if ring.take_sleep() {
         wake_with(kernel, ring, right());
     }

@@ -34,7 +34,7 @@ pub enum Policy {
 
 /// What of a ring's room a frame may have that is written by [`Producer::whole`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
+pub enum Room {
     /// All but what is kept.
     Common,
     /// What is kept, too.
@@ -145,7 +145,7 @@ pub struct Producer {
     untold: Option<Untold>,
     /// Before this position nothing is left.
     floor: u64,
-    /// How much room is kept, under [`Policy::Full`], by [`Share::Common`].
+    /// How much room is kept, under [`Policy::Full`], by [`Room::Common`].
     kept: u64,
     /// Up to here a frame is written with no more than a look at this, by policy: nobody is writing, nothing is untold, the floor has moved, no part begins
     /// that has no mark, the end of the memory is not before it, and the reader has made room. 0 for nowhere.
@@ -165,7 +165,7 @@ impl Producer {
         Self::keeping(0)
     }
 
-    /// Of a ring that nothing was written to, of which so many bytes are kept for [`Share::Kept`] where the reader has not read all.
+    /// Of a ring that nothing was written to, of which so many bytes are kept for [`Room::Kept`] where the reader has not read all.
     pub const fn keeping(kept: u64) -> Self {
         Self {
             reserved: 0,
@@ -200,7 +200,7 @@ impl Producer {
         &mut self,
         ring: &Ring<'a, W>,
         (kind, bytes): (u32, u64),
-        (policy, share): (Policy, Share),
+        (policy, room): (Policy, Room),
     ) -> Option<Whole<'a, W>> {
         if bytes > QUICK {
             return None;
@@ -208,7 +208,7 @@ impl Producer {
         let (start, size) = (self.reserved, FRAME + bytes);
         let end = start.wrapping_add(size);
         let until = if policy == Policy::Full { self.full_until } else { self.overwrite_until };
-        if end > until && !self.look(ring, end, (policy, share)) {
+        if end > until && !self.look(ring, end, (policy, room)) {
             return None;
         }
         let index = (start >> 3) as usize & ring.frames.len().wrapping_sub(1);
@@ -224,7 +224,7 @@ impl Producer {
     /// Whether a frame up to this position may be written, and up to where it may be with no look.
     #[cold]
     #[inline(never)]
-    fn look<W: Word>(&mut self, ring: &Ring<'_, W>, end: u64, (policy, share): (Policy, Share)) -> bool {
+    fn look<W: Word>(&mut self, ring: &Ring<'_, W>, end: u64, (policy, room): (Policy, Room)) -> bool {
         let (capacity, start) = (ring.capacity(), self.reserved);
         // A position that comes round is none, nor is one so near to that.
         if self.opened != 0 || self.untold.is_some() || end < start || end > u64::MAX - WINDOW - QUICK {
@@ -233,12 +233,13 @@ impl Producer {
         // The end of the memory.
         let piece = (start | capacity.wrapping_sub(1)).wrapping_add(1);
         // A tail beyond the end comes round to a large number.
-        let room = capacity.checked_sub(start.wrapping_sub(ring.tail())).map(|room| start.saturating_add(room));
-        let common = room.map_or(0, |room| room.saturating_sub(self.kept));
-        let allowed = match (policy, share) {
+        let free =
+            capacity.checked_sub(start.wrapping_sub(ring.tail())).map(|free| start.saturating_add(free)).unwrap_or(0);
+        let common = free.saturating_sub(self.kept);
+        let allowed = match (policy, room) {
             (Policy::Overwrite, _) => piece,
-            (Policy::Full, Share::Common) => common.min(piece),
-            (Policy::Full, Share::Kept) => room.unwrap_or(0).min(piece),
+            (Policy::Full, Room::Common) => common.min(piece),
+            (Policy::Full, Room::Kept) => free.min(piece),
         };
         if end > allowed {
             return false;

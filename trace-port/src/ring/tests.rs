@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use zerocopy::IntoBytes;
 
 use self::property::CAPACITY;
-use super::{FRAMES_WORD, Policy, Producer, RECORD, Refused, Reservation, Ring, Share, Word};
+use super::{FRAMES_WORD, Policy, Producer, RECORD, Refused, Reservation, Ring, Room, Word};
 use crate::event::{Direction, EventKind};
 use crate::record::{self, Part, RecordHeader};
 
@@ -77,7 +77,7 @@ fn a_ring_whose_reader_reads_no_more_takes_no_record() {
         });
         ring.close();
         assert_eq!(write(&mut producer, &ring, &contents(9, 8), Policy::Full), Err(Refused::Full), "{read}");
-        assert!(producer.whole(&ring, (RECORD, 8), (Policy::Full, Share::Common)).is_none());
+        assert!(producer.whole(&ring, (RECORD, 8), (Policy::Full, Room::Common)).is_none());
         ring.set_tail(ring.head());
     }
 }

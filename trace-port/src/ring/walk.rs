@@ -56,13 +56,6 @@ impl<W: Word> Standing<'_, W> {
         sequence.load(Ordering::Relaxed)
     }
 
-    /// [`RecordHeader::task`].
-    #[inline]
-    pub fn task(&self) -> u32 {
-        let [.., tasks, _, _] = self.head;
-        tasks.load(Ordering::Relaxed) as u32
-    }
-
     /// A word of the message, of which the last is zero padded; `None` behind its end.
     #[inline]
     pub fn message_word(&self, index: usize) -> Option<u64> {

@@ -42,6 +42,14 @@ impl Mappings {
         Ok(Self { kernels, readers: Mapped::map(&readers, PAGE_SIZE, VM_PROT_READ | VM_PROT_WRITE)? })
     }
 
+    /// A reader of it.
+    ///
+    /// # Errors
+    /// `KERN_FAILURE` where what is mapped is no ring.
+    pub fn reader(&self) -> Result<Reader, KernReturn> {
+        self.words().and_then(|words| Reader::open(&words).ok()).ok_or(KernReturn::KERN_FAILURE)
+    }
+
     /// Has the kernel bring every page, of each of which it keeps something once it has.
     pub fn touch(&self) {
         let words = |mapped: &Mapped| {
@@ -70,11 +78,10 @@ impl Ring {
     /// The ring of the caller's trace port of a task.
     ///
     /// # Errors
-    /// Those of [`Mappings::of`]; `KERN_FAILURE` where what is mapped is no ring.
+    /// Those of [`Mappings::of`] and [`Mappings::reader`].
     pub fn of(task: PortName) -> Result<Self, KernReturn> {
         let mappings = Mappings::of(task)?;
-        let reader = mappings.words().and_then(|words| Reader::open(&words).ok()).ok_or(KernReturn::KERN_FAILURE)?;
-        Ok(Self { reader, buffer: alloc::vec![0; BUFFER_WORDS], mappings })
+        Ok(Self { reader: mappings.reader()?, buffer: alloc::vec![0; BUFFER_WORDS], mappings })
     }
 
     /// Its words.

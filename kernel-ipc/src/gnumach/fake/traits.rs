@@ -358,14 +358,14 @@ impl Ports for Fake {
     fn port_has_payload(&self, port: Port) -> bool {
         self.port(port).payload.is_some()
     }
-    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<(u32, Identity)> {
+    fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<NamedPort> {
         assert_eq!(is_locked, self.locked.get(), "the port's lock is taken once");
         if self.port(port).dead || self.port(port).receiver != task.address() {
             return None;
         }
         let names = self.task(task).names.clone();
         let (&name, _) = names.iter().find(|&(_, &known)| known == port.address())?;
-        self.identity(port, numbers).map(|identity| (name, identity))
+        NamedPort::of(name, self.identity(port, numbers)?)
     }
     fn port_is_host_privileged(&self, port: Port) -> bool {
         let port = self.port(port);

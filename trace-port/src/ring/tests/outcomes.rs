@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::super::{FRAME, Item, OUTCOME, Policy, Producer, Reader, Ring, Share, Why, control};
+use super::super::{FRAME, Item, OUTCOME, Policy, Producer, Reader, Ring, Room, Why, control};
 use super::memory;
 use super::property::{CAPACITY, Step, World, read_all};
 
@@ -19,9 +19,9 @@ fn what_is_kept_is_left_for_who_may_have_it() {
     let ring = Ring::over(&words).unwrap();
     let mut producer = Producer::keeping(KEPT);
     producer.begin(&ring);
-    let mut fill = |share, size| {
+    let mut fill = |room, size| {
         let mut count = 0;
-        while let Some(whole) = producer.whole(&ring, (OUTCOME, size), (Policy::Full, share)) {
+        while let Some(whole) = producer.whole(&ring, (OUTCOME, size), (Policy::Full, room)) {
             producer.publish(&ring, &whole);
             count += 1;
         }
@@ -30,13 +30,13 @@ fn what_is_kept_is_left_for_who_may_have_it() {
     for size in [8, 40, 200] {
         let frame = FRAME + size;
         let before = ring.head();
-        fill(Share::Common, size);
+        fill(Room::Common, size);
         // A frame that goes over the end is written another way.
         if (ring.head() + frame) / CAPACITY as u64 == ring.head() / CAPACITY as u64 {
             let left = CAPACITY as u64 - (ring.head() - ring.tail());
             assert!((KEPT..KEPT + frame).contains(&left), "{left} of {size} from {before}");
-            assert_eq!(fill(Share::Kept, 8), left / (FRAME + 8));
-            assert_eq!(fill(Share::Common, 8), 0);
+            assert_eq!(fill(Room::Kept, 8), left / (FRAME + 8));
+            assert_eq!(fill(Room::Common, 8), 0);
         }
         ring.set_tail(ring.head());
     }
@@ -49,7 +49,7 @@ fn an_outcome_comes_as_it_was_written() {
     let mut world = World::new(&words);
     world.step(Step::Write(8, Policy::Full));
     for size in [8, 16] {
-        let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, Share::Common)).expect("room");
+        let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, Room::Common)).expect("room");
         whole.contents[0].store(7 | 0x1000_0004 << 32, Relaxed);
         world.producer.publish(&world.ring, &whole);
     }

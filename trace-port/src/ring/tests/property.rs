@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::super::{
     Bytes, FRAMES_WORD, HEADER_SIZE, Item, LARGEST_FRAME, Lost, MIN_CAPACITY, Memory, OPEN, Policy, Producer, RECORD,
-    Reader, Reservation, Ring, Share, WISHES_WORD, Why, control, find,
+    Reader, Reservation, Ring, Room, WISHES_WORD, Why, control, find,
 };
 use super::{byte_of, bytes, contents, memory, time_of, write};
 use crate::record::Record;
@@ -104,7 +104,7 @@ impl<'a> World<'a> {
         let number = self.given.len() as u64;
         let contents = contents(number, size);
         let kind = (kind_of(number), contents.len() as u64);
-        let Some(whole) = self.producer.whole(&self.ring, kind, (policy, Share::Common)) else { return false };
+        let Some(whole) = self.producer.whole(&self.ring, kind, (policy, Room::Common)) else { return false };
         assert_eq!(whole.contents.len() * 8, contents.len());
         for (place, word) in whole.contents.iter().zip(contents.as_chunks::<8>().0) {
             place.store(u64::from_le_bytes(*word), Relaxed);

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
-use super::super::{Item, LARGEST_FRAME, OUTCOME, Policy, Reader, Ring, Share, Standing, Step, control};
+use super::super::{Item, LARGEST_FRAME, OUTCOME, Policy, Reader, Ring, Room, Standing, Step, control};
 use super::memory;
 use super::property::{CAPACITY, Step as Change, World, read_all};
 use crate::Record;
@@ -39,7 +39,7 @@ fn bytes_of(record: &Standing<'_, AtomicU64>) -> Vec<u8> {
     let copied = Record::in_ring(&bytes).unwrap();
     assert_eq!((copied.direction, copied.kind, copied.format), (record.direction, record.kind, record.format));
     assert_eq!(*copied.header, record.header());
-    assert_eq!((copied.header.sequence.get(), copied.header.task.get()), (record.sequence(), record.task()));
+    assert_eq!(copied.header.sequence.get(), record.sequence());
     assert_eq!((copied.message.len(), copied.ports.len()), (record.captured, record.ports()));
     let message = (0..).map_while(|index| record.message_word(index)).flat_map(u64::to_le_bytes);
     assert!(message.take(record.captured).eq(copied.message.iter().copied()));
@@ -154,7 +154,7 @@ fn a_walk_goes_to_the_end_and_on_from_there() {
     let mut walked = 0;
     for round in 0..3000 {
         world.step(Change::Write(round % 700, Policy::Full));
-        let whole = world.producer.whole(&world.ring, (OUTCOME, 8), (Policy::Full, Share::Common));
+        let whole = world.producer.whole(&world.ring, (OUTCOME, 8), (Policy::Full, Room::Common));
         if let Some(whole) = whole {
             whole.contents[0].store(round as u64, Relaxed);
             world.producer.publish(&world.ring, &whole);

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use proptest::prelude::*;
 
-use super::super::{Policy, Producer, RECORD, Ring, Share, control};
+use super::super::{Policy, Producer, RECORD, Ring, Room, control};
 use super::memory;
 use super::property::CAPACITY;
 
@@ -13,7 +13,7 @@ use super::property::CAPACITY;
 #[derive(Clone, Copy, Debug)]
 enum Act {
     /// So many words of contents, by the quick way.
-    Whole(u64, Policy, Share),
+    Whole(u64, Policy, Room),
     /// The other way.
     Reserve(u64, Policy),
     Refuse,
@@ -23,9 +23,9 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let policy = || prop_oneof![3 => Just(Policy::Full), 1 => Just(Policy::Overwrite)];
-    let share = prop_oneof![4 => Just(Share::Common), 1 => Just(Share::Kept)];
+    let room = prop_oneof![4 => Just(Room::Common), 1 => Just(Room::Kept)];
     prop_oneof![
-        40 => (0..500_u64, policy(), share).prop_map(|(words, policy, share)| Act::Whole(words, policy, share)),
+        40 => (0..500_u64, policy(), room).prop_map(|(words, policy, room)| Act::Whole(words, policy, room)),
         1 => (0..500_u64, policy()).prop_map(|(words, policy)| Act::Reserve(words, policy)),
         1 => Just(Act::Refuse),
         1 => (0..=100_u64).prop_map(Act::Read),
@@ -49,13 +49,13 @@ proptest! {
         let mut before = 0;
         for act in acts {
             match act {
-                Act::Whole(words, policy, share) => {
+                Act::Whole(words, policy, room) => {
                     let (start, tail) = (ring.head(), ring.tail());
-                    let Some(whole) = producer.whole(&ring, (RECORD, words * 8), (policy, share)) else { continue };
+                    let Some(whole) = producer.whole(&ring, (RECORD, words * 8), (policy, room)) else { continue };
                     let end = start + super::super::FRAME + words * 8;
                     prop_assert!(floor() + capacity >= end, "bytes are written that are not said to be");
                     if policy == Policy::Full {
-                        let kept = if share == Share::Common { KEPT } else { 0 };
+                        let kept = if room == Room::Common { KEPT } else { 0 };
                         prop_assert!(end + kept <= tail + capacity, "what is unread, or kept, is overwritten");
                     }
                     producer.publish(&ring, &whole);
@@ -89,7 +89,7 @@ fn what_is_unread_is_above_the_floor() {
     let mut producer = Producer::keeping(KEPT);
     producer.begin(&ring);
     for index in 0..40_000_u64 {
-        if let Some(whole) = producer.whole(&ring, (RECORD, index % 60 * 8), (Policy::Full, Share::Common)) {
+        if let Some(whole) = producer.whole(&ring, (RECORD, index % 60 * 8), (Policy::Full, Room::Common)) {
             producer.publish(&ring, &whole);
         } else if let Ok(room) = producer.reserve(&ring, (RECORD, 8), Policy::Full) {
             producer.commit(&ring, room);

@@ -80,7 +80,9 @@ fn main(arguments: Arguments) -> Result<i32, Mismatch> {
                     Some(ring) => ring.may_sleep(1)?,
                     None => true,
                 };
-                if may_sleep { program.next(&mut buffer, PATIENCE)? } else { Event::InRing }
+                let event = if may_sleep { program.next(&mut buffer, PATIENCE)? } else { Event::InRing };
+                ring.as_ref().map_or(Ok(()), Ring::wakes_up)?;
+                event
             }
             event => event,
         };

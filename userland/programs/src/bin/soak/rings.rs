@@ -33,8 +33,7 @@ impl Ring {
     /// That of the caller's trace port of a task.
     pub(crate) fn of(task: PortName) -> Result<Self, KernReturn> {
         let mappings = Mappings::of(task)?;
-        let reader = mappings.words().and_then(|words| Reader::open(&words).ok()).ok_or(KernReturn::KERN_FAILURE)?;
-        Ok(Self { mappings, reader })
+        Ok(Self { reader: mappings.reader()?, mappings })
     }
 
     /// Reads what there is, and does something to the reader's page. `false` if it is of no use any more.
