@@ -11,13 +11,14 @@
 //! thread goes on to receive by another way than the quick one, and where the call ends without a receipt. A receipt needs none: it says that what
 //! the thread sent before is sent, and so does the receipt of that message by whom it was handed to.
 //!
-//! What is received is whole by then, and nothing comes between it and the end of the call; but a header alone is what a receive gives that fails, too,
-//! so that such a record is open, and its outcome follows at the end. All else goes the way of drafts: what has rights or memory in it, what is
-//! large, has many names or one that stands for nothing, what fails, requests whose answers another call receives, and everything that is no call of the task's own.
+//! What is received is whole by then, and nothing comes between it and the end of the call. All else goes the way of drafts: what has rights or memory in
+//! it, is large, has many names or one that stands for nothing, what fails, a header alone that may be what a receive gives that fails, requests whose
+//! answers another call receives, and everything that is no call of the task's own.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mach_abi::header::LP64;
+use mach_abi::port::MACH_PORT_NULL;
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 use mach_abi::{Format, KernReturn};
 use trace_port::port::{self, RECEIVED_ON};
@@ -25,7 +26,7 @@ use trace_port::ring::{OPEN, RECORD};
 use trace_port::{Direction, record};
 
 use crate::frames::{RecordFrame, pair, word};
-use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type};
+use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, mr, option};
 use crate::named::{Item, Items};
 use crate::numbers::{Correlation, HalfCorrelation};
@@ -111,8 +112,11 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     if bits & COMPLEX != 0 || message_size > MOST || call.is_told() {
         return false;
     }
+    let (asked, rcv_name) = kernel.receives(thread);
+    let awaits = asked & option::MACH_RCV_MSG != 0 && rcv_name == kernel.local_name(kmsg);
+    let is_request = local_type(bits) == MAKE_SEND_ONCE;
     // What is kept with a reply port is taken back if the request is not sent; that needs the draft.
-    if local_type(bits) == MAKE_SEND_ONCE && !receives_from(kernel.receives(thread), kernel.local_name(kmsg)) {
+    if is_request && !awaits {
         return false;
     }
     let mut names = [0; NAMES];
@@ -122,7 +126,10 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     if !say(kernel, state, task, &names, ports) {
         return false;
     }
-    let correlation = replies::sent(kernel, state, thread, kmsg);
+    let correlation = replies::number(kernel, state, task, (kmsg, bits));
+    if is_request {
+        kernel.set_thread_awaited(thread, correlation.half());
+    }
     if !is_for_kernel_alone(kernel, task, ports) {
         stamp::put(kernel, state, kmsg, correlation);
     }
@@ -131,7 +138,11 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
         owed.more();
     }
     write(kernel, state, way, (task, thread, Direction::Send), correlation);
-    keep_reply_port(kernel, thread, kmsg, ports);
+    if asked == RPC {
+        // Which port the answer comes to, in the place of a notify port.
+        let port = if awaits { local(kernel, kmsg, ports) } else { None };
+        kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
+    }
     call.told().keep(kernel, thread);
     true
 }
@@ -147,20 +158,6 @@ fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, ports: &[AtomicU64]) ->
 #[inline(always)]
 fn number_of_received([first, second]: &[AtomicU64; 2]) -> u32 {
     if second.load(Relaxed) as u8 == port::NONE { (first.load(Relaxed) >> 32) as u32 } else { 0 }
-}
-
-fn receives_from((asked, rcv_name): (u32, u32), name: u32) -> bool {
-    asked & option::MACH_RCV_MSG != 0 && rcv_name == name
-}
-
-/// Keeps which port the answer to a request comes to, in the place of a notify port.
-#[inline(always)]
-fn keep_reply_port(kernel: &impl Kernel, thread: Thread, kmsg: Kmsg, ports: &[AtomicU64]) {
-    let (asked, rcv_name) = kernel.receives(thread);
-    if asked == RPC {
-        let port = if rcv_name == kernel.local_name(kmsg) { local(kernel, kmsg, ports) } else { None };
-        kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
-    }
 }
 
 /// The number of the port that the current thread receives on, if it is the one that its request in the same call has named; else 0. While a
@@ -191,9 +188,11 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
     }
     let mut names = [0; NAMES];
     let Some(count) = gather(kernel, kmsg, size, &mut names) else { return false };
-    // A header alone is what a receive gives that fails, too.
-    let kind = if size > LP64.end as u32 { RECORD } else { OPEN };
-    let Some(way) = way(kernel, state, task, (kind, kmsg, size), count) else { return false };
+    let is_certain = size > LP64.end as u32 || header_is_received(kernel, (thread, task), kmsg);
+    if !is_certain {
+        return false;
+    }
+    let Some(way) = way(kernel, state, task, (RECORD, kmsg, size), count) else { return false };
     let ports = way.frame.ports;
     let known = if count == 1 { reply_port(kernel, thread, &call, kmsg) } else { 0 };
     if known != 0
@@ -207,19 +206,29 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
         what.store(what.load(Relaxed) | u64::from(RECEIVED_ON) << 8, Relaxed);
     }
     let correlation = replies::received(kernel, state, thread, kmsg);
-    if let Some(owed) = way.owed {
-        match (kind, call.is_told()) {
-            (OPEN, false) => owed.more(),
-            // What was sent before is settled by it.
-            (RECORD, true) => owed.less(),
-            _ => {}
-        }
+    // What was sent before is settled by it.
+    if call.is_told()
+        && let Some(owed) = way.owed
+    {
+        owed.less();
     }
     write(kernel, state, way, (task, thread, Direction::Receive), correlation);
     kernel.set_thread_message(thread, 0);
-    let received = call.received().settled();
-    (if kind == OPEN { received.told() } else { received }).keep(kernel, thread);
+    call.received().settled().keep(kernel, thread);
     true
+}
+
+/// Whether a message that is no more than a header, and was copied out, has been received for certain. A receive that fails gives a header,
+/// too (ipc_kmsg_copyout_dest of ipc/ipc_kmsg.c): if there is not even room for that, if what is to be notified is none, if the space has ended, or if
+/// there is no name for a reply port, which is null then, though its type is kept.
+#[inline(never)]
+fn header_is_received(kernel: &impl Kernel, (thread, task): (Thread, Task), kmsg: Kmsg) -> bool {
+    let (asked, _) = kernel.receives(thread);
+    let lacks_reply_port = remote_type(kernel.msgh_bits(kmsg)) != 0 && kernel.remote_name(kmsg) == MACH_PORT_NULL;
+    asked & option::MACH_RCV_NOTIFY == 0
+        && kernel.rcv_size(thread) >= LP64.end as u32
+        && !lacks_reply_port
+        && kernel.space_is_active(task)
 }
 
 /// Where a record of a task's is written.
@@ -310,8 +319,7 @@ fn settle_told(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCa
     if !is_sent {
         unanswered(kernel, thread, result);
     }
-    let retval = if is_sent && !call.has_received() { mr::MACH_MSG_SUCCESS } else { result };
-    put_outcome(kernel, state, thread, retval);
+    put_outcome(kernel, state, thread, if is_sent { mr::MACH_MSG_SUCCESS } else { result });
     call.settled()
 }
 

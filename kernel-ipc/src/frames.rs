@@ -252,8 +252,15 @@ fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
         d.store(word(first + 3), Relaxed);
     }
     let first = fours.len() * 4;
-    for (index, place) in rest.iter().enumerate() {
-        place.store(word(first + index), Relaxed);
+    // At most three.
+    if let [a, rest @ ..] = rest {
+        a.store(word(first), Relaxed);
+        if let [b, rest @ ..] = rest {
+            b.store(word(first + 1), Relaxed);
+            if let [c, ..] = rest {
+                c.store(word(first + 2), Relaxed);
+            }
+        }
     }
     if !bytes.is_multiple_of(8)
         && let Some(last) = places.last()

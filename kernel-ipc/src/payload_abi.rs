@@ -190,6 +190,8 @@ slots! {
     pcb_option = member("pcb", "iss.esi");
     /// `pcb->iss.rdx`: its `send_size`.
     pcb_send_size = member("pcb", "iss.edx");
+    /// `pcb->iss.r10`: its `rcv_size`.
+    pcb_rcv_size = member("pcb", "iss.r10");
     /// `pcb->iss.r8`: its `rcv_name`.
     pcb_rcv_name = member("pcb", "iss.r8");
     /// `pcb->iss.r9`: its `time_out`.

@@ -12,22 +12,26 @@ use crate::numbers::{Correlation, HalfCorrelation};
 use crate::stamp;
 use crate::state::State;
 
-/// The number of a message that a traced thread sends, in the form it gives it: that of the request which it answers or passes on, or a
-/// new one. Whoever answers the message will be known by it.
+/// The number of a message that a traced thread sends, in the form it gives it. Whoever answers the message will be known by it.
 #[inline(always)]
 pub(crate) fn sent(kernel: &impl Kernel, state: &State, thread: Thread, kmsg: Kmsg) -> Correlation {
-    let task = kernel.thread_task(thread);
     let bits = kernel.msgh_bits(kmsg);
+    let correlation = number(kernel, state, kernel.thread_task(thread), (kmsg, bits));
+    if local_type(bits) == MAKE_SEND_ONCE {
+        expect(kernel, thread, kernel.local_name(kmsg), correlation);
+    }
+    correlation
+}
+
+/// That of the request which a message of a task's, with these bits, answers or passes on, or a new one.
+#[inline(always)]
+pub(crate) fn number(kernel: &impl Kernel, state: &State, task: Task, (kmsg, bits): (Kmsg, u32)) -> Correlation {
     let answered = match (remote_type(bits), local_type(bits)) {
         (MOVE_SEND_ONCE, _) => take(kernel, state, task, kernel.remote_name(kmsg)),
         (_, MOVE_SEND_ONCE) => take(kernel, state, task, kernel.local_name(kmsg)),
         _ => Correlation::NONE,
     };
-    let correlation = if answered.is_none() { state.next_correlation() } else { answered };
-    if local_type(bits) == MAKE_SEND_ONCE {
-        expect(kernel, thread, kernel.local_name(kmsg), correlation);
-    }
-    correlation
+    if answered.is_none() { state.next_correlation() } else { answered }
 }
 
 /// A reply to what `thread` sends is expected at its port `name`.

@@ -193,6 +193,7 @@ struct pcb 488 0x4699
   member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
+  member iss.r10 256 8
   member iss.r8 272 8
   member iss.r9 264 8
 struct percpu 1208 0x46a
@@ -223,4 +224,4 @@ struct vm_object 152 0x384d
   member ref_count 32 4
 struct vm_page 96 0x3a28
   member phys_addr 40 8
-sum 73fd1bf5df9f6c20a0e63a81cb619ad8e482d0f7f72e81b99f991c161b8ae3a7
+sum 94f763265cda32b3cb81ac1e4213e3bf6c35e7c7f7c40657b4daa75348498ef7

@@ -191,6 +191,7 @@ struct pcb 488 0x4486
   member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
+  member iss.r10 256 8
   member iss.r8 272 8
   member iss.r9 264 8
 struct percpu 1192 0x3c2
@@ -221,4 +222,4 @@ struct vm_object 144 0x2db0
   member ref_count 24 4
 struct vm_page 96 0x2f8b
   member phys_addr 40 8
-sum dcfe49045e28d45fddd03adb319d727ffea57ba7137d0d1b41f782213ac20a9c
+sum d3ab461afc781dbd47f10d38b57d05308f39af7834daea645a77f06e546a4c83

@@ -191,6 +191,7 @@ struct pcb 472 0x3a9d
   member iss.edi 264 8
   member iss.edx 304 8
   member iss.esi 272 8
+  member iss.r10 240 8
   member iss.r8 256 8
   member iss.r9 248 8
 struct percpu 1168 0x144e4
@@ -221,4 +222,4 @@ struct vm_object 144 0x29f1
   member ref_count 24 4
 struct vm_page 80 0x2bcc
   member phys_addr 24 8
-sum fed7231994429d9b8906f2ff6731fe2f9709cc735155abfee1cc88da816b37f6
+sum b9f98f5bb18306761fd103137c7f2c7f55b8d1762742248fd613e56890760d3b

@@ -85,3 +85,9 @@ fn a_ring_does_not_move_with_its_port() -> Result<()> {
         &["where another one receives from the trace port, records go there in messages", "it gets a ring of its own"],
     )
 }
+
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_a_header_alone_was_received_with_is_told() -> Result<()> {
+    shows("headers", &["what a header alone was received with is what the call returned"])
+}

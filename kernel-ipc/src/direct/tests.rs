@@ -14,7 +14,7 @@ use crate::gnumach::{Port as KernelPort, Tasks, Threads};
 use crate::hooks::lifecycle;
 use crate::hooks::model::random::Random;
 use crate::hooks::model::{
-    ANSWER, Call, Model, Moment, REPLY_NAME, REQUEST, SERVICE_NAME, SIMPLE, TO_HOST, TO_SERVICE, message,
+    ANSWER, Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, SERVICE_NAME, SIMPLE, TO_HOST, TO_SERVICE, message,
 };
 use crate::recorder::tests::{Told, booted, recorded};
 
@@ -125,6 +125,55 @@ fn who_else_is_attached_is_told_of_the_next_message() {
     assert_ne!(model.fake.task_entry(TASK), 0);
 }
 
+#[test]
+fn a_header_alone_is_received_for_certain_or_goes_the_way_of_drafts() {
+    let (too_large, ended) = (mr::MACH_RCV_TOO_LARGE, mr::MACH_RCV_HEADER_ERROR | IPC_SPACE);
+    for (rcv_size, has_ended, result) in [(32, false, 0), (31, false, too_large), (32, true, ended)] {
+        let model = model(true, b"rpctrace2=all");
+        model.script(|steps| steps.reply = Some((2121, 32)));
+        if has_ended {
+            model.fake.task(TASK).space_has_ended = true;
+            model.script(|steps| steps.copyout = ended);
+        }
+        assert_eq!(model.call(THREAD, &Call { rcv_size, ..Call::of_host() }), Some(result));
+        is_told(&model, TASK, result);
+    }
+}
+
+#[test]
+fn a_request_that_is_a_header_alone_has_a_name_for_its_reply_port() {
+    for result in [0, mr::MACH_RCV_HEADER_ERROR | IPC_SPACE] {
+        let model = model(true, b"rpctrace2=all");
+        model.script(|steps| steps.copyout = result);
+        assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), None);
+        let request = message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, 32);
+        assert_eq!(model.call(THREAD, &Call::rpc(request, REPLY_NAME)), None, "it waits for the answer");
+        is_told(&model, CHILD, result);
+    }
+}
+
+#[test]
+fn a_header_alone_may_fail_to_notify() {
+    for result in [0, mr::MACH_RCV_INVALID_NOTIFY] {
+        let model = model(true, b"rpctrace2=all");
+        model.notify(REPLY, 72, 32);
+        model.script(|steps| steps.copyout = result);
+        let call = Call::receive(REPLY_NAME, 400).with(option::MACH_RCV_NOTIFY).notifying(0x99);
+        assert_eq!(model.call(THREAD, &call), Some(result));
+        assert_eq!(recorded(&model).pop().unwrap().0.retval.get(), result);
+    }
+}
+
+/// What a task received last had this result. What fails needs a draft, for which there is memory; nothing else does.
+fn is_told(model: &Model, task: Task, result: u32) {
+    let (header, ..) = recorded(model).pop().unwrap();
+    assert_eq!((header.direction, header.retval.get()), (trace_port::Direction::Receive as u8, result));
+    assert_eq!(State::has_spare(model.fake.task_entry(task)), result != 0, "{result:#x}");
+}
+
+/// `MACH_MSG_IPC_SPACE`
+const IPC_SPACE: u32 = 0x2000;
+
 /// One of many calls, some of which fail at different points.
 pub(crate) fn make(model: &Model, call: u64) {
     model.script(|steps| {
@@ -134,9 +183,13 @@ pub(crate) fn make(model: &Model, call: u64) {
         steps.bad_copyins = if call == 9 { 2 } else { 0 };
         steps.bad_copyouts = if call == 10 { 2 } else { 0 };
         steps.fast_body = if call == 11 { 0x2000 } else { 0 };
-        steps.copyout = if call == 12 { 0x1000_4008 } else { 0 };
+        steps.copyout = match call {
+            12 => mr::MACH_RCV_INVALID_DATA,
+            27 => mr::MACH_RCV_HEADER_ERROR | IPC_SPACE,
+            _ => 0,
+        };
         steps.reply_is_queued = call == 13;
-        steps.reply = Some(if call == 14 { (2121, 32) } else { (2121, 48) });
+        steps.reply = Some(if matches!(call, 14 | 25 | 26) { (2121, 32) } else { (2121, 48) });
         steps.cache_is_full = call == 1;
         steps.no_handoff = call == 18;
     });
@@ -151,13 +204,16 @@ pub(crate) fn make(model: &Model, call: u64) {
             std::vec![Call::send(message(SIMPLE, TO_SERVICE, 0, 7100, 40)).with(option::MACH_SEND_NOTIFY).notifying(9)]
         }
         15 | 16 => std::vec![Call::of_service()],
-        17 | 18 => return serve(model),
+        17 | 18 => return serve(model, 40),
+        27 | 28 => return serve(model, 32),
         19 => std::vec![Call::rpc(large(), REPLY_NAME)],
         20 => std::vec![Call::rpc(with_rights(), REPLY_NAME)],
         21 => std::vec![Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)],
         22 => std::vec![Call::rpc(naming(&[TO_SERVICE, 0]), REPLY_NAME)],
         23 => std::vec![Call::rpc(naming(&[TO_SERVICE, UNKNOWN]), REPLY_NAME)],
         24 => std::vec![Call::rpc(naming(&[TO_SERVICE; 3]), REPLY_NAME)],
+        25 => std::vec![Call { rcv_size: 24, ..Call::of_host() }],
+        26 => std::vec![Call { rcv_size: 32, ..Call::of_host() }],
         _ => std::vec![Call::receive(REPLY_NAME, 400)],
     };
     for call in calls {
@@ -197,14 +253,17 @@ fn names_of_the_body_are_said_at_once_if_all_stand_for_something() {
 }
 
 /// A request that is handed over to a server, which answers.
-fn serve(model: &Model) {
+fn serve(model: &Model, size: usize) {
     while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
-    model.call(THREAD, &Call::of_service());
+    model.call(THREAD, &Call::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size), REPLY_NAME));
     if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
         model.resume(CHILDS_THREAD);
     }
+    if model.results.borrow()[&CHILDS_THREAD.address()] != 0 {
+        return model.interrupt(THREAD);
+    }
     let reply = u64::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..16].try_into().unwrap());
-    let mut answer = Call::send(message(ANSWER, reply as u32, 0, 6100, 48));
+    let mut answer = Call::send(message(ANSWER, reply as u32, 0, 6100, size));
     answer.arguments.option = option::MACH_SEND_MSG;
     model.call(CHILDS_THREAD, &answer);
     model.resume(THREAD);
@@ -215,7 +274,7 @@ fn it_has_the_same_whether_it_is_the_only_one_or_not() {
     let mut random = Random(0x15_0008);
     let mut open = 0;
     for turn in 0..300 {
-        let calls: Vec<u64> = (0..12).map(|_| random.below(26)).collect();
+        let calls: Vec<u64> = (0..12).map(|_| random.below(30)).collect();
         let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
         let [alone, beside] = [true, false].map(|is_alone| {
             let model = model(is_alone, line);

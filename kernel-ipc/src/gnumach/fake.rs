@@ -102,6 +102,8 @@ pub(crate) struct FakeThread {
     pub(crate) lightly: bool,
     /// As in the pcb.
     pub(crate) arguments: Arguments,
+    /// As in the pcb.
+    pub(crate) rcv_size: u32,
     /// Whether it is being halted.
     pub(crate) halting: bool,
     /// Whether it has no port any more.
@@ -129,6 +131,8 @@ pub(crate) struct FakeTask {
     pub(crate) number: TaskNumber,
     /// Whether it is ending.
     pub(crate) dying: bool,
+    /// Whether its space is not active any more.
+    pub(crate) space_has_ended: bool,
     /// `messages_sent`.
     pub(crate) messages_sent: i64,
     /// Its names for ports.

@@ -205,6 +205,7 @@ kernels! {
     PCB_MSG: Pcb => u64 = pcb_msg;
     PCB_OPTION: Pcb => u32 = pcb_option;
     PCB_SEND_SIZE: Pcb => u32 = pcb_send_size;
+    PCB_RCV_SIZE: Pcb => u32 = pcb_rcv_size;
     PCB_RCV_NAME: Pcb => u32 = pcb_rcv_name;
     PCB_TIME_OUT: Pcb => u32 = pcb_time_out;
     TASK_THREADS: Task => usize = task_thread_list;

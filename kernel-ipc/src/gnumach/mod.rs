@@ -139,6 +139,8 @@ pub(crate) trait Threads {
     fn arguments(&self, thread: Thread) -> Arguments;
     /// Of these the option and the name that is received from.
     fn receives(&self, thread: Thread) -> (u32, u32);
+    /// How many bytes it has room for.
+    fn rcv_size(&self, thread: Thread) -> u32;
     /// Whether the thread is being terminated or halted and must not be made to wait.
     fn thread_is_halting(&self, thread: Thread) -> bool;
     /// Whether `thread->ith_self` is there, which it no longer is after `ipc_thread_terminate`.
@@ -206,6 +208,8 @@ pub(crate) trait Tasks {
     fn set_task_number(&self, task: Task, number: TaskNumber);
     /// `task->itk_space`.
     fn task_space(&self, task: Task) -> Space;
+    /// `task->itk_space->is_active`: once it is not it is never again.
+    fn space_is_active(&self, task: Task) -> bool;
     /// Whether `task->itk_self` is there, which it no longer is in a dying task.
     fn task_is_alive(&self, task: Task) -> bool;
     /// Whether it is `kernel_task`.

@@ -10,8 +10,8 @@ use super::control;
 use super::lock::{self, PORT_LOCK};
 use super::mach::Mach;
 use super::members::{
-    NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
-    THREAD_CALL,
+    NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER,
+    TASK_SELF, TASK_SPACE, THREAD_CALL,
 };
 use super::names::{Reading, Tree};
 use super::ports::{identify, identify_quickly};
@@ -125,6 +125,11 @@ impl Tasks for Mach {
     #[inline(always)]
     fn task_space(&self, task: Task) -> Space {
         task.load(TASK_SPACE)
+    }
+
+    #[inline(always)]
+    fn space_is_active(&self, task: Task) -> bool {
+        task.load(TASK_SPACE).load(SPACE_IS_ACTIVE) != 0
     }
 
     #[inline(always)]

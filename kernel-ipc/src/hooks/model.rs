@@ -270,6 +270,7 @@ impl Model {
         self.fake.run(thread);
         self.results.borrow_mut().remove(&thread.address());
         self.fake.thread(thread).arguments = call.arguments;
+        self.fake.thread(thread).rcv_size = call.rcv_size;
         let result = self.enter(call);
         if let Some(result) = result {
             self.results.borrow_mut().insert(thread.address(), result);
@@ -412,20 +413,22 @@ impl Model {
     /// `mach_msg_trap` from `fast_copyout` on, which the others are like.
     fn copy_out(&self, call: &Call, kmsg: Kmsg) -> Option<u32> {
         let size = self.fake.msgh_size(kmsg);
-        if call.rcv_size < size {
-            self.copyout_names(kmsg);
+        let Steps { fast_body, copyout, .. } = *self.steps.borrow();
+        let is_of_header = |&result: &u32| result != 0 && result & !0x3e00 != mr::MACH_RCV_BODY_ERROR;
+        let too_large = (call.rcv_size < size).then_some(mr::MACH_RCV_TOO_LARGE);
+        if let Some(result) = too_large.or(Some(copyout).filter(is_of_header)) {
+            self.copyout_dest(kmsg);
             self.put(kmsg, 32);
-            return self.leave(call, mr::MACH_RCV_TOO_LARGE);
+            return self.leave(call, result);
         }
         self.copyout_names(kmsg);
-        let Steps { fast_body, copyout, .. } = *self.steps.borrow();
         if call.is_rpc() && fast_body != mr::MACH_MSG_SUCCESS {
             self.copyout_body(kmsg, fast_body);
             self.put(kmsg, size);
             return Some(fast_body | mr::MACH_RCV_BODY_ERROR);
         }
         if copyout != mr::MACH_MSG_SUCCESS {
-            self.put(kmsg, if copyout & !0x3e00 == mr::MACH_RCV_BODY_ERROR { size } else { 32 });
+            self.put(kmsg, size);
             return self.leave(call, copyout);
         }
         if call.is_rpc() && self.fake.memory(kmsg).bytes.len() == CACHED {

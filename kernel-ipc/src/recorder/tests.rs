@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use trace_port::control::owner::{KERNEL, Mode, wire};
 use trace_port::ring::{FRAMES_WORD, Item, LARGEST_FRAME, MIN_CAPACITY, Outcome, Reader};
-use trace_port::{EventKind, RecordHeader};
+use trace_port::{EventKind, Record, RecordHeader};
 
 use super::*;
 use crate::gnumach::fake::{CHILD, KERNEL_TASK, Kobject, TASK, THREAD, TRACERS_THREAD};
@@ -40,23 +40,43 @@ pub(crate) fn recorded(model: &Model) -> Vec<Told> {
     let mut buffer = vec![0; LARGEST_FRAME / 8 + 1];
     let mut reader = Reader::open(&ring).expect("a ring");
     let batch = reader.read(&ring, &mut buffer).unwrap();
-    let mut told: Vec<Told> = Vec::new();
-    for item in batch {
+    let mut found = Found::default();
+    batch.into_iter().for_each(|item| found.take(item));
+    found.told.sort_by_key(|(header, ..)| header.sequence.get());
+    found.told
+}
+
+/// What a ring has, in its order, each record with its outcome.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) told: Vec<Told>,
+    /// Which of them are open.
+    open: Vec<usize>,
+}
+
+impl Found {
+    /// Takes the next item; nothing may be lost.
+    pub(crate) fn take(&mut self, item: Item<'_>) {
         match item {
-            Item::Record(record, _) | Item::Open(_, record, _) => {
-                told.push((*record.header, record.message.to_vec(), record.ports.to_vec()));
+            Item::Record(record, _) => self.push(&record),
+            Item::Open(_, record, _) => {
+                let thread = record.header.thread.get();
+                self.open.retain(|&open| self.told[open].0.thread.get() != thread);
+                self.open.push(self.told.len());
+                self.push(&record);
             }
             Item::Outcome(Outcome { thread, retval }) => {
-                let is_its = |(header, ..): &&mut Told| {
-                    header.thread.get() == thread && header.direction == trace_port::Direction::Send as u8
-                };
-                told.iter_mut().rev().find(is_its).expect("an open record").0.retval = retval.into();
+                let is_its = |&open: &usize| self.told[open].0.thread.get() == thread;
+                let place = self.open.iter().position(is_its).expect("an open record");
+                self.told[self.open.remove(place)].0.retval = retval.into();
             }
             Item::Lost(lost) => panic!("{lost:?}"),
         }
     }
-    told.sort_by_key(|(header, ..)| header.sequence.get());
-    told
+
+    fn push(&mut self, record: &Record<'_>) {
+        self.told.push((*record.header, record.message.to_vec(), record.ports.to_vec()));
+    }
 }
 
 fn without_births(told: Vec<Told>) -> Vec<Told> {

@@ -3,9 +3,9 @@
 
 use std::vec::Vec;
 
+use trace_port::TRACE_RING_MSGH_ID;
 use trace_port::control::{event, policy};
-use trace_port::ring::{Item, LARGEST_FRAME, Outcome, Reader};
-use trace_port::{Direction, TRACE_RING_MSGH_ID};
+use trace_port::ring::{LARGEST_FRAME, Reader};
 
 use super::*;
 use crate::direct::tests::{alike, make};
@@ -14,7 +14,7 @@ use crate::gnumach::{Messages, SendRight, Shared, Task, Tasks, Thread, Threads, 
 use crate::hooks::lifecycle;
 use crate::hooks::model::random::Random;
 use crate::hooks::model::{Call, Model, Moment, SERVICE_NAME};
-use crate::recorder::tests::Told;
+use crate::recorder::tests::{Found, Told};
 use crate::state::State;
 
 /// Of an engine.
@@ -33,33 +33,20 @@ fn ask(model: &Model, thread: Thread, task: Task) -> Result<SendRight, u32> {
 struct Follower {
     reader: Reader,
     place: usize,
-    told: Vec<Told>,
+    found: Found,
 }
 
 impl Follower {
     fn of(model: &Model, place: usize) -> Self {
         let ring = *model.fake.tracers_ring(place).unwrap();
-        Self { reader: Reader::open(&ring).unwrap(), place, told: Vec::new() }
+        Self { reader: Reader::open(&ring).unwrap(), place, found: Found::default() }
     }
 
     fn follow(&mut self, model: &Model) {
         let ring = *model.fake.tracers_ring(self.place).unwrap();
         let mut buffer = std::vec![0; LARGEST_FRAME / 8 + 1];
-        let told = &mut self.told;
-        for item in self.reader.read(&ring, &mut buffer).unwrap() {
-            match item {
-                Item::Record(record, _) | Item::Open(_, record, _) => {
-                    told.push((*record.header, record.message.to_vec(), record.ports.to_vec()));
-                }
-                Item::Outcome(Outcome { thread, retval }) => {
-                    let is_its = |(header, ..): &&mut Told| {
-                        header.thread.get() == thread && header.direction == Direction::Send as u8
-                    };
-                    told.iter_mut().rev().find(is_its).expect("an open record").0.retval = retval.into();
-                }
-                Item::Lost(lost) => panic!("{lost:?}"),
-            }
-        }
+        let batch = self.reader.read(&ring, &mut buffer).unwrap();
+        batch.into_iter().for_each(|item| self.found.take(item));
         ring.set_tail(self.reader.position());
     }
 }
@@ -90,7 +77,7 @@ fn by_messages(model: &Model) -> Vec<Told> {
 /// What has come both ways, in its order.
 fn all(model: &Model, follower: Follower) -> Vec<Told> {
     let mut told = by_messages(model);
-    told.extend(follower.told);
+    told.extend(follower.found.told);
     told.sort_by_key(|(header, ..)| header.sequence.get());
     told
 }
@@ -107,7 +94,7 @@ fn the_first_record_of_a_task_is_a_message_and_those_behind_it_are_in_the_ring()
         assert!(is_direct(&model, TASK) && !is_direct(&model, CHILD));
         assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
         follower.follow(&model);
-        assert_eq!((model.seen().len(), follower.told.len()), (2, 2));
+        assert_eq!((model.seen().len(), follower.found.told.len()), (2, 2));
         model.fake.unmap(right);
     }
 }
@@ -117,7 +104,7 @@ fn it_has_the_same_by_a_ring() {
     let mut random = Random(0x15_0002);
     let (mut in_ring, mut in_messages) = (0, 0);
     for turn in 0..300 {
-        let calls: Vec<u64> = (0..12).map(|_| random.below(23)).collect();
+        let calls: Vec<u64> = (0..12).map(|_| random.below(30)).collect();
         let by_engine = turn % 2 == 0;
         // The reader sometimes does not read for a while, and the ring is full: see below.
         let is_full = turn % 3 == 0;
@@ -139,7 +126,7 @@ fn it_has_the_same_by_a_ring() {
                 follower.follow(&model);
             }
             assert!(model.state.rings.owed(0) <= 2, "one for each thread that sleeps: {calls:?}");
-            in_ring += follower.told.len();
+            in_ring += follower.found.told.len();
             in_messages += model.seen().len();
             alike(all(&model, follower))
         });
@@ -255,7 +242,7 @@ fn who_gets_the_receive_right_is_told_by_messages() {
     let mut follower = Follower::of(&model, 1);
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     follower.follow(&model);
-    assert_eq!(follower.told.len(), 2);
+    assert_eq!(follower.found.told.len(), 2);
 }
 
 #[test]
@@ -268,7 +255,7 @@ fn who_else_is_attached_is_told_and_the_ring_goes_on() {
     assert!(!is_direct(&model, TASK));
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     follower.follow(&model);
-    assert_eq!((model.seen_at(ONE).len(), follower.told.len()), (2, 2));
+    assert_eq!((model.seen_at(ONE).len(), follower.found.told.len()), (2, 2));
     model.give_back_engine(engine);
     assert!(is_direct(&model, TASK));
 }
@@ -286,7 +273,7 @@ fn the_request_that_ends_its_own_task_is_sent() {
         });
         model.call(THREAD, &Call::of_host());
         follower.follow(&model);
-        let [(header, ..)] = &follower.told[..] else { panic!("one record") };
+        let [(header, ..)] = &follower.found.told[..] else { panic!("one record") };
         assert_eq!(header.retval.get(), 0);
         let ring = *model.fake.tracers_ring(0).unwrap();
         assert_eq!(ring.control[trace_port::ring::control::NUMBERS].load(Relaxed), 2, "the record and its outcome");

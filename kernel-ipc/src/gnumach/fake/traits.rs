@@ -68,6 +68,9 @@ impl Threads for Fake {
         let asked = self.arguments(thread);
         (asked.option, asked.rcv_name)
     }
+    fn rcv_size(&self, thread: Thread) -> u32 {
+        self.thread(thread).rcv_size
+    }
     fn thread_is_halting(&self, thread: Thread) -> bool {
         self.thread(thread).halting
     }
@@ -214,6 +217,9 @@ impl Tasks for Fake {
     }
     fn task_space(&self, task: Task) -> Space {
         Space::fake(task.address() + 1)
+    }
+    fn space_is_active(&self, task: Task) -> bool {
+        !self.task(task).space_has_ended
     }
     fn task_is_alive(&self, task: Task) -> bool {
         !self.task(task).dying

@@ -389,6 +389,14 @@ impl Model {
         self.write_header(kmsg, bits & !0xffff | reply | local << 8, names);
     }
 
+    /// `ipc_kmsg_copyout_dest`: the reply port is lost.
+    pub(super) fn copyout_dest(&self, kmsg: Kmsg) {
+        if self.fake.read(kmsg, 16) != 0 {
+            self.fake.write(kmsg, 16, &0_u64.to_le_bytes());
+        }
+        self.copyout_names(kmsg);
+    }
+
     /// The current task's name for a port, or a new one.
     fn name_of(&self, port: u64, is_new: bool) -> u32 {
         if port == 0 {

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod bounds;
 mod full;
+mod headers;
 mod kill;
 mod moved;
 mod scribble;
@@ -37,13 +38,14 @@ const PATIENCE: u32 = 60;
 type Scene = fn(&Board) -> Result<(), Mismatch>;
 
 /// What can be shown.
-const SCENES: [(&str, Scene); 6] = [
+const SCENES: [(&str, Scene); 7] = [
     ("kill", kill::show),
     ("bounds", bounds::show),
     ("scribble", scribble::show),
     ("full", full::show),
     ("sleep", sleep::show),
     ("moved", moved::show),
+    ("headers", headers::show),
 ];
 
 fn main(arguments: Arguments) -> Result<(), Mismatch> {
