@@ -25,13 +25,14 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_SEND_MSG};
 use mach_abi::port::MACH_PORT_QLIMIT_MAX;
 use mach_abi::special_port::{TASK_EXCEPTION_PORT, TASK_TRACE_PORT, THREAD_EXCEPTION_PORT};
 use programs::catcher::Catcher;
+use programs::ring::Ring;
 use programs::tracer::{FIRST as PARENT, SECOND as SERVER, Tracer, child, give};
 use programs::{Doing, Mismatch};
 
 mach::entry!(main);
 
 /// What is followed: number and name.
-const STEPS: [(u32, &str); 13] = [
+const STEPS: [(u32, &str); 16] = [
     (KERNEL_CALL, "kernel RPC"),
     (SERVER_CALL, "task RPC"),
     (GET_PORT, "task_get_special_port"),
@@ -45,6 +46,9 @@ const STEPS: [(u32, &str); 13] = [
     (FAILED_SEND, "failed send"),
     (FAILED_RECEIVE, "failed receive"),
     (END, "end of a trace"),
+    (RING_KERNEL_CALL, "kernel RPC into a ring"),
+    (RING_SERVER_CALL, "task RPC into a ring"),
+    (RING_END, "end of a trace into a ring"),
 ];
 const KERNEL_CALL: u32 = 1;
 const SERVER_CALL: u32 = 2;
@@ -59,6 +63,9 @@ const TRAP: u32 = 10;
 const FAILED_SEND: u32 = 11;
 const FAILED_RECEIVE: u32 = 12;
 const END: u32 = 13;
+const RING_KERNEL_CALL: u32 = 14;
+const RING_SERVER_CALL: u32 = 15;
+const RING_END: u32 = 16;
 /// The number of what nobody follows.
 const PRACTICE: u32 = u32::MAX;
 
@@ -70,6 +77,10 @@ const ASK: i32 = 6601;
 const PRACTISE: i32 = 6603;
 /// A client asks for the end of its trace.
 const STOP: i32 = 6604;
+/// The same of one into a ring.
+const STOP_RING: i32 = 6606;
+/// A client asks to be traced into a ring.
+const RING: i32 = 6605;
 /// A client is done; the message says with which step it failed, or 0.
 const DONE: i32 = 6602;
 /// A message for a server or for oneself.
@@ -92,10 +103,7 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     give(&client, PARENT, report.name(), Disposition::MakeSend)?;
     give(&client, SERVER, to_server.name(), Disposition::CopySend)?;
     let mut tracer = Tracer::new(QUEUE)?;
-    match tracer.trace(client.task.name()) {
-        Err(KernReturn::KERN_INVALID_ARGUMENT) => {}
-        other => other.doing("task_set_special_port")?,
-    }
+    if_it_can(tracer.trace(client.task.name())).doing("task_set_special_port")?;
     server.resume().doing("starting the server")?;
     client.resume().doing("starting the client")?;
     let failed = attend(&report, client.task.name(), &mut tracer)?;
@@ -108,8 +116,17 @@ fn main(_arguments: Arguments) -> Result<(), Mismatch> {
     }
 }
 
+/// Nothing where the kernel has no trace ports.
+fn if_it_can<T>(result: KernResult<T>) -> KernResult<Option<T>> {
+    match result {
+        Err(KernReturn::KERN_INVALID_ARGUMENT) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// Does what the client asks for; returns the step it failed with, or 0.
 fn attend(report: &ReceiveRight, client: PortName, tracer: &mut Tracer) -> Result<u32, Mismatch> {
+    let mut ring = None;
     loop {
         let request = Received::receive(report, 256, None).doing("receiving the client's message")?;
         match request.id() {
@@ -122,16 +139,21 @@ fn attend(report: &ReceiveRight, client: PortName, tracer: &mut Tracer) -> Resul
                 stubs::mach::task_resume(client).doing("task_resume")?;
             }
             // Only the tracer may.
-            STOP => {
-                match between(END, || stubs::mach::task_set_special_port(client, TASK_TRACE_PORT, PortName::NULL)) {
-                    // A kernel without trace ports.
-                    Err(KernReturn::KERN_INVALID_ARGUMENT) => {}
-                    ended => ended.doing("task_set_special_port to null")?,
-                }
+            id @ (STOP | STOP_RING) => {
+                let step = if id == STOP { END } else { RING_END };
+                let end = || stubs::mach::task_set_special_port(client, TASK_TRACE_PORT, PortName::NULL);
+                if_it_can(between(step, end)).doing("task_set_special_port to null")?;
+            }
+            RING => {
+                if_it_can(tracer.trace(client)).doing("task_set_special_port")?;
+                ring = if_it_can(Ring::of(client)).doing("task_get_special_port")?;
             }
             _ => {}
         }
         while tracer.record(Some(0))?.is_some() {}
+        if let Some(ring) = &mut ring {
+            ring.read(|_| Ok(()))?;
+        }
         let answered = Message::new(PLAIN, request.reply_port(), Disposition::MoveSendOnce).send(None);
         answered.into_result().doing("answering the client")?;
     }
@@ -154,7 +176,10 @@ struct Ports {
 
 /// One step, first for practice: what is new to the task (pages, entries of its port space) is not what counts.
 fn follow(step: u32, ports: &Ports) -> KernResult<()> {
-    if step != END {
+    if step == RING_KERNEL_CALL {
+        call(PARENT, RING)?;
+    }
+    if !matches!(step, END | RING_END) {
         once(step, PRACTICE, ports)?;
     }
     once(step, step, ports)
@@ -165,8 +190,10 @@ fn once(step: u32, shown: u32, ports: &Ports) -> KernResult<()> {
     call(PARENT, SYNC)?;
     let own = ports.own.as_ref().map_err(|&error| error)?;
     match step {
-        KERNEL_CALL => between(shown, || stubs::mach_port::mach_port_type(task_self(), SERVER)).map(drop),
-        SERVER_CALL => between(shown, || call(SERVER, PLAIN)),
+        KERNEL_CALL | RING_KERNEL_CALL => {
+            between(shown, || stubs::mach_port::mach_port_type(task_self(), SERVER)).map(drop)
+        }
+        SERVER_CALL | RING_SERVER_CALL => between(shown, || call(SERVER, PLAIN)),
         GET_PORT => between(shown, || stubs::mach::task_get_special_port(task_self(), TASK_EXCEPTION_PORT)).map(drop),
         SET_PORT => between(shown, || stubs::mach::task_set_special_port(task_self(), TASK_EXCEPTION_PORT, SERVER)),
         OUT_OF_LINE => out_of_line(own, ports.memory.as_ref().map_err(|&error| error)?, shown),
@@ -192,7 +219,8 @@ fn once(step: u32, shown: u32, ports: &Ports) -> KernResult<()> {
             let failed = between(shown, || Received::receive(own, 256, Some(0)));
             expect(failed.err().unwrap_or(KernReturn::KERN_SUCCESS), KernReturn::MACH_RCV_TIMED_OUT)
         }
-        _ => call(PARENT, STOP),
+        END => call(PARENT, STOP),
+        _ => call(PARENT, STOP_RING),
     }
 }
 
