@@ -220,13 +220,13 @@ pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u3
 
 /// Whether a message that is no more than a header, and was copied out, has been received for certain. A receive that fails gives a header,
 /// too (ipc_kmsg_copyout_dest of ipc/ipc_kmsg.c): if there is not even room for that, if what is to be notified is none, if the space has ended, or if
-/// there is no name for a reply port, which is null then, though its type is kept.
+/// there is no name for a reply port, which is null then, though its type is kept. What the kernel answers at once is larger: it has a return code.
 #[inline(never)]
 fn header_is_received(kernel: &impl Kernel, (thread, task): (Thread, Task), kmsg: Kmsg) -> bool {
-    let (asked, _) = kernel.receives(thread);
+    let (asked, rcv_size) = kernel.receives_with(thread);
     let lacks_reply_port = remote_type(kernel.msgh_bits(kmsg)) != 0 && kernel.remote_name(kmsg) == MACH_PORT_NULL;
     asked & option::MACH_RCV_NOTIFY == 0
-        && kernel.rcv_size(thread) >= LP64.end as u32
+        && rcv_size >= LP64.end as u32
         && !lacks_reply_port
         && kernel.space_is_active(task)
 }

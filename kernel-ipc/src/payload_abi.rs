@@ -190,12 +190,14 @@ slots! {
     pcb_option = member("pcb", "iss.esi");
     /// `pcb->iss.rdx`: its `send_size`.
     pcb_send_size = member("pcb", "iss.edx");
-    /// `pcb->iss.r10`: its `rcv_size`.
-    pcb_rcv_size = member("pcb", "iss.r10");
     /// `pcb->iss.r8`: its `rcv_name`.
     pcb_rcv_name = member("pcb", "iss.r8");
     /// `pcb->iss.r9`: its `time_out`.
     pcb_time_out = member("pcb", "iss.r9");
+    /// `thread->saved.receive.option`.
+    thread_ith_option = member("thread", "saved.receive.option");
+    /// `thread->saved.receive.rcv_size`.
+    thread_ith_rcv_size = member("thread", "saved.receive.rcv_size");
     /// `thread->saved.exception.exc`.
     thread_ith_exc = member("thread", "saved.exception.exc");
     /// A hole of struct thread: the payload's thread number.

@@ -193,7 +193,6 @@ struct pcb 488 0x4699
   member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
-  member iss.r10 256 8
   member iss.r8 272 8
   member iss.r9 264 8
 struct percpu 1208 0x46a
@@ -216,6 +215,8 @@ struct thread 576 0x29bd
   member lock 72 4
   member pcb 80 8
   member saved.exception.exc 288 4
+  member saved.receive.option 288 4
+  member saved.receive.rcv_size 292 4
   bits state 48.0 16
   member swap_func 104 8
   member task 24 8
@@ -224,4 +225,4 @@ struct vm_object 152 0x384d
   member ref_count 32 4
 struct vm_page 96 0x3a28
   member phys_addr 40 8
-sum 94f763265cda32b3cb81ac1e4213e3bf6c35e7c7f7c40657b4daa75348498ef7
+sum d035dc4d203d5f3e7f7ff780f32f22a2f56521205fa385a91f9d1cb3e254a473

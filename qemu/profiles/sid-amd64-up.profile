@@ -191,7 +191,6 @@ struct pcb 488 0x4486
   member iss.edi 280 8
   member iss.edx 320 8
   member iss.esi 288 8
-  member iss.r10 256 8
   member iss.r8 272 8
   member iss.r9 264 8
 struct percpu 1192 0x3c2
@@ -214,6 +213,8 @@ struct thread 552 0x2854
   member lock 72 0
   member pcb 80 8
   member saved.exception.exc 280 4
+  member saved.receive.option 280 4
+  member saved.receive.rcv_size 284 4
   bits state 48.0 16
   member swap_func 104 8
   member task 24 8
@@ -222,4 +223,4 @@ struct vm_object 144 0x2db0
   member ref_count 24 4
 struct vm_page 96 0x2f8b
   member phys_addr 40 8
-sum d3ab461afc781dbd47f10d38b57d05308f39af7834daea645a77f06e546a4c83
+sum 639165d1c563971f83ac2fa78fc13e7da57545f7e9a9f596e05581d7d71e1f49

@@ -191,7 +191,6 @@ struct pcb 472 0x3a9d
   member iss.edi 264 8
   member iss.edx 304 8
   member iss.esi 272 8
-  member iss.r10 240 8
   member iss.r8 256 8
   member iss.r9 248 8
 struct percpu 1168 0x144e4
@@ -214,6 +213,8 @@ struct thread 552 0x1e46
   member lock 72 0
   member pcb 80 8
   member saved.exception.exc 280 4
+  member saved.receive.option 280 4
+  member saved.receive.rcv_size 284 4
   bits state 48.0 16
   member swap_func 104 8
   member task 24 8
@@ -222,4 +223,4 @@ struct vm_object 144 0x29f1
   member ref_count 24 4
 struct vm_page 80 0x2bcc
   member phys_addr 24 8
-sum b9f98f5bb18306761fd103137c7f2c7f55b8d1762742248fd613e56890760d3b
+sum fe13fc492178808700bc583a4d63bbba0ade8cad96651c375d30954d4b6fb507

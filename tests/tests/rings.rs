@@ -89,5 +89,11 @@ fn a_ring_does_not_move_with_its_port() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn what_a_header_alone_was_received_with_is_told() -> Result<()> {
-    shows("headers", &["what a header alone was received with is what the call returned"])
+    shows(
+        "headers",
+        &[
+            "what a header alone was received with is what the call returned",
+            "also where another thread has changed the registers of who sleeps",
+        ],
+    )
 }

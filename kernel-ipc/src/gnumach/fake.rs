@@ -102,8 +102,8 @@ pub(crate) struct FakeThread {
     pub(crate) lightly: bool,
     /// As in the pcb.
     pub(crate) arguments: Arguments,
-    /// As in the pcb.
-    pub(crate) rcv_size: u32,
+    /// `ith_option` and `ith_rcv_size`.
+    pub(crate) receives_with: (u32, u32),
     /// Whether it is being halted.
     pub(crate) halting: bool,
     /// Whether it has no port any more.

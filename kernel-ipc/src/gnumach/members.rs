@@ -201,11 +201,12 @@ kernels! {
     THREAD_SWAP_FUNC: Thread => usize = thread_swap_func;
     THREAD_AST: Thread => u32 = thread_ast;
     THREAD_PCB: Thread => Pcb = thread_pcb;
+    THREAD_ITH_OPTION: Thread => u32 = thread_ith_option;
+    THREAD_ITH_RCV_SIZE: Thread => u32 = thread_ith_rcv_size;
     THREAD_ITH_EXC: Thread => u32 = thread_ith_exc;
     PCB_MSG: Pcb => u64 = pcb_msg;
     PCB_OPTION: Pcb => u32 = pcb_option;
     PCB_SEND_SIZE: Pcb => u32 = pcb_send_size;
-    PCB_RCV_SIZE: Pcb => u32 = pcb_rcv_size;
     PCB_RCV_NAME: Pcb => u32 = pcb_rcv_name;
     PCB_TIME_OUT: Pcb => u32 = pcb_time_out;
     TASK_THREADS: Task => usize = task_thread_list;

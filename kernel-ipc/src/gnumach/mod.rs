@@ -139,8 +139,9 @@ pub(crate) trait Threads {
     fn arguments(&self, thread: Thread) -> Arguments;
     /// Of these the option and the name that is received from.
     fn receives(&self, thread: Thread) -> (u32, u32);
-    /// How many bytes it has room for.
-    fn rcv_size(&self, thread: Thread) -> u32;
+    /// What its receive goes by, `ith_option` and `ith_rcv_size`: unlike the registers nobody changes them while it sleeps. The option is an earlier
+    /// receive's if this one has none but `MACH_SEND_MSG` and `MACH_RCV_MSG`; the size is, too, if the message is what the kernel has answered at once.
+    fn receives_with(&self, thread: Thread) -> (u32, u32);
     /// Whether the thread is being terminated or halted and must not be made to wait.
     fn thread_is_halting(&self, thread: Thread) -> bool;
     /// Whether `thread->ith_self` is there, which it no longer is after `ipc_thread_terminate`.

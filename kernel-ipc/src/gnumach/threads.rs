@@ -9,9 +9,9 @@ use super::control;
 use super::lock::{TASK_LOCK, THREAD_LOCK};
 use super::mach::Mach;
 use super::members::{
-    PCB_MSG, PCB_OPTION, PCB_RCV_NAME, PCB_RCV_SIZE, PCB_SEND_SIZE, PCB_TIME_OUT, Struct, TASK_THREADS, THREAD_ACTIVE,
-    THREAD_AST, THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_MESSAGE, THREAD_NEXT, THREAD_NOTIFY, THREAD_NUMBER,
-    THREAD_PCB, THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
+    PCB_MSG, PCB_OPTION, PCB_RCV_NAME, PCB_SEND_SIZE, PCB_TIME_OUT, Struct, TASK_THREADS, THREAD_ACTIVE, THREAD_AST,
+    THREAD_AWAITED, THREAD_CALL, THREAD_ITH_EXC, THREAD_ITH_OPTION, THREAD_ITH_RCV_SIZE, THREAD_MESSAGE, THREAD_NEXT,
+    THREAD_NOTIFY, THREAD_NUMBER, THREAD_PCB, THREAD_STATE, THREAD_SWAP_FUNC, THREAD_TASK, THREAD_WATCHED,
 };
 use super::{Arguments, CallWord, MaybeRight, Reference, Task, Tasks, Thread, Threads, switches};
 use crate::identity::Numbers;
@@ -173,8 +173,8 @@ impl Threads for Mach {
     }
 
     #[inline(always)]
-    fn rcv_size(&self, thread: Thread) -> u32 {
-        thread.load(THREAD_PCB).load(PCB_RCV_SIZE)
+    fn receives_with(&self, thread: Thread) -> (u32, u32) {
+        (thread.load(THREAD_ITH_OPTION), thread.load(THREAD_ITH_RCV_SIZE))
     }
 
     #[inline(always)]

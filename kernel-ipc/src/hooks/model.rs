@@ -270,7 +270,7 @@ impl Model {
         self.fake.run(thread);
         self.results.borrow_mut().remove(&thread.address());
         self.fake.thread(thread).arguments = call.arguments;
-        self.fake.thread(thread).rcv_size = call.rcv_size;
+        self.fake.thread(thread).receives_with = (call.arguments.option, call.rcv_size);
         let result = self.enter(call);
         if let Some(result) = result {
             self.results.borrow_mut().insert(thread.address(), result);

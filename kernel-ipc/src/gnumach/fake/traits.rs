@@ -68,8 +68,8 @@ impl Threads for Fake {
         let asked = self.arguments(thread);
         (asked.option, asked.rcv_name)
     }
-    fn rcv_size(&self, thread: Thread) -> u32 {
-        self.thread(thread).rcv_size
+    fn receives_with(&self, thread: Thread) -> (u32, u32) {
+        self.thread(thread).receives_with
     }
     fn thread_is_halting(&self, thread: Thread) -> bool {
         self.thread(thread).halting

@@ -4,13 +4,17 @@
 use alloc::vec::Vec;
 
 use mach::error::KernReturn;
+use mach::msg::{Message, Received};
 use mach::port::{Disposition, PortName, ReceiveRight};
 use mach::rt::exit::terminate;
+use mach::stubs::mach::{thread_get_state, thread_set_state};
 use mach::sys::msg::mach_msg;
+use mach::sys::thread::{I386_THREAD_STATE, I386_THREAD_STATE_COUNT};
 use mach::{println, task_self, thread};
 use mach_abi::header::word;
 use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_SEND_MSG};
-use programs::tracer::{Tracer, tell_when_untraced};
+use programs::patience::pause;
+use programs::tracer::{FIRST, SECOND, Tracer, child_with_port, send, tell_when_untraced};
 use programs::{Doing, Mismatch, expect};
 use trace_port::{Direction, EventKind};
 
@@ -20,6 +24,11 @@ use crate::stage::{Board, PATIENCE, QUEUE, Word};
 const TIMES: u64 = 50;
 /// Bytes of a header.
 const HEADER: u32 = 32;
+/// Where r10, a receiver's room, stands among the registers that `thread_get_state` answers, in words of 64 bits.
+const R10: usize = 2;
+/// Milliseconds in which a thread that is about to sleep does.
+const A_MOMENT: u32 = 20;
+
 /// What is sent before a receive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
@@ -47,6 +56,14 @@ const RECEIVES: [Receive; 10] = [
 ];
 
 pub(crate) fn show(board: &Board) -> Result<(), Mismatch> {
+    all_kinds(board)?;
+    println!("ring: what a header alone was received with is what the call returned");
+    forged(board)?;
+    println!("ring: also where another thread has changed the registers of who sleeps");
+    Ok(())
+}
+
+fn all_kinds(board: &Board) -> Result<(), Mismatch> {
     let words = board.clone();
     let child = thread::fork(move || receive_all(&words)).doing("making a child")?;
     let mut tracer = Tracer::new(QUEUE)?;
@@ -68,9 +85,52 @@ pub(crate) fn show(board: &Board) -> Result<(), Mismatch> {
     for ((_, told), receive) in told.iter().zip(RECEIVES.iter().cycle()) {
         expect("what a record says its receive returned", receive.4, KernReturn::from_mach_msg(*told))?;
     }
-    expect("records from the ring", true, tracer.from_ring as u64 > all)?;
-    println!("ring: what a header alone was received with is what the call returned");
-    Ok(())
+    expect("records from the ring", true, tracer.from_ring as u64 > all)
+}
+
+/// A thread sleeps in a receive without room for a header, and its registers come to say that there is.
+fn forged(board: &Board) -> Result<(), Mismatch> {
+    let done = ReceiveRight::allocate().doing("mach_port_allocate")?;
+    let (child, to_child) = child_with_port(receive_too_little, &done)?;
+    let mut tracer = Tracer::new(QUEUE)?;
+    tracer.trace(child.task.name()).doing("task_set_special_port")?;
+    tell_when_untraced(&tracer.port)?;
+    tracer.ask_for_ring(child.task.name()).doing("task_get_special_port")?;
+    child.resume().doing("thread_resume")?;
+    let mut told = Vec::new();
+    for _ in 0..TIMES {
+        // It is about to sleep.
+        Received::receive(&done, 2 * HEADER, Some(PATIENCE)).doing("the child's message")?;
+        pause(A_MOMENT);
+        let mut registers = [0; I386_THREAD_STATE_COUNT];
+        thread_get_state(child.thread.name(), I386_THREAD_STATE, &mut registers).doing("thread_get_state")?;
+        expect("the receiver's room in its registers", (HEADER - 8, 0), (registers[2 * R10], registers[2 * R10 + 1]))?;
+        registers[2 * R10] = HEADER;
+        thread_set_state(child.thread.name(), I386_THREAD_STATE, &registers).doing("thread_set_state")?;
+        Message::new(0, to_child.name(), Disposition::CopySend).send(None).into_result().doing("mach_msg")?;
+        board.add(Word::Rounds, 1);
+    }
+    while let Some(seen) = tracer.record(Some(PATIENCE))? {
+        let is_receive = seen.direction == Direction::Receive && seen.kind == EventKind::Normal;
+        if is_receive && seen.header.options.get() & MACH_SEND_MSG == 0 {
+            told.push(KernReturn::from_mach_msg(seen.header.retval.get()));
+        }
+    }
+    expect("records of the receives", TIMES, told.len() as u64)?;
+    told.iter().try_for_each(|&told| expect("what each says", KernReturn::MACH_RCV_TOO_LARGE, told))
+}
+
+/// What its traced task runs.
+fn receive_too_little() {
+    for _ in 0..TIMES {
+        send(0, FIRST, Disposition::CopySend, 0);
+        let mut words = [0_u64; 8];
+        let answer = mach_msg(&mut words, MACH_RCV_MSG, 0, HEADER - 8, SECOND, 0, PortName::NULL);
+        if KernReturn::from_mach_msg(answer) != KernReturn::MACH_RCV_TOO_LARGE {
+            break;
+        }
+    }
+    terminate()
 }
 
 /// What the traced task runs.
