@@ -105,6 +105,11 @@ const EXCEPTIONS: &[(&str, &[How], &str)] = &[
     ("userland/programs/src/bin/payloads.rs", &[Builder, Send], "one mach_msg with both options, which hands over"),
     ("userland/programs/src/bin/ports.rs", &[Builder], "shows rights in messages without an interface"),
     (
+        "userland/programs/src/bin/ring/headers.rs",
+        &[Builder, Send],
+        "messages without a body, and the options of the calls that receive them",
+    ),
+    (
         "userland/programs/src/bin/refill.rs",
         &[Send],
         "one mach_msg answers an exception and waits for the next, as mach_msg_server does",

@@ -4,6 +4,7 @@
 
 use std::vec::Vec;
 
+use mach_abi::code::MACH_MSG_IPC_SPACE;
 use mach_abi::type_name::PORT_NAME;
 use trace_port::control::{event, policy};
 use trace_port::ring::{Item, LARGEST_FRAME, Reader};
@@ -127,7 +128,7 @@ fn who_else_is_attached_is_told_of_the_next_message() {
 
 #[test]
 fn a_header_alone_is_received_for_certain_or_goes_the_way_of_drafts() {
-    let (too_large, ended) = (mr::MACH_RCV_TOO_LARGE, mr::MACH_RCV_HEADER_ERROR | IPC_SPACE);
+    let (too_large, ended) = (mr::MACH_RCV_TOO_LARGE, mr::MACH_RCV_HEADER_ERROR | MACH_MSG_IPC_SPACE);
     for (rcv_size, has_ended, result) in [(32, false, 0), (31, false, too_large), (32, true, ended)] {
         let model = model(true, b"rpctrace2=all");
         model.script(|steps| steps.reply = Some((2121, 32)));
@@ -142,7 +143,7 @@ fn a_header_alone_is_received_for_certain_or_goes_the_way_of_drafts() {
 
 #[test]
 fn a_request_that_is_a_header_alone_has_a_name_for_its_reply_port() {
-    for result in [0, mr::MACH_RCV_HEADER_ERROR | IPC_SPACE] {
+    for result in [0, mr::MACH_RCV_HEADER_ERROR | MACH_MSG_IPC_SPACE] {
         let model = model(true, b"rpctrace2=all");
         model.script(|steps| steps.copyout = result);
         assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), None);
@@ -171,9 +172,6 @@ fn is_told(model: &Model, task: Task, result: u32) {
     assert_eq!(State::has_spare(model.fake.task_entry(task)), result != 0, "{result:#x}");
 }
 
-/// `MACH_MSG_IPC_SPACE`
-const IPC_SPACE: u32 = 0x2000;
-
 /// One of many calls, some of which fail at different points.
 pub(crate) fn make(model: &Model, call: u64) {
     model.script(|steps| {
@@ -185,7 +183,7 @@ pub(crate) fn make(model: &Model, call: u64) {
         steps.fast_body = if call == 11 { 0x2000 } else { 0 };
         steps.copyout = match call {
             12 => mr::MACH_RCV_INVALID_DATA,
-            27 => mr::MACH_RCV_HEADER_ERROR | IPC_SPACE,
+            27 => mr::MACH_RCV_HEADER_ERROR | MACH_MSG_IPC_SPACE,
             _ => 0,
         };
         steps.reply_is_queued = call == 13;

@@ -7,6 +7,7 @@
 
 mod messages;
 mod names;
+mod records;
 mod shared;
 mod traits;
 use core::sync::atomic::AtomicU64;
@@ -14,8 +15,6 @@ use std::boxed::Box;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
-
-use trace_port::record::{HEADER_TYPE, HEADER_TYPE_OFFSET, RECORDS_TYPE, TASK_OFFSET};
 
 use super::*;
 
@@ -422,22 +421,6 @@ impl Fake {
         let mut port = self.port(Port::fake(port));
         port.rights -= 1;
         assert!(port.rights >= 0, "a right is released once");
-    }
-
-    /// As `ipc_kmsg_clean`: a right that is not within the message's size is left behind.
-    fn release_rights_of_record(&self, bytes: &[u8]) {
-        let word = |offset: usize| u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap());
-        let size = (word(0) >> 32) as usize;
-        if size > HEADER_TYPE_OFFSET {
-            // The kernel walks over all items: without a descriptor it would take anything for rights and memory.
-            let found = word(HEADER_TYPE_OFFSET);
-            assert!(found == HEADER_TYPE || found as u32 == RECORDS_TYPE as u32, "{found:#x} is no descriptor");
-        }
-        for offset in [8, TASK_OFFSET].into_iter().filter(|&offset| offset == 8 || offset + 8 <= size) {
-            if word(offset) != 0 {
-                self.release(word(offset) as usize);
-            }
-        }
     }
 
     fn destroy(&self, kmsg: Kmsg) {

@@ -77,7 +77,7 @@ const ASK: i32 = 6601;
 const PRACTISE: i32 = 6603;
 /// A client asks for the end of its trace.
 const STOP: i32 = 6604;
-/// The same of one into a ring.
+/// A client asks for the end of its trace into a ring.
 const STOP_RING: i32 = 6606;
 /// A client asks to be traced into a ring.
 const RING: i32 = 6605;

@@ -11,7 +11,6 @@ use mach::stubs::mach::{thread_get_state, thread_set_state};
 use mach::sys::msg::mach_msg;
 use mach::sys::thread::{I386_THREAD_STATE, I386_THREAD_STATE_COUNT};
 use mach::{println, task_self, thread};
-use mach_abi::header::word;
 use mach_abi::option::{MACH_RCV_LARGE, MACH_RCV_MSG, MACH_RCV_NOTIFY, MACH_SEND_MSG};
 use programs::patience::pause;
 use programs::tracer::{FIRST, SECOND, Tracer, child_with_port, send, tell_when_untraced};
@@ -146,17 +145,13 @@ fn receive_all(board: &Board) {
 }
 
 fn is_as_expected(own: PortName, (sent, option, room, is_port, expected): Receive) -> bool {
-    let mut words = [0_u64; 8];
-    if sent != Sent::Nothing {
-        let (reply_type, reply) =
-            if sent == Sent::WithReplyPort { (Disposition::MakeSendOnce as u64, own.0) } else { (0, 0) };
-        words[word::BITS] = Disposition::MakeSend as u64 | reply_type << 8;
-        words[word::REMOTE_PORT] = own.0.into();
-        words[word::LOCAL_PORT] = reply.into();
-        if mach_msg(&mut words, MACH_SEND_MSG, HEADER, 0, PortName::NULL, 0, PortName::NULL) != 0 {
-            return false;
-        }
+    let message = Message::new(0, own, Disposition::MakeSend);
+    let mut message =
+        if sent == Sent::WithReplyPort { message.reply_to(own, Disposition::MakeSendOnce) } else { message };
+    if sent != Sent::Nothing && message.send(None).into_result().is_err() {
+        return false;
     }
+    let mut words = [0_u64; 8];
     // A right to send only is not one to be notified by.
     let notify = if is_port { own } else { task_self() };
     let answer = mach_msg(&mut words, MACH_RCV_MSG | option, 0, room, own, 0, notify);
