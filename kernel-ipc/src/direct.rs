@@ -174,8 +174,7 @@ fn reply_port(kernel: &impl Kernel, thread: Thread, call: &OpenCall, kmsg: Kmsg)
     if is_it { kernel.thread_notify(thread) } else { 0 }
 }
 
-/// After a successful `copyout` of so many bytes: `true` if the message is in the ring, and nothing is left to do but, for some, to say what
-/// the call returns.
+/// After a successful `copyout` of so many bytes: `true` if the message is in the ring, and nothing is left to do.
 #[inline(always)]
 pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32) -> bool {
     let Some((thread, task, call)) = current(kernel) else { return false };
@@ -284,6 +283,13 @@ fn write(
     if owed.is_some() {
         rings::wake_for(kernel, state, ring, || observe::current_task(kernel));
     }
+}
+
+/// Whether what has been received is in a ring for good. A call that fails all the same is told of besides: where the buffer that the kernel keeps has
+/// come to be another's, it copies a message out twice (slow_put of mach_msg_trap), and memory may go meanwhile, on another processor.
+#[cold]
+pub(crate) fn is_final(kernel: &impl Kernel, thread: Thread, call: &OpenCall) -> bool {
+    call.has_received() && !call.has_draft() && State::is_direct(kernel.task_entry(kernel.thread_task(thread)))
 }
 
 /// Ends a call that ends well, has been received for by the quick way, and is over; whether it is one.

@@ -165,6 +165,22 @@ fn a_header_alone_may_fail_to_notify() {
     }
 }
 
+#[test]
+fn what_was_received_in_a_call_that_fails_all_the_same_is_told_of_twice() {
+    let model = model(true, b"rpctrace2=all");
+    let answer = asked(&model, 40).unwrap();
+    model.script(|steps| steps.cache_is_full = true);
+    // The second time its memory is gone.
+    model.at(Moment::CopyOut, |model| {
+        model.at(Moment::CopyOut, |model| model.script(|steps| steps.bad_copyouts = 1));
+    });
+    model.call(CHILDS_THREAD, &answer);
+    assert_eq!(model.resume(THREAD), mr::MACH_RCV_INVALID_DATA);
+    let told = recorded(&model).into_iter().rev().take(2);
+    let told: Vec<_> = told.map(|(header, message, _)| (header.retval.get(), message.len())).collect();
+    assert_eq!(told, [(mr::MACH_RCV_INVALID_DATA, 0), (mr::MACH_MSG_SUCCESS, 40)]);
+}
+
 /// What a task received last had this result. What fails needs a draft, for which there is memory; nothing else does.
 fn is_told(model: &Model, task: Task, result: u32) {
     let (header, ..) = recorded(model).pop().unwrap();
@@ -252,19 +268,29 @@ fn names_of_the_body_are_said_at_once_if_all_stand_for_something() {
 
 /// A request that is handed over to a server, which answers.
 fn serve(model: &Model, size: usize) {
+    match asked(model, size) {
+        Some(answer) => {
+            model.call(CHILDS_THREAD, &answer);
+            model.resume(THREAD);
+        }
+        None => model.interrupt(THREAD),
+    }
+}
+
+/// The server's answer to a request of so many bytes, if it has received that.
+fn asked(model: &Model, size: usize) -> Option<Call> {
     while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
     model.call(THREAD, &Call::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size), REPLY_NAME));
     if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
         model.resume(CHILDS_THREAD);
     }
     if model.results.borrow()[&CHILDS_THREAD.address()] != 0 {
-        return model.interrupt(THREAD);
+        return None;
     }
     let reply = u64::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..16].try_into().unwrap());
     let mut answer = Call::send(message(ANSWER, reply as u32, 0, 6100, size));
     answer.arguments.option = option::MACH_SEND_MSG;
-    model.call(CHILDS_THREAD, &answer);
-    model.resume(THREAD);
+    Some(answer)
 }
 
 #[test]
