@@ -285,11 +285,11 @@ fn write(
     }
 }
 
-/// Whether what has been received is in a ring for good. A call that fails all the same is told of besides: where the buffer that the kernel keeps has
+/// Whether what a call has received is in a ring for good. A call that fails all the same is told of besides: where the buffer that the kernel keeps has
 /// come to be another's, it copies a message out twice (slow_put of mach_msg_trap), and memory may go meanwhile, on another processor.
 #[cold]
 pub(crate) fn is_final(kernel: &impl Kernel, thread: Thread, call: &OpenCall) -> bool {
-    call.has_received() && !call.has_draft() && State::is_direct(kernel.task_entry(kernel.thread_task(thread)))
+    !call.has_draft() && State::is_direct(kernel.task_entry(kernel.thread_task(thread)))
 }
 
 /// Ends a call that ends well, has been received for by the quick way, and is over; whether it is one.

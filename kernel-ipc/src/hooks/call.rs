@@ -147,8 +147,7 @@ fn received(kernel: &impl Kernel, state: &State, thread: Thread, call: OpenCall,
     if !kernel.thread_awaited(thread).is_none() {
         replies::put_off(kernel, thread);
     }
-    let is_told = call.has_received() && !direct::is_final(kernel, thread, &call);
-    if !is_told && result != mr::MACH_MSG_SUCCESS {
+    if result != mr::MACH_MSG_SUCCESS && (!call.has_received() || direct::is_final(kernel, thread, &call)) {
         return without_message(kernel, state, thread, call, result);
     }
     let draft = call.into_draft()?;
