@@ -108,6 +108,10 @@ pub struct Built {
     pub generated: Generated,
 }
 
+/// Bytes that the archive's length is a multiple of. Whether a kernel for several processors boots hangs on how much is loaded with it, to the page
+/// (docs/differences.md): so it is the same whatever a program and its arguments are.
+const ARCHIVE_UNIT: usize = 512 * 1024;
+
 /// The steps of [`prepare`], for the progress bar.
 const STEPS: u64 = 7;
 
@@ -359,7 +363,9 @@ impl Prepared {
     fn write_boot_files(&self, archive: &Archive) -> io::Result<TempDir> {
         let directory = tempfile::Builder::new().prefix("rpctrace2-").tempdir()?;
         let place = |name: &str| directory.path().join(name);
-        fs::write(place(command::ARCHIVE), archive.to_ustar()?)?;
+        let mut bytes = archive.to_ustar()?;
+        bytes.resize(bytes.len().next_multiple_of(ARCHIVE_UNIT), 0);
+        fs::write(place(command::ARCHIVE), bytes)?;
         fs::copy(&self.kernel, place(command::KERNEL))?;
         fs::copy(&self.userland.bootstrap, place(command::BOOTSTRAP))?;
         Ok(directory)
