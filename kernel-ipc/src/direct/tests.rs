@@ -137,7 +137,7 @@ fn a_header_alone_is_received_for_certain_or_goes_the_way_of_drafts() {
             model.script(|steps| steps.copyout = ended);
         }
         assert_eq!(model.call(THREAD, &Call { rcv_size, ..Call::of_host() }), Some(result));
-        is_told(&model, TASK, result);
+        has_received(&model, TASK, result);
     }
 }
 
@@ -149,7 +149,7 @@ fn a_request_that_is_a_header_alone_has_a_name_for_its_reply_port() {
         assert_eq!(model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)), None);
         let request = message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, 32);
         assert_eq!(model.call(THREAD, &Call::rpc(request, REPLY_NAME)), None, "it waits for the answer");
-        is_told(&model, CHILD, result);
+        has_received(&model, CHILD, result);
     }
 }
 
@@ -182,7 +182,7 @@ fn what_was_received_in_a_call_that_fails_all_the_same_is_told_of_twice() {
 }
 
 /// What a task received last had this result. What fails needs a draft, for which there is memory; nothing else does.
-fn is_told(model: &Model, task: Task, result: u32) {
+fn has_received(model: &Model, task: Task, result: u32) {
     let (header, ..) = recorded(model).pop().unwrap();
     assert_eq!((header.direction, header.retval.get()), (trace_port::Direction::Receive as u8, result));
     assert_eq!(State::has_spare(model.fake.task_entry(task)), result != 0, "{result:#x}");

@@ -36,6 +36,12 @@ fn is_as_known() -> bool {
     slot(Slot::rdxtree_node_size) == slot(Slot::rdxtree_node_entries) + size_of::<usize>() * ENTRIES as usize
 }
 
+/// `space->is_active`
+#[inline(always)]
+pub(super) fn is_active(space: Space) -> bool {
+    space.load(SPACE_IS_ACTIVE) != 0
+}
+
 /// A space that is active, and whose names nobody changes until this is dropped.
 pub(super) struct Reading {
     space: Space,
@@ -63,7 +69,7 @@ impl Reading {
             return None;
         }
         let reading = Self { space, is_locked };
-        (space.load(SPACE_IS_ACTIVE) != 0).then_some(reading)
+        is_active(space).then_some(reading)
     }
 }
 

@@ -10,10 +10,10 @@ use super::control;
 use super::lock::{self, PORT_LOCK};
 use super::mach::Mach;
 use super::members::{
-    NAME_BITS, NAME_OBJECT, PORT_AWAITED, SPACE_IS_ACTIVE, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER,
-    TASK_SELF, TASK_SPACE, THREAD_CALL,
+    NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
+    THREAD_CALL,
 };
-use super::names::{Reading, Tree};
+use super::names::{self, Reading, Tree};
 use super::ports::{identify, identify_quickly};
 use super::threads::each_thread;
 use super::{CallWord, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
@@ -129,7 +129,7 @@ impl Tasks for Mach {
 
     #[inline(always)]
     fn space_is_active(&self, task: Task) -> bool {
-        task.load(TASK_SPACE).load(SPACE_IS_ACTIVE) != 0
+        names::is_active(self.task_space(task))
     }
 
     #[inline(always)]

@@ -391,9 +391,7 @@ impl Model {
 
     /// `ipc_kmsg_copyout_dest`: the reply port is lost.
     pub(super) fn copyout_dest(&self, kmsg: Kmsg) {
-        if self.fake.read(kmsg, 16) != 0 {
-            self.fake.write(kmsg, 16, &0_u64.to_le_bytes());
-        }
+        self.fake.write(kmsg, 16, &0_u64.to_le_bytes());
         self.copyout_names(kmsg);
     }
 

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use proptest::prelude::*;
 
-use super::super::{Policy, Producer, RECORD, Ring, Room, control};
+use super::super::{FRAME, Policy, Producer, RECORD, Ring, Room, control};
 use super::memory;
 use super::property::CAPACITY;
 
@@ -52,7 +52,7 @@ proptest! {
                 Act::Whole(words, policy, room) => {
                     let (start, tail) = (ring.head(), ring.tail());
                     let Some(whole) = producer.whole(&ring, (RECORD, words * 8), (policy, room)) else { continue };
-                    let end = start + super::super::FRAME + words * 8;
+                    let end = start + FRAME + words * 8;
                     prop_assert!(floor() + capacity >= end, "bytes are written that are not said to be");
                     if policy == Policy::Full {
                         let kept = if room == Room::Common { KEPT } else { 0 };

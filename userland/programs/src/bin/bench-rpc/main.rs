@@ -49,7 +49,7 @@ const QUEUE: u32 = MACH_PORT_QLIMIT_MAX;
 const CALLS_WITHOUT_WAITING: u32 = (QUEUE - 1) / 2;
 /// Calls in a batch where everybody's work is counted that goes through a ring: a good part of what it holds, as what finds no room goes in messages, and
 /// how much that is depends on when the scheduler lets the tracer run.
-const CALLS_INTO_RING: u32 = 256;
+const CALLS_INTO_RING: u32 = 300;
 /// Calls in a batch where everybody's work is counted; a whole number of full queues.
 const CALLS_TOGETHER: u32 = 64;
 /// Sizes of the messages whose cost per byte is of interest.

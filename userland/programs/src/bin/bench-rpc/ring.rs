@@ -9,10 +9,8 @@ use programs::{Doing, Mismatch};
 use trace_port::ring::TRACERS_CAPACITY;
 
 use crate::client::{DONE, SYNC, Work, answer};
-use crate::{Bench, Traced, alone};
+use crate::{Bench, CALLS_INTO_RING, Traced, alone};
 
-/// Calls whose records fill a good part of a ring, and not all of it.
-const CALLS_TO_READ: u32 = 300;
 /// Bytes of records that are awaited while they come.
 const MANY: u64 = TRACERS_CAPACITY as u64 / 4;
 /// Milliseconds that they are awaited for.
@@ -62,7 +60,7 @@ impl Bench {
         )?;
         let (total, count) = (counter() - start, count as u64);
         let is_least = |(least, of): (u64, u64)| total.saturating_mul(of) < least.saturating_mul(count);
-        if count >= u64::from(CALLS_TO_READ) && self.read.is_none_or(is_least) {
+        if count >= u64::from(CALLS_INTO_RING) && self.read.is_none_or(is_least) {
             self.read = Some((total, count));
         }
         Ok(count)
@@ -74,7 +72,7 @@ impl Bench {
             return Ok(());
         }
         self.read = None;
-        self.measure(Work::KernelCall, CALLS_TO_READ, Traced::Ring)?;
+        self.measure(Work::KernelCall, CALLS_INTO_RING, Traced::Ring)?;
         let (total, count) = self.read.doing("ring with many records")?;
         println!("bench {READING} {total} {count}");
         Ok(())

@@ -19,7 +19,7 @@ use mach_abi::option::{MACH_RCV_MSG, MACH_RCV_TIMEOUT};
 use mach_abi::port::MACH_PORT_TYPE_DEAD_NAME;
 use mach_abi::special_port::TASK_EXCEPTION_PORT;
 use programs::catcher::Catcher;
-use programs::patience::pause;
+use programs::patience::{pause, waits};
 use programs::tracer::{FIRST, Tracer, give, send};
 use programs::{Doing, Mismatch, expect, processors};
 
@@ -34,10 +34,6 @@ const QUIET: u32 = 6;
 const PATIENCE: u32 = 1000;
 /// How often a queue is filled until the thread waits: it goes past it if it is so late that its record fits beside one of our looks.
 const TRIES: u32 = 8;
-/// `THREAD_BASIC_INFO` of thread_info.h, where the state is in it, and `TH_STATE_WAITING`.
-const THREAD_BASIC_INFO: i32 = 1;
-const RUN_STATE: usize = 11;
-const STATE_WAITING: i32 = 3;
 
 /// A task with two threads, traced.
 pub(crate) struct Stage {
@@ -259,11 +255,7 @@ impl Stage {
     /// The thread is in a step and waits for its tracer, and the other one runs.
     pub(crate) fn expect_waiting(&mut self, number: u64) -> Result<(), Mismatch> {
         let thread = self.child.thread.name();
-        let mut info = [0; 64];
-        let mut state = |_: &mut Self| {
-            kernel::thread_info(thread, THREAD_BASIC_INFO, &mut info).is_ok() && info[RUN_STATE] == STATE_WAITING
-        };
-        self.until("TH_STATE_WAITING of the thread", &mut state)?;
+        self.until("TH_STATE_WAITING of the thread", |_| waits(thread))?;
         match self.situation {
             Situation::Message => expect("the number that came", number, self.numbers[WAITER])?,
             // Its record comes before it is raised.
