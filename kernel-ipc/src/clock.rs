@@ -74,11 +74,17 @@ impl Clock {
         if ticks != self.ticks {
             return None;
         }
-        self.meter.seen = cycles;
+        Some(self.within_tick_quickly(cycles, ticks).unwrap_or_else(|| self.within_tick_anyhow(cycles)))
+    }
+
+    /// [`Clock::within_tick`] where the time is a product; none, and nothing has changed, where it is not.
+    #[inline(always)]
+    pub(crate) fn within_tick_quickly(&mut self, cycles: u64, ticks: u64) -> Option<u64> {
         let passed = cycles.wrapping_sub(self.cycles);
-        if passed >= self.within {
-            return Some(self.within_tick_anyhow(cycles));
+        if ticks != self.ticks || passed >= self.within {
+            return None;
         }
+        self.meter.seen = cycles;
         let time = self.time.wrapping_add(passed.wrapping_mul(self.pace) >> FRACTION);
         if time > self.last {
             self.last = time;
@@ -90,6 +96,7 @@ impl Clock {
     #[cold]
     #[inline(never)]
     fn within_tick_anyhow(&mut self, cycles: u64) -> u64 {
+        self.meter.seen = cycles;
         // Another processor's counter may be behind the one of the last look.
         let passed = cycles.saturating_sub(self.cycles).saturating_mul(self.pace) >> FRACTION;
         self.last = self.time.wrapping_add(passed).min(self.end).max(self.last);

@@ -11,11 +11,13 @@
 //! thread goes on to receive by another way than the quick one, and where the call ends without a receipt. A receipt needs none: it says that what
 //! the thread sent before is sent, and so does the receipt of that message by whom it was handed to.
 //!
+//! The most frequent calls go by a shorter way: [`quick`].
+//!
 //! What is received is whole by then, and nothing comes between it and the end of the call. All else goes the way of drafts: what has rights or memory in
 //! it, is large, has many names or one that stands for nothing, what fails, a header alone that may be what a receive gives that fails, requests whose
-//! answers another call receives, and everything that is no call of the task's own.
+//! answers another call receives, calls with a notify port, and everything that is no call of the task's own.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+pub(crate) mod quick;
 
 use mach_abi::header::LP64;
 use mach_abi::port::MACH_PORT_NULL;
@@ -25,193 +27,203 @@ use trace_port::port::{self, RECEIVED_ON};
 use trace_port::ring::{OPEN, RECORD};
 use trace_port::{Direction, record};
 
-use crate::frames::{RecordFrame, pair, word};
+use crate::frames::{pair, word};
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, mr, option};
+use crate::identity::NamedPort;
 use crate::named::{Item, Items};
 use crate::numbers::{Correlation, HalfCorrelation};
-use crate::observe::{self, Event};
-use crate::open_call::OpenCall;
+use crate::observe::Event;
+use crate::open_call::{Noted, OpenCall};
 use crate::recorder;
 use crate::replies;
-use crate::rings::{self, Owed};
+use crate::rings;
 use crate::stamp;
 use crate::state::State;
+use crate::writer::{RecordFrame, Terms, Writer};
 
 /// Most bytes of a message that is written here.
 const MOST: u32 = 4096;
 
-/// Most names of one.
-const NAMES: usize = 4;
+/// What the names in a message's header stand for, so far as there are any.
+#[derive(Default)]
+struct Header {
+    remote: Option<NamedPort>,
+    local: Option<NamedPort>,
+}
 
-/// `MACH_SEND_MSG | MACH_RCV_MSG`: a call without a notify port.
-const RPC: u32 = option::MACH_SEND_MSG | option::MACH_RCV_MSG;
-
-/// The names in a message as its task sees it, but for those that are none: the remote one, the local one, and those in its body. Returns how many
-/// they are; `None` if there are more than are written here.
+/// Writes what the names in a message as its task sees it stand for: the remote one, the local one, which is flagged, and those in its body. Returns those
+/// in the header; `None` if there is none at all, if one of them stands for nothing, if nobody can look it up just now, or if there are more than a frame
+/// has room for.
 #[inline(always)]
-fn gather(kernel: &impl Kernel, kmsg: Kmsg, size: u32, names: &mut [u32; NAMES]) -> Option<usize> {
-    let mut count = 0;
-    let mut push = |name| {
-        if is_valid(name) {
-            *names.get_mut(count)? = name;
-            count += 1;
-        }
-        Some(())
-    };
-    push(kernel.remote_name(kmsg))?;
-    push(kernel.local_name(kmsg))?;
+fn say(
+    kernel: &impl Kernel,
+    state: &State,
+    frame: &mut RecordFrame<'_>,
+    (task, flags): (Task, u8),
+    (kmsg, size): (Kmsg, u32),
+) -> Option<Header> {
+    let names = kernel.names(task, &state.numbers)?;
+    let mut header = Header::default();
+    let remote_name = kernel.remote_name(kmsg);
+    if is_valid(remote_name) {
+        let port = names.port(remote_name)?;
+        frame.put_port(port.words())?;
+        header.remote = Some(port);
+    }
+    let local_name = kernel.local_name(kmsg);
+    if is_valid(local_name) {
+        let port = names.port(local_name)?;
+        let [first, second] = port.words();
+        frame.put_port([first, second | u64::from(flags) << 8])?;
+        header.local = Some(port);
+    }
+    each_in_body(kernel, (kmsg, size), |name| frame.put_port(names.port(name)?.words()))?;
+    frame.has_ports().then_some(header)
+}
+
+/// Shows the names in a message's body.
+#[inline(always)]
+fn each_in_body(
+    kernel: &impl Kernel,
+    (kmsg, size): (Kmsg, u32),
+    mut show: impl FnMut(u32) -> Option<()>,
+) -> Option<()> {
     let word = |offset| kernel.message_word(kmsg, offset);
     let mut items = Items::of(size as usize);
     while let Some(Item { start, count, stride }) = items.next(word) {
         for index in 0..count {
-            push(word(start + index * stride) as u32)?;
+            let name = word(start + index * stride) as u32;
+            if is_valid(name) {
+                show(name)?;
+            }
         }
     }
-    Some(count)
+    Some(())
 }
 
-/// The two words of a message's local port, if it has a name for one.
+/// The current thread, if what its task does goes straight into a ring, and it is in an observed call of which there is no draft; nothing of it may
+/// be noted yet but this.
 #[inline(always)]
-fn local<'a>(kernel: &impl Kernel, kmsg: Kmsg, places: &'a [AtomicU64]) -> Option<&'a [AtomicU64; 2]> {
-    let index = usize::from(is_valid(kernel.remote_name(kmsg)));
-    if is_valid(kernel.local_name(kmsg)) { places.as_chunks().0.get(index) } else { None }
-}
-
-/// Writes what the names in a message stand for, which have places for the words of a [`trace_port::Port`] each. `false` if one of them stands for
-/// nothing, or nobody can look it up just now.
-#[inline(never)]
-fn say(kernel: &impl Kernel, state: &State, task: Task, names: &[u32; NAMES], places: &[AtomicU64]) -> bool {
-    let mut is_said = false;
-    kernel.with_names(task, &state.numbers, |known| {
-        for (&name, [first, second]) in names.iter().zip(places.as_chunks::<2>().0) {
-            let Some(port) = known.port(name) else { return };
-            let words = port.words();
-            first.store(words[0], Relaxed);
-            second.store(words[1], Relaxed);
-        }
-        is_said = true;
-    });
-    is_said
-}
-
-/// The current thread, if it is in an observed call of which there is no draft, and what its task does goes straight into a ring.
-#[inline(always)]
-fn current(kernel: &impl Kernel) -> Option<(Thread, Task, OpenCall)> {
+fn current(kernel: &impl Kernel, may: Noted) -> Option<(Thread, Task, OpenCall)> {
     let (thread, call) = OpenCall::current(kernel);
     let task = kernel.thread_task(thread);
-    let is_direct = State::is_direct(kernel.task_entry(task)) && !call.has_draft() && call.is_open(kernel);
+    let is_direct = State::is_direct(kernel.task_entry(task)) && call.is_open_and(kernel, may);
     is_direct.then_some((thread, task, call))
 }
 
 /// After a successful `copyinmsg`: `true` if the message is in the ring, and nothing is left to do.
 #[inline(always)]
 pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
-    let Some((thread, task, call)) = current(kernel) else { return false };
+    let Some((thread, task, call)) = current(kernel, Noted::Received) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
-    if bits & COMPLEX != 0 || message_size > MOST || call.is_told() {
+    if bits & COMPLEX != 0 || message_size > MOST {
         return false;
     }
     let (asked, rcv_name) = kernel.receives(thread);
     let awaits = asked & option::MACH_RCV_MSG != 0 && rcv_name == kernel.local_name(kmsg);
     let is_request = local_type(bits) == MAKE_SEND_ONCE;
-    // What is kept with a reply port is taken back if the request is not sent; that needs the draft.
-    if is_request && !awaits {
+    // What is kept with a reply port is taken back if the request is not sent; that needs the draft. So does a notify port, in whose place it is kept
+    // which port the answer comes to.
+    if is_request && !awaits || asked & option::WITH_NOTIFY != 0 {
         return false;
     }
-    let mut names = [0; NAMES];
-    let Some(count) = gather(kernel, kmsg, message_size, &mut names) else { return false };
-    let Some(way) = way(kernel, state, task, (OPEN, kmsg, message_size), count) else { return false };
-    let ports = way.frame.ports;
-    if !say(kernel, state, task, &names, ports) {
-        return false;
-    }
+    let Some(mut frame) = frame(kernel, state, task, (OPEN, kmsg, message_size)) else { return false };
+    let Some(header) = say(kernel, state, &mut frame, (task, 0), (kmsg, message_size)) else { return false };
     let correlation = replies::number(kernel, state, task, (kmsg, bits));
     if is_request {
         kernel.set_thread_awaited(thread, correlation.half());
     }
-    if !is_for_kernel_alone(kernel, task, ports) {
+    if !is_for_kernel_alone(kernel, task, header.remote) {
         stamp::put(kernel, state, kmsg, correlation);
     }
     kernel.set_thread_message(thread, kmsg.message_half());
-    if let Some(owed) = way.owed {
-        owed.more();
-    }
-    write(kernel, state, way, (task, thread, Direction::Send), correlation);
-    if asked == RPC {
-        // Which port the answer comes to, in the place of a notify port.
-        let port = if awaits { local(kernel, kmsg, ports) } else { None };
-        kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
-    }
+    // The recorder's is looked at by nobody.
+    let owed = &mut frame.pen().owed;
+    *owed = owed.wrapping_add(1);
+    let port = if awaits { header.local } else { None };
+    kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
+    write(kernel, state, frame, (task, thread, Direction::Send), correlation);
     call.told().keep(kernel, thread);
     true
 }
 
-/// Whether nobody but the kernel gets a message with these ports, for certain, and nobody else is told of it: the task asks something of itself.
+/// Whether nobody but the kernel gets a message to this port, for certain, and nobody else is told of it: the task asks something of itself.
 #[inline(always)]
-fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, ports: &[AtomicU64]) -> bool {
+fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, remote: Option<NamedPort>) -> bool {
     let itself = pair(u32::from(port::TASK), kernel.task_number(task).get());
-    ports.get(1).is_some_and(|what| what.load(Relaxed) == itself)
+    remote.is_some_and(|remote| remote.words()[1] == itself)
 }
 
-/// The number of the port with these words, if it is one that a task receives from; else 0.
+/// The number of a port, if it is one that a task receives from; else 0.
 #[inline(always)]
-fn number_of_received([first, second]: &[AtomicU64; 2]) -> u32 {
-    if second.load(Relaxed) as u8 == port::NONE { (first.load(Relaxed) >> 32) as u32 } else { 0 }
+fn number_of_received(port: NamedPort) -> u32 {
+    let [first, second] = port.words();
+    if second as u8 == port::NONE { (first >> 32) as u32 } else { 0 }
 }
 
-/// The number of the port that the current thread receives on, if it is the one that its request in the same call has named; else 0. While a
+/// The port that the current thread receives on, if it is the one that its request in the same call has named. While a
 /// request's record is open the thread has not looked for its port since; on a kernel for one processor nothing has come between, and if it
 /// sleeps, the port that it sleeps for is that one, whatever becomes of names: the receiver's name for it is compared.
 #[inline(always)]
-fn reply_port(kernel: &impl Kernel, thread: Thread, call: &OpenCall, kmsg: Kmsg) -> u32 {
-    let (asked, rcv_name) = kernel.receives(thread);
+fn reply_port(kernel: &impl Kernel, thread: Thread, call: &OpenCall, kmsg: Kmsg) -> Option<[u64; 2]> {
+    let (_, rcv_name) = kernel.receives(thread);
+    let number = kernel.thread_notify(thread);
     let is_it = call.is_told()
-        && kernel.is_for_one()
-        && asked == RPC
+        && number != 0
         && rcv_name == kernel.local_name(kmsg)
-        && kernel.remote_name(kmsg) == 0;
-    if is_it { kernel.thread_notify(thread) } else { 0 }
+        && kernel.remote_name(kmsg) == 0
+        && kernel.for_one().is_some();
+    is_it.then_some([pair(rcv_name, number), u64::from(RECEIVED_ON) << 8])
+}
+
+/// [`say`] of what is received.
+#[inline(always)]
+fn say_received(
+    kernel: &impl Kernel,
+    state: &State,
+    frame: &mut RecordFrame<'_>,
+    (thread, task, call): (Thread, Task, &OpenCall),
+    message: (Kmsg, u32),
+) -> Option<()> {
+    let Some(known) = reply_port(kernel, thread, call, message.0) else {
+        return say(kernel, state, frame, (task, RECEIVED_ON), message).map(|_| ());
+    };
+    frame.put_port(known)?;
+    each_in_body(kernel, message, |name| frame.put_port(port_of(kernel, state, task, name)?.words()))
+}
+
+/// What a name stands for.
+#[inline(never)]
+fn port_of(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> Option<NamedPort> {
+    kernel.names(task, &state.numbers)?.port(name)
 }
 
 /// After a successful `copyout` of so many bytes: `true` if the message is in the ring, and nothing is left to do.
 #[inline(always)]
 pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32) -> bool {
-    let Some((thread, task, call)) = current(kernel) else { return false };
+    let Some((thread, task, call)) = current(kernel, Noted::Told) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
     let is_plain = bits & COMPLEX == 0 && local_type(bits) != PROTECTED_PAYLOAD;
     let is_whole = size == message_size && size <= MOST;
-    let is_first = !call.has_received() && kernel.thread_message(thread) != kmsg.message_half();
+    let is_first = kernel.thread_message(thread) != kmsg.message_half();
     if !is_plain || !is_whole || !is_first || trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) {
         return false;
     }
-    let mut names = [0; NAMES];
-    let Some(count) = gather(kernel, kmsg, size, &mut names) else { return false };
     let is_certain = size > LP64.end as u32 || header_is_received(kernel, (thread, task), kmsg);
     if !is_certain {
         return false;
     }
-    let Some(way) = way(kernel, state, task, (RECORD, kmsg, size), count) else { return false };
-    let ports = way.frame.ports;
-    let known = if count == 1 { reply_port(kernel, thread, &call, kmsg) } else { 0 };
-    if known != 0
-        && let [first, second] = ports
-    {
-        first.store(pair(kernel.local_name(kmsg), known), Relaxed);
-        second.store(u64::from(RECEIVED_ON) << 8, Relaxed);
-    } else if !say(kernel, state, task, &names, ports) {
+    let Some(mut frame) = frame(kernel, state, task, (RECORD, kmsg, size)) else { return false };
+    if say_received(kernel, state, &mut frame, (thread, task, &call), (kmsg, size)).is_none() {
         return false;
-    } else if let Some([_, what]) = local(kernel, kmsg, ports) {
-        what.store(what.load(Relaxed) | u64::from(RECEIVED_ON) << 8, Relaxed);
     }
     let correlation = replies::received(kernel, state, thread, kmsg);
     // What was sent before is settled by it.
-    if call.is_told()
-        && let Some(owed) = way.owed
-    {
-        owed.less();
+    if call.is_told() {
+        frame.pen().owes_one_less();
     }
-    write(kernel, state, way, (task, thread, Direction::Receive), correlation);
+    write(kernel, state, frame, (task, thread, Direction::Receive), correlation);
     kernel.set_thread_message(thread, 0);
     call.received().settled().keep(kernel, thread);
     true
@@ -230,31 +242,29 @@ fn header_is_received(kernel: &impl Kernel, (thread, task): (Thread, Task), kmsg
         && kernel.space_is_active(task)
 }
 
-/// Where a record of a task's is written.
-struct Way<'a> {
-    frame: RecordFrame<'a>,
-    /// Of a tracer's ring; none is the recorder's.
-    owed: Option<Owed<'a>>,
-}
-
-/// That of a task, if it is to be written at once: a frame of this kind with a message of so many bytes and so many ports.
+/// Where a record of a task's with so many bytes of a message is written, if it is to be written at once.
 #[inline(always)]
-fn way<'a>(
+fn frame<'a>(
     kernel: &impl Kernel,
     state: &'a State,
     task: Task,
     (kind, kmsg, size): (u32, Kmsg, u32),
-    ports: usize,
-) -> Option<Way<'a>> {
+) -> Option<RecordFrame<'a>> {
+    let (writer, terms, most) = writer(kernel, state, task)?;
+    writer.record(kernel, terms, kind, (kmsg, size, size.min(most)))
+}
+
+/// Who writes a task's records, on which terms, and how many bytes of a message they have at most.
+#[inline(always)]
+fn writer<'a>(kernel: &impl Kernel, state: &'a State, task: Task) -> Option<(&'a Writer, Terms, u32)> {
     let bits = State::ring_bits(kernel.task_entry(task));
     if bits == 0 {
-        let captured = size.min(state.recorder.bytes());
-        let frame = recorder::sink(kernel, state)?.record(kernel, kind, (kmsg, size, captured), ports)?;
-        return Some(Way { frame, owed: None });
+        let (writer, terms) = recorder::direct(state)?;
+        Some((writer, terms, state.recorder.bytes()))
+    } else {
+        let (writer, terms) = state.rings.told(bits)?.direct(kernel)?;
+        Some((writer, terms, u32::MAX))
     }
-    let told = state.rings.told(bits)?;
-    let frame = told.direct(kernel)?.record(kernel, kind, (kmsg, size, size), ports)?;
-    Some(Way { frame, owed: Some(told.owed()) })
 }
 
 /// Writes what is known of the event, and the record is its reader's.
@@ -262,7 +272,7 @@ fn way<'a>(
 fn write(
     kernel: &impl Kernel,
     state: &State,
-    Way { frame, owed }: Way<'_>,
+    frame: RecordFrame<'_>,
     (task, thread, direction): (Task, Thread, Direction),
     correlation: Correlation,
 ) {
@@ -280,8 +290,8 @@ fn write(
     frame.set(word::DROPPED, pair(0, asked.rcv_name));
     frame.set(word::TIME_OUT, pair(asked.time_out, notify));
     let ring = frame.publish();
-    if owed.is_some() {
-        rings::wake_for(kernel, state, ring, || observe::current_task(kernel));
+    if State::ring_bits(kernel.task_entry(task)) != 0 {
+        rings::wake_for(kernel, state, ring, || task);
     }
 }
 
@@ -344,7 +354,7 @@ pub(crate) fn settled_by_receipt(kernel: &impl Kernel, state: &State, thread: Th
 pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: Thread, retval: u32) {
     let bits = State::ring_bits(kernel.task_entry(kernel.thread_task(thread)));
     if bits == 0 {
-        recorder::put_outcome(kernel, state, kernel.thread_number(thread), retval);
+        recorder::put_outcome(state, kernel.thread_number(thread), retval);
     } else if let Some(told) = state.rings.told(bits) {
         rings::outcome(kernel, state, told, thread, retval);
     }

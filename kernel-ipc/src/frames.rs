@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Records as frames of a ring: the machine's recorder's, or a tracer's.
+//! Records of drafts as frames of a ring: the machine's recorder's, or a tracer's; and outcomes.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use spin::mutex::{SpinMutex, SpinMutexGuard};
+use spin::mutex::SpinMutexGuard;
+use trace_port::Port;
 use trace_port::record::{self, Part};
-use trace_port::ring::{OUTCOME, Policy, Producer, RECORD, Reservation, Ring, Room, Whole};
+use trace_port::ring::{OUTCOME, Policy, RECORD, Reservation, Ring, Room};
 
-use crate::gnumach::{Kernel, Kmsg, Record};
+use crate::gnumach::{Kernel, Record};
 use crate::numbers::ThreadNumber;
 use crate::recorder;
 use crate::state::State;
+use crate::writer::{Pen, Writer};
 
 /// Words of a record before its message.
 pub(crate) const PART_WORDS: usize = size_of::<Part>() / 8;
@@ -65,17 +67,17 @@ const _: () = {
 
 /// A word of two halves.
 #[inline(always)]
-pub(crate) fn pair(low: u32, high: u32) -> u64 {
-    u64::from(low) | u64::from(high) << 32
+pub(crate) const fn pair(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
 }
 
 /// A ring, and how it is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sink<'a> {
-    /// Its memory.
-    pub(crate) ring: &'static Ring<'static, AtomicU64>,
     /// Who writes it.
-    pub(crate) producer: &'a SpinMutex<Producer>,
+    pub(crate) writer: &'a Writer,
+    /// Its memory.
+    pub(crate) ring: &'a Ring<'static, AtomicU64>,
     /// What becomes of what is full.
     pub(crate) policy: Policy,
     /// Of a tracer's ring: a number of its being given, where that changes with the next, and what it is to be. None is the recorder's.
@@ -83,11 +85,11 @@ pub(crate) struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// The producer, unless the ring is another tracer's by now.
+    /// What it is written by, unless the ring is another tracer's by now.
     #[inline(always)]
-    pub(crate) fn producer(&self) -> Option<SpinMutexGuard<'_, Producer>> {
-        let producer = self.producer.lock();
-        self.is_whose_it_was().then_some(producer)
+    pub(crate) fn pen(&self) -> Option<SpinMutexGuard<'a, Pen>> {
+        let pen = self.writer.pen();
+        self.is_whose_it_was().then_some(pen)
     }
 
     /// Whether the ring is nobody else's by now.
@@ -102,12 +104,12 @@ impl<'a> Sink<'a> {
     fn room(&self, state: &State, (kind, size): (u32, u64), time: u64) -> Option<Reservation> {
         match self.given {
             None => recorder::reserve(state, self.ring, (kind, size), time),
-            Some(_) => self.producer()?.reserve(self.ring, (kind, size), self.policy).ok(),
+            Some(_) => self.pen()?.producer.reserve(self.ring, (kind, size), self.policy).ok(),
         }
     }
 
     fn commit(&self, room: Reservation) {
-        self.producer.lock().commit(self.ring, room);
+        self.writer.pen().producer.commit(self.ring, room);
     }
 }
 
@@ -160,7 +162,7 @@ pub(crate) fn write(kernel: &impl Kernel, state: &State, sink: &Sink<'_>, from: 
     let (body, words) = (size_of::<Part>(), shown.div_ceil(8));
     room.fill(ring, PART_WORDS as u64, (0..words).map(|index| word(body + index * 8)));
     let listed = body + captured.next_multiple_of(8);
-    let ports = ports * (size_of::<trace_port::Port>() / 8);
+    let ports = ports * (size_of::<Port>() / 8);
     room.fill(ring, (PART_WORDS + words) as u64, (0..ports).map(|index| word(listed + index * 8)));
     sink.commit(room);
     true
@@ -168,117 +170,20 @@ pub(crate) fn write(kernel: &impl Kernel, state: &State, sink: &Sink<'_>, from: 
 
 const LOW: u64 = 0xffff_ffff;
 
-/// A frame that is written where it stands, while nobody else writes the ring.
-struct Frame<'a> {
-    ring: &'static Ring<'static, AtomicU64>,
-    producer: SpinMutexGuard<'a, Producer>,
-    whole: Whole<'static, AtomicU64>,
-}
-
-impl<'a> Sink<'a> {
-    /// A frame with so many bytes, a multiple of 8. `None` where there is more to it than to write it, or not the room that it may have.
-    #[inline(always)]
-    fn begin(self, kind: u32, bytes: u64, room: Room) -> Option<Frame<'a>> {
-        // Not by `producer`: an option of the lock's guard costs each record instructions.
-        let mut producer = self.producer.lock();
-        if !self.is_whose_it_was() {
-            return None;
-        }
-        let whole = producer.whole(self.ring, (kind, bytes), (self.policy, room))?;
-        Some(Frame { ring: self.ring, producer, whole })
-    }
-
-    /// A frame for a record with so many bytes of a message, of its size, and with so many ports. The message is written already, zero padded.
-    #[inline(always)]
-    pub(crate) fn record(
-        self,
-        kernel: &impl Kernel,
-        kind: u32,
-        (kmsg, size, captured): (Kmsg, u32, u32),
-        ports: usize,
-    ) -> Option<RecordFrame<'a>> {
-        let carried = record::carried(captured as usize, ports);
-        let frame = self.begin(kind, (size_of::<Part>() + carried.next_multiple_of(8)) as u64, Room::Common)?;
-        let (head, rest) = frame.whole.contents.split_first_chunk()?;
-        let (message, places) = rest.split_at_checked((captured as usize).div_ceil(8))?;
-        let frame = RecordFrame { head, ports: places, frame };
-        frame.set(word::HEADER_TYPE, record::HEADER_TYPE);
-        frame.set(SIZES, pair(size, captured));
-        frame.set(word::PORTS, ports as u64);
-        frame.set(BODY_TYPE, record::body_type(carried as u32));
-        copy(kernel, kmsg, captured, message);
-        Some(frame)
-    }
-}
-
-/// A frame of a record, of which nothing is known until it is published. Who writes it writes each word as soon as that is known: there are too many to be kept.
-pub(crate) struct RecordFrame<'a> {
-    /// What is before the message.
-    head: &'static [AtomicU64; PART_WORDS],
-    /// Behind it: the words of a [`trace_port::Port`] each.
-    pub(crate) ports: &'static [AtomicU64],
-    frame: Frame<'a>,
-}
-
-impl RecordFrame<'_> {
-    /// Writes a [`word`].
-    #[inline(always)]
-    pub(crate) fn set(&self, word: usize, value: u64) {
-        if let Some(place) = self.head.get(word) {
-            place.store(value, Relaxed);
-        }
-    }
-
-    /// The record is the reader's. Returns its ring.
-    #[inline(always)]
-    pub(crate) fn publish(mut self) -> &'static Ring<'static, AtomicU64> {
-        let Frame { ring, producer, whole } = &mut self.frame;
-        producer.publish(ring, whole);
-        ring
-    }
-}
-
-/// The first so many bytes of a message, zero padded.
-#[inline(always)]
-fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
-    let word = |index: usize| kernel.message_word(kmsg, index * 8);
-    // Several at a time: most of what a loop of single words does is to count them.
-    let (fours, rest) = places.as_chunks::<4>();
-    for (index, [a, b, c, d]) in fours.iter().enumerate() {
-        let first = index * 4;
-        a.store(word(first), Relaxed);
-        b.store(word(first + 1), Relaxed);
-        c.store(word(first + 2), Relaxed);
-        d.store(word(first + 3), Relaxed);
-    }
-    let first = fours.len() * 4;
-    // At most three.
-    if let [a, rest @ ..] = rest {
-        a.store(word(first), Relaxed);
-        if let [b, rest @ ..] = rest {
-            b.store(word(first + 1), Relaxed);
-            if let [c, ..] = rest {
-                c.store(word(first + 2), Relaxed);
-            }
-        }
-    }
-    if !bytes.is_multiple_of(8)
-        && let Some(last) = places.last()
-    {
-        let word = word(places.len() - 1);
-        last.store(word & ((1 << (8 * (bytes % 8))) - 1), Relaxed);
-    }
-}
-
 /// Says what has become of the message of a thread's, of which the ring has an open record, if there is room.
 #[inline(always)]
 pub(crate) fn put_outcome(state: &State, sink: &Sink<'_>, thread: ThreadNumber, retval: u32) {
     let outcome = pair(thread.get(), retval);
-    if let Some(mut frame) = sink.begin(OUTCOME, 8, Room::Kept)
-        && let [place] = frame.whole.contents
     {
-        place.store(outcome, Relaxed);
-        return frame.producer.publish(frame.ring, &frame.whole);
+        // Not by `pen`: an option of the lock's guard costs instructions.
+        let mut pen = sink.writer.pen();
+        if sink.is_whose_it_was()
+            && let Some(whole) = pen.producer.whole(sink.ring, (OUTCOME, 8), (sink.policy, Room::Kept))
+            && let [place] = whole.contents
+        {
+            place.store(outcome, Relaxed);
+            return pen.producer.publish(sink.ring, &whole, 8);
+        }
     }
     put_outcome_anyhow(state, sink, outcome);
 }

@@ -64,5 +64,6 @@ mod state;
 mod stops;
 mod table;
 mod wanted;
+mod writer;
 
 pub use trace_port::ring;

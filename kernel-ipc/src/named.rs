@@ -79,8 +79,6 @@ impl Items {
             let descriptor = word(self.offset);
             let start = self.offset + conceal::WORD;
             let (bits, number) = ((descriptor & conceal::SIZE) >> 8, descriptor >> 32);
-            let kind = descriptor as u32 & descriptor::NAME;
-            let has_names = kind == type_name::PORT_NAME || type_name::is_port(kind);
             let is_inline = descriptor & conceal::INLINE != 0;
             // 32 bits by 16 bits cannot overflow.
             let bytes = if is_inline { (number * bits).div_ceil(64) * 8 } else { 8 };
@@ -89,12 +87,36 @@ impl Items {
                 return None;
             }
             self.offset = start + bytes as usize;
-            if is_inline && has_names && matches!(bits, 32 | 64) && number > 0 {
+            if is_inline && has_names(descriptor) && matches!(bits, 32 | 64) && number > 0 {
                 return Some(Item { start, count: number as usize, stride: bits as usize / 8 });
             }
         }
         None
     }
+}
+
+/// Whether what a descriptor describes is one element in the message, of 32 bits: what there is most often.
+#[inline(always)]
+pub(crate) const fn is_one(descriptor: u64) -> bool {
+    const SHAPE: u64 = 0xffff_ffff << 32 | conceal::INLINE | conceal::SIZE;
+    descriptor & SHAPE == 1 << 32 | conceal::INLINE | 32 << 8
+}
+
+/// How many words of a message there are behind a descriptor.
+#[inline(always)]
+pub(crate) const fn words_behind(descriptor: u64) -> usize {
+    if descriptor & conceal::INLINE == 0 {
+        return 1;
+    }
+    // 32 bits by 16 bits cannot overflow.
+    ((descriptor >> 32) * ((descriptor & conceal::SIZE) >> 8)).div_ceil(64) as usize
+}
+
+/// Whether what a descriptor describes is names.
+#[inline(always)]
+pub(crate) fn has_names(descriptor: u64) -> bool {
+    let kind = descriptor as u32 & descriptor::NAME;
+    kind == type_name::PORT_NAME || type_name::is_port(kind)
 }
 
 /// An array of rights out of line.
@@ -256,7 +278,9 @@ pub(crate) fn say_element(
     name: u32,
 ) {
     let mut ports = Ports::one_at(record, place);
-    kernel.with_names(task, &state.numbers, |names| ports.say(kernel, &names, name, OUT_OF_LINE));
+    if let Some(names) = kernel.names(task, &state.numbers) {
+        ports.say(kernel, &names, name, OUT_OF_LINE);
+    }
     if ports.count() == 0 {
         ports.put(kernel, nothing(name));
     }
@@ -287,26 +311,26 @@ pub(crate) fn write(
     let mut ports = Ports::behind(record, part, captured, room);
     let message = part + size_of::<Part>();
     let word = |offset: usize| kernel.record_read(record, message + offset);
-    kernel.with_names(view.task, &state.numbers, |names| {
-        if captured < LP64.end {
-            return ports.say(kernel, &names, view.rcv_name, 0);
+    let Some(names) = kernel.names(view.task, &state.numbers) else { return 0 };
+    if captured < LP64.end {
+        ports.say(kernel, &names, view.rcv_name, 0);
+        return ports.count();
+    }
+    ports.say(kernel, &names, word(LP64.remote_port) as u32, 0);
+    let local_name = word(LP64.local_port) as u32;
+    if view.direction == Direction::Send {
+        ports.say(kernel, &names, local_name, 0);
+    } else if local(word(LP64.bits) as u32) != PROTECTED_PAYLOAD {
+        ports.say(kernel, &names, local_name, RECEIVED_ON);
+    } else {
+        ports.say_receiver(kernel, &names, view);
+    }
+    let mut items = Items { offset: LP64.end, end: captured };
+    while let Some(item) = items.next(word) {
+        for index in 0..item.count {
+            ports.say(kernel, &names, word(item.start + index * item.stride) as u32, 0);
         }
-        ports.say(kernel, &names, word(LP64.remote_port) as u32, 0);
-        let local_name = word(LP64.local_port) as u32;
-        if view.direction == Direction::Send {
-            ports.say(kernel, &names, local_name, 0);
-        } else if local(word(LP64.bits) as u32) != PROTECTED_PAYLOAD {
-            ports.say(kernel, &names, local_name, RECEIVED_ON);
-        } else {
-            ports.say_receiver(kernel, &names, view);
-        }
-        let mut items = Items { offset: LP64.end, end: captured };
-        while let Some(item) = items.next(word) {
-            for index in 0..item.count {
-                ports.say(kernel, &names, word(item.start + index * item.stride) as u32, 0);
-            }
-        }
-    });
+    }
     ports.count()
 }
 
@@ -322,11 +346,10 @@ pub(crate) fn push_names(
 ) {
     if matches!(bits, 32 | 64) {
         let stride = bits as usize / 8;
-        kernel.with_names(task, &state.numbers, |names| {
-            for index in 0..number as usize {
-                ports.say(kernel, &names, kernel.record_read(record, start + index * stride) as u32, 0);
-            }
-        });
+        let Some(names) = kernel.names(task, &state.numbers) else { return };
+        for index in 0..number as usize {
+            ports.say(kernel, &names, kernel.record_read(record, start + index * stride) as u32, 0);
+        }
     }
 }
 

@@ -18,6 +18,15 @@
 use crate::draft::Draft;
 use crate::gnumach::{CallWord, Kernel, Task, Thread};
 
+/// What may be noted of an observed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// [`OpenCall::has_received`].
+    Received,
+    /// [`OpenCall::is_told`].
+    Told,
+}
+
 /// A thread's word, and the draft in it: who takes that out must keep another word for the thread.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct OpenCall(CallWord);
@@ -31,11 +40,18 @@ impl OpenCall {
     const STIRRED: Self = Self(CallWord::of_flags(Self::IS_OPEN | Self::FLUSH, 0));
     const IS_OPEN: u32 = 1;
     const FLUSH: u32 = 2;
-    const RECEIVED: u32 = 4;
+    pub(crate) const RECEIVED: u32 = 4;
 
     /// In a call of which nothing is known yet.
     pub(crate) fn open(kernel: &impl Kernel) -> Self {
         Self(CallWord::of_flags(Self::IS_OPEN, kernel.period()))
+    }
+
+    /// In a call of which nothing is known yet; in one of which a ring has the request, whose outcome is owed; in one that has received, too, with nothing
+    /// owed.
+    #[inline(always)]
+    pub(crate) fn plain(kernel: &impl Kernel) -> [Self; 3] {
+        CallWord::plain(kernel.period(), Self::RECEIVED).map(Self)
     }
 
     /// That of the current thread.
@@ -79,6 +95,15 @@ impl OpenCall {
     #[inline(always)]
     pub(crate) fn is_open(&self, kernel: &impl Kernel) -> bool {
         self.0.has(Self::IS_OPEN) && self.0.is_of(kernel.period())
+    }
+
+    /// Whether the thread is in an observed call of which there is no draft, with nothing noted but this, if that, and that drafts of others wait.
+    #[inline(always)]
+    pub(crate) fn is_open_and(&self, kernel: &impl Kernel, may: Noted) -> bool {
+        match may {
+            Noted::Received => self.0.is_flags(Self::IS_OPEN, Self::FLUSH | Self::RECEIVED, false, kernel.period()),
+            Noted::Told => self.0.is_flags(Self::IS_OPEN, Self::FLUSH, true, kernel.period()),
+        }
     }
 
     /// Whether the thread is looked at lightly: see [`crate::light`].

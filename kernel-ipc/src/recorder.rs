@@ -11,7 +11,7 @@ use spin::mutex::SpinMutex;
 use trace_port::control::owner::part;
 use trace_port::control::{Name, event, flag, policy};
 use trace_port::record::{self, Part};
-use trace_port::ring::{Policy, Producer, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
+use trace_port::ring::{Policy, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
 
 use crate::bare::News;
 use crate::engines::{Engine, EngineKey, Wish};
@@ -22,6 +22,7 @@ use crate::gnumach::{Kernel, SendRight, Task};
 use crate::numbers::ThreadNumber;
 use crate::observe::{self, Event, Moment};
 use crate::state::State;
+use crate::writer::{Terms, Writer};
 
 /// What begins the kernel's word about it.
 const WORD: &[u8] = b"rpctrace2=";
@@ -49,7 +50,7 @@ pub(crate) struct Recorder {
     what: AtomicU64,
     /// Its engine's number and place, or 0.
     engine: AtomicU64,
-    producer: SpinMutex<Producer>,
+    pub(crate) writer: Writer,
     /// The right to its engine's port.
     right: SpinMutex<Option<SendRight>>,
 }
@@ -57,12 +58,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Off. All zero bytes.
     pub(crate) const fn new() -> Self {
-        Self {
-            what: AtomicU64::new(0),
-            engine: AtomicU64::new(0),
-            producer: SpinMutex::new(Producer::new()),
-            right: SpinMutex::new(None),
-        }
+        Self { what: AtomicU64::new(0), engine: AtomicU64::new(0), writer: Writer::new(), right: SpinMutex::new(None) }
     }
 
     /// Whether an engine is its own.
@@ -114,7 +110,8 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State) {
         return;
     }
     let recorder = &state.recorder;
-    recorder.producer.lock().begin(ring);
+    recorder.writer.keep_ring(*ring);
+    recorder.writer.pen().producer.begin(ring);
     ring.set_flags(what);
     recorder.what.store(what, Relaxed);
 }
@@ -177,10 +174,10 @@ pub(crate) fn end(kernel: &impl Kernel, state: &State) {
 
 /// Says what has become of the message of a thread's, of which the ring has an open record.
 #[inline(never)]
-pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: ThreadNumber, retval: u32) {
+pub(crate) fn put_outcome(state: &State, thread: ThreadNumber, retval: u32) {
     // Nothing is written behind its end.
     if state.recorder.what.load(Relaxed) != 0
-        && let Some(sink) = sink(kernel, state)
+        && let Some(sink) = sink(state)
     {
         frames::put_outcome(state, &sink, thread, retval);
     }
@@ -189,7 +186,7 @@ pub(crate) fn put_outcome(kernel: &impl Kernel, state: &State, thread: ThreadNum
 /// Writes a record without a message.
 #[inline(never)]
 pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, moment: Moment, dropped: u32) {
-    let Some(ring) = kernel.ring() else { return };
+    let Some(ring) = state.recorder.writer.ring() else { return };
     let Some(room) = reserve(state, ring, (RECORD_FRAME, size_of::<Part>() as u64), moment.time) else { return };
     let event =
         Event { sender: news.sender, ..Event::other(trace_port::Direction::Send, news.kind, news.thread, moment) };
@@ -198,15 +195,28 @@ pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, momen
     room.set(ring, 0, record::HEADER_TYPE);
     room.put(ring, 1, zerocopy::IntoBytes::as_bytes(&header));
     room.set(ring, BODY_TYPE as u64, record::body_type(0));
-    state.recorder.producer.lock().commit(ring, room);
+    state.recorder.writer.pen().producer.commit(ring, room);
 }
 
 /// Where records of the recorder's are written.
 #[inline(always)]
-pub(crate) fn sink<'a>(kernel: &impl Kernel, state: &'a State) -> Option<Sink<'a>> {
-    let ring = kernel.ring()?;
-    let policy = if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite };
-    Some(Sink { ring, producer: &state.recorder.producer, policy, given: None })
+pub(crate) fn sink(state: &State) -> Option<Sink<'_>> {
+    let writer = &state.recorder.writer;
+    let ring = writer.ring()?;
+    Some(Sink { writer, ring, policy: policy(ring), given: None })
+}
+
+/// Who writes records that lack an outcome, and on which terms: outcomes are not counted.
+#[inline(always)]
+pub(crate) fn direct(state: &State) -> Option<(&Writer, Terms)> {
+    let writer = &state.recorder.writer;
+    Some((writer, Terms { bits: 0, policy: policy(writer.ring()?), owed: None }))
+}
+
+/// What becomes of what has no room.
+#[inline(always)]
+fn policy(ring: &Ring<'_, AtomicU64>) -> Policy {
+    if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite }
 }
 
 /// Room for a record; none if it is lost, which is counted. Waits only where the reader asks for it, and only while that goes on reading.
@@ -220,16 +230,16 @@ pub(crate) fn reserve(
     let (mut tail, mut looks) = (0, 0);
     loop {
         let is_to_wait = ring.wants() & WAIT != 0 && looks < PATIENCE;
-        let mut producer = state.recorder.producer.lock();
-        match producer.reserve(ring, (kind, size), if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
+        let mut pen = state.recorder.writer.pen();
+        match pen.producer.reserve(ring, (kind, size), if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
             Ok(room) => return Some(room),
             Err(Refused::Full) if is_to_wait => {}
             Err(_) => {
-                producer.refuse(ring, size, time);
+                pen.producer.refuse(ring, size, time);
                 return None;
             }
         }
-        drop(producer);
+        drop(pen);
         let now = ring.tail();
         looks = if now == tail { looks + 1 } else { 0 };
         tail = now;

@@ -20,10 +20,11 @@ mod write;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use spin::mutex::SpinMutex;
-use trace_port::ring::{FRAME, Policy, Producer};
+use trace_port::ring::{FRAME, Policy};
 
 use crate::frames::Sink;
 use crate::gnumach::{KeptPort, Kernel, Port};
+use crate::writer::{Terms, Writer};
 
 pub(crate) use give::end_of;
 #[cfg(any(target_os = "none", test))]
@@ -76,39 +77,28 @@ impl RingKey {
 /// A ring, whoever's, or a place for one.
 #[derive(Debug)]
 struct Place {
-    /// What tasks' words have of it: [`RingKey::bits`].
-    bits: AtomicU32,
+    /// Who writes it; what tasks' words have of it is [`RingKey::bits`].
+    writer: Writer,
     /// The trace port.
     port: KeptPort,
     /// The task that has asked for it.
     task: AtomicUsize,
     /// The number of its being given.
     given: AtomicU32,
-    /// How many outcomes are owed.
-    owed: AtomicU32,
-    producer: SpinMutex<Producer>,
 }
 
 impl Place {
     const fn new() -> Self {
-        Self {
-            bits: AtomicU32::new(0),
-            port: KeptPort::new(),
-            task: AtomicUsize::new(0),
-            given: AtomicU32::new(0),
-            owed: AtomicU32::new(0),
-            producer: SpinMutex::new(Producer::new()),
-        }
+        Self { writer: Writer::new(), port: KeptPort::new(), task: AtomicUsize::new(0), given: AtomicU32::new(0) }
     }
 
     /// Where records are written, if it is there, and its port still received from by who has asked for it.
     #[inline(always)]
-    fn sink<'a>(&'a self, kernel: &impl Kernel, index: usize, (number, is): (&'a AtomicU32, u32)) -> Option<Sink<'a>> {
+    fn sink<'a>(&'a self, kernel: &impl Kernel, given: (&'a AtomicU32, u32)) -> Option<Sink<'a>> {
         if !self.port.is_received(kernel) {
             return None;
         }
-        let ring = kernel.tracers_ring(index)?;
-        Some(Sink { ring, producer: &self.producer, policy: Policy::Full, given: Some((number, is)) })
+        Some(Sink { writer: &self.writer, ring: self.writer.ring()?, policy: Policy::Full, given: Some(given) })
     }
 }
 
@@ -121,61 +111,33 @@ pub(crate) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// Where an outcome is written.
+    /// Where an outcome is written, which is owed no more; nowhere if the ring is another tracer's.
     #[inline(always)]
     fn sink(self, kernel: &impl Kernel) -> Option<Sink<'a>> {
-        self.place.sink(kernel, self.index, (&self.place.bits, self.bits))
+        self.place.sink(kernel, (self.place.writer.bits_word(), self.bits))
     }
 
-    /// Where records may be written that lack an outcome.
+    /// Who writes records that lack an outcome, and on which terms.
     #[inline(always)]
-    pub(crate) fn direct(self, kernel: &impl Kernel) -> Option<Sink<'a>> {
-        if self.place.owed.load(Relaxed) < OWED { self.sink(kernel) } else { None }
+    pub(crate) fn direct(self, kernel: &impl Kernel) -> Option<(&'a Writer, Terms)> {
+        let terms = Terms { bits: self.bits, policy: Policy::Full, owed: Some(OWED) };
+        self.place.port.is_received(kernel).then_some((&self.place.writer, terms))
     }
 
     /// An outcome that was owed is owed no more.
     #[inline(always)]
     pub(crate) fn owes_no_more(self) {
+        let mut pen = self.place.writer.pen();
         // One that was owed to who had the ring before is not counted.
-        if self.is_there() {
-            self.owed().less();
+        if self.place.writer.bits() == self.bits {
+            pen.owes_one_less();
         }
-    }
-
-    /// What is owed to who has the ring.
-    #[inline(always)]
-    pub(crate) fn owed(self) -> Owed<'a> {
-        Owed(&self.place.owed)
-    }
-
-    /// Whether the ring is no other tracer's.
-    #[inline(always)]
-    fn is_there(self) -> bool {
-        self.place.bits.load(Relaxed) == self.bits
     }
 
     /// The ring, if it is still that.
     pub(crate) fn key(self) -> Option<RingKey> {
         let key = RingKey { place: self.index as u32, given: self.place.given.load(Relaxed) };
         (key.bits() == self.bits).then_some(key)
-    }
-}
-
-/// How many outcomes are owed to a ring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Owed<'a>(&'a AtomicU32);
-
-impl Owed<'_> {
-    /// One more.
-    #[inline(always)]
-    pub(crate) fn more(self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-
-    /// One less.
-    #[inline(always)]
-    pub(crate) fn less(self) {
-        let _ = self.0.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1));
     }
 }
 
@@ -243,13 +205,13 @@ impl Rings {
     /// Where a ring's records are written, if it is there, and its port still received from by who has asked for it.
     fn sink(&self, kernel: &impl Kernel, key: RingKey) -> Option<Sink<'_>> {
         let place = self.places.get(key.place as usize)?;
-        place.sink(kernel, key.place as usize, (&place.given, key.given))
+        place.sink(kernel, (&place.given, key.given))
     }
 
     /// How many outcomes are owed to the ring at a place.
     #[cfg(test)]
     pub(crate) fn owed(&self, place: usize) -> u32 {
-        self.places[place].owed.load(Relaxed)
+        self.places[place].writer.pen().owed
     }
 }
 

@@ -26,6 +26,8 @@ mod turns;
 pub(crate) use engines::{Attachment, Unjoined};
 pub(crate) use handed::{Refusal, Released, Target, TracePort, Way};
 pub(crate) use holds::Settled;
+#[cfg(target_os = "none")]
+pub(crate) use looks::IS_DIRECT;
 pub(crate) use looks::REFUSES_TRAPS;
 use looks::{HAS_SPARE, place};
 pub(crate) use owner::{Done, SystemEngine};

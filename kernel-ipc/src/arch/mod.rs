@@ -17,7 +17,8 @@ use crate::{arrays, direct, emit};
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
 use crate::gnumach::{
-    InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Tasks, Thread, Threads, mr, slots, time,
+    ForOne, InTransit, Kernel, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Tasks, Thread, Threads, mr, slots,
+    time,
 };
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
@@ -84,8 +85,18 @@ fn is_direct() -> bool {
     State::is_direct(Mach.task_entry(observe::current_task(&Mach)))
 }
 
-#[inline(never)]
+#[inline(always)]
 fn copied_in_directly(kmsg: Kmsg) -> i32 {
+    if let Some(one) = Mach.for_one() { copied_in_quickly(one, kmsg) } else { copied_in_less_quickly(kmsg) }
+}
+
+#[inline(never)]
+fn copied_in_quickly(one: ForOne, kmsg: Kmsg) -> i32 {
+    if direct::quick::request(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
+}
+
+#[inline(never)]
+fn copied_in_less_quickly(kmsg: Kmsg) -> i32 {
     if direct::sent(&Mach, &STATE, kmsg) { 0 } else { copied_in_with_draft(kmsg) }
 }
 
@@ -96,7 +107,7 @@ fn copied_in_with_draft(kmsg: Kmsg) -> i32 {
 }
 
 #[inline(never)]
-fn copied_out_directly(kmsg: Kmsg, size: u32) -> i32 {
+fn copied_out_less_quickly(kmsg: Kmsg, size: u32) -> i32 {
     if direct::received(&Mach, &STATE, kmsg, size) { 0 } else { copied_out_with_draft(kmsg, size, 0) }
 }
 
@@ -119,14 +130,24 @@ unsafe extern "C" fn rpctrace2_wanted_copyinmsg(kernel: MessageOfKmsg, failed: i
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn rpctrace2_traced_copyout(kernel: MessageOfKmsg, user: u64, size: usize) -> i32 {
-    // SAFETY: the caller's own arguments.
-    let failed = unsafe { copyout(kernel.address(), user, size) };
-    if failed == 0 && is_direct() {
-        copied_out_directly(kernel.kmsg(), size as u32)
+unsafe extern "C" fn rpctrace2_copied_out(kernel: MessageOfKmsg, size: usize, failed: i32) -> i32 {
+    copied_out_with_draft(kernel.kmsg(), size as u32, failed)
+}
+
+/// After a successful `copyout`, of a task whose messages go straight into a ring.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_copied_out_directly(kernel: MessageOfKmsg, size: usize) -> i32 {
+    let (kmsg, size) = (kernel.kmsg(), size as u32);
+    if let Some(one) = Mach.for_one() {
+        copied_out_quickly(one, kmsg, size)
     } else {
-        copied_out_with_draft(kernel.kmsg(), size as u32, failed)
+        copied_out_less_quickly(kmsg, size)
     }
+}
+
+#[inline(never)]
+fn copied_out_quickly(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
+    if direct::quick::answer(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
 }
 
 /// Whether it is a name: see [`crate::arrays`].

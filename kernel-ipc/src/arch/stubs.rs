@@ -214,7 +214,7 @@ code_that_looks!(
     "cld",
     "jmp rpctrace2_wanted_copyinmsg"
 );
-code_that_looks!(
+code!(
     "rpctrace2_copyout",
     current_thread!(),
     which_call!(),
@@ -222,11 +222,30 @@ code_that_looks!(
     "je 2f",
     "1:",
     "cld",
-    "jmp rpctrace2_traced_copyout",
+    "sub rsp, 8",
+    "push rdi",
+    "push rdx",
+    "call copyout",
+    "pop rsi",
+    "pop rdi",
+    "add rsp, 8",
+    "mov edx, eax",
+    "test eax, eax",
+    "jnz rpctrace2_copied_out",
+    // Does it go straight into a ring?
+    current_thread!(),
+    "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
+    "test dword ptr [rax + rpctrace2_slot_task_entry], {direct}",
+    "jnz rpctrace2_copied_out_directly",
+    "jmp rpctrace2_copied_out",
     "2:",
     is_wanted!("rdi"),
     "jnc copyout",
-    "jmp 1b"
+    "jmp 1b";
+    id = const mach::MSGH_ID.offset(),
+    state = sym super::STATE,
+    wanted = const core::mem::offset_of!(State, wanted),
+    direct = const crate::state::IS_DIRECT,
 );
 code!(
     "rpctrace2_copyin_name",
@@ -239,18 +258,35 @@ code!(
 observed!("rpctrace2_copyout_name", "copyout", "rpctrace2_traced_copyout_name");
 observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
 observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
-// Of a thread that is looked at lightly only a failure is seen.
+// Of a thread that is looked at lightly only a failure is seen. A call that ends well, has an answer that it awaited, or needed none, and of which no more
+// is to be noted, as what the task does goes straight into a ring, is over: see direct::end_over.
 code!(
     "rpctrace2_thread_syscall_return",
     current_thread!(),
     which_call!(),
     "jb thread_syscall_return",
-    "ja 2f",
+    "je 3f",
+    // The sign: there is a draft.
+    "js 2f",
+    "mov r11d, dword ptr [rax + rpctrace2_slot_thread_call]",
+    "xor r11d, dword ptr [rip + rpctrace2_period]",
+    "xor r11d, {received}",
+    "or r11d, dword ptr [rax + rpctrace2_slot_thread_awaited]",
+    "or r11d, edi",
+    "jnz 2f",
+    "mov r11, qword ptr [rax + rpctrace2_slot_thread_task]",
+    "test dword ptr [r11 + rpctrace2_slot_task_entry], {direct}",
+    "jz 2f",
+    "mov dword ptr [rax + rpctrace2_slot_thread_call], 0",
+    "jmp thread_syscall_return",
+    "3:",
     "test edi, edi",
     "jz thread_syscall_return",
     "2:",
     "cld",
-    "jmp rpctrace2_traced_exit"
+    "jmp rpctrace2_traced_exit";
+    received = const crate::open_call::OpenCall::RECEIVED,
+    direct = const crate::state::IS_DIRECT,
 );
 
 // Is the sender or the receiver in an observed call? If the receiver alone is, it matters only whether the port has a payload: the sender

@@ -5,7 +5,8 @@
 use std::vec::Vec;
 
 use mach_abi::code::MACH_MSG_IPC_SPACE;
-use mach_abi::type_name::PORT_NAME;
+use mach_abi::header::bits;
+use mach_abi::type_name::{CHAR, COPY_SEND, INTEGER_32, MAKE_SEND, PORT_NAME};
 use trace_port::control::{event, policy};
 use trace_port::ring::{Item, LARGEST_FRAME, Reader};
 
@@ -23,7 +24,7 @@ use crate::recorder::tests::{Told, booted, recorded};
 const ONE: KernelPort = KernelPort::fake(0x5200);
 
 /// The machine's recorder with [`TASK`] and [`CHILD`], and, unless it is alone, a second engine of both.
-fn model(is_alone: bool, line: &'static [u8]) -> Model {
+pub(crate) fn model(is_alone: bool, line: &'static [u8]) -> Model {
     let model = booted(line);
     lifecycle::created(&model.fake, &model.state, CHILD, Some(TASK));
     if !is_alone {
@@ -42,7 +43,7 @@ fn is_direct(model: &Model, task: Task) -> bool {
 }
 
 /// How many frames of the ring are open, or outcomes.
-fn frames(model: &Model) -> (usize, usize) {
+pub(crate) fn frames(model: &Model) -> (usize, usize) {
     let ring = *model.fake.ring.get().unwrap();
     let mut buffer = std::vec![0; LARGEST_FRAME / 8 + 1];
     let mut reader = Reader::open(&ring).unwrap();
@@ -203,7 +204,16 @@ pub(crate) fn make(model: &Model, call: u64) {
             _ => 0,
         };
         steps.reply_is_queued = call == 13;
-        steps.reply = Some(if matches!(call, 14 | 25 | 26) { (2121, 32) } else { (2121, 48) });
+        steps.reply = Some(match call {
+            14 | 25 | 26 => (2121, 32),
+            ANSWERED..ODD => (2121, 32 + BODIES[(call - ANSWERED) as usize].len() * 8),
+            ODD => (2121, 52),
+            _ => (2121, 48),
+        });
+        steps.reply_body = match call {
+            ANSWERED..ODD => bytes(BODIES[(call - ANSWERED) as usize]),
+            _ => Vec::new(),
+        };
         steps.cache_is_full = call == 1;
         steps.no_handoff = call == 18;
     });
@@ -228,6 +238,18 @@ pub(crate) fn make(model: &Model, call: u64) {
         24 => std::vec![Call::rpc(naming(&[TO_SERVICE; 3]), REPLY_NAME)],
         25 => std::vec![Call { rcv_size: 24, ..Call::of_host() }],
         26 => std::vec![Call { rcv_size: 32, ..Call::of_host() }],
+        ASKED..ANSWERED => {
+            let body = bytes(BODIES[(call - ASKED) as usize]);
+            let mut request = message(REQUEST, TO_HOST, REPLY_NAME, 2021, 32 + body.len());
+            request.splice(32.., body);
+            std::vec![Call::rpc(request, REPLY_NAME)]
+        }
+        ANSWERED..ODD => std::vec![Call::of_host()],
+        ODD => std::vec![Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 44), REPLY_NAME)],
+        TIMED => std::vec![Call::of_host().with(option::MACH_RCV_TIMEOUT)],
+        OTHERWISE => {
+            std::vec![Call::rpc(message(bits(COPY_SEND, MAKE_SEND), TO_HOST, REPLY_NAME, 2021, 40), REPLY_NAME)]
+        }
         _ => std::vec![Call::receive(REPLY_NAME, 400)],
     };
     for call in calls {
@@ -238,6 +260,45 @@ pub(crate) fn make(model: &Model, call: u64) {
 }
 
 /// A name that the task does not have.
+/// The first call of [`make`] with one of [`BODIES`] in its request, the first one with it in its answer, and one with a half word at the end of both.
+const ASKED: u64 = 30;
+const ANSWERED: u64 = ASKED + BODIES.len() as u64;
+const ODD: u64 = ANSWERED + BODIES.len() as u64;
+
+/// A call with a time-out, and one whose local port is a right to send.
+const TIMED: u64 = ODD + 1;
+const OTHERWISE: u64 = ODD + 2;
+
+/// So many calls [`make`] knows.
+pub(crate) const CALLS: u64 = ODD + 3;
+
+/// A descriptor of so many elements in the message, of so many bits.
+const fn inline(kind: u32, bits: u64, number: u64) -> u64 {
+    kind as u64 | bits << 8 | 1 << 29 | number << 32
+}
+
+const NAME: u64 = inline(PORT_NAME, 32, 1);
+const NUMBER: u64 = inline(INTEGER_32, 32, 1);
+const NAMED: u64 = TO_SERVICE as u64;
+
+/// Words of bodies with names behind all that others may be behind.
+const BODIES: [&[u64]; 10] = [
+    &[NUMBER, 7, NAME, NAMED],
+    &[inline(PORT_NAME, 64, 1), NAMED],
+    &[inline(PORT_NAME, 32, 2), NAMED | NAMED << 32, NAME, NAMED],
+    &[inline(CHAR, 8, 5), 0, NAME, NAMED],
+    &[NAME, u32::MAX as u64, NAME, 0, NUMBER, 1, NAME, NAMED],
+    &[NAME, 0, NAME, NAMED],
+    &[inline(INTEGER_32, 32, 4) & !(1 << 29), 0x1000, NAME, NAMED],
+    &[inline(CHAR, 8, 1000), NAME, NAMED],
+    &[inline(INTEGER_32, 32, 0), NAME, NAMED],
+    &[NAME, NAMED, NAME],
+];
+
+fn bytes(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
 const UNKNOWN: u32 = 0x777;
 
 /// A request for the host with these names in its body.
@@ -267,7 +328,7 @@ fn names_of_the_body_are_said_at_once_if_all_stand_for_something() {
 }
 
 /// A request that is handed over to a server, which answers.
-fn serve(model: &Model, size: usize) {
+pub(crate) fn serve(model: &Model, size: usize) {
     match asked(model, size) {
         Some(answer) => {
             model.call(CHILDS_THREAD, &answer);
@@ -278,7 +339,7 @@ fn serve(model: &Model, size: usize) {
 }
 
 /// The server's answer to a request of so many bytes, if it has received that.
-fn asked(model: &Model, size: usize) -> Option<Call> {
+pub(crate) fn asked(model: &Model, size: usize) -> Option<Call> {
     while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
     model.call(THREAD, &Call::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size), REPLY_NAME));
     if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
@@ -298,7 +359,7 @@ fn it_has_the_same_whether_it_is_the_only_one_or_not() {
     let mut random = Random(0x15_0008);
     let mut open = 0;
     for turn in 0..300 {
-        let calls: Vec<u64> = (0..12).map(|_| random.below(30)).collect();
+        let calls: Vec<u64> = (0..12).map(|_| random.below(CALLS)).collect();
         let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
         let [alone, beside] = [true, false].map(|is_alone| {
             let model = model(is_alone, line);

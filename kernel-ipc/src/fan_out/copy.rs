@@ -185,7 +185,7 @@ impl Parts {
 /// Writes those records that the machine's recorder wants where that keeps them.
 #[inline(never)]
 pub(super) fn record(kernel: &impl Kernel, state: &State, parts: Parts, sending: &Sending) {
-    let Some(sink) = recorder::sink(kernel, state) else { return };
+    let Some(sink) = recorder::sink(state) else { return };
     let mut share = Share::of(sending);
     for bit in [1, 2] {
         if let Some(shown) = parts.shown(kernel, state, share, bit) {

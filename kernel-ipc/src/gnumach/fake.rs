@@ -250,6 +250,12 @@ pub(crate) struct Fake {
     pub(crate) stayed: RefCell<Vec<(Thread, u32)>>,
     /// The kernel's command line.
     pub(crate) command_line: Cell<&'static [u8]>,
+    /// Names are not found quickly.
+    pub(crate) names_are_slow: Cell<bool>,
+    /// The clock has to be looked at.
+    pub(crate) clock_is_slow: Cell<bool>,
+    /// How often the time was told without.
+    pub(crate) quick_times: Cell<usize>,
     /// Memory of tracers' rings, by their places.
     pub(crate) rings: RefCell<BTreeMap<usize, &'static Ring<'static, AtomicU64>>>,
     /// That of the recorder's.

@@ -82,7 +82,7 @@ macro_rules! kept {
     )*};
 }
 
-kept! { Port Space }
+kept! { Port }
 
 #[cfg(target_os = "none")]
 handle! {
@@ -229,12 +229,6 @@ impl MessageOfKmsg {
         // The sign makes the upper half.
         // SAFETY: not 0, because the half is not.
         Self(unsafe { NonZeroUsize::new_unchecked(half.get().cast_signed() as usize) })
-    }
-
-    /// This place.
-    #[inline(always)]
-    pub(crate) const fn address(self) -> usize {
-        self.0.get()
     }
 
     /// The kmsg.

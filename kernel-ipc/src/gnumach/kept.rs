@@ -42,6 +42,12 @@ impl CallWord {
         Self(if flags == 0 { 0 } else { flags & Self::FLAGS | period & !Self::FLAGS })
     }
 
+    /// With the lowest flag, of this period; with something owed besides; with another flag in that's place.
+    #[inline(always)]
+    pub(crate) const fn plain(period: u32, flag: u32) -> [Self; 3] {
+        [Self(period), Self(period | Self::TOLD), Self(period | flag & Self::FLAGS)]
+    }
+
     /// What a thread's hole holds.
     ///
     /// # Safety
@@ -68,6 +74,14 @@ impl CallWord {
     #[inline(always)]
     pub(crate) const fn is_of(&self, period: u32) -> bool {
         self.has_kmsg() || (self.0 ^ period) & !(Self::FLAGS | Self::TOLD) == 0
+    }
+
+    /// Whether it has no kmsg and is of this period, with the flags that it must have, and none but those that it may have, besides, if
+    /// `may_be_told`, that something is owed.
+    #[inline(always)]
+    pub(crate) const fn is_flags(&self, must: u32, may: u32, may_be_told: bool, period: u32) -> bool {
+        let told = if may_be_told { Self::TOLD } else { 0 };
+        (self.0 ^ (period & !Self::FLAGS | must)) & !(may | told) == 0
     }
 
     /// Whether an outcome is owed to a ring, the machine's recorder's or a tracer's.
@@ -223,8 +237,7 @@ impl KeptPort {
     /// Whether the space that it was kept with receives from it, which no space does from a dead one.
     #[inline(always)]
     pub(crate) fn is_received(&self, kernel: &impl Ports) -> bool {
-        // SAFETY: the address of a space, of which no more is asked for than that.
-        let space = unsafe { Space::kept(self.space.load(Ordering::Relaxed)) };
-        self.port().zip(space).is_some_and(|(port, space)| kernel.port_is_received_in(port, space))
+        let Some(port) = self.port() else { return false };
+        kernel.port_is_received_at(port, self.space.load(Ordering::Relaxed))
     }
 }

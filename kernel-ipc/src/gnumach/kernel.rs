@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU64;
 use trace_port::ring::Ring;
 
 use super::mach::Mach;
-use super::{Kernel, lock, recording, switches, time};
+use super::{ForOne, Kernel, lock, recording, switches, time};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. Memory may be asked for with nothing locked.
@@ -28,6 +28,11 @@ impl Kernel for Mach {
         time::now(number)
     }
 
+    #[inline(always)]
+    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+        time::now_quickly(number)
+    }
+
     fn rest(&self) {
         time::rest();
     }
@@ -37,8 +42,8 @@ impl Kernel for Mach {
     }
 
     #[inline(always)]
-    fn is_for_one(&self) -> bool {
-        lock::is_absent()
+    fn for_one(&self) -> Option<ForOne> {
+        lock::is_absent().then_some(ForOne(()))
     }
 
     #[inline(always)]

@@ -27,7 +27,6 @@ mod messages;
 #[cfg(target_os = "none")]
 mod names;
 pub(crate) mod objects;
-#[cfg(target_os = "none")]
 mod once;
 #[cfg(target_os = "none")]
 mod ports;
@@ -62,6 +61,7 @@ pub(crate) use handles::{
     Blank, InTransit, Kmsg, MaybePort, OwnedKmsg, Port, Record, Reference, SendRight, Space, Task, Thread,
 };
 pub(crate) use kept::{CallWord, KeptPort, KmsgList};
+pub(crate) use once::Once;
 
 #[cfg(target_os = "none")]
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
@@ -139,6 +139,8 @@ pub(crate) trait Threads {
     fn arguments(&self, thread: Thread) -> Arguments;
     /// Of these the option and the name that is received from.
     fn receives(&self, thread: Thread) -> (u32, u32);
+    /// The time-out that a thread's `mach_msg` was given.
+    fn time_out(&self, thread: Thread) -> u32;
     /// What its receive goes by, `ith_option` and `ith_rcv_size`: unlike the registers nobody changes them while it sleeps. The option is an earlier
     /// receive's if this one has none but `MACH_SEND_MSG` and `MACH_RCV_MSG`; the size is, too, if the message is what the kernel has answered at once.
     fn receives_with(&self, thread: Thread) -> (u32, u32);
@@ -197,8 +199,14 @@ pub(crate) trait Threads {
 
 /// Tasks and their spaces.
 pub(crate) trait Tasks {
-    /// What [`Tasks::with_names`] shows.
-    type Names<'a>: Names;
+    /// What [`Tasks::names`] gives.
+    type Names<'a>: Names
+    where
+        Self: 'a;
+    /// What [`Tasks::quick_names`] gives.
+    type QuickNames<'a>: Names
+    where
+        Self: 'a;
     /// 1 + index of the task's trace entry, kept in a hole of struct task; 0 if it has none.
     fn task_entry(&self, task: Task) -> u32;
     /// Notes a task's trace entry.
@@ -232,12 +240,18 @@ pub(crate) trait Tasks {
     fn task_deallocate(&self, task: Reference<Task>);
     /// The task's own name for a port, or 0: where the task receives from it or has send rights to it.
     fn own_name(&self, task: Task, port: Port) -> u32;
-    /// Shows `work` a task's names, unless somebody is just changing them.
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(Self::Names<'_>));
+    /// A task's names, which do not change as long as this is there; none if somebody is just changing them.
+    fn names<'a>(&'a self, task: Task, numbers: &'a Numbers) -> Option<Self::Names<'a>>;
+    /// [`Tasks::names`] for who does not wait, and looks no further than where they are found quickly.
+    fn quick_names<'a>(&'a self, one: ForOne, task: Task, numbers: &'a Numbers) -> Option<Self::QuickNames<'a>>;
     /// Lets `change` have what a port keeps for [`replies`](crate::replies): the port that a task has a right to by this name. Nothing if there
     /// is none, or if somebody is just changing the task's names.
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
 }
+
+/// The kernel is one for one processor: who has this has looked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForOne(());
 
 /// Corresponds to `MACH_PORT_VALID`: whether this can be the name of something.
 pub(crate) const fn is_valid(name: u32) -> bool {
@@ -283,7 +297,12 @@ pub(crate) trait Ports {
     /// The task's name for a port that it receives from, and which port that is. `is_locked`: by the caller.
     fn receivers_name(&self, port: Port, task: Task, numbers: &Numbers, is_locked: bool) -> Option<NamedPort>;
     /// Whether the receive right is in this space.
-    fn port_is_received_in(&self, port: Port, space: Space) -> bool;
+    #[inline(always)]
+    fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+        self.port_is_received_at(port, space.address())
+    }
+    /// Whether the receive right is in the space at this address, which need not be there any more.
+    fn port_is_received_at(&self, port: Port, space: usize) -> bool;
     /// `port->ip_msgcount`.
     fn port_msgcount(&self, port: Port) -> u32;
     /// Corresponds to `ip_active`. The caller holds a right or a reference.
@@ -419,12 +438,14 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records + Shared {
     /// What `number` gives for what happens now, and its time, in nanoseconds of the kernel's clock. A later number never has an earlier
     /// time.
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);
+    /// [`Kernel::now`] where the kernel has counted no tick since the last look at its clock; else none, and `number` has not been asked.
+    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)>;
     /// Nobody is traced any more.
     fn rest(&self);
     /// The kernel's command line, before anything else runs.
     fn command_line(&self) -> &'static [u8];
-    /// Whether it is a kernel for one processor, on which nothing else runs until its current thread waits.
-    fn is_for_one(&self) -> bool;
+    /// That it is a kernel for one processor, on which nothing else runs until its current thread waits; none if it is not.
+    fn for_one(&self) -> Option<ForOne>;
     /// The memory of the machine's recorder, if the instrumenter has given it enough.
     fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>>;
     /// Memory from kalloc, with so many defaults, that is never given back.

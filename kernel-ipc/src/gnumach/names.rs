@@ -45,6 +45,7 @@ pub(super) fn is_active(space: Space) -> bool {
 /// A space that is active, and whose names nobody changes until this is dropped.
 pub(super) struct Reading {
     space: Space,
+    lowest: Lowest,
     is_locked: bool,
 }
 
@@ -68,8 +69,42 @@ impl Reading {
         if is_locked && unsafe { lock_try_read(space.place(SPACE_LOCK)) } == 0 {
             return None;
         }
-        let reading = Self { space, is_locked };
-        is_active(space).then_some(reading)
+        let mut reading = Self { space, lowest: Lowest::NOWHERE, is_locked };
+        if !is_active(space) {
+            return None;
+        }
+        // SAFETY: an active space, whose names nobody changes.
+        match unsafe { top(space) } {
+            Some((_, 0)) => reading.lowest = Lowest::of_root(space),
+            Some((node, 1)) => reading.lowest = Lowest::of_node(node),
+            _ => {}
+        }
+        Some(reading)
+    }
+
+    /// Whether others might change the space, were it not for the lock.
+    #[inline(always)]
+    pub(super) const fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
+    /// Where its names are found quickly.
+    #[inline(always)]
+    pub(super) const fn lowest(&self) -> Lowest {
+        self.lowest
+    }
+
+    /// The entry of a name.
+    #[inline(always)]
+    pub(super) fn find(&self, name: u32) -> Option<Name> {
+        self.lowest.find(name).or_else(|| self.find_by_kernel(name))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_kernel(&self, name: u32) -> Option<Name> {
+        // SAFETY: the tree of an active space, whose names nobody changes.
+        unsafe { rdxtree_lookup_common(self.space.place(SPACE_MAP), name, 0) }
     }
 }
 
@@ -83,79 +118,74 @@ impl Drop for Reading {
     }
 }
 
-/// The tree of a space's names.
-#[derive(Clone, Copy)]
-pub(super) struct Tree {
-    space: Space,
-    top: Top,
+/// The highest node of a space's tree, and how many levels there are below it; none of a tree that has none, or whose nodes are not known.
+///
+/// # Safety
+/// The space is active, and nobody changes its names meanwhile.
+#[inline(always)]
+unsafe fn top(space: Space) -> Option<(Node, u32)> {
+    let root = space.load(SPACE_MAP_ROOT);
+    if !is_as_known() || root & IS_NODE == 0 {
+        return None;
+    }
+    // SAFETY: it says that it is a node of the tree.
+    let node = unsafe { Node::at(root & !MARKS) };
+    Some((node, node.load(NODE_HEIGHT)))
 }
 
-/// Its highest node, and how it is to be walked from there.
+/// Words of which each leads to a node of a tree's lowest level, or is 0, and how many there are: none where the tree has more levels, or they are not
+/// known.
 #[derive(Clone, Copy)]
-enum Top {
-    /// The node has the entries.
-    Leaf(Node),
-    /// The node has those that have the entries.
-    Two(Node),
-    /// By the kernel.
-    Other,
+pub(super) struct Lowest {
+    nodes: *const usize,
+    count: u32,
 }
 
-impl Tree {
-    /// That of a space.
+impl Lowest {
+    /// Where nothing is found.
+    const NOWHERE: Self = Self { nodes: core::ptr::null(), count: 0 };
+
+    /// Where the root leads to the only node.
+    #[inline(always)]
+    fn of_root(space: Space) -> Self {
+        Self { nodes: space.place(SPACE_MAP_ROOT) as *const usize, count: 1 }
+    }
+
+    /// Where it leads to one that leads to them.
+    #[inline(always)]
+    fn of_node(node: Node) -> Self {
+        Self { nodes: node.place(NODE_ENTRIES) as *const usize, count: ENTRIES }
+    }
+
+    /// That of a space, if its tree has no more than two levels.
     ///
     /// # Safety
     /// The space is active, and nobody changes its names as long as this is used.
     #[inline(always)]
-    pub(super) unsafe fn of(space: Space) -> Self {
-        let root = space.load(SPACE_MAP_ROOT);
-        let top = if is_as_known() && root & IS_NODE != 0 {
-            // SAFETY: it says that it is a node of the tree.
-            let node = unsafe { Node::at(root & !MARKS) };
-            match node.load(NODE_HEIGHT) {
-                0 => Top::Leaf(node),
-                1 => Top::Two(node),
-                _ => Top::Other,
-            }
-        } else {
-            Top::Other
-        };
-        Self { space, top }
+    pub(super) unsafe fn of(space: Space) -> Option<Self> {
+        // SAFETY: the caller says so.
+        let (node, height) = unsafe { top(space) }?;
+        if height > 1 {
+            return None;
+        }
+        Some(if height == 0 { Self::of_root(space) } else { Self::of_node(node) })
     }
 
     /// The entry of a name.
     #[inline(always)]
-    pub(super) fn find(&self, name: u32) -> Option<Name> {
-        self.find_quickly(name).or_else(|| self.find_by_kernel(name))
-    }
-
-    /// The entry of a name, where it is found in the lowest two levels.
-    #[inline(always)]
-    pub(super) fn find_quickly(&self, name: u32) -> Option<Name> {
-        let found = match (self.top, name >> RADIX) {
-            (Top::Two(node), high) if high < ENTRIES => {
-                let leaf = NonZeroUsize::new(entry(node, high))?;
-                // SAFETY: what is above the lowest level, and not 0, is a node of the tree.
-                entry(unsafe { Node::at(leaf.get()) }, name % ENTRIES)
-            }
-            (Top::Leaf(node), 0) => entry(node, name),
-            _ => return None,
-        };
+    pub(super) fn find(self, name: u32) -> Option<Name> {
+        let index = name >> RADIX;
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: there are more words than that.
+        let node = NonZeroUsize::new(unsafe { *self.nodes.wrapping_add(index as usize) } & !MARKS)?;
+        // SAFETY: what leads to the lowest level, and is not 0, is a node of the tree.
+        let node = unsafe { Node::at(node.get()) };
+        let place = (node.place(NODE_ENTRIES) as *const usize).wrapping_add((name % ENTRIES) as usize);
+        // SAFETY: one of as many words as a node has.
+        let entry = NonZeroUsize::new(unsafe { *place } & !MARKS)?;
         // SAFETY: what is on the lowest level, and not 0, is an entry of the space's.
-        NonZeroUsize::new(found).map(|found| unsafe { Name::at(found.get()) })
+        Some(unsafe { Name::at(entry.get()) })
     }
-
-    #[cold]
-    #[inline(never)]
-    fn find_by_kernel(&self, name: u32) -> Option<Name> {
-        // SAFETY: the tree of such a space as `of` asks for.
-        unsafe { rdxtree_lookup_common(self.space.place(SPACE_MAP), name, 0) }
-    }
-}
-
-/// What a node has at an index, which is less than [`ENTRIES`].
-#[inline(always)]
-fn entry(node: Node, index: u32) -> usize {
-    // SAFETY: one of as many words as a node has.
-    unsafe { *(node.place(NODE_ENTRIES) as *const usize).wrapping_add(index as usize % ENTRIES as usize) & !MARKS }
 }

@@ -10,7 +10,8 @@ const BEING_SET: u8 = 1;
 const SET: u8 = 2;
 
 /// The value, or none yet. All zero bytes.
-pub(super) struct Once<T> {
+#[derive(Debug)]
+pub(crate) struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,
 }
@@ -20,13 +21,13 @@ unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
     /// None yet.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { state: AtomicU8::new(NOT_SET), value: UnsafeCell::new(MaybeUninit::zeroed()) }
     }
 
     /// The value.
     #[inline(always)]
-    pub(super) fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         if self.state.load(Ordering::Acquire) != SET {
             return None;
         }
@@ -37,7 +38,7 @@ impl<T> Once<T> {
     }
 
     /// Sets it, unless somebody has, or is just doing so.
-    pub(super) fn set(&self, value: T) {
+    pub(crate) fn set(&self, value: T) {
         if self.state.compare_exchange(NOT_SET, BEING_SET, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             // SAFETY: nobody else writes it, and nobody reads it yet.
             unsafe { &mut *self.value.get() }.write(value);

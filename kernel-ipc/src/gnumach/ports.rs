@@ -35,8 +35,11 @@ unsafe extern "C" {
 #[inline(always)]
 pub(super) fn identify_quickly(port: Port, numbers: &Numbers) -> Option<Identity> {
     let bits = port.load(PORT_IO_BITS);
+    if bits & IO_BITS_ACTIVE == 0 {
+        return None;
+    }
     let kind = (bits & IO_BITS_KOTYPE) as u8;
-    if bits & IO_BITS_ACTIVE == 0 || kind == port::THREAD {
+    if kind == port::THREAD {
         return None;
     }
     let number = numbers.known(port.address(), port.load(PORT_WATCHED) >> 1)?;
@@ -163,10 +166,10 @@ impl Ports for Mach {
     }
 
     #[inline(always)]
-    fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+    fn port_is_received_at(&self, port: Port, space: usize) -> bool {
         // One word, so that no lock is needed. Of a port in transit it is the port it is sent to, and in one that is dead half
         // of it is a time stamp: neither is the address of a space.
-        port.load(PORT_RECEIVER) == space.address()
+        port.load(PORT_RECEIVER) == space
     }
 
     #[inline(always)]

@@ -7,16 +7,16 @@ use core::sync::atomic::{Ordering, fence};
 use mach_abi::port::{MACH_PORT_TYPE_PORT_SET, MACH_PORT_TYPE_RECEIVE, MACH_PORT_TYPE_SEND, MACH_PORT_TYPE_SEND_ONCE};
 
 use super::control;
-use super::lock::{self, PORT_LOCK};
+use super::lock::PORT_LOCK;
 use super::mach::Mach;
 use super::members::{
     NAME_BITS, NAME_OBJECT, PORT_AWAITED, Struct, TASK_ENTRY, TASK_MESSAGES_SENT, TASK_NUMBER, TASK_SELF, TASK_SPACE,
     THREAD_CALL,
 };
-use super::names::{self, Reading, Tree};
+use super::names::{self, Lowest, Reading};
 use super::ports::{identify, identify_quickly};
 use super::threads::each_thread;
-use super::{CallWord, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
+use super::{CallWord, ForOne, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
 use crate::identity::{Identity, NamedPort, Numbers};
 use crate::numbers::{HalfCorrelation, TaskNumber};
 
@@ -45,23 +45,23 @@ impl Reference<Task> {
 
 /// The names of a task that do not change meanwhile.
 pub(crate) struct SpaceNames<'a> {
-    tree: Tree,
+    reading: Reading,
     numbers: &'a Numbers,
 }
 
-impl SpaceNames<'_> {
-    /// The port by a name, if that is found quickly.
-    #[inline(always)]
-    fn port_quickly(&self, name: u32) -> Option<Port> {
-        let entry = self.tree.find_quickly(name)?;
-        // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
-        (entry.load(NAME_BITS) & IE_BITS_PORT != 0).then(|| unsafe { Port::at(entry.load(NAME_OBJECT)) })
-    }
+/// The port by a name, if that is found quickly.
+#[inline(always)]
+fn port_of(lowest: Lowest, name: u32) -> Option<Port> {
+    let entry = lowest.find(name)?;
+    // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
+    (entry.load(NAME_BITS) & IE_BITS_PORT != 0).then(|| unsafe { Port::at(entry.load(NAME_OBJECT)) })
+}
 
+impl SpaceNames<'_> {
     /// On a kernel for several processors.
     #[inline(never)]
     fn port_with_lock(&self, name: u32) -> Option<NamedPort> {
-        let found = self.port_quickly(name).and_then(|port| {
+        let found = port_of(self.reading.lowest(), name).and_then(|port| {
             let _lock = PORT_LOCK.of(port).take();
             identify_quickly(port, self.numbers)
         });
@@ -75,7 +75,7 @@ impl SpaceNames<'_> {
 
     #[inline(always)]
     fn find(&self, name: u32) -> Option<Identity> {
-        let entry = self.tree.find(name)?;
+        let entry = self.reading.find(name)?;
         match entry.load(NAME_BITS) {
             // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
             bits if bits & IE_BITS_PORT != 0 => identify(unsafe { Port::at(entry.load(NAME_OBJECT)) }, self.numbers),
@@ -85,14 +85,27 @@ impl SpaceNames<'_> {
     }
 }
 
+/// The names of a task, on a kernel for one processor, so far as they are found quickly.
+pub(crate) struct QuickNames<'a> {
+    lowest: Lowest,
+    numbers: &'a Numbers,
+}
+
+impl Names for QuickNames<'_> {
+    #[inline(always)]
+    fn port(&self, name: u32) -> Option<NamedPort> {
+        NamedPort::of(name, identify_quickly(port_of(self.lowest, name)?, self.numbers)?)
+    }
+}
+
 impl Names for SpaceNames<'_> {
     // A function of its own that keeps nothing across a call: most of what it costs would else be that its callers need registers.
     #[inline(never)]
     fn port(&self, name: u32) -> Option<NamedPort> {
-        if !lock::is_absent() {
+        if self.reading.is_locked() {
             return self.port_with_lock(name);
         }
-        match self.port_quickly(name).and_then(|port| identify_quickly(port, self.numbers)) {
+        match port_of(self.reading.lowest(), name).and_then(|port| identify_quickly(port, self.numbers)) {
             Some(found) => NamedPort::of(name, found),
             None => self.port_anyhow(name),
         }
@@ -101,6 +114,7 @@ impl Names for SpaceNames<'_> {
 
 impl Tasks for Mach {
     type Names<'a> = SpaceNames<'a>;
+    type QuickNames<'a> = QuickNames<'a>;
 
     #[inline(always)]
     fn task_entry(&self, task: Task) -> u32 {
@@ -197,19 +211,27 @@ impl Tasks for Mach {
     }
 
     #[inline(always)]
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(SpaceNames<'_>)) {
+    fn names<'a>(&'a self, task: Task, numbers: &'a Numbers) -> Option<SpaceNames<'a>> {
         let space = self.task_space(task);
-        if let Some(_reading) = Reading::of(space) {
-            // SAFETY: a live, active space, whose names do not change meanwhile.
-            work(SpaceNames { tree: unsafe { Tree::of(space) }, numbers });
+        let reading = Reading::of(space)?;
+        Some(SpaceNames { reading, numbers })
+    }
+
+    #[inline(always)]
+    fn quick_names<'a>(&'a self, _: ForOne, task: Task, numbers: &'a Numbers) -> Option<QuickNames<'a>> {
+        let space = self.task_space(task);
+        if !names::is_active(space) {
+            return None;
         }
+        // SAFETY: a live, active space, whose names nobody changes while the current thread, the only one that runs, does not wait.
+        let lowest = unsafe { Lowest::of(space) }?;
+        Some(QuickNames { lowest, numbers })
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let space = self.task_space(task);
-        let Some(_reading) = Reading::of(space) else { return };
-        // SAFETY: a live, active space, whose names do not change meanwhile.
-        let found = unsafe { Tree::of(space) }.find(name);
+        let Some(reading) = Reading::of(space) else { return };
+        let found = reading.find(name);
         let Some(found) = found.filter(|found| found.load(NAME_BITS) & IE_BITS_PORT != 0) else { return };
         // SAFETY: the object of an entry of this type is a port, to which the entry has a right.
         let port = unsafe { Port::at(found.load(NAME_OBJECT)) };

@@ -173,6 +173,11 @@ impl Threads for Mach {
     }
 
     #[inline(always)]
+    fn time_out(&self, thread: Thread) -> u32 {
+        thread.load(THREAD_PCB).load(PCB_TIME_OUT)
+    }
+
+    #[inline(always)]
     fn receives_with(&self, thread: Thread) -> (u32, u32) {
         (thread.load(THREAD_ITH_OPTION), thread.load(THREAD_ITH_RCV_SIZE))
     }

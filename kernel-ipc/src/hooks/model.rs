@@ -149,8 +149,9 @@ pub(crate) struct Steps {
     pub(crate) cache_is_full: bool,
     /// Whether `thread_handoff` cannot hand over.
     pub(crate) no_handoff: bool,
-    /// `msgh_id` and size of the kernel's reply.
+    /// `msgh_id` and size of the kernel's reply, and what its body begins with.
     pub(crate) reply: Option<(u32, usize)>,
+    pub(crate) reply_body: Vec<u8>,
     /// Whether something else goes on at the reply port, so that the kernel's reply is queued.
     pub(crate) reply_is_queued: bool,
     /// `exception_parse_reply`.

@@ -9,6 +9,7 @@ use super::{Hold, KEPT, OF_TASK, PLACES, RingKey, Rings};
 use crate::gnumach::{Kernel, Port, Reference, SendRight, Space, Task, mr};
 use crate::observe;
 use crate::state::State;
+use crate::writer::Pen;
 
 /// Answers for `TASK_TRACE_RING` and, if `is_readers_page`, `TASK_TRACE_READER`: a right to map the ring of the trace port of this task that the caller
 /// receives from, or a part of it.
@@ -52,15 +53,15 @@ fn give_another(kernel: &impl Kernel, state: &State, caller: Task, port: Referen
     // What tasks' words say of who had it before goes with its number.
     state.forget_rings(kernel);
     {
-        let mut producer = place.producer.lock();
-        *producer = Producer::keeping(KEPT);
+        place.writer.keep_ring(*ring);
+        let mut pen = place.writer.pen();
+        *pen = Pen { producer: Producer::keeping(KEPT), owed: 0 };
         ring.clear();
-        producer.begin(ring);
-        place.owed.store(0, Relaxed);
+        pen.producer.begin(ring);
         // 0 is none.
         let given = rings.given.fetch_add(1, Relaxed).wrapping_add(1).max(1);
         place.given.store(given, Relaxed);
-        place.bits.store(RingKey { place: index as u32, given }.bits(), Relaxed);
+        place.writer.set_bits(RingKey { place: index as u32, given }.bits());
     }
     Ok(rings.publish(kernel, index, (port, kernel.task_space(caller))))
 }
@@ -106,7 +107,7 @@ impl Rings {
             return None;
         }
         let is_free = |(index, hold): &(usize, &mut Hold)| {
-            let is_idle = self.places.get(*index).is_some_and(|place| place.producer.lock().is_idle());
+            let is_idle = self.places.get(*index).is_some_and(|place| place.writer.pen().producer.is_idle());
             **hold == Hold::Free && is_idle && kernel.ring_is_unused(*index)
         };
         let (index, hold) = holds.iter_mut().enumerate().find(is_free)?;

@@ -8,7 +8,7 @@ use trace_port::control::{event, policy};
 use trace_port::ring::{LARGEST_FRAME, Reader};
 
 use super::*;
-use crate::direct::tests::{alike, make};
+use crate::direct::tests::{CALLS, alike, make};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRD, THIRDS_THREAD, THREAD, TRACE, TRACER, TRACERS_THREAD};
 use crate::gnumach::{Messages, SendRight, Shared, Task, Tasks, Thread, Threads, mr};
 use crate::hooks::lifecycle;
@@ -104,7 +104,7 @@ fn it_has_the_same_by_a_ring() {
     let mut random = Random(0x15_0002);
     let (mut in_ring, mut in_messages) = (0, 0);
     for turn in 0..300 {
-        let calls: Vec<u64> = (0..12).map(|_| random.below(30)).collect();
+        let calls: Vec<u64> = (0..12).map(|_| random.below(CALLS)).collect();
         let by_engine = turn % 2 == 0;
         // The reader sometimes does not read for a while, and the ring is full: see below.
         let is_full = turn % 3 == 0;
@@ -135,6 +135,19 @@ fn it_has_the_same_by_a_ring() {
         assert_eq!(with.len(), without.len(), "{calls:?}");
     }
     assert!(in_ring > 1000 && in_messages > 500, "{in_ring}, {in_messages}");
+}
+
+#[test]
+fn what_waits_for_an_answer_is_owed_until_it_comes() {
+    let model = traced(false);
+    let _right = ask(&model, TRACERS_THREAD, TASK).unwrap();
+    for _ in 0..3 {
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+        assert_eq!(model.state.rings.owed(0), 0);
+    }
+    model.at(Moment::Serve, |model| assert_eq!(model.state.rings.owed(0), 1));
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    assert_eq!(model.state.rings.owed(0), 0);
 }
 
 #[test]

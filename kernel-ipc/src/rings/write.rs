@@ -27,7 +27,7 @@ pub(crate) fn take(
     let Some(sink) = state.rings.sink(kernel, key) else { return false };
     let size = |bit| parts.shown(kernel, state, share, bit).map_or(0, |shown| FRAME + shown.size());
     let size = size(1) + size(2) + KEPT;
-    if !sink.producer().is_some_and(|producer| producer.has_room(sink.ring, size)) {
+    if !sink.pen().is_some_and(|pen| pen.producer.has_room(sink.ring, size)) {
         return false;
     }
     let mut share = share;

@@ -23,8 +23,8 @@ const HAS_ENGINES: u32 = 1 << 29;
 pub(crate) const REFUSES_TRAPS: u32 = 1 << 28;
 
 /// Set there while nobody is told of the task but the machine's recorder, or one tracer that has a ring, who is told of everything: see
-/// [`crate::direct`].
-const IS_DIRECT: u32 = 1 << 27;
+/// [`crate::direct`]; the stubs look at it.
+pub(crate) const IS_DIRECT: u32 = 1 << 27;
 
 /// Where the bits begin that say which tracer's ring has records of the task's calls that were written directly: [`RingKey::bits`](crate::rings::RingKey::bits), or 0.
 const RING: u32 = 17;

@@ -114,10 +114,11 @@ impl Reservation {
 #[must_use]
 #[derive(Debug)]
 pub struct Whole<'a, W> {
-    /// The contents.
+    /// What the contents have room in.
     pub contents: &'a [W],
-    /// Where the next frame will stand.
-    end: u64,
+    /// Where the frame's size and kind are said.
+    size_and_kind: &'a W,
+    kind: u32,
 }
 
 /// What was refused and not said yet.
@@ -192,7 +193,7 @@ impl Producer {
         Ring::set(ring.control, control::MAGIC, MAGIC, Ordering::Release);
     }
 
-    /// Takes room for a frame of this kind with so many bytes, a multiple of 8, that is written before anything else is done with the producer.
+    /// Takes room for a frame of this kind with at most so many bytes, a multiple of 8, that is written before anything else is done with the producer.
     /// `None` where more is to be done than that, and nothing has changed: others are writing, something was refused, the frame would go over the
     /// end, it is large, or there is no room. A reader that reads no more may be given as much as was promised before it said so.
     #[inline(always)]
@@ -202,23 +203,46 @@ impl Producer {
         (kind, bytes): (u32, u64),
         (policy, room): (Policy, Room),
     ) -> Option<Whole<'a, W>> {
-        if bytes > QUICK {
-            return None;
-        }
-        let (start, size) = (self.reserved, FRAME + bytes);
-        let end = start.wrapping_add(size);
-        let until = if policy == Policy::Full { self.full_until } else { self.overwrite_until };
-        if end > until && !self.look(ring, end, (policy, room)) {
-            return None;
-        }
+        let end = self.end_of(bytes)?;
+        let can = end <= self.until(policy) || self.look(ring, end, (policy, room));
+        if can { self.take(ring, kind, (bytes >> 3) as usize) } else { None }
+    }
+
+    /// [`Producer::whole`], with so many words, where that needs no look at anything but the producer.
+    #[inline(always)]
+    pub fn whole_at_once<'a, W: Word>(
+        &self,
+        ring: &Ring<'a, W>,
+        (kind, words): (u32, usize),
+        policy: Policy,
+    ) -> Option<Whole<'a, W>> {
+        let can =
+            words <= QUICK as usize / 8 && self.reserved.wrapping_add(FRAME + words as u64 * 8) <= self.until(policy);
+        if can { self.take(ring, kind, words) } else { None }
+    }
+
+    /// Where a frame with so many bytes ends, if they are not too many.
+    #[inline(always)]
+    const fn end_of(&self, bytes: u64) -> Option<u64> {
+        if bytes <= QUICK { Some(self.reserved.wrapping_add(FRAME + bytes)) } else { None }
+    }
+
+    /// Up to where a frame is written with no look.
+    #[inline(always)]
+    fn until(&self, policy: Policy) -> u64 {
+        if policy == Policy::Full { self.full_until } else { self.overwrite_until }
+    }
+
+    #[inline(always)]
+    fn take<'a, W: Word>(&self, ring: &Ring<'a, W>, kind: u32, words: usize) -> Option<Whole<'a, W>> {
+        let start = self.reserved;
         let index = (start >> 3) as usize & ring.frames.len().wrapping_sub(1);
-        let frame = ring.frames.get(index..index.wrapping_add((size >> 3) as usize))?;
+        let frame = ring.frames.get(index..index.wrapping_add(FRAME_WORDS + words))?;
         let (head, contents) = frame.split_first_chunk::<FRAME_WORDS>()?;
         let [position, number, size_and_kind] = head;
         position.store(start, Ordering::Relaxed);
         number.store(self.number, Ordering::Relaxed);
-        size_and_kind.store(size | u64::from(kind) << 32, Ordering::Relaxed);
-        Some(Whole { contents, end })
+        Some(Whole { contents, size_and_kind, kind })
     }
 
     /// Whether a frame up to this position may be written, and up to where it may be with no look.
@@ -274,13 +298,17 @@ impl Producer {
         (self.full_until, self.overwrite_until) = (0, 0);
     }
 
-    /// Gives a frame to the reader, which was written to its end.
+    /// Gives a frame to the reader, of whose contents so many bytes, a multiple of 8, were written; there are no more than there was room for.
     #[inline(always)]
-    pub fn publish<W: Word>(&mut self, ring: &Ring<'_, W>, whole: &Whole<'_, W>) {
-        self.reserved = whole.end;
+    pub fn publish<W: Word>(&mut self, ring: &Ring<'_, W>, whole: &Whole<'_, W>, bytes: u64) {
+        let size = FRAME + bytes;
+        debug_assert!(bytes <= size_of_val(whole.contents) as u64, "there was no room for {bytes}");
+        whole.size_and_kind.store(size | u64::from(whole.kind) << 32, Ordering::Relaxed);
+        let end = self.reserved.wrapping_add(size);
+        self.reserved = end;
         self.number = self.number.wrapping_add(1);
         Ring::set(ring.control, control::NUMBERS, self.number, Ordering::Relaxed);
-        Ring::set(ring.control, control::HEAD, whole.end, Ordering::Release);
+        Ring::set(ring.control, control::HEAD, end, Ordering::Release);
     }
 
     /// Whether nobody is writing.

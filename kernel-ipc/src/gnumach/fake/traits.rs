@@ -66,6 +66,9 @@ impl Threads for Fake {
         let asked = self.arguments(thread);
         (asked.option, asked.rcv_name)
     }
+    fn time_out(&self, thread: Thread) -> u32 {
+        self.arguments(thread).time_out
+    }
     fn receives_with(&self, thread: Thread) -> (u32, u32) {
         self.thread(thread).receives_with
     }
@@ -200,6 +203,7 @@ impl Threads for Fake {
 
 impl Tasks for Fake {
     type Names<'a> = FakeNames<'a>;
+    type QuickNames<'a> = FakeNames<'a>;
 
     fn task_entry(&self, task: Task) -> u32 {
         self.task(task).entry
@@ -264,10 +268,12 @@ impl Tasks for Fake {
         let mut names = task.names.iter().filter(|_| !task.changing);
         names.find_map(|(&name, &known)| (known == port.address()).then_some(name)).unwrap_or(0)
     }
-    fn with_names(&self, task: Task, numbers: &Numbers, work: impl FnOnce(FakeNames<'_>)) {
-        if !self.task(task).changing {
-            work(FakeNames { fake: self, task, numbers });
-        }
+    fn names<'a>(&'a self, task: Task, numbers: &'a Numbers) -> Option<FakeNames<'a>> {
+        let is_changing = self.task(task).changing;
+        (!is_changing).then_some(FakeNames { fake: self, task, numbers })
+    }
+    fn quick_names<'a>(&'a self, _: ForOne, task: Task, numbers: &'a Numbers) -> Option<FakeNames<'a>> {
+        self.names(task, numbers).filter(|_| !self.names_are_slow.get())
     }
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {
         let port = match self.task(task).names.get(&name) {
@@ -378,9 +384,9 @@ impl Ports for Fake {
     fn port_is_the_kernels(&self, port: Port) -> bool {
         self.port(port).receiver == KERNEL_TASK.address()
     }
-    fn port_is_received_in(&self, port: Port, space: Space) -> bool {
+    fn port_is_received_at(&self, port: Port, space: usize) -> bool {
         let port = self.port(port);
-        !port.dead && port.receiver + 1 == space.address()
+        !port.dead && port.receiver + 1 == space
     }
     fn port_msgcount(&self, port: Port) -> u32 {
         self.port(port).queue.len() as u32
@@ -401,14 +407,20 @@ impl Kernel for Fake {
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64) {
         (number(), TIME)
     }
+    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+        (!self.clock_is_slow.get()).then(|| {
+            self.quick_times.set(self.quick_times.get() + 1);
+            self.now(number)
+        })
+    }
     fn rest(&self) {
         assert!(!self.is_redirected(), "nobody is traced any more");
     }
     fn command_line(&self) -> &'static [u8] {
         self.command_line.get()
     }
-    fn is_for_one(&self) -> bool {
-        true
+    fn for_one(&self) -> Option<ForOne> {
+        Some(ForOne(()))
     }
     fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>> {
         self.ring.get()

@@ -8,7 +8,7 @@ use mach_abi::type_name::PROTECTED_PAYLOAD;
 
 use super::{CACHED, Call, Model, Moment, Sleeper};
 use crate::gnumach::fake::TRACE;
-use crate::gnumach::{InTransit, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{InTransit, Kernel, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
@@ -200,7 +200,12 @@ impl Model {
         self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
         if is_observed || is_light && self.state.wanted.may_be(self.fake.msgh_id(kmsg)) {
             let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
-            if is_observed && State::is_direct(entry) && direct::sent(&self.fake, &self.state, kmsg) {
+            let one = self.fake.for_one().expect("it is for one");
+            if is_observed
+                && State::is_direct(entry)
+                && (direct::quick::request(&self.fake, &self.state, one, kmsg)
+                    || direct::sent(&self.fake, &self.state, kmsg))
+            {
                 return true;
             }
             emit::prepare(&self.fake, &self.state);
@@ -221,11 +226,16 @@ impl Model {
             self.received.borrow_mut().insert(self.fake.current_thread().address(), bytes);
         }
         if is_observed && (!self.is_light() || self.state.wanted.may_be(self.fake.msgh_id(kmsg))) {
+            let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
+            let one = self.fake.for_one().expect("it is for one");
+            if State::is_direct(entry)
+                && !failed
+                && (direct::quick::answer(&self.fake, &self.state, one, (kmsg, size))
+                    || direct::received(&self.fake, &self.state, kmsg, size))
+            {
+                return true;
+            }
             if !OpenCall::current(&self.fake).1.has_draft() {
-                let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
-                if State::is_direct(entry) && !failed && direct::received(&self.fake, &self.state, kmsg, size) {
-                    return true;
-                }
                 emit::prepare(&self.fake, &self.state);
             }
             copy::copied_out(&self.fake, &self.state, kmsg, size, failed.into());
@@ -305,6 +315,7 @@ impl Model {
     fn kernels_reply(&self, port: u64) -> Option<Kmsg> {
         let (id, size) = self.steps.borrow().reply.filter(|_| port != 0)?;
         let mut bytes = super::message(18, 0, 0, id, size);
+        bytes.splice(32..(32 + self.steps.borrow().reply_body.len()).min(size), self.steps.borrow().reply_body.clone());
         bytes.resize(8192.max(size), 0xcc);
         let reply = self.fake.new_kmsg(bytes, false);
         self.fake.write(reply, 4, &(size as u32).to_le_bytes());

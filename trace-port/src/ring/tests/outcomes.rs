@@ -22,7 +22,7 @@ fn what_is_kept_is_left_for_who_may_have_it() {
     let mut fill = |room, size| {
         let mut count = 0;
         while let Some(whole) = producer.whole(&ring, (OUTCOME, size), (Policy::Full, room)) {
-            producer.publish(&ring, &whole);
+            producer.publish(&ring, &whole, size_of_val(whole.contents) as u64);
             count += 1;
         }
         count
@@ -51,7 +51,7 @@ fn an_outcome_comes_as_it_was_written() {
     for size in [8, 16] {
         let whole = world.producer.whole(&world.ring, (OUTCOME, size), (Policy::Full, Room::Common)).expect("room");
         whole.contents[0].store(7 | 0x1000_0004 << 32, Relaxed);
-        world.producer.publish(&world.ring, &whole);
+        world.producer.publish(&world.ring, &whole, size_of_val(whole.contents) as u64);
     }
     let (mut seen, mut reader) = (Vec::new(), Reader::open(&world.ring).unwrap());
     read_all(&mut reader, &world.ring, |item| match item {

@@ -109,7 +109,7 @@ impl<'a> World<'a> {
         for (place, word) in whole.contents.iter().zip(contents.as_chunks::<8>().0) {
             place.store(u64::from_le_bytes(*word), Relaxed);
         }
-        self.producer.publish(&self.ring, &whole);
+        self.producer.publish(&self.ring, &whole, size_of_val(whole.contents) as u64);
         self.given.push(Some(size));
         true
     }

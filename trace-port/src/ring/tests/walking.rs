@@ -157,7 +157,7 @@ fn a_walk_goes_to_the_end_and_on_from_there() {
         let whole = world.producer.whole(&world.ring, (OUTCOME, 8), (Policy::Full, Room::Common));
         if let Some(whole) = whole {
             whole.contents[0].store(round as u64, Relaxed);
-            world.producer.publish(&world.ring, &whole);
+            world.producer.publish(&world.ring, &whole, size_of_val(whole.contents) as u64);
             world.given(None);
         }
         walked += walk(&mut reader, &world.ring, &mut seen);

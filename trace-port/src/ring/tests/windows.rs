@@ -58,7 +58,7 @@ proptest! {
                         let kept = if room == Room::Common { KEPT } else { 0 };
                         prop_assert!(end + kept <= tail + capacity, "what is unread, or kept, is overwritten");
                     }
-                    producer.publish(&ring, &whole);
+                    producer.publish(&ring, &whole, size_of_val(whole.contents) as u64);
                     prop_assert_eq!(ring.head(), end);
                     let mark = ring.marks[(start / part) as usize % ring.marks.len()].load(Relaxed);
                     prop_assert_eq!(mark / part, start / part, "its part has no mark");
@@ -90,7 +90,7 @@ fn what_is_unread_is_above_the_floor() {
     producer.begin(&ring);
     for index in 0..40_000_u64 {
         if let Some(whole) = producer.whole(&ring, (RECORD, index % 60 * 8), (Policy::Full, Room::Common)) {
-            producer.publish(&ring, &whole);
+            producer.publish(&ring, &whole, size_of_val(whole.contents) as u64);
         } else if let Ok(room) = producer.reserve(&ring, (RECORD, 8), Policy::Full) {
             producer.commit(&ring, room);
         }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What goes quickly is as if it had not.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::vec::Vec;
+
+use mach_abi::code::mr;
+use trace_port::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, RECORD, Ring};
+
+use crate::direct::tests::{CALLS, alike, asked, frames, make, model, serve};
+use crate::gnumach::fake::{TASK, THREAD};
+use crate::gnumach::{Kmsg, Port, Threads, option};
+use crate::hooks::model::random::Random;
+use crate::hooks::model::{Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, TO_HOST, message};
+use crate::numbers::{HalfCorrelation, ThreadNumber};
+use crate::recorder::tests::recorded;
+use crate::writer::{Terms, Writer};
+
+/// What words of a ring hold that were not written yet.
+fn fill(model: &Model) {
+    let ring = model.fake.ring.get().unwrap();
+    let written = ring.head() as usize / 8;
+    ring.frames[written..].iter().for_each(|word| word.store(u64::MAX, Relaxed));
+}
+
+#[test]
+fn a_call_of_the_kernel_and_one_of_a_task_go_quickly() {
+    let model = model(true, b"rpctrace2=all");
+    fill(&model);
+    // The first request gives the thread its number.
+    for quick in [1, 3, 5] {
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+        assert_eq!(model.fake.quick_times.get(), quick);
+    }
+    serve(&model, 40);
+    assert_eq!(model.fake.quick_times.get(), 7, "the client's two");
+    serve(&model, 32);
+    assert_eq!(model.fake.quick_times.get(), 9, "an answer that is a header alone");
+}
+
+#[test]
+fn it_has_the_same_whether_it_goes_quickly_or_not() {
+    let mut random = Random(0x15_0009);
+    let mut quick = [0; 3];
+    for turn in 0..300 {
+        let calls: Vec<u64> = (0..12).map(|_| random.below(CALLS)).collect();
+        let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
+        let [first, others @ ..] = [0, 1, 2].map(|hurdle| {
+            let model = model(true, line);
+            fill(&model);
+            model.fake.names_are_slow.set(hurdle == 1);
+            model.fake.clock_is_slow.set(hurdle == 2);
+            calls.iter().for_each(|&call| make(&model, call));
+            quick[hurdle] += model.fake.quick_times.get();
+            (frames(&model), alike(recorded(&model)))
+        });
+        for other in others {
+            assert_eq!(first, other, "{calls:?}");
+        }
+    }
+    assert!(quick[0] > 1000 && quick[1] > 0 && quick[2] == 0, "{quick:?}");
+}
+
+#[test]
+fn nothing_is_left_of_it_in_the_thread() {
+    let model = model(true, b"rpctrace2=all");
+    for _ in 0..2 {
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+        assert!(model.fake.thread_awaited(THREAD).is_none());
+        assert_eq!(model.fake.thread_message(THREAD), 0);
+        assert_eq!(model.fake.port(REPLY).awaited, HalfCorrelation::NONE, "not put off");
+    }
+}
+
+#[test]
+fn a_thread_without_a_number_gets_one() {
+    let model = model(true, b"rpctrace2=all");
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    model.fake.thread(THREAD).number = ThreadNumber::NONE;
+    assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    let threads: Vec<u32> = recorded(&model).iter().map(|(header, ..)| header.thread.get()).collect();
+    let [.., first, second, third, fourth] = threads[..] else { panic!("{threads:?}") };
+    assert!(first == second && third == fourth && third != first && third != 0, "{threads:?}");
+}
+
+#[test]
+fn an_answer_to_a_port_that_has_another_name_by_now() {
+    for names_are_slow in [false, true] {
+        let model = model(true, b"rpctrace2=all");
+        model.fake.names_are_slow.set(names_are_slow);
+        let answer = asked(&model, 40).unwrap();
+        const RENAMED: u32 = 0x99;
+        let port = model.fake.task(TASK).names.remove(&REPLY_NAME).unwrap();
+        model.fake.task(TASK).names.insert(RENAMED, port);
+        model.call(crate::gnumach::fake::CHILDS_THREAD, &answer);
+        assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
+        let (header, _, ports) = recorded(&model).pop().unwrap();
+        assert_eq!(
+            (header.rcv_name.get(), ports[0].name.get()),
+            (REPLY_NAME, RENAMED),
+            "what was asked for, and what it is"
+        );
+    }
+}
+
+#[test]
+fn what_is_in_a_draft_stays_there() {
+    let model = model(true, b"rpctrace2=all");
+    for _ in 0..2 {
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+    }
+    let before = recorded(&model).len();
+    // A large one, answered as the others.
+    make(&model, 19);
+    let kinds: Vec<u8> = recorded(&model)[before..].iter().map(|(header, ..)| header.direction).collect();
+    assert_eq!(kinds, [0, 1]);
+}
+
+#[test]
+fn a_request_whose_answer_comes_elsewhere_is_known_by_it() {
+    for names_are_slow in [false, true] {
+        let model = model(true, b"rpctrace2=all");
+        model.fake.names_are_slow.set(names_are_slow);
+        const OTHER: u32 = 0x98;
+        let port = Port::fake(0x5400);
+        model.fake.add_port(port, TASK);
+        model.fake.task(TASK).names.insert(OTHER, port.address());
+        assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+        let request = message(REQUEST, TO_HOST, REPLY_NAME, 2021, 40);
+        assert_eq!(model.call(THREAD, &Call::rpc(request, OTHER)), None);
+        model.interrupt(THREAD);
+        assert_eq!(model.call(THREAD, &Call::receive(REPLY_NAME, 400)), Some(0));
+        let told = recorded(&model);
+        let [.., (request, ..), (failed, ..), (answer, ..)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(failed.retval.get(), mr::MACH_RCV_INTERRUPTED);
+        assert_eq!(request.correlation, answer.correlation);
+    }
+}
+
+#[test]
+fn what_is_noted_of_a_notify_port_is_not_which_port_the_answer_comes_to() {
+    for name in [7, REPLY_NAME] {
+        let model = model(true, b"rpctrace2=all");
+        for _ in 0..2 {
+            assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
+        }
+        let number = recorded(&model).last().unwrap().2[0].number;
+        // What it was called with another thread changes while the kernel serves it.
+        model.at(Moment::Serve, |model| model.fake.thread(THREAD).arguments.option = RPC);
+        let call = Call::of_host().with(option::MACH_RCV_NOTIFY).notifying(name);
+        assert_eq!(model.call(THREAD, &call), Some(0));
+        assert_eq!(recorded(&model).last().unwrap().2[0].number, number);
+    }
+}
+
+#[test]
+fn a_ring_that_is_anothers_or_is_owed_too_much_is_not_written() {
+    let model = model(true, b"rpctrace2=all");
+    let words: Vec<AtomicU64> = (0..(HEADER_SIZE + MIN_CAPACITY) / 8).map(|_| AtomicU64::new(0)).collect();
+    let ring = Ring::over(std::boxed::Box::leak(words.into_boxed_slice())).unwrap();
+    let writer = Writer::new();
+    let terms = Terms { bits: 0x21, policy: Policy::Full, owed: Some(3) };
+    let kmsg: Kmsg = model.fake.new_kmsg(std::vec![0; 64], false);
+    let is_written = || {
+        let message = (kmsg, 5, 5);
+        let frame = writer.record(&model.fake, terms, RECORD, (kmsg, 40, 40)).is_some();
+        assert!(!frame || writer.record_at_once(&model.fake, terms, RECORD, message).is_some());
+        frame
+    };
+    assert!(!is_written(), "there is none");
+    writer.keep_ring(ring);
+    writer.pen().producer.begin(&ring);
+    assert!(!is_written(), "another's");
+    writer.set_bits(0x21);
+    assert!(is_written());
+    writer.pen().owed = 3;
+    assert!(!is_written(), "owed");
+    writer.pen().owes_one_less();
+    assert!(is_written());
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A ring and who writes it, the machine's recorder's or a tracer's, and records that are written where they stand, while nobody else writes.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use spin::mutex::{SpinMutex, SpinMutexGuard};
+use trace_port::Port;
+use trace_port::record::{self, Part};
+use trace_port::ring::{Policy, Producer, Ring, Room, Whole};
+
+use crate::frames::{PART_WORDS, pair, word};
+use crate::gnumach::{Kernel, Kmsg, Once};
+
+/// Most ports of a record that is written where it stands.
+const PORTS: usize = 4;
+
+/// What it is written by.
+#[derive(Debug)]
+pub(crate) struct Pen {
+    pub(crate) producer: Producer,
+    /// How many outcomes are owed to the ring.
+    pub(crate) owed: u32,
+}
+
+impl Pen {
+    /// An outcome that was owed is not owed any more.
+    #[inline(always)]
+    pub(crate) const fn owes_one_less(&mut self) {
+        self.owed = self.owed.saturating_sub(1);
+    }
+}
+
+/// A ring, and who writes it. All zero bytes until there is one.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    ring: Once<Ring<'static, AtomicU64>>,
+    pen: SpinMutex<Pen>,
+    /// What tasks' words have of it: [`RingKey::bits`](crate::rings::RingKey::bits), 0 of the recorder's. It changes with the pen in hand.
+    bits: AtomicU32,
+}
+
+impl Writer {
+    /// Without a ring.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ring: Once::new(),
+            pen: SpinMutex::new(Pen { producer: Producer::new(), owed: 0 }),
+            bits: AtomicU32::new(0),
+        }
+    }
+
+    /// The ring.
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> Option<&Ring<'static, AtomicU64>> {
+        self.ring.get()
+    }
+
+    /// From now on its ring is this one, as whose it always is.
+    pub(crate) fn keep_ring(&self, ring: Ring<'static, AtomicU64>) {
+        self.ring.set(ring);
+    }
+
+    /// What it is written by, which one has at a time.
+    #[inline(always)]
+    pub(crate) fn pen(&self) -> SpinMutexGuard<'_, Pen> {
+        self.pen.lock()
+    }
+
+    /// What tasks' words have of it.
+    #[inline(always)]
+    pub(crate) fn bits(&self) -> u32 {
+        self.bits.load(Relaxed)
+    }
+
+    /// Where that stands.
+    #[inline(always)]
+    pub(crate) const fn bits_word(&self) -> &AtomicU32 {
+        &self.bits
+    }
+
+    /// Who has the pen gives the ring to somebody else.
+    pub(crate) fn set_bits(&self, bits: u32) {
+        self.bits.store(bits, Relaxed);
+    }
+}
+
+/// Whose records are written, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// What the task's word has of the ring.
+    pub(crate) bits: u32,
+    /// What becomes of what is full.
+    pub(crate) policy: Policy,
+    /// So many outcomes may be owed, if they are counted.
+    pub(crate) owed: Option<u32>,
+}
+
+/// A frame of a record, of which nothing is known until it is published. Who writes it writes each word as soon as that is known: there are too many to be kept.
+pub(crate) struct RecordFrame<'a> {
+    ring: &'a Ring<'static, AtomicU64>,
+    pen: SpinMutexGuard<'a, Pen>,
+    whole: Whole<'static, AtomicU64>,
+    /// What is before the message.
+    head: &'static [AtomicU64; PART_WORDS],
+    message: &'static [AtomicU64],
+    /// Behind it.
+    ports: &'static [[AtomicU64; 2]; PORTS],
+    /// How many ports there are.
+    count: usize,
+}
+
+impl Writer {
+    /// A frame for a record with so many bytes of a message, of its size, and with room for [`PORTS`] ports. The message is written already, zero padded.
+    /// `None` where there is more to it than to write it, or not the room that it may have.
+    #[inline(always)]
+    pub(crate) fn record(
+        &self,
+        kernel: &impl Kernel,
+        terms: Terms,
+        kind: u32,
+        (kmsg, size, captured): (Kmsg, u32, u32),
+    ) -> Option<RecordFrame<'_>> {
+        let whole = |producer: &mut Producer, ring: &_, words| {
+            producer.whole(ring, (kind, words as u64 * 8), (terms.policy, Room::Common))
+        };
+        let frame = self.record_by(terms, (captured as usize).div_ceil(8), whole)?;
+        frame.begin(size, captured);
+        copy(kernel, kmsg, captured, frame.message);
+        Some(frame)
+    }
+
+    /// [`Writer::record`] where nobody has to look for room, of so many words of a message, of its words.
+    #[inline(always)]
+    pub(crate) fn record_at_once(
+        &self,
+        kernel: &impl Kernel,
+        terms: Terms,
+        kind: u32,
+        (kmsg, size, words): (Kmsg, usize, usize),
+    ) -> Option<RecordFrame<'_>> {
+        let whole =
+            |producer: &mut Producer, ring: &_, words| producer.whole_at_once(ring, (kind, words), terms.policy);
+        let frame = self.record_by(terms, words, whole)?;
+        frame.begin(size as u32 * 8, words as u32 * 8);
+        copy_words(kernel, kmsg, frame.message);
+        Some(frame)
+    }
+
+    #[inline(always)]
+    fn record_by(
+        &self,
+        terms: Terms,
+        words: usize,
+        whole: impl FnOnce(&mut Producer, &Ring<'static, AtomicU64>, usize) -> Option<Whole<'static, AtomicU64>>,
+    ) -> Option<RecordFrame<'_>> {
+        let ring = self.ring()?;
+        let room = PART_WORDS + words + 2 * PORTS;
+        let mut pen = self.pen();
+        if self.bits() != terms.bits || terms.owed.is_some_and(|most| pen.owed >= most) {
+            return None;
+        }
+        let whole = whole(&mut pen.producer, ring, room)?;
+        let (head, rest) = whole.contents.split_first_chunk()?;
+        let (message, ports) = rest.split_at_checked(words)?;
+        let ports = ports.as_chunks().0.first_chunk()?;
+        Some(RecordFrame { ring, pen, whole, head, message, ports, count: 0 })
+    }
+}
+
+impl<'a> RecordFrame<'a> {
+    /// Of a message of so many bytes, of which it has so many.
+    #[inline(always)]
+    fn begin(&self, size: u32, captured: u32) {
+        self.set(word::HEADER_TYPE, record::HEADER_TYPE);
+        self.set(word::SIZES, pair(size, captured));
+    }
+
+    /// Writes a [`word`].
+    #[inline(always)]
+    pub(crate) fn set(&self, word: usize, value: u64) {
+        if let Some(place) = self.head.get(word) {
+            place.store(value, Relaxed);
+        }
+    }
+
+    /// Writes the words of a port behind those that are there; none if there is no room.
+    #[inline(always)]
+    pub(crate) fn put_port(&mut self, [first, second]: [u64; 2]) -> Option<()> {
+        let place = self.ports.get(self.count)?;
+        place[0].store(first, Relaxed);
+        place[1].store(second, Relaxed);
+        self.count += 1;
+        Some(())
+    }
+
+    /// Whether it has any.
+    #[inline(always)]
+    pub(crate) const fn has_ports(&self) -> bool {
+        self.count != 0
+    }
+
+    /// How many outcomes are owed to the ring.
+    #[inline(always)]
+    pub(crate) fn pen(&mut self) -> &mut Pen {
+        &mut self.pen
+    }
+
+    /// The record, which has ports, is the reader's. Returns its ring.
+    #[inline(always)]
+    pub(crate) fn publish(mut self) -> &'a Ring<'static, AtomicU64> {
+        let carried = (self.message.len() * 8 + self.count * size_of::<Port>()) as u64;
+        self.set(word::PORTS, self.count as u64);
+        self.set(word::BODY_TYPE, record::body_type(carried as u32));
+        self.pen.producer.publish(self.ring, &self.whole, size_of::<Part>() as u64 + carried);
+        self.ring
+    }
+}
+
+/// The first so many bytes of a message, zero padded.
+#[inline(always)]
+fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
+    copy_words(kernel, kmsg, places);
+    if !bytes.is_multiple_of(8)
+        && let Some(last) = places.last()
+    {
+        let word = kernel.message_word(kmsg, (places.len() - 1) * 8);
+        last.store(word & ((1 << (8 * (bytes % 8))) - 1), Relaxed);
+    }
+}
+
+/// The first so many words of a message.
+#[inline(always)]
+fn copy_words(kernel: &impl Kernel, kmsg: Kmsg, places: &[AtomicU64]) {
+    let word = |index: usize| kernel.message_word(kmsg, index * 8);
+    // Two at a time: most of what a loop of single words does is to count them.
+    let (pairs, rest) = places.as_chunks::<2>();
+    for (index, [first, second]) in pairs.iter().enumerate() {
+        first.store(word(index * 2), Relaxed);
+        second.store(word(index * 2 + 1), Relaxed);
+    }
+    if let [last] = rest {
+        last.store(word(places.len() - 1), Relaxed);
+    }
+}
