@@ -108,9 +108,13 @@ pub struct Built {
     pub generated: Generated,
 }
 
-/// Bytes that the archive's length is a multiple of. Whether a kernel for several processors boots hangs on how much is loaded with it, to the page
-/// (docs/differences.md): so it is the same whatever a program and its arguments are.
+/// Whether a kernel for several processors boots hangs on how much is loaded with it, to the page, and comes round with so many bytes
+/// (docs/differences.md): so the archive's length is the same in them, whatever a program and its arguments are.
 const ARCHIVE_UNIT: usize = 512 * 1024;
+
+/// How much longer the archive is than whole [`ARCHIVE_UNIT`]s: with nothing more it is by one page that these kernels do not boot. So they do until the payload
+/// has grown by as much.
+const ARCHIVE_REST: usize = ARCHIVE_UNIT / 2;
 
 /// The steps of [`prepare`], for the progress bar.
 const STEPS: u64 = 7;
@@ -364,7 +368,7 @@ impl Prepared {
         let directory = tempfile::Builder::new().prefix("rpctrace2-").tempdir()?;
         let place = |name: &str| directory.path().join(name);
         let mut bytes = archive.to_ustar()?;
-        bytes.resize(bytes.len().next_multiple_of(ARCHIVE_UNIT), 0);
+        bytes.resize(bytes.len().next_multiple_of(ARCHIVE_UNIT) + ARCHIVE_REST, 0);
         fs::write(place(command::ARCHIVE), bytes)?;
         fs::copy(&self.kernel, place(command::KERNEL))?;
         fs::copy(&self.userland.bootstrap, place(command::BOOTSTRAP))?;
