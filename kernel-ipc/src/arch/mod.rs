@@ -12,18 +12,17 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mach_abi::special_port::{TASK_TRACE_PORT, TASK_TRACE_READER, TASK_TRACE_RING};
 
-use crate::{arrays, direct, emit};
-
+use crate::direct::quick::{client, server};
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
 use crate::gnumach::{
-    ForOne, InTransit, Kernel, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Tasks, Thread, Threads, mr, slots,
-    time,
+    ForOne, InTransit, Kernel, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Messages, Task, Tasks, Thread, Threads, mr,
+    slots, time,
 };
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{observe, received_on, recorder, rings};
+use crate::{arrays, direct, emit, observe, received_on, recorder, rings};
 
 static STATE: State = State::new();
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -87,12 +86,18 @@ fn is_direct() -> bool {
 
 #[inline(always)]
 fn copied_in_directly(kmsg: Kmsg) -> i32 {
-    if let Some(one) = Mach.for_one() { copied_in_quickly(one, kmsg) } else { copied_in_less_quickly(kmsg) }
+    let Some(one) = Mach.for_one() else { return copied_in_less_quickly(kmsg) };
+    if Mach.msgh_bits(kmsg) == server::ANSWER { servers_answer(one, kmsg) } else { clients_request(one, kmsg) }
 }
 
 #[inline(never)]
-fn copied_in_quickly(one: ForOne, kmsg: Kmsg) -> i32 {
-    if direct::quick::request(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
+fn clients_request(one: ForOne, kmsg: Kmsg) -> i32 {
+    if client::request(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
+}
+
+#[inline(never)]
+fn servers_answer(one: ForOne, kmsg: Kmsg) -> i32 {
+    if server::answer(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
 }
 
 #[inline(never)]
@@ -138,16 +143,22 @@ unsafe extern "C" fn rpctrace2_copied_out(kernel: MessageOfKmsg, size: usize, fa
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_copied_out_directly(kernel: MessageOfKmsg, size: usize) -> i32 {
     let (kmsg, size) = (kernel.kmsg(), size as u32);
-    if let Some(one) = Mach.for_one() {
-        copied_out_quickly(one, kmsg, size)
+    let Some(one) = Mach.for_one() else { return copied_out_less_quickly(kmsg, size) };
+    if Mach.msgh_bits(kmsg) == server::REQUEST {
+        servers_request(one, kmsg, size)
     } else {
-        copied_out_less_quickly(kmsg, size)
+        clients_answer(one, kmsg, size)
     }
 }
 
 #[inline(never)]
-fn copied_out_quickly(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
-    if direct::quick::answer(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
+fn clients_answer(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
+    if client::answer(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
+}
+
+#[inline(never)]
+fn servers_request(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
+    if server::request(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
 }
 
 /// Whether it is a name: see [`crate::arrays`].

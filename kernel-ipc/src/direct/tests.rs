@@ -277,8 +277,8 @@ const fn inline(kind: u32, bits: u64, number: u64) -> u64 {
     kind as u64 | bits << 8 | 1 << 29 | number << 32
 }
 
-const NAME: u64 = inline(PORT_NAME, 32, 1);
-const NUMBER: u64 = inline(INTEGER_32, 32, 1);
+pub(crate) const NAME: u64 = inline(PORT_NAME, 32, 1);
+pub(crate) const NUMBER: u64 = inline(INTEGER_32, 32, 1);
 const NAMED: u64 = TO_SERVICE as u64;
 
 /// Words of bodies with names behind all that others may be behind.
@@ -295,7 +295,7 @@ const BODIES: [&[u64]; 10] = [
     &[NAME, NAMED, NAME],
 ];
 
-fn bytes(words: &[u64]) -> Vec<u8> {
+pub(crate) fn bytes(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
@@ -340,18 +340,24 @@ pub(crate) fn serve(model: &Model, size: usize) {
 
 /// The server's answer to a request of so many bytes, if it has received that.
 pub(crate) fn asked(model: &Model, size: usize) -> Option<Call> {
-    while model.call(CHILDS_THREAD, &Call::receive(SERVICE_NAME, 4096)).is_some() {}
-    model.call(THREAD, &Call::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size), REPLY_NAME));
+    let request = Call::rpc(message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size), REPLY_NAME);
+    let reply = asked_by(model, &request, &Call::receive(SERVICE_NAME, 4096))?;
+    let mut answer = Call::send(message(ANSWER, reply, 0, 6100, size));
+    answer.arguments.option = option::MACH_SEND_MSG;
+    Some(answer)
+}
+
+/// What the server calls the right to answer this request by, if it has received that by this call.
+pub(crate) fn asked_by(model: &Model, request: &Call, receive: &Call) -> Option<u32> {
+    while model.call(CHILDS_THREAD, receive).is_some() {}
+    model.call(THREAD, request);
     if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
         model.resume(CHILDS_THREAD);
     }
     if model.results.borrow()[&CHILDS_THREAD.address()] != 0 {
         return None;
     }
-    let reply = u64::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..16].try_into().unwrap());
-    let mut answer = Call::send(message(ANSWER, reply as u32, 0, 6100, size));
-    answer.arguments.option = option::MACH_SEND_MSG;
-    Some(answer)
+    Some(u64::from_le_bytes(model.received.borrow()[&CHILDS_THREAD.address()][8..16].try_into().unwrap()) as u32)
 }
 
 #[test]

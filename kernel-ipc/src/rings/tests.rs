@@ -8,7 +8,7 @@ use trace_port::control::{event, policy};
 use trace_port::ring::{LARGEST_FRAME, Reader};
 
 use super::*;
-use crate::direct::tests::{CALLS, alike, make};
+use crate::direct::tests::{CALLS, alike, asked, make, serve};
 use crate::gnumach::fake::{CHILD, CHILDS_THREAD, TASK, THIRD, THIRDS_THREAD, THREAD, TRACE, TRACER, TRACERS_THREAD};
 use crate::gnumach::{Messages, SendRight, Shared, Task, Tasks, Thread, Threads, mr};
 use crate::hooks::lifecycle;
@@ -148,6 +148,30 @@ fn what_waits_for_an_answer_is_owed_until_it_comes() {
     model.at(Moment::Serve, |model| assert_eq!(model.state.rings.owed(0), 1));
     assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
     assert_eq!(model.state.rings.owed(0), 0);
+}
+
+#[test]
+fn a_servers_answer_is_owed_until_it_is_sent() {
+    let model = traced(false);
+    let _right = ask(&model, TRACERS_THREAD, TASK).unwrap();
+    // Both are introduced to it by messages.
+    serve(&model, 40);
+    serve(&model, 40);
+    for _ in 0..2 {
+        let answer = asked(&model, 40).unwrap();
+        assert_eq!(model.state.rings.owed(0), 1, "the client's");
+        model.script(|steps| steps.no_handoff = true);
+        model.at(Moment::Send, |model| assert_eq!(model.state.rings.owed(0), 2, "and the server's"));
+        model.call(CHILDS_THREAD, &answer);
+        model.script(|steps| steps.no_handoff = false);
+        model.resume(THREAD);
+        assert_eq!(model.state.rings.owed(0), 0);
+    }
+    // The next request comes in the call of the answer.
+    let answer = asked(&model, 40).unwrap();
+    model.call(CHILDS_THREAD, &Call::rpc(answer.message, SERVICE_NAME));
+    assert_eq!(model.call(THREAD, &Call::of_service()), None);
+    assert_eq!(model.state.rings.owed(0), 1, "the client's");
 }
 
 #[test]

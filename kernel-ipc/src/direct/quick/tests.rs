@@ -5,13 +5,17 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec::Vec;
 
 use mach_abi::code::mr;
+use mach_abi::header::bits;
+use mach_abi::type_name::{MAKE_SEND, MOVE_SEND_ONCE};
 use trace_port::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, RECORD, Ring};
 
-use crate::direct::tests::{CALLS, alike, asked, frames, make, model, serve};
-use crate::gnumach::fake::{TASK, THREAD};
+use crate::direct::tests::{CALLS, NAME, NUMBER, alike, asked, asked_by, bytes, frames, make, model, serve};
+use crate::gnumach::fake::{CHILDS_THREAD, TASK, THREAD};
 use crate::gnumach::{Kmsg, Port, Threads, option};
 use crate::hooks::model::random::Random;
-use crate::hooks::model::{Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, TO_HOST, message};
+use crate::hooks::model::{
+    ANSWER, Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE, SERVICE_NAME, TO_HOST, TO_SERVICE, message,
+};
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 use crate::recorder::tests::recorded;
 use crate::writer::{Terms, Writer};
@@ -32,10 +36,11 @@ fn a_call_of_the_kernel_and_one_of_a_task_go_quickly() {
         assert_eq!(model.call(THREAD, &Call::of_host()), Some(0));
         assert_eq!(model.fake.quick_times.get(), quick);
     }
-    serve(&model, 40);
-    assert_eq!(model.fake.quick_times.get(), 7, "the client's two");
-    serve(&model, 32);
-    assert_eq!(model.fake.quick_times.get(), 9, "an answer that is a header alone");
+    for (size, quick) in [(40, 8), (40, 12), (32, 16)] {
+        serve(&model, size);
+        // The server's first request gives its thread a number.
+        assert_eq!(model.fake.quick_times.get(), quick, "client and server, {size} bytes");
+    }
 }
 
 #[test]
@@ -59,6 +64,105 @@ fn it_has_the_same_whether_it_goes_quickly_or_not() {
         }
     }
     assert!(quick[0] > 1000 && quick[1] > 0 && quick[2] == 0, "{quick:?}");
+}
+
+/// A request and its answer, otherwise than usual where there is something for the server to be careful of.
+fn serve_otherwise(model: &Model, kind: u64) {
+    // What is there from an earlier call means nothing.
+    model.fake.thread(CHILDS_THREAD).notify = 77;
+    let sized = |size: usize| message(REQUEST, TO_SERVICE, REPLY_NAME, 6000, size);
+    let named = bytes(&[NUMBER, 7, NAME, SERVICE_NAME.into()]);
+    let mut request = Call::rpc(sized(40), REPLY_NAME);
+    let mut receive = Call::receive(SERVICE_NAME, 4096);
+    match kind {
+        3 => request = Call::rpc(sized(32), REPLY_NAME),
+        4 => request.message.splice(32.., named.iter().copied()).for_each(drop),
+        5 => request = Call::rpc(sized(44), REPLY_NAME),
+        6 => receive = receive.with(option::MACH_RCV_NOTIFY).notifying(0x99),
+        7 => receive.rcv_size = 36,
+        8 => model.script(|steps| steps.cache_is_full = true),
+        _ => {}
+    }
+    request.arguments.send_size = request.message.len() as u32;
+    let reply = asked_by(model, &request, &receive);
+    model.script(|steps| steps.cache_is_full = false);
+    let Some(reply) = reply else {
+        return model.interrupt(THREAD);
+    };
+    let answer = |local: u32, size: usize| {
+        let mut answer = Call::send(message(ANSWER, reply, local, 6100, size));
+        answer.arguments.option = option::MACH_SEND_MSG;
+        answer
+    };
+    let mut answer = match kind {
+        3 => answer(0, 32),
+        5 => answer(0, 44),
+        9 => answer(SERVICE_NAME, 40),
+        10 => answer(0, 40).with(option::MACH_SEND_TIMEOUT),
+        11 => answer(0, 40).with(option::MACH_SEND_NOTIFY).notifying(9),
+        // It comes back as a request does.
+        12 => Call::send(message(bits(MOVE_SEND_ONCE, MAKE_SEND), reply, SERVICE_NAME, 6100, 40)),
+        13 | 14 => Call::rpc(message(ANSWER, reply, 0, 6100, 40), SERVICE_NAME),
+        _ => answer(0, 40),
+    };
+    if kind == 4 {
+        answer.message.splice(32.., named).for_each(drop);
+        answer.arguments.send_size = answer.message.len() as u32;
+    }
+    let fails = matches!(kind, 9 | 12 | 15);
+    model.script(|steps| {
+        steps.send = if kind == 12 { mr::MACH_SEND_TIMED_OUT } else { 0 };
+        steps.copyin = match kind {
+            // A local name whose bits say that there is none.
+            9 => mr::MACH_SEND_INVALID_HEADER,
+            15 => mr::MACH_SEND_INVALID_DEST,
+            _ => 0,
+        };
+    });
+    model.call(CHILDS_THREAD, &answer);
+    model.script(|steps| (steps.send, steps.copyin) = (0, 0));
+    if fails {
+        return model.interrupt(THREAD);
+    }
+    if model.results.borrow().get(&THREAD.address()).is_none() {
+        model.resume(THREAD);
+    }
+    match kind {
+        // The next request, or message, comes in the call of the answer.
+        13 => drop(model.call(THREAD, &Call::rpc(sized(40), REPLY_NAME))),
+        14 => drop(model.call(THREAD, &Call::simple())),
+        _ => return,
+    }
+    if model.results.borrow().get(&CHILDS_THREAD.address()).is_none() {
+        model.resume(CHILDS_THREAD);
+    }
+    if kind == 13 {
+        model.interrupt(THREAD);
+    }
+}
+
+#[test]
+fn a_server_has_the_same_whether_it_goes_quickly_or_not() {
+    let mut random = Random(0x15_000a);
+    let mut quick = [0; 2];
+    for turn in 0..300 {
+        let kinds: Vec<u64> = (0..8).map(|_| random.below(16)).collect();
+        let line: &[u8] = if turn % 2 == 0 { b"rpctrace2=all" } else { b"rpctrace2=record" };
+        let [first, other] = [0, 1].map(|hurdle| {
+            let model = model(true, line);
+            // Threads have their numbers, and what is named in bodies both know.
+            serve(&model, 40);
+            model.fake.task(TASK).names.insert(SERVICE_NAME, SERVICE.address());
+            fill(&model);
+            model.fake.clock_is_slow.set(hurdle == 1);
+            kinds.iter().for_each(|&kind| serve_otherwise(&model, kind));
+            quick[hurdle] += model.fake.quick_times.get();
+            assert_eq!(model.fake.thread_message(CHILDS_THREAD), 0, "{kinds:?}");
+            (frames(&model), alike(recorded(&model)))
+        });
+        assert!(first == other, "{kinds:?}");
+    }
+    assert!(quick[0] > 4000 && quick[1] < 1000, "{quick:?}");
 }
 
 #[test]
@@ -92,7 +196,7 @@ fn an_answer_to_a_port_that_has_another_name_by_now() {
         const RENAMED: u32 = 0x99;
         let port = model.fake.task(TASK).names.remove(&REPLY_NAME).unwrap();
         model.fake.task(TASK).names.insert(RENAMED, port);
-        model.call(crate::gnumach::fake::CHILDS_THREAD, &answer);
+        model.call(CHILDS_THREAD, &answer);
         assert_eq!(model.resume(THREAD), mr::MACH_MSG_SUCCESS);
         let (header, _, ports) = recorded(&model).pop().unwrap();
         assert_eq!(

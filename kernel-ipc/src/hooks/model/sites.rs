@@ -7,8 +7,9 @@ use std::vec::Vec;
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 
 use super::{CACHED, Call, Model, Moment, Sleeper};
+use crate::direct::quick::{client, server};
 use crate::gnumach::fake::TRACE;
-use crate::gnumach::{InTransit, Kernel, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{ForOne, InTransit, Kernel, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
 use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
@@ -203,8 +204,7 @@ impl Model {
             let one = self.fake.for_one().expect("it is for one");
             if is_observed
                 && State::is_direct(entry)
-                && (direct::quick::request(&self.fake, &self.state, one, kmsg)
-                    || direct::sent(&self.fake, &self.state, kmsg))
+                && (self.is_quickly_in(one, kmsg) || direct::sent(&self.fake, &self.state, kmsg))
             {
                 return true;
             }
@@ -212,6 +212,20 @@ impl Model {
             return copy::copied_in(&self.fake, &self.state, kmsg) == 0;
         }
         true
+    }
+
+    fn is_quickly_in(&self, one: ForOne, kmsg: Kmsg) -> bool {
+        match self.fake.msgh_bits(kmsg) {
+            server::ANSWER => server::answer(&self.fake, &self.state, one, kmsg),
+            _ => client::request(&self.fake, &self.state, one, kmsg),
+        }
+    }
+
+    fn is_quickly_out(&self, one: ForOne, (kmsg, size): (Kmsg, u32)) -> bool {
+        match self.fake.msgh_bits(kmsg) {
+            server::REQUEST => server::request(&self.fake, &self.state, one, (kmsg, size)),
+            _ => client::answer(&self.fake, &self.state, one, (kmsg, size)),
+        }
     }
 
     /// `copyout` of a message.
@@ -230,8 +244,7 @@ impl Model {
             let one = self.fake.for_one().expect("it is for one");
             if State::is_direct(entry)
                 && !failed
-                && (direct::quick::answer(&self.fake, &self.state, one, (kmsg, size))
-                    || direct::received(&self.fake, &self.state, kmsg, size))
+                && (self.is_quickly_out(one, (kmsg, size)) || direct::received(&self.fake, &self.state, kmsg, size))
             {
                 return true;
             }
