@@ -103,7 +103,7 @@ pub(crate) struct RecordFrame<'a> {
     /// What is before the message.
     head: &'static [AtomicU64; PART_WORDS],
     message: &'static [AtomicU64],
-    /// Behind it.
+    /// What is behind it.
     ports: &'static [[AtomicU64; 2]; PORTS],
     /// How many ports there are.
     count: usize,
@@ -199,7 +199,7 @@ impl<'a> RecordFrame<'a> {
         self.count != 0
     }
 
-    /// How many outcomes are owed to the ring.
+    /// What the ring is written by.
     #[inline(always)]
     pub(crate) fn pen(&mut self) -> &mut Pen {
         &mut self.pen
