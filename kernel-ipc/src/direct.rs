@@ -25,7 +25,7 @@ use mach_abi::type_name::PROTECTED_PAYLOAD;
 use mach_abi::{Format, KernReturn};
 use trace_port::port::{self, RECEIVED_ON};
 use trace_port::ring::{OPEN, RECORD};
-use trace_port::{Direction, record};
+use trace_port::{Direction, EventKind, record};
 
 use crate::frames::{pair, word};
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type, remote_type};
@@ -138,9 +138,7 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
         stamp::put(kernel, state, kmsg, correlation);
     }
     kernel.set_thread_message(thread, kmsg.message_half());
-    // The recorder's is looked at by nobody.
-    let owed = &mut frame.pen().owed;
-    *owed = owed.wrapping_add(1);
+    frame.pen().owes_one_more();
     let port = if awaits { header.local } else { None };
     kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
     write(kernel, state, frame, (task, thread, Direction::Send), correlation);
@@ -283,16 +281,26 @@ fn write(
     frame.set(word::THREAD, pair(0, event.thread.get()));
     frame.set(word::TASKS, pair(kernel.task_number(task).get(), event.sender));
     let (asked, notify) = event.asked(kernel);
-    let first = u32::from(record::VERSION)
-        | u32::from(record::direction_of(direction, Format::Lp64)) << 16
-        | (event.kind as u32) << 24;
-    frame.set(word::FIRST, pair(first, asked.option));
+    frame.set(word::FIRST, pair(first(direction), asked.option));
     frame.set(word::DROPPED, pair(0, asked.rcv_name));
     frame.set(word::TIME_OUT, pair(asked.time_out, notify));
+    publish(kernel, state, frame, task);
+}
+
+/// The record of a task's is its reader's, who is woken if that is a tracer who sleeps.
+#[inline(always)]
+fn publish(kernel: &impl Kernel, state: &State, frame: RecordFrame<'_>, task: Task) {
     let ring = frame.publish();
     if State::ring_bits(kernel.task_entry(task)) != 0 {
         rings::wake_for(kernel, state, ring, || task);
     }
+}
+
+/// What begins a record of a call.
+const fn first(direction: Direction) -> u32 {
+    record::VERSION as u32
+        | (record::direction_of(direction, Format::Lp64) as u32) << 16
+        | (EventKind::Normal as u32) << 24
 }
 
 /// Whether what a call has received is in a ring for good. A call that fails all the same is told of besides: where the buffer that the kernel keeps has

@@ -111,7 +111,7 @@ pub(crate) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// Where an outcome is written, which is owed no more; nowhere if the ring is another tracer's.
+    /// Where an outcome is written.
     #[inline(always)]
     fn sink(self, kernel: &impl Kernel) -> Option<Sink<'a>> {
         self.place.sink(kernel, (self.place.writer.bits_word(), self.bits))

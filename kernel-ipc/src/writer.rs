@@ -23,6 +23,12 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
+    /// One more outcome is owed. Of the recorder's ring nobody looks at how many.
+    #[inline(always)]
+    pub(crate) const fn owes_one_more(&mut self) {
+        self.owed = self.owed.wrapping_add(1);
+    }
+
     /// An outcome that was owed is not owed any more.
     #[inline(always)]
     pub(crate) const fn owes_one_less(&mut self) {

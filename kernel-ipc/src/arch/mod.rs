@@ -92,12 +92,12 @@ fn copied_in_directly(kmsg: Kmsg) -> i32 {
 
 #[inline(never)]
 fn clients_request(one: ForOne, kmsg: Kmsg) -> i32 {
-    if client::request(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
+    if client::request(&Mach, &STATE, one, kmsg).is_some() { 0 } else { copied_in_less_quickly(kmsg) }
 }
 
 #[inline(never)]
 fn servers_answer(one: ForOne, kmsg: Kmsg) -> i32 {
-    if server::answer(&Mach, &STATE, one, kmsg) { 0 } else { copied_in_less_quickly(kmsg) }
+    if server::answer(&Mach, &STATE, one, kmsg).is_some() { 0 } else { copied_in_less_quickly(kmsg) }
 }
 
 #[inline(never)]
@@ -153,12 +153,12 @@ unsafe extern "C" fn rpctrace2_copied_out_directly(kernel: MessageOfKmsg, size: 
 
 #[inline(never)]
 fn clients_answer(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
-    if client::answer(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
+    if client::answer(&Mach, &STATE, one, (kmsg, size)).is_some() { 0 } else { copied_out_less_quickly(kmsg, size) }
 }
 
 #[inline(never)]
 fn servers_request(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
-    if server::request(&Mach, &STATE, one, (kmsg, size)) { 0 } else { copied_out_less_quickly(kmsg, size) }
+    if server::request(&Mach, &STATE, one, (kmsg, size)).is_some() { 0 } else { copied_out_less_quickly(kmsg, size) }
 }
 
 /// Whether it is a name: see [`crate::arrays`].

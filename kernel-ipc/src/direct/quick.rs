@@ -7,17 +7,14 @@
 pub(crate) mod client;
 pub(crate) mod server;
 
-use mach_abi::Format;
 use mach_abi::header::LP64;
-use trace_port::{Direction, EventKind, record};
 
-use super::{MOST, writer};
+use super::{MOST, publish, writer};
 use crate::frames::{pair, word};
 use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, option};
 use crate::named;
 use crate::numbers::Correlation;
 use crate::open_call::OpenCall;
-use crate::rings;
 use crate::state::State;
 use crate::writer::RecordFrame;
 
@@ -134,13 +131,6 @@ impl Moment {
     }
 }
 
-/// What begins a record of a call.
-const fn first(direction: Direction) -> u32 {
-    record::VERSION as u32
-        | (record::direction_of(direction, Format::Lp64) as u32) << 16
-        | (EventKind::Normal as u32) << 24
-}
-
 /// Writes what is known of the call, and the record is its reader's.
 #[inline(always)]
 fn write(
@@ -156,10 +146,7 @@ fn write(
     frame.set(word::THREAD, pair(0, moment.thread));
     frame.set(word::TASKS, pair(kernel.task_number(task).get(), 0));
     frame.set(word::TIME_OUT, pair(kernel.time_out(thread), 0));
-    let ring = frame.publish();
-    if State::ring_bits(kernel.task_entry(task)) != 0 {
-        rings::wake_for(kernel, state, ring, || task);
-    }
+    publish(kernel, state, frame, task);
 }
 
 #[cfg(test)]

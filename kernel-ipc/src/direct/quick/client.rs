@@ -7,8 +7,8 @@ use trace_port::Direction;
 use trace_port::port::RECEIVED_ON;
 use trace_port::ring::{OPEN, RECORD};
 
-use super::{Body, Calls, Moment, RPC, current, first, frame, words, write};
-use crate::direct::{header_is_received, is_for_kernel_alone, number_of_received};
+use super::{Body, Calls, Moment, RPC, current, frame, words, write};
+use crate::direct::{first, header_is_received, is_for_kernel_alone, number_of_received};
 use crate::frames::{pair, word};
 use crate::gnumach::objects::{MAKE_SEND_ONCE, PORT_SEND_ONCE};
 use crate::gnumach::{ForOne, Kernel, Kmsg, Names};
@@ -22,14 +22,9 @@ const REQUEST: u32 = bits(COPY_SEND, MAKE_SEND_ONCE);
 /// `msgh_bits` of an answer as its receiver gets it: there is no reply port. A request that is given back to who could not send it has a destination.
 const ANSWER: u32 = bits(0, PORT_SEND_ONCE);
 
-/// After a successful `copyinmsg`, of a task whose messages go straight into a ring: `true` if it was such a request, which is there.
+/// After a successful `copyinmsg`, of a task whose messages go straight into a ring: `Some` if it was such a request, which is there.
 #[inline(always)]
-pub(crate) fn request(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> bool {
-    asked(kernel, state, one, kmsg).is_some()
-}
-
-#[inline(always)]
-fn asked(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option<()> {
+pub(crate) fn request(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option<()> {
     let calls = Calls::of(kernel);
     let (thread, task) = current(kernel, |call| *call == calls.open)?;
     let local_name = kernel.local_name(kmsg);
@@ -54,8 +49,7 @@ fn asked(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option
     }
     kernel.set_thread_message(thread, kmsg.message_half());
     kernel.set_thread_notify(thread, number_of_received(local));
-    let owed = &mut frame.pen().owed;
-    *owed = owed.wrapping_add(1);
+    frame.pen().owes_one_more();
     frame.set(word::FIRST, pair(first(Direction::Send), RPC));
     frame.set(word::DROPPED, 0);
     write(kernel, state, frame, (task, thread), (correlation, moment));
@@ -63,14 +57,9 @@ fn asked(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option
     Some(())
 }
 
-/// After a successful `copyout` of so many bytes, of such a task: `true` if it was such an answer, which is there.
+/// After a successful `copyout` of so many bytes, of such a task: `Some` if it was such an answer, which is there.
 #[inline(always)]
-pub(crate) fn answer(kernel: &impl Kernel, state: &State, one: ForOne, (kmsg, size): (Kmsg, u32)) -> bool {
-    answered(kernel, state, one, (kmsg, size)).is_some()
-}
-
-#[inline(always)]
-fn answered(kernel: &impl Kernel, state: &State, _: ForOne, (kmsg, size): (Kmsg, u32)) -> Option<()> {
+pub(crate) fn answer(kernel: &impl Kernel, state: &State, _: ForOne, (kmsg, size): (Kmsg, u32)) -> Option<()> {
     let calls = Calls::of(kernel);
     let (thread, task) = current(kernel, |call| *call == calls.told)?;
     let (option, rcv_name) = kernel.receives(thread);

@@ -6,8 +6,8 @@ use trace_port::Direction;
 use trace_port::port::RECEIVED_ON;
 use trace_port::ring::{OPEN, RECORD};
 
-use super::{Body, Calls, Moment, current, first, frame, words, write};
-use crate::direct::header_is_received;
+use super::{Body, Calls, Moment, current, frame, words, write};
+use crate::direct::{first, header_is_received};
 use crate::frames::{pair, word};
 use crate::gnumach::objects::{MOVE_SEND_ONCE, PORT_SEND, PORT_SEND_ONCE};
 use crate::gnumach::{ForOne, Kernel, Kmsg, Names, option};
@@ -22,14 +22,9 @@ pub(crate) const REQUEST: u32 = bits(PORT_SEND_ONCE, PORT_SEND);
 /// `msgh_bits` of an answer as its sender gives it.
 pub(crate) const ANSWER: u32 = bits(MOVE_SEND_ONCE, 0);
 
-/// After a successful `copyout` of so many bytes of a [`REQUEST`], of a task whose messages go straight into a ring: `true` if it is in the ring.
+/// After a successful `copyout` of so many bytes of a [`REQUEST`], of a task whose messages go straight into a ring: `Some` if it is in the ring.
 #[inline(always)]
-pub(crate) fn request(kernel: &impl Kernel, state: &State, one: ForOne, (kmsg, size): (Kmsg, u32)) -> bool {
-    asked(kernel, state, one, (kmsg, size)).is_some()
-}
-
-#[inline(always)]
-fn asked(kernel: &impl Kernel, state: &State, one: ForOne, (kmsg, size): (Kmsg, u32)) -> Option<()> {
+pub(crate) fn request(kernel: &impl Kernel, state: &State, one: ForOne, (kmsg, size): (Kmsg, u32)) -> Option<()> {
     let calls = Calls::of(kernel);
     let (thread, task) = current(kernel, |call| *call == calls.open || *call == calls.told)?;
     let (asked, _) = kernel.receives(thread);
@@ -63,14 +58,9 @@ fn asked(kernel: &impl Kernel, state: &State, one: ForOne, (kmsg, size): (Kmsg, 
     Some(())
 }
 
-/// After a successful `copyinmsg` of an [`ANSWER`], of a task whose messages go straight into a ring: `true` if it is in the ring.
+/// After a successful `copyinmsg` of an [`ANSWER`], of a task whose messages go straight into a ring: `Some` if it is in the ring.
 #[inline(always)]
-pub(crate) fn answer(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> bool {
-    answered(kernel, state, one, kmsg).is_some()
-}
-
-#[inline(always)]
-fn answered(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option<()> {
+pub(crate) fn answer(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Option<()> {
     let calls = Calls::of(kernel);
     let (thread, task) = current(kernel, |call| *call == calls.open)?;
     let (asked, _) = kernel.receives(thread);
@@ -88,8 +78,7 @@ fn answered(kernel: &impl Kernel, state: &State, one: ForOne, kmsg: Kmsg) -> Opt
     stamp::put(kernel, state, kmsg, correlation);
     kernel.set_thread_message(thread, kmsg.message_half());
     kernel.set_thread_notify(thread, 0);
-    let owed = &mut frame.pen().owed;
-    *owed = owed.wrapping_add(1);
+    frame.pen().owes_one_more();
     let (asked, _) = kernel.receives(thread);
     frame.set(word::FIRST, pair(first(Direction::Send), asked));
     frame.set(word::DROPPED, 0);

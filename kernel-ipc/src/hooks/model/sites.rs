@@ -216,15 +216,15 @@ impl Model {
 
     fn is_quickly_in(&self, one: ForOne, kmsg: Kmsg) -> bool {
         match self.fake.msgh_bits(kmsg) {
-            server::ANSWER => server::answer(&self.fake, &self.state, one, kmsg),
-            _ => client::request(&self.fake, &self.state, one, kmsg),
+            server::ANSWER => server::answer(&self.fake, &self.state, one, kmsg).is_some(),
+            _ => client::request(&self.fake, &self.state, one, kmsg).is_some(),
         }
     }
 
     fn is_quickly_out(&self, one: ForOne, (kmsg, size): (Kmsg, u32)) -> bool {
         match self.fake.msgh_bits(kmsg) {
-            server::REQUEST => server::request(&self.fake, &self.state, one, (kmsg, size)),
-            _ => client::answer(&self.fake, &self.state, one, (kmsg, size)),
+            server::REQUEST => server::request(&self.fake, &self.state, one, (kmsg, size)).is_some(),
+            _ => client::answer(&self.fake, &self.state, one, (kmsg, size)).is_some(),
         }
     }
 
