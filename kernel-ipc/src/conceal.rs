@@ -60,8 +60,7 @@ pub(crate) fn conceal(
         offset += WORD;
         let kind = descriptor as u32 & descriptor::NAME;
         let (bits, number) = ((descriptor & SIZE) >> 8, descriptor >> 32);
-        // 32 bits by 16 bits cannot overflow.
-        let bytes = if descriptor & INLINE == 0 { WORD as u64 } else { (number * bits).div_ceil(64) * WORD as u64 };
+        let bytes = named::bytes_behind(descriptor);
         let rest = size - offset;
         if bytes > rest as u64 {
             if !is_plain {

@@ -80,8 +80,7 @@ impl Items {
             let start = self.offset + conceal::WORD;
             let (bits, number) = ((descriptor & conceal::SIZE) >> 8, descriptor >> 32);
             let is_inline = descriptor & conceal::INLINE != 0;
-            // 32 bits by 16 bits cannot overflow.
-            let bytes = if is_inline { (number * bits).div_ceil(64) * 8 } else { 8 };
+            let bytes = bytes_behind(descriptor);
             if bytes > (self.end - start) as u64 {
                 self.offset = self.end;
                 return None;
@@ -102,14 +101,14 @@ pub(crate) const fn is_one(descriptor: u64) -> bool {
     descriptor & SHAPE == 1 << 32 | conceal::INLINE | 32 << 8
 }
 
-/// How many words of a message there are behind a descriptor.
+/// How many bytes of a message there are behind a descriptor, in whole words.
 #[inline(always)]
-pub(crate) const fn words_behind(descriptor: u64) -> usize {
+pub(crate) const fn bytes_behind(descriptor: u64) -> u64 {
     if descriptor & conceal::INLINE == 0 {
-        return 1;
+        return conceal::WORD as u64;
     }
     // 32 bits by 16 bits cannot overflow.
-    ((descriptor >> 32) * ((descriptor & conceal::SIZE) >> 8)).div_ceil(64) as usize
+    ((descriptor >> 32) * ((descriptor & conceal::SIZE) >> 8)).div_ceil(64) * conceal::WORD as u64
 }
 
 /// Whether what a descriptor describes is names.
@@ -146,12 +145,7 @@ impl Arrays {
             let start = self.offset + conceal::WORD;
             let number = descriptor >> 32;
             let is_inline = descriptor & conceal::INLINE != 0;
-            // 32 bits by 16 bits cannot overflow.
-            let bytes = if is_inline {
-                (number * ((descriptor & conceal::SIZE) >> 8)).div_ceil(64) * 8
-            } else {
-                conceal::WORD as u64
-            };
+            let bytes = bytes_behind(descriptor);
             if bytes > (self.end - start) as u64 {
                 break;
             }

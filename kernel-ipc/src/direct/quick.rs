@@ -71,7 +71,7 @@ impl Body {
                 return None;
             } else {
                 // What goes over the end is none, and the last.
-                self.at = at + 1 + named::words_behind(descriptor);
+                self.at = at + 1 + (named::bytes_behind(descriptor) / 8) as usize;
             }
         }
         Some(0)
