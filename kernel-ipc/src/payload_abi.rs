@@ -10,7 +10,7 @@ mod link;
 mod prototypes;
 mod traps;
 
-pub use hooks::{HOOKS, Hook, Others, Site, When};
+pub use hooks::{HOOKS, Hook, Kernels, Others, Site, When};
 pub use link::link_symbols;
 pub use prototypes::{PROTOTYPES, Prototype, Source, Value, What};
 pub use traps::{KERNELS_OWN_CALLS, NO_TRAP, TRAPS, Trap, TrapKind};

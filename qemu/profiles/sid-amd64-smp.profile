@@ -34,6 +34,7 @@ function global 0xffffffff810808b0   232 exception_raise_continue_fast
 function global 0xffffffff8107f820   382 exception_raise_continue_slow
 function global 0xffffffff810805a0   315 exception_try_task
 function global 0xffffffff81058240    54 host_reboot (pointer, i32) -> i32
+function global 0xffffffff81036140    40 init_alloc_aligned (u64, pointer) -> i32
 function global 0xffffffff81041c90  2508 ipc_kmsg_copyin
 function global 0xffffffff810435d0   976 ipc_kmsg_copyout_body (pointer, pointer, pointer) -> i32
 function global 0xffffffff810402d0   184 ipc_kmsg_destroy (pointer) -> nothing
@@ -92,6 +93,8 @@ function global 0xffffffff81030b30    31 memmove (pointer, pointer, u64) -> poin
 function global 0xffffffff81066760   490 memory_object_create_proxy (pointer, i32, pointer, u32, pointer, u32, pointer, u32, pointer, u32, pointer) -> i32
 function global 0xffffffff81030b50    14 memset (pointer, i32, u64) -> pointer
 function global 0xffffffff810532e0    54 mig_get_reply_port
+function global 0xffffffff81030030    54 mp_desc_init
+function local  0xffffffff8102ff00   183 mp_desc_init.part.0
 data     global 0xffffffff810c7330     8 mtime pointer
 function local  0xffffffff8105f9a0    39 null_port
 data     global 0xffffffff810a9000  9664 percpu_array
@@ -225,4 +228,4 @@ struct vm_object 152 0x384d
   member ref_count 32 4
 struct vm_page 96 0x3a28
   member phys_addr 40 8
-sum d035dc4d203d5f3e7f7ff780f32f22a2f56521205fa385a91f9d1cb3e254a473
+sum fc77696b45143c526acbaf0f0f1ec6d9dad8695f2350f30744d2cfd4ccc0ea9b

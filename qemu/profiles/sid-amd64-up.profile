@@ -31,6 +31,7 @@ function global 0xffffffff81068b70   225 exception_raise_continue_fast
 function global 0xffffffff81067dc0   319 exception_raise_continue_slow
 function global 0xffffffff81068960   190 exception_try_task
 function global 0xffffffff81045e50    54 host_reboot (pointer, i32) -> i32
+function global 0xffffffff810272a0    40 init_alloc_aligned (u64, pointer) -> i32
 function global 0xffffffff810328e0  2556 ipc_kmsg_copyin
 function global 0xffffffff810340d0   976 ipc_kmsg_copyout_body (pointer, pointer, pointer) -> i32
 function global 0xffffffff81031060   184 ipc_kmsg_destroy (pointer) -> nothing
@@ -223,4 +224,4 @@ struct vm_object 144 0x2db0
   member ref_count 24 4
 struct vm_page 96 0x2f8b
   member phys_addr 40 8
-sum 639165d1c563971f83ac2fa78fc13e7da57545f7e9a9f596e05581d7d71e1f49
+sum 50794a59ea432f16ad94ad103d692ea9d82ccaa9cac37e8aa7299c1f9ff8eccd

@@ -30,6 +30,7 @@ function global 0xffffffff81051a50   225 exception_raise_continue_fast
 function global 0xffffffff81050d40   298 exception_raise_continue_slow
 function global 0xffffffff81051880   160 exception_try_task
 function global 0xffffffff81014a30    54 host_reboot (pointer, i32) -> i32
+function global 0xffffffff8100c810    40 init_alloc_aligned (u64, pointer) -> i32
 function global 0xffffffff81040120  2177 ipc_kmsg_copyin
 function global 0xffffffff810418f0   873 ipc_kmsg_copyout_body (pointer, pointer, pointer) -> i32
 function global 0xffffffff8103e9e0   148 ipc_kmsg_destroy (pointer) -> nothing
@@ -223,4 +224,4 @@ struct vm_object 144 0x29f1
   member ref_count 24 4
 struct vm_page 80 0x2bcc
   member phys_addr 24 8
-sum fe13fc492178808700bc583a4d63bbba0ade8cad96651c375d30954d4b6fb507
+sum f6e5f36c646065c1cd272730143132d370a5b003d4964450e6ae3a39401f440d

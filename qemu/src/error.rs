@@ -330,6 +330,21 @@ pub enum Miss {
         /// Physical address of `_end`.
         end: u64,
     },
+    /// No segment with the code that the machine starts with.
+    #[error("boot segment: expected one at its physical address with the entry in it, found none")]
+    NoBootSegment,
+    /// Not one instruction loads the start of the kernel where its end is loaded.
+    #[error(
+        "start of the boot data: expected one movabs of {start:#x} (the end of the boot segment) next to that of _end in {by}, found {found}"
+    )]
+    BootDataStart {
+        /// Physical address of the end of the boot segment.
+        start: u64,
+        /// Where the end is loaded.
+        by: String,
+        /// How many there are.
+        found: usize,
+    },
     /// A hooked function is reached past the places that are redirected.
     #[error("{target} (for {wanted_by}): expected no {way}, found {}{}", places.len(), at(places))]
     OtherWay {

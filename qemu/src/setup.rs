@@ -108,12 +108,11 @@ pub struct Built {
     pub generated: Generated,
 }
 
-/// Whether a kernel for several processors boots hangs on how much is loaded with it, to the page, and comes round with so many bytes
+/// Whether the stock kernel for several processors boots hangs on how much is loaded with it, to the page, and comes round with so many bytes
 /// (docs/differences.md): so the archive's length is the same in them, whatever a program and its arguments are.
 const ARCHIVE_UNIT: usize = 512 * 1024;
 
-/// How much longer the archive is than whole [`ARCHIVE_UNIT`]s: with nothing more it is by one page that these kernels do not boot. So they do until the payload
-/// has grown by as much.
+/// How much longer the archive is than whole [`ARCHIVE_UNIT`]s: with nothing more it is by one page that it does not boot.
 const ARCHIVE_REST: usize = ARCHIVE_UNIT / 2;
 
 /// The steps of [`prepare`], for the progress bar.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Kernels for several processors: that a start which QEMU's interval timer would stop for ever goes on. With `--all`, as their
-//! kernels are not fetched otherwise.
+//! Kernels for several processors: that they start, where the stock one takes memory for it that is the VM's, and where QEMU's interval timer
+//! would stop it for ever (with `--all`, as it needs the kernel for debugging).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ use qemu::setup::{self, Choices, Interfaces};
 use qemu::ui::Progress;
 use qemu::vm;
 use qemu::vm::gdb::Debugger;
-use tests::guest::all;
+use tests::guest::{all, options, qemu};
 
 /// The function that waits for the timer.
 const WAIT: &str = "pit_udelay";
@@ -78,5 +78,20 @@ fn a_start_that_the_timer_stops_goes_on() -> Result<()> {
     let stuck = stuck?;
     ensure!(inside.contains(&stuck), "expected a loop in {WAIT} at {inside:x?}, found one at {stuck:#x}");
     ensure!(outcome?.status == 0 && console.starts_with(b"hello"), "found {:?}", String::from_utf8_lossy(&console));
+    Ok(())
+}
+
+/// With as much memory the VM uses their descriptors, or the page tables that they start with: the stock kernel ends, with either (docs/differences.md).
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn what_other_processors_start_with_is_not_the_vms() -> Result<()> {
+    if !options().is_empty() {
+        return Ok(());
+    }
+    for (processors, memory) in [("4", "512"), ("2", "2035")] {
+        let machine = ["--suite", "sid", "--flavour", "smp", "--smp", processors, "--memory", memory];
+        let run = qemu(&[&machine[..], &["run", "hello"]].concat())?;
+        ensure!(run.status == Some(0) && run.stdout.contains("hello"), "{machine:?}: {}", run.stderr);
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@ use mach_abi::special_port::{TASK_TRACE_PORT, TASK_TRACE_READER, TASK_TRACE_RING
 use crate::direct::quick::{client, server};
 use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
+use crate::gnumach::pages::Pages;
 use crate::gnumach::{
     ForOne, InTransit, Kernel, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Messages, Task, Tasks, Thread, Threads, mr,
     slots, time,
@@ -37,6 +38,7 @@ unsafe extern "C" {
     fn ipc_thread_enable(thread: Thread);
     fn ipc_thread_terminate(thread: Thread);
     fn host_reboot(host: usize, options: i32) -> i32;
+    fn init_alloc_aligned(size: usize, address: &mut MaybeUninit<usize>) -> i32;
     fn ipc_kobject_server(request: InTransit) -> Option<InTransit>;
     fn ipc_kobject_notify(request: MessageOfKmsg, reply: MessageOfKmsg) -> i32;
     #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
@@ -373,6 +375,22 @@ fn made_by_the_kernel(task: Task) {
         if !is_first {
             recorder::adopt(&Mach, &STATE, task);
         }
+    }
+}
+
+/// Memory for the descriptors of another processor. The kernel asks its allocator of the early boot, whose memory the VM has by then.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hook_init_alloc_aligned(size: usize, address: &mut MaybeUninit<usize>) -> i32 {
+    if !ARMED.load(Relaxed) {
+        // SAFETY: the caller's own arguments.
+        return unsafe { init_alloc_aligned(size, address) };
+    }
+    match Pages::grab(size) {
+        Some(pages) => {
+            address.write(pages.physical());
+            1
+        }
+        None => 0,
     }
 }
 

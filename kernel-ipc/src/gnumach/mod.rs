@@ -29,6 +29,8 @@ mod names;
 pub(crate) mod objects;
 mod once;
 #[cfg(target_os = "none")]
+pub(crate) mod pages;
+#[cfg(target_os = "none")]
 mod ports;
 #[cfg(target_os = "none")]
 mod queue;

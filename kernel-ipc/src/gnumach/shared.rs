@@ -11,14 +11,14 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use trace_port::record::Prefix;
 use trace_port::ring::{HEADER_SIZE, Ring, TRACERS_CAPACITY, TRACERS_SIZE, WISHES_WORD};
 
-use super::handles::{Device, DeviceOps, Object, Page};
+use super::handles::{Device, DeviceOps, Object};
 use super::mach::Mach;
 use super::members::{
-    DEVICE_NUMBER, DEVICE_OPS, DEVICE_REFERENCES, KMSG_HEADER, OBJECT_REFERENCES, OPS_MMAP, PAGE_ADDRESS,
-    PORT_SEND_RIGHTS, Struct,
+    DEVICE_NUMBER, DEVICE_OPS, DEVICE_REFERENCES, KMSG_HEADER, OBJECT_REFERENCES, OPS_MMAP, PORT_SEND_RIGHTS, Struct,
 };
 use super::objects::ring_message;
 use super::once::Once;
+use super::pages::Pages;
 use super::slots::fact;
 use super::{Blank, MaybeRight, OwnedKmsg, Port, Ports, Reference, SendRight, Shared, Space, mr};
 use crate::payload_abi::{KERNEL_BASE, Slot};
@@ -28,18 +28,14 @@ use crate::rings::PLACES;
 const READ: i32 = 1;
 /// With `VM_PROT_WRITE`.
 const READ_WRITE: i32 = 3;
-/// `VM_PAGE_SEL_DIRECTMAP`.
-const DIRECT_MAP: u32 = 1;
 /// Bytes of a page.
 const PAGE_SIZE: usize = 4096;
 /// Where the reader's page is in the object.
 const READERS_PAGE: usize = WISHES_WORD * size_of::<u64>();
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
-// lacks one of the symbols. Memory may be asked for with nothing locked.
+// lacks one of the symbols.
 unsafe extern "C" {
-    safe fn vm_page_grab_contig(size: usize, selector: u32) -> Option<Page>;
-    fn vm_page_free_contig(page: Page, size: usize);
     fn device_pager_setup(
         device: Device,
         protection: i32,
@@ -108,17 +104,6 @@ impl Pool {
         // SAFETY: its port, if it is not 0, which the object keeps.
         (self.pager.load(Ordering::Acquire) != 0).then(|| unsafe { Port::at(self.pager.load(Ordering::Acquire)) })
     }
-}
-
-/// So much zeroed memory, in one piece, that the kernel's direct map has; where it is there.
-fn grab(size: usize) -> Option<(Page, usize)> {
-    let page = vm_page_grab_contig(size, DIRECT_MAP)?;
-    let address = page.load(PAGE_ADDRESS).wrapping_add(KERNEL_BASE as usize);
-    for index in 0..size / size_of::<u64>() {
-        // SAFETY: so much memory that was just taken, by the map that the kernel has for all that this selector gives.
-        unsafe { (address as *mut u64).wrapping_add(index).write_volatile(0) };
-    }
-    Some((page, address))
 }
 
 /// The device's `d_mmap`: the page frame of an offset, -1 for none. The kernel asks once for each page.
@@ -210,10 +195,11 @@ impl Shared for Mach {
         // What strikes there strikes what makes messages.
         let Some(pool) = POOL.get(place).filter(|_| !cfg!(feature = "faults")) else { return false };
         if pool.ring.get().is_none() {
-            let Some((page, header)) = grab(HEADER_SIZE) else { return false };
-            let Some(ring) = grab(TRACERS_CAPACITY).and_then(|(_, frames)| ring(header, frames)) else {
-                // SAFETY: what was just taken, and nobody has.
-                unsafe { vm_page_free_contig(page, HEADER_SIZE) };
+            let Some(header) = Pages::grab(HEADER_SIZE) else { return false };
+            let frames = Pages::grab(TRACERS_CAPACITY).and_then(|frames| ring(header.address(), frames.address()));
+            let Some(ring) = frames else {
+                // SAFETY: nobody else has it.
+                unsafe { header.free() };
                 return false;
             };
             pool.ring.set(ring);

@@ -39,6 +39,22 @@ pub enum Others {
     Any,
 }
 
+/// Which kernels have a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// Each.
+    All,
+    /// Those for several processors may have it: a fault of theirs, which is mended. In one without it there is nothing to be mended.
+    SeveralPerhaps,
+}
+
+impl Kernels {
+    /// Whether a kernel for one processor, or for several, has such a place, or may have it.
+    pub fn has(self, one_processor: bool) -> bool {
+        self == Self::All || !one_processor
+    }
+}
+
 /// When a place leads to the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
@@ -64,6 +80,8 @@ pub struct Hook {
     pub site: Site,
     /// When.
     pub when: When,
+    /// In which kernels.
+    pub kernels: Kernels,
     /// What it is seen for, in a few words.
     pub purpose: &'static str,
 }
@@ -89,13 +107,22 @@ pub const HOOKS: &[Hook] = &[
         symbol: "hook_ipc_port_destroy",
         site: Site::Calls { target: "ipc_port_destroy", count: 6 },
         when: When::Traced { traced: "rpctrace2_ipc_port_destroy" },
+        kernels: Kernels::All,
         purpose: "what is kept with a port ends with it",
     },
     Hook {
         symbol: "rpctrace2_mach_msg_trap",
         site: Site::Trap { number: 25, original: "mach_msg_trap" },
         when: When::Traced { traced: "rpctrace2_mach_msg_trap" },
+        kernels: Kernels::All,
         purpose: "a traced thread's mach_msg begins",
+    },
+    Hook {
+        symbol: "hook_init_alloc_aligned",
+        site: Site::CallsIn { target: "init_alloc_aligned", callers: &["mp_desc_init"], others: Others::Any },
+        when: When::Always,
+        kernels: Kernels::SeveralPerhaps,
+        purpose: "another processor's descriptors: memory that is not the VM's",
     },
     inside(
         "copyinmsg",
@@ -210,11 +237,17 @@ const fn emulation(number: u32, original: &'static str, symbol: &'static str) ->
 }
 
 const fn trap(number: u32, original: &'static str, symbol: &'static str, purpose: &'static str) -> Hook {
-    Hook { symbol, site: Site::Trap { number, original }, when: When::Traced { traced: symbol }, purpose }
+    Hook {
+        symbol,
+        site: Site::Trap { number, original },
+        when: When::Traced { traced: symbol },
+        kernels: Kernels::All,
+        purpose,
+    }
 }
 
 const fn calls(target: &'static str, count: usize, symbol: &'static str, purpose: &'static str) -> Hook {
-    Hook { symbol, site: Site::Calls { target, count }, when: When::Always, purpose }
+    Hook { symbol, site: Site::Calls { target, count }, when: When::Always, kernels: Kernels::All, purpose }
 }
 
 const fn inside(
@@ -224,5 +257,11 @@ const fn inside(
     (symbol, traced): (&'static str, &'static str),
     purpose: &'static str,
 ) -> Hook {
-    Hook { symbol, site: Site::CallsIn { target, callers, others }, when: When::Traced { traced }, purpose }
+    Hook {
+        symbol,
+        site: Site::CallsIn { target, callers, others },
+        when: When::Traced { traced },
+        kernels: Kernels::All,
+        purpose,
+    }
 }

@@ -86,6 +86,7 @@ pub const PROTOTYPES: &[Prototype] = &[
     c("exception_parse_reply", I32, &[PTR]),
     c("exception_raise", NOTHING, &[PTR, PTR, PTR, I32, I32, I64]),
     c("host_reboot", I32, &[PTR, I32]),
+    c("init_alloc_aligned", I32, &[U64, PTR]),
     c("ipc_kmsg_copyout_body", I32, &[PTR, PTR, PTR]),
     c("ipc_kmsg_destroy", NOTHING, &[PTR]),
     c("ipc_kmsg_free", NOTHING, &[PTR]),

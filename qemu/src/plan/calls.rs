@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::error::Miss;
 use crate::kernel::references::{Lead, Reference, References};
 use crate::kernel::{KernelElf, bounds};
-use crate::payload_abi::{Hook, Others};
+use crate::payload_abi::{Hook, Kernels, Others};
 use crate::plan::site::FoundSite;
 
 /// Opcode of `jmp rel32`.
@@ -56,6 +56,12 @@ impl Calls<'_> {
         for caller in callers {
             taken.extend(self.take(hook, target, caller, &mut left, misses));
         }
+        if hook.kernels != Kernels::All {
+            let is_part = |call: &Reference| {
+                call.function.is_some_and(|function| split_off(&self.kernel.name(function), callers))
+            };
+            taken.extend(left.extract_if(.., |call| is_part(call)));
+        }
         if let Others::Only(list) = others {
             for other in list {
                 self.take(hook, target, other, &mut left, misses);
@@ -72,7 +78,7 @@ impl Calls<'_> {
         sites
     }
 
-    /// Moves the calls that are in `caller` out of `left`; there must be one.
+    /// Moves the calls that are in `caller` out of `left`; there must be one where every kernel has it.
     fn take(
         &self,
         hook: &Hook,
@@ -98,7 +104,7 @@ impl Calls<'_> {
             }
         };
         let inside: Vec<Reference> = left.extract_if(.., |call| range.contains(&call.site)).collect();
-        if inside.is_empty() {
+        if inside.is_empty() && hook.kernels == Kernels::All {
             misses.push(Miss::NoCall {
                 target: target.to_owned(),
                 caller: caller.to_owned(),

@@ -29,7 +29,7 @@ use crate::kernel::elf::{KERNEL_OFFSET, KernelElf, Segment};
 use crate::kernel::facts::{self, SlotValue};
 use crate::kernel::{Declarations, References};
 use crate::link::{Archive, Linked, Linker};
-use crate::payload_abi::{self, HOOKS, SLOTS};
+use crate::payload_abi::{self, HOOKS, Hook, SLOTS};
 use crate::plan::site::{FoundSite, Way};
 use crate::plan::switches::Switch;
 
@@ -113,20 +113,31 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let archive = Archive::read(payload)?;
     let mut misses = Vec::new();
     let slots = facts::slots(kernel, &layouts, &mut misses);
-    let references = References::find(kernel, &proofs::targets(kernel));
-    let sites = hooks::find(HOOKS, kernel, &layouts, &references, &mut misses);
-    let boot_ends = collect(place::boot_data_ends(kernel), &mut misses).unwrap_or_default();
-    let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
     let one_processor = facts::one_processor(&slots);
-    let roots = roots(one_processor);
+    let hooks: Vec<Hook> = HOOKS.iter().filter(|hook| hook.kernels.has(one_processor)).copied().collect();
+    let references = References::find(kernel, &proofs::targets(kernel));
+    let sites = hooks::find(&hooks, kernel, &layouts, &references, &mut misses);
+    let boot_ends = collect(place::boot_data_ends(kernel), &mut misses).unwrap_or_default();
+    let boot_starts = match one_processor {
+        true => Vec::new(),
+        false => collect(place::with_boot_segment(kernel, &boot_ends), &mut misses).unwrap_or_default(),
+    };
+    let end = collect(kernel.symbol("_end", "the payload's place").map(|symbol| symbol.address), &mut misses);
+    let roots = roots(&hooks, one_processor);
     // Where the ring is the linker says.
     let ring = [payload_abi::RING_SYMBOL, payload_abi::RING_END_SYMBOL].map(|symbol| (symbol, 0));
     let given = [&link_symbols(&slots)[..], &ring].concat();
     let needs = archive.needs(&roots, &given, kernel)?;
     misses.extend(needs.misses);
-    let (references, sites_found, imports) = (&references, &sites, &needs.imports);
-    let found =
-        proofs::Found { kernel, declared: &declared, layouts: &layouts, references, sites: sites_found, imports };
+    let found = proofs::Found {
+        kernel,
+        declared: &declared,
+        layouts: &layouts,
+        references: &references,
+        hooks: &hooks,
+        sites: &sites,
+        imports: &needs.imports,
+    };
     found.check(&mut misses)?;
     let Some(end) = end.filter(|_| misses.is_empty()) else {
         return Err(match kernel.told() {
@@ -137,13 +148,15 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let base = place::base(kernel, end)?;
     let linked = linker.link(payload, kernel, base, &roots, &link_symbols(&slots))?;
     let sites: Vec<_> = sites.into_iter().map(|site| (Way::of(&site.hook, one_processor), site)).collect();
-    assemble(kernel, linked, slots, &sites, &boot_ends)
+    let mut planned = assemble(kernel, linked, slots, &sites, &boot_ends)?;
+    planned.plan.patches.extend(boot_starts);
+    Ok(planned)
 }
 
 /// Symbols of the payload that must survive the link.
-fn roots(one_processor: bool) -> Vec<&'static str> {
+fn roots(hooks: &[Hook], one_processor: bool) -> Vec<&'static str> {
     let tables = [payload_abi::SLOTS_SYMBOL, payload_abi::SWITCHES_SYMBOL];
-    tables.into_iter().chain(HOOKS.iter().map(|hook| Way::of(hook, one_processor).symbol())).collect()
+    tables.into_iter().chain(hooks.iter().map(|hook| Way::of(hook, one_processor).symbol())).collect()
 }
 
 /// Symbols that are defined for the payload. Without a value for a slot there is a miss, and nothing is linked.
@@ -159,7 +172,7 @@ fn assemble(
     linked: Linked,
     slots: Vec<SlotValue>,
     sites: &[(Way, FoundSite)],
-    boot_ends: &[place::BootDataEnd],
+    boot_ends: &[place::BootData],
 ) -> Result<Planned, InstrumentError> {
     let mut image = linked.image.clone();
     let slots_address = linked.symbol(payload_abi::SLOTS_SYMBOL)?;
@@ -178,7 +191,7 @@ fn assemble(
     let recorder = Recorder { vaddr: ring, paddr: ring - KERNEL_OFFSET, bytes: ring_end.saturating_sub(ring) };
     switches::fill_table(&mut image, switches_address - linked.base, &switches, &linked.archive)?;
     let memory_end = linked.base + linked.memsz;
-    patches.extend(boot_ends.iter().map(|found| found.patch(memory_end - KERNEL_OFFSET)));
+    patches.extend(boot_ends.iter().map(|found| found.with_end(memory_end - KERNEL_OFFSET)));
     let payload = Segment {
         offset: place::file_offset(kernel.bytes().len() as u64, linked.base),
         vaddr: linked.base,

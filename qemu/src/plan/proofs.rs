@@ -23,6 +23,7 @@ pub(super) struct Found<'a> {
     pub(super) declared: &'a Declarations<'a>,
     pub(super) layouts: &'a Layouts,
     pub(super) references: &'a References,
+    pub(super) hooks: &'a [Hook],
     pub(super) sites: &'a [FoundSite],
     /// Symbols of the kernel that the payload refers to.
     pub(super) imports: &'a BTreeSet<String>,
@@ -33,12 +34,12 @@ impl Found<'_> {
     pub(super) fn check(&self, misses: &mut Vec<Miss>) -> Result<(), InstrumentError> {
         let Self { kernel, layouts, .. } = *self;
         let mut prototypes: BTreeSet<&str> = self.imports.iter().map(String::as_str).collect();
-        HOOKS.iter().for_each(|hook| _ = prototypes.insert(target(hook)));
+        self.hooks.iter().for_each(|hook| _ = prototypes.insert(target(hook)));
         let mut places = prototypes.clone();
-        named().for_each(|name| _ = places.insert(name));
+        named(self.hooks).for_each(|name| _ = places.insert(name));
         let functions: HashSet<&str> = places.iter().copied().collect();
         let routines = &self.declared.routines(&functions)?;
-        Reach { kernel, references: self.references, routines }.check(HOOKS, self.sites, misses);
+        Reach { kernel, references: self.references, routines }.check(self.hooks, self.sites, misses);
         places::check(&places, kernel, routines, misses);
         prototypes::check(&prototypes, kernel, routines, misses);
         // That there is none, every hook of the table says.
@@ -57,12 +58,12 @@ pub fn names() -> BTreeSet<&'static str> {
     let traps = TRAPS.iter().map(|trap| trap.function).chain(NO_TRAP.iter().copied());
     let own = KERNELS_OWN_CALLS.iter().map(|(caller, _)| *caller);
     let hooked = HOOKS.iter().map(target).chain(PROTOTYPES.iter().map(|known| known.name));
-    named().chain(traps).chain(own).chain(hooked).chain(["_end"]).collect()
+    named(HOOKS).chain(traps).chain(own).chain(hooked).chain(["_end"]).collect()
 }
 
 /// Symbols that sites and slots are found by.
-fn named() -> impl Iterator<Item = &'static str> {
-    let callers = HOOKS.iter().flat_map(|hook: &Hook| match hook.site {
+fn named(hooks: &[Hook]) -> impl Iterator<Item = &'static str> {
+    let callers = hooks.iter().flat_map(|hook: &Hook| match hook.site {
         Site::CallsIn { callers, others: Others::Only(others), .. } => [callers, others],
         Site::CallsIn { callers, others: Others::Any, .. } => [callers, &[]],
         Site::Calls { .. } | Site::Trap { .. } => [&[][..], &[]],

@@ -143,13 +143,14 @@ fn in_file(kernel: &KernelElf, hook: &Hook, address: u64, len: u64) -> Result<(u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload_abi::Kernels;
 
     const CALLS: Site = Site::Calls { target: "t", count: 1 };
     const TRAP: Site = Site::Trap { number: 1, original: "t" };
     const TRACED: When = When::Traced { traced: "later" };
 
     fn way(site: Site, when: When, one_processor: bool) -> Way {
-        Way::of(&Hook { symbol: "hook", site, when, purpose: "" }, one_processor)
+        Way::of(&Hook { symbol: "hook", site, when, kernels: Kernels::All, purpose: "" }, one_processor)
     }
 
     #[test]

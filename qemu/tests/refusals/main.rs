@@ -271,8 +271,9 @@ fn what_is_switched_is_left_alone_in_the_file_and_has_a_row() {
     for (kernel, several) in [(Kernel::complete(), false), (Kernel::several_processors(), true)] {
         let stock = kernel.build();
         let (plan, out) = instrument(stock.clone()).unwrap();
-        let (mut patched, mut switched) = (1, 0);
-        for hook in HOOKS {
+        // The kernel's end, and its start.
+        let (mut patched, mut switched) = (if several { 2 } else { 1 }, 0);
+        for hook in HOOKS.iter().filter(|hook| hook.kernels.has(!several)) {
             match (hook.when, hook.site) {
                 (When::Traced { .. }, Site::Trap { .. }) => switched += 1,
                 (When::Traced { .. }, _) if !several => switched += places(hook),
@@ -393,6 +394,45 @@ fn a_kernel_whose_end_is_not_registered() {
         kernel.text[at] ^= 1;
     });
     assert!(only_miss(&text).starts_with("end of the boot data: expected a movabs of 0x"), "{text}");
+}
+
+#[test]
+fn what_other_processors_start_with_is_kept() {
+    let lines = |kernel: Kernel| instrument(kernel.build()).unwrap().0.to_string();
+    let several = lines(Kernel::several_processors());
+    let (start, boot) = (Kernel::start(), 0xff_0000_u64);
+    let bytes = |address: u64| plan::hex(&address.to_le_bytes());
+    assert!(several.contains(&format!("{} -> {}  movabs", bytes(start), bytes(boot))), "{several}");
+    assert!(several.contains("hook_init_alloc_aligned"), "{several}");
+    let one = lines(Kernel::complete());
+    assert!(!one.contains("start of the boot data") && !one.contains("hook_init_alloc_aligned"), "{one}");
+
+    let mut kernel = Kernel::several_processors();
+    let at = kernel.text.windows(8).position(|word| word == start.to_le_bytes()).unwrap();
+    kernel.text[at] ^= 1;
+    let text = instrument(kernel.build()).unwrap_err().to_string();
+    let expected = "start of the boot data: expected one movabs of 0xff0010 (the end of the boot segment) next to that of _end in \
+                    c_boot_entry";
+    assert!(only_miss(&text).starts_with(expected) && text.ends_with("found 0"), "{text}");
+}
+
+#[test]
+fn another_processors_descriptors_are_taken_care_of_where_they_have_to_be() {
+    // Part of the function may be elsewhere.
+    let mut kernel = Kernel::several_processors();
+    kernel.function_calling("mp_desc_init.part.0", "init_alloc_aligned");
+    let plan = instrument(kernel.build()).unwrap().0.to_string();
+    assert!(plan.contains("call init_alloc_aligned in mp_desc_init.part.0+0x0"), "{plan}");
+    // A kernel that takes them from elsewhere has not the fault.
+    let mut kernel = Kernel::several_processors();
+    kernel.remove_calls("init_alloc_aligned", "mp_desc_init");
+    let plan = instrument(kernel.build()).unwrap().0.to_string();
+    assert!(!plan.contains("call init_alloc_aligned"), "{plan}");
+    // One that has no such function is not known.
+    let mut kernel = Kernel::several_processors();
+    kernel.symbol_mut("mp_desc_init").name = "other_init".to_owned();
+    let text = instrument(kernel.build()).unwrap_err().to_string();
+    assert_eq!(only_miss(&text), "symbol mp_desc_init (for hook_init_alloc_aligned): missing");
 }
 
 #[test]

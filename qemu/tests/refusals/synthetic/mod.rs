@@ -127,7 +127,9 @@ impl Kernel {
             }
         }
         let mut functions = BTreeMap::new();
-        let mut address = TEXT;
+        // Not at an address with three bytes of 0, which may be the end of one pointer and the beginning of the next.
+        self.text.extend_from_slice(&[0x90; 16]);
+        let mut address = self.next_function();
         for (name, targets) in &calls {
             let size = targets.len() as u64 * 5 + 4;
             self.symbol(name, address, size, true);
@@ -143,7 +145,7 @@ impl Kernel {
         functions
     }
 
-    /// A function with all the calls, and the movabs of the end of the kernel.
+    /// A function with all the calls, and the movabs of the end of the kernel and of its start.
     fn caller(&mut self, functions: &BTreeMap<String, u64>) {
         let start = self.text.len();
         for hook in HOOKS {
@@ -156,6 +158,8 @@ impl Kernel {
         self.text.extend_from_slice(&[0x48, 0xbe]);
         let end = self.end() - 0xffff_ffff_8000_0000;
         self.text.extend_from_slice(&end.to_le_bytes());
+        self.text.extend_from_slice(&[0x48, 0xbf]);
+        self.text.extend_from_slice(&Self::start().to_le_bytes());
         self.text.push(0xc3);
         let size = (self.text.len() - start) as u64;
         self.symbol("c_boot_entry", TEXT + start as u64, size, true);
@@ -246,6 +250,11 @@ impl Kernel {
     /// `_end`: well after the data, as a bss would be, and not on a page boundary.
     pub fn end(&self) -> u64 {
         DATA + 0x8c88
+    }
+
+    /// Where the kernel begins behind what boots it, a physical address.
+    pub const fn start() -> u64 {
+        BOOT + 16
     }
 
     fn symbol(&mut self, name: &str, address: u64, size: u64, code: bool) {
