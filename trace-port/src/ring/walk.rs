@@ -19,6 +19,16 @@ const FRAME_WORDS: usize = FRAME as usize / 8;
 /// Words of a record before its message.
 const PART_WORDS: usize = size_of::<Part>() / 8;
 
+/// Bytes of a record's frame without its message and ports.
+const SMALLEST: u64 = FRAME + size_of::<Part>() as u64;
+
+/// Most bytes of a message and its ports that are looked at in place: so few that no more are too many of either.
+const MOST: u64 = (MAX_PORTS * size_of::<Port>()) as u64;
+
+/// In the kind and size of a record's frame: its outcome is told later.
+const IS_OPEN: u64 = ((RECORD ^ OPEN) as u64) << 32;
+
+const _: () = assert!(MOST <= MAX_BODY as u64);
 const _: () = assert!(RECORD & OPEN == RECORD, "the kinds of records differ by a bit that OPEN has");
 const _: () = assert!(Direction::Send as u8 == 0 && Direction::Receive as u8 == 1);
 
@@ -91,12 +101,18 @@ pub struct Walk<'a, W: Word> {
     reader: &'a mut Reader,
     frames: &'a [W],
     head: u64,
+    /// Where the next frame is, and its number. They are the reader's when the walk ends.
+    next: u64,
+    number: u64,
+    /// From there on, as far as there is something, and no further than to the end of the ring.
+    run: &'a [W],
     /// Where the time of the last record stands.
     time: Option<&'a W>,
 }
 
 impl<W: Word> Drop for Walk<'_, W> {
     fn drop(&mut self) {
+        (self.reader.next, self.reader.number) = (self.next, self.number);
         if let Some(time) = self.time {
             self.reader.time = time.load(Ordering::Relaxed);
         }
@@ -114,50 +130,77 @@ impl Reader {
         let is_usual = self.is_usual() && ring.capacity() == self.capacity && word(control::FLOOR) <= self.next;
         let is_usual = is_usual && head < CLOSED && head.wrapping_sub(self.next) <= self.capacity;
         let head = if is_usual { head } else { self.next };
-        Walk { reader: self, frames: ring.frames, head, time: None }
+        let (next, number) = (self.next, self.number);
+        Walk { reader: self, frames: ring.frames, head, next, number, run: &[], time: None }
     }
 }
 
 impl<'a, W: Word> Walk<'a, W> {
     /// Goes past a frame of so many bytes, which is none if it ends behind what is there. Returns what it holds behind its first words, in one piece.
     #[inline(always)]
-    fn pass(&mut self, index: usize, size: u64, first: usize) -> Option<&'a [W]> {
+    fn pass(&mut self, size: u64, first: usize) -> Option<&'a [W]> {
+        let (frame, rest) = self.run.split_at_checked((size >> 3) as usize)?;
+        let held = frame.get(first..)?;
+        self.run = rest;
         // Sizes of frames are far from making a position come round that is not beyond the head.
-        let (next, end) = (self.reader.next.wrapping_add(size), index.wrapping_add((size >> 3) as usize));
-        let rest = self.frames.get(index.wrapping_add(first)..end)?;
-        if next > self.head {
-            return None;
-        }
-        self.reader.next = next;
-        self.reader.number = self.reader.number.wrapping_add(1);
-        Some(rest)
+        self.next = self.next.wrapping_add(size);
+        self.number = self.number.wrapping_add(1);
+        Some(held)
     }
 
+    /// A record, if the next frame has one.
     #[inline(always)]
-    fn record(&mut self, index: usize, open: Option<u64>, size: u64, head: &'a [W; PART_WORDS]) -> Option<Step<'a, W>> {
+    fn record(&mut self) -> Option<Standing<'a, W>> {
+        let (frame, head) =
+            self.run.first_chunk::<{ FRAME_WORDS + PART_WORDS }>()?.split_first_chunk::<FRAME_WORDS>()?;
+        let head: &[W; PART_WORDS] = head.first_chunk()?;
+        let [position, number, size_and_kind] = frame.each_ref().map(|word| word.load(Ordering::Relaxed));
         let [_, first, _, _, _, time, sizes, _, _, _, ports, body_type] = head;
         let load = |word: &W| word.load(Ordering::Relaxed);
-        let (first, captured, count) = (load(first), (load(sizes) >> 32) as usize, load(ports) as u32 as usize);
-        if captured > MAX_BODY || count > MAX_PORTS {
-            return None;
-        }
-        let carried = record::carried(captured, count);
-        let whole = (FRAME as usize + size_of::<Part>() + carried.next_multiple_of(8)) as u64;
-        if size != whole || load(body_type) != record::body_type(carried as u32) {
-            return None;
-        }
-        // The version, and what is none of a direction, at once.
-        let known = u64::from(record::VERSION);
-        if first & (u64::from(u16::MAX) | u64::from(!(ILP32 | 1)) << 16) != known {
+        let (first, captured, count) = (load(first), load(sizes) >> 32, load(ports));
+        // What is too large to be multiplied is no count: no more of it is believed than that the size is right.
+        let padded = ((captured + 7) & !7).wrapping_add(count.wrapping_mul(size_of::<Port>() as u64));
+        let size = SMALLEST.wrapping_add(padded);
+        // As `record::carried` has it: what is before ports is padded.
+        let carried = if count == 0 { captured } else { padded };
+        // What differs from what is to be, of all at once: of the first word that is the version, and what is none of a direction.
+        let differs = (position ^ self.next)
+            | (number ^ self.number)
+            | (size_and_kind & !IS_OPEN ^ (size | (RECORD as u64) << 32))
+            | (load(body_type) ^ record::body_type(carried as u32))
+            | (first & (u64::from(u16::MAX) | u64::from(!(ILP32 | 1)) << 16) ^ u64::from(record::VERSION));
+        if differs != 0 || padded > MOST {
             return None;
         }
         let wire = (first >> 16) as u8;
         let (direction, kind) = (Direction::from_wire(wire & !ILP32)?, EventKind::from_wire((first >> 24) as u8)?);
-        let body = self.pass(index, size, FRAME_WORDS + PART_WORDS)?;
+        let body = self.pass(size, FRAME_WORDS + PART_WORDS)?;
         self.time = Some(time);
         let format = if wire & ILP32 == 0 { Format::Lp64 } else { Format::Ilp32 };
-        Some(Step::Record(Standing { direction, kind, format, open, captured, head, body }))
+        let open = (size_and_kind & IS_OPEN != 0).then_some(number);
+        Some(Standing { direction, kind, format, open, captured: captured as usize, head, body })
     }
+
+    /// An outcome, if the next frame has one.
+    #[inline(always)]
+    fn outcome(&mut self) -> Option<Outcome> {
+        let words = self.run.first_chunk::<{ FRAME_WORDS + 1 }>()?;
+        let [position, number, size_and_kind, word] = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        if position != self.next || number != self.number || size_and_kind != (FRAME + 8) | (OUTCOME as u64) << 32 {
+            return None;
+        }
+        self.pass(FRAME + 8, FRAME_WORDS)?;
+        Some(Outcome { thread: word as u32, retval: (word >> 32) as u32 })
+    }
+}
+
+/// What there is from a place in a ring, up to its end or to the head.
+#[cold]
+#[inline(never)]
+fn run<W>(frames: &[W], next: u64, head: u64) -> &[W] {
+    let index = (next >> 3) as usize & frames.len().wrapping_sub(1);
+    let rest = frames.get(index..).unwrap_or(&[]);
+    rest.get(..(head.wrapping_sub(next) >> 3) as usize).unwrap_or(rest)
 }
 
 impl<'a, W: Word> Iterator for Walk<'a, W> {
@@ -165,29 +208,17 @@ impl<'a, W: Word> Iterator for Walk<'a, W> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Step<'a, W>> {
-        let (next, own) = (self.reader.next, self.reader.number);
-        if next == self.head {
-            return None;
-        }
-        let index = (next >> 3) as usize & self.frames.len().wrapping_sub(1);
-        // An outcome so near to the end that a record would go over it is for `read`, too.
-        let chunk = self.frames.get(index..)?.first_chunk::<{ FRAME_WORDS + PART_WORDS }>()?;
-        let (frame, rest) = chunk.split_first_chunk::<FRAME_WORDS>()?;
-        let head = rest.first_chunk::<PART_WORDS>()?;
-        let [position, number, size_and_kind] = frame.each_ref().map(|word| word.load(Ordering::Relaxed));
-        if position != next || number != own {
-            return None;
-        }
-        let size = size_and_kind & u64::from(u32::MAX);
-        match (size_and_kind >> 32) as u32 {
-            kind if kind | (RECORD ^ OPEN) == OPEN => self.record(index, (kind == OPEN).then_some(own), size, head),
-            OUTCOME if size == FRAME + 8 => {
-                self.pass(index, size, FRAME_WORDS)?;
-                let [word, ..] = head;
-                let word = word.load(Ordering::Relaxed);
-                Some(Step::Outcome(Outcome { thread: word as u32, retval: (word >> 32) as u32 }))
+        loop {
+            if let Some(record) = self.record() {
+                return Some(Step::Record(record));
             }
-            _ => None,
+            if !self.run.is_empty() {
+                return self.outcome().map(Step::Outcome);
+            }
+            self.run = run(self.frames, self.next, self.head);
+            if self.run.is_empty() {
+                return None;
+            }
         }
     }
 }
