@@ -5,15 +5,26 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use tests::guest::{Run, qemu};
+use tests::guest::{Run, options, qemu};
 
 /// The trace of a program of which so many bytes of memory out of line are read.
 fn traced(size: &str, more: &[&str], program: &str) -> Result<(Run, String)> {
+    traced_on(&[], size, more, program)
+}
+
+/// [`traced`] on another machine.
+fn traced_on(machine: &[&str], size: &str, more: &[&str], program: &str) -> Result<(Run, String)> {
     let place = tempfile::tempdir()?;
     let file = place.path().join("trace").to_string_lossy().into_owned();
-    let run = qemu(&[&["rpctrace2", "--ool", size, "-o", &file], more, &[program]].concat())?;
+    let run = qemu(&[machine, &["rpctrace2", "--ool", size, "-o", &file], more, &[program]].concat())?;
     let trace = fs::read_to_string(&file).with_context(|| run.stderr.clone())?;
     Ok((run, trace))
+}
+
+/// The machine that is tested, and one with several processors.
+fn machines() -> Vec<&'static [&'static str]> {
+    let several: &[&str] = &["--suite", "sid", "--flavour", "smp", "--smp", "4"];
+    if options().is_empty() { vec![&[], several] } else { vec![&[]] }
 }
 
 /// What stands in the brackets of memory out of line, one for each, in the order of the lines.
@@ -32,18 +43,20 @@ fn memory(trace: &str) -> Vec<&str> {
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn memory_out_of_line_is_read() -> Result<()> {
     let letters = |letter: &str, count: usize| format!("\"{}\"", letter.repeat(count));
-    let (run, trace) = traced("16", &[], "vm")?;
-    assert_eq!(run.status, Some(0), "{trace}{}", run.stderr);
-    let (a, b, c) = (letters("a", 16), letters("b", 16), letters("c", 16));
-    let expected = [
-        format!("4096 bytes; 16 read before the return: {a}"),
-        format!("4096 bytes; 16 read after the copy: {b}"),
-        format!("4096 bytes; 16 read after the copy: {b}"),
-        "16384 bytes; given away".to_owned(),
-        format!("16384 bytes; 16 read before the return: {c}"),
-        format!("16384 bytes; 16 read before the return: {c}"),
-    ];
-    assert_eq!(memory(&trace), expected, "{trace}");
+    for machine in machines() {
+        let (run, trace) = traced_on(machine, "16", &[], "vm")?;
+        assert_eq!(run.status, Some(0), "{trace}{}", run.stderr);
+        let (a, b, c) = (letters("a", 16), letters("b", 16), letters("c", 16));
+        let expected = [
+            format!("4096 bytes; 16 read before the return: {a}"),
+            format!("4096 bytes; 16 read after the copy: {b}"),
+            format!("4096 bytes; 16 read after the copy: {b}"),
+            "16384 bytes; given away".to_owned(),
+            format!("16384 bytes; 16 read before the return: {c}"),
+            format!("16384 bytes; 16 read before the return: {c}"),
+        ];
+        assert_eq!(memory(&trace), expected, "{machine:?}: {trace}");
+    }
 
     let (_, trace) = traced("4k", &[], "vm")?;
     let (a, b, c) = (letters("a", 80), letters("b", 80), letters("c", 80));
@@ -87,7 +100,11 @@ fn memory_that_only_a_pager_has_is_not_read() -> Result<()> {
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]
 fn memory_that_is_taken_away_while_it_is_read_is_said_to_be_gone() -> Result<()> {
-    let (run, trace) = traced("8", &[], "unmap")?;
+    machines().iter().try_for_each(|machine| taken_away(machine))
+}
+
+fn taken_away(machine: &[&str]) -> Result<()> {
+    let (run, trace) = traced_on(machine, "8", &[], "unmap")?;
     assert_eq!(run.status, Some(0), "{trace}{}", run.stderr);
     assert!(run.stdout.contains("unmap: some were received"), "{}", run.stdout);
     let found = memory(&trace);

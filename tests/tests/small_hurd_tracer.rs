@@ -203,6 +203,21 @@ fn every_task_at_once_is_attached_to_and_let_go() -> Result<()> {
     Ok(())
 }
 
+/// What servers that run have sent and received out of line is read, of one, of the one that the trace is written by, and of all.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn memory_out_of_line_is_read_of_what_runs() -> Result<()> {
+    for server in ["exec", "root", "all"] {
+        let run = run(&["--threads=30", "hurd-attach", server, "1", "ool"])?;
+        assert_eq!(run.status, Some(0), "{server}: {}{}", run.stdout, run.stderr);
+        for said in [format!("{server}: what is out of line was read of "), "1 times attached and let go\n".to_owned()]
+        {
+            assert!(run.stdout.contains(&said), "{server}: {}", run.stdout);
+        }
+    }
+    Ok(())
+}
+
 /// What is shown begins at a call and ends after one; what was traced goes on, and a command's status is told.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! hurd-attach SERVER [ROUNDS] [quiet|until]: starts `rpctrace2 -o /tmp/trace -p SERVER` on a Hurd, works with all servers, interrupts rpctrace2 as
+//! hurd-attach SERVER [ROUNDS] [quiet|until|ool]: starts `rpctrace2 -o /tmp/trace -p SERVER` on a Hurd, works with all servers, interrupts rpctrace2 as
 //! Ctrl-C does and works on; so often. Says what it found in the trace.
 //!
 //! rpctrace2 must be attached while the server works, let it go and end with 130; the server must go on as if nothing had been, even if it is
 //! the one that the trace is written by. With `quiet` nothing is asked of the server: every name that it has, and all that the kernel says of the
 //! ports that it receives from (sequence number, mscount, no-senders request among them), must be as before. With `until` nobody interrupts
-//! rpctrace2, which begins at a lookup, and ends after one, with 0.
+//! rpctrace2, which begins at a lookup, and ends after one, with 0. With `ool` it reads what messages have out of line, too.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -46,6 +46,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     work(startup).doing("working untraced")?;
     // A node's name may be its server's.
     let name = server.trim_start_matches('/');
+    let reads_memory = arguments.get_str(3) == Some("ool");
     let quiet = match arguments.get_str(3) {
         Some("until") => return until(startup, server),
         Some("quiet") => Some(task_of(startup, name)?),
@@ -54,7 +55,7 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
     let before = quiet.as_ref().map(ports).transpose()?;
     let mut trace = String::new();
     for _ in 0..rounds {
-        trace = round(startup, server, quiet.as_ref())?;
+        trace = round(startup, (server, reads_memory), quiet.as_ref())?;
     }
     if let (Some(task), Some(before)) = (&quiet, before) {
         expect("names and ports", &before, &ports(task)?)?;
@@ -68,8 +69,14 @@ fn main(arguments: Arguments) -> Result<(), Mismatch> {
 }
 
 /// One trace: from its start to its end, and what it wrote.
-fn round(startup: &'static Startup, server: &str, quiet: Option<&SendRight>) -> Result<String, Mismatch> {
-    let tracer = start(startup, TRACER, &["rpctrace2", "-o", TRACE, "-p", server]).doing("starting rpctrace2")?;
+fn round(
+    startup: &'static Startup,
+    (server, reads_memory): (&str, bool),
+    quiet: Option<&SendRight>,
+) -> Result<String, Mismatch> {
+    let words = ["rpctrace2", "-o", TRACE, "-p", server, "--ool=16"];
+    let words = &words[..if reads_memory { 6 } else { 5 }];
+    let tracer = start(startup, TRACER, words).doing("starting rpctrace2")?;
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
     tracer.wait(startup, &port).doing("proc_waitid")?;
     // It is attached when it has written something, and not only made the file.
@@ -84,6 +91,10 @@ fn round(startup: &'static Startup, server: &str, quiet: Option<&SendRight>) -> 
             work(startup).doing("working under trace")?;
         }
         pause(PAUSE);
+    }
+    if reads_memory {
+        // A server may have been asked for nothing yet.
+        work(startup).doing("working under trace")?;
     }
     let to = process::proc_getmsgport(startup.proc().doing("our process")?, tracer.id).doing("proc_getmsgport")?;
     msg::msg_sig_post(to.name(), signal::INT, 0, tracer.task.name()).doing("msg_sig_post")?;
@@ -179,4 +190,8 @@ fn report(server: &str, trace: &str) {
     println!("{server}: the last line is {}", lines.next_back().unwrap_or("not there"));
     let undecoded = trace.lines().filter(|line| line.contains("msgh_id")).take(3);
     undecoded.for_each(|line| println!("  not decoded: {line}"));
+    let read = trace.lines().filter(|line| line.contains("; 16 read ")).count();
+    if read > 0 {
+        println!("{server}: what is out of line was read of {read} lines");
+    }
 }
