@@ -119,8 +119,7 @@ fn run(world: &mut dyn World, words: Vec<&str>) -> Result<i32, Failure> {
     }
     let let_through = options.kernel_filter.then(|| trace.leave_out(MAX_RULES)).flatten();
     let injections = Injections::of(&options.injections, &options.stops, tables)?;
-    // Many records in a message are counted or passed over at less than as many of a ring.
-    let engines = Engines::of(&options, let_through, &injections).with_ring(trace.shows_calls());
+    let engines = Engines::of(&options, let_through, &injections);
     let mut session = if command.is_empty() {
         let session = Session::attach(&options.attach, engines, world)?;
         trace.attach(session.subject.only_name());
@@ -237,9 +236,7 @@ impl<'a> Session<'a> {
             self.say(remark)?;
         }
         // While a command does nothing yet, and so does not end meanwhile.
-        if self.engines.wants_ring() {
-            self.find_ring()?;
-        }
+        self.find_ring()?;
         // From here on only the kernel can send to it.
         drop(right);
         let before = stubs::mach_port::mach_port_request_notification(

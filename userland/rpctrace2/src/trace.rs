@@ -40,8 +40,6 @@ pub struct Trace<'t> {
     analysis: Option<Box<dyn Analysis<'t> + 't>>,
     found: Answered,
     is_live: bool,
-    /// Something is made of most calls, and not only counted or passed over.
-    shows_calls: bool,
     /// Where all of it is kept, too.
     capture: Option<Box<Writer>>,
     /// Something has come since it was noted there that nothing comes.
@@ -73,9 +71,6 @@ impl<'t> Trace<'t> {
         let mut trace = Self {
             tables,
             is_live: has_lines && !selection.is_empty(),
-            shows_calls: has_lines && !selection.is_empty()
-                || options.posix
-                || matches!(options.report, Report::Answer(_)),
             exchanges: Exchanges::new(tables, selection, command, counts_only),
             lines: (has_lines && !options.posix).then(|| Lines::new(tables, options.style)),
             summary: (has_summary && !options.posix).then(|| Summary::new(options.table.clone())),
@@ -291,11 +286,6 @@ impl<'t> Trace<'t> {
     /// Its lines stand apart from the command's own output.
     pub fn set_apart(&mut self) {
         self.is_live = false;
-    }
-
-    /// Whether something is made of most calls: lines, a capture, an answer. Otherwise they are counted, or passed over.
-    pub fn shows_calls(&self) -> bool {
-        self.shows_calls || self.capture.is_some()
     }
 
     /// Whether its lines are to stand where they belong in the command's own output: not where it makes a table alone, or nothing.

@@ -62,8 +62,6 @@ pub(super) struct Engines {
     /// Of which messages it is asked before they are sent.
     actions: Vec<trace_action_t>,
     made: Vec<SendRight>,
-    /// Records are to be read of a ring, where there is one.
-    wants_ring: bool,
     /// Tasks are traced by that of all tasks, or we have that trace while engines ask us about messages.
     system: Option<System>,
 }
@@ -89,26 +87,7 @@ impl Engines {
         let must_be_one = (!actions.is_empty()).then(|| NAME.into());
         let is_named = options.engine.is_some();
         let name = options.engine.clone().or(must_be_one);
-        Self {
-            name,
-            is_named,
-            policy: options.policy,
-            rules,
-            actions,
-            made: Vec::new(),
-            wants_ring: false,
-            system: None,
-        }
-    }
-
-    /// These, with records that are to be read of a ring or not.
-    pub(super) fn with_ring(self, wants_ring: bool) -> Self {
-        Self { wants_ring, ..self }
-    }
-
-    /// Whether records are to be read of a ring.
-    pub(super) fn wants_ring(&self) -> bool {
-        self.wants_ring
+        Self { name, is_named, policy: options.policy, rules, actions, made: Vec::new(), system: None }
     }
 
     /// Whether threads may wait for an answer.
