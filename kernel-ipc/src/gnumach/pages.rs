@@ -22,7 +22,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// So many bytes, zeroed; none where they are not there.
+    /// So many bytes, of which all whole words are zeroed; none where they are not there.
     pub(crate) fn grab(size: usize) -> Option<Self> {
         let pages = Self { first: vm_page_grab_contig(size, DIRECT_MAP)?, size };
         for index in 0..size / size_of::<u64>() {
