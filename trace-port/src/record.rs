@@ -303,7 +303,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What [`Record::part`] finds, where nothing is wrong: a third of the instructions where it is compiled for size, as in a guest.
+    /// What [`Record::part`] finds, where nothing is wrong: quicker at a guest's level of optimisation, slower at that of a tool on Linux.
     #[inline(always)]
     fn sound(contents: &'a [u8]) -> Option<Self> {
         let (part, rest) = Part::ref_from_prefix(contents).ok()?;

@@ -44,7 +44,8 @@ pub enum Others {
 pub enum Kernels {
     /// Each.
     All,
-    /// Those for several processors may have it: a fault of theirs, which is mended. In one without it there is nothing to be mended.
+    /// Those for several processors may have it: a fault of theirs, which is mended. In one without it there is nothing to be mended. A call in what the
+    /// compiler has split off a caller is one of the caller's.
     SeveralPerhaps,
 }
 

@@ -148,9 +148,7 @@ pub fn plan(kernel: &KernelElf, payload: &Path, linker: &Linker) -> Result<Plann
     let base = place::base(kernel, end)?;
     let linked = linker.link(payload, kernel, base, &roots, &link_symbols(&slots))?;
     let sites: Vec<_> = sites.into_iter().map(|site| (Way::of(&site.hook, one_processor), site)).collect();
-    let mut planned = assemble(kernel, linked, slots, &sites, &boot_ends)?;
-    planned.plan.patches.extend(boot_starts);
-    Ok(planned)
+    assemble(kernel, linked, slots, &sites, (&boot_ends, boot_starts))
 }
 
 /// Symbols of the payload that must survive the link.
@@ -172,7 +170,7 @@ fn assemble(
     linked: Linked,
     slots: Vec<SlotValue>,
     sites: &[(Way, FoundSite)],
-    boot_ends: &[place::BootData],
+    (boot_ends, boot_starts): (&[place::BootData], Vec<Patch>),
 ) -> Result<Planned, InstrumentError> {
     let mut image = linked.image.clone();
     let slots_address = linked.symbol(payload_abi::SLOTS_SYMBOL)?;
@@ -192,6 +190,7 @@ fn assemble(
     switches::fill_table(&mut image, switches_address - linked.base, &switches, &linked.archive)?;
     let memory_end = linked.base + linked.memsz;
     patches.extend(boot_ends.iter().map(|found| found.with_end(memory_end - KERNEL_OFFSET)));
+    patches.extend(boot_starts);
     let payload = Segment {
         offset: place::file_offset(kernel.bytes().len() as u64, linked.base),
         vaddr: linked.base,

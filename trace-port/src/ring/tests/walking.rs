@@ -12,7 +12,8 @@ use zerocopy::IntoBytes;
 use super::super::{Item, LARGEST_FRAME, OUTCOME, Policy, Reader, Ring, Room, Standing, Step, control};
 use super::memory;
 use super::property::{CAPACITY, Step as Change, World, read_all};
-use crate::Record;
+use crate::port::MAX_PORTS;
+use crate::{Port, Record};
 
 /// What a reader was told: a record's number in the order of all, whether it is open, its bytes; or an outcome; or how many were lost.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,4 +168,18 @@ fn a_walk_goes_to_the_end_and_on_from_there() {
     // All but what goes over the end, and what follows that in the same look.
     assert!(seen.len() > 5990 && walked + 10 > seen.len(), "{walked} of {}", seen.len());
     assert!(!seen.iter().any(|told| matches!(told, Told::Lost(_))));
+}
+
+/// A frame with too many ports, or too much of a message, is larger than what is looked at in place: neither is asked of each.
+#[test]
+fn what_is_large_is_left_to_a_copy() {
+    const MOST: usize = MAX_PORTS * size_of::<Port>();
+    for (size, walked) in [(MOST, 1), (MOST + 1, 0)] {
+        let words = memory(4 * CAPACITY);
+        let mut world = World::new(&words);
+        let mut reader = Reader::open(&world.ring).unwrap();
+        world.step(Change::Write(size, Policy::Full));
+        let mut told = Vec::new();
+        assert_eq!((walk(&mut reader, &world.ring, &mut told), told.len()), (walked, 1), "{size}");
+    }
 }

@@ -74,9 +74,9 @@ fn round(
     (server, reads_memory): (&str, bool),
     quiet: Option<&SendRight>,
 ) -> Result<String, Mismatch> {
-    let words = ["rpctrace2", "-o", TRACE, "-p", server, "--ool=16"];
-    let words = &words[..if reads_memory { 6 } else { 5 }];
-    let tracer = start(startup, TRACER, words).doing("starting rpctrace2")?;
+    let memory: &[&str] = if reads_memory { &["--ool=16"] } else { &[] };
+    let words = [&["rpctrace2", "-o", TRACE, "-p", server], memory].concat();
+    let tracer = start(startup, TRACER, &words).doing("starting rpctrace2")?;
     let port = ReceiveRight::allocate().doing("mach_port_allocate")?;
     tracer.wait(startup, &port).doing("proc_waitid")?;
     // It is attached when it has written something, and not only made the file.
