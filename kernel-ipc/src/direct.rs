@@ -13,8 +13,8 @@
 //!
 //! The most frequent calls go by a shorter way: [`quick`].
 //!
-//! What is received is whole by then, and nothing comes between it and the end of the call. All else goes the way of drafts: what has rights or memory in
-//! it, is large, has many names or one that stands for nothing, what fails, a header alone that may be what a receive gives that fails, requests whose
+//! What is received is whole by then, and nothing comes between it and the end of the call. All else goes the way of drafts: what has memory or arrays of
+//! rights, is large, has many names or one that stands for nothing, what fails, a header alone that may be what a receive gives that fails, requests whose
 //! answers another call receives, calls with a notify port, and everything that is no call of the task's own.
 
 pub(crate) mod quick;
@@ -31,7 +31,7 @@ use crate::frames::{pair, word};
 use crate::gnumach::objects::{COMPLEX, MAKE_SEND_ONCE, local_type, remote_type};
 use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, mr, option};
 use crate::identity::NamedPort;
-use crate::named::{Item, Items};
+use crate::named::{self, Item, Items};
 use crate::numbers::{Correlation, HalfCorrelation};
 use crate::observe::Event;
 use crate::open_call::{Noted, OpenCall};
@@ -117,7 +117,7 @@ fn current(kernel: &impl Kernel, may: Noted) -> Option<(Thread, Task, OpenCall)>
 pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     let Some((thread, task, call)) = current(kernel, Noted::Received) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
-    if bits & COMPLEX != 0 || message_size > MOST {
+    if message_size > MOST || bits & COMPLEX != 0 && !carries_little(kernel, (kmsg, message_size)) {
         return false;
     }
     let (asked, rcv_name) = kernel.receives(thread);
@@ -202,14 +202,14 @@ fn port_of(kernel: &impl Kernel, state: &State, task: Task, name: u32) -> Option
 pub(crate) fn received(kernel: &impl Kernel, state: &State, kmsg: Kmsg, size: u32) -> bool {
     let Some((thread, task, call)) = current(kernel, Noted::Told) else { return false };
     let (bits, message_size) = (kernel.msgh_bits(kmsg), kernel.msgh_size(kmsg));
-    let is_plain = bits & COMPLEX == 0 && local_type(bits) != PROTECTED_PAYLOAD;
-    let is_whole = size == message_size && size <= MOST;
+    let is_whole = size == message_size && size <= MOST && local_type(bits) != PROTECTED_PAYLOAD;
     let is_first = kernel.thread_message(thread) != kmsg.message_half();
-    if !is_plain || !is_whole || !is_first || trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) {
+    if !is_whole || !is_first || trace_port::is_of_trace_port(kernel.msgh_id(kmsg)) {
         return false;
     }
-    let is_certain = size > LP64.end as u32 || header_is_received(kernel, (thread, task), kmsg);
-    if !is_certain {
+    let has_header = size > LP64.end as u32 || header_is_received(kernel, (thread, task), kmsg);
+    let has_body = bits & COMPLEX == 0 || body_is_received(kernel, (kmsg, size));
+    if !has_header || !has_body {
         return false;
     }
     let Some(mut frame) = frame(kernel, state, task, (RECORD, kmsg, size)) else { return false };
@@ -238,6 +238,23 @@ fn header_is_received(kernel: &impl Kernel, (thread, task): (Thread, Task), kmsg
         && rcv_size >= LP64.end as u32
         && !lacks_reply_port
         && kernel.space_is_active(task)
+}
+
+/// Whether what a complex message carries is rights in the message itself, so that they are told by their names.
+#[inline(never)]
+fn carries_little(kernel: &impl Kernel, (kmsg, size): (Kmsg, u32)) -> bool {
+    named::is_all_inline(size as usize, |offset| kernel.message_word(kmsg, offset))
+}
+
+/// Whether the rights in a complex message that was copied out have been received for certain. One that could not be is null, or dead
+/// (`ipc_kmsg_copyout_object` of ipc/ipc_kmsg.c), so that each has to have a name; there is nothing else in a body that can fail.
+#[inline(never)]
+fn body_is_received(kernel: &impl Kernel, (kmsg, size): (Kmsg, u32)) -> bool {
+    let word = |offset| kernel.message_word(kmsg, offset);
+    let mut items = Items::of(size as usize);
+    let mut names = core::iter::from_fn(|| items.next(word))
+        .flat_map(|Item { start, count, stride }| (0..count).map(move |index| start + index * stride));
+    carries_little(kernel, (kmsg, size)) && names.all(|offset| is_valid(word(offset) as u32))
 }
 
 /// Where a record of a task's with so many bytes of a message is written, if it is to be written at once.

@@ -35,7 +35,7 @@ const fn most(captured: usize) -> usize {
 #[inline(never)]
 fn count(kernel: &impl Kernel, message: Kmsg, captured: usize) -> usize {
     let word = |offset| kernel.message_word(message, offset);
-    let mut items = Items { offset: LP64.end, end: captured };
+    let mut items = Items::of(captured);
     let mut names = 2;
     while let Some(item) = items.next(word)
         && names < MAX_PORTS
@@ -52,6 +52,41 @@ pub(crate) fn room_in_transit(kernel: &impl Kernel, message: Kmsg, captured: usi
     (count(kernel, message, captured) + count_elements(captured, word)).min(MAX_PORTS)
 }
 
+/// The descriptors of a message's body.
+struct Descriptors {
+    offset: usize,
+    end: usize,
+}
+
+impl Descriptors {
+    /// Of a message of so many bytes.
+    #[inline(always)]
+    const fn of(size: usize) -> Self {
+        Self { offset: LP64.end, end: size }
+    }
+
+    /// The next one, and where what it describes begins, or where that is said; `word` reads the message. What goes over the end is none, and the last.
+    #[inline(always)]
+    fn next(&mut self, word: &impl Fn(usize) -> u64) -> Option<(u64, usize)> {
+        let start = self.offset + conceal::WORD;
+        let room = self.end.checked_sub(start)?;
+        let descriptor = word(self.offset);
+        let bytes = bytes_behind(descriptor);
+        if bytes > room as u64 {
+            self.offset = self.end;
+            return None;
+        }
+        self.offset = start + bytes as usize;
+        Some((descriptor, start))
+    }
+}
+
+/// Whether all that a message of so many bytes carries is in itself: no memory, and no array of rights. `word` reads it.
+pub(crate) fn is_all_inline(size: usize, word: impl Fn(usize) -> u64) -> bool {
+    let mut descriptors = Descriptors::of(size);
+    core::iter::from_fn(|| descriptors.next(&word)).all(|(descriptor, _)| descriptor & conceal::INLINE != 0)
+}
+
 /// Names in the body of a message: so many, so many bytes from each other.
 pub(crate) struct Item {
     pub(crate) start: usize,
@@ -60,37 +95,26 @@ pub(crate) struct Item {
 }
 
 /// The items of a message that have names.
-pub(crate) struct Items {
-    offset: usize,
-    end: usize,
-}
+pub(crate) struct Items(Descriptors);
 
 impl Items {
     /// Those of a message of so many bytes.
     #[inline(always)]
     pub(crate) const fn of(size: usize) -> Self {
-        Self { offset: LP64.end, end: if size < LP64.end { LP64.end } else { size } }
+        Self(Descriptors::of(size))
     }
 
     /// The next one; `word` reads the message.
     #[inline(always)]
     pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
-        while self.end - self.offset >= conceal::WORD {
-            let descriptor = word(self.offset);
-            let start = self.offset + conceal::WORD;
+        loop {
+            let (descriptor, start) = self.0.next(&word)?;
             let (bits, number) = ((descriptor & conceal::SIZE) >> 8, descriptor >> 32);
             let is_inline = descriptor & conceal::INLINE != 0;
-            let bytes = bytes_behind(descriptor);
-            if bytes > (self.end - start) as u64 {
-                self.offset = self.end;
-                return None;
-            }
-            self.offset = start + bytes as usize;
             if is_inline && has_names(descriptor) && matches!(bits, 32 | 64) && number > 0 {
                 return Some(Item { start, count: number as usize, stride: bits as usize / 8 });
             }
         }
-        None
     }
 }
 
@@ -127,37 +151,26 @@ pub(crate) struct Array {
 }
 
 /// Those of a message that have elements.
-pub(crate) struct Arrays {
-    offset: usize,
-    end: usize,
-}
+pub(crate) struct Arrays(Descriptors);
 
 impl Arrays {
     /// Those of a message of which there are so many bytes.
     pub(crate) const fn of(captured: usize) -> Self {
-        Self { offset: LP64.end, end: captured }
+        Self(Descriptors::of(captured))
     }
 
     /// The next one; `word` reads the message.
     pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Array> {
-        while self.end.saturating_sub(self.offset) >= conceal::WORD {
-            let descriptor = word(self.offset);
-            let start = self.offset + conceal::WORD;
+        loop {
+            let (descriptor, start) = self.0.next(&word)?;
             let number = descriptor >> 32;
-            let is_inline = descriptor & conceal::INLINE != 0;
-            let bytes = bytes_behind(descriptor);
-            if bytes > (self.end - start) as u64 {
-                break;
-            }
-            self.offset = start + bytes as usize;
-            let is_array = !is_inline && type_name::is_port(descriptor as u32 & descriptor::NAME);
+            let is_array =
+                descriptor & conceal::INLINE == 0 && type_name::is_port(descriptor as u32 & descriptor::NAME);
             // One that could not be received is nowhere.
             if is_array && number > 0 && word(start) != 0 {
                 return Some(Array { address: word(start), number: number as usize });
             }
         }
-        self.offset = self.end;
-        None
     }
 }
 
@@ -319,7 +332,7 @@ pub(crate) fn write(
     } else {
         ports.say_receiver(kernel, &names, view);
     }
-    let mut items = Items { offset: LP64.end, end: captured };
+    let mut items = Items::of(captured);
     while let Some(item) = items.next(word) {
         for index in 0..item.count {
             ports.say(kernel, &names, word(item.start + index * item.stride) as u32, 0);

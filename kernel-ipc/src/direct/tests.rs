@@ -201,6 +201,7 @@ pub(crate) fn make(model: &Model, call: u64) {
         steps.copyout = match call {
             12 => mr::MACH_RCV_INVALID_DATA,
             27 => mr::MACH_RCV_HEADER_ERROR | MACH_MSG_IPC_SPACE,
+            UNRECEIVED => mr::MACH_RCV_BODY_ERROR | MACH_MSG_IPC_SPACE,
             _ => 0,
         };
         steps.reply_is_queued = call == 13;
@@ -208,12 +209,15 @@ pub(crate) fn make(model: &Model, call: u64) {
             14 | 25 | 26 => (2121, 32),
             ANSWERED..ODD => (2121, 32 + BODIES[(call - ANSWERED) as usize].len() * 8),
             ODD => (2121, 52),
+            BROUGHT..CALLS => (2121, 32 + carried(call - BROUGHT).len()),
             _ => (2121, 48),
         });
         steps.reply_body = match call {
             ANSWERED..ODD => bytes(BODIES[(call - ANSWERED) as usize]),
+            BROUGHT..CALLS => carried(call - BROUGHT),
             _ => Vec::new(),
         };
+        steps.reply_bits = if call >= BROUGHT { COMPLEX } else { 0 };
         steps.cache_is_full = call == 1;
         steps.no_handoff = call == 18;
     });
@@ -239,12 +243,10 @@ pub(crate) fn make(model: &Model, call: u64) {
         25 => std::vec![Call { rcv_size: 24, ..Call::of_host() }],
         26 => std::vec![Call { rcv_size: 32, ..Call::of_host() }],
         ASKED..ANSWERED => {
-            let body = bytes(BODIES[(call - ASKED) as usize]);
-            let mut request = message(REQUEST, TO_HOST, REPLY_NAME, 2021, 32 + body.len());
-            request.splice(32.., body);
-            std::vec![Call::rpc(request, REPLY_NAME)]
+            std::vec![asking(REQUEST, &bytes(BODIES[(call - ASKED) as usize]))]
         }
-        ANSWERED..ODD => std::vec![Call::of_host()],
+        GIVEN..BROUGHT => std::vec![asking(REQUEST | COMPLEX, &carried(call - GIVEN))],
+        ANSWERED..ODD | BROUGHT..CALLS => std::vec![Call::of_host()],
         ODD => std::vec![Call::rpc(message(REQUEST, TO_HOST, REPLY_NAME, 2021, 44), REPLY_NAME)],
         TIMED => std::vec![Call::of_host().with(option::MACH_RCV_TIMEOUT)],
         OTHERWISE => {
@@ -269,8 +271,58 @@ const ODD: u64 = ANSWERED + BODIES.len() as u64;
 const TIMED: u64 = ODD + 1;
 const OTHERWISE: u64 = ODD + 2;
 
+/// The first ones whose requests, and whose answers, carry what is in [`CARRIED`], and one whose answer's right cannot be received.
+const GIVEN: u64 = ODD + 3;
+const BROUGHT: u64 = GIVEN + CARRIED.len() as u64;
+const UNRECEIVED: u64 = BROUGHT + CARRIED.len() as u64;
+
 /// So many calls [`make`] knows.
-pub(crate) const CALLS: u64 = ODD + 3;
+pub(crate) const CALLS: u64 = UNRECEIVED + 1;
+
+/// Bodies of complex messages: first those whose rights are told by their names.
+const CARRIED: [&[u64]; 8] = [
+    &[RIGHT, NAMED],
+    &[NUMBER, 7, RIGHT, NAMED],
+    &[inline(COPY_SEND, 64, 2), NAMED, NAMED],
+    &[NUMBER, 7],
+    &[RIGHT, 0],
+    &[RIGHT, NAMED, RIGHT, u32::MAX as u64],
+    &[inline(CHAR, 8, 4096) & !(1 << 29), 0x1000, RIGHT, NAMED],
+    &[RIGHT, NAMED, inline(COPY_SEND, 32, 2) & !(1 << 29), 0x2000],
+];
+
+/// How many of them are.
+const DIRECT: usize = 4;
+
+const RIGHT: u64 = inline(COPY_SEND, 64, 1);
+
+/// One of [`CARRIED`]; behind them a right that could not be received.
+fn carried(index: u64) -> Vec<u8> {
+    bytes(CARRIED.get(index as usize).unwrap_or(&&[RIGHT, 0][..]))
+}
+
+/// A request with these bits and this body.
+fn asking(bits: u32, body: &[u8]) -> Call {
+    let mut request = message(bits, TO_HOST, REPLY_NAME, 2021, 32 + body.len());
+    request[32..].copy_from_slice(body);
+    Call::rpc(request, REPLY_NAME)
+}
+
+#[test]
+fn rights_that_all_have_names_need_no_draft() {
+    for index in 0..CARRIED.len() {
+        let is_direct = index < DIRECT;
+        for (call, direct) in [(GIVEN, is_direct || index == 4 || index == 5), (BROUGHT, is_direct)] {
+            let model = model(true, b"rpctrace2=all");
+            make(&model, call + index as u64);
+            assert_eq!(recorded(&model).iter().filter(|told| told.0.kind == 0).count(), 2);
+            assert_eq!(State::has_spare(model.fake.task_entry(TASK)), !direct, "{call} {index}");
+        }
+    }
+    let model = model(true, b"rpctrace2=all");
+    make(&model, UNRECEIVED);
+    has_received(&model, TASK, mr::MACH_RCV_BODY_ERROR | MACH_MSG_IPC_SPACE);
+}
 
 /// A descriptor of so many elements in the message, of so many bits.
 const fn inline(kind: u32, bits: u64, number: u64) -> u64 {

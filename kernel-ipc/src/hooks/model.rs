@@ -90,8 +90,7 @@ impl Call {
 
     /// Both.
     pub(crate) fn rpc(message: Vec<u8>, rcv_name: u32) -> Self {
-        let arguments = Arguments { option: RPC, rcv_name, ..Self::send(Vec::new()).arguments };
-        let arguments = Arguments { send_size: message.len() as u32, ..arguments };
+        let arguments = Arguments { option: RPC, send_size: message.len() as u32, rcv_name, time_out: 30 };
         Self { message, arguments, rcv_size: 4096, ..Self::default() }
     }
 
@@ -149,8 +148,9 @@ pub(crate) struct Steps {
     pub(crate) cache_is_full: bool,
     /// Whether `thread_handoff` cannot hand over.
     pub(crate) no_handoff: bool,
-    /// `msgh_id` and size of the kernel's reply, and what its body begins with.
+    /// `msgh_id` and size of the kernel's reply, more of its `msgh_bits`, and what its body begins with.
     pub(crate) reply: Option<(u32, usize)>,
+    pub(crate) reply_bits: u32,
     pub(crate) reply_body: Vec<u8>,
     /// Whether something else goes on at the reply port, so that the kernel's reply is queued.
     pub(crate) reply_is_queued: bool,

@@ -332,7 +332,7 @@ impl Model {
         bytes.resize(8192.max(size), 0xcc);
         let reply = self.fake.new_kmsg(bytes, false);
         self.fake.write(reply, 4, &(size as u32).to_le_bytes());
-        self.write_header(reply, 18, [port, 0]);
+        self.write_header(reply, 18 | self.steps.borrow().reply_bits, [port, 0]);
         Some(reply)
     }
 
