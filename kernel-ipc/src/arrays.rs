@@ -66,7 +66,7 @@ impl Shown {
 }
 
 /// Reads the message of the record at `part`.
-fn word_of(kernel: &impl Kernel, record: Record, part: usize) -> impl Fn(usize) -> u64 {
+fn word_of(kernel: &impl Kernel, record: Record, part: usize) -> impl Fn(usize) -> u64 + Copy {
     move |offset| kernel.record_read(record, part + size_of::<Part>() + offset)
 }
 
@@ -110,9 +110,9 @@ fn begin_or_go_on(kernel: &impl Kernel, state: &State, draft: Draft, address: u6
         return (draft, true);
     }
     let (mut arrays, word) = (shown.arrays(), word_of(kernel, record, FIRST));
-    let Some(first) = arrays.next(&word).filter(|first| first.address == address) else { return (draft, false) };
+    let Some(first) = arrays.next(word).filter(|first| first.address == address) else { return (draft, false) };
     let mut elements = first.number;
-    while let Some(array) = arrays.next(&word) {
+    while let Some(array) = arrays.next(word) {
         elements += array.number;
     }
     let elements = elements.min(MAX_PORTS.saturating_sub(shown.ports));

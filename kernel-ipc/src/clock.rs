@@ -77,19 +77,20 @@ impl Clock {
         Some(self.within_tick_quickly(cycles, ticks).unwrap_or_else(|| self.within_tick_anyhow(cycles)))
     }
 
-    /// [`Clock::within_tick`] where the time is a product; none, and nothing has changed, where it is not.
+    /// [`Clock::within_tick`] where the time is a product that is not behind what was told; none, and nothing has changed, where it is not.
     #[inline(always)]
     pub(crate) fn within_tick_quickly(&mut self, cycles: u64, ticks: u64) -> Option<u64> {
         let passed = cycles.wrapping_sub(self.cycles);
         if ticks != self.ticks || passed >= self.within {
             return None;
         }
-        self.meter.seen = cycles;
         let time = self.time.wrapping_add(passed.wrapping_mul(self.pace) >> FRACTION);
-        if time > self.last {
-            self.last = time;
+        if time < self.last {
+            return None;
         }
-        Some(self.last)
+        self.meter.seen = cycles;
+        self.last = time;
+        Some(time)
     }
 
     /// The time within a tick of the last look, whatever the counter says.

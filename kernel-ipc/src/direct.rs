@@ -24,7 +24,7 @@ use mach_abi::port::MACH_PORT_NULL;
 use mach_abi::type_name::PROTECTED_PAYLOAD;
 use mach_abi::{Format, KernReturn};
 use trace_port::port::{self, RECEIVED_ON};
-use trace_port::ring::{OPEN, RECORD};
+use trace_port::ring::{OPEN, Policy, RECORD};
 use trace_port::{Direction, EventKind, record};
 
 use crate::frames::{pair, word};
@@ -40,7 +40,7 @@ use crate::replies;
 use crate::rings;
 use crate::stamp;
 use crate::state::State;
-use crate::writer::{RecordFrame, Terms, Writer};
+use crate::writer::{RecordFrame, Terms};
 
 /// Most bytes of a message that is written here.
 const MOST: u32 = 4096;
@@ -78,8 +78,8 @@ fn say(
         frame.put_port([first, second | u64::from(flags) << 8])?;
         header.local = Some(port);
     }
-    each_in_body(kernel, (kmsg, size), |name| frame.put_port(names.port(name)?.words()))?;
-    frame.has_ports().then_some(header)
+    each_in_body(kernel, (kmsg, size), |name| frame.put_port(names.port(name)?.words()).map(|_| ()))?;
+    (frame.count() != 0).then_some(header)
 }
 
 /// Shows the names in a message's body.
@@ -134,13 +134,13 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
     if is_request {
         kernel.set_thread_awaited(thread, correlation.half());
     }
-    if !is_for_kernel_alone(kernel, task, header.remote) {
+    if !header.remote.is_some_and(|remote| is_for_kernel_alone(kernel, task, remote.words()[1])) {
         stamp::put(kernel, state, kmsg, correlation);
     }
     kernel.set_thread_message(thread, kmsg.message_half());
     frame.pen().owes_one_more();
     let port = if awaits { header.local } else { None };
-    kernel.set_thread_notify(thread, port.map_or(0, number_of_received));
+    kernel.set_thread_notify(thread, port.map_or(0, |port| number_of_received(port.words())));
     write(kernel, state, frame, (task, thread, Direction::Send), correlation);
     call.told().keep(kernel, thread);
     true
@@ -148,15 +148,13 @@ pub(crate) fn sent(kernel: &impl Kernel, state: &State, kmsg: Kmsg) -> bool {
 
 /// Whether nobody but the kernel gets a message to this port, for certain, and nobody else is told of it: the task asks something of itself.
 #[inline(always)]
-fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, remote: Option<NamedPort>) -> bool {
-    let itself = pair(u32::from(port::TASK), kernel.task_number(task).get());
-    remote.is_some_and(|remote| remote.words()[1] == itself)
+fn is_for_kernel_alone(kernel: &impl Kernel, task: Task, remote: u64) -> bool {
+    remote == pair(u32::from(port::TASK), kernel.task_number(task).get())
 }
 
 /// The number of a port, if it is one that a task receives from; else 0.
 #[inline(always)]
-fn number_of_received(port: NamedPort) -> u32 {
-    let [first, second] = port.words();
+fn number_of_received([first, second]: [u64; 2]) -> u32 {
     if second as u8 == port::NONE { (first >> 32) as u32 } else { 0 }
 }
 
@@ -188,7 +186,7 @@ fn say_received(
         return say(kernel, state, frame, (task, RECEIVED_ON), message).map(|_| ());
     };
     frame.put_port(known)?;
-    each_in_body(kernel, message, |name| frame.put_port(port_of(kernel, state, task, name)?.words()))
+    each_in_body(kernel, message, |name| frame.put_port(port_of(kernel, state, task, name)?.words()).map(|_| ()))
 }
 
 /// What a name stands for.
@@ -265,21 +263,10 @@ fn frame<'a>(
     task: Task,
     (kind, kmsg, size): (u32, Kmsg, u32),
 ) -> Option<RecordFrame<'a>> {
-    let (writer, terms, most) = writer(kernel, state, task)?;
-    writer.record(kernel, terms, kind, (kmsg, size, size.min(most)))
-}
-
-/// Who writes a task's records, on which terms, and how many bytes of a message they have at most.
-#[inline(always)]
-fn writer<'a>(kernel: &impl Kernel, state: &'a State, task: Task) -> Option<(&'a Writer, Terms, u32)> {
     let bits = State::ring_bits(kernel.task_entry(task));
-    if bits == 0 {
-        let (writer, terms) = recorder::direct(state)?;
-        Some((writer, terms, state.recorder.bytes()))
-    } else {
-        let (writer, terms) = state.rings.told(bits)?.direct(kernel)?;
-        Some((writer, terms, u32::MAX))
-    }
+    let writer = state.rings.writer(kernel, bits)?;
+    let policy = if bits == 0 { recorder::policy(writer.ring()?) } else { Policy::Full };
+    writer.record(kernel, Terms { bits, policy }, kind, (kmsg, size))
 }
 
 /// Writes what is known of the event, and the record is its reader's.

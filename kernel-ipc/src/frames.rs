@@ -3,11 +3,11 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use spin::mutex::SpinMutexGuard;
 use trace_port::Port;
 use trace_port::record::{self, Part};
 use trace_port::ring::{OUTCOME, Policy, RECORD, Reservation, Ring, Room};
 
+use crate::gnumach::latch::Held;
 use crate::gnumach::{Kernel, Record};
 use crate::numbers::ThreadNumber;
 use crate::recorder;
@@ -87,7 +87,7 @@ pub(crate) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// What it is written by, unless the ring is another tracer's by now.
     #[inline(always)]
-    pub(crate) fn pen(&self) -> Option<SpinMutexGuard<'a, Pen>> {
+    pub(crate) fn pen(&self) -> Option<Held<'a, Pen>> {
         let pen = self.writer.pen();
         self.is_whose_it_was().then_some(pen)
     }

@@ -7,12 +7,13 @@
 //! taken for one of the N numbers of the present traces once in 2^31 / N times, and no program can bring that about. There is no table: nothing
 //! is forgotten, and it costs the same however many ports there are.
 
-use core::num::NonZeroU64;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::num::{NonZeroU32, NonZeroU64};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use trace_port::port;
 use trace_port::record::PORT_NUMBER;
 
+use crate::gnumach::ForOne;
 use crate::numbers::{PortNumber, ThreadNumber};
 
 /// What a port is to the kernel.
@@ -31,6 +32,24 @@ impl Identity {
     pub(crate) const SET: Self = Self { number: PortNumber::NONE, kind: port::PORT_SET, object: 0 };
 }
 
+/// The kind of a port and its object, as a word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct What(u64);
+
+impl What {
+    /// This kind.
+    #[inline(always)]
+    pub(crate) const fn kind(kind: u8) -> Self {
+        Self(kind as u64)
+    }
+
+    /// This kind and object.
+    #[inline(always)]
+    pub(crate) const fn of(kind: u8, object: u32) -> Self {
+        Self(Self::kind(kind).0 | (object as u64) << 32)
+    }
+}
+
 /// A name, and which port it stands for: the words of a [`trace_port::Port`], which are two, so that a function returns them in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NamedPort {
@@ -43,8 +62,14 @@ pub(crate) struct NamedPort {
 impl NamedPort {
     /// This port by this name; none by 0.
     #[inline(always)]
-    pub(crate) const fn of(name: u32, Identity { number, kind, object }: Identity) -> Option<Self> {
-        Self::of_words([name as u64 | (number.get() as u64) << 32, kind as u64 | (object as u64) << 32])
+    pub(crate) fn of(name: u32, port: Identity) -> Option<Self> {
+        NonZeroU32::new(name).map(|name| Self::by(name, (port.number, What::of(port.kind, port.object))))
+    }
+
+    /// [`NamedPort::of`] a name that is not 0.
+    #[inline(always)]
+    pub(crate) fn by(name: NonZeroU32, (number, what): (PortNumber, What)) -> Self {
+        Self { first: NonZeroU64::from(name) | u64::from(number.get()) << 32, second: what.0 }
     }
 
     /// The one with these words.
@@ -77,9 +102,10 @@ impl NamedPort {
 /// Gives out numbers.
 pub(crate) struct Numbers {
     last: AtomicU32,
-    /// The last one when the first of the present traces began.
-    before: AtomicU32,
-    secret: AtomicU64,
+    /// The first one since the first of the present traces began, and how many were given since.
+    first: AtomicU32,
+    since: AtomicU32,
+    secret: AtomicU32,
     threads: AtomicU32,
 }
 
@@ -88,28 +114,45 @@ impl Numbers {
     pub(crate) const fn new() -> Self {
         Self {
             last: AtomicU32::new(0),
-            before: AtomicU32::new(0),
-            secret: AtomicU64::new(0),
+            first: AtomicU32::new(0),
+            since: AtomicU32::new(0),
+            secret: AtomicU32::new(0),
             threads: AtomicU32::new(0),
         }
     }
 
     /// Takes something that no program knows; once, before the first trace.
     pub(crate) fn keep_secret(&self, secret: u64) {
-        self.secret.store(secret, Relaxed);
+        self.secret.store(secret as u32, Relaxed);
     }
 
     /// The first of the present traces begins: numbers from before are none.
     pub(crate) fn begin(&self) {
-        self.before.store(self.last.load(Relaxed), Relaxed);
+        self.first.store(self.last.load(Relaxed) + 1, Relaxed);
+        self.since.store(0, Relaxed);
     }
 
     /// The number that this code in the hole of the port at `address` stands for, if it was put there for this port.
     #[inline(always)]
     pub(crate) fn known(&self, address: usize, code: u32) -> Option<PortNumber> {
-        let number = code ^ self.pad(address);
-        let is_given = code != 0 && number > self.before.load(Relaxed) && number <= self.last.load(Relaxed);
-        is_given.then(|| PortNumber::new(number))
+        self.known_by(address, code, |word| word.load(Relaxed))
+    }
+
+    /// [`Numbers::known`] on a kernel for one processor.
+    #[inline(always)]
+    pub(crate) fn known_quickly(&self, one: ForOne, address: usize, code: u32) -> Option<PortNumber> {
+        self.known_by(address, code, |word| one.look_at(word))
+    }
+
+    #[inline(always)]
+    fn known_by(&self, address: usize, code: u32, load: impl Fn(&AtomicU32) -> u32) -> Option<PortNumber> {
+        if code == 0 {
+            return None;
+        }
+        let number = code ^ pad(address, load(&self.secret));
+        // One that was given before them, and what is none, comes round to a large one.
+        let place = number.wrapping_sub(load(&self.first));
+        (place < load(&self.since)).then(|| PortNumber::new(number))
     }
 
     /// A number that no port has, and its code for the port at `address`; none once all are given.
@@ -119,7 +162,9 @@ impl Numbers {
         loop {
             let next = |last: u32| last.checked_add(1).filter(|next| next & PORT_NUMBER == 0);
             let number = self.last.fetch_update(Relaxed, Relaxed, next).ok()? + 1;
-            let code = number ^ self.pad(address);
+            // Before anybody finds it; a larger one may have been given meanwhile.
+            self.since.fetch_max(number.wrapping_sub(self.first.load(Relaxed)).wrapping_add(1), Relaxed);
+            let code = number ^ pad(address, self.secret.load(Relaxed));
             // Zeros are no number.
             if code != 0 {
                 return Some((PortNumber::new(number), code));
@@ -127,16 +172,16 @@ impl Numbers {
         }
     }
 
-    /// 31 bits that only who knows the secret can tell.
-    #[inline(always)]
-    fn pad(&self, address: usize) -> u32 {
-        ((address as u64 ^ self.secret.load(Relaxed)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as u32
-    }
-
     /// A number that no thread has.
     pub(crate) fn next_thread(&self) -> ThreadNumber {
         ThreadNumber::new(self.threads.fetch_add(1, Relaxed).wrapping_add(1))
     }
+}
+
+/// 31 bits that only who knows the secret can tell.
+#[inline(always)]
+const fn pad(address: usize, secret: u32) -> u32 {
+    (address as u32 ^ secret) >> 1
 }
 
 #[cfg(test)]
@@ -157,6 +202,7 @@ mod tests {
         assert_eq!((one.get(), other.get()), (1, 2));
         assert_eq!(numbers.known(0x1000, code), Some(one));
         assert_eq!(numbers.known(0x2000, others), Some(other));
+        assert_eq!(numbers.known_quickly(ForOne::fake(), 0x2000, others), Some(other));
         assert_eq!(numbers.known(0x2000, code), None, "the memory of another port");
         assert_eq!(numbers.known(0x1000, 0), None, "memory of zeros");
         assert_eq!(numbers.known(0x1000, code ^ 1 ^ 3), None, "not given yet");

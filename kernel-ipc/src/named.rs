@@ -67,7 +67,7 @@ impl Descriptors {
 
     /// The next one, and where what it describes begins, or where that is said; `word` reads the message. What goes over the end is none, and the last.
     #[inline(always)]
-    fn next(&mut self, word: &impl Fn(usize) -> u64) -> Option<(u64, usize)> {
+    fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<(u64, usize)> {
         let start = self.offset + conceal::WORD;
         let room = self.end.checked_sub(start)?;
         let descriptor = word(self.offset);
@@ -82,9 +82,9 @@ impl Descriptors {
 }
 
 /// Whether all that a message of so many bytes carries is in itself: no memory, and no array of rights. `word` reads it.
-pub(crate) fn is_all_inline(size: usize, word: impl Fn(usize) -> u64) -> bool {
+pub(crate) fn is_all_inline(size: usize, word: impl Fn(usize) -> u64 + Copy) -> bool {
     let mut descriptors = Descriptors::of(size);
-    core::iter::from_fn(|| descriptors.next(&word)).all(|(descriptor, _)| descriptor & conceal::INLINE != 0)
+    core::iter::from_fn(|| descriptors.next(word)).all(|(descriptor, _)| descriptor & conceal::INLINE != 0)
 }
 
 /// Names in the body of a message: so many, so many bytes from each other.
@@ -106,9 +106,9 @@ impl Items {
 
     /// The next one; `word` reads the message.
     #[inline(always)]
-    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Item> {
+    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64 + Copy) -> Option<Item> {
         loop {
-            let (descriptor, start) = self.0.next(&word)?;
+            let (descriptor, start) = self.0.next(word)?;
             let (bits, number) = ((descriptor & conceal::SIZE) >> 8, descriptor >> 32);
             let is_inline = descriptor & conceal::INLINE != 0;
             if is_inline && has_names(descriptor) && matches!(bits, 32 | 64) && number > 0 {
@@ -118,12 +118,14 @@ impl Items {
     }
 }
 
-/// Whether what a descriptor describes is one element in the message, of 32 bits: what there is most often.
+/// Whether what a descriptor with this lower half describes, if it has one element, is in the message, of 32 bits: what there is most often.
 #[inline(always)]
-pub(crate) const fn is_one(descriptor: u64) -> bool {
-    const SHAPE: u64 = 0xffff_ffff << 32 | conceal::INLINE | conceal::SIZE;
-    descriptor & SHAPE == 1 << 32 | conceal::INLINE | 32 << 8
+pub(crate) const fn is_one(descriptor: u32) -> bool {
+    descriptor & (descriptor::INLINE | descriptor::SIZE) == descriptor::INLINE | 32 << 8
 }
+
+/// The lower half of what describes numbers of 32 bits in the message: what there is more often than all else, as every answer begins with one.
+pub(crate) const ONE_NUMBER: u32 = type_name::INTEGER_32 | 32 << 8 | descriptor::INLINE;
 
 /// How many bytes of a message there are behind a descriptor, in whole words.
 #[inline(always)]
@@ -160,9 +162,9 @@ impl Arrays {
     }
 
     /// The next one; `word` reads the message.
-    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64) -> Option<Array> {
+    pub(crate) fn next(&mut self, word: impl Fn(usize) -> u64 + Copy) -> Option<Array> {
         loop {
-            let (descriptor, start) = self.0.next(&word)?;
+            let (descriptor, start) = self.0.next(word)?;
             let number = descriptor >> 32;
             let is_array =
                 descriptor & conceal::INLINE == 0 && type_name::is_port(descriptor as u32 & descriptor::NAME);
@@ -175,10 +177,10 @@ impl Arrays {
 }
 
 /// How many elements the arrays of a message in any form have, which `word` reads.
-fn count_elements(captured: usize, word: impl Fn(usize) -> u64) -> usize {
+fn count_elements(captured: usize, word: impl Fn(usize) -> u64 + Copy) -> usize {
     let mut arrays = Arrays::of(captured);
     let mut elements = 0;
-    while let Some(array) = arrays.next(&word)
+    while let Some(array) = arrays.next(word)
         && elements < MAX_PORTS
     {
         elements += array.number;

@@ -11,7 +11,7 @@ use spin::mutex::SpinMutex;
 use trace_port::control::owner::part;
 use trace_port::control::{Name, event, flag, policy};
 use trace_port::record::{self, Part};
-use trace_port::ring::{Policy, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
+use trace_port::ring::{Policy, Producer, RECORD as RECORD_FRAME, Refused, Reservation, Ring, WAIT};
 
 use crate::bare::News;
 use crate::engines::{Engine, EngineKey, Wish};
@@ -22,7 +22,7 @@ use crate::gnumach::{Kernel, SendRight, Task};
 use crate::numbers::ThreadNumber;
 use crate::observe::{self, Event, Moment};
 use crate::state::State;
-use crate::writer::{Terms, Writer};
+use crate::writer::Pen;
 
 /// What begins the kernel's word about it.
 const WORD: &[u8] = b"rpctrace2=";
@@ -50,7 +50,6 @@ pub(crate) struct Recorder {
     what: AtomicU64,
     /// Its engine's number and place, or 0.
     engine: AtomicU64,
-    pub(crate) writer: Writer,
     /// The right to its engine's port.
     right: SpinMutex<Option<SendRight>>,
 }
@@ -58,7 +57,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Off. All zero bytes.
     pub(crate) const fn new() -> Self {
-        Self { what: AtomicU64::new(0), engine: AtomicU64::new(0), writer: Writer::new(), right: SpinMutex::new(None) }
+        Self { what: AtomicU64::new(0), engine: AtomicU64::new(0), right: SpinMutex::new(None) }
     }
 
     /// Whether an engine is its own.
@@ -109,11 +108,13 @@ pub(crate) fn begin(kernel: &impl Kernel, state: &State) {
     if state.owner.configure_kernel(part::RECORDER).is_err() {
         return;
     }
-    let recorder = &state.recorder;
-    recorder.writer.keep_ring(*ring);
-    recorder.writer.pen().producer.begin(ring);
+    state.recorder.what.store(what, Relaxed);
+    let writer = state.rings.recorder();
+    writer.keep_ring(*ring);
+    let pen = Pen::owing_any(Producer::new(), state.recorder.bytes());
+    pen.producer.begin(ring);
+    *writer.pen() = pen;
     ring.set_flags(what);
-    recorder.what.store(what, Relaxed);
 }
 
 /// A task that the kernel itself has made, which nobody can see yet, is recorded. If it is not, for want of room, the flags say so.
@@ -186,7 +187,8 @@ pub(crate) fn put_outcome(state: &State, thread: ThreadNumber, retval: u32) {
 /// Writes a record without a message.
 #[inline(never)]
 pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, moment: Moment, dropped: u32) {
-    let Some(ring) = state.recorder.writer.ring() else { return };
+    let writer = state.rings.recorder();
+    let Some(ring) = writer.ring() else { return };
     let Some(room) = reserve(state, ring, (RECORD_FRAME, size_of::<Part>() as u64), moment.time) else { return };
     let event =
         Event { sender: news.sender, ..Event::other(trace_port::Direction::Send, news.kind, news.thread, moment) };
@@ -195,27 +197,20 @@ pub(crate) fn write_news(kernel: &impl Kernel, state: &State, news: &News, momen
     room.set(ring, 0, record::HEADER_TYPE);
     room.put(ring, 1, zerocopy::IntoBytes::as_bytes(&header));
     room.set(ring, BODY_TYPE as u64, record::body_type(0));
-    state.recorder.writer.pen().producer.commit(ring, room);
+    writer.pen().producer.commit(ring, room);
 }
 
 /// Where records of the recorder's are written.
 #[inline(always)]
 pub(crate) fn sink(state: &State) -> Option<Sink<'_>> {
-    let writer = &state.recorder.writer;
+    let writer = state.rings.recorder();
     let ring = writer.ring()?;
     Some(Sink { writer, ring, policy: policy(ring), given: None })
 }
 
-/// Who writes records that lack an outcome, and on which terms: outcomes are not counted.
-#[inline(always)]
-pub(crate) fn direct(state: &State) -> Option<(&Writer, Terms)> {
-    let writer = &state.recorder.writer;
-    Some((writer, Terms { bits: 0, policy: policy(writer.ring()?), owed: None }))
-}
-
 /// What becomes of what has no room.
 #[inline(always)]
-fn policy(ring: &Ring<'_, AtomicU64>) -> Policy {
+pub(crate) fn policy(ring: &Ring<'_, AtomicU64>) -> Policy {
     if ring.wants() & WAIT != 0 { Policy::Full } else { Policy::Overwrite }
 }
 
@@ -230,7 +225,7 @@ pub(crate) fn reserve(
     let (mut tail, mut looks) = (0, 0);
     loop {
         let is_to_wait = ring.wants() & WAIT != 0 && looks < PATIENCE;
-        let mut pen = state.recorder.writer.pen();
+        let mut pen = state.rings.recorder().pen();
         match pen.producer.reserve(ring, (kind, size), if is_to_wait { Policy::Full } else { Policy::Overwrite }) {
             Ok(room) => return Some(room),
             Err(Refused::Full) if is_to_wait => {}

@@ -24,12 +24,12 @@ use trace_port::ring::{FRAME, Policy};
 
 use crate::frames::Sink;
 use crate::gnumach::{KeptPort, Kernel, Port};
-use crate::writer::{Terms, Writer};
+use crate::writer::Writer;
 
 pub(crate) use give::end_of;
 #[cfg(any(target_os = "none", test))]
 pub(crate) use give::give;
-pub(crate) use write::{outcome, take, wake_for};
+pub(crate) use write::{outcome, take, wake_for, wake_for_one};
 
 /// How many rings there may be.
 pub(crate) const PLACES: usize = 15;
@@ -43,6 +43,7 @@ const OWED: u32 = 512;
 /// Bytes of a ring that are kept free for outcomes, and for what other processors take room for between a look and a draft's records.
 pub(crate) const KEPT: u64 = 2 * OWED as u64 * (FRAME + 8);
 
+const _: () = assert!(PLACES < 1 << PLACE_BITS);
 const _: () = assert!(KEPT <= trace_port::ring::TRACERS_CAPACITY as u64 / 4);
 
 /// How many bits of a task's word say which ring is its.
@@ -50,6 +51,12 @@ pub(crate) const KEY_BITS: u32 = 10;
 
 /// Of them, those that tell the place.
 const PLACE_BITS: u32 = 4;
+
+/// Which place it is that a task's word tells.
+#[inline(always)]
+const fn place_of(bits: u32) -> usize {
+    (bits & ((1 << PLACE_BITS) - 1)) as usize
+}
 
 /// A ring, and the number of its being given.
 ///
@@ -74,7 +81,7 @@ impl RingKey {
     }
 }
 
-/// A ring, whoever's, or a place for one.
+/// A ring, whoever's, or a place for one. The recorder's has no port.
 #[derive(Debug)]
 struct Place {
     /// Who writes it; what tasks' words have of it is [`RingKey::bits`].
@@ -117,13 +124,6 @@ impl<'a> Told<'a> {
         self.place.sink(kernel, (self.place.writer.bits_word(), self.bits))
     }
 
-    /// Who writes records that lack an outcome, and on which terms.
-    #[inline(always)]
-    pub(crate) fn direct(self, kernel: &impl Kernel) -> Option<(&'a Writer, Terms)> {
-        let terms = Terms { bits: self.bits, policy: Policy::Full, owed: Some(OWED) };
-        self.place.port.is_received(kernel).then_some((&self.place.writer, terms))
-    }
-
     /// An outcome that was owed is owed no more.
     #[inline(always)]
     pub(crate) fn owes_no_more(self) {
@@ -155,7 +155,8 @@ enum Hold {
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Rings {
-    places: [Place; PLACES],
+    /// By what a task's word says: the first one is the machine's recorder's, which is told by 0.
+    places: [Place; 1 << PLACE_BITS],
     /// Taken alone.
     holds: SpinMutex<[Hold; PLACES]>,
     /// How often one was given.
@@ -166,10 +167,31 @@ impl Rings {
     /// None was given. All zero bytes.
     pub(crate) const fn new() -> Self {
         Self {
-            places: [const { Place::new() }; PLACES],
+            places: [const { Place::new() }; _],
             holds: SpinMutex::new([const { Hold::Free }; PLACES]),
             given: AtomicU32::new(0),
         }
+    }
+
+    /// Those of tracers.
+    #[inline(always)]
+    fn tracers(&self) -> &[Place; PLACES] {
+        let [_, tracers @ ..] = &self.places;
+        tracers
+    }
+
+    /// Who writes the machine's recorder's ring.
+    #[inline(always)]
+    pub(crate) const fn recorder(&self) -> &Writer {
+        let [recorder, ..] = &self.places;
+        &recorder.writer
+    }
+
+    /// Who writes the ring of which a task's word has this, if its port is still received from by who has asked for it.
+    #[inline(always)]
+    pub(crate) fn writer(&self, kernel: &impl Kernel, bits: u32) -> Option<&Writer> {
+        let place = self.places.get(place_of(bits))?;
+        (bits == 0 || place.port.is_received(kernel)).then_some(&place.writer)
     }
 
     /// Whether there may be one.
@@ -186,32 +208,32 @@ impl Rings {
 
     #[inline(never)]
     fn find(&self, port: Port) -> Option<RingKey> {
-        let place = self.places.iter().position(|place| place.port.is(port))?;
-        Some(RingKey { place: place as u32, given: self.places.get(place)?.given.load(Relaxed) })
+        let (index, place) = self.tracers().iter().enumerate().find(|(_, place)| place.port.is(port))?;
+        Some(RingKey { place: index as u32, given: place.given.load(Relaxed) })
     }
 
-    /// The place that a task's word tells: [`RingKey::bits`].
+    /// The tracer's place that a task's word tells: [`RingKey::bits`].
     #[inline(always)]
     pub(crate) fn told(&self, bits: u32) -> Option<Told<'_>> {
-        let index = (bits & ((1 << PLACE_BITS) - 1)).wrapping_sub(1) as usize;
-        Some(Told { place: self.places.get(index)?, index, bits })
+        let index = place_of(bits).checked_sub(1)?;
+        Some(Told { place: self.tracers().get(index)?, index, bits })
     }
 
     /// Whether a port is that of a ring.
     pub(crate) fn is_of(&self, key: RingKey, port: Port) -> bool {
-        self.places.get(key.place as usize).is_some_and(|place| place.port.is(port))
+        self.tracers().get(key.place as usize).is_some_and(|place| place.port.is(port))
     }
 
     /// Where a ring's records are written, if it is there, and its port still received from by who has asked for it.
     fn sink(&self, kernel: &impl Kernel, key: RingKey) -> Option<Sink<'_>> {
-        let place = self.places.get(key.place as usize)?;
+        let place = self.tracers().get(key.place as usize)?;
         place.sink(kernel, (&place.given, key.given))
     }
 
     /// How many outcomes are owed to the ring at a place.
     #[cfg(test)]
     pub(crate) fn owed(&self, place: usize) -> u32 {
-        self.places[place].writer.pen().owed
+        self.tracers()[place].writer.pen().owed
     }
 }
 

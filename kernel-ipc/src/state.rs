@@ -38,7 +38,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use spin::mutex::SpinMutex;
 
 use crate::aside::Aside;
-use crate::gnumach::{Kernel, Key, OwnedKmsg, Port, SendRight, Task};
+use crate::gnumach::{ForOne, Kernel, Key, OwnedKmsg, Port, SendRight, Task};
 use crate::identity::Numbers;
 use crate::links::Links;
 use crate::numbers::{Correlation, HalfCorrelation, TaskNumber};
@@ -439,6 +439,18 @@ impl State {
     #[inline(always)]
     pub(crate) fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Relaxed) + 1
+    }
+
+    /// [`State::next_sequence`] on a kernel for one processor.
+    #[inline(always)]
+    pub(crate) fn next_sequence_of(&self, one: ForOne) -> u64 {
+        one.count_up(&self.sequence)
+    }
+
+    /// [`State::next_correlation`] on a kernel for one processor.
+    #[inline(always)]
+    pub(crate) fn next_correlation_of(&self, one: ForOne) -> Correlation {
+        Correlation::new(one.count_up(&self.correlation))
     }
 
     /// A correlation number that nothing has yet.

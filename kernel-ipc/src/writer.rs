@@ -3,13 +3,13 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use spin::mutex::{SpinMutex, SpinMutexGuard};
 use trace_port::Port;
 use trace_port::record::{self, Part};
 use trace_port::ring::{Policy, Producer, Ring, Room, Whole};
 
 use crate::frames::{PART_WORDS, pair, word};
-use crate::gnumach::{Kernel, Kmsg, Once};
+use crate::gnumach::latch::{Held, Latch};
+use crate::gnumach::{ForOne, Kernel, Kmsg, Once};
 
 /// Most ports of a record that is written where it stands.
 const PORTS: usize = 4;
@@ -20,9 +20,23 @@ pub(crate) struct Pen {
     pub(crate) producer: Producer,
     /// How many outcomes are owed to the ring.
     pub(crate) owed: u32,
+    /// While no more are than this, another may be.
+    may_owe: u32,
+    /// So many words of a message are written at most.
+    words: usize,
 }
 
 impl Pen {
+    /// Of a ring to which no more than so many outcomes may be owed, which takes so many bytes of a message.
+    pub(crate) const fn of(producer: Producer, most_owed: u32, bytes: u32) -> Self {
+        Self { producer, owed: 0, may_owe: most_owed.saturating_sub(1), words: bytes as usize / 8 }
+    }
+
+    /// Of a ring of which nobody is told how many are owed.
+    pub(crate) const fn owing_any(producer: Producer, bytes: u32) -> Self {
+        Self { may_owe: u32::MAX, ..Self::of(producer, 0, bytes) }
+    }
+
     /// One more outcome is owed. Of the recorder's ring nobody looks at how many.
     #[inline(always)]
     pub(crate) const fn owes_one_more(&mut self) {
@@ -40,7 +54,7 @@ impl Pen {
 #[derive(Debug)]
 pub(crate) struct Writer {
     ring: Once<Ring<'static, AtomicU64>>,
-    pen: SpinMutex<Pen>,
+    pen: Latch<Pen>,
     /// What tasks' words have of it: [`RingKey::bits`](crate::rings::RingKey::bits), 0 of the recorder's. It changes with the pen in hand.
     bits: AtomicU32,
 }
@@ -48,11 +62,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Without a ring.
     pub(crate) const fn new() -> Self {
-        Self {
-            ring: Once::new(),
-            pen: SpinMutex::new(Pen { producer: Producer::new(), owed: 0 }),
-            bits: AtomicU32::new(0),
-        }
+        Self { ring: Once::new(), pen: Latch::new(Pen::of(Producer::new(), 0, 0)), bits: AtomicU32::new(0) }
     }
 
     /// The ring.
@@ -68,7 +78,7 @@ impl Writer {
 
     /// What it is written by, which one has at a time.
     #[inline(always)]
-    pub(crate) fn pen(&self) -> SpinMutexGuard<'_, Pen> {
+    pub(crate) fn pen(&self) -> Held<'_, Pen> {
         self.pen.lock()
     }
 
@@ -97,14 +107,12 @@ pub(crate) struct Terms {
     pub(crate) bits: u32,
     /// What becomes of what is full.
     pub(crate) policy: Policy,
-    /// So many outcomes may be owed, if they are counted.
-    pub(crate) owed: Option<u32>,
 }
 
 /// A frame of a record, of which nothing is known until it is published. Who writes it writes each word as soon as that is known: there are too many to be kept.
 pub(crate) struct RecordFrame<'a> {
     ring: &'a Ring<'static, AtomicU64>,
-    pen: SpinMutexGuard<'a, Pen>,
+    pen: Held<'a, Pen>,
     whole: Whole<'static, AtomicU64>,
     /// What is before the message.
     head: &'static [AtomicU64; PART_WORDS],
@@ -115,8 +123,26 @@ pub(crate) struct RecordFrame<'a> {
     count: usize,
 }
 
+/// A port in a frame, whose words are read again where there are too many to be kept.
+#[derive(Clone, Copy)]
+pub(crate) struct WrittenPort(&'static [AtomicU64; 2]);
+
+impl WrittenPort {
+    /// Its words.
+    #[inline(always)]
+    pub(crate) fn words(self) -> [u64; 2] {
+        [self.0[0].load(Relaxed), self.what()]
+    }
+
+    /// The second of them.
+    #[inline(always)]
+    pub(crate) fn what(self) -> u64 {
+        self.0[1].load(Relaxed)
+    }
+}
+
 impl Writer {
-    /// A frame for a record with so many bytes of a message, of its size, and with room for [`PORTS`] ports. The message is written already, zero padded.
+    /// A frame for a record of a message of so many bytes, and with room for [`PORTS`] ports. What it has of the message is written already, zero padded.
     /// `None` where there is more to it than to write it, or not the room that it may have.
     #[inline(always)]
     pub(crate) fn record(
@@ -124,48 +150,53 @@ impl Writer {
         kernel: &impl Kernel,
         terms: Terms,
         kind: u32,
-        (kmsg, size, captured): (Kmsg, u32, u32),
+        (kmsg, size): (Kmsg, u32),
     ) -> Option<RecordFrame<'_>> {
+        let pen = self.pen();
+        let words = pen.words.min((size as usize).div_ceil(8));
         let whole = |producer: &mut Producer, ring: &_, words| {
             producer.whole(ring, (kind, words as u64 * 8), (terms.policy, Room::Common))
         };
-        let frame = self.record_by(terms, (captured as usize).div_ceil(8), whole)?;
+        let is_its = self.bits() == terms.bits;
+        let frame = self.record_by(pen, is_its, words, whole)?;
+        let captured = size.min(words as u32 * 8);
         frame.begin(size, captured);
         copy(kernel, kmsg, captured, frame.message);
         Some(frame)
     }
 
-    /// [`Writer::record`] where nobody has to look for room, of so many words of a message, of its words.
+    /// [`Writer::record`] where nobody has to look for room, of a message of so many words.
     #[inline(always)]
     pub(crate) fn record_at_once(
         &self,
         kernel: &impl Kernel,
-        terms: Terms,
+        (one, bits): (ForOne, u32),
         kind: u32,
-        (kmsg, size, words): (Kmsg, usize, usize),
+        (kmsg, size): (Kmsg, usize),
     ) -> Option<RecordFrame<'_>> {
-        let whole =
-            |producer: &mut Producer, ring: &_, words| producer.whole_at_once(ring, (kind, words), terms.policy);
-        let frame = self.record_by(terms, words, whole)?;
+        let pen = self.pen.take(one)?;
+        let words = pen.words.min(size);
+        let whole = |producer: &mut Producer, ring: &_, words| producer.whole_at_once(ring, (kind, words));
+        let is_its = one.look_at(&self.bits) == bits;
+        let frame = self.record_by(pen, is_its, words, whole)?;
         frame.begin(size as u32 * 8, words as u32 * 8);
-        copy_words(kernel, kmsg, frame.message);
+        kernel.copy_message(kmsg, frame.message);
         Some(frame)
     }
 
     #[inline(always)]
-    fn record_by(
-        &self,
-        terms: Terms,
+    fn record_by<'a>(
+        &'a self,
+        mut pen: Held<'a, Pen>,
+        is_its: bool,
         words: usize,
         whole: impl FnOnce(&mut Producer, &Ring<'static, AtomicU64>, usize) -> Option<Whole<'static, AtomicU64>>,
-    ) -> Option<RecordFrame<'_>> {
+    ) -> Option<RecordFrame<'a>> {
         let ring = self.ring()?;
-        let room = PART_WORDS + words + 2 * PORTS;
-        let mut pen = self.pen();
-        if self.bits() != terms.bits || terms.owed.is_some_and(|most| pen.owed >= most) {
+        if !is_its || pen.owed > pen.may_owe {
             return None;
         }
-        let whole = whole(&mut pen.producer, ring, room)?;
+        let whole = whole(&mut pen.producer, ring, PART_WORDS + words + 2 * PORTS)?;
         let (head, rest) = whole.contents.split_first_chunk()?;
         let (message, ports) = rest.split_at_checked(words)?;
         let ports = ports.as_chunks().0.first_chunk()?;
@@ -191,18 +222,18 @@ impl<'a> RecordFrame<'a> {
 
     /// Writes the words of a port behind those that are there; none if there is no room.
     #[inline(always)]
-    pub(crate) fn put_port(&mut self, [first, second]: [u64; 2]) -> Option<()> {
+    pub(crate) fn put_port(&mut self, [first, second]: [u64; 2]) -> Option<WrittenPort> {
         let place = self.ports.get(self.count)?;
         place[0].store(first, Relaxed);
         place[1].store(second, Relaxed);
         self.count += 1;
-        Some(())
+        Some(WrittenPort(place))
     }
 
-    /// Whether it has any.
+    /// How many it has.
     #[inline(always)]
-    pub(crate) const fn has_ports(&self) -> bool {
-        self.count != 0
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
     /// What the ring is written by.
@@ -225,26 +256,11 @@ impl<'a> RecordFrame<'a> {
 /// The first so many bytes of a message, zero padded.
 #[inline(always)]
 fn copy(kernel: &impl Kernel, kmsg: Kmsg, bytes: u32, places: &[AtomicU64]) {
-    copy_words(kernel, kmsg, places);
+    kernel.copy_message(kmsg, places);
     if !bytes.is_multiple_of(8)
         && let Some(last) = places.last()
     {
         let word = kernel.message_word(kmsg, (places.len() - 1) * 8);
         last.store(word & ((1 << (8 * (bytes % 8))) - 1), Relaxed);
-    }
-}
-
-/// The first so many words of a message.
-#[inline(always)]
-fn copy_words(kernel: &impl Kernel, kmsg: Kmsg, places: &[AtomicU64]) {
-    let word = |index: usize| kernel.message_word(kmsg, index * 8);
-    // Two at a time: most of what a loop of single words does is to count them.
-    let (pairs, rest) = places.as_chunks::<2>();
-    for (index, [first, second]) in pairs.iter().enumerate() {
-        first.store(word(index * 2), Relaxed);
-        second.store(word(index * 2 + 1), Relaxed);
-    }
-    if let [last] = rest {
-        last.store(word(places.len() - 1), Relaxed);
     }
 }

@@ -33,7 +33,7 @@ mod reader;
 mod tests;
 mod walk;
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 pub use producer::{Policy, Producer, QUICK, Refused, Reservation, Room, Whole};
 pub use reader::{Batch, Bytes, Item, Lost, Memory, Outcome, Reader, RingError, Why, find};
@@ -275,6 +275,14 @@ impl<'a, W: Word> Ring<'a, W> {
     #[inline(always)]
     pub fn take_sleep(&self) -> bool {
         W::fence(Ordering::SeqCst);
+        self.take_sleep_alone()
+    }
+
+    /// [`Ring::take_sleep`] where nobody else runs meanwhile, neither the reader nor another producer, as on one processor: nothing has to be ordered but
+    /// what the compiler makes of it.
+    #[inline(always)]
+    pub fn take_sleep_alone(&self) -> bool {
+        compiler_fence(Ordering::SeqCst);
         let until = self.wishes.get(wishes::SLEEPS).map_or(0, |word| word.load(Ordering::Relaxed));
         // What cannot be is much.
         let is_due = until != 0 && self.unread() >= until;

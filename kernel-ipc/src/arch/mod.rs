@@ -17,13 +17,12 @@ use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
 use crate::gnumach::pages::Pages;
 use crate::gnumach::{
-    ForOne, InTransit, Kernel, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Messages, Task, Tasks, Thread, Threads, mr,
-    slots, time,
+    Current, ForOne, InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, one, slots, time,
 };
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
 use crate::state::State;
-use crate::{arrays, direct, emit, observe, received_on, recorder, rings};
+use crate::{arrays, direct, emit, received_on, recorder, rings};
 
 static STATE: State = State::new();
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -41,8 +40,6 @@ unsafe extern "C" {
     fn init_alloc_aligned(size: usize, address: &mut MaybeUninit<usize>) -> i32;
     fn ipc_kobject_server(request: InTransit) -> Option<InTransit>;
     fn ipc_kobject_notify(request: MessageOfKmsg, reply: MessageOfKmsg) -> i32;
-    #[cfg_attr(feature = "faults", link_name = "faulty_copyinmsg")]
-    fn copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32;
     fn copyin(user: u64, kernel: &mut MaybeUninit<u32>, size: usize) -> i32;
     fn copyout(kernel: usize, user: u64, size: usize) -> i32;
     fn ipc_kmsg_copyout_body(kmsg: Kmsg, space: usize, map: usize) -> u32;
@@ -65,46 +62,45 @@ extern "C" fn rpctrace2_begin_again() {
     call::begin_again(&Mach, &STATE);
 }
 
+/// After a successful `copyinmsg`, of a task whose messages go straight into a ring, on a kernel for one processor.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn rpctrace2_traced_copyinmsg(user: u64, kernel: MessageOfKmsg, size: usize, room: usize) -> i32 {
-    // SAFETY: the caller's own arguments.
-    let failed = unsafe { copyinmsg(user, kernel, size, room) };
-    if failed != 0 {
-        return failed;
+unsafe extern "C" fn rpctrace2_clients_request(kernel: MessageOfKmsg, thread: Thread, task: Task) -> i32 {
+    // SAFETY: the stub has looked.
+    let one = unsafe { ForOne::looked() };
+    match client::request(&Mach, &STATE, Current { one, thread, task }, kernel.kmsg()) {
+        Some(()) => 0,
+        None => copied_in_less_quickly(kernel),
     }
-    // The rest is by calls in the last place, so that nothing is kept across them.
-    if is_direct() {
-        return copied_in_directly(kernel.kmsg());
+}
+
+/// [`rpctrace2_clients_request`] of a [`server::ANSWER`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_servers_answer(kernel: MessageOfKmsg, thread: Thread, task: Task) -> i32 {
+    // SAFETY: the stub has looked.
+    let one = unsafe { ForOne::looked() };
+    match server::answer(&Mach, &STATE, Current { one, thread, task }, kernel.kmsg()) {
+        Some(()) => 0,
+        None => copied_in_less_quickly(kernel),
     }
-    emit::prepare(&Mach, &STATE);
-    copy::copied_in(&Mach, &STATE, kernel.kmsg())
 }
 
-/// Whether nobody but the machine's recorder is told of the current task.
-#[inline(always)]
-fn is_direct() -> bool {
-    State::is_direct(Mach.task_entry(observe::current_task(&Mach)))
+/// [`rpctrace2_clients_request`] on a kernel for several.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_copied_in_less_quickly(kernel: MessageOfKmsg) -> i32 {
+    copied_in_less_quickly(kernel)
 }
 
-#[inline(always)]
-fn copied_in_directly(kmsg: Kmsg) -> i32 {
-    let Some(one) = Mach.for_one() else { return copied_in_less_quickly(kmsg) };
-    if Mach.msgh_bits(kmsg) == server::ANSWER { servers_answer(one, kmsg) } else { clients_request(one, kmsg) }
-}
-
+// What it is given is what its callers were: they have nothing to keep for it.
 #[inline(never)]
-fn clients_request(one: ForOne, kmsg: Kmsg) -> i32 {
-    if client::request(&Mach, &STATE, one, kmsg).is_some() { 0 } else { copied_in_less_quickly(kmsg) }
-}
-
-#[inline(never)]
-fn servers_answer(one: ForOne, kmsg: Kmsg) -> i32 {
-    if server::answer(&Mach, &STATE, one, kmsg).is_some() { 0 } else { copied_in_less_quickly(kmsg) }
-}
-
-#[inline(never)]
-fn copied_in_less_quickly(kmsg: Kmsg) -> i32 {
+fn copied_in_less_quickly(kernel: MessageOfKmsg) -> i32 {
+    let kmsg = kernel.kmsg();
     if direct::sent(&Mach, &STATE, kmsg) { 0 } else { copied_in_with_draft(kmsg) }
+}
+
+/// After a successful `copyinmsg`, of a task of which others are told, too.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_copied_in(kernel: MessageOfKmsg) -> i32 {
+    copied_in_with_draft(kernel.kmsg())
 }
 
 #[inline(never)]
@@ -114,7 +110,8 @@ fn copied_in_with_draft(kmsg: Kmsg) -> i32 {
 }
 
 #[inline(never)]
-fn copied_out_less_quickly(kmsg: Kmsg, size: u32) -> i32 {
+fn copied_out_less_quickly(kernel: MessageOfKmsg, size: usize) -> i32 {
+    let (kmsg, size) = (kernel.kmsg(), size as u32);
     if direct::received(&Mach, &STATE, kmsg, size) { 0 } else { copied_out_with_draft(kmsg, size, 0) }
 }
 
@@ -141,26 +138,32 @@ unsafe extern "C" fn rpctrace2_copied_out(kernel: MessageOfKmsg, size: usize, fa
     copied_out_with_draft(kernel.kmsg(), size as u32, failed)
 }
 
-/// After a successful `copyout`, of a task whose messages go straight into a ring.
+/// After a successful `copyout`, of a task whose messages go straight into a ring, on a kernel for one processor.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn rpctrace2_copied_out_directly(kernel: MessageOfKmsg, size: usize) -> i32 {
-    let (kmsg, size) = (kernel.kmsg(), size as u32);
-    let Some(one) = Mach.for_one() else { return copied_out_less_quickly(kmsg, size) };
-    if Mach.msgh_bits(kmsg) == server::REQUEST {
-        servers_request(one, kmsg, size)
-    } else {
-        clients_answer(one, kmsg, size)
+unsafe extern "C" fn rpctrace2_clients_answer(kernel: MessageOfKmsg, size: usize, thread: Thread, task: Task) -> i32 {
+    // SAFETY: the stub has looked.
+    let one = unsafe { ForOne::looked() };
+    match client::answer(&Mach, &STATE, Current { one, thread, task }, (kernel.kmsg(), size as u32)) {
+        Some(()) => 0,
+        None => copied_out_less_quickly(kernel, size),
     }
 }
 
-#[inline(never)]
-fn clients_answer(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
-    if client::answer(&Mach, &STATE, one, (kmsg, size)).is_some() { 0 } else { copied_out_less_quickly(kmsg, size) }
+/// [`rpctrace2_clients_answer`] of a [`server::REQUEST`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_servers_request(kernel: MessageOfKmsg, size: usize, thread: Thread, task: Task) -> i32 {
+    // SAFETY: the stub has looked.
+    let one = unsafe { ForOne::looked() };
+    match server::request(&Mach, &STATE, Current { one, thread, task }, (kernel.kmsg(), size as u32)) {
+        Some(()) => 0,
+        None => copied_out_less_quickly(kernel, size),
+    }
 }
 
-#[inline(never)]
-fn servers_request(one: ForOne, kmsg: Kmsg, size: u32) -> i32 {
-    if server::request(&Mach, &STATE, one, (kmsg, size)).is_some() { 0 } else { copied_out_less_quickly(kmsg, size) }
+/// [`rpctrace2_clients_answer`] on a kernel for several.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rpctrace2_copied_out_less_quickly(kernel: MessageOfKmsg, size: usize) -> i32 {
+    copied_out_less_quickly(kernel, size)
 }
 
 /// Whether it is a name: see [`crate::arrays`].
@@ -364,6 +367,7 @@ unsafe extern "C" fn hook_ipc_task_init(task: Task, parent: Option<Task>) {
 fn made_by_the_kernel(task: Task) {
     let is_first = !ARMED.load(Relaxed);
     if is_first && slots::check_slots() {
+        one::look();
         STATE.keep_secret(time::secret());
         ARMED.store(true, Relaxed);
         slots::announce();

@@ -8,10 +8,6 @@
 
 use core::arch::global_asm;
 
-use crate::gnumach::mach;
-use crate::gnumach::objects::IO_BITS_PROTECTED_PAYLOAD;
-use crate::state::State;
-
 macro_rules! code {
     ($symbol:literal, $($line:expr),* $(; $($operand:tt)*)?) => {
         global_asm!(
@@ -25,15 +21,19 @@ macro_rules! code {
     };
 }
 
-// One that looks at what is wanted.
-macro_rules! code_that_looks {
-    ($symbol:literal, $($line:expr),* $(,)?) => {
+// One that looks at a message: whether it is wanted, and who does what is to be done for it. A server's has these bits.
+macro_rules! code_of_messages {
+    ($symbol:literal, $servers:expr, $($line:expr),* $(,)?) => {
         code!(
             $symbol,
             $($line),*;
             id = const mach::MSGH_ID.offset(),
-            state = sym super::STATE,
-            wanted = const core::mem::offset_of!(State, wanted),
+            bits = const mach::MSGH_BITS.offset(),
+            servers = const $servers,
+            state = sym crate::arch::STATE,
+            wanted = const core::mem::offset_of!(crate::state::State, wanted),
+            direct = const crate::state::IS_DIRECT,
+            is_one = sym crate::gnumach::one::IS_ONE,
         );
     };
 }
@@ -62,6 +62,40 @@ macro_rules! which_call {
 macro_rules! is_wanted {
     ($header:literal) => {
         concat!("movzx r11d, word ptr [", $header, " + {id}]\nbt dword ptr [rip + {state} + {wanted}], r11d")
+    };
+}
+
+// As what a copy of the kernel's is called: one that faults where a test says so.
+#[cfg(feature = "faults")]
+macro_rules! copyinmsg {
+    () => {
+        "faulty_copyinmsg"
+    };
+}
+#[cfg(not(feature = "faults"))]
+macro_rules! copyinmsg {
+    () => {
+        "copyinmsg"
+    };
+}
+
+// Into these registers, of which the first one has this number, the current thread and its task; does what that does go straight into a ring? Not zero:
+// yes.
+macro_rules! is_direct {
+    ($thread:literal = $number:literal, $task:literal) => {
+        concat!(
+            ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04 | ",
+            $number,
+            " << 3, 0x25\n.long rpctrace2_current_thread_address\n",
+            "mov ",
+            $task,
+            ", qword ptr [",
+            $thread,
+            " + rpctrace2_slot_thread_task]\n",
+            "test dword ptr [",
+            $task,
+            " + rpctrace2_slot_task_entry], {direct}"
+        )
     };
 }
 
@@ -183,81 +217,6 @@ code!(
     too_small = const crate::gnumach::mr::MACH_SEND_MSG_TOO_SMALL,
 );
 
-// What an earlier sender left in the last word of the buffer is none of this one's. Whoever it may be handed over to wants to know which
-// message it is, and that it was copied in since the first of the present traces began.
-code_that_looks!(
-    "rpctrace2_copyinmsg",
-    "mov qword ptr [rsi + rcx - 40], 0",
-    current_thread!(),
-    "mov r11d, dword ptr [rip + rpctrace2_period]",
-    "mov dword ptr [rax + rpctrace2_slot_thread_message], esi",
-    "mov dword ptr [rax + rpctrace2_slot_thread_awaited], r11d",
-    which_call!(),
-    "jb copyinmsg",
-    "je 2f",
-    "cld",
-    // Of an observed call both mean something else, which nothing has happened to yet.
-    "mov dword ptr [rax + rpctrace2_slot_thread_message], 0",
-    "mov dword ptr [rax + rpctrace2_slot_thread_awaited], 0",
-    "jmp rpctrace2_traced_copyinmsg",
-    "2:",
-    "push rsi",
-    "call copyinmsg",
-    "pop rsi",
-    // Also of one that could not be copied in, of which there is nothing to tell.
-    is_wanted!("rsi"),
-    "jc 3f",
-    "ret",
-    "3:",
-    "mov rdi, rsi",
-    "mov esi, eax",
-    "cld",
-    "jmp rpctrace2_wanted_copyinmsg"
-);
-code!(
-    "rpctrace2_copyout",
-    current_thread!(),
-    which_call!(),
-    "jb copyout",
-    "je 2f",
-    "1:",
-    "cld",
-    "sub rsp, 8",
-    "push rdi",
-    "push rdx",
-    "call copyout",
-    "pop rsi",
-    "pop rdi",
-    "add rsp, 8",
-    "mov edx, eax",
-    "test eax, eax",
-    "jnz rpctrace2_copied_out",
-    // Does it go straight into a ring?
-    current_thread!(),
-    "mov rax, qword ptr [rax + rpctrace2_slot_thread_task]",
-    "test dword ptr [rax + rpctrace2_slot_task_entry], {direct}",
-    "jnz rpctrace2_copied_out_directly",
-    "jmp rpctrace2_copied_out",
-    "2:",
-    is_wanted!("rdi"),
-    "jnc copyout",
-    "jmp 1b";
-    id = const mach::MSGH_ID.offset(),
-    state = sym super::STATE,
-    wanted = const core::mem::offset_of!(State, wanted),
-    direct = const crate::state::IS_DIRECT,
-);
-code!(
-    "rpctrace2_copyin_name",
-    current_thread!(),
-    which_call!(),
-    "jbe copyin",
-    "cld",
-    "jmp rpctrace2_traced_copyin_name"
-);
-observed!("rpctrace2_copyout_name", "copyout", "rpctrace2_traced_copyout_name");
-observed!("rpctrace2_copyout_size", "copyout", "rpctrace2_traced_copyout_size");
-observed!("rpctrace2_ipc_kmsg_copyout_body", "ipc_kmsg_copyout_body", "rpctrace2_traced_copyout_body");
 // Of a thread that is looked at lightly only a failure is seen. A call that ends well, has an answer that it awaited, or needed none, and of which no more
 // is to be noted, as what the task does goes straight into a ring, is over: see direct::end_over.
 code!(
@@ -266,8 +225,6 @@ code!(
     which_call!(),
     "jb thread_syscall_return",
     "je 3f",
-    // The sign: there is a draft.
-    "js 2f",
     "mov r11d, dword ptr [rax + rpctrace2_slot_thread_call]",
     "xor r11d, dword ptr [rip + rpctrace2_period]",
     "xor r11d, {received}",
@@ -287,101 +244,6 @@ code!(
     "jmp rpctrace2_traced_exit";
     received = const crate::open_call::OpenCall::RECEIVED,
     direct = const crate::state::IS_DIRECT,
-);
-
-// Is the sender or the receiver in an observed call? If the receiver alone is, it matters only whether the port has a payload: the sender
-// has copied a message in since the first of the present traces began, whose header is in transit by now.
-code!(
-    "rpctrace2_thread_handoff",
-    current_thread!(),
-    "mov r11d, dword ptr [rax + rpctrace2_slot_thread_call]",
-    "or r11d, dword ptr [rdx + rpctrace2_slot_thread_call]",
-    "jz thread_handoff",
-    which_call!(),
-    "ja 2f",
-    "mov r11d, dword ptr [rax + rpctrace2_slot_thread_awaited]",
-    "cmp r11d, dword ptr [rip + rpctrace2_period]",
-    "jne thread_handoff",
-    "movsxd r11, dword ptr [rax + rpctrace2_slot_thread_message]",
-    "test r11, r11",
-    "jz thread_handoff",
-    "mov r11, qword ptr [r11 + {remote}]",
-    "test dword ptr [r11 + rpctrace2_slot_port_io_bits], {payload}",
-    "jz thread_handoff",
-    "2:",
-    "cld",
-    "jmp rpctrace2_traced_handoff";
-    remote = const mach::MSGH_REMOTE_PORT.offset(),
-    payload = const IO_BITS_PROTECTED_PAYLOAD,
-);
-
-// A kmsg that a thread in an observed call has got is shown before its header is changed.
-code!(
-    "rpctrace2_ipc_mqueue_receive",
-    current_thread!(),
-    is_in_call!(),
-    "je ipc_mqueue_receive",
-    "cld",
-    "sub rsp, 8",
-    // The seventh and the eighth argument again.
-    "push qword ptr [rsp + 24]",
-    "push qword ptr [rsp + 24]",
-    "call ipc_mqueue_receive",
-    "test eax, eax",
-    "jnz 2f",
-    "mov rdi, qword ptr [rsp + 32]",
-    "mov rdi, qword ptr [rdi]",
-    "call rpctrace2_dequeued",
-    "xor eax, eax",
-    "2:",
-    "add rsp, 24",
-    "ret"
-);
-
-// What had to be sent is sent, also where its record was lost; the arguments are those of the original.
-code!(
-    "rpctrace2_ipc_mqueue_copyin",
-    current_thread!(),
-    which_call!(),
-    "jbe ipc_mqueue_copyin",
-    "cmp dword ptr [rax + rpctrace2_slot_thread_message], 0",
-    "je ipc_mqueue_copyin",
-    "cld",
-    "push rdi",
-    "push rsi",
-    "push rdx",
-    "push rcx",
-    "sub rsp, 8",
-    "call rpctrace2_sent",
-    "add rsp, 8",
-    "pop rcx",
-    "pop rdx",
-    "pop rsi",
-    "pop rdi",
-    "jmp ipc_mqueue_copyin"
-);
-
-// Is the request for a port that may be a traced task's? What a task asks of itself is in its trace already. Nothing is read
-// through the object: another processor may be ending it.
-code!(
-    "rpctrace2_ipc_kobject_server",
-    "mov r11, qword ptr [rdi + rpctrace2_slot_kmsg_header + {remote}]",
-    "test byte ptr [r11 + rpctrace2_slot_port_watched], 1",
-    "jz ipc_kobject_server",
-    "mov r11, qword ptr [r11 + rpctrace2_slot_port_kobject]",
-    current_thread!(),
-    "cmp qword ptr [rax + rpctrace2_slot_thread_task], r11",
-    "je ipc_kobject_server",
-    "jmp rpctrace2_kobject_server";
-    remote = const mach::MSGH_REMOTE_PORT.offset(),
-);
-
-// Another port may come to stand in its memory.
-code!(
-    "rpctrace2_ipc_port_destroy",
-    "mov dword ptr [rdi + rpctrace2_slot_port_awaited], 0",
-    "mov dword ptr [rdi + rpctrace2_slot_port_watched], 0",
-    "jmp ipc_port_destroy"
 );
 
 macro_rules! jumps {
@@ -418,58 +280,5 @@ jumps! {
     "hook_ipc_port_destroy": "ipc_port_destroy", "rpctrace2_ipc_port_destroy";
 }
 
-// Traps that give a right.
-macro_rules! giving {
-    ($($symbol:literal: $number:literal => $original:literal;)*) => {
-        $(code!(
-            $symbol,
-            current_thread!(),
-            unless_traced!($original, "-1"),
-            "cld",
-            "sub rsp, 8",
-            concat!("call ", $original),
-            concat!("mov edi, ", $number),
-            "mov esi, eax",
-            "add rsp, 8",
-            "jmp rpctrace2_gave"
-        );)*
-    };
-}
-
-giving! {
-    "hook_mach_reply_port": "26" => "mach_reply_port";
-    "hook_mach_thread_self": "27" => "mach_thread_self";
-    "hook_mach_task_self": "28" => "mach_task_self";
-    "hook_mach_host_self": "29" => "mach_host_self";
-}
-
-macro_rules! emulation {
-    ($($symbol:literal => $original:literal;)*) => {
-        // MACH_SEND_INTERRUPTED makes the user's stub fall back to a real RPC, which is then traced.
-        $(code!(
-            $symbol,
-            current_thread!(),
-            unless_traced!($original, "{refuses}"),
-            "mov eax, 0x10000007",
-            "ret";
-            refuses = const crate::state::REFUSES_TRAPS,
-        );)*
-    };
-}
-
-emulation! {
-    "hook_syscall_device_writev_request" => "syscall_device_writev_request";
-    "hook_syscall_device_write_request" => "syscall_device_write_request";
-    "hook_syscall_vm_map" => "syscall_vm_map";
-    "hook_syscall_vm_allocate" => "syscall_vm_allocate";
-    "hook_syscall_vm_deallocate" => "syscall_vm_deallocate";
-    "hook_syscall_task_create" => "syscall_task_create";
-    "hook_syscall_task_terminate" => "syscall_task_terminate";
-    "hook_syscall_task_suspend" => "syscall_task_suspend";
-    "hook_syscall_task_set_special_port" => "syscall_task_set_special_port";
-    "hook_syscall_mach_port_allocate" => "syscall_mach_port_allocate";
-    "hook_syscall_mach_port_deallocate" => "syscall_mach_port_deallocate";
-    "hook_syscall_mach_port_insert_right" => "syscall_mach_port_insert_right";
-    "hook_syscall_mach_port_allocate_name" => "syscall_mach_port_allocate_name";
-    "hook_syscall_thread_depress_abort" => "syscall_thread_depress_abort";
-}
+mod messages;
+mod traps;

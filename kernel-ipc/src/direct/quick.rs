@@ -9,12 +9,13 @@ pub(crate) mod server;
 
 use mach_abi::header::LP64;
 
-use super::{MOST, publish, writer};
+use super::MOST;
 use crate::frames::{pair, word};
-use crate::gnumach::{Kernel, Kmsg, Names, Task, Thread, is_valid, option};
+use crate::gnumach::{Current, Kernel, Kmsg, Names, is_valid, option};
 use crate::named;
 use crate::numbers::Correlation;
 use crate::open_call::OpenCall;
+use crate::rings;
 use crate::state::State;
 use crate::writer::RecordFrame;
 
@@ -33,12 +34,12 @@ const fn words(size: u32) -> Option<usize> {
 fn frame<'a>(
     kernel: &impl Kernel,
     state: &'a State,
-    task: Task,
+    Current { one, task, .. }: Current,
     (kind, kmsg, words): (u32, Kmsg, usize),
 ) -> Option<RecordFrame<'a>> {
-    let (writer, terms, most) = writer(kernel, state, task)?;
-    let captured = if terms.bits == 0 { words.min(most as usize / 8) } else { words };
-    writer.record_at_once(kernel, terms, kind, (kmsg, words, captured))
+    let bits = State::ring_bits(kernel.task_entry(task));
+    let writer = state.rings.writer(kernel, bits)?;
+    writer.record_at_once(kernel, (one, bits), kind, (kmsg, words))
 }
 
 /// The names in a message's body.
@@ -58,20 +59,24 @@ impl Body {
     /// The next valid one, 0 if there is none. `None` where an item has several, or one of 64 bits.
     #[inline(always)]
     fn next(&mut self, kernel: &impl Kernel) -> Option<u32> {
-        let word = |index: usize| kernel.message_word(self.kmsg, index * 8);
         // What is no more than a descriptor has no names.
         while self.at + 2 <= self.words {
-            let (at, descriptor) = (self.at, word(self.at));
-            if named::is_one(descriptor) {
-                self.at = at + 2;
-                if named::has_names(descriptor) && is_valid(word(at + 1) as u32) {
-                    return Some(word(at + 1) as u32);
+            let at = self.at * 8;
+            let dword = |offset| kernel.message_dword(self.kmsg, at + offset);
+            // Its two halves are looked at apart: none is compared with more than an instruction can hold.
+            if dword(4) == 1 && dword(0) == named::ONE_NUMBER {
+                self.at += 2;
+            } else if dword(4) == 1 && named::is_one(dword(0)) {
+                self.at += 2;
+                if named::has_names(dword(0).into()) && is_valid(dword(8)) {
+                    return Some(dword(8));
                 }
-            } else if named::has_names(descriptor) {
+            } else if named::has_names(dword(0).into()) {
                 return None;
             } else {
                 // What goes over the end is none, and the last.
-                self.at = at + 1 + (named::bytes_behind(descriptor) / 8) as usize;
+                let descriptor = kernel.message_word(self.kmsg, at);
+                self.at += 1 + (named::bytes_behind(descriptor) / 8) as usize;
             }
         }
         Some(0)
@@ -105,13 +110,6 @@ impl Calls {
     }
 }
 
-/// The current thread, if its call is as far as that.
-#[inline(always)]
-fn current(kernel: &impl Kernel, is_so_far: impl FnOnce(&OpenCall) -> bool) -> Option<(Thread, Task)> {
-    let (thread, call) = OpenCall::current(kernel);
-    is_so_far(&call).then(|| (thread, kernel.thread_task(thread)))
-}
-
 /// When, and which thread.
 struct Moment {
     sequence: u64,
@@ -121,12 +119,12 @@ struct Moment {
 
 impl Moment {
     #[inline(always)]
-    fn quickly(kernel: &impl Kernel, state: &State, thread: Thread) -> Option<Self> {
+    fn quickly(kernel: &impl Kernel, state: &State, Current { one, thread, .. }: Current) -> Option<Self> {
         let number = kernel.thread_number(thread);
         if number.is_none() {
             return None;
         }
-        let (sequence, time) = kernel.now_quickly(|| state.next_sequence())?;
+        let (sequence, time) = kernel.now_quickly(one, || state.next_sequence_of(one))?;
         Some(Self { sequence, time, thread: number.get() })
     }
 }
@@ -137,16 +135,21 @@ fn write(
     kernel: &impl Kernel,
     state: &State,
     frame: RecordFrame<'_>,
-    (task, thread): (Task, Thread),
+    Current { one, thread, .. }: Current,
     (correlation, moment): (Correlation, Moment),
 ) {
+    // Asked for again, as it was not kept as long as there was so much else.
+    let task = kernel.thread_task(thread);
     frame.set(word::CORRELATION, correlation.get());
     frame.set(word::TIME, moment.time);
     frame.set(word::SEQUENCE, moment.sequence);
     frame.set(word::THREAD, pair(0, moment.thread));
     frame.set(word::TASKS, pair(kernel.task_number(task).get(), 0));
     frame.set(word::TIME_OUT, pair(kernel.time_out(thread), 0));
-    publish(kernel, state, frame, task);
+    let ring = frame.publish();
+    if State::ring_bits(kernel.task_entry(task)) != 0 {
+        rings::wake_for_one(kernel, state, (one, ring), || task);
+    }
 }
 
 #[cfg(test)]

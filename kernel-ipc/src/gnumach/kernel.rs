@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU64;
 use trace_port::ring::Ring;
 
 use super::mach::Mach;
-use super::{ForOne, Kernel, lock, recording, switches, time};
+use super::{ForOne, Kernel, one, recording, switches, time};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. Memory may be asked for with nothing locked.
@@ -29,8 +29,8 @@ impl Kernel for Mach {
     }
 
     #[inline(always)]
-    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
-        time::now_quickly(number)
+    fn now_quickly(&self, one: ForOne, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+        time::now_quickly(one, number)
     }
 
     fn rest(&self) {
@@ -43,7 +43,7 @@ impl Kernel for Mach {
 
     #[inline(always)]
     fn for_one(&self) -> Option<ForOne> {
-        lock::is_absent().then_some(ForOne(()))
+        one::find()
     }
 
     #[inline(always)]

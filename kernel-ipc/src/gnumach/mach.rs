@@ -25,13 +25,15 @@ pub(crate) struct Header<T> {
 }
 
 /// `msgh_bits`.
-pub(super) const MSGH_BITS: Header<u32> = Header::at(LP64.bits);
+pub(crate) const MSGH_BITS: Header<u32> = Header::at(LP64.bits);
 /// `msgh_size`.
 pub(super) const MSGH_SIZE: Header<u32> = Header::at(LP64.size);
 /// `msgh_remote_port`; a name where the message is not in transit.
 pub(crate) const MSGH_REMOTE_PORT: Header<usize> = Header::at(LP64.remote_port);
-/// `msgh_local_port`, the same.
-pub(super) const MSGH_LOCAL_PORT: Header<usize> = Header::at(LP64.local_port);
+/// The name that it is then, and that of `msgh_local_port`.
+pub(super) const MSGH_REMOTE_NAME: Header<u32> = Header::at(LP64.remote_port);
+/// See [`MSGH_REMOTE_NAME`].
+pub(super) const MSGH_LOCAL_NAME: Header<u32> = Header::at(LP64.local_port);
 /// `msgh_id`.
 pub(crate) const MSGH_ID: Header<u32> = Header::at(LP64.id);
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Messages of the running kernel.
 
+use core::sync::atomic::AtomicU64;
+
 use mach_abi::header::LP64;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_PORT, MSGH_REMOTE_PORT, MSGH_SIZE, Mach};
+use super::mach::{MSGH_BITS, MSGH_ID, MSGH_LOCAL_NAME, MSGH_REMOTE_NAME, MSGH_SIZE, Mach};
 use super::members::{KMSG_HEADER, KMSG_OTHER_WORD, KMSG_SIZE, KMSG_WORD, Struct};
 use super::objects::COMPLEX;
 use super::slots::slot;
 use super::{
     InTransit, Kmsg, MaybePort, MaybeRight, Messages, OwnedKmsg, Port, Record, Reference, SendRight, Task, Thread,
-    control, mr, queue,
+    control, copy, mr, queue,
 };
 use crate::payload_abi::Slot;
 
@@ -20,6 +22,12 @@ unsafe extern "C" {
     safe fn ipc_kmsg_destroy(kmsg: OwnedKmsg);
     #[cfg_attr(feature = "faults", link_name = "faulty_ipc_mqueue_send")]
     fn ipc_mqueue_send(kmsg: Record, option: u32, time_out: u32) -> u32;
+}
+
+/// Where a kmsg's message is: a pointer, so that who was given that place itself adds to it what stands where, and nothing else.
+#[inline(always)]
+fn message(kmsg: Kmsg) -> *const u8 {
+    kmsg.place(KMSG_HEADER) as *const u8
 }
 
 impl Messages for Mach {
@@ -41,17 +49,29 @@ impl Messages for Mach {
     #[inline(always)]
     fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
         // SAFETY: within the message, whose bytes the kmsg has.
-        unsafe { ((kmsg.place(KMSG_HEADER) + offset) as *const u64).read_unaligned() }
+        unsafe { message(kmsg).wrapping_add(offset).cast::<u64>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn message_dword(&self, kmsg: Kmsg, offset: usize) -> u32 {
+        // SAFETY: within the message, whose bytes the kmsg has.
+        unsafe { message(kmsg).wrapping_add(offset).cast::<u32>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn copy_message(&self, kmsg: Kmsg, places: &[AtomicU64]) {
+        // SAFETY: within the message, whose bytes the kmsg has.
+        unsafe { copy::copy_words(message(kmsg).cast(), places) }
     }
 
     #[inline(always)]
     fn remote_name(&self, kmsg: Kmsg) -> u32 {
-        kmsg.header(MSGH_REMOTE_PORT) as u32
+        kmsg.header(MSGH_REMOTE_NAME)
     }
 
     #[inline(always)]
     fn local_name(&self, kmsg: Kmsg) -> u32 {
-        kmsg.header(MSGH_LOCAL_PORT) as u32
+        kmsg.header(MSGH_LOCAL_NAME)
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@ pub(crate) mod handles;
 mod kept;
 #[cfg(target_os = "none")]
 mod kernel;
+pub(crate) mod latch;
 #[cfg(target_os = "none")]
 mod lock;
 #[cfg(target_os = "none")]
@@ -28,6 +29,7 @@ mod messages;
 mod names;
 pub(crate) mod objects;
 mod once;
+pub(crate) mod one;
 #[cfg(target_os = "none")]
 pub(crate) mod pages;
 #[cfg(target_os = "none")]
@@ -64,6 +66,7 @@ pub(crate) use handles::{
 };
 pub(crate) use kept::{CallWord, KeptPort, KmsgList};
 pub(crate) use once::Once;
+pub(crate) use one::{Current, ForOne};
 
 #[cfg(target_os = "none")]
 pub(crate) use handles::{MaybeRight, MessageOfKmsg};
@@ -251,10 +254,6 @@ pub(crate) trait Tasks {
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation));
 }
 
-/// The kernel is one for one processor: who has this has looked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ForOne(());
-
 /// Corresponds to `MACH_PORT_VALID`: whether this can be the name of something.
 pub(crate) const fn is_valid(name: u32) -> bool {
     !matches!(name, MACH_PORT_NULL | MACH_PORT_DEAD)
@@ -323,6 +322,10 @@ pub(crate) trait Messages {
     fn msgh_id(&self, kmsg: Kmsg) -> u32;
     /// Eight message bytes of a kmsg, within its message.
     fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64;
+    /// Four of them.
+    fn message_dword(&self, kmsg: Kmsg, offset: usize) -> u32;
+    /// Copies the first words of a kmsg's message, which has as many, into these places.
+    fn copy_message(&self, kmsg: Kmsg, places: &[AtomicU64]);
     /// `msgh_remote_port` of a message before copyin or after copyout.
     fn remote_name(&self, kmsg: Kmsg) -> u32;
     /// `msgh_local_port` of a message before copyin or after copyout.
@@ -441,7 +444,7 @@ pub(crate) trait Kernel: Threads + Tasks + Ports + Messages + Records + Shared {
     /// time.
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64);
     /// [`Kernel::now`] where the kernel has counted no tick since the last look at its clock; else none, and `number` has not been asked.
-    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)>;
+    fn now_quickly(&self, one: ForOne, number: impl FnOnce() -> u64) -> Option<(u64, u64)>;
     /// Nobody is traced any more.
     fn rest(&self);
     /// The kernel's command line, before anything else runs.

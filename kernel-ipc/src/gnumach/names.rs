@@ -22,7 +22,7 @@ unsafe extern "C" {
 const RADIX: u32 = 6;
 
 /// How many entries a node has.
-const ENTRIES: u32 = 1 << RADIX;
+const ENTRIES: usize = 1 << RADIX;
 
 /// In an entry, and in the root: it is a node.
 const IS_NODE: usize = 1;
@@ -32,8 +32,8 @@ const MARKS: usize = 3;
 
 /// Whether a node has as many entries as that.
 #[inline(always)]
-fn is_as_known() -> bool {
-    slot(Slot::rdxtree_node_size) == slot(Slot::rdxtree_node_entries) + size_of::<usize>() * ENTRIES as usize
+pub(super) fn is_as_known() -> bool {
+    slot(Slot::rdxtree_node_size) == slot(Slot::rdxtree_node_entries) + size_of::<usize>() * ENTRIES
 }
 
 /// `space->is_active`
@@ -73,11 +73,9 @@ impl Reading {
         if !is_active(space) {
             return None;
         }
-        // SAFETY: an active space, whose names nobody changes.
-        match unsafe { top(space) } {
-            Some((_, 0)) => reading.lowest = Lowest::of_root(space),
-            Some((node, 1)) => reading.lowest = Lowest::of_node(node),
-            _ => {}
+        if is_as_known() {
+            // SAFETY: an active space, whose names nobody changes.
+            reading.lowest = unsafe { Lowest::of(space) }.unwrap_or(Lowest::NOWHERE);
         }
         Some(reading)
     }
@@ -118,21 +116,6 @@ impl Drop for Reading {
     }
 }
 
-/// The highest node of a space's tree, and how many levels there are below it; none of a tree that has none, or whose nodes are not known.
-///
-/// # Safety
-/// The space is active, and nobody changes its names meanwhile.
-#[inline(always)]
-unsafe fn top(space: Space) -> Option<(Node, u32)> {
-    let root = space.load(SPACE_MAP_ROOT);
-    if !is_as_known() || root & IS_NODE == 0 {
-        return None;
-    }
-    // SAFETY: it says that it is a node of the tree.
-    let node = unsafe { Node::at(root & !MARKS) };
-    Some((node, node.load(NODE_HEIGHT)))
-}
-
 /// Words of which each leads to a node of a tree's lowest level, or is 0, and how many there are: none where the tree has more levels, or they are not
 /// known.
 #[derive(Clone, Copy)]
@@ -154,35 +137,42 @@ impl Lowest {
     /// Where it leads to one that leads to them.
     #[inline(always)]
     fn of_node(node: Node) -> Self {
-        Self { nodes: node.place(NODE_ENTRIES) as *const usize, count: ENTRIES }
+        Self { nodes: node.place(NODE_ENTRIES) as *const usize, count: ENTRIES as u32 }
     }
 
     /// That of a space, if its tree has no more than two levels.
     ///
     /// # Safety
-    /// The space is active, and nobody changes its names as long as this is used.
+    /// The space is active, nobody changes its names as long as this is used, and nodes are as they are known.
     #[inline(always)]
     pub(super) unsafe fn of(space: Space) -> Option<Self> {
-        // SAFETY: the caller says so.
-        let (node, height) = unsafe { top(space) }?;
-        if height > 1 {
+        let root = space.load(SPACE_MAP_ROOT);
+        if root & IS_NODE == 0 {
             return None;
         }
-        Some(if height == 0 { Self::of_root(space) } else { Self::of_node(node) })
+        // SAFETY: it says that it is a node of the tree.
+        let node = unsafe { Node::at(root & !MARKS) };
+        match node.load(NODE_HEIGHT) {
+            0 => Some(Self::of_root(space)),
+            1 => Some(Self::of_node(node)),
+            _ => None,
+        }
     }
 
     /// The entry of a name.
     #[inline(always)]
     pub(super) fn find(self, name: u32) -> Option<Name> {
+        // As wide as an address from the first: what is made so later takes an instruction each time.
+        let name = name as usize;
         let index = name >> RADIX;
-        if index >= self.count {
+        if index >= self.count as usize {
             return None;
         }
         // SAFETY: there are more words than that.
-        let node = NonZeroUsize::new(unsafe { *self.nodes.wrapping_add(index as usize) } & !MARKS)?;
+        let node = NonZeroUsize::new(unsafe { *self.nodes.wrapping_add(index) } & !MARKS)?;
         // SAFETY: what leads to the lowest level, and is not 0, is a node of the tree.
         let node = unsafe { Node::at(node.get()) };
-        let place = (node.place(NODE_ENTRIES) as *const usize).wrapping_add((name % ENTRIES) as usize);
+        let place = (node.place(NODE_ENTRIES) as *const usize).wrapping_add(name % ENTRIES);
         // SAFETY: one of as many words as a node has.
         let entry = NonZeroUsize::new(unsafe { *place } & !MARKS)?;
         // SAFETY: what is on the lowest level, and not 0, is an entry of the space's.

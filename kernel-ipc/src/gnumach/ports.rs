@@ -14,7 +14,7 @@ use super::members::{
 };
 use super::objects::{IO_BITS_ACTIVE, IO_BITS_KOTYPE, IO_BITS_PROTECTED_PAYLOAD};
 use super::{MaybePort, MaybeRight, Port, Ports, SendRight, Space, Task, Tasks, Thread, Threads, control};
-use crate::identity::{Identity, NamedPort, Numbers};
+use crate::identity::{Identity, NamedPort, Numbers, What};
 use crate::numbers::PortNumber;
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
@@ -31,20 +31,28 @@ unsafe extern "C" {
     fn ipc_port_dealloc_special(port: Port, space: Space);
 }
 
-/// Which port it is that is locked, where that takes no more than to read its struct: an active port that has a number, and is no thread's.
+/// Which port it is that is locked, where that takes no more than to read its struct: one that has a number, and is no thread's. `known` says which number a
+/// code stands for, of a port with these `ip_bits`.
 #[inline(always)]
-pub(super) fn identify_quickly(port: Port, numbers: &Numbers) -> Option<Identity> {
+pub(super) fn identify_quickly(
+    port: Port,
+    known: impl FnOnce(u32, u32) -> Option<PortNumber>,
+    numbers: &Numbers,
+) -> Option<(PortNumber, What)> {
     let bits = port.load(PORT_IO_BITS);
-    if bits & IO_BITS_ACTIVE == 0 {
-        return None;
-    }
     let kind = (bits & IO_BITS_KOTYPE) as u8;
     if kind == port::THREAD {
         return None;
     }
-    let number = numbers.known(port.address(), port.load(PORT_WATCHED) >> 1)?;
-    let object = if kind == port::TASK { object(port, kind, numbers) } else { 0 };
-    Some(Identity { number, kind, object })
+    let number = known(bits, port.load(PORT_WATCHED) >> 1)?;
+    let what = if kind == port::TASK { What::of(kind, object(port, kind, numbers)) } else { What::kind(kind) };
+    Some((number, what))
+}
+
+/// The number that a locked port's code stands for; none if it is dead.
+#[inline(always)]
+pub(super) fn known_if_active(port: Port, (bits, code): (u32, u32), numbers: &Numbers) -> Option<PortNumber> {
+    if bits & IO_BITS_ACTIVE == 0 { None } else { numbers.known(port.address(), code) }
 }
 
 /// Which port it is: see [`Ports::identity`].

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Tasks and spaces of the running kernel.
 
+use core::num::NonZeroU32;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{Ordering, fence};
 
@@ -14,11 +15,11 @@ use super::members::{
     THREAD_CALL,
 };
 use super::names::{self, Lowest, Reading};
-use super::ports::{identify, identify_quickly};
+use super::ports::{identify, identify_quickly, known_if_active};
 use super::threads::each_thread;
 use super::{CallWord, ForOne, MaybeRight, Names, Port, Reference, SendRight, Space, Task, Tasks, Threads};
-use crate::identity::{Identity, NamedPort, Numbers};
-use crate::numbers::{HalfCorrelation, TaskNumber};
+use crate::identity::{Identity, NamedPort, Numbers, What};
+use crate::numbers::{HalfCorrelation, PortNumber, TaskNumber};
 
 // SAFETY: these are the prototypes in the DWARF of the kernels this payload is linked against; the instrumenter refuses a kernel that
 // lacks one of the symbols. What takes only handles, and what is owned, asks for nothing else. The variable is set once at boot, before
@@ -57,15 +58,27 @@ fn port_of(lowest: Lowest, name: u32) -> Option<Port> {
     (entry.load(NAME_BITS) & IE_BITS_PORT != 0).then(|| unsafe { Port::at(entry.load(NAME_OBJECT)) })
 }
 
+/// What a name stands for that was found to be a port's.
+#[inline(always)]
+fn named(name: u32, port: (PortNumber, What)) -> Option<NamedPort> {
+    // SAFETY: 0 is nothing's name: its entry, `zero_entry` of ipc/ipc_space.c, is of no type.
+    Some(NamedPort::by(unsafe { NonZeroU32::new_unchecked(name) }, port))
+}
+
 impl SpaceNames<'_> {
     /// On a kernel for several processors.
     #[inline(never)]
     fn port_with_lock(&self, name: u32) -> Option<NamedPort> {
         let found = port_of(self.reading.lowest(), name).and_then(|port| {
             let _lock = PORT_LOCK.of(port).take();
-            identify_quickly(port, self.numbers)
+            self.identify(port)
         });
-        if let Some(found) = found { NamedPort::of(name, found) } else { self.port_anyhow(name) }
+        if let Some(found) = found { named(name, found) } else { self.port_anyhow(name) }
+    }
+
+    #[inline(always)]
+    fn identify(&self, port: Port) -> Option<(PortNumber, What)> {
+        identify_quickly(port, |bits, code| known_if_active(port, (bits, code), self.numbers), self.numbers)
     }
 
     #[inline(never)]
@@ -87,6 +100,7 @@ impl SpaceNames<'_> {
 
 /// The names of a task, on a kernel for one processor, so far as they are found quickly.
 pub(crate) struct QuickNames<'a> {
+    one: ForOne,
     lowest: Lowest,
     numbers: &'a Numbers,
 }
@@ -94,7 +108,10 @@ pub(crate) struct QuickNames<'a> {
 impl Names for QuickNames<'_> {
     #[inline(always)]
     fn port(&self, name: u32) -> Option<NamedPort> {
-        NamedPort::of(name, identify_quickly(port_of(self.lowest, name)?, self.numbers)?)
+        let port = port_of(self.lowest, name)?;
+        // It is alive: one that dies loses its number before (the stub of `ipc_port_destroy`), and with one processor nobody has looked at it since.
+        let known = |_, code| self.numbers.known_quickly(self.one, port.address(), code);
+        named(name, identify_quickly(port, known, self.numbers)?)
     }
 }
 
@@ -105,8 +122,8 @@ impl Names for SpaceNames<'_> {
         if self.reading.is_locked() {
             return self.port_with_lock(name);
         }
-        match port_of(self.reading.lowest(), name).and_then(|port| identify_quickly(port, self.numbers)) {
-            Some(found) => NamedPort::of(name, found),
+        match port_of(self.reading.lowest(), name).and_then(|port| self.identify(port)) {
+            Some(found) => named(name, found),
             None => self.port_anyhow(name),
         }
     }
@@ -218,14 +235,15 @@ impl Tasks for Mach {
     }
 
     #[inline(always)]
-    fn quick_names<'a>(&'a self, _: ForOne, task: Task, numbers: &'a Numbers) -> Option<QuickNames<'a>> {
+    fn quick_names<'a>(&'a self, one: ForOne, task: Task, numbers: &'a Numbers) -> Option<QuickNames<'a>> {
         let space = self.task_space(task);
         if !names::is_active(space) {
             return None;
         }
-        // SAFETY: a live, active space, whose names nobody changes while the current thread, the only one that runs, does not wait.
+        // SAFETY: a live, active space, whose names nobody changes while the current thread, the only one that runs, does not wait; nodes are as
+        // they are known.
         let lowest = unsafe { Lowest::of(space) }?;
-        Some(QuickNames { lowest, numbers })
+        Some(QuickNames { one, lowest, numbers })
     }
 
     fn awaited_at(&self, task: Task, name: u32, change: impl FnOnce(&mut HalfCorrelation)) {

@@ -7,8 +7,8 @@
 
 use core::arch::x86_64::_rdtsc;
 
-use spin::mutex::SpinMutex;
-
+use super::ForOne;
+use super::latch::Latch;
 use crate::clock::{Clock, Sample};
 
 // SAFETY (of every use below): the variables are in the DWARF of the kernels this payload is linked against.
@@ -31,7 +31,7 @@ const CHECK_SECONDS: usize = 2;
 const TRIES: u32 = 100;
 
 /// Whoever holds it reads all that tells the time, so that who holds it later reads later.
-static CLOCK: SpinMutex<Clock> = SpinMutex::new(Clock::new());
+static CLOCK: Latch<Clock> = Latch::new(Clock::new());
 
 /// What `number` gives for what happens now, and its time: nanoseconds since 1970 by the kernel's clock, but never less than before.
 /// A later number never has an earlier time.
@@ -49,8 +49,8 @@ pub(super) fn now(number: impl FnOnce() -> u64) -> (u64, u64) {
 
 /// [`now`], where the kernel has counted no tick since the last look; else none, and `number` has not been asked.
 #[inline(always)]
-pub(super) fn now_quickly(number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
-    let mut clock = CLOCK.lock();
+pub(super) fn now_quickly(one: ForOne, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+    let mut clock = CLOCK.take(one)?;
     let time = clock.within_tick_quickly(cycles(), ticks())?;
     Some((number(), time))
 }

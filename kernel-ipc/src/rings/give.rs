@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use trace_port::ring::Producer;
 
-use super::{Hold, KEPT, OF_TASK, PLACES, RingKey, Rings};
+use super::{Hold, KEPT, OF_TASK, OWED, PLACES, RingKey, Rings};
 use crate::gnumach::{Kernel, Port, Reference, SendRight, Space, Task, mr};
 use crate::observe;
 use crate::state::State;
@@ -45,7 +45,7 @@ fn give_another(kernel: &impl Kernel, state: &State, caller: Task, port: Referen
     };
     // No lock is held: it may sleep.
     let made = kernel.make_ring(index).then(|| kernel.tracers_ring(index)).flatten();
-    let (Some(ring), Some(place)) = (made, rings.places.get(index)) else {
+    let (Some(ring), Some(place)) = (made, rings.tracers().get(index)) else {
         rings.hold(index, Hold::Free);
         kernel.port_release(port);
         return Err(mr::KERN_RESOURCE_SHORTAGE);
@@ -55,7 +55,7 @@ fn give_another(kernel: &impl Kernel, state: &State, caller: Task, port: Referen
     {
         place.writer.keep_ring(*ring);
         let mut pen = place.writer.pen();
-        *pen = Pen { producer: Producer::keeping(KEPT), owed: 0 };
+        *pen = Pen::of(Producer::keeping(KEPT), OWED, u32::MAX);
         ring.clear();
         pen.producer.begin(ring);
         // 0 is none.
@@ -75,9 +75,9 @@ pub(crate) fn end_of(kernel: &impl Kernel, state: &State, task: Task) {
 /// Rings end whose ports are not received from any more by who has asked for them.
 #[inline(never)]
 pub(crate) fn collect(kernel: &impl Kernel, state: &State) {
-    state
-        .rings
-        .end_where(kernel, |rings, index| !rings.places.get(index).is_some_and(|place| place.port.is_received(kernel)));
+    state.rings.end_where(kernel, |rings, index| {
+        !rings.tracers().get(index).is_some_and(|place| place.port.is_received(kernel))
+    });
 }
 
 impl Rings {
@@ -88,7 +88,7 @@ impl Rings {
     }
 
     fn is_task_of(&self, index: usize, task: Task) -> bool {
-        self.places.get(index).is_some_and(|place| place.task.load(Relaxed) == task.address())
+        self.tracers().get(index).is_some_and(|place| place.task.load(Relaxed) == task.address())
     }
 
     fn place_of(&self, port: Port) -> Option<usize> {
@@ -96,7 +96,7 @@ impl Rings {
     }
 
     fn place_among(&self, holds: &[Hold; PLACES], port: Port) -> Option<usize> {
-        self.places.iter().zip(holds).position(|(place, hold)| *hold == Hold::Given && place.port.is(port))
+        self.tracers().iter().zip(holds).position(|(place, hold)| *hold == Hold::Given && place.port.is(port))
     }
 
     /// Claims a place that nobody has, in whatever way, for a task, unless that has as many as it may, with those that it is about to get.
@@ -107,11 +107,11 @@ impl Rings {
             return None;
         }
         let is_free = |(index, hold): &(usize, &mut Hold)| {
-            let is_idle = self.places.get(*index).is_some_and(|place| place.writer.pen().producer.is_idle());
+            let is_idle = self.tracers().get(*index).is_some_and(|place| place.writer.pen().producer.is_idle());
             **hold == Hold::Free && is_idle && kernel.ring_is_unused(*index)
         };
         let (index, hold) = holds.iter_mut().enumerate().find(is_free)?;
-        self.places.get(index)?.task.store(task.address(), Relaxed);
+        self.tracers().get(index)?.task.store(task.address(), Relaxed);
         *hold = Hold::Claimed;
         Some(index)
     }
@@ -121,7 +121,7 @@ impl Rings {
     pub(super) fn publish(&self, kernel: &impl Kernel, index: usize, (port, space): (Reference<Port>, Space)) -> usize {
         let mut holds = self.holds.lock();
         let known = self.place_among(&holds, port.get());
-        if let (None, Some(place), Some(hold)) = (known, self.places.get(index), holds.get_mut(index)) {
+        if let (None, Some(place), Some(hold)) = (known, self.tracers().get(index), holds.get_mut(index)) {
             place.port.keep(port, space);
             *hold = Hold::Given;
             return index;
@@ -137,7 +137,7 @@ impl Rings {
         if !self.are_there() {
             return;
         }
-        for (index, place) in self.places.iter().enumerate() {
+        for (index, place) in self.tracers().iter().enumerate() {
             if !self.claim_to_end(index, &is_it) {
                 continue;
             }

@@ -9,7 +9,7 @@ use trace_port::ring::{FRAME, Ring};
 use super::{KEPT, RingKey, Told};
 use crate::fan_out::{Parts, Share};
 use crate::frames;
-use crate::gnumach::{Kernel, SendRight, Task, Thread, option};
+use crate::gnumach::{ForOne, Kernel, SendRight, Task, Thread, option};
 use crate::observe;
 use crate::quiet;
 use crate::state::State;
@@ -57,6 +57,19 @@ pub(crate) fn outcome(kernel: &impl Kernel, state: &State, told: Told<'_>, threa
 pub(crate) fn wake_for(kernel: &impl Kernel, state: &State, ring: &Ring<'_, AtomicU64>, task: impl FnOnce() -> Task) {
     // What is rare is found out again: nothing is kept until here for it.
     wake(kernel, ring, || right_to(kernel, state, task()));
+}
+
+/// [`wake_for`] on a kernel for one processor.
+#[inline(always)]
+pub(crate) fn wake_for_one(
+    kernel: &impl Kernel,
+    state: &State,
+    (_, ring): (ForOne, &Ring<'_, AtomicU64>),
+    task: impl FnOnce() -> Task,
+) {
+    if ring.take_sleep_alone() {
+        wake_with(kernel, ring, right_to(kernel, state, task()));
+    }
 }
 
 /// A right to the trace port whose ring has a task's records.

@@ -50,8 +50,8 @@ const fn ceilings_file(debug: bool, flavour: Flavour) -> &'static str {
 
 /// Figures of stack depth: name, where the payload begins, the function it stands in for.
 const STACKS: [(&str, &str, &str); 8] = [
-    ("stack of a message copied in", "rpctrace2_traced_copyinmsg", "copyinmsg"),
-    ("stack of a message copied out", "rpctrace2_copied_out_directly", "copyout"),
+    ("stack of a message copied in", "rpctrace2_copyinmsg", "copyinmsg"),
+    ("stack of a message copied out", "rpctrace2_clients_answer", "copyout"),
     ("stack of a hand-off", "rpctrace2_traced_handoff", "thread_handoff"),
     ("stack of the end of a call", "rpctrace2_returned", "thread_syscall_return"),
     ("stack of a message to the kernel", "rpctrace2_kobject_server", "ipc_kobject_server"),

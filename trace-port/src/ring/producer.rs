@@ -148,10 +148,11 @@ pub struct Producer {
     floor: u64,
     /// How much room is kept, under [`Policy::Full`], by [`Room::Common`].
     kept: u64,
-    /// Up to here a frame is written with no more than a look at this, by policy: nobody is writing, nothing is untold, the floor has moved, no part begins
-    /// that has no mark, the end of the memory is not before it, and the reader has made room. 0 for nowhere.
-    full_until: u64,
-    overwrite_until: u64,
+    /// Up to here a frame is written with no more than a look at this: nobody is writing, nothing is untold, the floor has moved, no part begins
+    /// that has no mark, the end of the memory is not before it, and the reader has made room, or it was overwritten by the policy that was looked by. 0 for
+    /// nowhere.
+    until: u64,
+    looked: Policy,
 }
 
 impl Default for Producer {
@@ -177,8 +178,8 @@ impl Producer {
             untold: None,
             floor: 0,
             kept,
-            full_until: 0,
-            overwrite_until: 0,
+            until: 0,
+            looked: Policy::Full,
         }
     }
 
@@ -204,20 +205,15 @@ impl Producer {
         (policy, room): (Policy, Room),
     ) -> Option<Whole<'a, W>> {
         let end = self.end_of(bytes)?;
-        let can = end <= self.until(policy) || self.look(ring, end, (policy, room));
+        let can = policy == self.looked && end <= self.until || self.look(ring, end, (policy, room));
         if can { self.take(ring, kind, (bytes >> 3) as usize) } else { None }
     }
 
-    /// [`Producer::whole`], with so many words, where that needs no look at anything but the producer.
+    /// [`Producer::whole`], with so many words, where that needs no look at anything but the producer: of what the last look has promised, by whichever
+    /// policy. What may be overwritten by that is below the floor already.
     #[inline(always)]
-    pub fn whole_at_once<'a, W: Word>(
-        &self,
-        ring: &Ring<'a, W>,
-        (kind, words): (u32, usize),
-        policy: Policy,
-    ) -> Option<Whole<'a, W>> {
-        let can =
-            words <= QUICK as usize / 8 && self.reserved.wrapping_add(FRAME + words as u64 * 8) <= self.until(policy);
+    pub fn whole_at_once<'a, W: Word>(&self, ring: &Ring<'a, W>, (kind, words): (u32, usize)) -> Option<Whole<'a, W>> {
+        let can = words <= QUICK as usize / 8 && self.reserved.wrapping_add(FRAME + words as u64 * 8) <= self.until;
         if can { self.take(ring, kind, words) } else { None }
     }
 
@@ -225,12 +221,6 @@ impl Producer {
     #[inline(always)]
     const fn end_of(&self, bytes: u64) -> Option<u64> {
         if bytes <= QUICK { Some(self.reserved.wrapping_add(FRAME + bytes)) } else { None }
-    }
-
-    /// Up to where a frame is written with no look.
-    #[inline(always)]
-    fn until(&self, policy: Policy) -> u64 {
-        if policy == Policy::Full { self.full_until } else { self.overwrite_until }
     }
 
     #[inline(always)]
@@ -271,14 +261,9 @@ impl Producer {
         self.mark(ring, start);
         // A part ends where the memory does, if not before.
         let window = self.unmarked.min(start.saturating_add(WINDOW.min(capacity >> 6)));
-        if policy == Policy::Overwrite {
-            self.overwrite_until = window;
-            self.full_until = 0;
-        } else {
-            self.full_until = window.min(common);
-            self.overwrite_until = self.full_until;
-        }
-        let until = end.max(self.overwrite_until);
+        self.looked = policy;
+        self.until = if policy == Policy::Overwrite { window } else { window.min(common) };
+        let until = end.max(self.until);
         self.raise_floor(ring, until.saturating_sub(capacity));
         true
     }
@@ -295,7 +280,7 @@ impl Producer {
     /// A frame is written by another way than [`Producer::whole`], or something is to be told before the next one.
     #[inline(always)]
     fn look_again(&mut self) {
-        (self.full_until, self.overwrite_until) = (0, 0);
+        self.until = 0;
     }
 
     /// Gives a frame to the reader, of whose contents so many bytes, a multiple of 8, were written; there are no more than there was room for.

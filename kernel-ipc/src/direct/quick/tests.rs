@@ -7,18 +7,18 @@ use std::vec::Vec;
 use mach_abi::code::mr;
 use mach_abi::header::bits;
 use mach_abi::type_name::{MAKE_SEND, MOVE_SEND_ONCE};
-use trace_port::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, RECORD, Ring};
+use trace_port::ring::{HEADER_SIZE, MIN_CAPACITY, Policy, Producer, RECORD, Ring};
 
 use crate::direct::tests::{CALLS, NAME, NUMBER, alike, asked, asked_by, bytes, frames, make, model, serve};
 use crate::gnumach::fake::{CHILDS_THREAD, TASK, THREAD};
-use crate::gnumach::{Kmsg, Port, Threads, option};
+use crate::gnumach::{ForOne, Kmsg, Port, Threads, option};
 use crate::hooks::model::random::Random;
 use crate::hooks::model::{
     ANSWER, Call, Model, Moment, REPLY, REPLY_NAME, REQUEST, RPC, SERVICE, SERVICE_NAME, TO_HOST, TO_SERVICE, message,
 };
 use crate::numbers::{HalfCorrelation, ThreadNumber};
 use crate::recorder::tests::recorded;
-use crate::writer::{Terms, Writer};
+use crate::writer::{Pen, Terms, Writer};
 
 /// What words of a ring hold that were not written yet.
 fn fill(model: &Model) {
@@ -263,16 +263,17 @@ fn a_ring_that_is_anothers_or_is_owed_too_much_is_not_written() {
     let words: Vec<AtomicU64> = (0..(HEADER_SIZE + MIN_CAPACITY) / 8).map(|_| AtomicU64::new(0)).collect();
     let ring = Ring::over(std::boxed::Box::leak(words.into_boxed_slice())).unwrap();
     let writer = Writer::new();
-    let terms = Terms { bits: 0x21, policy: Policy::Full, owed: Some(3) };
+    let terms = Terms { bits: 0x21, policy: Policy::Full };
     let kmsg: Kmsg = model.fake.new_kmsg(std::vec![0; 64], false);
     let is_written = || {
-        let message = (kmsg, 5, 5);
-        let frame = writer.record(&model.fake, terms, RECORD, (kmsg, 40, 40)).is_some();
-        assert!(!frame || writer.record_at_once(&model.fake, terms, RECORD, message).is_some());
+        let frame = writer.record(&model.fake, terms, RECORD, (kmsg, 40)).is_some();
+        let at_once = (ForOne::fake(), terms.bits);
+        assert!(!frame || writer.record_at_once(&model.fake, at_once, RECORD, (kmsg, 5)).is_some());
         frame
     };
     assert!(!is_written(), "there is none");
     writer.keep_ring(ring);
+    *writer.pen() = Pen::of(Producer::new(), 3, u32::MAX);
     writer.pen().producer.begin(&ring);
     assert!(!is_written(), "another's");
     writer.set_bits(0x21);

@@ -25,6 +25,14 @@ impl Messages for Fake {
     fn message_word(&self, kmsg: Kmsg, offset: usize) -> u64 {
         u64::from(self.half(kmsg, offset)) | u64::from(self.half(kmsg, offset + 4)) << 32
     }
+    fn message_dword(&self, kmsg: Kmsg, offset: usize) -> u32 {
+        self.half(kmsg, offset)
+    }
+    fn copy_message(&self, kmsg: Kmsg, places: &[AtomicU64]) {
+        for (index, place) in places.iter().enumerate() {
+            place.store(self.message_word(kmsg, index * 8), core::sync::atomic::Ordering::Relaxed);
+        }
+    }
     fn remote_name(&self, kmsg: Kmsg) -> u32 {
         self.half(kmsg, 8)
     }

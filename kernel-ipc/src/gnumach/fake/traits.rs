@@ -407,7 +407,7 @@ impl Kernel for Fake {
     fn now(&self, number: impl FnOnce() -> u64) -> (u64, u64) {
         (number(), TIME)
     }
-    fn now_quickly(&self, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
+    fn now_quickly(&self, _: ForOne, number: impl FnOnce() -> u64) -> Option<(u64, u64)> {
         (!self.clock_is_slow.get()).then(|| {
             self.quick_times.set(self.quick_times.get() + 1);
             self.now(number)
@@ -420,7 +420,7 @@ impl Kernel for Fake {
         self.command_line.get()
     }
     fn for_one(&self) -> Option<ForOne> {
-        Some(ForOne(()))
+        Some(ForOne::fake())
     }
     fn ring(&self) -> Option<&'static Ring<'static, AtomicU64>> {
         self.ring.get()

@@ -9,7 +9,9 @@ use mach_abi::type_name::PROTECTED_PAYLOAD;
 use super::{CACHED, Call, Model, Moment, Sleeper};
 use crate::direct::quick::{client, server};
 use crate::gnumach::fake::TRACE;
-use crate::gnumach::{ForOne, InTransit, Kernel, Kmsg, Messages, Port, Task, Tasks, Thread, Threads, mr, option};
+use crate::gnumach::{
+    Current, ForOne, InTransit, Kmsg, Messages, Port, Ports, Task, Tasks, Thread, Threads, mr, option,
+};
 use crate::hooks::exception::{self, Raised};
 use crate::hooks::{call, copy, handoff, kobject, lifecycle};
 use crate::numbers::HalfCorrelation;
@@ -113,6 +115,10 @@ impl Model {
         }
     }
 
+    fn has_payload(&self, kmsg: Kmsg) -> bool {
+        self.fake.port_has_payload(self.fake.destination(kmsg))
+    }
+
     /// `thread_handoff` to this thread of this message.
     pub(super) fn thread_handoff(&self, receiver: Thread, kmsg: Kmsg, switch: impl FnOnce() -> bool) -> bool {
         let is_receiver_observed = self.fake.is_redirected() && self.fake.thread(receiver).call != 0;
@@ -122,6 +128,16 @@ impl Model {
         }
         let message = self.copied_in();
         assert!(message.is_none_or(|message| message.kmsg() == kmsg), "another message");
+        let (sender, call) = OpenCall::current(&self.fake);
+        let word = self.fake.thread_message(sender);
+        let is_plain = word != 0 && !self.has_payload(kmsg) && self.fake.thread(receiver).call | 2 != 3;
+        if is_plain && !call.has_draft() {
+            self.fake.set_thread_message(sender, 0);
+            return switch() || {
+                self.fake.set_thread_message(sender, word);
+                false
+            };
+        }
         handoff::hand_off(&self.fake, &self.state, message, switch)
     }
 
@@ -135,7 +151,7 @@ impl Model {
 
     /// `ipc_mqueue_receive` has found a message.
     pub(super) fn mqueue_receive(&self, kmsg: Kmsg) {
-        if self.is_observed() {
+        if self.is_observed() && self.has_payload(kmsg) {
             received_on::taken_out(&self.fake, &self.state, InTransit::fake(kmsg));
         }
     }
@@ -182,15 +198,11 @@ impl Model {
         }
         let is_light = self.is_light();
         let is_observed = self.is_observed() && !is_light;
-        if self.fake.is_redirected() && !is_observed {
-            let thread = self.fake.current_thread();
-            self.fake.set_thread_message(thread, kmsg.message_half());
-            self.fake.set_thread_awaited(thread, HalfCorrelation::new(self.fake.period()));
-        }
-        if is_observed {
-            let thread = self.fake.current_thread();
-            self.fake.set_thread_message(thread, 0);
-            self.fake.set_thread_awaited(thread, HalfCorrelation::NONE);
+        if self.fake.is_redirected() {
+            let (thread, unseen) = (self.fake.current_thread(), (kmsg.message_half(), self.fake.period()));
+            let (message, awaited) = if is_observed { (0, 0) } else { unseen };
+            self.fake.set_thread_message(thread, message);
+            self.fake.set_thread_awaited(thread, HalfCorrelation::new(awaited));
         }
         self.moment(Moment::CopyIn);
         if self.steps.borrow().bad_copyins != 0 {
@@ -201,10 +213,9 @@ impl Model {
         self.fake.write(kmsg, 4, &(message.len() as u32).to_le_bytes());
         if is_observed || is_light && self.state.wanted.may_be(self.fake.msgh_id(kmsg)) {
             let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
-            let one = self.fake.for_one().expect("it is for one");
             if is_observed
                 && State::is_direct(entry)
-                && (self.is_quickly_in(one, kmsg) || direct::sent(&self.fake, &self.state, kmsg))
+                && (self.is_quickly_in(kmsg) || direct::sent(&self.fake, &self.state, kmsg))
             {
                 return true;
             }
@@ -214,17 +225,22 @@ impl Model {
         true
     }
 
-    fn is_quickly_in(&self, one: ForOne, kmsg: Kmsg) -> bool {
+    fn current(&self) -> Current {
+        let thread = self.fake.current_thread();
+        Current { one: ForOne::fake(), thread, task: self.fake.thread_task(thread) }
+    }
+
+    fn is_quickly_in(&self, kmsg: Kmsg) -> bool {
         match self.fake.msgh_bits(kmsg) {
-            server::ANSWER => server::answer(&self.fake, &self.state, one, kmsg).is_some(),
-            _ => client::request(&self.fake, &self.state, one, kmsg).is_some(),
+            server::ANSWER => server::answer(&self.fake, &self.state, self.current(), kmsg).is_some(),
+            _ => client::request(&self.fake, &self.state, self.current(), kmsg).is_some(),
         }
     }
 
-    fn is_quickly_out(&self, one: ForOne, (kmsg, size): (Kmsg, u32)) -> bool {
+    fn is_quickly_out(&self, (kmsg, size): (Kmsg, u32)) -> bool {
         match self.fake.msgh_bits(kmsg) {
-            server::REQUEST => server::request(&self.fake, &self.state, one, (kmsg, size)).is_some(),
-            _ => client::answer(&self.fake, &self.state, one, (kmsg, size)).is_some(),
+            server::REQUEST => server::request(&self.fake, &self.state, self.current(), (kmsg, size)).is_some(),
+            _ => client::answer(&self.fake, &self.state, self.current(), (kmsg, size)).is_some(),
         }
     }
 
@@ -241,10 +257,9 @@ impl Model {
         }
         if is_observed && (!self.is_light() || self.state.wanted.may_be(self.fake.msgh_id(kmsg))) {
             let entry = self.fake.task_entry(self.fake.thread_task(self.fake.current_thread()));
-            let one = self.fake.for_one().expect("it is for one");
             if State::is_direct(entry)
                 && !failed
-                && (self.is_quickly_out(one, (kmsg, size)) || direct::received(&self.fake, &self.state, kmsg, size))
+                && (self.is_quickly_out((kmsg, size)) || direct::received(&self.fake, &self.state, kmsg, size))
             {
                 return true;
             }

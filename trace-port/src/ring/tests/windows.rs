@@ -2,6 +2,7 @@
 //! What holds for each frame that is written after one look at the ring for many, whatever came before it.
 
 use core::sync::atomic::Ordering::Relaxed;
+use std::vec::Vec;
 
 use proptest::prelude::*;
 
@@ -14,6 +15,8 @@ use super::property::CAPACITY;
 enum Act {
     /// So many words of contents, by the quick way.
     Whole(u64, Policy, Room),
+    /// Where that needs no look.
+    AtOnce(u64),
     /// The other way.
     Reserve(u64, Policy),
     Refuse,
@@ -25,11 +28,24 @@ fn act() -> impl Strategy<Value = Act> {
     let policy = || prop_oneof![3 => Just(Policy::Full), 1 => Just(Policy::Overwrite)];
     let room = prop_oneof![4 => Just(Room::Common), 1 => Just(Room::Kept)];
     prop_oneof![
-        40 => (0..500_u64, policy(), room).prop_map(|(words, policy, room)| Act::Whole(words, policy, room)),
-        1 => (0..500_u64, policy()).prop_map(|(words, policy)| Act::Reserve(words, policy)),
-        1 => Just(Act::Refuse),
+        120 => (0..500_u64, policy(), room).prop_map(|(words, policy, room)| Act::Whole(words, policy, room)),
+        60 => (0..500_u64).prop_map(Act::AtOnce),
+        3 => (0..500_u64, policy()).prop_map(|(words, policy)| Act::Reserve(words, policy)),
+        3 => Just(Act::Refuse),
         1 => (0..=100_u64).prop_map(Act::Read),
     ]
+}
+
+/// Some by one policy alone.
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    (proptest::bool::ANY, proptest::collection::vec(act(), 500..2000)).prop_map(|(is_full, mut acts)| {
+        for act in &mut acts {
+            if let (true, Act::Whole(_, policy, _) | Act::Reserve(_, policy)) = (is_full, act) {
+                *policy = Policy::Full;
+            }
+        }
+        acts
+    })
 }
 
 /// Bytes that are kept.
@@ -39,19 +55,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn each_frame_has_room_a_floor_and_a_mark(acts in proptest::collection::vec(act(), 500..2000)) {
+    fn each_frame_has_room_a_floor_and_a_mark(acts in acts()) {
         let words = memory(CAPACITY);
         let ring = Ring::over(&words).unwrap();
         let mut producer = Producer::keeping(KEPT);
         producer.begin(&ring);
         let (capacity, part) = (ring.capacity(), ring.capacity() / ring.marks.len() as u64);
         let floor = || ring.control[control::FLOOR].load(Relaxed);
-        let mut before = 0;
+        let (mut before, mut is_overwritten) = (0, false);
         for act in acts {
             match act {
                 Act::Whole(words, policy, room) => {
                     let (start, tail) = (ring.head(), ring.tail());
                     let Some(whole) = producer.whole(&ring, (RECORD, words * 8), (policy, room)) else { continue };
+                    is_overwritten |= policy == Policy::Overwrite;
                     let end = start + FRAME + words * 8;
                     prop_assert!(floor() + capacity >= end, "bytes are written that are not said to be");
                     if policy == Policy::Full {
@@ -64,7 +81,16 @@ proptest! {
                     prop_assert_eq!(mark / part, start / part, "its part has no mark");
                     prop_assert!(mark <= start, "the mark is of the part's first frame");
                 }
+                Act::AtOnce(words) => {
+                    let (end, said) = (ring.head() + FRAME + words * 8, floor());
+                    let Some(whole) = producer.whole_at_once(&ring, (RECORD, words as usize)) else { continue };
+                    prop_assert!(said + capacity >= end, "what is overwritten was not said to be");
+                    prop_assert!(is_overwritten || end + KEPT <= ring.tail() + capacity, "nobody overwrites");
+                    producer.publish(&ring, &whole, size_of_val(whole.contents) as u64);
+                    prop_assert_eq!(ring.head(), end);
+                }
                 Act::Reserve(words, policy) => {
+                    is_overwritten |= policy == Policy::Overwrite;
                     if let Ok(room) = producer.reserve(&ring, (RECORD, words * 8), policy) {
                         producer.commit(&ring, room);
                     }
