@@ -4,13 +4,9 @@
 use std::borrow::ToOwned;
 use std::boxed::Box;
 use std::format;
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -27,16 +23,19 @@ pub mod diff;
 pub mod explain;
 pub mod export;
 pub mod info;
+mod inputs;
 mod open;
 mod paint;
 pub mod perfetto;
 pub mod replay;
 pub mod ring;
 pub mod show;
+mod sink;
 pub mod view;
 mod watch;
 
 pub use paint::Paint;
+pub use sink::Sink;
 
 /// A regular expression for the names of routines.
 ///
@@ -86,125 +85,13 @@ pub fn is_colored(host: &Host) -> bool {
     }
 }
 
-/// Where the trace goes.
-#[derive(Debug)]
-pub enum Sink {
-    /// Where the program's output goes: the trace is put between whole lines of it.
-    Output,
-    /// Standard error.
-    Error(io::Stderr),
-    /// A file.
-    File(File),
-    /// A command of the shell.
-    Command(Child),
-}
-
-impl Sink {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// If it cannot be written, or started.
-    pub fn open(output: &Output, append: bool) -> Result<Self> {
-        Ok(match output {
-            Output::Standard => Self::Output,
-            Output::Error if is_same_place(io::stdout().as_fd(), io::stderr().as_fd()) => Self::Output,
-            Output::Error => Self::Error(io::stderr()),
-            Output::File(path) => Self::File(open_file(Path::new(path), append)?),
-            // Apart from this process, so that a Ctrl-C leaves it to read the end.
-            Output::Command(command) => {
-                let mut shell = Command::new("sh");
-                let child = shell.args(["-c", command]).stdin(Stdio::piped()).process_group(0).spawn();
-                Self::Command(child.with_context(|| format!("cannot start {command}"))?)
-            }
-        })
-    }
-
-    /// Whether nobody sees the trace beside the program's output: a terminal or a pipe may be both.
-    pub fn is_apart(&self) -> bool {
-        match self {
-            Self::Output | Self::Error(_) => false,
-            Self::File(file) => file.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Self::Command(_) => true,
-        }
-    }
-
-    /// Where lines are written that do not go among the program's own output.
-    pub fn writer(&mut self) -> Option<&mut dyn Write> {
-        match self {
-            Self::Output => None,
-            Self::Error(stderr) => Some(stderr),
-            Self::File(file) => Some(file),
-            Self::Command(child) => child.stdin.as_mut().map(|stdin| stdin as &mut dyn Write),
-        }
-    }
-
-    /// Waits until a command has read everything.
-    ///
-    /// # Errors
-    /// If it cannot be waited for.
-    pub fn close(self) -> Result<()> {
-        if let Self::Command(mut child) = self {
-            drop(child.stdin.take());
-            child.wait()?;
-        }
-        Ok(())
-    }
-}
-
-fn open_file(path: &Path, append: bool) -> Result<File> {
-    let mut how = File::options();
-    how.create(true).write(true).append(append).truncate(!append);
-    how.open(path).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Whether two descriptors lead to the same file, terminal or pipe. Of what cannot be asked nothing is known.
-fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
-    let place = |descriptor: BorrowedFd<'_>| {
-        let metadata = File::from(descriptor.try_clone_to_owned().ok()?).metadata().ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    };
-    place(one).is_some_and(|one| Some(one) == place(other))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::borrow::ToOwned;
     use std::vec;
 
     use mig_defs::table::Tables;
 
     use super::*;
-
-    #[test]
-    fn two_descriptors_of_one_file_are_one_place() {
-        let [one, other] = [(); 2].map(|()| tempfile::tempfile().unwrap());
-        let again = one.try_clone().unwrap();
-        assert!(is_same_place(one.as_fd(), again.as_fd()));
-        assert!(!is_same_place(one.as_fd(), other.as_fd()));
-    }
-
-    #[test]
-    fn the_trace_goes_where_it_is_to_go() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("trace");
-        let name = path.to_str().unwrap().to_owned();
-        let write = |output: &Output, append: bool, text: &str| {
-            let mut sink = Sink::open(output, append).unwrap();
-            assert!(sink.is_apart());
-            sink.writer().unwrap().write_all(text.as_bytes()).unwrap();
-            sink.close().unwrap();
-            fs::read_to_string(&path).unwrap()
-        };
-        let file = Output::File(name.clone());
-        assert_eq!(write(&file, false, "one\n"), "one\n");
-        assert_eq!(write(&file, true, "two\n"), "one\ntwo\n");
-        assert_eq!(write(&file, false, "three\n"), "three\n");
-        assert_eq!(write(&Output::Command(format!("tr a-z A-Z >{name}")), false, "four\n"), "FOUR\n");
-        let mut standard = Sink::open(&Output::Standard, false).unwrap();
-        assert!(standard.writer().is_none() && !standard.is_apart());
-        assert!(!Sink::open(&Output::File("/dev/null".into()), true).unwrap().is_apart(), "no file of lines");
-        assert!(Sink::open(&Output::File("/no/such/place".into()), false).is_err());
-    }
 
     #[test]
     fn a_list_of_routines_is_a_file() {

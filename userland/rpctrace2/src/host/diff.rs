@@ -13,7 +13,7 @@ use compare::compare;
 use compare::told::{Collect, Told};
 
 use super::show::{self, CUT};
-use super::{Sink, calls};
+use super::{Sink, calls, inputs};
 use crate::options::{Options, Output, Report};
 
 /// Exit status where they differ, as diff's.
@@ -27,7 +27,10 @@ pub fn run(words: &[String]) -> Result<u8> {
     let [words @ .., second] = words else { bail!("usage: rpctrace2 diff [OPTION]... FIRST SECOND") };
     match show::parse(words)? {
         Err(text) => show::print(&text),
-        Ok((options, first)) => diff(&options, &first, second),
+        Ok((options, first)) => {
+            inputs::spare(&options.host, [second])?;
+            diff(&options, &first, second)
+        }
     }
 }
 

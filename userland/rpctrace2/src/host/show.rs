@@ -11,7 +11,7 @@ use anyhow::Result;
 use report::Found;
 
 use super::open::Opened;
-use super::{Paint, Sink, coverage, export, is_colored, watch};
+use super::{Paint, Sink, coverage, export, inputs, is_colored, watch};
 use crate::Trace;
 use crate::options::place::Here;
 use crate::options::selecting::Selecting;
@@ -60,7 +60,10 @@ fn parse_all(words: &[String]) -> Result<Result<(Options, Vec<String>), String>>
         Request::Help => Err(text::help()),
         Request::Version => Err(text::version()),
         Request::Owner(_) => return Err(options::OptionsError::NoCommand.into()),
-        Request::Trace { options, command } => Ok((*options, command)),
+        Request::Trace { options, command } => {
+            inputs::spare(&options.host, &command)?;
+            Ok((*options, command))
+        }
     })
 }
 
