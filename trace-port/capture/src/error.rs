@@ -17,6 +17,16 @@ pub enum CaptureError {
         /// The latest that this build reads.
         latest: u16,
     },
+    /// No rpctrace2 has written it.
+    #[error("damaged in block 0 at offset {offset}: expected version 1 or {latest}, found {found}")]
+    Version {
+        /// Where in the file its version stands, in bytes.
+        offset: u64,
+        /// The latest that this build reads.
+        latest: u16,
+        /// What stands there.
+        found: u16,
+    },
     /// It ends within something.
     #[error("cut in block {block} at offset {offset}: expected {need} bytes of {item}, found {have}")]
     Cut {

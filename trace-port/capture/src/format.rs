@@ -159,7 +159,7 @@ pub fn read_head(bytes: &[u8; HEAD]) -> Result<u8, CaptureError> {
         return Err(damaged(12, "CRC-32 of the file's head", expected.into(), found.into()));
     }
     match (u16_at(bytes, 8), byte_at(bytes, 10)) {
-        (0, _) => Err(damaged(8, "version", VERSION.into(), 0)),
+        (found @ 0, _) => Err(CaptureError::Version { offset: 8, latest: VERSION, found }),
         (version @ ..=VERSION, width @ (32 | 64)) if version > 0 => Ok(width),
         (..=VERSION, width) => Err(damaged(10, "bits of a word", 64, width.into())),
         (found, _) => Err(CaptureError::Future { found, latest: VERSION }),

@@ -204,6 +204,12 @@ fn a_file_of_a_later_version_is_refused_in_one_line() {
     file[12..16].copy_from_slice(&sum.to_le_bytes());
     let text = read(&file[..]).1.unwrap().to_string();
     assert_eq!(text, "a capture of version 3; this rpctrace2 reads versions 1 to 2");
+    // There is no such one.
+    file[8..10].copy_from_slice(&[0; 2]);
+    let sum = crc32fast::hash(&file[..12]);
+    file[12..16].copy_from_slice(&sum.to_le_bytes());
+    let text = read(&file[..]).1.unwrap().to_string();
+    assert_eq!(text, "damaged in block 0 at offset 8: expected version 1 or 2, found 0");
     let text = read(&b"\x7fELF, and more of it"[..]).1.unwrap().to_string();
     assert_eq!(text, "no capture: it begins with [7f, 45, 4c, 46, 2c, 20, 61, 6e]");
     let text = read(&b"text"[..]).1.unwrap().to_string();
