@@ -115,6 +115,8 @@ pub struct Options {
     pub expressions: Vec<String>,
     /// `-z`, `-Z`, `-e status=`.
     pub status: Status,
+    /// It was a letter that said so.
+    pub status_by_letter: bool,
     /// `--on` and others.
     pub selecting: Selecting,
     /// `-p`, one for each.
@@ -216,6 +218,18 @@ fn refuse_together(options: &Options, here: Here) -> Result<(), OptionsError> {
     }
     if options.selecting.history > 0 && options.selecting.on.is_none() {
         return Err(OptionsError::HistoryOfNothing);
+    }
+    if options.host.append && !matches!(options.host.output, Output::File(_)) {
+        return Err(OptionsError::AppendToNothing);
+    }
+    if options.min > 0 && options.report != Report::Answer(Question::Tree) {
+        return Err(OptionsError::MinOfNothing);
+    }
+    let usual = Layout::default();
+    let of_table = [("-S", options.table.sort != usual.sort), ("-U", options.table.columns != usual.columns)];
+    let has_table = matches!(options.report, Report::Summary | Report::Both);
+    if let (false, Some((option, _))) = (has_table, of_table.iter().find(|(_, is_there)| *is_there)) {
+        return Err(OptionsError::NeedsATable(option));
     }
     if options.until_all && matches!(here, Here::Host | Here::Guest) {
         return Err(OptionsError::NeedsAHurd("--until=all".to_string()));
@@ -340,7 +354,7 @@ fn unknown(written: &str) -> OptionsError {
     OptionsError::Unknown { name: written.to_string(), near }
 }
 
-/// `-e status=` as it is written, nothing where all ends are shown.
+/// `-e status=`, `-z` or `-Z` as it was written, nothing where all ends are shown.
 pub(crate) fn status_text(options: &Options) -> String {
     values::status_words(options).join(" ")
 }

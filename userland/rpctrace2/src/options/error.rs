@@ -105,6 +105,15 @@ pub enum OptionsError {
     /// Something drawn where nobody looks.
     #[error("option `--live`: draws on a terminal; `-o` leads to a file or a command")]
     LiveInAFile,
+    /// What is appended to no file.
+    #[error("option `-A`: needs -o with a FILE, to which it appends")]
+    AppendToNothing,
+    /// The shortest of calls that are not told.
+    #[error("option `--min`: needs --ask=tree, whose calls it selects; --slower selects those of everything else")]
+    MinOfNothing,
+    /// What a table looks like that is not there.
+    #[error("option `{0}`: needs -c or -C, whose table it is about")]
+    NeedsATable(&'static str),
     /// What was before something that is not waited for.
     #[error("option `--history`: needs --on, which names the call that it is before")]
     HistoryOfNothing,

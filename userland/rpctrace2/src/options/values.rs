@@ -18,10 +18,18 @@ pub(in crate::options) fn status_words(options: &Options) -> Vec<String> {
     if options.status == Status::ALL {
         return Vec::new();
     }
+    if options.status_by_letter {
+        return vec![if failed { "-Z" } else { "-z" }.into()];
+    }
     let named = [(successful, "successful"), (failed, "failed"), (unfinished, "unfinished")];
     let names: Vec<&str> = named.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| name).collect();
     let names = if names.is_empty() { "none".to_string() } else { names.join(",") };
     vec!["-e".into(), format!("status={names}")]
+}
+
+/// `-z`, `-Z`: of several the last one counts.
+pub(in crate::options) fn set_only(options: &mut Options, status: Status) {
+    (options.status, options.status_by_letter) = (status, true);
 }
 
 pub(in crate::options) fn bad_value(option: &'static str, expected: &'static str, found: &str) -> OptionsError {
@@ -104,8 +112,12 @@ pub(in crate::options) fn sort_words(options: &Options) -> Vec<String> {
     }
 }
 
+/// Largest column of `-a`: each line is filled up to it.
+const COLUMN_MAX: usize = 1000;
+
 pub(in crate::options) fn set_column(options: &mut Options, value: &str) -> Result<(), OptionsError> {
-    options.host.column = value.parse().map_err(|_| bad_value("-a", "a column", value))?;
+    let column = value.parse().ok().filter(|column| *column <= COLUMN_MAX);
+    options.host.column = column.ok_or_else(|| bad_value("-a", "a column up to 1000", value))?;
     Ok(())
 }
 
@@ -192,7 +204,7 @@ fn set_status(options: &mut Options, set: &str) -> Result<(), OptionsError> {
             }
         }
     }
-    options.status = status;
+    (options.status, options.status_by_letter) = (status, false);
     Ok(())
 }
 

@@ -249,6 +249,10 @@ fn what_selects_nothing_is_told_of() {
     let none = |what: &str| vec![format!("{what} matched none of 13 records")];
     assert_eq!(said(&["-e", "host_ping"], &calls()), none("-e host_ping"));
     assert_eq!(said(&["-e", "status=unfinished"], &calls()), none("-e status=unfinished"));
+    // As it was written.
+    assert_eq!(said(&["-Z"], &[name(1)]), ["-Z matched none of 1 records"]);
+    assert_eq!(said(&["-e", "status=failed"], &[name(1)]), ["-e status=failed matched none of 1 records"]);
+    assert_eq!(said(&["-z"], &[failed(0)]), ["-z matched none of 1 records"]);
     assert_eq!(said(&["-e", "host_ping", "-e", "7026"], &calls()), none("-e host_ping -e 7026"));
     assert_eq!(said(&["-c", "-e", "host_ping"], &calls()), none("-e host_ping"));
     assert_eq!(said(&["--thread=9", "--slower=1s"], &calls()), [none("--thread=9"), none("--slower=1s")].concat());

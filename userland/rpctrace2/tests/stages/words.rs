@@ -69,6 +69,15 @@ fn mistakes_are_named() {
             &["--live", "--ask=top", "-o", "file", "hello"],
             "option `--live`: draws on a terminal; `-o` leads to a file or a command",
         ),
+        (&["-A", "hello"], "option `-A`: needs -o with a FILE, to which it appends"),
+        (&["-A", "-o", "|cat", "hello"], "option `-A`: needs -o with a FILE, to which it appends"),
+        (&["-a", "1001", "hello"], "option `-a`: expected a column up to 1000, found `1001`"),
+        (
+            &["--min=1ms", "hello"],
+            "option `--min`: needs --ask=tree, whose calls it selects; --slower selects those of everything else",
+        ),
+        (&["-S", "calls", "hello"], "option `-S`: needs -c or -C, whose table it is about"),
+        (&["-U", "calls", "--ask=top", "hello"], "option `-U`: needs -c or -C, whose table it is about"),
         (&[], USAGE),
         (&["-t", "--"], USAGE),
     ] {
@@ -211,7 +220,7 @@ fn the_guest_is_told_the_same() {
     let failed = Status { successful: false, failed: true, unfinished: false };
     for (line, expected) in [
         (&["-c"][..], Options { report: Report::Summary, ..Options::default() }),
-        (&["-Z"], Options { status: failed, ..Options::default() }),
+        (&["-Z"], Options { status: failed, status_by_letter: true, ..Options::default() }),
         (&["-e", "status=!successful,unfinished"], Options { status: failed, ..Options::default() }),
         (
             &["-x"],

@@ -11,7 +11,7 @@ use crate::options::selecting::{
     Trigger, add_ports, add_results, add_threads, nanoseconds, pair, set_direction, set_history, set_limit, set_on,
     set_until,
 };
-use crate::options::values::{add_expression, set_slower, set_span, status_words};
+use crate::options::values::{add_expression, set_only, set_slower, set_span, status_words};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         letter: Some('z'),
         longs: &["successful-only"],
-        action: Action::Set(|options| options.status = Status { successful: true, ..Status::NONE }),
+        action: Action::Set(|options| set_only(options, Status { successful: true, ..Status::NONE })),
         place: Place::Everywhere,
         help: "only calls that succeed",
         others: [SAME, "none", "none"],
@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         letter: Some('Z'),
         longs: &["failed-only"],
-        action: Action::Set(|options| options.status = Status { failed: true, ..Status::NONE }),
+        action: Action::Set(|options| set_only(options, Status { failed: true, ..Status::NONE })),
         place: Place::Everywhere,
         help: "only calls that fail",
         others: [SAME, "none", "none"],
