@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What rpctrace2 has on a host that it has nowhere else: files, a terminal, regular expressions. `cargo qemu rpctrace2` and `cargo rpctrace2` use it.
 
+#![deny(clippy::print_stderr, clippy::print_stdout, reason = "what cannot be printed is no panic: `say`, and errors")]
+
 use std::borrow::ToOwned;
 use std::boxed::Box;
+use std::fmt;
 use std::format;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -25,17 +28,27 @@ pub mod export;
 pub mod info;
 mod inputs;
 mod open;
+mod out;
 mod paint;
 pub mod perfetto;
 pub mod replay;
 pub mod ring;
 pub mod show;
 mod sink;
+pub mod stop;
+pub mod verbs;
 pub mod view;
 mod watch;
+mod whole;
 
+pub use out::is_pipe;
 pub use paint::Paint;
 pub use sink::Sink;
+
+/// Says something on standard error. Where that cannot be written there is nobody to be told.
+pub fn say(line: impl fmt::Display) {
+    let _ = io::stderr().write_all(format!("rpctrace2: {line}\n").as_bytes());
+}
 
 /// A regular expression for the names of routines.
 ///

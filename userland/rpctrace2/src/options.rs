@@ -256,10 +256,9 @@ fn of_a_capture(options: Options, command: Vec<String>) -> Result<Request, Optio
         ("--ool", options.memory > 0),
         ("--live", options.live),
     ];
-    let takes_several = matches!(options.report, Report::Answer(question) if question.takes_several());
     match of_live.iter().find(|(_, is_there)| *is_there) {
         Some((name, _)) => Err(OptionsError::NotOfACapture(name)),
-        None if command.is_empty() || command.len() > 1 && !takes_several => Err(OptionsError::OneFile(command.len())),
+        // How many files there are to be depends on what is done with them.
         None => Ok(Request::Trace { options: Box::new(options), command }),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use export::{Export, Format, Wanted};
 
 use super::open::Opened;
-use super::show;
+use super::{say, show};
 use crate::options::{Host, Options, Report};
 
 /// Has the calls that the options select of a capture go to `format`, as far as it can be read; answers whether it ends too early, which is said
@@ -38,7 +38,7 @@ pub(super) fn collect(
         return Err(error.into());
     }
     if let Some(error) = &cut {
-        std::eprintln!("rpctrace2: {name}: {error}; what is before it is {done}");
+        say(format_args!("{name}: {error}; what is before it is {done}"));
     }
     Ok(cut.is_some())
 }

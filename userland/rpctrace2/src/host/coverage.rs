@@ -10,7 +10,9 @@ use anyhow::{Result, bail};
 use report::{Amount, Coverage, Reach};
 
 use super::open::Opened;
-use super::show::{CUT, Text};
+use super::out::Text;
+use super::say;
+use super::show::CUT;
 use crate::options::{Host, Options, Report};
 
 /// Shows what the captures reach together; answers the exit status.
@@ -31,8 +33,8 @@ pub(super) fn show(mut options: Options, names: &[String]) -> Result<u8> {
         };
         is_cut |= add(options.clone(), &host, name, (&reach, told), &mut text, out.leaves_error_free())?;
     }
-    out.write(&mut text, true)?;
-    out.sink.close()?;
+    let result = out.write(&mut text, true);
+    out.end(result)?;
     Ok(if is_cut { CUT } else { 0 })
 }
 
@@ -57,7 +59,7 @@ fn add(
         bail!("{name}: {error}");
     }
     if let Some(error) = &cut {
-        std::eprintln!("rpctrace2: {name}: {error}; what is before it is counted");
+        say(format_args!("{name}: {error}; what is before it is counted"));
     }
     Ok(cut.is_some())
 }

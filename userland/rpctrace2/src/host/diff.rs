@@ -4,7 +4,6 @@
 use std::boxed::Box;
 use std::cell::RefCell;
 use std::format;
-use std::io::{self, Write};
 use std::rc::Rc;
 use std::string::String;
 
@@ -12,9 +11,11 @@ use anyhow::{Result, bail};
 use compare::compare;
 use compare::told::{Collect, Told};
 
+use super::out::{Text, print};
 use super::show::{self, CUT};
-use super::{Sink, calls, inputs};
-use crate::options::{Options, Output, Report};
+use super::verbs::DIFF;
+use super::{calls, say};
+use crate::options::{Color, Host, Options, Report};
 
 /// Exit status where they differ, as diff's.
 const DIFFERENT: u8 = 1;
@@ -24,13 +25,12 @@ const DIFFERENT: u8 = 1;
 /// # Errors
 /// If the words are wrong, or a file is no capture that can be read, or nothing can be written.
 pub fn run(words: &[String]) -> Result<u8> {
-    let [words @ .., second] = words else { bail!("usage: rpctrace2 diff [OPTION]... FIRST SECOND") };
-    match show::parse(words)? {
-        Err(text) => show::print(&text),
-        Ok((options, first)) => {
-            inputs::spare(&options.host, [second])?;
-            diff(&options, &first, second)
-        }
+    match show::parse_all(&DIFF, words)? {
+        Err(text) => print(&text),
+        Ok((options, names)) => match &*names {
+            [first, second] => diff(&options, first, second),
+            names => bail!("expected two files, found {}; {}", names.len(), DIFF.usage()),
+        },
     }
 }
 
@@ -43,22 +43,19 @@ fn diff(options: &Options, first: &str, second: &str) -> Result<u8> {
     let (one, other) = (one.borrow(), other.borrow());
     for (name, told) in [(first, &one), (second, &other)] {
         if told.lost > 0 {
-            std::eprintln!("rpctrace2: {name}: {} records were lost, which may be what differs", told.lost);
+            say(format_args!("{name}: {} records were lost, which may be what differs", told.lost));
         }
         if told.calls == 0 {
-            std::eprintln!("rpctrace2: {name}: nothing in it is selected, or there is nothing");
+            say(format_args!("{name}: nothing in it is selected, or there is nothing"));
         }
     }
     let differences = compare(&one, &other);
     if !differences.text.is_empty() {
-        let output = if options.host.output == Output::Error { Output::Standard } else { options.host.output.clone() };
-        let mut sink = Sink::open(&output, options.host.append)?;
-        let text = format!("--- {first}\n+++ {second}\n{}", differences.text);
-        match sink.writer() {
-            Some(writer) => writer.write_all(text.as_bytes())?,
-            None => io::stdout().write_all(text.as_bytes())?,
-        }
-        sink.close()?;
+        // They are no lines of a trace.
+        let mut out = Text::open(&Host { color: Color::Never, column: 0, ..options.host.clone() })?;
+        let mut text = format!("--- {first}\n+++ {second}\n{}", differences.text);
+        let result = out.write(&mut text, true);
+        out.end(result)?;
         return Ok(DIFFERENT);
     }
     Ok(if is_cut || is_other_cut { CUT } else { 0 })

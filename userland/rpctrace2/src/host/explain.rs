@@ -2,7 +2,6 @@
 //! `cargo qemu explain WORD...`, and `cargo rpctrace2 explain WORD... FILE`: what words of a trace mean, by decode tables.
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::string::String;
 use std::vec::Vec;
 
@@ -10,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use capture::Reader;
 use mig_defs::table::Tables;
 
+use super::out::print;
+use super::say;
+use super::verbs::EXPLAIN;
 use crate::options::near::Suggestion;
 
 /// Exit status where a word means nothing.
@@ -21,7 +23,7 @@ const UNKNOWN: u8 = 1;
 /// If there are too few words, or the file is no capture that can be read.
 pub fn by_capture(words: &[String]) -> Result<u8> {
     let [words @ .., name] = words else {
-        bail!("usage: rpctrace2 explain WORD... FILE, or cargo qemu explain WORD...")
+        bail!("expected words and a capture, found nothing; {}, or cargo qemu explain WORD...", EXPLAIN.usage())
     };
     let file = File::open(name).with_context(|| {
         std::format!(
@@ -46,13 +48,13 @@ pub fn explain(tables: &[u8], words: &[String]) -> Result<u8> {
         if report::explain(tables, word, &mut text) {
             continue;
         }
-        io::stdout().write_all(text.as_bytes())?;
+        print(&text)?;
         text.clear();
         status = UNKNOWN;
         let routines = tables.routines().map(|routine| routine.name());
         let known: Vec<&str> = routines.chain(tables.errors().map(|(_, name)| name)).collect();
-        std::eprintln!("rpctrace2: `{word}` is nothing that these tables know{}", Suggestion::of(word, known, ""));
+        say(format_args!("`{word}` is nothing that these tables know{}", Suggestion::of(word, known, "")));
     }
-    io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(status)
 }

@@ -3,10 +3,8 @@
 
 use std::boxed::Box;
 use std::format;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
 
@@ -14,23 +12,26 @@ use anyhow::{Context, Result, bail};
 use capture::{Fact, Facts};
 use export::html::Html;
 use export::{Begin, Export, FORMATS, Form};
-use tempfile::{Builder, NamedTempFile};
 
 use super::open::Opened;
+use super::out::{STANDARD, print};
+use super::say;
 use super::show::{self, CUT};
+use super::verbs::EXPORT;
+use super::whole::Whole;
 use crate::options::near::Suggestion;
 use crate::options::{Options, Output, Report, text};
-
-/// What a new file may be, less what the user's mask takes away.
-const MODE: u32 = 0o666;
 
 /// Writes the capture that the words name in the form that they name; answers the exit status.
 ///
 /// # Errors
 /// If the words are wrong, or the file is no capture that can be read, or nothing can be written.
 pub fn run(words: &[String]) -> Result<u8> {
-    match show::parse(words)? {
-        Err(text) => show::print(&text),
+    if words.is_empty() {
+        return print(&format!("{}\n\nFORM is one of\n{}", EXPORT.usage(), list()));
+    }
+    match show::parse(&EXPORT, words)? {
+        Err(text) => print(&text),
         Ok((options, name)) => write(options, &name),
     }
 }
@@ -42,14 +43,11 @@ pub fn list() -> String {
 
 /// The form that the options name.
 fn form(options: &Options) -> Result<Form> {
+    let names = FORMATS.iter().map(|form| form.name).collect::<Vec<_>>();
     let Some(found) = &options.host.to else {
-        bail!(
-            "expected --to FORM; usage: rpctrace2 export --to FORM [-o FILE] [OPTION]... CAPTURE, where FORM is one of\n{}",
-            list()
-        )
+        bail!("expected --to FORM, which is one of {}; {}", names.join(", "), EXPORT.usage())
     };
     FORMATS.iter().find(|form| form.name == found).copied().with_context(|| {
-        let names: Vec<&str> = FORMATS.iter().map(|form| form.name).collect();
         let near = Suggestion::of(found, names.iter().copied(), "");
         format!("option `--to`: expected {}, found `{found}`{near}", names.join(", "))
     })
@@ -68,7 +66,7 @@ pub(super) fn write(options: Options, name: &str) -> Result<u8> {
 /// Writes a capture in the form that the options name, to a file that nobody has named.
 pub(super) fn write_to(options: Options, name: &str, file: File) -> Result<u8> {
     let form = form(&options)?;
-    write_form(options, name, form, Target::Other(file, "a temporary file".into()))
+    write_form(options, name, form, Target::File(Whole::Other(file), "a temporary file".into()))
 }
 
 fn write_form(mut options: Options, name: &str, form: Form, target: Target) -> Result<u8> {
@@ -118,10 +116,10 @@ fn write_form(mut options: Options, name: &str, form: Form, target: Target) -> R
     }
     target.keep()?;
     if !has_some && !is_said {
-        std::eprintln!("rpctrace2: {name}: there is no exchange in it");
+        say(format_args!("{name}: there is no exchange in it"));
     }
     let Some(error) = cut else { return Ok(0) };
-    std::eprintln!("rpctrace2: {name}: {error}; what is before it has been written");
+    say(format_args!("{name}: {error}; what is before it has been written"));
     Ok(CUT)
 }
 
@@ -144,13 +142,11 @@ fn page_about(about: &export::model::About) -> (String, Vec<(String, String)>) {
     (title, shown.map(|(name, text)| (String::from(*name), text.clone())).collect())
 }
 
-/// Where it is written: to a file beside the one that is meant, which takes its place when it is whole.
+/// Where it is written.
 enum Target {
     Standard,
-    /// What is no file.
-    Other(File, String),
-    /// Where it is written first, where it belongs, and as the user called it.
-    File(NamedTempFile, PathBuf, String),
+    /// The file, and as the user called it.
+    File(Whole, String),
 }
 
 impl Target {
@@ -163,34 +159,24 @@ impl Target {
                 bail!("`{}` is not for a terminal; use -o FILE", form.name)
             }
             Output::Error | Output::Standard => Ok(Self::Standard),
-            Output::File(name) => Self::file(name).with_context(|| format!("cannot write {name}")),
+            Output::File(name) => {
+                let file = Whole::open(name).with_context(|| format!("cannot write {name}"))?;
+                Ok(Self::File(file, name.clone()))
+            }
         }
-    }
-
-    /// What is no file, such as a pipe, nothing takes the place of. What a link leads to is what is meant.
-    fn file(name: &str) -> Result<Self> {
-        let path = fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
-        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Ok(Self::Other(File::options().write(true).open(&path)?, name.into()));
-        }
-        let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mode = fs::Permissions::from_mode(MODE);
-        let file = Builder::new().prefix(".rpctrace2-").permissions(mode).tempfile_in(place)?;
-        Ok(Self::File(file, path, name.into()))
     }
 
     fn name(&self) -> &str {
         match self {
-            Self::Standard => "standard output",
-            Self::Other(_, name) | Self::File(.., name) => name,
+            Self::Standard => STANDARD,
+            Self::File(_, name) => name,
         }
     }
 
     fn writer(&self) -> Result<export::Out> {
         Ok(match self {
             Self::Standard => Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>,
-            Self::Other(file, _) => Box::new(BufWriter::new(file.try_clone()?)),
-            Self::File(file, ..) => Box::new(BufWriter::new(file.reopen()?)),
+            Self::File(file, _) => Box::new(BufWriter::new(file.file().try_clone()?)),
         })
     }
 
@@ -199,9 +185,9 @@ impl Target {
     }
 
     fn keep(self) -> Result<()> {
-        if let Self::File(file, path, name) = self {
-            file.persist(path).with_context(|| format!("cannot write {name}"))?;
+        match self {
+            Self::Standard => Ok(()),
+            Self::File(file, name) => file.keep().with_context(|| format!("cannot write {name}")),
         }
-        Ok(())
     }
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo rpctrace2 info FILE`: what a capture says of itself, and how much is in it.
 
+use std::borrow::ToOwned;
+use std::format;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek};
 use std::string::String;
 
 use anyhow::{Context, Result, bail};
-use capture::{Fact, Reader, index};
+use capture::{Fact, Facts, Index, ReadError, Reader, index};
+
+use super::out::print;
+use super::verbs::INFO;
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -16,22 +21,47 @@ const SECOND: u64 = 1_000_000_000;
 /// # Errors
 /// If the words are wrong, or the file is no capture that can be read.
 pub fn run(words: &[String]) -> Result<u8> {
-    let [name] = words else { bail!("expected one file, found {}; usage: rpctrace2 info FILE", words.len()) };
-    let mut file = File::open(name).with_context(|| std::format!("cannot read {name}"))?;
-    let contents = Reader::new(&file).contents().with_context(|| name.clone())?;
-    let (index, is_at_end) = index(&mut file).with_context(|| name.clone())?;
-    let mut out = io::stdout().lock();
+    if let Some(option) = words.iter().find(|word| word.starts_with('-') && word.len() > 1) {
+        bail!("option `{option}`: there is none; {}", INFO.usage());
+    }
+    let name = INFO.one(words)?;
+    let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
+    let mut reader = Reader::new(&file);
+    let contents = reader.contents().with_context(|| name.to_owned())?;
+    let (index, is_at_end) = if (&file).stream_position().is_ok() {
+        index(&mut &file).with_context(|| name.to_owned())?
+    } else {
+        read(&mut reader).with_context(|| name.to_owned())?
+    };
+    print(&text(&contents.facts, &index, is_at_end))
+}
+
+/// The same of what can only be read once: a pipe.
+fn read(reader: &mut Reader<&File>) -> io::Result<(Index, bool)> {
+    let is_at_end = loop {
+        match reader.next_block() {
+            Ok(Some(_)) => {}
+            Ok(None) => break true,
+            Err(ReadError::Io(error)) => return Err(error),
+            Err(ReadError::Capture(_)) => break false,
+        }
+    };
+    Ok((reader.index().clone(), is_at_end))
+}
+
+fn text(facts: &Facts, index: &Index, is_at_end: bool) -> String {
+    let mut out = String::new();
     for fact in Fact::ALL {
-        if let Some(text) = contents.facts.get(fact) {
+        if let Some(text) = facts.get(fact) {
             // Words are between NULs.
-            writeln!(out, "{:<8}  {}", fact.name(), text.replace('\0', " "))?;
+            out += &format!("{:<8}  {}\n", fact.name(), text.replace('\0', " "));
         }
     }
-    writeln!(out, "messages  {} in {} blocks", index.messages, index.blocks)?;
+    out += &format!("messages  {} in {} blocks\n", index.messages, index.blocks);
     if index.first > 0 {
-        let time = |time: u64| std::format!("{}.{:09}", time / SECOND, time % SECOND);
-        writeln!(out, "times     {} to {}", time(index.first), time(index.last))?;
+        let time = |time: u64| format!("{}.{:09}", time / SECOND, time % SECOND);
+        out += &format!("times     {} to {}\n", time(index.first), time(index.last));
     }
-    writeln!(out, "end       {}", if is_at_end { "whole" } else { "cut: it has no index" })?;
-    Ok(0)
+    out += &format!("end       {}\n", if is_at_end { "whole" } else { "cut: it has no index" });
+    out
 }

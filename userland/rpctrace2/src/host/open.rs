@@ -3,23 +3,26 @@
 
 use std::format;
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::string::String;
 use std::thread;
 use std::time::Duration;
 use std::vec::Vec;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use capture::{CaptureError, Fact, Facts, ReadError, Reader};
+use capture::{CaptureError, Contents, Fact, Facts, ReadError, Reader};
 use indicatif::{ProgressBar, ProgressStyle};
 use mig_defs::interfaces::{with_directories, without_routines};
 use mig_defs::table::Tables;
+use thiserror::Error;
 
-use super::{compile, directories, rpc_lists};
+use super::{compile, directories, rpc_lists, stop};
 use crate::options::filter::expand;
 use crate::options::{Host, Options};
 use crate::replay::Replay;
+use crate::screen::USUAL;
 use crate::trace::Trace;
 
 /// How long a file that does not grow is left alone.
@@ -45,7 +48,7 @@ impl Opened {
         let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
         let size = file.metadata().with_context(|| format!("cannot read {name}"))?.len();
         let mut reader = Reader::new(file);
-        let contents = wait_for(host.follow, || reader.contents()).with_context(|| String::from(name))?;
+        let contents = contents(&mut reader, host.follow).with_context(|| String::from(name))?;
         let tables = tables(host, &contents.tables)?;
         Ok(Self { name: name.into(), reader, size, follow: host.follow, facts: contents.facts, tables })
     }
@@ -53,17 +56,22 @@ impl Opened {
     /// What it is decoded with, and the reader.
     pub(super) fn parts(&mut self) -> Result<(Tables<'_>, Player<'_>)> {
         let tables = Tables::parse(&self.tables).with_context(|| format!("{}: its tables", self.name))?;
-        let (reader, facts) = (&mut self.reader, &self.facts);
-        Ok((tables, Player { reader, facts, size: self.size, follow: self.follow }))
+        let Self { name, reader, facts, size, follow, .. } = self;
+        let lost = Lost::default();
+        Ok((tables, Player { name, reader, facts, size: *size, follow: *follow, lost, has_begun: false }))
     }
 }
 
 /// What reads a capture, and plays it into a trace.
 pub(super) struct Player<'a> {
+    name: &'a str,
     reader: &'a mut Reader<File>,
     facts: &'a Facts,
     size: u64,
     follow: bool,
+    lost: Lost,
+    /// Something has been played.
+    has_begun: bool,
 }
 
 impl Player<'_> {
@@ -78,20 +86,20 @@ impl Player<'_> {
     }
 
     /// Plays all there is into a trace. `write` takes the text, whenever there is some and when more has to be waited for. Answers why there is
-    /// no more, if not all is there. A bar is shown if standard error is free and it takes long.
+    /// no more, if not all is there. A bar is shown if standard error is free and it takes long. What is followed ends with a signal, too.
     pub(super) fn play(
         &mut self,
         trace: &mut Trace<'_>,
         is_free: bool,
         mut write: impl FnMut(&mut String, bool) -> Result<()>,
-    ) -> Result<Option<ReadError>> {
+    ) -> Result<Option<Cut>> {
         let bar = bar(self.size, self.follow, is_free);
         let (mut replay, mut text) = (Replay::default(), String::new());
         let cut = loop {
             if self.follow {
                 write(&mut text, true)?;
             }
-            match self.step(&mut replay, trace, &mut text)? {
+            match self.step_until_signal(&mut replay, trace, &mut text)? {
                 Step::More => {}
                 Step::Waiting => {
                     thread::sleep(PAUSE);
@@ -107,6 +115,32 @@ impl Player<'_> {
         Ok(cut)
     }
 
+    /// What [`Self::step`] does, and the end when a signal has come, or an error if it comes before all of a file that is not followed. It is an error,
+    /// too, if nothing is there before a cut.
+    pub(super) fn step_until_signal(
+        &mut self,
+        replay: &mut Replay,
+        trace: &mut Trace<'_>,
+        text: &mut String,
+    ) -> Result<Step> {
+        if self.follow {
+            stop::catch();
+        }
+        match (stop::is_caught(), self.follow) {
+            (true, false) => bail!("{}: interrupted", self.name),
+            (true, true) => {
+                replay.end(trace, text);
+                Ok(Step::End(None))
+            }
+            (false, _) => match self.step(replay, trace, text)? {
+                Step::End(Some(cut)) if !self.has_begun => {
+                    Err(anyhow::Error::new(cut).context(String::from(self.name)))
+                }
+                step => Ok(step),
+            },
+        }
+    }
+
     /// Plays what comes next into a trace; appends the text.
     pub(super) fn step(&mut self, replay: &mut Replay, trace: &mut Trace<'_>, text: &mut String) -> Result<Step> {
         // The rest of the file changes nothing.
@@ -117,13 +151,19 @@ impl Player<'_> {
         let cut = match self.reader.next_block() {
             Ok(Some(block)) => {
                 let (number, offset) = (block.head.number, block.offset);
-                let Err(at) = replay.block(&Bytes::from(block.contents), trace, text) else { return Ok(Step::More) };
-                Some(CaptureError::Contents { block: number, offset, item: "an entry", at: at as u64 }.into())
+                let played = replay.block(&Bytes::from(block.contents), trace, text);
+                self.has_begun |= played != Err(0);
+                let Err(at) = played else { return Ok(Step::More) };
+                let at = at as u64;
+                Some(ReadError::from(CaptureError::Contents { block: number, offset, item: "an entry", at }).into())
             }
             Ok(None) => None,
-            Err(error) if self.follow && error.is_cut() => return Ok(Step::Waiting),
-            Err(ReadError::Io(error)) => return Err(error.into()),
-            Err(error) => Some(error),
+            Err(error) if self.follow && error.is_cut() => match self.lost.look(self.reader.file_mut())? {
+                None => return Ok(Step::Waiting),
+                lost => lost,
+            },
+            Err(ReadError::Io(error)) => return Err(error).with_context(|| format!("cannot read {}", self.name)),
+            Err(error) => Some(error.into()),
         };
         replay.end(trace, text);
         Ok(Step::End(cut))
@@ -137,15 +177,63 @@ pub(super) enum Step {
     /// Somebody writes the file, and has not written more yet.
     Waiting,
     /// There is no more; why, if not all is there.
-    End(Option<ReadError>),
+    End(Option<Cut>),
 }
 
-/// What a file has next. If it ends too early and somebody writes it, that is waited for.
-fn wait_for<T>(follow: bool, mut read: impl FnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
+/// Why not all of a capture is there.
+#[derive(Debug, Error)]
+pub(super) enum Cut {
+    /// It says so itself.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Whoever followed it would wait for ever.
+    #[error("it has been removed while it was followed")]
+    Removed,
+    /// Likewise.
+    #[error("it has been truncated while it was followed: expected {expected} bytes at least, found {found}")]
+    Truncated {
+        /// Bytes that were read.
+        expected: u64,
+        /// Bytes that it has now.
+        found: u64,
+    },
+}
+
+/// Whether what is followed is still there.
+#[derive(Debug, Default)]
+struct Lost {
+    /// How far it had been read when it was not.
+    suspect: Option<u64>,
+}
+
+impl Lost {
+    /// Looks where there is no more to be read. What was written last is read first: only who finds it gone twice at the same place is told.
+    fn look(&mut self, file: &mut File) -> io::Result<Option<Cut>> {
+        let (metadata, read) = (file.metadata()?, file.stream_position());
+        // A pipe has neither length nor name.
+        let Some(expected) = read.ok().filter(|_| metadata.is_file()) else { return Ok(None) };
+        let found = metadata.len();
+        let cut = match () {
+            () if found < expected => Some(Cut::Truncated { expected, found }),
+            () if metadata.nlink() == 0 => Some(Cut::Removed),
+            () => None,
+        };
+        let before = self.suspect.replace(expected);
+        self.suspect = self.suspect.filter(|_| cut.is_some());
+        Ok(cut.filter(|_| before == Some(expected)))
+    }
+}
+
+/// What stands before the first record. If the file ends there and somebody writes it, that is waited for.
+fn contents(reader: &mut Reader<File>, follow: bool) -> Result<Contents> {
+    let mut lost = Lost::default();
     loop {
-        match read() {
-            Err(error) if follow && error.is_cut() => thread::sleep(PAUSE),
-            other => return other,
+        match reader.contents() {
+            Err(error) if follow && error.is_cut() => match lost.look(reader.file_mut())? {
+                Some(cut) => return Err(cut.into()),
+                None => thread::sleep(PAUSE),
+            },
+            other => return Ok(other?),
         }
     }
 }
@@ -163,9 +251,22 @@ fn bar(size: u64, follow: bool, is_free: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(size);
-    // The template is a constant; if it were wrong, indicatif's own style would do.
-    if let Ok(style) = ProgressStyle::with_template("[{bar:20}] {binary_bytes}/{binary_total_bytes}, {eta} left") {
+    let columns = view::size().map_or(USUAL.0, |(columns, _)| columns.into());
+    // If the template were wrong, indicatif's own style would do.
+    if let Ok(style) = ProgressStyle::with_template(&template(columns)) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+/// What has room in so many columns: a line that wraps is not taken back.
+fn template(columns: usize) -> String {
+    /// Columns of all but the bar itself: two brackets, ` 123.45 MiB/123.45 MiB, 59m left`, and the last one, which stays free.
+    const BESIDE: usize = 36;
+    const BAR: usize = 20;
+    const LEAST: usize = 4;
+    match columns.saturating_sub(BESIDE).min(BAR) {
+        length @ LEAST.. => format!("[{{bar:{length}}}] {{binary_bytes}}/{{binary_total_bytes}}, {{eta}} left"),
+        _ => "{percent} %, {eta} left".into(),
+    }
 }

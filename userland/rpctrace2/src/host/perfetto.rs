@@ -17,6 +17,8 @@ use std::vec::Vec;
 
 use anyhow::{Context, Result, bail};
 
+use super::out::print;
+use super::verbs::VIEW;
 use super::{export, show};
 use crate::options::{Options, Output};
 
@@ -35,8 +37,8 @@ const HEAD: u64 = 16 * 1024;
 /// # Errors
 /// If the words are wrong, or the file is no capture that can be read, or the port is taken.
 pub fn run(words: &[String]) -> Result<u8> {
-    match show::parse(words)? {
-        Err(text) => show::print(&text),
+    match show::parse(&VIEW, words)? {
+        Err(text) => print(&text),
         Ok((options, name)) => hand_over(options, &name),
     }
 }

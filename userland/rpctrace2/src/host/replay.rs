@@ -2,7 +2,6 @@
 //! `cargo qemu replay`: what of a capture a client's requests are, and what a capture of their replay says of the answers.
 
 use std::boxed::Box;
-use std::eprintln;
 use std::format;
 use std::string::String;
 
@@ -14,7 +13,7 @@ use compare::shown;
 use export::Wanted;
 use protocol::replay;
 
-use super::calls;
+use super::{calls, say};
 use crate::options::Options;
 
 /// A client's requests, and what is known of the answers.
@@ -32,7 +31,7 @@ impl Replay {
     pub fn of(name: &str, task: usize) -> Result<Self> {
         let calls = calls_of(name)?;
         if calls.lost > 0 {
-            eprintln!("rpctrace2: {name}: {} records were lost, which may be what a request needs", calls.lost);
+            say(format_args!("{name}: {} records were lost, which may be what a request needs", calls.lost));
         }
         if !calls.calls.iter().any(|call| call.task.index == task) {
             bail!("{name}: no call of task {task} is in it");

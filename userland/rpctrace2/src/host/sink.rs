@@ -9,9 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::string::String;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use super::say;
 use crate::options::Output;
 
 /// Where the trace goes.
@@ -23,8 +25,8 @@ pub enum Sink {
     Error(io::Stderr),
     /// A file.
     File(File),
-    /// A command of the shell.
-    Command(Child),
+    /// A command of the shell, and its text.
+    Command(Child, String),
 }
 
 impl Sink {
@@ -42,7 +44,7 @@ impl Sink {
             Output::Command(command) => {
                 let mut shell = Command::new("sh");
                 let child = shell.args(["-c", command]).stdin(Stdio::piped()).process_group(0).spawn();
-                Self::Command(child.with_context(|| format!("cannot start {command}"))?)
+                Self::Command(child.with_context(|| format!("cannot start {command}"))?, command.clone())
             }
         })
     }
@@ -52,7 +54,7 @@ impl Sink {
         match self {
             Self::Output | Self::Error(_) => false,
             Self::File(file) => file.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Self::Command(_) => true,
+            Self::Command(..) => true,
         }
     }
 
@@ -62,18 +64,30 @@ impl Sink {
             Self::Output => None,
             Self::Error(stderr) => Some(stderr),
             Self::File(file) => Some(file),
-            Self::Command(child) => child.stdin.as_mut().map(|stdin| stdin as &mut dyn Write),
+            Self::Command(child, _) => child.stdin.as_mut().map(|stdin| stdin as &mut dyn Write),
         }
+    }
+
+    /// Waits until a command has read everything. That it fails is only said: what was traced is not its doing.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn close(self) -> Result<()> {
+        if let Err(error) = self.end() {
+            say(format_args!("{error:#}"));
+        }
+        Ok(())
     }
 
     /// Waits until a command has read everything.
     ///
     /// # Errors
-    /// If it cannot be waited for.
-    pub fn close(self) -> Result<()> {
-        if let Self::Command(mut child) = self {
+    /// If it cannot be waited for, or fails.
+    pub(super) fn end(self) -> Result<()> {
+        if let Self::Command(mut child, command) = self {
             drop(child.stdin.take());
-            child.wait()?;
+            let status = child.wait().with_context(|| format!("cannot wait for `{command}`"))?;
+            ensure!(status.success(), "option `-o`: expected command `{command}` to succeed, found {status}");
         }
         Ok(())
     }

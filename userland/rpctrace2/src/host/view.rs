@@ -15,7 +15,9 @@ use mig_defs::table::Tables;
 use view::{About, App, Collect, Fed, Parsed};
 
 use super::open::{Opened, Player, Step};
+use super::out::print;
 use super::show::{self, CUT};
+use super::verbs::VIEW;
 use super::{compile, is_colored, perfetto};
 use crate::options::filter::{FilterError, expand};
 use crate::options::{Host, Options, Output, Report};
@@ -31,8 +33,8 @@ pub fn run(words: &[String]) -> Result<u8> {
         let words: Vec<String> = words.iter().filter(|word| *word != perfetto::WORD).cloned().collect();
         return perfetto::run(&words);
     }
-    match show::parse(words)? {
-        Err(text) => show::print(&text),
+    match show::parse(&VIEW, words)? {
+        Err(text) => print(&text),
         Ok((options, name)) => view(options, &name),
     }
 }

@@ -8,9 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use capture::ReadError;
 
-use super::open::{PAUSE, Player, Step};
+use super::open::{Cut, PAUSE, Player, Step};
 use crate::options::{Host, Options, Output, Report};
 use crate::replay::Replay;
 use crate::screen::{CLEAR, USUAL, frame, room};
@@ -31,10 +30,10 @@ pub(super) fn watch(
     player: &mut Player<'_>,
     trace: &mut Trace<'_>,
     text: &mut String,
-) -> Result<Option<ReadError>> {
+) -> Result<Option<Cut>> {
     let (mut replay, mut drawn) = (Replay::default(), None::<Instant>);
     let cut = loop {
-        match player.step(&mut replay, trace, text)? {
+        match player.step_until_signal(&mut replay, trace, text)? {
             Step::More => {}
             Step::Waiting => thread::sleep(PAUSE),
             Step::End(cut) => break cut,

@@ -65,9 +65,6 @@ pub enum OptionsError {
     /// An option about a live trace, and this is a capture.
     #[error("option `{0}`: is about a trace that is being made; this one has been")]
     NotOfACapture(&'static str),
-    /// No capture, or several.
-    #[error("expected one file, found {0}; usage: rpctrace2 show [OPTION]... FILE")]
-    OneFile(usize),
     /// A command and processes.
     #[error("option `-p`: traces processes that run already; a command cannot be traced at the same time")]
     CommandAndProcesses,
@@ -105,6 +102,9 @@ pub enum OptionsError {
     /// Something drawn where nobody looks.
     #[error("option `--live`: draws on a terminal; `-o` leads to a file or a command")]
     LiveInAFile,
+    /// What was before something that is not waited for.
+    #[error("option `--history`: needs --on, which names the call that it is before")]
+    HistoryOfNothing,
     /// What is appended to no file.
     #[error("option `-A`: needs -o with a FILE, to which it appends")]
     AppendToNothing,
@@ -114,9 +114,6 @@ pub enum OptionsError {
     /// What a table looks like that is not there.
     #[error("option `{0}`: needs -c or -C, whose table it is about")]
     NeedsATable(&'static str),
-    /// What was before something that is not waited for.
-    #[error("option `--history`: needs --on, which names the call that it is before")]
-    HistoryOfNothing,
     /// Nothing to trace.
     #[error("no command to trace; usage: rpctrace2 [OPTION]... COMMAND [ARGUMENT]...")]
     NoCommand,

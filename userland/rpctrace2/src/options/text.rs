@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::absent::ABSENT;
 use super::filter::CLASSES;
 use super::owner::{OWNER, Owner};
-use super::place::Place;
+use super::place::{Here, Place};
 use super::row::{Action, Row};
 use super::table;
 
@@ -30,6 +30,19 @@ pub fn help() -> String {
         explain(&mut text, &format!("  {}", command(word)), does);
     }
     text += "\nThe exit status is COMMAND's; 127 if it is not found, 126 if it cannot be executed, 125 if it\ncannot be traced, 130 after Ctrl-C.\n";
+    text
+}
+
+/// Options that are about how a trace is made.
+const OF_LIVE: [&str; 9] = ["capture", "env", "as", "policy", "kernel-filter", "inject", "stop-at", "ool", "live"];
+
+/// The options that a capture is shown with, as the help has them.
+pub fn of_captures() -> String {
+    let is_of_live = |row: &&Row| row.longs.iter().any(|long| OF_LIVE.contains(long));
+    let mut text = String::from("Options:\n");
+    for row in table::rows().filter(|row| Here::Show.follows(row.place) && !is_of_live(row)) {
+        explain(&mut text, &format!("  {}", names(row)), row.help);
+    }
     text
 }
 

@@ -121,7 +121,11 @@ fn mistakes_are_one_line() {
         error(&["export", "--to", "jsnl", file]),
         format!("rpctrace2: option `--to`: expected {}, found `jsnl`; did you mean `jsonl`?\n", names.join(", "))
     );
-    let list = error(&["export", file]);
+    assert!(
+        error(&["export", file])
+            .starts_with(&format!("rpctrace2: expected --to FORM, which is one of {}; ", names.join(", ")))
+    );
+    let list = String::from_utf8(tool(&["export"]).stdout).unwrap();
     assert!(names.iter().all(|name| list.contains(&format!("\n  {name} "))), "{list}");
     assert!(error(&["export", "--to=jsonl", "-c", file]).contains("are answered in text"));
     assert!(
