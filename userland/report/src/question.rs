@@ -80,11 +80,11 @@ impl Question {
     }
 
     /// What answers it. Of calls that took less than `min` nanoseconds [`Question::Tree`] says nothing; with `in_full`
-    /// [`Question::Coverage`] says all of long lists.
-    pub fn begin<'t>(self, tables: Tables<'t>, min: u64, in_full: bool) -> Box<dyn Analysis<'t> + 't> {
+    /// [`Question::Coverage`] says all of long lists; tables are `width` wide at most where that is not 0.
+    pub fn begin<'t>(self, tables: Tables<'t>, min: u64, in_full: bool, width: usize) -> Box<dyn Analysis<'t> + 't> {
         match self {
             Self::Stuck => Box::new(Stuck::new(tables)),
-            Self::Top => Box::new(Top::new(tables)),
+            Self::Top => Box::new(Top::new(tables, width)),
             Self::Leaks => Box::new(Leaks::new(tables)),
             Self::Ports => Box::new(Ports::new(tables)),
             Self::Tree => Box::new(Tree::new(min)),

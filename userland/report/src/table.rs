@@ -68,13 +68,19 @@ pub struct Layout {
     pub columns: Vec<Column>,
     /// From top to bottom.
     pub sort: Sort,
+    /// How wide it may be, which shortens names; 0 if that does not matter.
+    pub width: usize,
 }
+
+/// Characters of a name that are shown however narrow a table is, and those that all columns are not worth.
+const LEAST: usize = 8;
+const USUAL: usize = 24;
 
 impl Default for Layout {
     fn default() -> Self {
         use Column::{AverageTime, Calls, Errors, Name, TimePercent, TotalTime};
         let columns = Vec::from([TimePercent, TotalTime, AverageTime, Calls, Errors, Name]);
-        Self { columns, sort: Sort::By(Column::TotalTime) }
+        Self { columns, sort: Sort::By(Column::TotalTime), width: 0 }
     }
 }
 
@@ -142,6 +148,23 @@ impl Layout {
             columns.push(Column::Name);
         }
         Some(columns)
+    }
+
+    /// What its width leaves for names that stand behind all other columns.
+    fn room(&self) -> usize {
+        let others = self.columns.iter().filter(|column| **column != Column::Name);
+        let taken: usize = others.map(|column| column.width() + 1).sum();
+        if self.width == 0 { usize::MAX } else { self.width.saturating_sub(taken) }
+    }
+
+    /// Leaves columns out, the first ones first, until there is room for names.
+    pub(crate) fn make_room(&mut self, spare: &[Column]) {
+        for column in spare {
+            if self.room() >= USUAL {
+                return;
+            }
+            self.columns.retain(|kept| kept != column);
+        }
     }
 
     /// Whether each time is to be kept.
@@ -218,13 +241,24 @@ fn line(out: &mut String, layout: &Layout, cell: impl Fn(&mut String, Column)) {
         cell(&mut text, *column);
         let is_last = place + 1 == layout.columns.len();
         let _ = match column {
-            Column::Name if is_last => write!(out, "{text}"),
+            Column::Name if is_last => write!(out, "{}", shortened(&mut text, layout.room().max(LEAST))),
             Column::Name => write!(out, "{text:<width$} ", width = column.width()),
             _ if is_last => write!(out, "{text:>width$}", width = column.width()),
             _ => write!(out, "{text:>width$} ", width = column.width()),
         };
     }
     out.push('\n');
+}
+
+/// A name in so many characters.
+fn shortened(name: &mut String, room: usize) -> &str {
+    const MORE: &str = "...";
+    if name.chars().count() > room {
+        let kept = name.char_indices().nth(room.saturating_sub(MORE.len())).map_or(0, |(at, _)| at);
+        name.truncate(kept);
+        name.push_str(MORE);
+    }
+    name
 }
 
 /// What stands in a column of a row. There is no floating point in the guest.

@@ -107,7 +107,7 @@ pub struct Options {
     pub report: Report,
     /// `--posix`: calls instead of messages.
     pub posix: bool,
-    /// `-S`, `-U`: what the table looks like.
+    /// `-S`, `-U`, and how wide the terminal is: what the table looks like.
     pub table: Layout,
     /// `--min`: nanoseconds.
     pub min: u64,

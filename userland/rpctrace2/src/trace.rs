@@ -96,7 +96,7 @@ impl<'t> Trace<'t> {
             trace.exchanges.look_at_all();
         }
         if let Report::Answer(question) = options.report {
-            trace.analyse(question.begin(tables, options.min, options.style.verbose));
+            trace.analyse(question.begin(tables, options.min, options.style.verbose, options.table.width));
         }
         Ok(trace)
     }

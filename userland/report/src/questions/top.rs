@@ -21,6 +21,8 @@ use crate::table::{Column, Layout, Row, Sort, write, write_first};
 const DRAWN: usize = 10;
 /// Characters of the longest bar.
 const BAR: u64 = 40;
+/// What stands before a bar.
+const BESIDE: usize = "  0.000000512 to 0.000001024         1 ".len();
 
 /// Figures of all routines of each task.
 #[derive(Debug)]
@@ -30,11 +32,13 @@ pub(crate) struct Top<'t> {
     /// How often a routine failed with a code.
     errors: BTreeMap<(Key, i32), u64>,
     lost: u64,
+    /// How wide the answer may be; 0 if that does not matter.
+    width: usize,
 }
 
 impl<'t> Top<'t> {
-    pub(crate) fn new(tables: Tables<'t>) -> Self {
-        Self { tables, figures: BTreeMap::new(), errors: BTreeMap::new(), lost: 0 }
+    pub(crate) fn new(tables: Tables<'t>, width: usize) -> Self {
+        Self { tables, figures: BTreeMap::new(), errors: BTreeMap::new(), lost: 0, width }
     }
 
     fn figures(&mut self, exchange: &Exchange<'_>) -> &mut Figures {
@@ -97,6 +101,7 @@ impl<'t> Top<'t> {
     fn write_times(&self, mut rows: Vec<Row>, out: &mut String) {
         rows.retain(|row| row.figures.answers > 1);
         rows.sort_by_key(|row| u64::MAX - row.figures.total);
+        let bar = if self.width == 0 { BAR } else { BAR.min(self.width.saturating_sub(BESIDE) as u64).max(1) };
         for Row { name, figures } in rows.iter().take(DRAWN) {
             out.push_str(name);
             out.push_str(": ");
@@ -110,7 +115,7 @@ impl<'t> Top<'t> {
                 out.push_str(" to ");
                 time(out, end);
                 let _ = write!(out, " {count:>9} ");
-                let length = (u128::from(count) * u128::from(BAR)).div_ceil(u128::from(most));
+                let length = (u128::from(count) * u128::from(bar)).div_ceil(u128::from(most));
                 (0..length).for_each(|_| out.push('#'));
                 out.truncate(out.trim_end().len());
                 out.push('\n');
@@ -126,17 +131,18 @@ fn time(out: &mut String, nanoseconds: u64) {
     padded(out, nanoseconds % 1_000_000_000, 9);
 }
 
-/// All figures.
-fn layout() -> Layout {
-    use Column::{Calls, Errors, MaxTime, MinTime, Name, P50, P99, TimePercent, TotalTime};
-    let columns =
-        Vec::from([TimePercent, TotalTime, MinTime, P50, P99, MaxTime, Column::AverageTime, Calls, Errors, Name]);
-    Layout { columns, sort: Sort::By(TotalTime) }
+/// All figures, or those that matter most where there is no room.
+fn layout(width: usize) -> Layout {
+    use Column::{AverageTime, Calls, Errors, MaxTime, MinTime, Name, P50, P99, TimePercent, TotalTime};
+    let columns = Vec::from([TimePercent, TotalTime, MinTime, P50, P99, MaxTime, AverageTime, Calls, Errors, Name]);
+    let mut layout = Layout { columns, sort: Sort::By(TotalTime), width };
+    layout.make_room(&[AverageTime, MinTime, MaxTime, TimePercent, P50, P99]);
+    layout
 }
 
 impl<'t> Analysis<'t> for Top<'t> {
     fn finish(&mut self, names: &Names, out: &mut String) -> Found {
-        let layout = layout();
+        let layout = layout(self.width);
         for (served, title) in [(false, "task"), (true, "task that serves")] {
             let rows = self.by_task(names, served);
             if rows.is_empty() {

@@ -270,3 +270,17 @@ fn template(columns: usize) -> String {
         _ => "{percent} %, {eta} left".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_has_room() {
+        for (columns, expected) in
+            [(200, "[{bar:20}] "), (56, "[{bar:20}] "), (40, "[{bar:4}] "), (39, "{percent} %, "), (0, "{percent} %, ")]
+        {
+            assert!(template(columns).starts_with(expected), "{columns}: {}", template(columns));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! `cargo rpctrace2 show [OPTION]... FILE`: a capture, printed as its trace would have been.
 
 use std::boxed::Box;
+use std::io::{self, IsTerminal};
 use std::string::String;
 use std::vec::Vec;
 
@@ -16,7 +17,7 @@ use super::{coverage, export, inputs, say, watch};
 use crate::Trace;
 use crate::options::place::Here;
 use crate::options::selecting::Selecting;
-use crate::options::{self, Options, Report, Request, Status, text};
+use crate::options::{self, Options, Output, Report, Request, Status, text};
 
 /// Exit status where a file is shown up to where it is cut or damaged.
 pub(super) const CUT: u8 = 1;
@@ -84,6 +85,9 @@ pub(super) fn complain(trace: &Trace<'_>) -> bool {
 
 fn show(mut options: Options, name: &str) -> Result<u8> {
     let host = core::mem::take(&mut options.host);
+    if matches!(host.output, Output::Error | Output::Standard) && io::stdout().is_terminal() {
+        options.table.width = view::size().map_or(0, |(columns, _)| columns.into());
+    }
     let is_watched = watch::is_wanted(&options, &host);
     let mut opened = Opened::new(name, &host)?;
     let (tables, mut player) = opened.parts()?;

@@ -4,6 +4,8 @@
 use trace_port::Direction;
 
 use crate::common::*;
+use rpctrace2::options::place::Here;
+use rpctrace2::options::{self, Request};
 
 /// An RPC from `time` that takes `took`; times in microseconds.
 fn call(id: u32, from: u64, time: u64, took: u64, code: i32) -> [Sample; 2] {
@@ -82,6 +84,38 @@ fn top_has_figures_by_task_subsystem_and_routine() {
     assert_eq!(lines(&["--ask=top"], &[]), ["no call is recorded"]);
 }
 
+/// On a terminal, whose width the host knows: what matters least goes, and names are shortened.
+#[test]
+fn top_fits_a_terminal() {
+    let told = |width: usize| {
+        let Ok(Request::Trace { mut options, .. }) = options::parse(["--ask=top", "hello"], Here::Guest) else {
+            panic!("must be taken")
+        };
+        options.table.width = width;
+        let (mut trace, mut out) = (start(*options), String::new());
+        for (index, sample) in calls().iter().enumerate() {
+            sample.clone().sequence(index as u64 + 1).feed(&mut trace, &mut out);
+        }
+        trace.finish(&mut out);
+        out
+    };
+    for (width, head) in [
+        (
+            130,
+            "% time     seconds    shortest         p50         p99     longest  usecs/call     calls    errors task",
+        ),
+        (80, "    seconds         p50         p99     calls    errors task"),
+        (47, "    seconds     calls    errors task"),
+    ] {
+        let text = told(width);
+        assert!(text.lines().next() == Some(head) && text.contains(" vm_protect\n"), "{text}");
+        let is_short = |line: &&str| line.len() <= width || line.starts_with("errors of ");
+        assert!(text.lines().all(|line| is_short(&line)), "{width}: {text}");
+    }
+    assert_eq!(told(0), told(130));
+    assert!(told(40).contains(" vm_pr...\n"), "{}", told(40));
+}
+
 /// As many rows as there is room for, and the sums of all.
 #[test]
 fn figures_so_far_fit_the_room_that_there_is() {
@@ -109,7 +143,6 @@ fn figures_so_far_fit_the_room_that_there_is() {
 
 #[test]
 fn a_question_about_everything_is_not_asked_of_a_part() {
-    use rpctrace2::options::{self, place::Here};
     let parsed = |words: &[&str]| options::parse(words.iter().copied(), Here::Guest).map_err(|error| error.to_string());
     let refusal = "option `--ask=leaks`: needs all messages; `-e trace=` leaves some out";
     assert_eq!(parsed(&["--ask=leaks", "-e", "trace=vm_map", "hello"]), Err(refusal.to_owned()));
