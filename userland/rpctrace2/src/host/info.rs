@@ -36,7 +36,7 @@ pub fn run(words: &[String]) -> Result<u8> {
     print(&text(&contents.facts, &index, is_at_end))
 }
 
-/// The same of what can only be read once: a pipe.
+/// What is in a file that can only be read once, such as a pipe, and whether it ends as a whole one does.
 fn read(reader: &mut Reader<&File>) -> io::Result<(Index, bool)> {
     let is_at_end = loop {
         match reader.next_block() {

@@ -189,7 +189,7 @@ pub(super) enum Cut {
     /// Whoever followed it would wait for ever.
     #[error("it has been removed while it was followed")]
     Removed,
-    /// Likewise.
+    /// What has been read is no longer in it: what comes would be of something else.
     #[error("it has been truncated while it was followed: expected {expected} bytes at least, found {found}")]
     Truncated {
         /// Bytes that were read.

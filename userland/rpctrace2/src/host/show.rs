@@ -32,7 +32,7 @@ pub fn run(words: &[String]) -> Result<u8> {
     run_as(&verbs::SHOW, words)
 }
 
-/// The same, where another verb has been asked for.
+/// Shows the capture that the words name, which follow this verb; answers the exit status.
 pub(super) fn run_as(verb: &Verb, words: &[String]) -> Result<u8> {
     let (options, names) = match parse_all(verb, words)? {
         Err(text) => return print(&text),

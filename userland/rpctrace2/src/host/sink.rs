@@ -71,7 +71,7 @@ impl Sink {
     /// Waits until a command has read everything. That it fails is only said: what was traced is not its doing.
     ///
     /// # Errors
-    /// None yet.
+    /// Never: the trace is what it is.
     pub fn close(self) -> Result<()> {
         if let Err(error) = self.end() {
             say(format_args!("{error:#}"));

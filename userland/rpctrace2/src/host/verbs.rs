@@ -64,7 +64,7 @@ fn all() -> impl Iterator<Item = Verb> {
 }
 
 impl Verb {
-    /// How it is written.
+    /// What a line with it looks like, for who has written another one.
     pub(super) fn usage(&self) -> String {
         format!("usage: rpctrace2 {} {}", self.name, self.operands)
     }
