@@ -123,7 +123,8 @@ pub(crate) struct RecordFrame<'a> {
     count: usize,
 }
 
-/// A port in a frame, whose words are read again where there are too many to be kept.
+/// A port in a frame, whose words are read again where there are too many to be kept. They are what was written: of a tracer's ring who reads it has the
+/// frames read-only, and of the recorder's it is who runs the machine.
 #[derive(Clone, Copy)]
 pub(crate) struct WrittenPort(&'static [AtomicU64; 2]);
 
