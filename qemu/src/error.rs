@@ -132,14 +132,6 @@ pub enum InstrumentError {
         /// How many bytes it may have.
         most: u64,
     },
-    /// An output is the input.
-    #[error("cannot write {}: it is the kernel that is read, {}", out.display(), kernel.display())]
-    OntoInput {
-        /// The output.
-        out: PathBuf,
-        /// The input.
-        kernel: PathBuf,
-    },
     /// A file cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::error::InstrumentError;
 use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
+use crate::outputs::{self, Clash, Role};
 use crate::plan::{Plan, Planned, sha256};
 use crate::profile::{self, Profile};
 use crate::stripped::Naming;
@@ -42,15 +43,10 @@ impl Outputs {
         Self { elf64: out.to_owned(), elf32: with(".elf32"), layout: with(".layout") }
     }
 
-    /// Refuses to write onto the kernel that is read, under whatever name.
-    pub fn keep(&self, kernel: &Path) -> Result<(), InstrumentError> {
-        let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let stock = identity(kernel);
-        match [&self.elf64, &self.elf32, &self.layout].into_iter().find(|out| stock.is_some() && identity(out) == stock)
-        {
-            Some(out) => Err(InstrumentError::OntoInput { out: out.clone(), kernel: kernel.to_owned() }),
-            None => Ok(()),
-        }
+    /// Refuses to write onto a file that is read, under whatever name.
+    pub fn keep(&self, inputs: &[Role<'_>]) -> Result<(), Clash> {
+        let mut all = [&self.elf64, &self.elf32, &self.layout].into_iter();
+        all.try_for_each(|path| outputs::keep_apart(&[Role { role: "an output", path }], inputs))
     }
 }
 

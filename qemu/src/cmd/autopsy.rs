@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use qemu::autopsy::{Source, find};
+use qemu::outputs::{Role, keep_apart};
 use qemu::recorder::{GuestRing, Reader};
 use qemu::setup;
 use qemu::ui::Progress;
@@ -18,7 +19,7 @@ use rpctrace2::host::ring::{self, Asked, Kept};
 use rpctrace2::ring::{Inbox, Settled};
 
 use crate::cli::{Autopsy, Options};
-use crate::cmd::record;
+use crate::cmd::{inputs, record};
 
 /// Steps of the preparation, for the progress bar.
 const STEPS: u64 = 3;
@@ -28,9 +29,17 @@ const TURNS: u32 = 1 << 16;
 
 pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     let source = source(options, autopsy)?;
+    let choices = options.choices();
+    if let Some(path) = &autopsy.output {
+        let mut read = inputs(&choices, None);
+        if let Source::File(path) = &source {
+            read.push(Role { role: "the memory that is read", path });
+        }
+        keep_apart(&[Role { role: "the capture", path }], &read)?;
+    }
     // First: without a recorder nothing has to be fetched.
     let found = find(&source, autopsy.at)?;
-    let tables = setup::decode_tables(&options.choices(), &mut Progress::new(STEPS))?;
+    let tables = setup::decode_tables(&choices, &mut Progress::new(STEPS))?;
     let known = ring::Source { tables: &tables, kernel: "", options: "", command: &[] };
     let last = Arc::new(Mutex::new(Last { most: autopsy.last, ..Last::default() }));
     let mut text = Kept::text(&known, Box::new(Shared(Arc::clone(&last))))?;

@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use qemu::fetch::programs;
 use qemu::image::{self, Protocol};
+use qemu::outputs::{Role, keep_apart};
 use qemu::setup;
 use qemu::ui::Progress;
 use qemu::vm::{self, Input, Machine, Paint, Sinks};
 
 use crate::cli::Options;
-use crate::cmd::{members, refuse_unknown, spelled_out, take_host_program, told};
+use crate::cmd::{host_file, inputs, members, refuse_unknown, spelled_out, take_host_program, told};
 
 pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool, command: &[String]) -> Result<u8> {
     if options.is_stock() {
@@ -22,9 +23,12 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     if arguments.is_empty() {
         arguments.push(protocol::archive::SHELL.to_owned());
     }
+    let choices = options.choices();
+    let file = host_file(&arguments);
+    keep_apart(&[Role { role: "the image", path: output }], &inputs(&choices, file.as_deref()))?;
     let program = take_host_program(&mut arguments)?;
     let mkrescue = programs::mkrescue(options.consent(), &Progress::new(1))?;
-    let prepared = setup::prepare(&options.choices())?;
+    let prepared = setup::prepare(&choices)?;
     if program.is_none() {
         refuse_unknown(&prepared, &arguments[0])?;
     }

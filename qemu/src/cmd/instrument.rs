@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use qemu::instrument::{self, Outputs};
 use qemu::kernel::elf::Told;
 use qemu::link::Linker;
+use qemu::outputs::{KERNEL, NAMES, Role};
 use qemu::setup;
 use qemu::ui::Progress;
 
@@ -18,7 +19,8 @@ pub(crate) fn run(path: &Path, dbg: Option<&Path>, output: Option<PathBuf>, reco
     let linker = Linker::find()?.with_recorder(recorder).map_err(anyhow::Error::msg)?;
     let output = output.unwrap_or_else(|| default_output(path));
     let outputs = Outputs::beside(&output);
-    outputs.keep(path)?;
+    let names = dbg.map(|path| Role { role: NAMES, path });
+    outputs.keep(&[Role { role: KERNEL, path }].into_iter().chain(names).collect::<Vec<_>>())?;
     // A file that cannot be instrumented is refused before anything is fetched or built for it.
     let (kernel, naming) = instrument::open(path, dbg).with_context(|| path.display().to_string())?;
     let mut progress = Progress::new(STEPS);

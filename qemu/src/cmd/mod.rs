@@ -21,7 +21,7 @@ pub(crate) mod test;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use ::rpctrace2::options::place::Here;
@@ -33,6 +33,7 @@ use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
 use qemu::guest::RPCTRACE2;
 use qemu::instrument::Outputs;
+use qemu::outputs::{KERNEL, NAMES, Role};
 use qemu::setup::{self, Choices, Prepared};
 use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};
 
@@ -40,6 +41,19 @@ use crate::cli::Options;
 
 /// The bytes of a program that comes from the host.
 type HostProgram = Option<Vec<u8>>;
+
+/// The file of the host that a command runs, if it runs one.
+fn host_file(command: &[String]) -> Option<PathBuf> {
+    command.get(innermost(command)).filter(|word| word.contains('/')).map(PathBuf::from)
+}
+
+/// What a machine is made of, where it is no output of ours: kernels, and the program.
+fn inputs<'a>(choices: &'a Choices, program: Option<&'a Path>) -> Vec<Role<'a>> {
+    let kernel = choices.kernel.iter().map(|path| Role { role: KERNEL, path });
+    let names = choices.dbg.iter().map(|path| Role { role: NAMES, path });
+    let program = program.map(|path| Role { role: "the program that is run", path });
+    kernel.chain(names).chain(program).collect()
+}
 
 /// If the word of a command that names its program is the path of a host file, reads it and replaces the word by what starts it.
 fn take_host_program(command: &mut [String]) -> Result<HostProgram> {

@@ -10,6 +10,7 @@ use qemu::fetch::packages::{Flavour, fetch_production, kernel_file};
 use qemu::instrument;
 use qemu::kernel::KernelElf;
 use qemu::link::Linker;
+use qemu::outputs::{KERNEL, NAMES, Role, keep_apart};
 use qemu::plan;
 use qemu::profile::{Profile, SUFFIX, folder, is_one};
 use qemu::setup::{self, Choices};
@@ -26,6 +27,8 @@ pub(crate) fn run(options: &Options, files: Option<(PathBuf, PathBuf)>, output: 
     let mut progress = Progress::new(STEPS);
     let (file, dbg, name) = kernels(&choices, files, &progress)?;
     let output = output.unwrap_or_else(|| folder().join(format!("{name}.{SUFFIX}")));
+    let inputs = [Role { role: KERNEL, path: &file }, Role { role: NAMES, path: &dbg }];
+    keep_apart(&[Role { role: "the profile", path: &output }], &inputs)?;
     if is_one(&dbg) {
         bail!("{}: expected the -dbg kernel that a profile is made by, found a profile", dbg.display());
     }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use qemu::outputs::{Role, hold, keep_apart};
 use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::{Choices, Prepared};
 use qemu::vm::Input;
@@ -18,7 +19,7 @@ use rpctrace2::host::ring::{Kept, Source, Tally};
 use rpctrace2::ring::Inbox;
 
 use crate::cli::{self, Record};
-use crate::cmd::{Launch, boot, spelled_out, take_host_program};
+use crate::cmd::{Launch, boot, host_file, inputs, spelled_out, take_host_program};
 
 /// The kernel's word for recording headers, and for recording all.
 pub(crate) const HEADERS: &str = "rpctrace2=record";
@@ -34,15 +35,24 @@ const SILENCE: u32 = 250;
 const FOLDER: &str = "rpctrace2-memory-";
 const MEMORY: &str = "memory";
 
+/// What the files are that are written.
+const CAPTURE: &str = "where the capture goes";
+const RUNS_ON: &str = "the machine's memory";
+
 /// What is known before the machine boots: tables, and the kernel's layout.
 pub(crate) type Ready = (Vec<u8>, String);
 
 pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     let mut command: Vec<String> = record.command.iter().map(|argument| spelled_out(argument)).collect();
+    let runs = host_file(&command);
     let program = take_host_program(&mut command)?;
     if machine.is_stock() {
         bail!("--stock: the kernel as it is has no recorder");
     }
+    let outputs = [(CAPTURE, &record.output), (RUNS_ON, &record.memory_file)];
+    let outputs = outputs.iter().filter_map(|(role, path)| path.as_ref().map(|path| Role { role, path }));
+    let choices = machine.choices();
+    keep_apart(&outputs.collect::<Vec<_>>(), &inputs(&choices, runs.as_deref()))?;
     let file = match &record.output {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => None,
@@ -50,12 +60,13 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     let place = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
     let memory = record.memory_file.clone().unwrap_or_else(|| place.path().join(MEMORY));
     // What is in it from before is nothing of this machine's.
-    File::create(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
+    let held = File::create(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
+    hold(&held);
     let choices = Choices {
         words: if record.headers { HEADERS } else { ALL }.to_owned(),
         memory_file: Some(memory.clone()),
         recorder: record.recorder,
-        ..machine.choices()
+        ..choices
     };
     let is_over = AtomicBool::new(false);
     let arguments = |_: &Prepared| Ok(command.clone());

@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::guest::RPCTRACE2;
+use qemu::outputs::{Role, keep_apart};
 use qemu::setup::Prepared;
 
 use crate::cli;
-use crate::cmd::{Launch, boot};
+use crate::cmd::{Launch, boot, inputs};
 
 /// `cargo qemu replay`.
 #[derive(Clone, Debug, Args)]
@@ -40,6 +41,11 @@ pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
     if machine.is_stock() {
         bail!("--stock: what is answered is known by a trace, which the kernel as it is has not");
     }
+    let choices = machine.choices();
+    if let Some(path) = &replay.output {
+        let read = Role { role: "the capture that is read", path: &replay.file };
+        keep_apart(&[Role { role: "the capture", path }], &[vec![read], inputs(&choices, None)].concat())?;
+    }
     let planned = Planned::of(&replay.file.to_string_lossy(), replay.task)?;
     if planned.is_empty() {
         print!("{}", planned.unsent().text);
@@ -63,7 +69,7 @@ pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
         capture: Some(&mut capture),
         ..Launch::of(&arguments)
     };
-    let status = boot(machine, &machine.choices(), launch)?;
+    let status = boot(machine, &choices, launch)?;
     if status != 0 {
         eprintln!("{PROGRAM} ended with {status}");
     }

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced. Its options are read here, before anything boots.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use mig_defs::table::Tables;
 use qemu::guest::RPCTRACE2;
+use qemu::outputs::{Role, keep_apart};
 use qemu::setup::{Choices, Interfaces, Prepared};
 use qemu::vm::{Input, Interrupt, Paint};
 use rpctrace2::host::{Sink, compile, directories, is_colored, rpc_lists};
 use rpctrace2::options::filter::expand;
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::Here;
-use rpctrace2::options::{self, Request, inject};
+use rpctrace2::options::{self, Host, Output, Request, inject};
 
 use crate::cli;
-use crate::cmd::{Launch, boot, spelled_out, take_host_program};
+use crate::cmd::{Launch, boot, host_file, inputs, spelled_out, take_host_program};
 
 pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let (mut options, command) = match options::parse(words.iter().map(String::as_str), Here::Host)? {
@@ -26,6 +28,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         Request::Trace { options, command } => (options, command),
     };
     let mut command: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
+    let runs = host_file(&command);
     let program = take_host_program(&mut command)?;
     let host = std::mem::take(&mut options.host);
     let lists = rpc_lists(&host.rpc_lists)?;
@@ -38,6 +41,10 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         environment: environment(&host.environment),
         ..machine.choices()
     };
+    keep_apart(
+        &written(&host),
+        &[inputs(&choices, runs.as_deref()), read(&host, &interfaces(&host.directories))].concat(),
+    )?;
     let mut sink = Sink::open(&host.output, host.append)?;
     let mut capture = match &host.capture {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {path}"))?),
@@ -87,6 +94,28 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let status = boot(machine, &choices, launch);
     sink.close()?;
     status
+}
+
+/// The files that are written.
+fn written(host: &Host) -> Vec<Role<'_>> {
+    let trace = match &host.output {
+        Output::File(path) => Some(Role { role: "where the trace goes", path: Path::new(path) }),
+        Output::Standard | Output::Error | Output::Command(_) => None,
+    };
+    let capture = host.capture.as_ref().map(|path| Role { role: "where the capture goes", path: Path::new(path) });
+    trace.into_iter().chain(capture).collect()
+}
+
+/// The files that are read.
+fn read<'a>(host: &'a Host, interfaces: &'a [PathBuf]) -> Vec<Role<'a>> {
+    let lists = host.rpc_lists.iter().map(|path| Role { role: "a list of ids that is read", path: Path::new(path) });
+    lists.chain(interfaces.iter().map(|path| Role { role: "an interface that is read", path })).collect()
+}
+
+/// What is in directories with interfaces. What cannot be read is said by who reads it.
+fn interfaces(directories: &[String]) -> Vec<PathBuf> {
+    let found = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
+    found.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 /// The boot server gives the tool the host's privileged port.

@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use qemu::instrument::{self, Outputs};
 use qemu::link::Linker;
+use qemu::outputs::{KERNEL, Role};
 
 use crate::synthetic::{Kernel, payload};
 
@@ -78,15 +79,15 @@ fn the_kernel_that_is_read_is_not_written_under_any_name() {
         [("kernel", "kernel"), ("link", "link"), ("second", "second"), ("out", "out.elf32"), ("other", "other.layout")]
     {
         for kernel in [&kernel, &dotted] {
-            let text = Outputs::beside(&at(out)).keep(kernel).unwrap_err().to_string();
+            let text = Outputs::beside(&at(out)).keep(&[Role { role: KERNEL, path: kernel }]).unwrap_err().to_string();
             let expected =
                 format!("cannot write {}: it is the kernel that is read, {}", at(is).display(), kernel.display());
             assert_eq!(text, expected);
         }
     }
-    Outputs::beside(&at("new")).keep(&kernel).unwrap();
+    Outputs::beside(&at("new")).keep(&[Role { role: KERNEL, path: &kernel }]).unwrap();
     fs::write(at("old"), "old").unwrap();
-    Outputs::beside(&at("old")).keep(&kernel).unwrap();
+    Outputs::beside(&at("old")).keep(&[Role { role: KERNEL, path: &kernel }]).unwrap();
 }
 
 #[test]
