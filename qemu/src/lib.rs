@@ -22,6 +22,7 @@ pub mod deb;
 pub mod disk;
 pub mod doctor;
 pub mod elf32;
+pub mod ending;
 pub mod error;
 pub mod fetch;
 pub mod guest;

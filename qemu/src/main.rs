@@ -9,6 +9,7 @@ use std::io;
 use std::process::ExitCode;
 
 use qemu::archive::ProgramError;
+use qemu::autopsy::AutopsyError;
 use qemu::vm::Failure;
 
 fn main() -> ExitCode {
@@ -18,8 +19,8 @@ fn main() -> ExitCode {
             if is_broken_pipe(&error) {
                 return ExitCode::from(BROKEN_PIPE);
             }
-            if matches!(error.downcast_ref(), Some(Failure::Interrupted)) {
-                return ExitCode::from(INTERRUPTED);
+            if let Some(status) = ended(&error) {
+                return ExitCode::from(status);
             }
             eprintln!("error: {}", describe(&error));
             ExitCode::from(if is_not_found(&error) { NOT_FOUND } else { cli::FAILURE })
@@ -43,6 +44,14 @@ const BROKEN_PIPE: u8 = 141;
 
 /// What a program has that Ctrl-C ended: 128 and SIGINT.
 const INTERRUPTED: u8 = 130;
+
+/// The status of what a signal has ended, as a shell says it.
+fn ended(error: &anyhow::Error) -> Option<u8> {
+    if let Some(AutopsyError::Ended(signal)) = error.downcast_ref() {
+        return u8::try_from(128 + signal).ok();
+    }
+    matches!(error.downcast_ref(), Some(Failure::Interrupted)).then_some(INTERRUPTED)
+}
 
 /// `cargo qemu … | head` is no failure worth a word.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU's gdb stub, as far as reading the machine's physical memory needs it. The machine stands still while it is connected.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use kernel_ipc::ring::{HEADER_SIZE, MAGIC, MAX_CAPACITY, control};
 
 use super::PAGE;
-use super::wire::{PATIENCE, Stream};
+use super::copy::Copy;
+use super::wire::{PATIENCE, Wire, shown};
+use crate::ending::Ending;
 
 /// Below it there is no kernel, but what reads of which may change a device.
 const FIRST: u64 = 1 << 20;
@@ -17,26 +16,28 @@ const FIRST: u64 = 1 << 20;
 /// Bytes that one answer may have: twice as many digits, and less than the stub's 4096.
 const PACKET: u64 = 1024;
 
-/// Writes what seem to be recorders into a file, each at its physical address, of a machine with so much memory; only the one at this address,
-/// if one is given.
-pub(super) fn save(address: &str, bytes: u64, at: Option<u64>, file: &Path) -> io::Result<()> {
-    let stream = Stream::connect(address)?;
-    stream.set_patience(PATIENCE)?;
-    let mut stub = Stub { stream: BufReader::new(stream) };
-    let copy = File::create(file)?;
+/// Writes what seem to be recorders into a copy, each at its physical address, of a machine with so much memory; only the one at this address,
+/// if one is given. The machine runs on afterwards, whatever fails.
+pub(super) fn save(address: &str, bytes: u64, at: Option<u64>, copy: &Copy, ending: &Ending) -> io::Result<()> {
     copy.set_len(bytes)?;
-    let saved = stub.save(bytes, at, &copy);
-    // Else the machine would not run on. Its answer does not matter.
-    let let_go = stub.ask("D");
-    saved.and(let_go.map(drop))
+    let mut stub = Stub { wire: BufReader::new(Wire::connect(address, ending)?), unanswered: 0 };
+    let saved = stub.save(bytes, at, copy);
+    // Else the machine would not run on.
+    stub.wire.get_mut().gives_way = false;
+    let let_go = stub.let_go().map_err(|error| {
+        io::Error::new(error.kind(), format!("{error}; the machine may stand still: gdb's `detach` lets it go on"))
+    });
+    saved.and(let_go)
 }
 
-struct Stub {
-    stream: BufReader<Stream>,
+struct Stub<'a> {
+    wire: BufReader<Wire<'a>>,
+    /// Packets that were sent and have no answer.
+    unanswered: u32,
 }
 
-impl Stub {
-    fn save(&mut self, bytes: u64, at: Option<u64>, copy: &File) -> io::Result<()> {
+impl Stub<'_> {
+    fn save(&mut self, bytes: u64, at: Option<u64>, copy: &Copy) -> io::Result<()> {
         let answer = self.ask("Qqemu.PhyMemMode:1")?;
         if answer != "OK" {
             return Err(unexpected("physical addresses: OK", &answer));
@@ -55,9 +56,18 @@ impl Stub {
             let mut place = page;
             while place < end {
                 let part = self.bytes(place, PACKET.min(end - place))?;
-                copy.write_all_at(&part, place)?;
+                copy.write(&part, place)?;
                 place += part.len() as u64;
             }
+        }
+        Ok(())
+    }
+
+    /// Lets the machine run. What was asked before and given up is answered first.
+    fn let_go(&mut self) -> io::Result<()> {
+        self.send("D")?;
+        while self.unanswered > 0 {
+            self.answer()?;
         }
         Ok(())
     }
@@ -81,37 +91,55 @@ impl Stub {
         bytes.filter(|bytes| bytes.len() as u64 == count).ok_or_else(|| unexpected("memory", &answer))
     }
 
-    /// Sends a packet; answers what the next one says, but for the news that the machine has stopped, which comes with the connection.
     fn ask(&mut self, command: &str) -> io::Result<String> {
+        self.send(command)?;
+        self.answer()
+    }
+
+    fn send(&mut self, command: &str) -> io::Result<()> {
         let sum = command.bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte));
-        self.stream.get_mut().write_all(format!("+${command}#{sum:02x}").as_bytes())?;
+        self.unanswered += 1;
+        self.wire.get_mut().ask(format!("+${command}#{sum:02x}").as_bytes(), PATIENCE)
+    }
+
+    /// What the next packet says, but for the news that the machine has stopped, which comes with the connection.
+    fn answer(&mut self) -> io::Result<String> {
         loop {
             let answer = self.packet()?;
             if !answer.starts_with(['T', 'S']) {
+                self.unanswered -= 1;
                 return Ok(answer);
             }
-            self.stream.get_mut().write_all(b"+")?;
+            self.wire.get_mut().write_all(b"+")?;
         }
     }
 
     fn packet(&mut self) -> io::Result<String> {
-        let mut byte = [0];
-        while byte != *b"$" {
-            self.stream.read_exact(&mut byte)?;
-        }
+        while self.byte()? != b'$' {}
         let mut text = Vec::new();
-        while self.stream.read_exact(&mut byte).map(|()| byte != *b"#")? {
-            text.push(byte[0]);
+        loop {
+            match self.byte()? {
+                b'#' => break,
+                byte => text.push(byte),
+            }
             if text.len() as u64 > 4 * PACKET {
                 return Err(unexpected("the end of an answer", "more of it"));
             }
         }
-        let mut sum = [0; 2];
-        self.stream.read_exact(&mut sum)?;
+        // The sum of it: what is damaged on the way of a socket is no answer at all.
+        self.byte().and_then(|_| self.byte())?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn byte(&mut self) -> io::Result<u8> {
+        let mut byte = [0];
+        match self.wire.read(&mut byte)? {
+            0 => Err(unexpected("an answer", "the end of the connection")),
+            _ => Ok(byte[0]),
+        }
     }
 }
 
 fn unexpected(expected: &str, found: &str) -> io::Error {
-    io::Error::other(format!("QEMU's gdb stub: expected {expected}, found `{found}`"))
+    io::Error::other(format!("QEMU's gdb stub: expected {expected}, found `{}`", shown(found)))
 }

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The memory of a machine that hangs or has died, and the one recorder in it.
 
+mod copy;
 mod gdb;
 mod monitor;
 mod wire;
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File, FileType};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use kernel_ipc::ring::{self, HEADER_SIZE, MAX_CAPACITY, Reader, RingError, control};
 
+use self::copy::Copy;
+use crate::ending::Ending;
 use crate::recorder::GuestRing;
+
+pub use self::copy::{folder, private};
 
 /// Bytes of a page, on whose boundary a recorder begins.
 pub(crate) const PAGE: u64 = 4096;
@@ -44,6 +49,16 @@ pub enum AutopsyError {
         /// How much was looked through.
         bytes: u64,
     },
+    /// None is where it was said to be.
+    #[error("{place}: there is no recorder at {address:#x}, where --at says, of {bytes} bytes of memory")]
+    NoneThere {
+        /// Where.
+        place: String,
+        /// Physical address.
+        address: u64,
+        /// How much memory there is.
+        bytes: u64,
+    },
     /// More than one.
     #[error("{place}: {} recorders, at {}: expected one; --at ADDRESS says which", addresses.len(), hex(addresses))]
     Several {
@@ -70,6 +85,17 @@ pub enum AutopsyError {
         /// What was expected and found.
         why: String,
     },
+    /// What is there is no memory.
+    #[error("{place}: expected a file or a block device with a machine's memory, found {kind}")]
+    NoMemory {
+        /// Where.
+        place: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A signal has ended it before the memory was there.
+    #[error("ended by signal {0}")]
+    Ended(i32),
     /// The host's own files.
     #[error("{place}: {source}")]
     Io {
@@ -91,36 +117,50 @@ pub struct Found {
     pub ring: GuestRing,
     /// Its physical address.
     pub address: u64,
-    /// Holds the copy of the memory, if one had to be made.
-    _copy: Option<tempfile::TempDir>,
 }
 
-/// The recorder in a machine's memory; at this physical address, if one is given.
+/// The recorder in a machine's memory; at this physical address, if one is given. What had to be copied is gone afterwards, but for the recorder.
 ///
 /// # Errors
 /// There is none, or more than one, or it is damaged, or the memory cannot be reached.
 pub fn find(source: &Source, at: Option<u64>) -> Result<Found, AutopsyError> {
     match source {
-        Source::File(path) => in_file(path, &path.display().to_string(), at, None),
-        Source::Monitor(address) => in_copy(address, at, |copy| monitor::save(address, copy)),
-        Source::Gdb(address, bytes) => in_copy(address, at, |copy| gdb::save(address, *bytes, at, copy)),
+        Source::File(path) => in_file(path, &path.display().to_string(), at),
+        Source::Monitor(address) => in_copy(address, at, |copy, ending| monitor::save(address, copy, ending)),
+        Source::Gdb(address, bytes) => {
+            in_copy(address, at, |copy, ending| gdb::save(address, *bytes, at, copy, ending))
+        }
     }
 }
 
-/// In a copy of the memory, which has to be made.
-fn in_copy(place: &str, at: Option<u64>, save: impl FnOnce(&Path) -> io::Result<()>) -> Result<Found, AutopsyError> {
-    let folder = tempfile::Builder::new().prefix("rpctrace2-autopsy-").tempdir();
-    let folder = folder
-        .map_err(|source| AutopsyError::Io { place: "a directory for a copy of the memory".to_owned(), source })?;
-    let copy = folder.path().join("memory");
-    save(&copy).map_err(|why| AutopsyError::Unreachable { place: place.to_owned(), why: why.to_string() })?;
-    in_file(&copy, place, at, Some(folder))
+/// In a copy of the memory, which has to be made. A signal ends it in an orderly way: the machine runs on, and the copy is gone.
+fn in_copy(
+    place: &str,
+    at: Option<u64>,
+    save: impl FnOnce(&Copy, &Ending) -> io::Result<()>,
+) -> Result<Found, AutopsyError> {
+    let io = |source| AutopsyError::Io { place: "a directory for a copy of the memory".to_owned(), source };
+    let ending = Ending::hear().map_err(io)?;
+    let copy = Copy::new().map_err(io)?;
+    let unreachable = |why: io::Error| AutopsyError::Unreachable { place: place.to_owned(), why: why.to_string() };
+    let found = save(&copy, &ending).map_err(unreachable).and_then(|()| in_file(&copy.path(), place, at));
+    drop(copy);
+    match ending.signal() {
+        Some(signal) => Err(AutopsyError::Ended(signal)),
+        None => found,
+    }
 }
 
-fn in_file(path: &Path, place: &str, at: Option<u64>, copy: Option<tempfile::TempDir>) -> Result<Found, AutopsyError> {
+fn in_file(path: &Path, place: &str, at: Option<u64>) -> Result<Found, AutopsyError> {
     let io = |source| AutopsyError::Io { place: place.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
+    // Before it is opened, which may wait for ever.
+    let kind = fs::metadata(path).map_err(io)?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err(AutopsyError::NoMemory { place: place.to_owned(), kind: name_of(kind) });
+    }
+    let mut file = File::open(path).map_err(io)?;
+    // A device says by nothing else how large it is.
+    let bytes = file.seek(SeekFrom::End(0)).map_err(io)?;
     let places = match at {
         Some(address) => vec![address],
         None => candidates(&file, bytes).map_err(io)?,
@@ -135,14 +175,27 @@ fn in_file(path: &Path, place: &str, at: Option<u64>, copy: Option<tempfile::Tem
         }
     }
     let place = place.to_owned();
-    match (found.len(), damaged) {
-        (0, Some((address, why))) => Err(AutopsyError::Damaged { place, address, why }),
-        (0, None) => Err(AutopsyError::None { place, bytes }),
-        (1, _) => {
+    match (found.len(), damaged, at) {
+        (0, Some((address, why)), _) => Err(AutopsyError::Damaged { place, address, why }),
+        (0, None, Some(address)) => Err(AutopsyError::NoneThere { place, address, bytes }),
+        (0, None, None) => Err(AutopsyError::None { place, bytes }),
+        (1, ..) => {
             let (address, ring) = found.remove(0);
-            Ok(Found { ring, address, _copy: copy })
+            Ok(Found { ring, address })
         }
         _ => Err(AutopsyError::Several { place, addresses: found.into_iter().map(|(address, _)| address).collect() }),
+    }
+}
+
+fn name_of(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a character device"
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::*;
@@ -44,7 +45,10 @@ fn the_only_recorder_is_found() {
 fn what_is_wrong_is_one_line() {
     let none = "FILE: there is no recorder in 4194304 bytes of memory: was the kernel told `rpctrace2=record` or `rpctrace2=all`?";
     assert_eq!(look(&memory(&[]), None), Err(none.to_owned()));
-    assert_eq!(look(&memory(&[PLACE]), Some(OTHER as u64)), Err(none.to_owned()));
+    for there in [0x30_0000, 1 << 40] {
+        let line = format!("FILE: there is no recorder at {there:#x}, where --at says, of 4194304 bytes of memory");
+        assert_eq!(look(&memory(&[PLACE]), Some(there)), Err(line));
+    }
     let two = "FILE: 2 recorders, at 0x101000, 0x300000: expected one; --at ADDRESS says which";
     assert_eq!(look(&memory(&[PLACE, OTHER]), None), Err(two.to_owned()));
     for (word, value, why) in [
@@ -73,30 +77,45 @@ fn behind(source: impl Fn(String) -> Source, serve: impl FnOnce(UnixStream) + Se
     found
 }
 
-/// A monitor for people: echoes what is typed, as a line editor does.
-fn hmp(mut stream: UnixStream) {
+/// What a monitor has heard.
+type Heard = Arc<Mutex<Vec<String>>>;
+
+/// A monitor for people: echoes what is typed, as a line editor does. Its machine runs unless it is told to stop, and what it says of `pmemsave` is this.
+fn hmp(mut stream: UnixStream, heard: &Heard, said: &str) {
     stream.write_all(b"QEMU 7.2.0 monitor - type 'help' for more information\r\n(qemu) ").unwrap();
-    let mut heard = Vec::new();
+    let mut runs = true;
     for line in BufReader::new(stream.try_clone().unwrap()).lines() {
         let Ok(line) = line else { break };
-        let answer = match line.split(' ').next().unwrap() {
-            "pmemsave" => {
-                let file = line.split('"').nth(1).unwrap();
-                fs::write(file, memory(&[PLACE])).unwrap();
+        let verb = line.split(' ').next().unwrap();
+        let answer = match verb {
+            "pmemsave" if said.is_empty() => {
+                let words: Vec<&str> = line.splitn(4, ' ').collect();
+                let [at, size] = [words[1], words[2]].map(|number| number.parse::<usize>().unwrap());
+                let file = words[3].strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+                fs::write(file, &memory(&[PLACE])[at..][..size]).unwrap();
                 String::new()
             }
-            _ if line == "info status" => "VM status: running\r\n".to_owned(),
+            "pmemsave" => said.to_owned(),
+            _ if line == "info status" => format!("VM status: {}\r\n", if runs { "running" } else { "paused" }),
             _ if line == "info memory_size_summary" => format!("base memory: {MEMORY}\r\nplugged memory: 0\r\n"),
             _ => String::new(),
         };
-        heard.push(line.clone());
+        runs = verb == "cont" || runs && verb != "stop";
+        heard.lock().unwrap().push(verb.to_owned());
         stream.write_all(format!("\x1b[K(qemu) {line}\x1b[D\r\n{answer}(qemu) ").as_bytes()).unwrap();
     }
-    let verbs: Vec<&str> = heard.iter().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(verbs, ["info", "info", "stop", "pmemsave", "cont"]);
 }
 
-/// A monitor for programs, with an event between answers.
+/// What is found behind a monitor for people that says this of `pmemsave`, and what it has heard.
+fn behind_hmp(said: &'static str) -> (Result<u64, String>, Vec<String>) {
+    let heard = Heard::default();
+    let kept = Arc::clone(&heard);
+    let found = behind(Source::Monitor, move |stream| hmp(stream, &kept, said));
+    let heard = heard.lock().unwrap().clone();
+    (found, heard)
+}
+
+/// A monitor for programs, with an event and an answer to somebody else's question between answers.
 fn qmp(mut stream: UnixStream) {
     stream.write_all(b"{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n").unwrap();
     let mut heard = Vec::new();
@@ -108,15 +127,19 @@ fn qmp(mut stream: UnixStream) {
             "query-status" => "{\"running\": false, \"status\": \"internal-error\"}".to_owned(),
             "query-memory-size-summary" => format!("{{\"base-memory\": {MEMORY}, \"plugged-memory\": 0}}"),
             "pmemsave" => {
-                fs::write(request["arguments"]["filename"].as_str().unwrap(), memory(&[PLACE])).unwrap();
+                let arguments = &request["arguments"];
+                let [at, size] = ["val", "size"].map(|name| arguments[name].as_u64().unwrap() as usize);
+                fs::write(arguments["filename"].as_str().unwrap(), &memory(&[PLACE])[at..][..size]).unwrap();
                 "{}".to_owned()
             }
             _ => "{}".to_owned(),
         };
         heard.push(verb);
-        stream.write_all(format!("{{\"event\": \"X\"}}\r\n{{\"return\": {answer}}}\r\n").as_bytes()).unwrap();
+        let late = "{\"event\": \"X\"}\r\n{\"return\": {\"running\": 1}, \"id\": 0}\r\n";
+        let id = &request["id"];
+        stream.write_all(format!("{late}{{\"return\": {answer}, \"id\": {id}}}\r\n").as_bytes()).unwrap();
     }
-    assert_eq!(heard, ["qmp_capabilities", "query-status", "query-memory-size-summary", "pmemsave"]);
+    assert_eq!(heard, ["qmp_capabilities", "query-status", "query-memory-size-summary", "pmemsave", "pmemsave"]);
 }
 
 /// A gdb stub.
@@ -153,9 +176,68 @@ fn gdb(mut stream: UnixStream) {
 
 #[test]
 fn a_monitor_or_a_stub_has_the_memory() {
-    assert_eq!(behind(Source::Monitor, hmp), Ok(PLACE as u64));
+    let (found, heard) = behind_hmp("");
+    assert_eq!(found, Ok(PLACE as u64));
+    assert_eq!(heard, ["info", "info", "stop", "pmemsave", "pmemsave", "cont"]);
     assert_eq!(behind(Source::Monitor, qmp), Ok(PLACE as u64));
     assert_eq!(behind(|socket| Source::Gdb(socket, MEMORY as u64), gdb), Ok(PLACE as u64));
+}
+
+#[test]
+fn what_a_monitor_says_that_failed_is_told_and_the_machine_runs_on() {
+    let said = "'pmemsave' has failed: \x1b[31minteger is for 32-bit values\r\nTry \"help pmemsave\"\r\n";
+    let (found, heard) = behind_hmp(said);
+    let shown = "'pmemsave' has failed: \\u{1b}[31minteger is for 32-bit values\\r\\nTry \"help pmemsave\"";
+    assert_eq!(found, Err(format!("SOCKET: QEMU's pmemsave: {shown}")));
+    assert_eq!(heard, ["info", "info", "stop", "pmemsave", "cont", "info"]);
+    // Where it says nothing and there is nothing, it has written elsewhere, which is said of the folder that was named.
+    let (found, heard) = behind_hmp(" ");
+    let elsewhere = "SOCKET: QEMU has written the memory elsewhere: it has to run on this machine, and see its ";
+    assert_eq!(found, Err(format!("{elsewhere}{}", std::env::temp_dir().display())));
+    assert_eq!(heard, ["info", "info", "stop", "pmemsave", "cont", "info"]);
+}
+
+#[test]
+fn what_is_no_memory_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let null = Path::new("/dev/null");
+    for (path, kind) in
+        [(folder.path(), "a directory"), (&pipe, "a pipe"), (&socket, "a socket"), (null, "a character device")]
+    {
+        let error = find(&Source::File(path.to_owned()), None).unwrap_err().to_string();
+        let expected = "expected a file or a block device with a machine's memory, found";
+        assert_eq!(error, format!("{}: {expected} {kind}", path.display()));
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_given_up() {
+    let gdb = |socket| Source::Gdb(socket, MEMORY as u64);
+    let long = "SOCKET: expected an answer of at most 1048576 bytes, found more".to_owned();
+    let without_end = |bytes: &'static [u8]| {
+        move |mut stream: UnixStream| {
+            let greeting = if bytes.starts_with(b"{") { &b"{\"QMP\": {}}\n"[..] } else { b"" };
+            let _ = stream.write_all(greeting);
+            let mut asked = stream.try_clone().unwrap();
+            thread::spawn(move || std::io::copy(&mut asked, &mut std::io::sink()));
+            while stream.write_all(bytes).is_ok() {}
+        }
+    };
+    for bytes in [&b"no packet"[..], b"$T05#b9"] {
+        assert_eq!(behind(gdb, without_end(bytes)), Err(long.clone()));
+    }
+    assert_eq!(behind(Source::Monitor, without_end(b"{\"event\": \"X\"}\n")), Err(long.clone()));
+    assert_eq!(behind(Source::Monitor, without_end(b"x")), Err(long));
+    // A byte now and then keeps nobody waiting: the limit is the whole answer's.
+    let drop_by_drop = |mut stream: UnixStream| {
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+        while stream.write_all(b"x").is_ok() && !matches!(stream.read(&mut [0; 64]), Ok(0)) {}
+    };
+    let slow = Err("SOCKET: expected a whole answer in 2 seconds, found a part".to_owned());
+    assert_eq!(behind(Source::Monitor, drop_by_drop), slow);
 }
 
 #[test]
@@ -168,6 +250,9 @@ fn who_does_not_answer_is_said() {
     assert_eq!(behind(|socket| Source::Gdb(socket, MEMORY as u64), silent), said);
     let gone = Err("SOCKET: expected an answer of QEMU's monitor, found `the end of the connection`".to_owned());
     assert_eq!(behind(Source::Monitor, drop), gone);
+    let gone = Err("SOCKET: QEMU's gdb stub: expected an answer, found `the end of the connection`".to_owned());
+    let asked = |mut stream: UnixStream| drop(stream.read(&mut [0; 64]));
+    assert_eq!(behind(|socket| Source::Gdb(socket, MEMORY as u64), asked), gone);
     let wrong =
         |mut stream: UnixStream| stream.write_all(b"220 mail.example ESMTP\r\n(qemu) \n(qemu) \n(qemu) \n").unwrap();
     assert!(behind(Source::Monitor, wrong).is_err());

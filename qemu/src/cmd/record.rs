@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use qemu::autopsy::{folder, private};
 use qemu::outputs::{Role, hold, keep_apart};
 use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::{Choices, Prepared};
@@ -57,10 +58,10 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => None,
     };
-    let place = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
+    let place = folder(FOLDER)?;
     let memory = record.memory_file.clone().unwrap_or_else(|| place.path().join(MEMORY));
     // What is in it from before is nothing of this machine's.
-    let held = File::create(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
+    let held = private(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
     hold(&held);
     let choices = Choices {
         words: if record.headers { HEADERS } else { ALL }.to_owned(),
