@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::cache::Cache;
 use crate::fetch::apt::run;
 use crate::fetch::{AptRoot, FetchError, packages, programs};
-use crate::ui::Progress;
+use crate::ui::{Progress, say};
 
 /// The target of everything that runs in the guest.
 pub const TARGET: &str = "x86_64-unknown-none";
@@ -196,7 +196,7 @@ impl Toolchain {
         }
         progress.note(&format!("fetching the source of the Rust {} library (45 MB, once)", self.version));
         let apt = AptRoot::create(cache, &SOURCE_SUITES)?;
-        apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
+        apt.update(|line| progress.suspend(|| say(line)))?;
         let versions = apt.versions("rust-src")?;
         let version = matching(&versions, &self.version).ok_or_else(|| FetchError::Version {
             package: "rust-src".to_owned(),

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the user sees while things are prepared: a progress bar on a terminal, a plain line for what takes long elsewhere.
 
-use std::io::{self, IsTerminal};
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Says something on standard error. Where nobody can hear it, that is no reason to end: what the tool does may still be of use.
+pub fn say(text: impl Display) {
+    // At once, so that no other line comes between.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
 
 /// A step that is done sooner is not worth a line in a log.
 const LONG: Duration = Duration::from_secs(2);
@@ -50,7 +57,7 @@ impl Progress {
     pub fn note(&self, what: &str) {
         match &self.shown {
             Shown::Bar(bar) => bar.set_message(what.to_owned()),
-            Shown::Lines(_) => eprintln!("{what}"),
+            Shown::Lines(_) => say(what),
         }
     }
 
@@ -94,7 +101,7 @@ fn lines() -> Sender<String> {
                 Ok(line) => waiting = Some(line),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(line) = waiting.take() {
-                        eprintln!("{line}");
+                        say(line);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
 use qemu::bench::figures::{PayloadSize, UNTRACED, USES, figures, recorder_figures, tool_figures};
@@ -16,7 +16,7 @@ use qemu::kernel::KernelElf;
 use qemu::link::Linker;
 use qemu::plan;
 use qemu::setup::{self, Choices};
-use qemu::ui::Progress;
+use qemu::ui::{Progress, say};
 use qemu::vm::{self, Input, Paint, Sinks};
 
 use crate::cli::{FAILURE, Options};
@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let linked = payload(&choices, profile)?;
     let followed = follow::follow(&choices, &linked.kernel)?;
     if profile {
-        print!("{}", follow::profile(&followed, |address| linked.function(address)));
+        write!(io::stdout(), "{}", follow::profile(&followed, |address| linked.function(address)))?;
         return Ok(0);
     }
     let ours = measure(&Choices { stock: false, ..choices.clone() }, &[])?;
@@ -87,8 +87,8 @@ pub(crate) fn run(options: &Options, profile: bool) -> Result<u8> {
     let output = target.parent().unwrap_or(&target).join(OUTPUT);
     let json = serde_json::to_string_pretty(&ceilings::json(&figures, &ceilings))?;
     instrument::write(&output, json.as_bytes())?;
-    print!("{}", table(&figures, &ceilings));
-    println!("written  {}", output.display());
+    write!(io::stdout(), "{}", table(&figures, &ceilings))?;
+    writeln!(io::stdout(), "written  {}", output.display())?;
     judge(&figures, &ceilings, file)
 }
 
@@ -166,7 +166,7 @@ impl Linked {
             let original = self.kernel.symbol(original, hook)?.address;
             let Some(found) = stacks.deeper(entry, original, self.base) else { bail!("{hook} calls nothing") };
             let callee = self.kernel.describe(found.callee);
-            eprintln!("{name}: worst at {}, {} bytes below", callee.trim_end_matches("+0x0"), found.depth);
+            say(format_args!("{name}: worst at {}, {} bytes below", callee.trim_end_matches("+0x0"), found.depth));
             let (ours, value) = (found.depth as f64, found.bytes as f64);
             let stock = Some(ours - value);
             let (name, unit) = (name.into(), "bytes deeper than stock");
@@ -211,16 +211,16 @@ fn judge(figures: &[Figure], ceilings: &Ceilings, file: &str) -> Result<u8> {
         let line = format!("\"{}\": {}", figure.name, ceilings::rounded(figure.value));
         match ceilings.judge(figure) {
             Verdict::Holds => {}
-            Verdict::CouldBeLower => eprintln!("lower the ceiling, {file}: {line}"),
-            Verdict::NoCeiling => eprintln!("no ceiling yet, {file}: {line}"),
+            Verdict::CouldBeLower => say(format_args!("lower the ceiling, {file}: {line}")),
+            Verdict::NoCeiling => say(format_args!("no ceiling yet, {file}: {line}")),
             Verdict::Exceeded => {
-                eprintln!("above the ceiling of {file}: {line} {}", figure.unit);
+                say(format_args!("above the ceiling of {file}: {line} {}", figure.unit));
                 failed = true;
             }
         }
     }
     for name in ceilings.names().filter(|name| figures.iter().all(|figure| figure.name != *name)) {
-        eprintln!("{file} has a ceiling for `{name}`, which is no figure");
+        say(format_args!("{file} has a ceiling for `{name}`, which is no figure"));
         failed = true;
     }
     Ok(if failed { FAILURE } else { 0 })

@@ -2,6 +2,7 @@
 //! `cargo qemu deb -o DIR`: Debian packages of rpctrace2 and of the instrumented kernel.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -50,7 +51,7 @@ pub(crate) fn run(options: &Options, directory: &Path) -> Result<u8> {
     let written = deb::write(&packages, &source, &dpkg_deb, directory)?;
     drop(progress);
     for path in written {
-        println!("written  {}", path.display());
+        writeln!(io::stdout(), "written  {}", path.display())?;
     }
     Ok(0)
 }

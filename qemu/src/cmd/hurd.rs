@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, absolute};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use qemu::fetch::programs;
 use qemu::guest::RPCTRACE2;
 use qemu::kernel::KernelElf;
 use qemu::setup::{self, Choices};
-use qemu::ui::Progress;
+use qemu::ui::{Progress, say};
 use qemu::vm::typist::{Script, Typist, quoted};
 use qemu::vm::{self, Input, Limits, Machine, Paint, Sinks};
 use regex_lite::Regex;
@@ -71,10 +71,10 @@ pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
     if *show {
         return show_arguments(&machine);
     }
-    eprintln!("{} boots {} with {} modules", found.title, found.file, found.modules.len());
-    eprintln!(
+    say(format_args!("{} boots {} with {} modules", found.title, found.file, found.modules.len()));
+    say(format_args!(
         "the second disk has /{RPCTRACE2} and /{TABLES} (wd1, or hd1 where the kernel drives disks); Ctrl-C ends the machine"
-    );
+    ));
     let boot_files = directory.path().to_owned();
     // QEMU has opened its files when the guest speaks; gone then, they cannot be left behind by a Ctrl-C.
     let started = move || drop((directory, place));
@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options, hurd: &Hurd) -> Result<u8> {
         let (mut output, mut other) = (io::stdout(), io::stderr());
         let outcome = vm::run_typed(&machine, &boot_files, typist, limits, [&mut output, &mut other], started);
         // The system's last line has no end, where it is a prompt.
-        let outcome = outcome.inspect_err(|_| eprintln!())?;
+        let outcome = outcome.inspect_err(|_| say(""))?;
         return Ok(shell_status(outcome.status));
     }
     let is_typed = io::stdin().is_terminal();
@@ -149,7 +149,7 @@ fn drive(file: &Path, index: u32, write: bool) -> OsString {
 /// What QEMU would be told, one word a line.
 fn show_arguments(machine: &Machine) -> Result<u8> {
     for word in [vec![machine.qemu.clone().into_os_string()], machine.arguments()].concat() {
-        println!("{}", word.to_string_lossy());
+        writeln!(io::stdout(), "{}", word.to_string_lossy())?;
     }
     Ok(0)
 }

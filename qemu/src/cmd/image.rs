@@ -9,7 +9,7 @@ use qemu::fetch::programs;
 use qemu::image::{self, Protocol};
 use qemu::outputs::{Role, keep_apart};
 use qemu::setup;
-use qemu::ui::Progress;
+use qemu::ui::{Progress, say};
 use qemu::vm::{self, Input, Machine, Paint, Sinks};
 
 use crate::cli::Options;
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options, output: &Path, boot: bool, multiboot2: bool
     let directory = prepared.boot_directory(&arguments, &members(program))?;
     let first = if multiboot2 { Protocol::Two } else { Protocol::One };
     image::write(output, &prepared.elf64(), directory.path(), first, &mkrescue)?;
-    eprintln!("written  {}", output.display());
+    say(format_args!("written  {}", output.display()));
     if !boot {
         return Ok(0);
     }

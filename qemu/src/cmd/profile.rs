@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options, files: Option<(PathBuf, PathBuf)>, output: 
     }
     print(&profile, &naming)?;
     instrument::write(&output, text.as_bytes())?;
-    println!("written  {} ({} bytes)", output.display(), text.len());
+    writeln!(io::stdout(), "written  {} ({} bytes)", output.display(), text.len())?;
     Ok(0)
 }
 

@@ -18,7 +18,7 @@ use qemu::guest::workspace;
 use qemu::instrument;
 use qemu::setup;
 use qemu::toolchain::cargo;
-use qemu::ui::Progress;
+use qemu::ui::{Progress, say};
 
 use crate::cli::FAILURE;
 
@@ -106,7 +106,9 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
         run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
     } else {
-        eprintln!("cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)");
+        say(format_args!(
+            "cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)"
+        ));
     }
     for (name, packages) in [
         ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),
@@ -136,7 +138,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         run_step(name, &mut command, &mut failed)?;
     }
     for name in &failed {
-        eprintln!("failed: {name}");
+        say(format_args!("failed: {name}"));
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
 }
@@ -153,7 +155,7 @@ fn fetch_newest(cache: &Cache) -> Result<()> {
         let production = fetch_production(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
         let debug = fetch_kernel(cache, MOVING_SUITE, flavour, &Progress::new(1))?;
         for package in [production, debug] {
-            eprintln!("kernel of {} {}", package.name, package.version);
+            say(format_args!("kernel of {} {}", package.name, package.version));
         }
     }
     Ok(())
@@ -215,7 +217,7 @@ fn all_defs(cache: &Cache, stock: &Path) -> Result<OsString> {
     for suite in OTHER_DEFS {
         match fetch_defs(cache, suite, &Progress::new(1)) {
             Ok(package) => directories.push(defs_directory(&package)),
-            Err(error) => eprintln!("the interfaces of Debian {suite} are skipped: {error}"),
+            Err(error) => say(format_args!("the interfaces of Debian {suite} are skipped: {error}")),
         }
     }
     Ok(env::join_paths(directories)?)
@@ -223,7 +225,7 @@ fn all_defs(cache: &Cache, stock: &Path) -> Result<OsString> {
 
 /// Runs one step to its end whatever the others did, so that one run shows everything that is wrong.
 fn run_step(name: &'static str, command: &mut Command, failed: &mut Vec<&'static str>) -> Result<()> {
-    eprintln!("== {name}");
+    say(format_args!("== {name}"));
     if !command.status().with_context(|| format!("starting {command:?}"))?.success() {
         failed.push(name);
     }

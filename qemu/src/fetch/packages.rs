@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::cache::Cache;
 use crate::fetch::apt::run;
 use crate::fetch::{AptRoot, FetchError};
-use crate::ui::Progress;
+use crate::ui::{Progress, say};
 
 /// The suite everything comes from; a stable one, so it stays.
 pub const SUITE: &str = "trixie";
@@ -187,7 +187,7 @@ fn fetch_from(
         let lists = (cache.root().to_owned(), suite.to_owned());
         if !updated.contains(&lists) {
             progress.note(&format!("fetching the package lists of Debian {suite}"));
-            apt.update(|line| progress.suspend(|| eprintln!("{line}")))?;
+            apt.update(|line| progress.suspend(|| say(line)))?;
             updated.insert(lists);
         }
         drop(updated);

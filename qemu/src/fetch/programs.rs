@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::fetch::apt::{run, run_apt};
 use crate::fetch::own::Needed;
 use crate::fetch::{FetchError, own};
-use crate::ui::Progress;
+use crate::ui::{Progress, say};
 
 /// The QEMU that runs the guest.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -253,12 +253,12 @@ fn enumerated(packages: &[&str]) -> String {
 
 /// Says what is to be installed, and whether that is wanted.
 fn may_install(consent: Consent, what: &str) -> bool {
-    eprintln!("{what}");
+    say(what);
     let nobody_to_ask = || !io::stdin().is_terminal() || !io::stderr().is_terminal();
     if consent == Consent::Yes || nobody_to_ask() {
         return true;
     }
-    eprint!("Install? [y/N] ");
+    let _ = io::stderr().write_all(b"Install? [y/N] ");
     let _ = io::stderr().flush();
     let mut answer = String::new();
     // What cannot be read is no yes.

@@ -50,7 +50,7 @@ pub(super) fn forward(mut guest: ChildStdin) {
         let is_whole = last == b'\n';
         if !is_whole && io::stdin().is_terminal() {
             // The terminal has shown the keys of this line, and no end of it.
-            println!();
+            let _ = io::stdout().write_all(b"\n");
         }
         let end: &[u8] = if is_whole { &[END] } else { &[b'\n', END] };
         // Fails only if the guest is gone.
