@@ -150,7 +150,7 @@ enum Verb {
         /// The file to write (default: KERNEL.trace without .gz, in the current directory).
         #[arg(short, long)]
         output: Option<PathBuf>,
-        /// Bytes for the machine's recorder, with K or M: 0 for none, else a power of two.
+        /// Bytes for the machine's recorder, with K, M or G: 0 for none, else a power of two.
         #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
         recorder: u64,
     },
@@ -227,7 +227,7 @@ pub(crate) struct Record {
     /// Let the kernel wait until what it has recorded is read, rather than overwrite it.
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Bytes of the recorder, with K or M: a power of two.
+    /// Bytes of the recorder, with K, M or G: a power of two.
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = bytes)]
     pub(crate) recorder: u64,
     /// Let this file be the machine's memory, and keep it: `cargo qemu autopsy FILE` looks into it.
@@ -267,16 +267,15 @@ fn address(text: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|_| "expected a hexadecimal address".to_owned())
 }
 
-/// A number of bytes, with K or M.
+/// A number of bytes, with K, M or G.
 fn bytes(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
-    };
+    let units = [(['K', 'k'], 10), (['M', 'm'], 20), (['G', 'g'], 30)];
+    let with_unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, 1u64 << shift)));
+    let (digits, unit) = with_unit.unwrap_or((text, 1));
     let number: Option<u64> = digits.parse().ok();
     number
         .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(|| "expected a number, with K or M behind it".to_owned())
+        .ok_or_else(|| "expected a number, with K, M or G behind it".to_owned())
 }
 
 /// `cargo qemu soak`.
@@ -467,6 +466,12 @@ mod tests {
         {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(["7", "512K", "4m", "1G"].map(bytes), [7, 512 << 10, 4 << 20, 1 << 30].map(Ok));
+        assert!(["", "K", "1T", "-1", "99999999999G"].into_iter().all(|text| bytes(text).is_err()));
     }
 
     #[test]

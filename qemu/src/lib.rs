@@ -13,6 +13,8 @@
 //!
 //! **Start reading at** [`instrument::instrument`].
 #![forbid(unsafe_code)]
+// They panic where nobody can hear them: `ui::say`, and errors of `writeln!`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod archive;
 pub mod autopsy;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu`: hands the command line to one function per verb and ends with the guest's exit status.
 #![forbid(unsafe_code)]
+// They panic where nobody can hear them: `ui::say`, and errors of `writeln!`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
 mod cmd;
@@ -10,6 +12,7 @@ use std::process::ExitCode;
 
 use qemu::archive::ProgramError;
 use qemu::autopsy::AutopsyError;
+use qemu::ui::say;
 use qemu::vm::Failure;
 
 fn main() -> ExitCode {
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
             if let Some(status) = ended(&error) {
                 return ExitCode::from(status);
             }
-            eprintln!("error: {}", describe(&error));
+            say(format_args!("error: {}", describe(&error)));
             ExitCode::from(if is_not_found(&error) { NOT_FOUND } else { cli::FAILURE })
         }
     }
@@ -42,15 +45,17 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 /// What a program has that a closed pipe ended: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
-/// What a program has that Ctrl-C ended: 128 and SIGINT.
-const INTERRUPTED: u8 = 130;
-
 /// The status of what a signal has ended, as a shell says it.
 fn ended(error: &anyhow::Error) -> Option<u8> {
-    if let Some(AutopsyError::Ended(signal)) = error.downcast_ref() {
-        return u8::try_from(128 + signal).ok();
-    }
-    matches!(error.downcast_ref(), Some(Failure::Interrupted)).then_some(INTERRUPTED)
+    let by_autopsy = error.downcast_ref().and_then(|error| match error {
+        AutopsyError::Ended(signal) => Some(*signal),
+        _ => None,
+    });
+    let signal = by_autopsy.or(match error.downcast_ref() {
+        Some(Failure::Interrupted(signal)) => Some(*signal),
+        _ => None,
+    });
+    signal.and_then(|signal| u8::try_from(128 + signal).ok())
 }
 
 /// `cargo qemu … | head` is no failure worth a word.

@@ -3,8 +3,9 @@
 //! before any of them is opened.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,42 @@ pub fn keep_apart(outputs: &[Role<'_>], inputs: &[Role<'_>]) -> Result<(), Clash
 pub fn hold(file: &File) {
     // Where a file system knows no locks the file is as safe as any.
     let _ = file.try_lock();
+}
+
+/// An output that says its name where it cannot be written.
+#[derive(Debug)]
+pub struct Named<W> {
+    name: String,
+    output: W,
+}
+
+/// Why it cannot.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}: {source}")]
+pub struct Unwritten {
+    name: String,
+    source: io::Error,
+}
+
+impl<W> Named<W> {
+    /// An output with this name.
+    pub fn new(name: impl Display, output: W) -> Self {
+        Self { name: name.to_string(), output }
+    }
+
+    fn error(&self, source: io::Error) -> io::Error {
+        io::Error::new(source.kind(), Unwritten { name: self.name.clone(), source })
+    }
+}
+
+impl<W: Write> Write for Named<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes).map_err(|error| self.error(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush().map_err(|error| self.error(error))
+    }
 }
 
 fn is_held(path: &Path) -> bool {
@@ -158,6 +195,14 @@ mod tests {
         let null = Path::new("/dev/null");
         assert_eq!(keep_apart(&[role("the trace", null), role("the capture", null)], &[]), Ok(()));
         assert!(!one.exists(), "nothing was made");
+    }
+
+    #[test]
+    fn an_output_that_is_full_says_its_name() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let error = Named::new("/dev/full", full).write_all(b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.to_string(), "cannot write /dev/full: No space left on device (os error 28)");
     }
 
     #[test]

@@ -328,6 +328,12 @@ impl Prepared {
         &self.kernel
     }
 
+    /// What the instrumented kernel's layout says.
+    pub fn layout(&self) -> Result<String> {
+        let layout = Outputs::beside(&self.elf64()).layout;
+        fs::read_to_string(&layout).with_context(|| format!("reading {}", layout.display()))
+    }
+
     /// What the traces are decoded with.
     pub fn tables(&self) -> &[u8] {
         &self.tables

@@ -17,6 +17,26 @@ fn refusal(folder: &Path, words: &[&str]) -> String {
 }
 
 #[test]
+fn a_recorder_that_cannot_be_empties_no_file() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("old"), "old").unwrap();
+    let size = "--recorder: expected a power of two from 512K to 1024M, found";
+    let room = "M needs a machine of";
+    let larger = "a larger one by --memory MIB before the verb";
+    for (words, expected) in [
+        ("record -o old --recorder 3M hello", format!("{size} 3145728 bytes")),
+        ("record --memory-file old --recorder 0 hello", format!("{size} 0 bytes")),
+        ("record -o old --recorder 2G hello", format!("{size} 2147483648 bytes")),
+        ("record -o old --recorder 1G hello", format!("--recorder: 1024{room} 1056 MiB, found 512: {larger}")),
+        ("--memory 64 record -o old --recorder 64M hello", format!("--recorder: 64{room} 96 MiB, found 64: {larger}")),
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(refusal(place.path(), &words), expected, "{words:?}");
+    }
+    assert_eq!(fs::read(place.path().join("old")).unwrap(), b"old");
+}
+
+#[test]
 fn no_output_is_an_input_or_another_output() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("old"), "old").unwrap();
@@ -53,4 +73,16 @@ fn no_output_is_an_input_or_another_output() {
     }
     assert_eq!(fs::read(place.path().join("old")).unwrap(), b"old");
     assert!(!place.path().join("new").exists(), "nothing was made");
+}
+
+/// Who hears nothing is told nothing: that is no reason to panic, whose status is 101.
+#[test]
+fn a_standard_error_that_cannot_be_written_is_no_panic() {
+    let place = tempfile::tempdir().unwrap();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    for words in [["autopsy", "nothing"], ["no", "verb"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qemu"));
+        command.args(words).current_dir(place.path()).stdin(Stdio::null()).stdout(full()).stderr(full());
+        assert_eq!(command.status().unwrap().code(), Some(125), "{words:?}");
+    }
 }

@@ -2,12 +2,15 @@
 //! How a run ends, with a shell script in QEMU's place that plays each case.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use qemu::outputs::Named;
 use qemu::vm::command::Foreign;
-use qemu::vm::{Failure, Input, Interrupt, Limits, Machine, Outcome, Paint, Sinks, run};
+use qemu::vm::{Failure, Input, Interrupt, Limits, Machine, Outcome, Paint, Sinks, run, run_until};
 
 /// What a run gave: its result, the programs' output, the trace, the kernel's chatter.
 struct Played {
@@ -19,13 +22,18 @@ fn play(script: &str, limit: Duration) -> Played {
     play_on(script, limit, |machine| machine)
 }
 
+/// A script in QEMU's place.
+fn script(directory: &Path, script: &str) -> PathBuf {
+    let file = directory.join("qemu");
+    fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
 /// With a machine that is not as plain.
 fn play_on(script: &str, limit: Duration, change: impl FnOnce(Machine) -> Machine) -> Played {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("qemu");
-    fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    let machine = change(Machine::plain(file, 64));
+    let machine = change(Machine::plain(self::script(directory.path(), script), 64));
     let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
     let mut sinks = Sinks {
         console: &mut console,
@@ -136,4 +144,38 @@ fn a_missing_qemu_is_an_error_not_a_panic() {
         || {},
     );
     assert!(result.is_err());
+}
+
+/// Who looks at the machine is gone: so is the machine, and nothing waits for its end.
+#[test]
+fn a_machine_that_nobody_looks_at_any_more_is_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::plain(script(directory.path(), "exec sleep 60"), 64);
+    let (looks, looked_at) = mpsc::channel();
+    drop(looks);
+    let (mut console, mut kernel) = (io::sink(), io::sink());
+    let mut sinks =
+        Sinks { console: &mut console, trace: None, capture: None, kernel: &mut kernel, paint: Paint::default() };
+    let limits = Limits { time: Some(LONG), interrupt: Interrupt::EndsAll };
+    let result = run_until(&machine, directory.path(), Input::None, limits, &mut sinks, Some(looked_at), || {});
+    assert!(matches!(result, Err(Failure::Stopped)), "{result:?}");
+}
+
+/// What cannot be written is said by its own name.
+#[test]
+fn an_output_that_is_full_ends_the_machine_and_says_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let machine = Machine::plain(script(directory.path(), r"printf '\001tcall\r\n'; exec sleep 60"), 64);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let (mut console, mut kernel, mut trace) = (io::sink(), io::sink(), Named::new("/dev/full", full));
+    let mut sinks = Sinks {
+        console: &mut console,
+        trace: Some(&mut trace),
+        capture: None,
+        kernel: &mut kernel,
+        paint: Paint::default(),
+    };
+    let limits = Limits { time: Some(LONG), interrupt: Interrupt::EndsAll };
+    let error = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {}).unwrap_err();
+    assert_eq!(error.to_string(), "cannot write /dev/full: No space left on device (os error 28)");
 }

@@ -206,6 +206,82 @@ fn a_machine_that_hangs_is_recorded_to_the_end() -> Result<()> {
     Ok(())
 }
 
+/// Each signal that ends a process ends the machine, what was recorded is there to the last record, and nothing else stays.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_signal_ends_the_machine_and_loses_no_record() -> Result<()> {
+    for (with, name) in [(Signal::INT, "-o"), (Signal::TERM, "--wait"), (Signal::HUP, "--headers")] {
+        let place = tempfile::tempdir()?;
+        let kept = place.path().join("kept");
+        let temporary = place.path().join("tmp");
+        fs::create_dir(&temporary)?;
+        let file = kept.to_string_lossy();
+        let words = if name == "-o" { vec!["record", name, &file] } else { vec!["record", name] };
+        let mut tool = apart(&temporary, &[&words[..], &["deadlock"]].concat())?;
+        let mut said = BufReader::new(tool.stdout.take().context("what it says")?);
+        said.read_line(&mut String::new())?;
+        signal(tool.id(), with)?;
+        let ended = tool.wait_with_output()?;
+        let text = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(128 + with.as_raw()), "{text}");
+        let last = text.lines().last().context("no line")?;
+        assert!(last.starts_with("recorder: ") && last.ends_with(" records seen, 0 lost"), "{text}");
+        assert_eq!(fs::read_dir(&temporary)?.count(), 0, "{text}");
+        let shown = match name {
+            "-o" => {
+                let shown = place.path().join("text").to_string_lossy().into_owned();
+                // One that is cut has another status.
+                assert_eq!(show::run(&["-o".to_owned(), shown.clone(), file.clone().into_owned()])?, 0);
+                fs::read_to_string(shown)?
+            }
+            _ => text,
+        };
+        // The program has said so after its last answer.
+        assert!(shown.contains("] ping("), "{shown}");
+    }
+    Ok(())
+}
+
+/// What cannot be kept ends the machine, and is said once, with the file's name.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_full_disk_ends_the_machine() -> Result<()> {
+    for words in [
+        &["record", "-o", "/dev/full"][..],
+        &["record", "--wait", "-o", "/dev/full"],
+        &["rpctrace2", "--capture", "/dev/full"],
+        &["rpctrace2", "-o", "/dev/full"],
+    ] {
+        let run = qemu(&[words, &["deadlock"]].concat())?;
+        let line = "error: cannot write /dev/full: No space left on device (os error 28)\n";
+        assert!(run.stderr.ends_with(line) && run.status == Some(125), "{words:?}: {:?} {}", run.status, run.stderr);
+        assert_eq!(run.stderr.matches("/dev/full").count(), 1, "{}", run.stderr);
+    }
+    Ok(())
+}
+
+/// A program that there is not is found out before any file is opened.
+#[test]
+#[ignore = "needs a kernel and QEMU: run cargo qemu test"]
+fn a_mistake_empties_no_file() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let old = place.path().join("old");
+    fs::write(&old, "old")?;
+    let file = old.to_string_lossy();
+    for words in [
+        &["rpctrace2", "--capture", &file, "nosuchprogram"][..],
+        &["rpctrace2", "-o", &file, "nosuchprogram"],
+        &["rpctrace2", "-o", &file, "-e", "trace=no_such_routine", "hello"],
+        &["record", "-o", &file, "nosuchprogram"],
+        &["record", "--memory-file", &file, "nosuchprogram"],
+    ] {
+        let run = qemu(words)?;
+        assert!(matches!(run.status, Some(125 | 127)), "{words:?}: {:?} {}", run.status, run.stderr);
+        assert_eq!(fs::read(&old)?, b"old", "{words:?}");
+    }
+    Ok(())
+}
+
 /// The machine is gone, its memory is there: who waits for whom is in it.
 #[test]
 #[ignore = "needs a kernel and QEMU: run cargo qemu test"]

@@ -19,22 +19,21 @@ pub(crate) mod shell;
 pub(crate) mod soak;
 pub(crate) mod test;
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::Receiver;
 
 use ::rpctrace2::options::place::Here;
 use ::rpctrace2::options::{self, Request};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use protocol::archive::HOST_PROGRAM;
 use protocol::replay::SCRIPT;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
 use qemu::guest::RPCTRACE2;
-use qemu::instrument::Outputs;
-use qemu::outputs::{KERNEL, NAMES, Role};
+use qemu::outputs::{KERNEL, NAMES, Named, Role};
 use qemu::setup::{self, Choices, Prepared};
+use qemu::ui::say;
 use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};
 
 use crate::cli::Options;
@@ -88,10 +87,8 @@ fn spelled_out(argument: &str) -> String {
 
 /// What a machine runs, and how it is attended.
 struct Launch<'a> {
-    /// What is run. Asked for when everything is there and nothing has been booted.
-    arguments: &'a dyn Fn(&Prepared) -> Result<Vec<String>>,
-    /// A program that has to be in the archive.
-    named: Option<&'a str>,
+    /// What is run.
+    arguments: Vec<String>,
     /// The user's own program.
     program: HostProgram,
     /// What the program `replay` is to do.
@@ -103,16 +100,15 @@ struct Launch<'a> {
     /// Where it is kept.
     capture: Option<&'a mut dyn Write>,
     paint: Paint,
-    /// Who is told what the machine is, before it boots.
-    ready: Option<Sender<record::Ready>>,
+    /// Ends the machine when the other end is gone.
+    looked_at: Option<Receiver<()>>,
 }
 
-impl<'a> Launch<'a> {
+impl Launch<'_> {
     /// With no input and no trace.
-    fn of(arguments: &'a dyn Fn(&Prepared) -> Result<Vec<String>>) -> Self {
+    fn of(arguments: Vec<String>) -> Self {
         Self {
             arguments,
-            named: None,
             program: None,
             script: None,
             input: Input::None,
@@ -120,7 +116,7 @@ impl<'a> Launch<'a> {
             trace: None,
             capture: None,
             paint: Paint::default(),
-            ready: None,
+            looked_at: None,
         }
     }
 }
@@ -132,25 +128,29 @@ fn members(program: HostProgram) -> Vec<(&'static str, Vec<u8>)> {
 
 /// Boots a machine and returns the exit status of what it runs.
 fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> {
+    attend(options, choices, &prepare(choices, None)?, launch)
+}
+
+/// Makes a machine ready that has this program of the archive, if one is named. Until then no file of the user's has been opened for writing.
+fn prepare(choices: &Choices, named: Option<&String>) -> Result<Prepared> {
     let prepared = setup::prepare(choices)?;
     if let Some(remark) = of_unused(prepared.unused_processors) {
-        eprintln!("{remark}");
+        say(remark);
     }
-    if let Some(named) = launch.named.filter(|_| launch.program.is_none()) {
+    if let Some(named) = named {
         refuse_unknown(&prepared, named)?;
     }
-    let arguments = (launch.arguments)(&prepared)?;
+    Ok(prepared)
+}
+
+/// Boots a machine that is ready and returns the exit status of what it runs.
+fn attend(options: &Options, choices: &Choices, prepared: &Prepared, launch: Launch<'_>) -> Result<u8> {
     let mut all = members(launch.program);
     all.extend(launch.script.map(|script| (SCRIPT, script.into_bytes())));
-    let directory = prepared.boot_directory(&arguments, &all)?;
-    if let Some(ready) = launch.ready {
-        let layout = Outputs::beside(&prepared.elf64()).layout;
-        let layout = fs::read_to_string(&layout).with_context(|| format!("reading {}", layout.display()))?;
-        // Who does not hear it has failed, and says so.
-        let _ = ready.send((prepared.tables().to_vec(), layout));
-    }
+    let directory = prepared.boot_directory(&launch.arguments, &all)?;
     let place = directory.path().to_owned();
-    let (mut console, mut chatter, mut nothing) = (io::stdout(), io::stderr(), io::sink());
+    let mut console = Named::new("standard output", io::stdout());
+    let (mut chatter, mut nothing) = (Named::new("standard error", io::stderr()), io::sink());
     let kernel: &mut dyn Write = if options.verbose { &mut chatter } else { &mut nothing };
     // Borrowed anew, for no longer than the others.
     let trace = launch.trace.map(|trace| trace as &mut dyn Write);
@@ -161,14 +161,14 @@ fn boot(options: &Options, choices: &Choices, launch: Launch<'_>) -> Result<u8> 
     let limits = Limits { interrupt: launch.interrupt, ..prepared.limits };
     // Every run with counted instructions is the same, whatever is typed meanwhile.
     let input = if choices.icount { Input::None } else { launch.input };
-    let outcome = vm::run(&prepared.machine, &place, input, limits, &mut sinks, started)?;
+    let outcome = vm::run_until(&prepared.machine, &place, input, limits, &mut sinks, launch.looked_at, started)?;
     Ok(told(outcome))
 }
 
 /// The exit status, and what is to be said of it.
 fn told(outcome: Outcome) -> u8 {
     if outcome.restarted {
-        eprintln!("the program restarted the machine");
+        say(format_args!("the program restarted the machine"));
     }
     shell_status(outcome.status)
 }
@@ -176,7 +176,7 @@ fn told(outcome: Outcome) -> u8 {
 /// What a shell can be told of a program's exit status: all of it, or 255 and a line.
 fn shell_status(status: i32) -> u8 {
     u8::try_from(status).unwrap_or_else(|_| {
-        eprintln!("the program ended with {status}, which is no exit status here: 255 instead");
+        say(format_args!("the program ended with {status}, which is no exit status here: 255 instead"));
         u8::MAX
     })
 }

@@ -10,17 +10,19 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use qemu::autopsy::{folder, private};
+use qemu::link::recorder_fits;
 use qemu::outputs::{Role, hold, keep_apart};
 use qemu::recorder::{GuestRing, Reader, RingError};
-use qemu::setup::{Choices, Prepared};
-use qemu::vm::Input;
+use qemu::setup::Choices;
+use qemu::ui::say;
+use qemu::vm::{Failure, Input, Interrupt};
 use rpctrace2::host::ring::{Kept, Source, Tally};
 use rpctrace2::ring::Inbox;
 
 use crate::cli::{self, Record};
-use crate::cmd::{Launch, boot, host_file, inputs, spelled_out, take_host_program};
+use crate::cmd::{Launch, attend, host_file, inputs, prepare, spelled_out, take_host_program};
 
 /// The kernel's word for recording headers, and for recording all.
 pub(crate) const HEADERS: &str = "rpctrace2=record";
@@ -40,9 +42,6 @@ const MEMORY: &str = "memory";
 const CAPTURE: &str = "where the capture goes";
 const RUNS_ON: &str = "the machine's memory";
 
-/// What is known before the machine boots: tables, and the kernel's layout.
-pub(crate) type Ready = (Vec<u8>, String);
-
 pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     let mut command: Vec<String> = record.command.iter().map(|argument| spelled_out(argument)).collect();
     let runs = host_file(&command);
@@ -52,9 +51,16 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     }
     let outputs = [(CAPTURE, &record.output), (RUNS_ON, &record.memory_file)];
     let outputs = outputs.iter().filter_map(|(role, path)| path.as_ref().map(|path| Role { role, path }));
-    let choices = machine.choices();
+    let choices = Choices {
+        words: if record.headers { HEADERS } else { ALL }.to_owned(),
+        recorder: record.recorder,
+        ..machine.choices()
+    };
     keep_apart(&outputs.collect::<Vec<_>>(), &inputs(&choices, runs.as_deref()))?;
-    let file = match &record.output {
+    recorder_fits(record.recorder, choices.memory).map_err(Error::msg)?;
+    let mut prepared = prepare(&choices, command.first().filter(|_| program.is_none()))?;
+    let layout = prepared.layout()?;
+    let kept = match &record.output {
         Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
         None => None,
     };
@@ -63,48 +69,56 @@ pub(crate) fn run(machine: &cli::Options, record: &Record) -> Result<u8> {
     // What is in it from before is nothing of this machine's.
     let held = private(&memory).with_context(|| format!("cannot write {}", memory.display()))?;
     hold(&held);
-    let choices = Choices {
-        words: if record.headers { HEADERS } else { ALL }.to_owned(),
-        memory_file: Some(memory.clone()),
-        recorder: record.recorder,
-        ..choices
-    };
+    let ring = GuestRing::of_layout(&memory, &layout)?.context("the kernel has no recorder")?;
+    prepared.machine.memory_file = Some(memory);
+    let name = record.output.as_ref().map_or_else(|| "standard error".to_owned(), |path| path.display().to_string());
     let is_over = AtomicBool::new(false);
-    let arguments = |_: &Prepared| Ok(command.clone());
-    let launch =
-        Launch { named: command.first().map(String::as_str), program, input: Input::Lines, ..Launch::of(&arguments) };
-    let follower = Follower { is_over: &is_over, waits: record.wait, memory };
-    let (sender, ready) = mpsc::channel::<Ready>();
+    let follower = Follower { is_over: &is_over, waits: record.wait, ring, name };
+    let (looks, looked_at) = mpsc::channel::<()>();
+    let launch = Launch {
+        program,
+        input: Input::Lines,
+        interrupt: Interrupt::EndsMachine,
+        looked_at: Some(looked_at),
+        ..Launch::of(command)
+    };
     thread::scope(|scope| {
-        let (follower, choices) = (&follower, &choices);
-        let words = record.command.as_slice();
-        let following = scope.spawn(move || match ready.recv() {
-            Ok((tables, layout)) => {
-                let options = &choices.words;
-                let source = Source { tables: &tables, kernel: kernel(&layout), options, command: words };
-                follower.follow(&layout, &source, file).map(Some)
-            }
-            // Nothing was booted.
-            Err(mpsc::RecvError) => Ok(None),
+        let source = Source {
+            tables: prepared.tables(),
+            kernel: kernel(&layout),
+            options: &choices.words,
+            command: &record.command,
+        };
+        let follower = &follower;
+        let following = scope.spawn(move || {
+            // However this ends, the machine is of no use then.
+            let _looks = looks;
+            follower.follow(&source, kept)
         });
-        let status = boot(machine, choices, Launch { ready: Some(sender), ..launch });
+        let status = attend(machine, &choices, &prepared, launch);
+        // Nobody else needs it any more; whatever ends this process now leaves nothing.
+        drop(place);
         is_over.store(true, Ordering::Release);
         let recorded = following.join().map_err(|_| anyhow!("the reader of the recorder has failed"))?;
-        match (recorded, status) {
-            (Ok(tally), status) => {
-                if let Some(tally) = tally {
-                    eprintln!("{tally}");
-                }
-                status
-            }
-            (Err(error), Ok(_)) => Err(error),
-            // The machine's end may be why there is nothing to read.
-            (Err(error), Err(other)) => {
-                eprintln!("the recorder: {error:#}");
-                Err(other)
-            }
-        }
+        ended(recorded, status)
     })
+}
+
+/// What came of recording and of the machine, whose end is said in the last line.
+fn ended(recorded: Result<Tally>, status: Result<u8>) -> Result<u8> {
+    match (recorded, status) {
+        (Ok(tally), status) => {
+            say(tally);
+            status
+        }
+        (Err(error), Ok(_)) => Err(error),
+        (Err(error), Err(other)) if matches!(other.downcast_ref(), Some(Failure::Stopped)) => Err(error),
+        // The machine's end may be why there is nothing to read.
+        (Err(error), Err(other)) => {
+            say(format_args!("the recorder: {error:#}"));
+            Err(other)
+        }
+    }
 }
 
 /// The memories of machines that run here, or were killed.
@@ -130,59 +144,59 @@ fn kernel(layout: &str) -> &str {
 struct Follower<'a> {
     is_over: &'a AtomicBool,
     waits: bool,
-    memory: PathBuf,
+    ring: GuestRing,
+    /// Where the records go.
+    name: String,
 }
 
 impl Follower<'_> {
     /// Reads until the machine has ended and nothing is left.
-    fn follow(&self, layout: &str, source: &Source<'_>, file: Option<File>) -> Result<Tally> {
+    fn follow(&self, source: &Source<'_>, file: Option<File>) -> Result<Tally> {
         let mut kept = match file {
             Some(file) => Kept::capture(source, file),
             None => Kept::text(source, Box::new(io::stderr()))?,
         };
-        let (ring, mut reader) = self.open(layout)?;
+        let mut reader = self.open()?;
         let mut inbox = Inbox::new(GuestRing::BATCH);
         let mut pauses = 0;
+        let what = || format!("cannot write {}", self.name);
         loop {
             let is_last = self.is_over.load(Ordering::Acquire);
             let before = (reader.position(), reader.number());
-            inbox.read(&mut reader, &ring)?;
+            inbox.read(&mut reader, &self.ring)?;
             while let Some(mut found) = inbox.take_next() {
                 kept.take(&mut found);
             }
-            kept.write()?;
+            kept.write().with_context(what)?;
             if (reader.position(), reader.number()) != before {
-                ring.set_tail(reader.position())?;
+                self.ring.set_tail(reader.position())?;
                 pauses = 0;
             } else if is_last {
                 break;
             } else {
                 pauses += 1;
                 if pauses == SILENCE {
-                    kept.idle()?;
+                    kept.idle().with_context(what)?;
                 }
                 thread::sleep(PAUSE);
             }
         }
-        kept.finish(reader.rest(&ring))
+        kept.finish(reader.rest(&self.ring)).with_context(what)
     }
 
     /// Waits until the kernel has made its ring.
-    fn open(&self, layout: &str) -> Result<(GuestRing, Reader)> {
+    fn open(&self) -> Result<Reader> {
         loop {
             let is_last = self.is_over.load(Ordering::Acquire);
-            if self.memory.exists() {
-                let ring = GuestRing::of_layout(&self.memory, layout)?.context("the kernel has no recorder")?;
-                match Reader::open(&ring) {
-                    Ok(reader) => {
-                        if self.waits {
-                            ring.ask_to_wait()?;
-                        }
-                        return Ok((ring, reader));
+            match Reader::open(&self.ring) {
+                Ok(reader) => {
+                    if self.waits {
+                        self.ring.ask_to_wait()?;
                     }
-                    Err(RingError::NoRing) => {}
-                    Err(error) => return Err(error.into()),
+                    return Ok(reader);
                 }
+                Err(RingError::NoRing) => {}
+                Err(error) => return Err(error.into()),
             }
             if is_last {
                 bail!("the kernel has recorded nothing: it did not get so far");

@@ -2,7 +2,7 @@
 //! `cargo qemu replay FILE`: the requests of a captured client, sent again to this kernel and this boot server.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use ::rpctrace2::host::replay::Replay as Planned;
@@ -11,11 +11,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::guest::RPCTRACE2;
-use qemu::outputs::{Role, keep_apart};
-use qemu::setup::Prepared;
+use qemu::outputs::{Named, Role, keep_apart};
+use qemu::ui::say;
 
 use crate::cli;
-use crate::cmd::{Launch, boot, inputs};
+use crate::cmd::{Launch, attend, inputs, prepare};
 
 /// `cargo qemu replay`.
 #[derive(Clone, Debug, Args)]
@@ -48,33 +48,33 @@ pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
     }
     let planned = Planned::of(&replay.file.to_string_lossy(), replay.task)?;
     if planned.is_empty() {
-        print!("{}", planned.unsent().text);
+        write!(io::stdout(), "{}", planned.unsent().text)?;
         return Ok(NOTHING);
     }
+    let before = [RPCTRACE2, options::APART, options::CAPTURED, "-etrace=none"];
+    let after = ["--", PROGRAM, HOST_PORT_ARGUMENT, DEVICE_PORT_ARGUMENT];
+    let memory = planned.has_memory().then(options::all_memory);
+    let words = before.map(String::from).into_iter().chain(memory).chain(after.map(String::from));
+    // The boot server takes the escape away: the rights are for the program's task, not for rpctrace2's.
+    let words = words.map(|word| word.replace("${", "$${")).collect();
+    let prepared = prepare(&choices, None)?;
     let place = tempfile::tempdir()?;
     let again = replay.output.clone().unwrap_or_else(|| -> PathBuf { place.path().join("capture") });
-    let mut capture = File::create(&again).with_context(|| format!("cannot write {}", again.display()))?;
-    let arguments = |_: &Prepared| {
-        let before = [RPCTRACE2, options::APART, options::CAPTURED, "-etrace=none"];
-        let after = ["--", PROGRAM, HOST_PORT_ARGUMENT, DEVICE_PORT_ARGUMENT];
-        let memory = planned.has_memory().then(options::all_memory);
-        let words = before.map(String::from).into_iter().chain(memory).chain(after.map(String::from));
-        // The boot server takes the escape away: the rights are for the program's task, not for rpctrace2's.
-        Ok(words.map(|word| word.replace("${", "$${")).collect())
-    };
-    let (mut nowhere, script) = (io::sink(), planned.script());
+    let capture = File::create(&again).with_context(|| format!("cannot write {}", again.display()))?;
+    let mut capture = Named::new(again.display(), capture);
+    let mut nowhere = io::sink();
     let launch = Launch {
-        script: Some(script),
+        script: Some(planned.script()),
         trace: Some(&mut nowhere),
         capture: Some(&mut capture),
-        ..Launch::of(&arguments)
+        ..Launch::of(words)
     };
-    let status = boot(machine, &choices, launch)?;
+    let status = attend(machine, &choices, &prepared, launch)?;
     if status != 0 {
-        eprintln!("{PROGRAM} ended with {status}");
+        say(format_args!("{PROGRAM} ended with {status}"));
     }
     let found = planned.judge(&again.to_string_lossy())?;
-    print!("{}", found.text);
+    write!(io::stdout(), "{}", found.text)?;
     Ok(match (found.replayed, found.differ) {
         (0, _) => NOTHING,
         // What did not run to its end is no success, whatever was answered until then.

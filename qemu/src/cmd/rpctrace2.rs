@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use mig_defs::table::Tables;
 use qemu::guest::RPCTRACE2;
-use qemu::outputs::{Role, keep_apart};
-use qemu::setup::{Choices, Interfaces, Prepared};
+use qemu::outputs::{Named, Role, keep_apart};
+use qemu::setup::{Choices, Interfaces};
 use qemu::vm::{Input, Interrupt, Paint};
 use rpctrace2::host::{Sink, compile, directories, is_colored, rpc_lists};
 use rpctrace2::options::filter::expand;
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::Here;
-use rpctrace2::options::{self, Host, Output, Request, inject};
+use rpctrace2::options::{self, Host, Options, Output, Request, inject};
 
 use crate::cli;
-use crate::cmd::{Launch, boot, host_file, inputs, spelled_out, take_host_program};
+use crate::cmd::{Launch, attend, boot, host_file, inputs, prepare, spelled_out, take_host_program};
 
 pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     let (mut options, command) = match options::parse(words.iter().map(String::as_str), Here::Host)? {
@@ -45,55 +45,68 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         &written(&host),
         &[inputs(&choices, runs.as_deref()), read(&host, &interfaces(&host.directories))].concat(),
     )?;
+    let asks = !options.stops.is_empty();
+    ensure!(!asks || !choices.icount, "option `--stop-at`: nothing can be typed with --icount");
+    let prepared = prepare(&choices, command.first().filter(|_| program.is_none()))?;
+    expand_all(&mut options, Tables::parse(prepared.tables())?)?;
     let mut sink = Sink::open(&host.output, host.append)?;
     let mut capture = match &host.capture {
-        Some(path) => Some(File::create(path).with_context(|| format!("cannot write {path}"))?),
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {path}"))?;
+            Some(Named::new(path, file))
+        }
         None => None,
     };
-    let (is_apart, is_captured, asks) = (sink.is_apart(), capture.is_some(), !options.stops.is_empty());
-    ensure!(!asks || !choices.icount, "option `--stop-at`: nothing can be typed with --icount");
-    let paint = Paint { color: is_colored(&host), column: host.column };
-    let arguments = |prepared: &Prepared| {
-        let mut options = options.clone();
-        for expression in &mut options.expressions {
-            *expression = expand("-e", expression, Tables::parse(prepared.tables())?, &compile)?;
-        }
-        options.selecting.expand(Tables::parse(prepared.tables())?, &compile)?;
-        for injection in &mut options.injections {
-            let tables = Tables::parse(prepared.tables())?;
-            injection.set = expand("--inject", &injection.set, tables, &compile)?;
-            injection.clone().resolve(tables)?.ids(tables)?;
-        }
-        for set in &mut options.stops {
-            let tables = Tables::parse(prepared.tables())?;
-            *set = expand("--stop-at", set, tables, &compile)?;
-            inject::ids("--stop-at", set, tables)?;
-        }
-        let mut arguments = vec![RPCTRACE2.to_owned()];
-        arguments.extend(is_apart.then(|| options::APART.to_owned()));
-        arguments.extend(is_captured.then(|| options::CAPTURED.to_owned()));
-        // Who types at a terminal sees it there; from elsewhere it is to be seen what was answered.
-        arguments.extend((asks && io::stdin().is_terminal()).then(|| options::LINES.to_owned()));
-        arguments.extend(options::guest_words(&options));
-        // What follows is not read as options, and variables are for the program's task, not for rpctrace2's: the boot server takes the
-        // escape away.
-        arguments.push("--".to_owned());
-        arguments.extend(command.iter().map(|argument| argument.replace("${", "$${")));
-        Ok(arguments)
-    };
+    let mut arguments = vec![RPCTRACE2.to_owned()];
+    arguments.extend(sink.is_apart().then(|| options::APART.to_owned()));
+    arguments.extend(capture.is_some().then(|| options::CAPTURED.to_owned()));
+    // Who types at a terminal sees it there; from elsewhere it is to be seen what was answered.
+    arguments.extend((asks && io::stdin().is_terminal()).then(|| options::LINES.to_owned()));
+    arguments.extend(options::guest_words(&options));
+    // What follows is not read as options, and variables are for the program's task, not for rpctrace2's: the boot server takes the
+    // escape away.
+    arguments.push("--".to_owned());
+    arguments.extend(command.iter().map(|argument| argument.replace("${", "$${")));
+    let mut trace = sink.writer().map(|writer| Named::new(name(&host.output), writer));
     let launch = Launch {
-        named: command.first().map(String::as_str),
         program,
         input: Input::Lines,
         interrupt: Interrupt::EndsTrace,
-        trace: sink.writer(),
+        trace: trace.as_mut().map(|trace| trace as &mut dyn Write),
         capture: capture.as_mut().map(|file| file as &mut dyn Write),
-        paint,
-        ..Launch::of(&arguments)
+        paint: Paint { color: is_colored(&host), column: host.column },
+        ..Launch::of(arguments)
     };
-    let status = boot(machine, &choices, launch);
+    let status = attend(machine, &choices, &prepared, launch);
     sink.close()?;
     status
+}
+
+/// Puts what the tables make of them in the place of expressions.
+fn expand_all(options: &mut Options, tables: Tables<'_>) -> Result<()> {
+    for expression in &mut options.expressions {
+        *expression = expand("-e", expression, tables, &compile)?;
+    }
+    options.selecting.expand(tables, &compile)?;
+    for injection in &mut options.injections {
+        injection.set = expand("--inject", &injection.set, tables, &compile)?;
+        injection.clone().resolve(tables)?.ids(tables)?;
+    }
+    for set in &mut options.stops {
+        *set = expand("--stop-at", set, tables, &compile)?;
+        inject::ids("--stop-at", set, tables)?;
+    }
+    Ok(())
+}
+
+/// What the place of the trace is called.
+fn name(output: &Output) -> String {
+    match output {
+        Output::Standard => "standard output".to_owned(),
+        Output::Error => "standard error".to_owned(),
+        Output::File(path) => path.clone(),
+        Output::Command(command) => format!("to `{command}`"),
+    }
 }
 
 /// The files that are written.
@@ -120,11 +133,9 @@ fn interfaces(directories: &[String]) -> Vec<PathBuf> {
 
 /// The boot server gives the tool the host's privileged port.
 fn own(machine: &cli::Options, owner: Owner) -> Result<u8> {
-    let arguments = |_: &Prepared| {
-        let words = [RPCTRACE2, "--host=${host-port}"].into_iter().chain(owner.words());
-        Ok(words.map(ToOwned::to_owned).collect())
-    };
-    boot(machine, &machine.choices(), Launch { interrupt: Interrupt::EndsTrace, ..Launch::of(&arguments) })
+    let words = [RPCTRACE2, "--host=${host-port}"].into_iter().chain(owner.words());
+    let arguments = words.map(ToOwned::to_owned).collect();
+    boot(machine, &machine.choices(), Launch { interrupt: Interrupt::EndsTrace, ..Launch::of(arguments) })
 }
 
 fn print(text: &str) -> Result<u8> {

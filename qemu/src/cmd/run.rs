@@ -2,17 +2,15 @@
 //! `cargo qemu run PROGRAM [ARGUMENTS]`: a program, untraced.
 
 use anyhow::Result;
-use qemu::setup::Prepared;
 use qemu::vm::Input;
 
 use crate::cli::Options;
-use crate::cmd::{Launch, boot, spelled_out, take_host_program};
+use crate::cmd::{Launch, attend, prepare, spelled_out, take_host_program};
 
 pub(crate) fn run(options: &Options, command: &[String]) -> Result<u8> {
     let mut arguments: Vec<String> = command.iter().map(|argument| spelled_out(argument)).collect();
     let program = take_host_program(&mut arguments)?;
-    let all = |_: &Prepared| Ok(arguments.clone());
-    let launch =
-        Launch { named: arguments.first().map(String::as_str), program, input: Input::Lines, ..Launch::of(&all) };
-    boot(options, &options.choices(), launch)
+    let choices = options.choices();
+    let prepared = prepare(&choices, arguments.first().filter(|_| program.is_none()))?;
+    attend(options, &choices, &prepared, Launch { program, input: Input::Lines, ..Launch::of(arguments) })
 }

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use protocol::archive::SHELL;
-use qemu::setup::{Choices, Prepared};
+use qemu::setup::Choices;
 use qemu::vm::Input;
 
 use crate::cli::Options;
@@ -12,6 +12,5 @@ use crate::cmd::{Launch, boot};
 pub(crate) fn run(options: &Options) -> Result<u8> {
     // Whoever types decides how long it takes.
     let choices = Choices { timeout: None, ..options.choices() };
-    let arguments = |_: &Prepared| Ok(vec![SHELL.to_owned()]);
-    boot(options, &choices, Launch { input: Input::Keys, ..Launch::of(&arguments) })
+    boot(options, &choices, Launch { input: Input::Keys, ..Launch::of(vec![SHELL.to_owned()]) })
 }

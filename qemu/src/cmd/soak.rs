@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use qemu::setup::Choices;
+use qemu::ui::say;
 
 use crate::cli::{Options, Soak};
 use crate::cmd::{Launch, boot};
@@ -20,10 +21,10 @@ pub(crate) fn run(options: &Options, soak: &Soak) -> Result<u8> {
     let mut command = vec![PROGRAM.to_owned(), "${host-port}".to_owned(), "${device-port}".to_owned()];
     command.extend([soak.seed, seconds, soak.first_round].map(|number| number.to_string()));
     command.extend(soak.without.iter().map(|word| format!("-{word}")));
-    let status = boot(options, &choices, Launch::of(&|_| Ok(command.clone())))?;
+    let status = boot(options, &choices, Launch::of(command))?;
     if status != 0 {
-        eprintln!("soak failed. To repeat it from its first round on: cargo qemu {}", repeat(options, soak));
-        eprintln!("what it does in a round follows from seed and round; `--first-round N` begins later");
+        say(format_args!("soak failed. To repeat it from its first round on: cargo qemu {}", repeat(options, soak)));
+        say(format_args!("what it does in a round follows from seed and round; `--first-round N` begins later"));
     }
     Ok(status)
 }

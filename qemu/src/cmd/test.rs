@@ -103,13 +103,7 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
     variables.extend(hurd_defs()?);
     variables.extend(cases(all));
     let mut failed = Vec::new();
-    if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
-        run_step("clippy of the guest packages", &mut built.builder.clippy(), &mut failed)?;
-    } else {
-        say(format_args!(
-            "cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)"
-        ));
-    }
+    lint(&mut built.builder.clippy(), &mut failed)?;
     for (name, packages) in [
         ("tests of the host packages", &["--features", "mig-defs/compiler"][..]),
         ("tests of the servers' logic", &["-p", "bootstrap", "-p", "small-hurd", "--lib"]),
@@ -141,6 +135,15 @@ pub(crate) fn run(all: bool, consent: Consent, arguments: &[String]) -> Result<u
         say(format_args!("failed: {name}"));
     }
     Ok(if failed.is_empty() { 0 } else { FAILURE })
+}
+
+/// Lints the guest packages, if there is something to lint them with.
+fn lint(clippy: &mut Command, failed: &mut Vec<&'static str>) -> Result<()> {
+    if cargo().args(["clippy", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        return run_step("clippy of the guest packages", clippy, failed);
+    }
+    say("cargo clippy is not installed: the guest packages are not linted (rustup component add clippy)");
+    Ok(())
 }
 
 /// A run without a change gives what the one before gave; new cases are looked for where there is time to look at them.

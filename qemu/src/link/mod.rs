@@ -59,6 +59,35 @@ impl Linked {
     }
 }
 
+/// What the kernel and the programs need besides a recorder. A machine of the least size boots with it.
+const BESIDES: u64 = 32 << 20;
+
+/// Refuses a recorder that none can be, or that a machine with so many MiB of memory has no room for.
+///
+/// # Errors
+/// What is wrong with that size.
+pub fn recorder_fits(bytes: u64, memory: u32) -> Result<(), String> {
+    if !is_size(bytes) {
+        return Err(format!("--recorder: expected {}, found {bytes} bytes", sizes()));
+    }
+    let needed = (bytes + BESIDES) >> 20;
+    match needed > u64::from(memory) {
+        true => Err(format!(
+            "--recorder: {}M needs a machine of {needed} MiB, found {memory}: a larger one by --memory MIB before the verb",
+            bytes >> 20
+        )),
+        false => Ok(()),
+    }
+}
+
+fn is_size(bytes: u64) -> bool {
+    bytes.is_power_of_two() && (ring::MIN_CAPACITY as u64..=ring::MAX_CAPACITY as u64).contains(&bytes)
+}
+
+fn sizes() -> String {
+    format!("a power of two from {}K to {}M", ring::MIN_CAPACITY >> 10, ring::MAX_CAPACITY >> 20)
+}
+
 impl Linker {
     /// The linker that came with the `rustc` in use.
     pub fn find() -> io::Result<Self> {
@@ -85,12 +114,10 @@ impl Linker {
     /// # Errors
     /// What is wrong with that size.
     pub fn with_recorder(self, bytes: u64) -> Result<Self, String> {
-        let sizes = ring::MIN_CAPACITY as u64..=ring::MAX_CAPACITY as u64;
-        if bytes == 0 || bytes.is_power_of_two() && sizes.contains(&bytes) {
-            return Ok(Self { recorder: bytes, ..self });
+        match is_size(bytes) || bytes == 0 {
+            true => Ok(Self { recorder: bytes, ..self }),
+            false => Err(format!("a recorder of {bytes} bytes: expected 0 or {}", sizes())),
         }
-        let (least, most) = (sizes.start() >> 10, sizes.end() >> 20);
-        Err(format!("a recorder of {bytes} bytes: expected 0 or a power of two from {least}K to {most}M"))
     }
 
     /// Where it is.

@@ -19,4 +19,4 @@ pub use followed::run_followed;
 pub use input::Input;
 pub use outcome::{Failure, Outcome};
 pub use rpctrace2::host::Paint;
-pub use run::{Interrupt, Limits, run, run_typed};
+pub use run::{Interrupt, Limits, run, run_typed, run_until};

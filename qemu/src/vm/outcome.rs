@@ -33,9 +33,15 @@ pub enum Failure {
         /// The end of the console.
         tail: String,
     },
-    /// Ctrl-C.
-    #[error("interrupted")]
-    Interrupted,
+    /// Ctrl-C, or another signal that ends a process: its number.
+    #[error("ended by signal {0}")]
+    Interrupted(i32),
+    /// Who looks at the machine has no use for it any more, and says why.
+    #[error("nobody looks at the machine any more")]
+    Stopped,
+    /// An output cannot be written, as it says itself.
+    #[error("{0}")]
+    Unwritten(#[source] std::io::Error),
     /// The time limit.
     #[error("no end after {} seconds, QEMU was stopped; a longer limit: --timeout SECONDS\n{tail}", limit.as_secs())]
     TimedOut {

@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
+use crate::ending;
+use crate::outputs::Unwritten;
+use crate::ui::say;
 use crate::vm::Paint;
 use crate::vm::command::{Machine, RESETS};
 use crate::vm::console::{Console, Notice, Sinks};
@@ -41,6 +45,8 @@ pub enum Interrupt {
     EndsAll,
     /// The first is passed on to rpctrace2, whose trace ends with all that belongs to an end; the second ends the machine.
     EndsTrace,
+    /// The first, and SIGTERM and SIGHUP, end the machine, and who has started it ends by himself.
+    EndsMachine,
 }
 
 /// Bounds of a run.
@@ -69,8 +75,10 @@ enum Event {
     Output(Vec<u8>),
     /// QEMU writes nothing any more.
     End,
-    /// Somebody wants an end.
-    Interrupt,
+    /// Somebody wants an end, by this signal.
+    Interrupt(i32),
+    /// Nobody looks at the machine any more.
+    Stop,
 }
 
 /// A machine that runs.
@@ -101,16 +109,30 @@ pub fn run(
     sinks: &mut Sinks<'_>,
     started: impl FnOnce(),
 ) -> Result<Outcome, Failure> {
-    let mut running = Running::start(machine, directory, input, limits)?;
+    run_until(machine, directory, input, limits, sinks, None, started)
+}
+
+/// Runs `machine` as [`run`] does, until the other end of a channel is gone: then nobody looks at it any more.
+pub fn run_until(
+    machine: &Machine,
+    directory: &Path,
+    input: Input,
+    limits: Limits,
+    sinks: &mut Sinks<'_>,
+    looked_at: Option<Receiver<()>>,
+    started: impl FnOnce(),
+) -> Result<Outcome, Failure> {
+    let mut running = Running::start(machine, directory, input, limits, looked_at)?;
     let mut started = Some(started);
     let mut resets = None;
     loop {
         let bytes = match running.next() {
             Ok(Event::Output(bytes)) => bytes,
-            Ok(Event::Interrupt) => {
-                running.interrupt()?;
+            Ok(Event::Interrupt(signal)) => {
+                running.interrupt(limits, signal)?;
                 continue;
             }
+            Ok(Event::Stop) => return Err(Failure::Stopped),
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return running.ended(machine, resets),
             Err(RecvTimeoutError::Timeout) => {
                 running.overdue(limits)?;
@@ -122,8 +144,7 @@ pub fn run(
             resets = File::open(directory.join(RESETS)).ok();
             started();
         }
-        let written = |source| Failure::Io { what: "write the console's output".to_owned(), source };
-        for notice in running.console.feed(&bytes, sinks).map_err(written)? {
+        for notice in running.console.feed(&bytes, sinks).map_err(unwritten)? {
             if let Some(outcome) = running.notice(notice)? {
                 return Ok(outcome);
             }
@@ -141,7 +162,7 @@ pub fn run_typed(
     [output, other]: [&mut dyn Write; 2],
     started: impl FnOnce(),
 ) -> Result<Outcome, Failure> {
-    let mut running = Running::start(machine, directory, Input::Typed, limits)?;
+    let mut running = Running::start(machine, directory, Input::Typed, limits, None)?;
     let mut keys = running.input.take();
     let mut started = Some(started);
     let mut resets = None;
@@ -153,14 +174,14 @@ pub fn run_typed(
                     resets = File::open(directory.join(RESETS)).ok();
                     started();
                 }
-                let written = |source| Failure::Io { what: "write the console's output".to_owned(), source };
                 let text = running.text(&bytes)?;
                 let shown = typist.hear(&text, Instant::now());
                 for (sink, bytes) in [(&mut *output, shown.output), (&mut *other, shown.other)] {
-                    sink.write_all(&bytes).and_then(|()| sink.flush()).map_err(written)?;
+                    sink.write_all(&bytes).and_then(|()| sink.flush()).map_err(unwritten)?;
                 }
             }
-            Ok(Event::Interrupt) => return Err(Failure::Interrupted),
+            Ok(Event::Interrupt(signal)) => return Err(Failure::Interrupted(signal)),
+            Ok(Event::Stop) => return Err(Failure::Stopped),
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => {
                 let tail = running.console.tail();
                 return running.ended(machine, resets).and_then(|_| Err(typing(SYSTEM_ENDED.to_owned(), tail)));
@@ -175,6 +196,14 @@ pub fn run_typed(
                 let _ = keys.as_mut().map(|keys| keys.write_all(&text).and_then(|()| keys.flush()));
             }
         }
+    }
+}
+
+/// Why an output is not written: an output that knows its name says it.
+fn unwritten(source: io::Error) -> Failure {
+    match source.get_ref().is_some_and(|error| error.is::<Unwritten>()) {
+        true => Failure::Unwritten(source),
+        false => Failure::Io { what: "write the console's output".to_owned(), source },
     }
 }
 
@@ -214,9 +243,15 @@ impl Running {
         Ok(text.into_inner())
     }
 
-    fn start(machine: &Machine, directory: &Path, input: Input, limits: Limits) -> Result<Self, Failure> {
+    fn start(
+        machine: &Machine,
+        directory: &Path,
+        input: Input,
+        limits: Limits,
+        looked_at: Option<Receiver<()>>,
+    ) -> Result<Self, Failure> {
         let mut command = command(machine, directory);
-        if limits.interrupt == Interrupt::EndsTrace {
+        if limits.interrupt != Interrupt::EndsAll {
             // A terminal's Ctrl-C goes to all of a group.
             command.process_group(0);
         }
@@ -227,9 +262,11 @@ impl Running {
         let (errors_sender, errors) = mpsc::channel();
         read_in_background(qemu.0.stdout.take(), sender.clone());
         read_in_background(qemu.0.stderr.take(), errors_sender);
-        if limits.interrupt == Interrupt::EndsTrace {
-            hear_interrupts(sender).map_err(|source| Failure::Io { what: "hear of Ctrl-C".to_owned(), source })?;
+        if let Some(looked_at) = looked_at {
+            stop_with(looked_at, sender.clone());
         }
+        hear_interrupts(limits.interrupt, sender)
+            .map_err(|source| Failure::Io { what: "hear of Ctrl-C".to_owned(), source })?;
         let line = if machine.has_line() { connect(&mut qemu, directory, line::SOCKET)?.map(Line::new) } else { None };
         let pit = if machine.needs_pit() { connect(&mut qemu, directory, pit::SOCKET)?.map(Pit::new) } else { None };
         let mut guest = qemu.0.stdin.take();
@@ -282,10 +319,10 @@ impl Running {
     fn overdue(&mut self, limits: Limits) -> Result<(), Failure> {
         let now = Instant::now();
         if self.silent.take_if(|silent| *silent <= now).is_some() {
-            eprintln!(
+            say(format_args!(
                 "KVM: the machine has said nothing for {} seconds; without --kvm it is emulated",
                 SILENCE.as_secs()
-            );
+            ));
         }
         if let Some(cause) = self.line.as_mut().and_then(Line::stopped) {
             return Err(Failure::Kernel { cause, tail: self.console.tail() });
@@ -331,17 +368,17 @@ impl Running {
     }
 
     /// Passes the first Ctrl-C on to who can make something of it.
-    fn interrupt(&mut self) -> Result<(), Failure> {
-        let passed_on = self.is_ready && self.line.as_mut().is_some_and(Line::interrupt);
-        if !passed_on {
-            return Err(Failure::Interrupted);
+    fn interrupt(&mut self, limits: Limits, signal: i32) -> Result<(), Failure> {
+        let is_passed_on = limits.interrupt == Interrupt::EndsTrace && self.is_ready;
+        if !is_passed_on || !self.line.as_mut().is_some_and(Line::interrupt) {
+            return Err(Failure::Interrupted(signal));
         }
         // A terminal shows `^C` behind whatever stands there.
         let is_shown = io::stdin().is_terminal();
         if is_shown {
             self.console.line_has_ended();
         }
-        eprintln!("{}the trace ends; once more ends the machine", if is_shown { "\n" } else { "" });
+        say(format_args!("{}the trace ends; once more ends the machine", if is_shown { "\n" } else { "" }));
         Ok(())
     }
 
@@ -349,7 +386,7 @@ impl Running {
     fn finish(&mut self) {
         let deadline = Instant::now() + SHUTDOWN;
         let next = || self.events.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-        while let Ok(Event::Output(_) | Event::Interrupt) = next() {}
+        while let Ok(Event::Output(_) | Event::Interrupt(_) | Event::Stop) = next() {}
         if let Ok(None) = self.qemu.0.try_wait() {
             let _ = self.qemu.0.kill();
         }
@@ -428,9 +465,34 @@ fn read_in_background(source: Option<impl Read + Send + 'static>, sender: Sender
     });
 }
 
+/// Signals that are heard before the next one ends the process as ever, whatever it waits for.
+const PATIENT: usize = 2;
+
 /// From now on Ctrl-C does not end this process, but is an event.
-fn hear_interrupts(sender: Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT])?;
-    thread::spawn(move || signals.forever().try_for_each(|_| sender.send(Event::Interrupt)));
+fn hear_interrupts(interrupt: Interrupt, sender: Sender<Event>) -> io::Result<()> {
+    let heard = match interrupt {
+        Interrupt::EndsAll => return Ok(()),
+        Interrupt::EndsTrace => vec![SIGINT],
+        Interrupt::EndsMachine => ending::signals(),
+    };
+    let mut signals = Signals::new(heard)?;
+    thread::spawn(move || {
+        for (count, signal) in signals.forever().enumerate() {
+            let is_heard = sender.send(Event::Interrupt(signal)).is_ok();
+            // The machine is over, and who has followed a trace is left to its end.
+            if count >= PATIENT || !is_heard && interrupt == Interrupt::EndsMachine {
+                let _ = emulate_default_handler(signal);
+            }
+        }
+    });
     Ok(())
+}
+
+/// Lets the machine end when the other end of this is gone.
+fn stop_with(looked_at: Receiver<()>, sender: Sender<Event>) {
+    thread::spawn(move || {
+        let _ = looked_at.recv();
+        // Fails only if the machine is over.
+        let _ = sender.send(Event::Stop);
+    });
 }

@@ -116,8 +116,8 @@ impl<'t> Kept<'t> {
             Why::Damaged => "their memory is damaged, or ends there",
             Why::Unsaid => "refused, or not written to their end",
         };
-        let said =
-            format!("records {first} to {last} of the recorder are lost: {why}; {bytes} bytes, times {from} to {to}");
+        let times = times(from, to);
+        let said = format!("records {first} to {last} of the recorder are lost: {why}; {bytes} bytes, {times}");
         let lost = told(lost);
         match &mut self.form {
             Form::Text { trace, text, .. } => {
@@ -189,6 +189,16 @@ impl<'t> Kept<'t> {
     }
 }
 
+/// From when until when; 0 is not known.
+fn times(from: u64, to: u64) -> String {
+    match (from, to) {
+        (0, 0) => "times unknown".into(),
+        (0, to) => format!("until time {to}"),
+        (from, 0) => format!("from time {from} on"),
+        (from, to) => format!("times {from} to {to}"),
+    }
+}
+
 impl fmt::Debug for Kept<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept").field("tally", &self.tally).finish_non_exhaustive()
@@ -227,5 +237,18 @@ impl<'t> Asked<'t> {
     pub fn finish(mut self) -> String {
         self.trace.finish(&mut self.text);
         self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_nobody_knows_is_no_time() {
+        assert_eq!(
+            [(0, 0), (0, 7), (5, 0), (5, 7)].map(|(from, to)| times(from, to)),
+            ["times unknown", "until time 7", "from time 5 on", "times 5 to 7"]
+        );
     }
 }

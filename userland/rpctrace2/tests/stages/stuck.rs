@@ -106,6 +106,12 @@ fn what_is_in_a_queue_has_its_place() {
 }
 
 #[test]
+fn where_there_is_no_record_none_is_the_last() {
+    let lines = answer(&[]);
+    assert_eq!(lines, ["no thread of the records waits for an answer to a request of its own", "no record has a time"]);
+}
+
+#[test]
 fn a_server_that_asks_itself_is_a_cycle() {
     let to_itself = Sample::sent(Message::request(ECHO, 3).int(5)).task(41).knows(port(3, SERVICE)).options(RPC, 0);
     let lines = answer(&[at(request(1), 1), at(taken(1, 8), 2), at(to_itself.correlation(2), 3)]);

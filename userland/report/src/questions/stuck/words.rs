@@ -33,8 +33,13 @@ impl Stuck<'_> {
         self.write_queues(names, out);
         self.write_silent(names, out);
         self.write_died(names, out);
-        out.push_str("the last record is of ");
-        moment(out, self.now);
+        match self.now {
+            0 => out.push_str("no record has a time"),
+            now => {
+                out.push_str("the last record is of ");
+                moment(out, now);
+            }
+        }
         if self.lost > 0 {
             let _ = write!(out, "; {} records are lost, in which any of this may have changed", self.lost);
         }
