@@ -27,8 +27,8 @@ fn a_recorder_that_cannot_be_empties_no_file() {
         ("record -o old --recorder 3M hello", format!("{size} 3145728 bytes")),
         ("record --memory-file old --recorder 0 hello", format!("{size} 0 bytes")),
         ("record -o old --recorder 2G hello", format!("{size} 2147483648 bytes")),
-        ("record -o old --recorder 1G hello", format!("--recorder: 1024{room} 1056 MiB, found 512: {larger}")),
-        ("--memory 64 record -o old --recorder 64M hello", format!("--recorder: 64{room} 96 MiB, found 64: {larger}")),
+        ("record -o old --recorder 1G hello", format!("--recorder: 1024{room} 1124 MiB, found 512: {larger}")),
+        ("--memory 64 record -o old --recorder 64M hello", format!("--recorder: 64{room} 164 MiB, found 64: {larger}")),
     ] {
         let words: Vec<&str> = words.split(' ').collect();
         assert_eq!(refusal(place.path(), &words), expected, "{words:?}");

@@ -309,6 +309,17 @@ fn a_deadlock_is_found_in_the_memory_that_is_left() -> Result<()> {
     assert_eq!(show::run(&["--ask=stuck".to_owned(), "-o".to_owned(), text.clone(), kept])?, 1);
     let answer = fs::read_to_string(text)?;
     assert_eq!(answer.lines().collect::<Vec<_>>(), lines[1..lines.len() - 1], "{}", found.stdout);
+    // What cannot be written is named.
+    let full = qemu(&["autopsy", &memory, "-o", "/dev/full"])?;
+    let line = "error: cannot write /dev/full: No space left on device (os error 28)\n";
+    assert!(full.status == Some(125) && full.stderr.ends_with(line), "{}", full.stderr);
+    // Memory that ends in the ring has no time that nobody knows.
+    let ring = found.stdout.lines().find_map(|line| line.strip_prefix("recorder at 0x")?.split(':').next());
+    let ring = u64::from_str_radix(ring.context("where it is")?, 16)?;
+    fs::OpenOptions::new().write(true).open(&memory)?.set_len(ring + 8192)?;
+    let cut = qemu(&["autopsy", &memory])?;
+    assert_eq!(cut.status, Some(0), "{}", cut.stderr);
+    assert!(cut.stdout.contains("times unknown") && cut.stdout.contains("\nno record has a time"), "{}", cut.stdout);
     // What has no recorder is said to have none.
     let empty = path("empty");
     fs::write(&empty, "")?;

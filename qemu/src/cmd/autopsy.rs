@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
         }
         None => None,
     };
+    let unwritten = || format!("cannot write {}", autopsy.output.as_deref().unwrap_or(Path::new("")).display());
     let mut who = Asked::new(&tables, Question::Stuck)?;
     let mut reader = Reader::open(&found.ring)?;
     let mut inbox = Inbox::new(GuestRing::BATCH);
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
             capture.iter_mut().for_each(|capture| capture.take(&mut settled));
         }
         text.write()?;
-        capture.iter_mut().try_for_each(Kept::write)?;
+        capture.iter_mut().try_for_each(Kept::write).with_context(unwritten)?;
         if (reader.position(), reader.number()) == before {
             break;
         }
@@ -70,7 +71,7 @@ pub(crate) fn run(options: &Options, autopsy: &Autopsy) -> Result<u8> {
     let rest = reader.rest(&found.ring);
     let tally = text.finish(rest)?;
     if let Some(capture) = capture {
-        capture.finish(rest)?;
+        capture.finish(rest).with_context(unwritten)?;
     }
     rest.into_iter().for_each(|lost| who.take(&mut Settled::Lost(lost)));
     let mut out = io::stdout().lock();

@@ -168,7 +168,7 @@ fn attend(options: &Options, choices: &Choices, prepared: &Prepared, launch: Lau
 /// The exit status, and what is to be said of it.
 fn told(outcome: Outcome) -> u8 {
     if outcome.restarted {
-        say(format_args!("the program restarted the machine"));
+        say("the program restarted the machine");
     }
     shell_status(outcome.status)
 }

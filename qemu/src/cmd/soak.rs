@@ -24,7 +24,7 @@ pub(crate) fn run(options: &Options, soak: &Soak) -> Result<u8> {
     let status = boot(options, &choices, Launch::of(command))?;
     if status != 0 {
         say(format_args!("soak failed. To repeat it from its first round on: cargo qemu {}", repeat(options, soak)));
-        say(format_args!("what it does in a round follows from seed and round; `--first-round N` begins later"));
+        say("what it does in a round follows from seed and round; `--first-round N` begins later");
     }
     Ok(status)
 }
