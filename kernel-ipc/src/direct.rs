@@ -40,7 +40,7 @@ use crate::replies;
 use crate::rings;
 use crate::stamp;
 use crate::state::State;
-use crate::writer::{RecordFrame, Terms};
+use crate::writer::{RecordFrame, Terms, WrittenPort};
 
 /// Most bytes of a message that is written here.
 const MOST: u32 = 4096;
@@ -78,7 +78,7 @@ fn say(
         frame.put_port([first, second | u64::from(flags) << 8])?;
         header.local = Some(port);
     }
-    each_in_body(kernel, (kmsg, size), |name| frame.put_port(names.port(name)?.words()).map(|_| ()))?;
+    each_in_body(kernel, (kmsg, size), |name| frame.put_port(names.port(name)?.words()))?;
     (frame.count() != 0).then_some(header)
 }
 
@@ -87,7 +87,7 @@ fn say(
 fn each_in_body(
     kernel: &impl Kernel,
     (kmsg, size): (Kmsg, u32),
-    mut show: impl FnMut(u32) -> Option<()>,
+    mut show: impl FnMut(u32) -> Option<WrittenPort>,
 ) -> Option<()> {
     let word = |offset| kernel.message_word(kmsg, offset);
     let mut items = Items::of(size as usize);
@@ -186,7 +186,7 @@ fn say_received(
         return say(kernel, state, frame, (task, RECEIVED_ON), message).map(|_| ());
     };
     frame.put_port(known)?;
-    each_in_body(kernel, message, |name| frame.put_port(port_of(kernel, state, task, name)?.words()).map(|_| ()))
+    each_in_body(kernel, message, |name| frame.put_port(port_of(kernel, state, task, name)?.words()))
 }
 
 /// What a name stands for.

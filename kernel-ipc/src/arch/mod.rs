@@ -17,7 +17,7 @@ use crate::gnumach::mach::Mach;
 use crate::gnumach::members::Struct;
 use crate::gnumach::pages::Pages;
 use crate::gnumach::{
-    Current, ForOne, InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, one, slots, time,
+    Current, InTransit, Kmsg, MaybePort, MaybeRight, MessageOfKmsg, Task, Thread, Threads, mr, one, slots, time,
 };
 use crate::hooks::{call, copy, exception, handoff, kobject, lifecycle, notify, special_port, trap};
 use crate::open_call::OpenCall;
@@ -66,22 +66,16 @@ extern "C" fn rpctrace2_begin_again() {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_clients_request(kernel: MessageOfKmsg, thread: Thread, task: Task) -> i32 {
     // SAFETY: the stub has looked.
-    let one = unsafe { ForOne::looked() };
-    match client::request(&Mach, &STATE, Current { one, thread, task }, kernel.kmsg()) {
-        Some(()) => 0,
-        None => copied_in_less_quickly(kernel),
-    }
+    let current = unsafe { Current::on_one(thread, task) };
+    client::request(&Mach, &STATE, current, kernel.kmsg()).map_or_else(|| copied_in_less_quickly(kernel), |()| 0)
 }
 
 /// [`rpctrace2_clients_request`] of a [`server::ANSWER`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_servers_answer(kernel: MessageOfKmsg, thread: Thread, task: Task) -> i32 {
     // SAFETY: the stub has looked.
-    let one = unsafe { ForOne::looked() };
-    match server::answer(&Mach, &STATE, Current { one, thread, task }, kernel.kmsg()) {
-        Some(()) => 0,
-        None => copied_in_less_quickly(kernel),
-    }
+    let current = unsafe { Current::on_one(thread, task) };
+    server::answer(&Mach, &STATE, current, kernel.kmsg()).map_or_else(|| copied_in_less_quickly(kernel), |()| 0)
 }
 
 /// [`rpctrace2_clients_request`] on a kernel for several.
@@ -142,22 +136,18 @@ unsafe extern "C" fn rpctrace2_copied_out(kernel: MessageOfKmsg, size: usize, fa
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_clients_answer(kernel: MessageOfKmsg, size: usize, thread: Thread, task: Task) -> i32 {
     // SAFETY: the stub has looked.
-    let one = unsafe { ForOne::looked() };
-    match client::answer(&Mach, &STATE, Current { one, thread, task }, (kernel.kmsg(), size as u32)) {
-        Some(()) => 0,
-        None => copied_out_less_quickly(kernel, size),
-    }
+    let current = unsafe { Current::on_one(thread, task) };
+    let message = (kernel.kmsg(), size as u32);
+    client::answer(&Mach, &STATE, current, message).map_or_else(|| copied_out_less_quickly(kernel, size), |()| 0)
 }
 
 /// [`rpctrace2_clients_answer`] of a [`server::REQUEST`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rpctrace2_servers_request(kernel: MessageOfKmsg, size: usize, thread: Thread, task: Task) -> i32 {
     // SAFETY: the stub has looked.
-    let one = unsafe { ForOne::looked() };
-    match server::request(&Mach, &STATE, Current { one, thread, task }, (kernel.kmsg(), size as u32)) {
-        Some(()) => 0,
-        None => copied_out_less_quickly(kernel, size),
-    }
+    let current = unsafe { Current::on_one(thread, task) };
+    let message = (kernel.kmsg(), size as u32);
+    server::request(&Mach, &STATE, current, message).map_or_else(|| copied_out_less_quickly(kernel, size), |()| 0)
 }
 
 /// [`rpctrace2_clients_answer`] on a kernel for several.

@@ -38,10 +38,17 @@ macro_rules! code_of_messages {
     };
 }
 
-// mov rax, segment:[address]: see payload_abi::link_symbols.
+// mov rax, segment:[address]: see payload_abi::link_symbols. Or into the register of another number below 8.
 macro_rules! current_thread {
     () => {
-        ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04, 0x25\n.long rpctrace2_current_thread_address"
+        current_thread!("0")
+    };
+    ($number:tt) => {
+        concat!(
+            ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04 | ",
+            $number,
+            " << 3, 0x25\n.long rpctrace2_current_thread_address"
+        )
     };
 }
 
@@ -82,12 +89,10 @@ macro_rules! copyinmsg {
 // Into these registers, of which the first one has this number, the current thread and its task; does what that does go straight into a ring? Not zero:
 // yes.
 macro_rules! is_direct {
-    ($thread:literal = $number:literal, $task:literal) => {
+    ($thread:literal = $number:tt, $task:literal) => {
         concat!(
-            ".byte rpctrace2_current_thread_segment, 0x48, 0x8b, 0x04 | ",
-            $number,
-            " << 3, 0x25\n.long rpctrace2_current_thread_address\n",
-            "mov ",
+            current_thread!($number),
+            "\nmov ",
             $task,
             ", qword ptr [",
             $thread,

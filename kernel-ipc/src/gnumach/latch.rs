@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What one has at a time. As `spin::Mutex`, but that on a kernel for one processor it takes no instruction that locks the bus, which costs more there
-//! than all else that is done with what it holds.
+//! What one has at a time. As `spin::Mutex`, but that on a kernel for one processor it takes no instruction that locks the bus.
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};

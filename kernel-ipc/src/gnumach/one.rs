@@ -18,18 +18,6 @@ pub(crate) static IS_ONE: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForOne(());
 
-#[cfg(target_os = "none")]
-impl ForOne {
-    /// For who has looked at [`IS_ONE`].
-    ///
-    /// # Safety
-    /// It is set.
-    #[inline(always)]
-    pub(crate) const unsafe fn looked() -> Self {
-        Self(())
-    }
-}
-
 impl ForOne {
     /// What a word holds, by a plain look, which can be part of the instruction that uses it.
     #[inline(always)]
@@ -62,6 +50,18 @@ pub(crate) struct Current {
     pub(crate) thread: Thread,
     /// `thread->task`
     pub(crate) task: Task,
+}
+
+#[cfg(target_os = "none")]
+impl Current {
+    /// For who has looked at [`IS_ONE`].
+    ///
+    /// # Safety
+    /// It is set, and these are the current thread and its task.
+    #[inline(always)]
+    pub(crate) const unsafe fn on_one(thread: Thread, task: Task) -> Self {
+        Self { one: ForOne(()), thread, task }
+    }
 }
 
 /// Looks what kernel it is.
