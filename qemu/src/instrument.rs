@@ -7,12 +7,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rpctrace2::host::outputs::{Clash, Role, keep_apart};
 use tempfile::NamedTempFile;
 
 use crate::error::InstrumentError;
 use crate::kernel::{KernelElf, elf};
 use crate::link::Linker;
-use crate::outputs::{self, Clash, Role};
 use crate::plan::{Plan, Planned, sha256};
 use crate::profile::{self, Profile};
 use crate::stripped::Naming;
@@ -20,6 +20,11 @@ use crate::{elf32, plan, rewrite, together, verify};
 
 /// First bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// What files are that are read: a kernel, and who has its names.
+pub const KERNEL: &str = "the kernel that is read";
+/// See [`KERNEL`].
+pub const NAMES: &str = "the file with the kernel's names that is read";
 
 /// The files of one instrumented kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl Outputs {
     /// Refuses to write onto a file that is read, under whatever name.
     pub fn keep(&self, inputs: &[Role<'_>]) -> Result<(), Clash> {
         let mut all = [&self.elf64, &self.elf32, &self.layout].into_iter();
-        all.try_for_each(|path| outputs::keep_apart(&[Role { role: "an output", path }], inputs))
+        all.try_for_each(|path| keep_apart(&[Role { role: "an output", path }], inputs))
     }
 }
 

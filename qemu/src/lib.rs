@@ -32,7 +32,6 @@ pub mod image;
 pub mod instrument;
 pub mod kernel;
 pub mod link;
-pub mod outputs;
 pub mod plan;
 pub mod profile;
 pub mod recorder;

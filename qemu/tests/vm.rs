@@ -2,15 +2,15 @@
 //! How a run ends, with a shell script in QEMU's place that plays each case.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use qemu::outputs::Named;
 use qemu::vm::command::Foreign;
 use qemu::vm::{Failure, Input, Interrupt, Limits, Machine, Outcome, Paint, Sinks, run, run_until};
+use rpctrace2::host::outputs::Named;
 
 /// What a run gave: its result, the programs' output, the trace, the kernel's chatter.
 struct Played {
@@ -32,19 +32,31 @@ fn script(directory: &Path, script: &str) -> PathBuf {
 
 /// With a machine that is not as plain.
 fn play_on(script: &str, limit: Duration, change: impl FnOnce(Machine) -> Machine) -> Played {
+    let mut trace = Vec::new();
+    let (result, [console, kernel]) = play_to(script, limit, change, (&mut trace, None));
+    Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
+}
+
+/// With a place for the trace, and who looks at the machine: the result, the programs' output, the kernel's chatter.
+fn play_to(
+    script: &str,
+    limit: Duration,
+    change: impl FnOnce(Machine) -> Machine,
+    (trace, looked_at): (&mut dyn Write, Option<mpsc::Receiver<()>>),
+) -> (Result<Outcome, Failure>, [Vec<u8>; 2]) {
     let directory = tempfile::tempdir().unwrap();
     let machine = change(Machine::plain(self::script(directory.path(), script), 64));
-    let (mut console, mut trace, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut console, mut kernel) = (Vec::new(), Vec::new());
     let mut sinks = Sinks {
         console: &mut console,
-        trace: Some(&mut trace),
+        trace: Some(trace),
         capture: None,
         kernel: &mut kernel,
         paint: Paint::default(),
     };
     let limits = Limits { time: Some(limit), interrupt: Interrupt::EndsAll };
-    let result = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {});
-    Played { result, text: [console, trace, kernel].map(|bytes| String::from_utf8(bytes).unwrap()) }
+    let result = run_until(&machine, directory.path(), Input::None, limits, &mut sinks, looked_at, || {});
+    (result, [console, kernel])
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -149,33 +161,18 @@ fn a_missing_qemu_is_an_error_not_a_panic() {
 /// Who looks at the machine is gone: so is the machine, and nothing waits for its end.
 #[test]
 fn a_machine_that_nobody_looks_at_any_more_is_ended() {
-    let directory = tempfile::tempdir().unwrap();
-    let machine = Machine::plain(script(directory.path(), "exec sleep 60"), 64);
     let (looks, looked_at) = mpsc::channel();
     drop(looks);
-    let (mut console, mut kernel) = (io::sink(), io::sink());
-    let mut sinks =
-        Sinks { console: &mut console, trace: None, capture: None, kernel: &mut kernel, paint: Paint::default() };
-    let limits = Limits { time: Some(LONG), interrupt: Interrupt::EndsAll };
-    let result = run_until(&machine, directory.path(), Input::None, limits, &mut sinks, Some(looked_at), || {});
+    let (result, _) = play_to("exec sleep 60", LONG, |machine| machine, (&mut io::sink(), Some(looked_at)));
     assert!(matches!(result, Err(Failure::Stopped)), "{result:?}");
 }
 
 /// What cannot be written is said by its own name.
 #[test]
 fn an_output_that_is_full_ends_the_machine_and_says_its_name() {
-    let directory = tempfile::tempdir().unwrap();
-    let machine = Machine::plain(script(directory.path(), r"printf '\001tcall\r\n'; exec sleep 60"), 64);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let (mut console, mut kernel, mut trace) = (io::sink(), io::sink(), Named::new("/dev/full", full));
-    let mut sinks = Sinks {
-        console: &mut console,
-        trace: Some(&mut trace),
-        capture: None,
-        kernel: &mut kernel,
-        paint: Paint::default(),
-    };
-    let limits = Limits { time: Some(LONG), interrupt: Interrupt::EndsAll };
-    let error = run(&machine, directory.path(), Input::None, limits, &mut sinks, || {}).unwrap_err();
+    let mut full = Named::new("/dev/full", full);
+    let script = r"printf '\001tcall\r\n'; exec sleep 60";
+    let error = play_to(script, LONG, |machine| machine, (&mut full, None)).0.unwrap_err();
     assert_eq!(error.to_string(), "cannot write /dev/full: No space left on device (os error 28)");
 }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use qemu::autopsy::{Source, find};
-use qemu::outputs::{Role, keep_apart};
 use qemu::recorder::{GuestRing, Reader};
 use qemu::setup;
 use qemu::ui::Progress;
 use rpctrace2::Question;
+use rpctrace2::host::outputs::{Role, keep_apart};
 use rpctrace2::host::ring::{self, Asked, Kept};
 use rpctrace2::ring::{Inbox, Settled};
 

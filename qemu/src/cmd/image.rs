@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use qemu::fetch::programs;
 use qemu::image::{self, Protocol};
-use qemu::outputs::{Role, keep_apart};
 use qemu::setup;
 use qemu::ui::{Progress, say};
 use qemu::vm::{self, Input, Machine, Paint, Sinks};
+use rpctrace2::host::outputs::{Role, keep_apart};
 
 use crate::cli::Options;
 use crate::cmd::{host_file, inputs, members, refuse_unknown, spelled_out, take_host_program, told};

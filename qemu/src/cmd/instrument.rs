@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use qemu::instrument::{self, Outputs};
+use qemu::instrument::{self, KERNEL, NAMES, Outputs};
 use qemu::kernel::elf::Told;
 use qemu::link::Linker;
-use qemu::outputs::{KERNEL, NAMES, Role};
 use qemu::setup;
 use qemu::ui::Progress;
+use rpctrace2::host::outputs::Role;
 
 /// Steps of the build before the kernel's turn.
 const STEPS: u64 = 4;

@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
+use ::rpctrace2::host::outputs::{Named, Role};
 use ::rpctrace2::options::place::Here;
 use ::rpctrace2::options::{self, Request};
 use anyhow::Result;
@@ -31,7 +32,7 @@ use protocol::replay::SCRIPT;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::archive::host_program;
 use qemu::guest::RPCTRACE2;
-use qemu::outputs::{KERNEL, NAMES, Named, Role};
+use qemu::instrument::{KERNEL, NAMES};
 use qemu::setup::{self, Choices, Prepared};
 use qemu::ui::say;
 use qemu::vm::{self, Input, Interrupt, Limits, Outcome, Paint, Sinks};

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use qemu::cache::Cache;
 use qemu::fetch::packages::{Flavour, fetch_production, kernel_file};
-use qemu::instrument;
+use qemu::instrument::{self, KERNEL, NAMES};
 use qemu::kernel::KernelElf;
 use qemu::link::Linker;
-use qemu::outputs::{KERNEL, NAMES, Role, keep_apart};
 use qemu::plan;
 use qemu::profile::{Profile, SUFFIX, folder, is_one};
 use qemu::setup::{self, Choices};
 use qemu::stripped::Naming;
 use qemu::ui::Progress;
+use rpctrace2::host::outputs::{Role, keep_apart};
 
 use crate::cli::Options;
 

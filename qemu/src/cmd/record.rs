@@ -13,11 +13,11 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use qemu::autopsy::{folder, private};
 use qemu::link::recorder_fits;
-use qemu::outputs::{Role, hold, keep_apart};
 use qemu::recorder::{GuestRing, Reader, RingError};
 use qemu::setup::Choices;
 use qemu::ui::say;
 use qemu::vm::{Failure, Input, Interrupt};
+use rpctrace2::host::outputs::{Role, hold, keep_apart};
 use rpctrace2::host::ring::{Kept, Source, Tally};
 use rpctrace2::ring::Inbox;
 

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use ::rpctrace2::host::outputs::{self, Named, Role, keep_apart};
 use ::rpctrace2::host::replay::Replay as Planned;
 use ::rpctrace2::options;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use protocol::{DEVICE_PORT_ARGUMENT, HOST_PORT_ARGUMENT};
 use qemu::guest::RPCTRACE2;
-use qemu::outputs::{Named, Role, keep_apart};
 use qemu::ui::say;
 
 use crate::cli;
@@ -43,7 +43,7 @@ pub(crate) fn run(machine: &cli::Options, replay: &Replay) -> Result<u8> {
     }
     let choices = machine.choices();
     if let Some(path) = &replay.output {
-        let read = Role { role: "the capture that is read", path: &replay.file };
+        let read = Role { role: outputs::CAPTURE, path: &replay.file };
         keep_apart(&[Role { role: "the capture", path }], &[vec![read], inputs(&choices, None)].concat())?;
     }
     let planned = Planned::of(&replay.file.to_string_lossy(), replay.task)?;

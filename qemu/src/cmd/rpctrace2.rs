@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo qemu rpctrace2 [OPTIONS] PROGRAM [ARGUMENTS]`: a program, traced. Its options are read here, before anything boots.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use mig_defs::table::Tables;
 use qemu::guest::RPCTRACE2;
-use qemu::outputs::{Named, Role, keep_apart};
 use qemu::setup::{Choices, Interfaces};
 use qemu::vm::{Input, Interrupt, Paint};
-use rpctrace2::host::{Sink, compile, directories, is_colored, rpc_lists};
+use rpctrace2::host::outputs::{self, Named, Role, keep_apart};
+use rpctrace2::host::{Sink, compile, directories, is_colored, name_of, rpc_lists};
 use rpctrace2::options::filter::expand;
 use rpctrace2::options::owner::Owner;
 use rpctrace2::options::place::Here;
-use rpctrace2::options::{self, Host, Options, Output, Request, inject};
+use rpctrace2::options::{self, Host, Options, Request, inject};
 
 use crate::cli;
 use crate::cmd::{Launch, attend, boot, host_file, inputs, prepare, spelled_out, take_host_program};
@@ -43,7 +43,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     };
     keep_apart(
         &written(&host),
-        &[inputs(&choices, runs.as_deref()), read(&host, &interfaces(&host.directories))].concat(),
+        &[inputs(&choices, runs.as_deref()), outputs::read(&host, &outputs::interfaces(&host))].concat(),
     )?;
     let asks = !options.stops.is_empty();
     ensure!(!asks || !choices.icount, "option `--stop-at`: nothing can be typed with --icount");
@@ -67,7 +67,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
     // escape away.
     arguments.push("--".to_owned());
     arguments.extend(command.iter().map(|argument| argument.replace("${", "$${")));
-    let mut trace = sink.writer().map(|writer| Named::new(name(&host.output), writer));
+    let mut trace = sink.writer().map(|writer| Named::new(name_of(&host.output), writer));
     let launch = Launch {
         program,
         input: Input::Lines,
@@ -78,7 +78,7 @@ pub(crate) fn run(machine: &cli::Options, words: &[String]) -> Result<u8> {
         ..Launch::of(arguments)
     };
     let status = attend(machine, &choices, &prepared, launch);
-    sink.close()?;
+    sink.close();
     status
 }
 
@@ -99,36 +99,10 @@ fn expand_all(options: &mut Options, tables: Tables<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What the place of the trace is called.
-fn name(output: &Output) -> String {
-    match output {
-        Output::Standard => "standard output".to_owned(),
-        Output::Error => "standard error".to_owned(),
-        Output::File(path) => path.clone(),
-        Output::Command(command) => format!("to `{command}`"),
-    }
-}
-
 /// The files that are written.
 fn written(host: &Host) -> Vec<Role<'_>> {
-    let trace = match &host.output {
-        Output::File(path) => Some(Role { role: "where the trace goes", path: Path::new(path) }),
-        Output::Standard | Output::Error | Output::Command(_) => None,
-    };
     let capture = host.capture.as_ref().map(|path| Role { role: "where the capture goes", path: Path::new(path) });
-    trace.into_iter().chain(capture).collect()
-}
-
-/// The files that are read.
-fn read<'a>(host: &'a Host, interfaces: &'a [PathBuf]) -> Vec<Role<'a>> {
-    let lists = host.rpc_lists.iter().map(|path| Role { role: "a list of ids that is read", path: Path::new(path) });
-    lists.chain(interfaces.iter().map(|path| Role { role: "an interface that is read", path })).collect()
-}
-
-/// What is in directories with interfaces. What cannot be read is said by who reads it.
-fn interfaces(directories: &[String]) -> Vec<PathBuf> {
-    let found = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
-    found.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    outputs::trace(host).into_iter().chain(capture).collect()
 }
 
 /// The boot server gives the tool the host's privileged port.

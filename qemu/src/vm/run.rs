@@ -11,12 +11,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rpctrace2::host::outputs::Unwritten;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::ending;
-use crate::outputs::Unwritten;
 use crate::ui::say;
 use crate::vm::Paint;
 use crate::vm::command::{Machine, RESETS};

@@ -9,9 +9,9 @@ use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qemu::instrument::{self, Outputs};
+use qemu::instrument::{self, KERNEL, Outputs};
 use qemu::link::Linker;
-use qemu::outputs::{KERNEL, Role};
+use rpctrace2::host::outputs::Role;
 
 use crate::synthetic::{Kernel, payload};
 

@@ -26,9 +26,9 @@ pub mod diff;
 pub mod explain;
 pub mod export;
 pub mod info;
-mod inputs;
 mod open;
 mod out;
+pub mod outputs;
 mod paint;
 pub mod perfetto;
 pub mod replay;
@@ -41,7 +41,7 @@ pub mod view;
 mod watch;
 mod whole;
 
-pub use out::is_pipe;
+pub use out::{is_pipe, name_of};
 pub use paint::Paint;
 pub use sink::Sink;
 

@@ -62,12 +62,13 @@ fn what_is_read_is_not_written() {
             &["diff", "-o", out, file, other],
             &["diff", "-o", out, other, file],
         ] {
-            assert_eq!(refusal(words), format!("cannot write {out}: it is a file that is read, {file}"));
+            assert_eq!(refusal(words), format!("cannot write {out}: it is the capture that is read, {file}"));
         }
     }
-    for (out, words) in [(&list, ["-i", &list]), (&inner, ["-I", &definitions])] {
+    for (out, words, role) in [(&list, ["-i", &list], "a list of ids"), (&inner, ["-I", &definitions], "an interface")]
+    {
         let said = refusal(&["show", "-o", out, words[0], words[1], file]);
-        assert_eq!(said, format!("cannot write {out}: it is a file that is read, {out}"));
+        assert_eq!(said, format!("cannot write {out}: it is {role} that is read, {out}"));
         assert_eq!(fs::read_to_string(out).unwrap(), "mine 6400 second 1 6401 0\n");
     }
     assert!([file, other].iter().all(|name| fs::read(name).unwrap() == bytes), "they are as they were");

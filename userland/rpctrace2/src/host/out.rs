@@ -35,11 +35,7 @@ impl Text {
         // Nothing else is printed, so that lines are what is asked for.
         let output = if host.output == Output::Error { Output::Standard } else { host.output.clone() };
         let paint = Paint { color: is_colored(&Host { output: output.clone(), ..host.clone() }), column: host.column };
-        let name = match &output {
-            Output::File(name) => name.clone(),
-            Output::Command(command) => format!("to `{command}`"),
-            Output::Standard | Output::Error => STANDARD.to_string(),
-        };
+        let name = name_of(&output);
         let to = match output {
             // What is appended to has to stay, and of what is followed the lines are wanted as they come: neither can be written elsewhere first.
             Output::File(name) if !host.append && !host.follow => {
@@ -108,6 +104,16 @@ fn standard(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
+}
+
+/// What errors call the place of a trace.
+pub fn name_of(output: &Output) -> String {
+    match output {
+        Output::Standard => STANDARD.to_string(),
+        Output::Error => "standard error".to_string(),
+        Output::File(path) => path.clone(),
+        Output::Command(command) => format!("to `{command}`"),
+    }
 }
 
 /// Prints text; answers the exit status.

@@ -2,20 +2,23 @@
 //! Files that are to be written: none of them is one that is read, another one that is written, or one that somebody is using. That is asked
 //! before any of them is opened.
 
+use std::borrow::ToOwned;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use crate::options::{Host, Output};
 
 /// As many links as Linux follows.
 const LINKS: usize = 40;
 
-/// What files are that are read: a kernel, and who has its names.
-pub const KERNEL: &str = "the kernel that is read";
-/// See [`KERNEL`].
-pub const NAMES: &str = "the file with the kernel's names that is read";
+/// What a capture is that is read.
+pub const CAPTURE: &str = "the capture that is read";
 
 /// An output that would destroy something.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +68,26 @@ pub fn keep_apart(outputs: &[Role<'_>], inputs: &[Role<'_>]) -> Result<(), Clash
         }
     }
     Ok(())
+}
+
+/// What options name that is read: lists of ids, and these files, which are what is in their directories with interfaces ([`interfaces`]).
+pub fn read<'a>(host: &'a Host, interfaces: &'a [PathBuf]) -> Vec<Role<'a>> {
+    let lists = host.rpc_lists.iter().map(|path| Role { role: "a list of ids that is read", path: Path::new(path) });
+    lists.chain(interfaces.iter().map(|path| Role { role: "an interface that is read", path })).collect()
+}
+
+/// What is in the directories with interfaces that options name. What cannot be read is said by who reads it.
+pub fn interfaces(host: &Host) -> Vec<PathBuf> {
+    let found = host.directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
+    found.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// Where the trace goes, if that is a file.
+pub fn trace(host: &Host) -> Option<Role<'_>> {
+    match &host.output {
+        Output::File(path) => Some(Role { role: "where the trace goes", path: Path::new(path) }),
+        Output::Standard | Output::Error | Output::Command(_) => None,
+    }
 }
 
 /// Keeps others from writing a file, as long as it is open: those that ask [`keep_apart`].
@@ -154,6 +177,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
     use std::os::unix::fs::symlink;
 
     use super::*;

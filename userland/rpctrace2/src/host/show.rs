@@ -3,6 +3,7 @@
 
 use std::boxed::Box;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::string::String;
 use std::vec::Vec;
 
@@ -12,12 +13,13 @@ use report::Found;
 
 use super::open::{Cut, Opened, Player};
 use super::out::{Text, print};
+use super::outputs::{self, Role};
 use super::verbs::{self, Verb};
-use super::{coverage, export, inputs, say, watch};
+use super::{coverage, export, say, watch};
 use crate::Trace;
 use crate::options::place::Here;
 use crate::options::selecting::Selecting;
-use crate::options::{self, Options, Output, Report, Request, Status, text};
+use crate::options::{self, Host, Options, Output, Report, Request, Status, text};
 
 /// Exit status where a file is shown up to where it is cut or damaged.
 pub(super) const CUT: u8 = 1;
@@ -63,10 +65,18 @@ pub(super) fn parse_all(verb: &Verb, words: &[String]) -> Result<Result<(Options
         Request::Version => Err(text::version()),
         Request::Owner(_) => return Err(options::OptionsError::NoCommand.into()),
         Request::Trace { options, command } => {
-            inputs::spare(&options.host, &command)?;
+            spare(&options.host, &command)?;
             Ok((*options, command))
         }
     })
+}
+
+/// Refuses a file of `-o` that is one of those that are read, before it is opened: that would empty it.
+fn spare<'a>(host: &Host, captures: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    let interfaces = outputs::interfaces(host);
+    let captures = captures.into_iter().map(|path| Role { role: outputs::CAPTURE, path: Path::new(path) });
+    let read: Vec<_> = captures.chain(outputs::read(host, &interfaces)).collect();
+    Ok(outputs::keep_apart(outputs::trace(host).as_slice(), &read)?)
 }
 
 /// What of a capture is wanted in another form than lines.

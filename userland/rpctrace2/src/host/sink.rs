@@ -69,14 +69,10 @@ impl Sink {
     }
 
     /// Waits until a command has read everything. That it fails is only said: what was traced is not its doing.
-    ///
-    /// # Errors
-    /// Never: the trace is what it is.
-    pub fn close(self) -> Result<()> {
+    pub fn close(self) {
         if let Err(error) = self.end() {
             say(format_args!("{error:#}"));
         }
-        Ok(())
     }
 
     /// Waits until a command has read everything.
@@ -132,7 +128,7 @@ mod tests {
             let mut sink = Sink::open(output, append).unwrap();
             assert!(sink.is_apart());
             sink.writer().unwrap().write_all(text.as_bytes()).unwrap();
-            sink.close().unwrap();
+            sink.close();
             fs::read_to_string(&path).unwrap()
         };
         let file = Output::File(name.clone());
